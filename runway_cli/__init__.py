@@ -1,0 +1,3 @@
+"""A command line for the Runway API, on Python's standard library alone."""
+
+__version__ = "1.0.0"
