@@ -1,0 +1,105 @@
+"""JSON in and out with nothing changed: numbers keep their spelling, NaN and Infinity are refused.
+
+`json` alone rounds 1e400 to Infinity, prints 1.10 as 1.1 and stops at integers of 4,300 digits. Here a number that
+Python would not print as it came becomes a `Number`, which `dumps` writes back letter by letter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+
+class Number:
+    """A JSON number that int or float would spell differently, or not hold at all."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __float__(self) -> float:
+        return float(self.text)
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def loads(data: bytes | str) -> Any:
+    """The value of a JSON text, UTF-8 with or without a byte order mark.
+
+    Raises ValueError with words for a user: empty, not UTF-8, not JSON, nested too deeply.
+    """
+    return _parse(_decode(data), _integer, _decimal)
+
+
+def check(data: bytes | str) -> None:
+    """Raises ValueError, as `loads` does, unless this is JSON; keeps no number, so that large bodies are cheap."""
+    _parse(_decode(data), str, str)
+
+
+def dumps(value: Any, indent: int | None = None) -> str:
+    """One line without spaces, or indented; characters stay as they are.
+
+    C1 controls and DEL, which can steer a terminal, and halves of surrogate pairs, which UTF-8 cannot hold, are
+    written as escapes.
+    """
+    mark = os.urandom(8).hex()
+    seen = False
+
+    def spell(number: object) -> str:
+        nonlocal seen
+        if not isinstance(number, Number):
+            raise TypeError(f"not a JSON value: {type(number).__name__}")
+        seen = True
+        return mark + number.text
+
+    separators = (",", ":") if indent is None else (",", ": ")
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators, default=spell)
+    if seen:
+        import re  # only for the rare number that needs it
+
+        text = re.sub(f'"{mark}([^"]*)"', r"\1", text)
+    if not text.isprintable():
+        text = text.translate(_ESCAPES)
+    return text
+
+
+_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
+
+
+def _decode(data: bytes | str) -> str:
+    if isinstance(data, bytes):
+        try:
+            data = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"not UTF-8 (byte {error.start + 1} is 0x{data[error.start]:02x})") from None
+    if not data or data.isspace():
+        raise ValueError("empty")
+    return data
+
+
+def _parse(text: str, integer: Any, decimal: Any) -> Any:
+    try:
+        return json.loads(text, parse_int=integer, parse_float=decimal, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a JSON number")
+
+
+def _integer(text: str) -> int | Number:
+    return int(text) if len(text) < 19 and text != "-0" else Number(text)
+
+
+def _decimal(text: str) -> float | Number:
+    value = float(text)
+    return value if repr(value) == text else Number(text)

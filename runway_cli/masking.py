@@ -1,0 +1,106 @@
+"""What is hidden where a request or an answer is shown for looking at: dry runs, traces, errors.
+
+The secrets themselves are masked by the console, on every stream; this is for what the data brings along: gateway
+tokens, session keys, the fields of upload forms, signatures in URLs, and data URIs too long to look at.
+"""
+
+from __future__ import annotations
+
+import re
+
+from . import jsontext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from .output import Console
+    from .transport import Response
+
+LONGEST_DATA_URI = 200  # characters shown whole
+SHOWN_BODY = 2048  # characters of a body that --verbose shows
+MASK = "***"
+
+_DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*,[^\s\"'<>\\]*")
+_SIGNED = re.compile(r"(https?://[^\s\"'<>?\\]+\?)[^\s\"'<>\\]+")
+_TOKEN = re.compile(r"(api_token=)[^&\s\"'<>\\]+", re.IGNORECASE)
+_SESSION_KEY = re.compile(r'("?sessionKey"?\s*[:=]\s*"?)[^"\s,}]+')
+_FIELDS = re.compile(r'("fields"\s*:\s*)\{[^}]*\}')
+_HIDDEN_KEYS = {"sessionKey", "api_token", "Authorization"}
+
+
+def value(shown: Any) -> Any:
+    """A JSON value with what the contract lists masked, and all else as it is."""
+    if isinstance(shown, str):
+        return text(shown)
+    if isinstance(shown, dict):
+        hidden = _HIDDEN_KEYS | ({"fields"} if "uploadUrl" in shown else set())
+        return {key: MASK if key in hidden else value(item) for key, item in shown.items()}
+    if isinstance(shown, (list, tuple)):
+        return [value(item) for item in shown]
+    return shown
+
+
+def text(shown: str) -> str:
+    """Words, or a body that may be cut off or no JSON at all, with the same things masked by their look."""
+    shown = _DATA_URI.sub(_short_data_uri, shown)
+    shown = _SIGNED.sub(rf"\1{MASK}", shown)
+    shown = _TOKEN.sub(rf"\1{MASK}", shown)
+    shown = _SESSION_KEY.sub(rf"\1{MASK}", shown)
+    return _FIELDS.sub(rf'\1"{MASK}"', shown)
+
+
+def url(shown: str, own: bool) -> str:
+    """The URL of a request: its query is readable on the service's own origin, where only a token is hidden."""
+    if own:
+        return _TOKEN.sub(rf"\1{MASK}", shown)
+    return text(shown)
+
+
+def _short_data_uri(match: re.Match[str]) -> str:
+    uri = match[0]
+    if len(uri) <= LONGEST_DATA_URI:
+        return uri
+    head, _, content = uri.partition(",")
+    size = len(content) * 3 // 4 if head.endswith(";base64") else len(content)
+    return f"{head},… ({readable_size(size)})"
+
+
+def readable_size(size: float) -> str:
+    """Bytes as a person reads them: 999 B, 1.2 MB."""
+    if size < 1000:
+        return f"{size:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 999.95 or unit == "GB":
+            break
+    return f"{size:.1f} {unit}"
+
+
+def request(console: Console, method: str, address: str, headers: Mapping[str, str], sent: bytes | None) -> list[str]:
+    """The lines that --verbose shows of a request to the service."""
+    lines = [f"> {method} {url(address, own=True)}"]
+    lines += [f"> {name}: {'Bearer ***' if name == 'Authorization' else item}" for name, item in headers.items()]
+    return lines + _body_lines(console, ">", sent or b"")
+
+
+def answer(console: Console, response: Response) -> list[str]:
+    """The lines that --verbose shows of an answer of the service."""
+    lines = [f"< {response.status}"]
+    lines += [f"< {name}: {text(item)}" for name, item in response.headers.items()]
+    return lines + _body_lines(console, "<", response.body)
+
+
+def _body_lines(console: Console, mark: str, body: bytes) -> list[str]:
+    """A body of up to 2 kB; masked before it is cut, so that no cut saves half a secret."""
+    if not body:
+        return []
+    try:
+        shown = jsontext.dumps(value(jsontext.loads(body)))
+    except (ValueError, RecursionError):
+        shown = text(body.decode("utf-8", "replace"))
+    shown = console.mask(shown)
+    rest = len(shown) - SHOWN_BODY
+    lines = [f"{mark} {line}" for line in shown[:SHOWN_BODY].splitlines()]
+    return [*lines, f"{mark} … {rest} characters more"] if rest > 0 else lines
