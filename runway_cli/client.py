@@ -1,0 +1,442 @@
+"""What is Runway about a call: its URL, headers, the retry policy, JSON, API errors and pages."""
+
+from __future__ import annotations
+
+from . import __version__, jsontext
+from .errors import LOOK, ApiError, AuthError, DeniedError, Interrupted, NetworkError, UsageError
+from .settings import target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any, Protocol
+
+    from .output import Console
+    from .settings import Arguments, Clock, Target
+    from .transport import Response, Transport
+
+    class Dialect(Protocol):
+        """How a service wants to be asked, and what its answers mean in Runway's words."""
+
+        proves_refusal: bool  # whether 502, 503 and 504 mean that a POST was not carried out
+
+        def addresses(self, method: str, path: str) -> list[str]:
+            """The URLs to try, the first one first, for a path that `checked_path` has passed."""
+
+        def headers(self) -> dict[str, str]: ...
+
+        def unwrapped(self, status: int, value: Any) -> tuple[int, Any, bool]:
+            """Status and JSON value as Runway itself would have given them, and whether they come from it."""
+
+        def another_may_help(self, path: str, error: ApiError) -> bool:
+            """Whether the next address is worth trying after this error."""
+
+        def preferred(self, first: ApiError, second: ApiError) -> ApiError:
+            """Which of two addresses' errors tells more."""
+
+        def worked(self, url: str) -> str | None:
+            """Remembers the address that worked; a note for the user where that is news."""
+
+        def explained(self, method: str, path: str, error: ApiError) -> ApiError:
+            """The error, with what only the dialect knows of its reason."""
+
+
+METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
+UNSAFE = ("POST", "PATCH")  # a second one may be a second charge: the API has no idempotency key
+PAGE = 100  # records, the largest page that the API gives
+LONGEST_RETRY_AFTER = 60  # seconds
+LONGEST_EXCERPT = 300  # characters of an answer that is not JSON
+
+# When to send again. UNSENT: no byte of the request left; LOST: it may have been received, no proper answer came.
+# Columns: GET, PUT, DELETE · POST, PATCH · POST, PATCH through a gateway, whose 502 proves nothing of Runway.
+UNSENT, LOST = "unsent", "lost"
+AGAIN: dict[int | str, tuple[bool, bool, bool]] = {
+    429: (True, True, True),
+    502: (True, True, False),
+    503: (True, True, False),
+    504: (True, True, False),
+    408: (True, False, False),
+    500: (True, False, False),
+    UNSENT: (True, True, True),
+    LOST: (True, False, False),
+}
+
+
+class Answer:
+    """A success: the HTTP status and the JSON value, {} for an empty body."""
+
+    __slots__ = ("status", "value")
+
+    def __init__(self, status: int, value: Any) -> None:
+        self.status = status
+        self.value = value
+
+
+class Client:
+    """Calls one service. Safe to use from several threads."""
+
+    def __init__(self, target: Target, console: Console, clock: Clock) -> None:
+        self.target = target
+        self.console = console
+        self.clock = clock
+        self.dialect = _dialect(target)
+        self._transport: Transport | None = None
+
+    @property
+    def transport(self) -> Transport:
+        """The HTTP layer, imported here because urllib and ssl are half of a start: help and dry runs do without."""
+        if self._transport is None:
+            from .transport import Transport
+
+            self._transport = Transport()
+        return self._transport
+
+    @property
+    def user_agent(self) -> str:
+        """What every host is told of this program."""
+        return f"runway-cli/{__version__}"
+
+    def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
+        """The JSON value of a GET."""
+        return self.call("GET", with_query(path, query)).value
+
+    def call(self, method: str, path: str, body: bytes | None = None, *, retries: int | None = None,
+             end: float | None = None) -> Answer:
+        """One call of the API, sent again where the table AGAIN allows.
+
+        `path` is below the base URL; `body` is JSON and sent as it is; `end` is a moment of the clock in seconds past
+        which nothing is waited for. Raises ApiError, DeniedError, AuthError or NetworkError, with `maybeAccepted`
+        in their details where a POST or PATCH may have been carried out.
+        """
+        path = checked_path(path, self.target.base_url)
+        retries = self.target.retries if retries is None else retries
+        answer_lost = False
+        for attempt in range(retries + 1):
+            try:
+                return self._attempt(method, path, body, end)
+            except Interrupted as stop:
+                if method in UNSAFE and stop.maybe_received:
+                    stop.details["maybeAccepted"] = True
+                    stop.example = LOOK
+                raise
+            except (ApiError, NetworkError) as error:
+                failure = error
+            if answer_lost and method == "DELETE" and isinstance(failure, ApiError) and failure.status == 404:
+                self.console.note("the first DELETE, whose answer was lost, has done its work")
+                return Answer(404, {})
+            answer_lost = answer_lost or (isinstance(failure, NetworkError) and failure.maybe_received)
+            wait = self.wait_before(method, failure, attempt) if attempt < retries else None
+            if wait is None or (end is not None and self.clock.monotonic() + wait > end):
+                break
+            self.console.note(f"{failure.message}: trying again in {wait:.1f} s")
+            self.clock.sleep(wait)
+        raise self._explained(method, failure)
+
+    def address(self, method: str, path: str) -> str:
+        """The URL that a call would be sent to first."""
+        return self.dialect.addresses(method, checked_path(path, self.target.base_url))[0]
+
+    def headers(self, with_body: bool) -> dict[str, str]:
+        """The headers of a call."""
+        headers = {**self.dialect.headers(), "Accept": "application/json", "User-Agent": self.user_agent}
+        if with_body:
+            headers["Content-Type"] = "application/json"
+        return headers
+
+    def wait_before(self, method: str, failure: ApiError | NetworkError, attempt: int) -> float | None:
+        """Seconds before the next try after `attempt` (from 0) failed, None where there must be none."""
+        if isinstance(failure, NetworkError):
+            outcome: int | str = LOST if failure.maybe_received else UNSENT
+            asked = 0.0
+            if failure.permanent:
+                return None
+        else:
+            outcome = failure.status
+            asked = failure.retry_after or 0.0
+        safe, unsafe, through_gateway = AGAIN.get(outcome, (False, False, False))
+        if method in UNSAFE:
+            safe = unsafe if self.dialect.proves_refusal else through_gateway
+        if not safe or asked > LONGEST_RETRY_AFTER or (isinstance(failure, ApiError) and not failure.is_json):
+            return None
+        import random  # only a failure needs jitter
+
+        return max(asked, 2.0**attempt * (1 + random.random() / 2))
+
+    def _attempt(self, method: str, path: str, body: bytes | None, end: float | None) -> Answer:
+        """One try, at each address in turn while the dialect says that another one may help."""
+        failure: ApiError | None = None
+        for url in self.dialect.addresses(method, path):
+            try:
+                answer = self._exchange(method, url, body, end)
+            except ApiError as error:
+                failure = self.dialect.preferred(failure, error) if failure else error
+                if not self.dialect.another_may_help(path, error):
+                    break
+            else:
+                note = self.dialect.worked(url)
+                if note:
+                    self.console.note(note)
+                return answer
+        assert failure is not None
+        raise self.dialect.explained(method, path, failure)
+
+    def _exchange(self, method: str, url: str, body: bytes | None, end: float | None) -> Answer:
+        if not self.target.secret:
+            raise AuthError(f"there is no API key: set {' or '.join(self.target.secret_names)} in the environment",
+                            example=("auth", "status"))
+        headers = self.headers(body is not None)
+        seconds = self.target.timeout
+        if end is not None:
+            seconds = max(0.001, min(seconds, end - self.clock.monotonic()))
+        if self.console.verbose:
+            from . import masking
+
+            self.console.trace(masking.request(self.console, method, url, headers, body))
+        response = self.transport.exchange(method, url, headers, body, seconds)
+        if self.console.verbose:
+            self.console.trace(masking.answer(self.console, response))
+        return self._read(response)
+
+    def _read(self, response: Response) -> Answer:
+        """The answer in Runway's words. Raises ApiError for everything but a success in JSON."""
+        try:
+            value = jsontext.loads(response.body) if response.body.strip() else {}
+        except ValueError as error:
+            if 200 <= response.status < 300:
+                words = f"the answer is not JSON ({error}): {excerpt(response.body)}"
+                raise ApiError(words, status=response.status, is_json=False) from None
+            raise api_error(response.status, None, response, from_provider=False) from None
+        status, value, from_provider = self.dialect.unwrapped(response.status, value)
+        if 200 <= status < 300:
+            return Answer(status, value)
+        raise api_error(status, value, response, from_provider)
+
+    def _explained(self, method: str, failure: ApiError | NetworkError) -> ApiError | NetworkError:
+        """The failure as it is reported: may the request have been accepted, what did the service ask for."""
+        if isinstance(failure, NetworkError):
+            accepted = failure.maybe_received
+        else:
+            accepted = not failure.is_json or failure.status in (408, 500)
+            accepted = accepted or (failure.status >= 500 and not self.dialect.proves_refusal)
+            if failure.retry_after and failure.retry_after > LONGEST_RETRY_AFTER:
+                failure.message += f" (the service asks to wait {failure.retry_after:.0f} s)"
+        if accepted and method in UNSAFE:
+            failure.details["maybeAccepted"] = True
+            failure.example = LOOK
+        return failure
+
+
+def connect(args: Arguments, *, dry_run: bool = False) -> Client:
+    """The client for this run; one for a dry run has *** for a secret.
+
+    Raises ConfigError for an environment that cannot be used.
+    """
+    return Client(target(args, dry_run=dry_run), args.console, args.clock)
+
+
+def pages(client: Client, path: str, query: Mapping[str, str], most: int | None) -> Iterator[tuple[list[Any], bool]]:
+    """The pages of a list: (records, whether more are to come), asking for no more than `most` still needs.
+
+    Understands {"data", "hasMore", "nextCursor"} and the bare array of older answers; a limit that stands in `path`
+    is kept. Raises ApiError for an answer that is neither. A cursor that comes again ends the list.
+    """
+    from urllib.parse import parse_qsl
+
+    bare, _, rest = path.partition("?")
+    given = [*parse_qsl(rest, keep_blank_values=True), *query.items()]
+    named = {name for name, _ in given}
+    cursor: str | None = None
+    seen: set[str] = set()
+    while True:
+        size = PAGE if most is None else min(PAGE, most)
+        asked = given if "limit" in named else [("limit", str(size)), *given]
+        if cursor:
+            asked = [*((name, value) for name, value in asked if name != "cursor"), ("cursor", cursor)]
+        records, cursor, more = _page(client.get(bare, asked), bare)
+        yield records, more
+        if most is not None:
+            most -= len(records)
+        if not cursor or cursor in seen or (most is not None and most <= 0):
+            return
+        seen.add(cursor)
+
+
+def with_query(path: str, query: Sequence[tuple[str, str]]) -> str:
+    """`path` with a query added to the one it may have."""
+    if not query:
+        return path
+    from urllib.parse import quote, urlencode
+
+    return path + ("&" if "?" in path else "?") + urlencode(query, quote_via=quote, errors="surrogateescape")
+
+
+def segment(text: str) -> str:
+    """One segment of a path: everything that could end it or leave it is percent-encoded."""
+    from urllib.parse import quote
+
+    return quote(text, safe="")
+
+
+def checked_path(path: str, base_url: str) -> str:
+    """A path with its query, `/…`, encoded for a request line, so that what it is added to keeps its host.
+
+    Spaces and non-ASCII are percent-encoded, what is encoded already stays. A full URL is taken on the base's own
+    origin only. Raises UsageError for another origin, control characters, a fragment, and `.` or `..` segments.
+    """
+    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in path):
+        raise UsageError(f"the path {path!r} holds a control character")
+    if "#" in path:
+        raise UsageError(f"the path {path!r} holds a '#': a fragment is never sent; write %23 for the character")
+    import re
+    from urllib.parse import quote, unquote
+
+    if re.match("[A-Za-z][A-Za-z0-9+.-]*://", path):
+        path = _below(path, base_url)
+    plain, mark, query = path.partition("?")
+    if any(unquote(part) in (".", "..") for part in re.split(r"[/\\]|%2f|%5c", plain, flags=re.IGNORECASE)):
+        raise UsageError(f"the path {path!r} holds a '.' or '..' segment")
+    text = "/" + plain.lstrip("/") + mark + query
+    text = re.sub(r"%(?![0-9a-fA-F]{2})", "%25", text)
+    return quote(text.encode("utf-8", "surrogateescape"), safe="/?%:@!$&'()*+,;=~[]-._")
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body that should have been JSON, as one line without HTML tags."""
+    import re
+
+    text = body[: 20 * LONGEST_EXCERPT].decode("utf-8", "replace")
+    text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^>]*>", " ", text)
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_EXCERPT else text[:LONGEST_EXCERPT] + "…"
+
+
+def api_error(status: int, value: Any, response: Response, from_provider: bool = True) -> ApiError:
+    """The error of an answer, in the API's words (`error`, `issues`, `docUrl`, sometimes `message` and `code`)."""
+    body = value if isinstance(value, dict) else {}
+    inner = body.get("error")
+    if isinstance(inner, dict):
+        body = {**body, **inner}
+        inner = None
+    words = [word for word in (inner, body.get("message")) if isinstance(word, str) and word.strip()]
+    if words:
+        message = words[0]
+    elif 300 <= status < 400:
+        message = f"HTTP {status}: redirected to {response.headers.get('Location')}, which is not followed"
+    else:
+        message = f"HTTP {status}: {excerpt(response.body)}".rstrip(": ")
+    details = {key: body[key] for key in ("code", "docUrl") if isinstance(body.get(key), (str, int))}
+    issues = body.get("issues")
+    if isinstance(issues, list) and issues:
+        details["issues"] = [_issue(issue) for issue in issues if isinstance(issue, dict)]
+    kind = DeniedError if status in (401, 403) else ApiError
+    return kind(message, status=status, from_provider=from_provider,
+                retry_after=_retry_after(response.headers.get("Retry-After")), **details)
+
+
+class _Direct:
+    """Runway itself."""
+
+    proves_refusal = True  # the API's documentation: 429, 502, 503 and 504 may be sent again
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    def addresses(self, method: str, path: str) -> list[str]:
+        return [self.target.base_url + path]
+
+    def headers(self) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {self.target.secret}",
+            "X-Runway-Version": "2024-11-06",
+            "X-Runway-Client-Id": self.target.client_id,
+            "X-Runway-Source-Application": "skills",
+            "X-Runway-Source-Application-Version": __version__,
+        }
+
+    def unwrapped(self, status: int, value: Any) -> tuple[int, Any, bool]:
+        return status, value, True
+
+    def another_may_help(self, path: str, error: ApiError) -> bool:
+        return False
+
+    def preferred(self, first: ApiError, second: ApiError) -> ApiError:
+        return first
+
+    def worked(self, url: str) -> str | None:
+        return None
+
+    def explained(self, method: str, path: str, error: ApiError) -> ApiError:
+        return error
+
+
+def _dialect(target: Target) -> Dialect:
+    if target.dialect == "lowcodeapi":
+        from .lowcodeapi import LowCodeAPI
+
+        return LowCodeAPI(target)
+    return _Direct(target)
+
+
+def _page(answer: Any, path: str) -> tuple[list[Any], str | None, bool]:
+    """A page's records, the cursor of the next one, and whether there is more."""
+    if isinstance(answer, list):
+        return answer, None, False
+    if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
+        raise ApiError(f"the answer of {path} is no list: {excerpt(jsontext.dumps(answer).encode())}", status=200)
+    cursor = answer.get("nextCursor")
+    more = answer.get("hasMore", cursor is not None) is True
+    return answer["data"], cursor if more and isinstance(cursor, str) else None, more
+
+
+def _below(url: str, base_url: str) -> str:
+    """The path of a full URL on the base's origin. Raises UsageError for any other."""
+    from urllib.parse import urlsplit
+
+    base = urlsplit(base_url)
+    try:
+        parts = urlsplit(url)
+        same = parts.scheme == base.scheme and parts.netloc.lower() == base.netloc.lower()
+    except ValueError:
+        same = False
+    if not same or "\\" in parts.netloc or not (parts.path + "/").startswith(base.path + "/"):
+        raise UsageError(f"the URL {url!r} is not below {base_url}: give the path alone",
+                         example=("request", "GET", "/v1/organization"))
+    return parts.path[len(base.path):] + ("?" + parts.query if parts.query else "")
+
+
+def _issue(issue: Mapping[str, Any]) -> dict[str, Any]:
+    """{"field": "a.0.b", "messages": […]}: of a union, the branches' messages, each once."""
+    path = issue.get("path")
+    messages = list(dict.fromkeys(_branch_messages(issue.get("errors"))))
+    outer = issue.get("message")
+    if isinstance(outer, str) and (not messages or outer != "Invalid input"):
+        messages.insert(0, outer)
+    field = ".".join(map(str, path)) if isinstance(path, list) else str(path or "")
+    return {"field": field, "messages": messages}
+
+
+def _branch_messages(branches: Any) -> Iterator[str]:
+    if isinstance(branches, list):
+        for branch in branches:
+            yield from _branch_messages(branch)
+    elif isinstance(branches, dict):
+        if isinstance(branches.get("errors"), list) and branches["errors"]:
+            yield from _branch_messages(branches["errors"])
+        elif isinstance(branches.get("message"), str):
+            yield branches["message"]
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds to wait: the header holds them, or a date (RFC 9110, 10.2.3)."""
+    if not text:
+        return None
+    text = text.strip()
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        return float(text)
+    import time
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        return None
