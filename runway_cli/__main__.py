@@ -1,0 +1,10 @@
+"""`python -m runway_cli`, and `python path/to/runway_cli`, where the folder itself would shadow its parent."""
+
+import os
+import sys
+
+if not __package__:
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from runway_cli.cli import main
+
+sys.exit(main())

@@ -1,0 +1,121 @@
+"""The front door: dispatch, signals, and the one place where an exception becomes JSON and an exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from . import __version__
+from .errors import ClosedOutput, ConfigError, InternalError, Interrupted, RunwayError, UsageError
+from .output import Console, command_line
+from .settings import complete, secrets, target_options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from .settings import Clock
+
+LONGEST_EXAMPLE = 1000  # characters of a failed call that are worth repeating as its own example
+
+
+def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
+    """Runs one call and returns its exit status; never raises. `clock` is the module `time` unless a test waits."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    console = Console()
+    args: Any = None
+    handlers = _handle_signals()
+    for secret in secrets():
+        console.keep_secret(secret)
+    try:
+        if words in (["-v"], ["-V"], ["--version"]):  # without argparse, which is half of such a start
+            console.write(__version__ + "\n")
+            return 0
+        from .parser import Text, parse  # after the signal handlers, so that Ctrl-C is never a traceback
+
+        try:
+            args = parse(words)
+        except Text as text:
+            console.write(str(text))
+            return 0
+        return _run(args, console, clock)
+    except ClosedOutput as closed:
+        return closed.exit_status
+    except (RunwayError, Interrupted) as failure:
+        _ignore_signals(handlers)
+        _report(console, failure, words, args)
+        return failure.exit_status
+    except Exception as error:  # a defect of this program: still one JSON object and no traceback
+        _report(console, InternalError(f"{type(error).__name__}: {error}"), words, args)
+        return InternalError.exit_status
+    finally:
+        _restore_signals(handlers)
+
+
+def _run(args: Any, console: Console, clock: Clock | None) -> int:
+    complete(args)
+    console.format = args.output or "json"
+    console.quiet = args.quiet
+    console.verbose = args.verbose
+    args.console = console
+    if clock is None:
+        import time
+
+        clock = time
+    args.clock = clock
+    status: int = args.run(args)
+    return status
+
+
+def _report(console: Console, failure: RunwayError | Interrupted, words: list[str], args: Any) -> None:
+    """The failure as the last JSON object on stderr, masked."""
+    from . import masking
+
+    details = {key: item if key == "docUrl" else masking.value(item) for key, item in failure.details.items()}
+    console.error({
+        "error": masking.text(failure.message),
+        "kind": failure.kind,
+        **details,
+        "example": _example(failure, words, args),
+    })
+
+
+def _example(failure: RunwayError | Interrupted, words: list[str], args: Any) -> str:
+    """The call that helps, as it can be pasted: the error's own, else the failed call, else the command's example."""
+    if isinstance(failure, ConfigError) and failure.variable and os.name != "nt":
+        return f"env -u {failure.variable} {command_line(words)}"
+    given = [] if getattr(failure, "directly", False) else target_options(getattr(args, "given", []))
+    if failure.example is not None:
+        return command_line((*failure.example, *(given if "--help" not in failure.example else ())))
+    if not isinstance(failure, UsageError) and sum(map(len, words)) <= LONGEST_EXAMPLE:
+        return command_line(words)
+    example = getattr(args, "example", None)
+    return command_line((*example, *given) if example else ("--help",))
+
+
+def _handle_signals() -> list[tuple[int, Any]]:
+    """SIGINT and SIGTERM as exceptions, except where the caller has them ignored; what they did before."""
+    before: list[tuple[int, Any]] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                before.append((number, signal.signal(number, _interrupt)))
+        except ValueError:  # not the main thread
+            pass
+    return before
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    raise Interrupted(number)
+
+
+def _ignore_signals(handlers: list[tuple[int, Any]]) -> None:
+    for number, _handler in handlers:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _restore_signals(handlers: list[tuple[int, Any]]) -> None:
+    for number, handler in handlers:
+        signal.signal(number, handler)
