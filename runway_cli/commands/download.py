@@ -1,0 +1,85 @@
+"""`download`: signed output URLs as files."""
+
+from __future__ import annotations
+
+import os
+
+from ..client import connect
+from ..errors import DeniedError, RunwayError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..downloads import Place
+    from ..parser import Parser
+    from ..settings import Arguments as GlobalArguments
+
+    class Arguments(GlobalArguments):
+        urls: list[str]
+        to: str
+        force: bool
+
+
+COLUMNS = {"Saved": "saved", "Bytes": "bytes"}
+HELP = ("download", "--help")  # an example with a signed URL in it would show what is masked elsewhere
+
+
+def configure(parser: Parser) -> None:
+    parser.operands = "URL..."
+    parser.examples = (
+        ("download", "URL"), ("download", "URL", "--to", "outputs/"), ("download", "URL", "--to", "fox.png"))
+    parser.add_argument("urls", nargs="+", metavar="URL", help="an output's URL, https only")
+    parser.several = "urls"
+    parser.option("--to", metavar="PATH", default=".", help="a folder (it exists, or ends in /) or a file (default: .)")
+    parser.option("--force", action="store_true", help="replace files that exist")
+    parser.set_defaults(run=run)
+
+
+def run(args: Arguments) -> int:
+    """Saves each URL and prints where."""
+    from ..downloads import save
+    from ..media import url_fault
+    from ..progress import Transfer
+
+    for url in args.urls:
+        fault = url_fault(url)
+        if fault:
+            raise UsageError(f"{url!r} {fault}", example=HELP)
+    client = connect(args)
+    for url, place in zip(args.urls, _places(args.urls, args.to)):
+        bar = Transfer(args.console, os.path.basename(place.path))
+        try:
+            saved = save(client, url, place, force=args.force, report=bar)
+        except DeniedError as error:
+            error.message += "; an expired URL is renewed by reading its task: wait ID --download PATH"
+            error.example = ("wait", "--help")
+            raise
+        except RunwayError as error:
+            error.example = HELP
+            raise
+        finally:
+            bar.close()
+        if saved.skipped:
+            args.console.note(f"{saved.path} is already saved")
+        args.console.row({"saved": saved.path, "bytes": saved.size}, alone=len(args.urls) == 1)
+    args.console.end_rows(COLUMNS)
+    return 0
+
+
+def _places(urls: list[str], to: str) -> list[Place]:
+    """In a folder the URLs' own names made safe, each once; else the name given, numbered where there are several."""
+    from ..downloads import Place, is_folder, name_of, places
+
+    if not is_folder(to):
+        return places(to, "", len(urls))
+    folder = "" if to == os.curdir else to
+    taken: set[str] = set()
+    found = []
+    for url in urls:
+        root, extension = os.path.splitext(name_of(url))
+        name, number = root + extension, 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{root}-{number}{extension}"
+        taken.add(name.lower())
+        found.append(Place(os.path.join(folder, name), folder=True))
+    return found

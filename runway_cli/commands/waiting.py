@@ -1,0 +1,248 @@
+"""What `wait` and `request --wait` share: the options, the progress, the outputs, and how waiting ends."""
+
+from __future__ import annotations
+
+from .. import settings
+from ..errors import (
+    ApiError,
+    AuthError,
+    DeniedError,
+    Interrupted,
+    NetworkError,
+    OutputError,
+    RunwayError,
+    TaskError,
+    UsageError,
+    WaitTimeout,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from ..client import Client
+    from ..parser import Parser
+    from ..settings import Arguments
+    from ..tasks import Watch
+
+    class WaitArguments(Arguments):
+        max_wait: float
+        interval: float
+        download: str | None
+        force: bool
+
+
+COLUMNS = {"Id": "id", "Status": "status", "Output": "output"}
+MAX_WAIT = 600.0  # seconds
+SHORTEST_INTERVAL = 5.0  # seconds, which the API asks for
+_BY_WEIGHT = (78, 77, 2, 1, 74, 69, 75)  # of several exit statuses the first one here counts
+
+_ADVICE = (  # failure codes by their beginning, and what the API's documentation says of them
+    ("SAFETY.", "moderation refused it: do not repeat the call unchanged"),
+    ("INTERNAL.BAD_OUTPUT", "the output was bad: the same call may be tried again"),
+    ("INTERNAL", "a fault of the service: the same call may be tried again"),
+    ("ASSET.INVALID", "an input file or URL cannot be used: mend the input"),
+    ("THIRD_PARTY", "the model's provider failed: the same call may be tried again later"),
+)
+
+
+def add_options(parser: Parser) -> None:
+    """The options of waiting."""
+    parser.option("--max-wait", metavar="SECONDS", read=_limit, default=MAX_WAIT,
+                  help="give up waiting after this time, 0 for never (default: 600)")
+    parser.option("--interval", metavar="SECONDS", read=_interval, default=SHORTEST_INTERVAL,
+                  help="look every so often (default: 5, which is the least)")
+    parser.option("--download", metavar="PATH", help="save the outputs: a folder (it exists, or ends in /) or a file")
+    parser.option("--force", action="store_true", help="let --download replace files")
+
+
+def finish(args: WaitArguments, client: Client, watches: Sequence[Watch], answer: dict[str, Any] | None = None) -> int:
+    """Waits for all, prints each as it ends, and raises for what did not end well; 0 if all did.
+
+    `answer` is what a POST returned: the one task is laid over it.
+    """
+    from ..tasks import follow
+
+    end = client.clock.monotonic() + args.max_wait if args.max_wait else None
+    board = _Board(args, watches)
+    failures: list[tuple[str, RunwayError]] = []
+    left = dict.fromkeys(watches)
+    try:
+        for watch in follow(client, watches, end, finish=_saver(args, client, end, board), show=board.show):
+            failure = _failure(args, watch)
+            if failure:
+                failures.append((watch.name, failure))
+            if watch.task is not None:
+                args.console.row(_shown(watch, answer), alone=len(watches) == 1)
+            del left[watch]
+        args.console.end_rows(COLUMNS)
+    except (Interrupted, RunwayError) as stop:
+        _name_the_paid(args, stop, [watch.name for watch in left])
+        raise
+    finally:
+        board.close()
+    if failures:
+        unfinished = [name for name, failure in failures if failure.exit_status in (69, 74, 75)]
+        raise summary(failures, len(watches), resume(args, unfinished) if unfinished else None)
+    return 0
+
+
+def resume(args: WaitArguments, names: Sequence[str]) -> list[str]:
+    """The words of a call that goes on waiting, with every option kept."""
+    words = ["wait", *names]
+    if args.max_wait != MAX_WAIT:
+        words += ["--max-wait", settings.shown_number(args.max_wait)]
+    if args.interval != SHORTEST_INTERVAL:
+        words += ["--interval", settings.shown_number(args.interval)]
+    if args.download:
+        words += ["--download", args.download]
+    if args.force:
+        words.append("--force")
+    return words + settings.other_options(args.given)
+
+
+def summary(failures: list[tuple[str, RunwayError]], count: int, example: Sequence[str] | None = None) -> RunwayError:
+    """One error for the (name, error) of all that did not end well, out of `count`: the heaviest exit status counts."""
+    worst = min((error for _, error in failures), key=lambda error: _BY_WEIGHT.index(error.exit_status))
+    if count == 1:
+        return worst
+    whole = RunwayError(
+        f"{len(failures)} of {count} did not end well: {worst.message}", example=example or worst.example,
+        failed=[{"id": name, "kind": error.kind, "error": error.message} for name, error in failures])
+    whole.kind, whole.exit_status = worst.kind, worst.exit_status
+    return whole
+
+
+def _saver(args: WaitArguments, client: Client, end: float | None, board: _Board) -> Callable[[Watch], None]:
+    """What is done with a task that ended well: its outputs are saved if that was asked for."""
+
+    def save(watch: Watch) -> None:
+        if args.download:
+            from .outputs import save_outputs
+
+            save_outputs(client, watch, args.download, force=args.force, end=end,
+                         report=lambda done, total: board.transfer(watch, done, total))
+            watch.transfer = ""
+
+    return save
+
+
+def _shown(watch: Watch, answer: dict[str, Any] | None) -> dict[str, Any]:
+    """The task as it is printed: over the POST's answer, so that what only that told is kept."""
+    return {**(answer or {}), **(watch.task or {}), **({"saved": watch.saved} if watch.saved else {})}
+
+
+def _failure(args: WaitArguments, watch: Watch) -> RunwayError | None:
+    """Why a watch did not end well, with a call that helps; None if it did."""
+    look = ("request", "GET", watch.path)
+    if watch.error:
+        error = watch.error
+        if isinstance(error, (OutputError, NetworkError)) or watch.task:
+            error.example = resume(args, [watch.name])
+        elif isinstance(error, ApiError):
+            error.example = ("auth", "status") if isinstance(error, DeniedError) else look
+        error.details.setdefault("id", watch.id)
+        return error
+    if not watch.ended:
+        last = f"it is {watch.status}" if watch.status else "it was never seen"
+        trouble = f" ({watch.trouble.message})" if watch.trouble else ""
+        limit = settings.shown_number(args.max_wait)
+        return WaitTimeout(f"{watch.name} has not ended after {limit} s: {last}{trouble}",
+                           example=resume(args, [watch.name]), id=watch.id)
+    if watch.status in ("FAILED", "CANCELLED"):
+        return _task_error(watch, look)
+    return None
+
+
+def _task_error(watch: Watch, look: Sequence[str]) -> TaskError:
+    task = watch.task or {}
+    words = [f"{watch.name} is {watch.status}"]
+    words += [str(task[key]) for key in ("failure", "failureReason") if task.get(key)]
+    code = task.get("failureCode")
+    details = {"id": watch.id}
+    if isinstance(code, str):
+        details["failureCode"] = code
+        words += [advice for start, advice in _ADVICE if code.startswith(start)][:1]
+    return TaskError(": ".join(words), example=look, **details)
+
+
+def _name_the_paid(args: WaitArguments, stop: Interrupted | RunwayError, names: list[str]) -> None:
+    """Whatever ends the waiting names what is still running, and how to go on."""
+    if names and not isinstance(stop, (UsageError, AuthError)):
+        stop.message += f" while waiting for {', '.join(names)}"
+        stop.example = resume(args, names)
+
+
+class _Board:
+    """Progress: one live line a task on a terminal, elsewhere a line when the status changes or a tenth was made."""
+
+    def __init__(self, args: WaitArguments, watches: Sequence[Watch]) -> None:
+        from ..progress import live
+
+        self.console = args.console
+        self.clock = args.clock
+        self.live = live(args.console)
+        self.start = args.clock.monotonic()
+        self.watches = watches
+        self.seen: dict[str, tuple[str, int]] = {}
+        self.throttled = False
+        self.drawn = 0.0
+
+    def show(self) -> None:
+        """Called after every look and about every second."""
+        for watch in self.watches:
+            news = (watch.status, int((watch.progress or 0.0) * 10))
+            if watch.status and self.seen.get(watch.path) != news:
+                self.seen[watch.path] = news
+                self._tell(watch)
+        if self.live:
+            self.live.show([self._line(watch) for watch in self.watches if watch.transfer or not watch.ended])
+
+    def transfer(self, watch: Watch, done: int, total: int | None) -> None:
+        """Hears of a download's bytes; with one watch nothing else draws meanwhile."""
+        from ..progress import REDRAW, transferred
+
+        if self.live:
+            watch.transfer = transferred(done, total)
+            now = self.clock.monotonic()
+            if len(self.watches) == 1 and now - self.drawn > REDRAW:
+                self.drawn = now
+                self.show()
+
+    def _tell(self, watch: Watch) -> None:
+        if watch.status == "THROTTLED" and not self.throttled:
+            self.throttled = True
+            self.console.note("THROTTLED: queued until a running generation makes room in your tier's concurrency")
+        if not self.live:
+            self.console.note(self._line(watch))
+
+    def _line(self, watch: Watch) -> str:
+        from ..progress import bar
+
+        share = watch.progress
+        drawn = "" if share is None else f"{bar(share)} {share:.0%}" if self.live else f"{share:.0%}"
+        seconds = f"{self.clock.monotonic() - self.start:.0f} s"
+        return " ".join(filter(None, (watch.name, watch.status, watch.transfer or drawn, seconds, _credits(watch))))
+
+    def close(self) -> None:
+        """Takes the live lines away."""
+        if self.live:
+            self.live.close()
+
+
+def _credits(watch: Watch) -> str:
+    cost = (watch.task or {}).get("cost") or (watch.task or {}).get("estimatedCost")
+    credits = cost.get("credits") if isinstance(cost, dict) else None
+    return "" if credits is None else f"{credits} credits"
+
+
+def _limit(text: str) -> float:
+    return 0.0 if text.strip("0.") == "" and text.strip(".") else settings.seconds(text)
+
+
+def _interval(text: str) -> float:
+    value = settings.seconds(text)
+    if value < SHORTEST_INTERVAL:
+        raise ValueError(f"{text!r} is under 5 seconds, the least that the API allows")
+    return value
