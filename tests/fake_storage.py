@@ -1,0 +1,359 @@
+"""The storage host: another origin, which takes uploads by signed form and hands out outputs by signed URL.
+
+It knows no secret and refuses one, in XML.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import struct
+import threading
+import uuid
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+from tests.fake_http import PIECE, Answer, BrokenOff, Request, json_answer
+from tests.fake_openapi import DOCUMENT
+
+KEEP_UPLOAD = 1024 * 1024  # bytes up to which an upload's content is kept
+UPLOAD_LIMIT = 200 * 1024 * 1024  # bytes
+EXTENSIONS = {"image": "png", "video": "mp4", "audio": "wav", "workflow": "png"}
+MEDIA_TYPES = {"image": "image/png", "video": "video/mp4", "audio": "audio/wav", "workflow": "image/png"}
+
+
+@dataclass
+class Output:
+    """A file behind signed URLs, and how it misbehaves. `content` is bytes, or a size of pseudo-content."""
+
+    id: str
+    name: str
+    media_type: str
+    content: bytes | int
+    ranges: bool = True
+    break_after: int | None = None
+    breaks: int = 1
+    wrong_length: int | None = None
+    no_length: bool = False
+    redirect_to: str | None = None
+    changes_to: bytes | None = None
+    reads: int = 0
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return self.content if isinstance(self.content, int) else len(self.content)
+
+    @property
+    def etag(self) -> str:
+        """A strong validator that follows the content."""
+        if isinstance(self.content, int):
+            return f'"pseudo-{self.content}"'
+        return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
+
+    def part(self, start: int, stop: int) -> Iterator[bytes]:
+        """Its bytes from `start` to before `stop`, in pieces."""
+        if isinstance(self.content, int):
+            yield from pseudo_content(start, stop)
+            return
+        for at in range(start, stop, PIECE):
+            yield self.content[at : min(at + PIECE, stop)]
+
+
+@dataclass
+class _Grant:
+    output: Output
+    uses: int | None
+
+
+class StorageRefusal(Exception):
+    """What the storage host refuses, as its XML names it."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+    def answer(self) -> Answer:
+        """The refusal in the host's words."""
+        text = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            f"<Error><Code>{self.code}</Code><Message>{escape(self.message)}</Message></Error>"
+        )
+        return Answer(self.status, {"Content-Type": "application/xml"}, text.encode("utf-8"))
+
+
+class Storage:
+    """Outputs and uploads. `url` is set once the host's port is known; `upload_limit` is in bytes."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.upload_limit = UPLOAD_LIMIT
+        self.outputs: dict[str, Output] = {}
+        self.uploads: dict[str, dict[str, Any]] = {}
+        self._grants: dict[str, _Grant] = {}
+        self._lock = threading.Lock()
+
+    def add(self, output: Output) -> Output:
+        """Keep an output."""
+        with self._lock:
+            self.outputs[output.id] = output
+        return output
+
+    def sign(self, output: Output, *, uses: int | None = None) -> str:
+        """A fresh signed URL for an output, good for `uses` reads (None: until `expire`)."""
+        token = "eyJhbGciOiJIUzI1NiJ9." + secrets.token_urlsafe(240)
+        with self._lock:
+            self._grants[token] = _Grant(output, uses)
+        return f"{self.url}/{output.id}/{quote(output.name, safe='%')}?_jwt={token}"
+
+    def expire(self) -> None:
+        """Expire every URL signed so far."""
+        with self._lock:
+            self._grants.clear()
+
+    def destroy(self, output_id: str) -> None:
+        """Delete an output for ever."""
+        with self._lock:
+            self.outputs.pop(output_id, None)
+
+    def open_upload(self, filename: str) -> dict[str, Any]:
+        """What `POST /v1/uploads` answers for a file."""
+        name = str(uuid.uuid4())
+        uri = f"runway://ephemeral/{name}"
+        fields = {
+            "Content-Type": _guess(filename),
+            "key": f"ephemeral/{name}/{filename}",
+            "x-amz-algorithm": "AWS4-HMAC-SHA256",
+            "policy": secrets.token_urlsafe(200),
+            "x-amz-signature": secrets.token_hex(32),
+        }
+        with self._lock:
+            self.uploads[uri] = {"filename": filename, "fields": fields, "path": f"/uploads/{name}", "received": 0}
+        return {"uploadUrl": f"{self.url}/uploads/{name}", "fields": dict(fields), "runwayUri": uri}
+
+    def service(self, request: Request) -> Answer:
+        """Answer one request."""
+        try:
+            if "authorization" in request.headers:
+                raise StorageRefusal(400, "InvalidArgument", "Only one auth mechanism allowed")
+            if request.path == "/openapi.json" and request.method == "GET":
+                return json_answer(200, DOCUMENT, {"ETag": '"1"', "Cache-Control": "max-age=300"})
+            if request.path.startswith("/uploads/"):
+                return self._receive(request)
+            return self._hand_out(request)
+        except StorageRefusal as refusal:
+            return refusal.answer()
+
+    def _receive(self, request: Request) -> Answer:
+        upload = next((u for u in self.uploads.values() if u["path"] == request.path), None)
+        if not upload:
+            raise StorageRefusal(404, "NoSuchBucket", "The specified bucket does not exist")
+        if request.method != "POST":
+            raise StorageRefusal(405, "MethodNotAllowed", "The specified method is not allowed")
+        foreign = [name for name in request.headers if name.startswith("x-runway")]
+        if foreign:
+            raise StorageRefusal(400, "InvalidArgument", f"Header not expected here: {foreign[0]}")
+        if request.body.length is None:
+            raise StorageRefusal(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+        received = _read_form(request, upload["fields"], self.upload_limit)
+        with self._lock:
+            upload.update(received, received=upload["received"] + 1)
+        return Answer(204, {"ETag": f'"{received["sha256"][:32]}"'})
+
+    def _hand_out(self, request: Request) -> Answer:
+        if request.method != "GET":
+            raise StorageRefusal(403, "SignatureDoesNotMatch", "The signature was made for GET")
+        with self._lock:
+            grant = self._grants.get(request.first("_jwt") or "")
+            if not grant or grant.uses == 0 or request.path.split("/")[1] != grant.output.id:
+                raise StorageRefusal(403, "AccessDenied", "Request has expired")
+            if grant.output.id not in self.outputs:
+                raise StorageRefusal(404, "NoSuchKey", "The specified key does not exist.")
+            if grant.uses is not None:
+                grant.uses -= 1
+            output = grant.output
+            output.reads += 1
+            if output.changes_to is not None and output.reads > 1:
+                output.content = output.changes_to
+            return _deliver(output, request)
+
+
+def _deliver(output: Output, request: Request) -> Answer:
+    if output.redirect_to:
+        return Answer(302, {"Location": output.redirect_to})
+    headers = {"Content-Type": output.media_type, "ETag": output.etag}
+    if output.ranges:
+        headers["Accept-Ranges"] = "bytes"
+    start, stop, status = 0, output.size, 200
+    span = _range(request, output) if output.ranges else None
+    if span:
+        start, stop, status = span[0], span[1], 206
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{output.size}"
+    length = stop - start if output.wrong_length is None else output.wrong_length
+    pieces: Iterable[bytes] = output.part(start, stop)
+    if output.wrong_length is not None:
+        pieces = _cut(pieces, stop - start)
+    if output.break_after is not None and output.breaks > 0:
+        output.breaks -= 1
+        pieces = _cut(pieces, output.break_after)
+    return Answer(status, headers, pieces, None if output.no_length else length)
+
+
+def _range(request: Request, output: Output) -> tuple[int, int] | None:
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("range", "").strip())
+    if not match or match.group(0) == "bytes=-":
+        return None
+    if request.headers.get("if-range", output.etag) != output.etag:
+        return None
+    first, last = match.groups()
+    if not first:
+        return max(0, output.size - int(last)), output.size
+    start, stop = int(first), min(int(last) + 1 if last else output.size, output.size)
+    if start >= output.size:
+        raise StorageRefusal(416, "InvalidRange", "The requested range is not satisfiable")
+    return (start, stop) if start < stop else None
+
+
+def _cut(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Pass `size` bytes on, then break the connection."""
+    for piece in pieces:
+        if len(piece) >= size:
+            yield piece[:size]
+            break
+        size -= len(piece)
+        yield piece
+    raise BrokenOff
+
+
+def _read_form(request: Request, fields: dict[str, str], limit: int) -> dict[str, Any]:
+    """Read an upload's form. Raises StorageRefusal unless the fields come first, in order, and `file` last."""
+    parts = _Parts(request)
+    for name, value in fields.items():
+        head = parts.next_head()
+        if head is None or _disposition(head, "name") != name:
+            raise StorageRefusal(403, "AccessDenied", f"Invalid according to Policy: expected the field {name} here")
+        if b"".join(parts.content()) != value.encode("utf-8"):
+            raise StorageRefusal(403, "AccessDenied", f"Invalid according to Policy: the field {name} was changed")
+    head = parts.next_head()
+    if head is None or _disposition(head, "name") != "file":
+        raise StorageRefusal(400, "InvalidArgument", "POST requires exactly one file upload per request.")
+    if not head["Content-Type"]:
+        raise StorageRefusal(400, "InvalidArgument", "The file has no Content-Type")
+    received = _digest(parts.content())
+    if parts.next_head() is not None:
+        raise StorageRefusal(400, "InvalidArgument", "Nothing may follow the file")
+    if received["size"] > limit:
+        raise StorageRefusal(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+    return {**received, "mediaType": head["Content-Type"], "partFilename": _disposition(head, "filename")}
+
+
+def _digest(pieces: Iterable[bytes]) -> dict[str, Any]:
+    digest, size, kept = hashlib.sha256(), 0, bytearray()
+    for piece in pieces:
+        digest.update(piece)
+        size += len(piece)
+        if size <= KEEP_UPLOAD:
+            kept += piece
+    content = bytes(kept) if size <= KEEP_UPLOAD else None
+    return {"size": size, "sha256": digest.hexdigest(), "content": content}
+
+
+class _Parts:
+    """A multipart body, read part by part without holding one."""
+
+    def __init__(self, request: Request) -> None:
+        message = Message()
+        message["Content-Type"] = request.headers.get("content-type", "")
+        boundary = message.get_param("boundary")
+        if message.get_content_type() != "multipart/form-data" or not isinstance(boundary, str):
+            raise StorageRefusal(412, "PreconditionFailed", "The enclosing type must be multipart/form-data")
+        self._pieces = request.body.pieces()
+        self._held = b"\r\n"  # so that the first delimiter looks like the others
+        self._delimiter = b"\r\n--" + boundary.encode("latin-1")
+        if b"".join(self.content()):
+            raise StorageRefusal(400, "MalformedPOSTRequest", "The body does not begin with its boundary")
+
+    def next_head(self) -> Message | None:
+        """The headers of the next part; None after the last."""
+        while len(self._held) < 2:
+            self._more()
+        mark, self._held = self._held[:2], self._held[2:]
+        if mark == b"--":
+            return None
+        if mark != b"\r\n":
+            raise StorageRefusal(400, "MalformedPOSTRequest", "A boundary is followed by neither a line nor the end")
+        head = Message()
+        for line in b"".join(self._until(b"\r\n\r\n")).decode("utf-8").split("\r\n"):
+            name, _, value = line.partition(":")
+            head[name.strip()] = value.strip()
+        return head
+
+    def content(self) -> Iterator[bytes]:
+        """The part's bytes, in pieces."""
+        return self._until(self._delimiter)
+
+    def _until(self, mark: bytes) -> Iterator[bytes]:
+        margin = len(mark) - 1
+        while True:
+            at = self._held.find(mark)
+            if at >= 0:
+                before, self._held = self._held[:at], self._held[at + len(mark) :]
+                yield before
+                return
+            if len(self._held) > margin:
+                before, self._held = self._held[:-margin], self._held[-margin:]
+                yield before
+            self._more()
+
+    def _more(self) -> None:
+        piece = next(self._pieces, b"")
+        if not piece:
+            raise StorageRefusal(400, "MalformedPOSTRequest", "The body ends before its last boundary")
+        self._held += piece
+
+
+def _disposition(head: Message, name: str) -> str:
+    value = head.get_param(name, header="content-disposition")
+    return value if isinstance(value, str) else ""
+
+
+def _guess(filename: str) -> str:
+    extension = filename.rpartition(".")[2].lower()
+    return next((MEDIA_TYPES[kind] for kind, own in EXTENSIONS.items() if own == extension), "application/octet-stream")
+
+
+def pseudo_content(start: int, stop: int) -> Iterator[bytes]:
+    """Bytes that nobody has to hold: every 8 of them are their own number, big-endian."""
+    at = start
+    while at < stop:
+        first, last = at // 8, min((at + PIECE) // 8, (stop + 7) // 8)
+        piece = struct.pack(f">{last - first}Q", *range(first, last))
+        piece = piece[at - first * 8 : stop - first * 8]
+        yield piece
+        at += len(piece)
+
+
+def sample(kind: str) -> bytes:
+    """A tiny file of a kind that opens: a PNG, a WAV, or what begins like an MP4."""
+    if kind == "audio":
+        tone = bytes(128 + (40 if step // 20 % 2 else -40) for step in range(1600))
+        head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(tone), b"WAVE", b"fmt ", 16, 1, 1, 8000, 8000, 1, 8,
+                           b"data", len(tone))  # fmt: skip
+        return head + tone
+    if kind == "video":
+        brand = b"isom" + struct.pack(">I", 512) + b"isomiso2mp41"
+        return struct.pack(">I4s", 8 + len(brand), b"ftyp") + brand + struct.pack(">I4s", 8 + 256, b"mdat") + bytes(256)
+    rows = b"".join(b"\0" + bytes((x * 16, y * 16, 160)[c] for x in range(16) for c in range(3)) for y in range(16))
+    header = struct.pack(">IIBBBBB", 16, 16, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

@@ -1,0 +1,134 @@
+"""Runs the program, as a process or within this one, and looks for secrets on everything it prints."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import unittest
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from runway_cli import cli
+from tests.fake_runway import SECRET, STAGE_SECRET, TOKEN
+
+ROOT = Path(__file__).resolve().parent.parent
+EXITS = (0, 1, 2, 69, 74, 75, 77, 78, 130, 141, 143)
+KEPT = ("PATH", "HOME", "TMPDIR", "SYSTEMROOT", "TEMP", "TMP", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
+
+
+class Result:
+    """How one call ended: `exit`, both streams as text, and their JSON."""
+
+    def __init__(self, argv: Sequence[str], exit_status: int, stdout: bytes, stderr: bytes) -> None:
+        self.argv = list(argv)
+        self.exit = exit_status
+        self.raw = stdout
+        self.stdout = stdout.decode("utf-8")
+        self.stderr = stderr.decode("utf-8")
+
+    @property
+    def json(self) -> Any:
+        """stdout as one JSON document."""
+        return json.loads(self.stdout)
+
+    @property
+    def lines(self) -> list[Any]:
+        """stdout as JSON lines."""
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The JSON object that is the last line of stderr."""
+        found = json.loads(self.stderr.splitlines()[-1])
+        assert isinstance(found, dict), found
+        return found
+
+    @property
+    def notes(self) -> list[str]:
+        """The lines of stderr before the error."""
+        lines = self.stderr.splitlines()
+        return lines[:-1] if self.exit else lines
+
+    def __repr__(self) -> str:
+        return f"{self.argv}: exit {self.exit}\nstdout: {self.stdout[:2000]}\nstderr: {self.stderr[:2000]}"
+
+
+class Clock:
+    """Time that passes only when somebody sleeps; `slept` holds every wait in seconds."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return time.time() + self.now - 1000.0
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What of this process's environment a call may see, and `extra`."""
+    return {**{name: os.environ[name] for name in KEPT if name in os.environ}, **(extra or {})}
+
+
+def run(*argv: str, env: Mapping[str, str] | None = None, stdin: bytes | None = None, cwd: str | Path | None = None,
+        start: Sequence[str] = ("-m", "runway_cli"), timeout: float = 30) -> Result:
+    """The program as a process, without a terminal: what users see. Fails if a secret is printed."""
+    surroundings = environment({"PYTHONPATH": str(ROOT), **(env or {})})
+    done = subprocess.run([sys.executable, *start, *argv], env=surroundings, cwd=cwd, input=stdin or b"",
+                          capture_output=True, timeout=timeout, check=False)
+    return checked(Result(argv, done.returncode, done.stdout, done.stderr), surroundings)
+
+
+def call(*argv: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", clock: Clock | None = None) -> Result:
+    """The program within this process: no start-up to wait for, and a clock that does not wait either."""
+    surroundings = environment(env)
+    with _streams(stdin) as (stdout, stderr), mock.patch.dict(os.environ, surroundings, clear=True):
+        status = cli.main(list(argv), clock or Clock())
+        result = Result(argv, status, stdout.getvalue(), stderr.getvalue())
+    return checked(result, surroundings)
+
+
+def checked(result: Result, surroundings: Mapping[str, str]) -> Result:
+    """The result, if it shows no secret and no traceback, and ends as the contract says."""
+    secrets = {SECRET, STAGE_SECRET, TOKEN}
+    secrets |= {surroundings.get(name, "").strip() for name in (
+        "RUNWAY_SKILLS_API_SECRET", "RUNWAY_SKILLS_API_SECRET_STAGE", "RUNWAYML_API_SECRET", "LOWCODEAPI_API_TOKEN")}
+    for secret in secrets:
+        if len(secret) > 8 and secret in result.stdout + result.stderr:
+            raise AssertionError(f"a secret was printed: {result!r}".replace(secret, "SECRET"))
+    if "Traceback (most recent call last)" in result.stderr or result.exit not in EXITS:
+        raise AssertionError(f"no proper end: {result!r}")
+    return result
+
+
+class ProgramTest(unittest.TestCase):
+    """Assertions on whole results."""
+
+    def assert_error(self, result: Result, exit_status: int, **expected: Any) -> None:
+        """The exit status, and these keys of the JSON error, which always explains itself."""
+        self.assertEqual(result.exit, exit_status, result)
+        found = result.error
+        self.assertEqual({key: found.get(key) for key in expected}, expected, result)
+        for key in ("error", "kind", "example"):
+            self.assertTrue(found.get(key), result)
+
+
+@contextmanager
+def _streams(stdin: bytes) -> Iterator[tuple[io.BytesIO, io.BytesIO]]:
+    stdout, stderr = io.BytesIO(), io.BytesIO()
+    with mock.patch.multiple(sys, stdin=io.TextIOWrapper(io.BytesIO(stdin)), stdout=io.TextIOWrapper(stdout),
+                             stderr=io.TextIOWrapper(stderr)):
+        yield stdout, stderr
