@@ -1,0 +1,269 @@
+"""`skill install`: the program as an agent's skill, from wherever it runs, over nobody else's work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import unittest
+import zipfile
+from pathlib import Path
+from unittest import mock
+
+from runway_cli import __version__
+from runway_cli.commands import skill
+from tests.program import ROOT, ProgramTest, Result, run
+
+PAGES = {"SKILL.md": b"---\nname: runway-cli\n---\n", "AUTH.md": b"# Keys\n"}
+CODE = {file.relative_to(ROOT).as_posix(): file.read_bytes() for file in ROOT.glob("runway_cli/**/*.py")}
+CODE["runway_cli/py.typed"] = b""
+SKILL = {**PAGES, **CODE}
+INSIDE = {**CODE, **{f"runway_cli/skill/{name}": content for name, content in PAGES.items()}}
+
+
+def write(folder: Path, files: dict[str, bytes]) -> None:
+    """Puts files into a folder."""
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, without what Python keeps for itself."""
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*")
+            if file.is_file() and "__pycache__" not in file.parts}
+
+
+class SkillTest(ProgramTest):
+    """A checkout, a home folder and a project in a folder of their own."""
+
+    def setUp(self) -> None:
+        self.folder = Path(tempfile.mkdtemp()).resolve()
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.home, self.project = self.folder / "home", self.folder / "project"
+        self.home.mkdir()
+        self.project.mkdir()
+        self.checkout = self.folder / "checkout"
+        write(self.checkout, SKILL)
+
+    def install(self, *words: str, start: tuple[str, ...] | None = None, **env: str) -> Result:
+        surroundings = {"HOME": str(self.home), "USERPROFILE": str(self.home), "PYTHONPATH": "",
+                        "PYTHONDONTWRITEBYTECODE": "1", **env}
+        return run("skill", "install", *words, env=surroundings, cwd=self.project,
+                   start=start or (str(self.checkout / "runway_cli"),))
+
+    def row(self, host: str, path: Path) -> dict[str, object]:
+        return {"host": host, "path": str(path), "files": len(SKILL), "version": __version__}
+
+    def assert_installed(self, path: Path) -> None:
+        found = tree(path)
+        manifest = json.loads(found.pop(".runway-cli.json"))
+        self.assertEqual(found, SKILL)
+        self.assertEqual(manifest, {"version": __version__, "files": {
+            name: hashlib.sha256(content).hexdigest() for name, content in SKILL.items()}})
+        self.assertEqual(os.listdir(path.parent), ["runway-cli"])
+
+
+class Sources(SkillTest):
+    def check(self, *start: str, **env: str) -> None:
+        result = self.install("claude", start=start, **env)
+        path = self.home / ".claude" / "skills" / "runway-cli"
+        self.assertEqual((result.exit, result.json, result.stderr), (0, self.row("claude", path), ""))
+        self.assert_installed(path)
+        status = run("auth", "status", start=(str(path / "runway_cli"),), cwd=self.project, env={"PYTHONPATH": ""})
+        self.assertEqual((status.exit, status.json["authenticated"]), (77, False))
+
+    def test_a_checkout(self) -> None:
+        self.check(str(self.checkout / "runway_cli"))
+
+    def test_a_wheel(self) -> None:
+        write(self.folder / "site-packages", INSIDE)
+        self.check("-m", "runway_cli", PYTHONPATH=str(self.folder / "site-packages"))
+
+    def test_a_zipapp(self) -> None:
+        archive = self.folder / "runway-cli.pyz"
+        with zipfile.ZipFile(archive, "w") as target:
+            target.writestr("__main__.py", "import sys\nfrom runway_cli.cli import main\nsys.exit(main())\n")
+            for name, content in INSIDE.items():
+                target.writestr(name, content)
+        self.check(str(archive))
+
+    def test_an_installed_skill_installs_itself_anew_and_elsewhere(self) -> None:
+        self.install("claude")
+        first = self.home / ".claude" / "skills" / "runway-cli"
+        result = self.install("claude", "cursor", start=(str(first / "runway_cli"),))
+        self.assertEqual(result.exit, 0, result)
+        self.assert_installed(first)
+        self.assert_installed(self.home / ".cursor" / "skills" / "runway-cli")
+
+    def test_a_copy_without_its_pages_says_so(self) -> None:
+        (self.checkout / "SKILL.md").unlink()
+        result = self.install("claude")
+        self.assert_error(result, 2, kind="usage")
+        self.assertIn("this copy of the program is not whole", result.error["error"])
+        self.assertEqual(os.listdir(self.home), [])
+
+
+class Targets(SkillTest):
+    def assert_paths(self, result: Result, *expected: tuple[str, Path]) -> None:
+        rows = [self.row(host, folder / "runway-cli") for host, folder in expected]
+        self.assertEqual((result.exit, result.lines, result.stderr), (0, rows, ""))
+        for _, folder in expected:
+            self.assert_installed(folder / "runway-cli")
+
+    def test_every_host_has_its_place(self) -> None:
+        hosts = ("claude", "cursor", "codex", "agents")
+        self.assert_paths(self.install(*hosts), *((host, self.home / f".{host}" / "skills") for host in hosts))
+
+    def test_without_a_host_those_that_are_there(self) -> None:
+        (self.home / ".claude").mkdir()
+        (self.home / ".codex").mkdir()
+        self.assert_paths(self.install(), ("claude", self.home / ".claude" / "skills"),
+                          ("codex", self.home / ".codex" / "skills"))
+
+    def test_without_any_the_common_one(self) -> None:
+        self.assert_paths(self.install(), ("agents", self.home / ".agents" / "skills"))
+
+    def test_for_a_project(self) -> None:
+        self.assert_paths(self.install("--project", "claude", HOME="/nonexistent", USERPROFILE=""),
+                          ("claude", self.project / ".claude" / "skills"))
+        (self.project / ".cursor").mkdir()
+        self.assert_paths(self.install("--project", "cursor"), ("cursor", self.project / ".cursor" / "skills"))
+        self.assertEqual(os.listdir(self.home), [])
+
+    def test_a_folder(self) -> None:
+        for word, folder in (("./skills", self.project / "skills"), ("a/b", self.project / "a" / "b"),
+                             (".", self.project), ("~/mine", self.home / "mine")):
+            with self.subTest(word=word):
+                result = self.install(word)
+                self.assertEqual((result.exit, result.json), (0, self.row(word, folder / "runway-cli")), result)
+                self.assertEqual(tree(folder / "runway-cli").keys(), {*SKILL, ".runway-cli.json"})
+
+    def test_one_folder_is_written_once(self) -> None:
+        self.assert_paths(self.install("claude", "claude"), ("claude", self.home / ".claude" / "skills"))
+
+    def test_as_a_table(self) -> None:
+        result = self.install("claude", "--output", "markdown")
+        path = self.home / ".claude" / "skills" / "runway-cli"
+        self.assertEqual(result.stdout.splitlines()[::2], [
+            "| Host | Path | Files | Version |", f"| claude | {path} | {len(SKILL)} | {__version__} |"])
+
+    def test_a_word_that_is_no_host(self) -> None:
+        self.assert_error(self.install("claude", "claud"), 2, kind="usage", error="'claud' is no host: choose from "
+                          "claude, cursor, codex, agents, or name a folder such as ./claud")
+        self.assertEqual(os.listdir(self.home), [])
+
+    @unittest.skipIf(os.name == "nt", "Windows finds the home folder in another way")
+    def test_no_home(self) -> None:
+        for words in ((), ("claude",)):
+            self.assert_error(self.install(*words, HOME="/nonexistent"), 2, kind="usage", error="this user has no home "
+                              "folder: name a folder of skills, or use --project")
+
+
+class Replacing(SkillTest):
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = self.home / ".claude" / "skills" / "runway-cli"
+
+    def assert_refused(self, path: Path, reason: str) -> None:
+        """The error, and that nothing at all was written, for the other host neither."""
+        before = tree(self.home)
+        result = self.install("cursor", "claude")
+        self.assert_error(result, 2, kind="usage",
+                          error=f"{str(path)!r} {reason}: move it away, and nothing is lost. Nothing was written")
+        self.assertEqual((result.stdout, tree(self.home)), ("", before))
+
+    def test_an_older_version_makes_room(self) -> None:
+        old = {"SKILL.md": b"old page", "runway_cli/cli.py": b"old code", "runway_cli/gone.py": b"not needed any more"}
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in old.items()}
+        write(self.path, {**old, ".runway-cli.json": json.dumps({"version": "0.1", "files": hashes}).encode()})
+        self.assertEqual(self.install("claude").exit, 0)
+        self.assert_installed(self.path)
+
+    def test_a_file_that_was_deleted_comes_back(self) -> None:
+        self.install("claude")
+        (self.path / "AUTH.md").unlink()
+        self.assertEqual(self.install("claude").exit, 0)
+        self.assert_installed(self.path)
+
+    def test_what_someone_put_beside_it_stays(self) -> None:
+        self.install("claude")
+        extra = {"notes.md": b"mine", "runway_cli/commands/own.txt": b"mine too"}
+        write(self.path, {**extra, "runway_cli/__pycache__/cli.cpython-39.pyc": b"stale"})
+        self.assertEqual(self.install("claude").exit, 0)
+        self.assertEqual({name: tree(self.path)[name] for name in extra}, extra)
+        self.assertEqual(tree(self.path).keys(), {*SKILL, *extra, ".runway-cli.json"})
+        self.assertFalse((self.path / "runway_cli" / "__pycache__").exists())
+
+    def test_a_folder_of_someone_else_is_refused(self) -> None:
+        for name, content in (("SKILL.md", b"another skill"), (".runway-cli.json", b"[]"),
+                              (".runway-cli.json", b'{"files": "x"}')):
+            with self.subTest(name=name, content=content):
+                write(self.path, {name: content})
+                self.assert_refused(self.path, "was not written by skill install")
+
+    def test_a_file_in_its_place_is_refused(self) -> None:
+        write(self.path.parent, {"runway-cli": b"a file"})
+        self.assert_refused(self.path, "was not written by skill install")
+
+    def test_a_link_in_its_place_is_refused(self) -> None:
+        self.path.parent.mkdir(parents=True)
+        for target in (self.checkout, self.folder / "nowhere"):
+            with self.subTest(target=target):
+                self.link(self.path, target)
+                self.assert_refused(self.path, "was not written by skill install")
+                self.path.unlink()
+        self.assertEqual(tree(self.checkout), SKILL)
+
+    def test_an_edited_file_is_refused(self) -> None:
+        self.install("claude")
+        write(self.path, {"SKILL.md": b"my own words"})
+        self.assert_refused(self.path / "SKILL.md", "was changed since skill install wrote it")
+
+    def test_a_file_that_was_made_a_link_is_refused(self) -> None:
+        self.install("claude")
+        (self.path / "AUTH.md").unlink()
+        self.link(self.path / "AUTH.md", self.checkout / "AUTH.md")
+        self.assert_refused(self.path / "AUTH.md", "was changed since skill install wrote it")
+
+    def test_a_file_that_stands_where_a_new_one_belongs_is_refused(self) -> None:
+        self.install("claude")
+        manifest = json.loads((self.path / ".runway-cli.json").read_bytes())
+        del manifest["files"]["AUTH.md"]
+        write(self.path, {".runway-cli.json": json.dumps(manifest).encode()})
+        self.assert_refused(self.path / "AUTH.md", "was not written by skill install")
+
+    def test_a_place_that_cannot_be_written(self) -> None:
+        write(self.home, {".claude/skills": b"no folder"})
+        result = self.install("claude")
+        self.assert_error(result, 74, kind="io")
+        self.assertIn(f"{str(self.path)!r} could not be written", result.error["error"])
+        self.assertEqual(tree(self.home), {".claude/skills": b"no folder"})
+
+    def test_the_old_skill_is_back_when_the_new_one_cannot_take_its_place(self) -> None:
+        new, folder, old = (self.folder / name for name in ("new", "skill", "old"))
+        write(new, {"SKILL.md": b"new"})
+        write(folder, {"SKILL.md": b"old"})
+        rename = Path.rename
+
+        def fail_for_new(path: Path, target: Path) -> Path:
+            if path == new:
+                raise KeyboardInterrupt
+            return rename(path, target)
+
+        with mock.patch.object(Path, "rename", fail_for_new), self.assertRaises(KeyboardInterrupt):
+            skill._swap(new, folder, old)
+        self.assertEqual((tree(folder), old.exists()), ({"SKILL.md": b"old"}, False))
+
+    def link(self, path: Path, target: Path) -> None:
+        try:
+            path.symlink_to(target)
+        except OSError as error:  # Windows asks for a right
+            self.skipTest(f"no links here: {error}")
+
+
+if __name__ == "__main__":
+    unittest.main()
