@@ -7,7 +7,17 @@ import signal
 import sys
 
 from . import __version__
-from .errors import ClosedOutput, ConfigError, InternalError, Interrupted, RunwayError, UsageError
+from .errors import (
+    LOOK,
+    ClosedOutput,
+    ConfigError,
+    DeniedError,
+    InternalError,
+    Interrupted,
+    OutputError,
+    RunwayError,
+    UsageError,
+)
 from .output import Console, command_line
 from .settings import complete, secrets, target_options
 
@@ -27,9 +37,9 @@ def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
     console = Console()
     args: Any = None
     handlers = _handle_signals()
-    for secret in secrets():
-        console.keep_secret(secret)
     try:
+        for secret in secrets():
+            console.keep_secret(secret)
         if words in (["-v"], ["-V"], ["--version"]):  # without argparse, which is half of such a start
             console.write(__version__ + "\n")
             return 0
@@ -87,12 +97,22 @@ def _example(failure: RunwayError | Interrupted, words: list[str], args: Any) ->
     if isinstance(failure, ConfigError) and failure.variable and os.name != "nt":
         return f"env -u {failure.variable} {command_line(words)}"
     given = [] if getattr(failure, "directly", False) else target_options(getattr(args, "given", []))
-    if failure.example is not None:
-        return command_line((*failure.example, *(given if "--help" not in failure.example else ())))
+    helping = failure.example or _usual_example(failure, args)
+    if helping:
+        return command_line((*helping, *(given if "--help" not in helping else ())))
     if not isinstance(failure, UsageError) and sum(map(len, words)) <= LONGEST_EXAMPLE:
         return command_line(words)
     example = getattr(args, "example", None)
     return command_line((*example, *given) if example else ("--help",))
+
+
+def _usual_example(failure: RunwayError | Interrupted, args: Any) -> Sequence[str] | None:
+    """What helps after a failure that names no call itself, None where the failed one is worth repeating."""
+    if isinstance(failure, DeniedError):
+        return ("auth", "status")
+    if isinstance(failure, (OutputError, InternalError)) and getattr(args, "method", None) in ("POST", "PATCH"):
+        return LOOK  # it may have done its work, and a second one may be a second charge
+    return None
 
 
 def _handle_signals() -> list[tuple[int, Any]]:

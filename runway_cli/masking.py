@@ -25,20 +25,27 @@ MASK = "***"
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*,[^\s\"'<>\\]*")
 _SIGNED = re.compile(r"(https?://[^\s\"'<>?\\]+\?)[^\s\"'<>\\]+")
 _TOKEN = re.compile(r"(api_token=)[^&\s\"'<>\\]+", re.IGNORECASE)
-_SESSION_KEY = re.compile(r'("?sessionKey"?\s*[:=]\s*"?)[^"\s,}]+')
-_FIELDS = re.compile(r'("fields"\s*:\s*)\{[^}]*\}')
+_SESSION_KEY = re.compile(r'(sessionKey\\*"?\s*[:=]\s*\\*"?)[^"\\\s,}]+')
+_FIELDS = re.compile(r'("fields\\*"\s*:\s*)\{[^}]*\}?')
 _HIDDEN_KEYS = {"sessionKey", "api_token", "Authorization"}
 
 
 def value(shown: Any) -> Any:
     """A JSON value with what the contract lists masked, and all else as it is."""
+    try:
+        return _masked(shown)
+    except RecursionError:
+        return "… (nested too deeply to be shown)"
+
+
+def _masked(shown: Any) -> Any:
     if isinstance(shown, str):
         return text(shown)
     if isinstance(shown, dict):
         hidden = _HIDDEN_KEYS | ({"fields"} if "uploadUrl" in shown else set())
-        return {key: MASK if key in hidden else value(item) for key, item in shown.items()}
+        return {key: MASK if key in hidden else _masked(item) for key, item in shown.items()}
     if isinstance(shown, (list, tuple)):
-        return [value(item) for item in shown]
+        return [_masked(item) for item in shown]
     return shown
 
 

@@ -88,8 +88,8 @@ class Console:
             else:
                 text = tables.table(rows, columns, terminal_width() if is_terminal(sys.stdout) else None)
             self.write(self.mask(text))
-            if more.get("truncated"):
-                self.note("there are more: raise --limit")
+        if self.format != "json" and more.get("truncated"):
+            self.note("there are more: raise --limit")
 
     def note(self, text: str) -> None:
         """A line on stderr, unless --quiet."""
@@ -228,9 +228,10 @@ def _python() -> str:
     typed: str = getattr(sys, "orig_argv", [sys.executable])[0]  # from Python 3.10 on
     if not os.path.dirname(typed) and typed:
         return typed
-    if sys.prefix != sys.base_prefix and not _on_path(os.path.basename(sys.executable), sys.executable):
-        return shlex.quote(sys.executable)
-    return "python" if os.name == "nt" else "python3"
+    for name in ("python3", "python", os.path.basename(sys.executable)):
+        if _on_path(name, sys.executable):
+            return name
+    return shlex.quote(sys.executable or "python3")
 
 
 def _on_path(name: str, file: str) -> bool:
@@ -238,5 +239,6 @@ def _on_path(name: str, file: str) -> bool:
     for folder in os.get_exec_path():
         found = os.path.join(folder, name)
         if os.path.isfile(found):
-            return os.path.realpath(folder) == os.path.realpath(os.path.dirname(file))
+            same_folder = os.path.realpath(folder) == os.path.realpath(os.path.dirname(file))
+            return same_folder and os.path.realpath(found) == os.path.realpath(file)
     return False

@@ -36,6 +36,7 @@ EXAMPLES = (
     ("avatars", "list", "--limit", "5"),
 )
 WIDTH = 80  # columns that help keeps to
+NO_BREAK = "\u00a0"  # a space at which argparse folds no line
 
 
 class Text(Exception):
@@ -65,6 +66,7 @@ class Parser(argparse.ArgumentParser):
         self.fill = fill
         self.operands = ""
         self.several = ""
+        self.words: Sequence[str] = ()
         self.examples: Sequence[Sequence[str]] = ()
         self.nested: Any = None
         self.summaries: list[str] = []
@@ -91,6 +93,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         self._complete()
+        self.words = args
         parsed, extras = super().parse_known_args(args, namespace)
         if self.several:
             getattr(parsed, self.several).extend(word for word in extras if not word.startswith("-"))
@@ -106,13 +109,17 @@ class Parser(argparse.ArgumentParser):
         if self.summaries:
             self.description = "\n".join((self.description or "", "", "commands:", *self.summaries))
         self.epilog = "examples:\n" + "\n".join(_folded(quoted_call(example)) for example in self.examples)
-        return super().format_help()
+        return super().format_help().replace(NO_BREAK, " ")
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, example=self._example())
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
+            if action is self.nested:
+                for word in self.words[: self.words.index(value)]:  # an unknown option's value is taken for the command
+                    if word.startswith("--") and word.partition("=")[0] not in self._option_string_actions:
+                        self._refuse(word)
             what = "command" if action is self.nested else action.metavar or action.option_strings[0]
             self._unknown(f"{value!r} is no {what}: choose from {', '.join(map(str, action.choices))}",
                           value, action.choices)
@@ -191,6 +198,7 @@ def _add_global_options(parser: Parser) -> None:
     group = parser.add_argument_group("global options")
 
     def add(*names: str, **options: Any) -> None:
+        options["help"] = options["help"].replace("[env: ", "[env:" + NO_BREAK)
         group.add_argument(*names, default=argparse.SUPPRESS, **options)
 
     add("--stage", action="store_true", help="use the staging environment [env: RUNWAY_SKILLS_STAGE]")

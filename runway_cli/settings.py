@@ -131,6 +131,7 @@ def complete(args: Any) -> None:
     """
     args.given = _given(args)
     if getattr(args, "url_format", None) and not (getattr(args, "gateway", None) or _setting("RUNWAY_SKILLS_GATEWAY")):
+        args.given = ["--gateway", "lowcodeapi", *args.given]
         raise UsageError("--url-format is for a gateway: add --gateway lowcodeapi")
     for name, (variable, read, default) in _OPTIONS.items():
         if not hasattr(args, name):
@@ -138,7 +139,11 @@ def complete(args: Any) -> None:
     if not hasattr(args, "output"):
         args.output = None
     if args.stage and args.gateway:
-        raise UsageError("--stage and --gateway contradict each other: a gateway calls Runway's production")
+        words = "--stage and --gateway contradict each other: a gateway calls Runway's production"
+        if "--gateway" not in args.given:
+            raise ConfigError(words, "RUNWAY_SKILLS_GATEWAY")
+        args.given = []  # the example leaves both out
+        raise UsageError(words)
 
 
 def target_options(given: list[str]) -> list[str]:
@@ -208,7 +213,8 @@ def is_loopback(host: str) -> bool:
     """Whether a host name is this machine: localhost, 127.0.0.0/8 or ::1."""
     numbers = host.split(".")
     return host.lower() in ("localhost", "::1") or (
-        len(numbers) == 4 and numbers[0] == "127" and all(n.isdigit() and len(n) <= 3 for n in numbers))
+        len(numbers) == 4 and numbers[0] == "127"
+        and all(n.isascii() and n.isdigit() and len(n) <= 3 and int(n) < 256 for n in numbers))
 
 
 def random_uuid() -> str:

@@ -68,8 +68,8 @@ def status(args: Arguments) -> int:
 
 def login(args: Arguments) -> int:
     """Says where the key goes instead."""
-    name = _variable(args)
-    raise UsageError(f"nothing is stored by this program: set {name} in the environment to a key from {KEYS}, "
+    source = "a token of LowCodeAPI" if args.gateway else f"a key from {KEYS}"
+    raise UsageError(f"nothing is stored by this program: set {_variable(args)} in the environment to {source}, "
                      "then start this session anew", example=("auth", "status"))
 
 

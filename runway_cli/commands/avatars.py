@@ -18,7 +18,7 @@ VOICE_TYPES = {"custom": " (custom)", "preset": " (preset)", "runway-live-preset
 
 def configure(parser: Parser) -> None:
     parser.examples = (("avatars", "list"),)
-    parser.command("list", "list avatars: id, name, status, voice, number of documents, createdAt", _configure_list)
+    parser.command("list", "list avatars: id, name, status, voice, documents, createdAt", _configure_list)
 
 
 def _configure_list(parser: Parser) -> None:
@@ -49,5 +49,6 @@ def _voice(voice: Any) -> Any:
     """A voice's name with (custom) or (preset) behind it; older answers give a bare string."""
     if not isinstance(voice, dict):
         return voice
-    name = next((voice[key] for key in ("name", "presetId", "id") if voice.get(key)), "Unknown")
+    names = (voice.get(key) for key in ("name", "presetId", "id"))
+    name = next((name for name in names if name and isinstance(name, str)), "Unknown")
     return f"{name}{VOICE_TYPES.get(str(voice.get('type')), '')}"

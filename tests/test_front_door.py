@@ -1,0 +1,303 @@
+"""The front door: help, the ways to start the program, global options, and what is said of a mistyped call."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+import zipapp
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from runway_cli import __version__, parser
+from tests.fake_runway import FakeRunway, Fault
+from tests.program import ROOT, ProgramTest, call, environment, run
+
+NETWORK = {"urllib", "http", "ssl", "_ssl", "socket", "email"}  # packages that only a call of the service needs
+SEPARATOR = "----"
+CLIENT = "123e4567-e89b-42d3-a456-426614174000"
+OTHER_CLIENT = "00000000-0000-4000-8000-000000000001"
+
+
+def levels(*path: str) -> Iterator[tuple[str, ...]]:
+    """The words of every command at every level, found in the help itself."""
+    yield path
+    text = call(*path, "--help").stdout
+    if "\ncommands:\n" in text:
+        for line in text.partition("\ncommands:\n")[2].partition("\n\n")[0].splitlines():
+            yield from levels(*path, line.split()[0])
+
+
+def examples(text: str) -> list[str]:
+    """The examples of a help, each as one shell command."""
+    return text.partition("\nexamples:\n")[2].replace("\\\n", "").strip().splitlines()
+
+
+def read_by_a_shell(commands: list[str]) -> list[list[str]]:
+    """The words that the program is given when a shell runs these commands."""
+    with tempfile.TemporaryDirectory() as folder:
+        stub = Path(folder, "runway-cli")
+        stub.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" {SEPARATOR}\n", encoding="utf-8")
+        stub.chmod(0o755)
+        done = subprocess.run(["/bin/sh", "-e"], input="\n".join(commands).encode(), capture_output=True, check=True,
+                              timeout=30, env={**environment(), "PATH": f"{folder}:{os.environ['PATH']}"})
+    calls = done.stdout.decode("utf-8").split(SEPARATOR + "\n")[:-1]
+    return [words.splitlines() for words in calls]
+
+
+class HelpTest(ProgramTest):
+    def test_every_level_shows_help_with_an_example_in_80_columns(self) -> None:
+        for path in levels():
+            with self.subTest(path=path):
+                result = call(*path, "--help")
+                self.assertEqual((result.exit, result.stderr), (0, ""))
+                self.assertRegex(result.stdout, "^usage: runway-cli " + " ".join(path))
+                self.assertGreater(len(examples(result.stdout)), 0)
+                self.assertEqual([line for line in result.stdout.splitlines() if len(line) > 80], [])
+                self.assertEqual(call(*path, "-h").stdout, result.stdout)
+
+    def test_a_group_of_commands_alone_shows_its_help(self) -> None:
+        for group in ((), ("auth",), ("avatars",), ("voices",), ("documents",), ("skill",)):
+            with self.subTest(group=group):
+                self.assertEqual(call(*group).stdout, call(*group, "--help").stdout)
+                self.assertEqual(call(*group).exit, 0)
+
+    def test_help_names_every_variable_that_sets_an_option(self) -> None:
+        text = call("--help").stdout
+        for option, variable in (
+            ("--stage", "RUNWAY_SKILLS_STAGE"), ("--gateway", "RUNWAY_SKILLS_GATEWAY"),
+            ("--url-format", "LOWCODEAPI_URL_FORMAT"), ("--client-id", "RUNWAY_SKILLS_CLIENT_ID"),
+            ("--timeout", "RUNWAY_SKILLS_TIMEOUT"), ("--retries", "RUNWAY_SKILLS_RETRIES"),
+            ("-q, --quiet", "RUNWAY_SKILLS_QUIET"), ("--verbose", "RUNWAY_SKILLS_VERBOSE"),
+        ):
+            with self.subTest(option=option):
+                self.assertRegex(text, rf"\n  {option}\b[^\[]*\[env: {variable}\]\n")
+
+    @unittest.skipIf(os.name == "nt", "the examples are for a POSIX shell")
+    def test_every_example_is_a_call_that_can_be_pasted(self) -> None:
+        commands = [example for path in levels() for example in examples(call(*path, "--help").stdout)]
+        calls = read_by_a_shell(commands)
+        self.assertEqual(len(calls), len(commands))
+        for words in calls:
+            with self.subTest(words=words):
+                self.assertTrue(callable(parser.parse(words).run))
+
+    def test_version(self) -> None:
+        for words in (["-v"], ["-V"], ["--version"], ["avatars", "--version"], ["--stage", "-v"], ["wait", "-V"]):
+            with self.subTest(words=words):
+                result = call(*words)
+                self.assertEqual((result.exit, result.stdout, result.stderr), (0, __version__ + "\n", ""))
+
+
+class StartUpTest(ProgramTest):
+    def imported(self, *argv: str) -> set[str]:
+        """The top-level packages that a call imports, in a process that no site's hooks add to."""
+        result = run(*argv, start=("-S", "-X", "importtime", "-m", "runway_cli"))
+        self.assertEqual(result.exit, 0, result)
+        lines = [line for line in result.stderr.splitlines() if line.startswith("import time:")]
+        self.assertGreater(len(lines), 10)
+        return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+    def test_help_and_version_import_nothing_of_the_network(self) -> None:
+        for argv in (["--help"], ["--version"], ["request", "--help"], ["avatars", "list", "--help"], ["auth"]):
+            with self.subTest(argv=argv):
+                self.assertEqual(self.imported(*argv) & NETWORK, set())
+
+    def test_a_command_imports_no_other(self) -> None:
+        result = run("request", "GET", "/v1/organization", "--dry-run", start=("-X", "importtime", "-m", "runway_cli"))
+        for other in ("commands.avatars", "commands.auth", "downloads", "lowcodeapi", "openapi", "transport"):
+            self.assertNotIn(f"runway_cli.{other}\n", result.stderr)
+
+
+class WaysToStartTest(ProgramTest):
+    """The examples of each way, pasted into a shell, go the same way again."""
+
+    def setUp(self) -> None:
+        self.fake = FakeRunway()
+        self.fake.__enter__()
+        self.addCleanup(self.fake.__exit__, None, None, None)
+        folder = tempfile.TemporaryDirectory(prefix="ways to start ")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name).resolve()
+        self.package = self.folder / "my skills" / "runway_cli"
+        shutil.copytree(ROOT / "runway_cli", self.package, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def goes_on(self, expected: str, *start: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+        """A mistyped call started so has an example that ends as expected, and that works when it is pasted."""
+        surroundings = {**self.fake.env(), "PYTHONPATH": "", **(env or {})}
+        result = run("avatars", "lst", "--limit", "3", env=surroundings, start=start, cwd=cwd)
+        self.assert_error(result, 2, kind="usage")
+        example = result.error["example"]
+        self.assertTrue(example.endswith(f"{expected} avatars list --limit 3"), example)
+        if os.name == "nt":
+            return
+        done = subprocess.run(["/bin/sh", "-c", example], env=environment(surroundings), capture_output=True, cwd=cwd,
+                              timeout=30, check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b'{"data":[]}\n', b""), example)
+
+    def test_as_a_module(self) -> None:
+        self.goes_on(" -m runway_cli", "-m", "runway_cli", cwd=self.package.parent)
+
+    def test_as_a_folder_from_anywhere_without_an_install(self) -> None:
+        self.goes_on(f" {shlex.quote(str(self.package))}", str(self.package), cwd=self.folder)
+
+    def test_as_a_folder_by_a_relative_path(self) -> None:
+        self.goes_on(" runway_cli", "runway_cli", cwd=self.package.parent)
+
+    def test_as_a_zipapp(self) -> None:
+        archive = self.folder / "runway-cli.pyz"
+        Path(self.package.parent, "__main__.py").write_text(
+            "import sys\nfrom runway_cli.cli import main\nsys.exit(main())\n", encoding="utf-8")
+        zipapp.create_archive(self.package.parent, archive)
+        self.goes_on(f" {shlex.quote(str(archive))}", str(archive), cwd=self.package)
+
+    @unittest.skipIf(os.name == "nt", "an installed command is an .exe there")
+    def test_as_an_installed_command(self) -> None:
+        script = self.folder / "bin" / "runway-cli"
+        script.parent.mkdir()
+        script.write_text(f"#!{sys.executable}\nimport sys\nfrom runway_cli.cli import main\nsys.exit(main())\n",
+                          encoding="utf-8")
+        script.chmod(0o755)
+        found = {"PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(self.package.parent)}
+        self.goes_on("runway-cli", str(script), env=found)
+        self.goes_on(shlex.quote(str(script)), str(script), env={"PYTHONPATH": str(self.package.parent)})
+
+    @unittest.skipIf(os.name == "nt", "the name python3 is not usual there")
+    def test_the_python_is_named_so_that_a_shell_finds_the_same_one(self) -> None:
+        bare = self.folder / "bare"
+        bare.mkdir()
+        for path, python in ((str(bare), shlex.quote(sys.executable)), (os.path.dirname(sys.executable), "python")):
+            result = run("nonsense", env={"PATH": path})
+            self.assertRegex(result.error["example"], f"^{python}[0-9.]* -m runway_cli auth status$")
+
+
+class MistypedTest(ProgramTest):
+    CASES: tuple[tuple[str, str, str], ...] = (
+        # call, words of the error, example; the example is the call repaired, where that is one
+        ("avatras list", "'avatras' is no command", "avatars list"),
+        ("avatars lst", "'lst' is no command: choose from list; did you mean list?", "avatars list"),
+        ("auth state", "'state' is no command: choose from status, login, logout; did you mean status?", "auth status"),
+        ("requests GET /v1/x", "did you mean request?", "request GET /v1/x"),
+        ("request GTE /v1/x", "'GTE' is no METHOD: choose from GET, POST, PATCH, PUT, DELETE; did you mean GET?",
+         "request GET /v1/x"),
+        ("avatars list --limt 3", "unknown option --limt; did you mean --limit?", "avatars list --limit 3"),
+        ("avatars list --limt=3", "unknown option --limt; did you mean --limit?", "avatars list --limit=3"),
+        ("--outptu jsonl avatars list", "unknown option --outptu; did you mean --output?",
+         "--output jsonl avatars list"),
+        ("--stag avatars list", "unknown option --stag; did you mean --stage?", "--stage avatars list"),
+        ("avatars list --stagee", "unknown option --stagee; did you mean --stage?", "avatars list --stage"),
+        ("avatars list --lim 3", "unknown option --lim; did you mean --limit?", "avatars list --limit 3"),
+        ("wait ID --downlaod x", "unknown option --downlaod; did you mean --download?", "wait ID --download x"),
+        ("avatars lst --helpp", "did you mean", "avatars list"),
+        ("zzzz", "'zzzz' is no command: choose from request, wait, ", "auth status"),
+        ("avatars list --zzzz", "unknown option --zzzz", "avatars list"),
+        ("avatars list more", "unexpected argument 'more'", "avatars list"),
+        ("wait", "the following arguments are required: ID", "wait ID"),
+        ("avatars list --limit", "argument --limit: expected one argument", "avatars list"),
+        ("--output jsn avatars list", "argument --output: 'jsn' is not one of json, jsonl, table, markdown",
+         "auth status"),
+        ("--stage --gateway lowcodeapi avatars list", "--stage and --gateway contradict each other", "avatars list"),
+        ("avatars list --url-format old", "--url-format is for a gateway",
+         "avatars list --gateway lowcodeapi --url-format old"),
+    )
+
+    def test_the_error_names_the_nearest_word_and_repairs_the_call(self) -> None:
+        for line, words, example in self.CASES:
+            with self.subTest(call=line):
+                result = call(*line.split())
+                self.assert_error(result, 2, kind="usage", example=f"runway-cli {example}")
+                self.assertEqual(sorted(result.error), ["error", "example", "kind"])
+                self.assertIn(words, result.error["error"])
+                self.assertEqual((result.stdout, result.notes), ("", []))
+                self.assertTrue(callable(parser.parse(example.split()).run))
+
+    def test_no_option_can_be_abbreviated(self) -> None:
+        for word in ("--stag", "--gate", "--time", "--verb", "--vers", "--he", "--limi", "--qui"):
+            with self.subTest(word=word):
+                self.assert_error(call("avatars", "list", word), 2, kind="usage")
+
+    def test_an_argument_that_a_shell_would_split_is_quoted_in_the_example(self) -> None:
+        result = call("requst", "POST", "/v1/x", "--body", '{"a": "it\'s $HOME"}')
+        self.assertEqual(shlex.split(result.error["example"])[1:],
+                         ["request", "POST", "/v1/x", "--body", '{"a": "it\'s $HOME"}'])
+
+
+class GlobalOptionsTest(ProgramTest):
+    def shown(self, *argv: str, env: dict[str, str] | None = None) -> Any:
+        """What a dry run with these words shows."""
+        result = call(*argv, env=env)
+        self.assertEqual(result.exit, 0, result)
+        return result.json
+
+    def test_they_stand_before_or_after_the_command(self) -> None:
+        tail = ["request", "GET", "/v1/avatars", "--dry-run"]
+        for argv in (["--stage", *tail], [*tail, "--stage"], ["request", "--stage", *tail[1:]],
+                     ["--stage", *tail, "-q"], ["--stage", *tail, "--stage"]):
+            with self.subTest(argv=argv):
+                self.assertEqual(self.shown(*argv)["url"], "https://api.dev-stage.runwayml.com/v1/avatars")
+
+    def test_of_two_the_last_one_counts(self) -> None:
+        shown = self.shown("--client-id", CLIENT, "request", "GET", "/v1/x", "--dry-run", "--client-id", OTHER_CLIENT)
+        self.assertEqual(shown["headers"]["X-Runway-Client-Id"], OTHER_CLIENT)
+
+    def test_a_variable_sets_a_flag_unless_it_is_a_word_for_off(self) -> None:
+        for word, on in (("1", True), ("true", True), ("YES", True), ("on", True), ("", False), ("  ", False),
+                         ("0", False), ("false", False), ("No", False), ("OFF", False)):
+            with self.subTest(word=word):
+                shown = self.shown("request", "GET", "/v1/x", "--dry-run", env={"RUNWAY_SKILLS_STAGE": word})
+                self.assertEqual("dev-stage" in shown["url"], on)
+
+    def test_a_variable_sets_a_value_and_the_option_wins(self) -> None:
+        env = {"RUNWAY_SKILLS_CLIENT_ID": CLIENT, "RUNWAY_SKILLS_GATEWAY": "lowcodeapi", "LOWCODEAPI_URL_FORMAT": "old"}
+        words = ("request", "GET", "/v1/tasks/T", "--dry-run")
+        self.assertEqual(self.shown(*words, env=env)["url"],
+                         "https://api.lowcodeapi.com/runwayml/v1/tasks/id?id=T&api_token=***")
+        self.assertEqual(self.shown(*words, "--url-format", "new", env=env)["url"],
+                         "https://api.lowcodeapi.com/runwayml/v1/tasks/T?api_token=***")
+        del env["RUNWAY_SKILLS_GATEWAY"]
+        for given, expected in (((), CLIENT), (("--client-id", OTHER_CLIENT), OTHER_CLIENT)):
+            self.assertEqual(self.shown(*words, *given, env=env)["headers"]["X-Runway-Client-Id"], expected)
+
+    def test_variables_for_retries_quiet_verbose_and_timeout(self) -> None:
+        with FakeRunway() as fake:
+            fake.fault(Fault("status", status=503), times=None)
+            for word, count in (("0", 1), ("off", 1), ("1", 2), ("", 3)):
+                fake.requests.clear()
+                result = call("avatars", "list", env={**fake.env(), "RUNWAY_SKILLS_RETRIES": word})
+                self.assertEqual((result.exit, len(fake.requests), len(result.notes)), (1, count, count - 1), word)
+            quiet = call("avatars", "list", env={**fake.env(), "RUNWAY_SKILLS_QUIET": "1"})
+            self.assertEqual((quiet.exit, quiet.notes), (1, []))
+            verbose = call("avatars", "list", env={**fake.env(), "RUNWAY_SKILLS_VERBOSE": "1"})
+            self.assertEqual(sum(line.startswith("> GET ") for line in verbose.notes), 3, verbose)
+            fake.clear_faults()
+            fake.fault(Fault("no_answer"), times=None)
+            slow = call("avatars", "list", "--retries", "0", env={**fake.env(), "RUNWAY_SKILLS_TIMEOUT": "0.2"})
+            self.assert_error(slow, 69, kind="network")
+
+    def test_a_variable_that_cannot_be_used_is_named_and_left_out_of_the_example(self) -> None:
+        for variable, word in (
+            ("RUNWAY_SKILLS_TIMEOUT", "soon"), ("RUNWAY_SKILLS_TIMEOUT", "0"), ("RUNWAY_SKILLS_TIMEOUT", "1e400"),
+            ("RUNWAY_SKILLS_RETRIES", "-1"), ("RUNWAY_SKILLS_RETRIES", "101"), ("RUNWAY_SKILLS_CLIENT_ID", "me"),
+            ("RUNWAY_SKILLS_CLIENT_ID", CLIENT + "\nX: y"), ("RUNWAY_SKILLS_GATEWAY", "other"),
+            ("LOWCODEAPI_URL_FORMAT", "oldest"),
+        ):
+            with self.subTest(variable=variable, word=word):
+                result = call("avatars", "list", env={variable: word})
+                command = "runway-cli avatars list"
+                example = command if os.name == "nt" else f"env -u {variable} {command}"
+                self.assert_error(result, 78, kind="config", example=example)
+                self.assertTrue(result.error["error"].startswith(f"{variable}: "), result)
+
+    def test_stage_and_a_gateway_from_the_environment_contradict_each_other_too(self) -> None:
+        result = call("avatars", "list", "--stage", env={"RUNWAY_SKILLS_GATEWAY": "lowcodeapi"})
+        self.assert_error(result, 78, kind="config")
+        self.assertIn("contradict", result.error["error"])
+
+
+if __name__ == "__main__":
+    unittest.main()

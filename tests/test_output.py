@@ -1,0 +1,251 @@
+"""stdout and stderr: every value as it came, no secret, and an honest end when nobody reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+from typing import Any
+
+from runway_cli import jsontext, masking
+from runway_cli.output import Console
+from tests.fake_runway import SECRET, TOKEN, FakeRunway, Fault
+from tests.program import ROOT, ProgramTest, call, environment, run
+
+DATA_URI = "data:image/png;base64," + "iVBORw0KGgo" * 100
+SHORT_URI = "data:image/png;base64,iVBORw0KGgo="
+SIGNED = "https://storage.example/a/b.png?_jwt=eyJhbGciOiJIUzI1NiJ9.e30.x-y_z&w=1"
+UPLOAD = {"uploadUrl": SIGNED, "fields": {"policy": "p" * 10, "key": "k"}, "runwayUri": "runway://u"}
+POST = ("request", "POST", "/v1/text_to_image", "-f", "model=gen4_image", "-f", "promptText=a fox",
+        "-f", "ratio=1024:1024")
+
+
+class FakeTest(ProgramTest):
+    def setUp(self) -> None:
+        self.fake = FakeRunway()
+        self.fake.__enter__()
+        self.addCleanup(self.fake.__exit__, None, None, None)
+
+    def answer(self, body: bytes, status: int = 200) -> None:
+        self.fake.fault(Fault("status", status=status, body=body), times=None)
+
+
+class JsonTest(FakeTest):
+    FAITHFUL: tuple[bytes, ...] = (
+        b'{"z":1,"a":{"y":2,"b":3}}', b"1e400", b"-1E+400", b"-0", b"-0.0", b"1.10", b"100e-2", b"1E5", b"0.1",
+        b"12345678901234567890", b"7" * 6000, b"0." + b"3" * 6000, b"[1.0,1.00,1]", b'"\xe7\x8b\x90\xf0\x9f\xa6\x8a"',
+        b'{"\xc3\xa9":null}', b'["","a b","\\t\\n\\"\\\\"]', b'{"a":1e400,"b":"1e400"}', b"[true,false,null]", b"{}",
+        b'""', b"[" * 400 + b"]" * 400,
+    )
+    ESCAPED: tuple[tuple[bytes, bytes], ...] = (  # what could steer a terminal, and what UTF-8 cannot hold
+        ('"a\u0085\u009b31m\u007f"'.encode(), b'"a\\u0085\\u009b31m\\u007f"'),
+        (b'"\\u001b[2J"', b'"\\u001b[2J"'),
+        ('"\u2028\u2029"'.encode(), b'"\\u2028\\u2029"'),
+        (b'"\\ud83e\\udd8a"', '"\U0001f98a"'.encode()),
+        (b'["\\ud800","\\udc00x"]', b'["\\ud800","\\udc00x"]'),
+        (b'{"\\udfff": 1}', b'{"\\udfff":1}'),
+        (b'"\\u00e9\\/"', '"é/"'.encode()),
+    )
+
+    def test_an_answer_is_printed_with_nothing_changed(self) -> None:
+        for body, printed in (*((body, body) for body in self.FAITHFUL), *self.ESCAPED):
+            with self.subTest(body=body[:40]):
+                self.fake.clear_faults()
+                self.answer(body)
+                result = call("request", "GET", "/v1/x", env=self.fake.env())
+                self.assertEqual((result.exit, result.raw, result.stderr), (0, printed + b"\n", ""))
+
+    def test_white_space_of_an_answer_is_not_kept(self) -> None:
+        self.answer(b' {\r\n  "a" : [ 1 , 2.50 ]\t}\n')
+        self.assertEqual(call("request", "GET", "/v1/x", env=self.fake.env()).raw, b'{"a":[1,2.50]}\n')
+
+    def test_indented_json_is_the_same_json(self) -> None:
+        for body in self.FAITHFUL:
+            value = jsontext.loads(body)
+            indented = jsontext.dumps(value, 2)
+            self.assertEqual(jsontext.dumps(jsontext.loads(indented)).encode(), body)
+        self.assertEqual(jsontext.dumps({"a": [jsontext.loads("1e400")], "b": {}}, 2),
+                         '{\n  "a": [\n    1e400\n  ],\n  "b": {}\n}')
+
+    def test_a_string_that_looks_like_a_number_stays_one(self) -> None:
+        text = '["1e400",1e400,"\\"1e400\\""]'
+        self.assertEqual(jsontext.dumps(jsontext.loads(text)), text)
+
+
+class MaskingTest(FakeTest):
+    TEXTS: tuple[tuple[str, str], ...] = (
+        ("plain words: 7 % of a=b", "plain words: 7 % of a=b"),
+        (DATA_URI, "data:image/png;base64,… (825 B)"),
+        (f"the image '{DATA_URI}' is bad", "the image 'data:image/png;base64,… (825 B)' is bad"),
+        ("data:image/png;base64," + "A" * 1_600_000, "data:image/png;base64,… (1.2 MB)"),
+        ("data:text/plain;charset=utf-8," + "a" * 300, "data:text/plain;charset=utf-8,… (300 B)"),
+        (SHORT_URI, SHORT_URI),
+        (f"see {SIGNED}, please", "see https://storage.example/a/b.png?*** please"),
+        (f'"{SIGNED}"', '"https://storage.example/a/b.png?***"'),
+        ("https://docs.example/api#part", "https://docs.example/api#part"),
+        ("GET /v1/x?a=1&api_token=at_1234&b=2", "GET /v1/x?a=1&api_token=***&b=2"),
+        ("API_TOKEN=at_1234", "API_TOKEN=***"),
+        ('{"sessionKey": "abc", "id": 1}', '{"sessionKey": "***", "id": 1}'),
+        ('{"id":1,"sessionKey":"abc', '{"id":1,"sessionKey":"***'),
+        (r'"{\"sessionKey\":\"abc\"}"', r'"{\"sessionKey\":\"***\"}"'),
+        ("sessionKey=abc", "sessionKey=***"),
+        ('{"fields":{"key":"k","policy":"p"},"x":1}', '{"fields":"***","x":1}'),
+        ('{"fields": {"key": "k", "poli', '{"fields": "***"'),
+        (r'{\"fields\":{\"key\":\"k\"},', r'{\"fields\":"***",'),
+    )
+    def test_words_and_bodies_that_are_no_json(self) -> None:
+        for given, shown in self.TEXTS:
+            with self.subTest(given=given[:60]):
+                self.assertEqual(masking.text(given), shown)
+
+    def test_values(self) -> None:
+        deep: Any = "x"
+        for _ in range(100_000):
+            deep = [deep]
+        number = jsontext.loads("1.10")
+        for given, shown in (
+            (None, None), (7, 7), (number, number), (["a", {"b": True}], ["a", {"b": True}]),
+            (("a", SIGNED), ["a", "https://storage.example/a/b.png?***"]),
+            ({"sessionKey": "abc", "api_token": 7, "Authorization": "Bearer x", "id": "i"},
+             {"sessionKey": "***", "api_token": "***", "Authorization": "***", "id": "i"}),
+            (UPLOAD, {"uploadUrl": "https://storage.example/a/b.png?***", "fields": "***",
+                           "runwayUri": "runway://u"}),
+            ({"fields": {"a": 1}}, {"fields": {"a": 1}}),
+            ({"images": [{"uri": DATA_URI}]}, {"images": [{"uri": "data:image/png;base64,… (825 B)"}]}),
+            (deep, "… (nested too deeply to be shown)"),
+        ):
+            with self.subTest(given=str(type(given))):
+                self.assertEqual(masking.value(given), shown)
+
+    def test_a_secret_is_hidden_in_every_spelling(self) -> None:
+        console = Console()
+        console.keep_secret('at_/+ "é~secret')
+        console.keep_secret("short")
+        for text in ('at_/+ "é~secret', "at_%2F%2B%20%22%C3%A9~secret", "at_/%2B%20%22%C3%A9~secret",
+                     "at_%2F%2B+%22%C3%A9~secret", 'at_/+ \\"é~secret'):
+            self.assertEqual(console.mask(f"a {text} b"), "a *** b")
+        self.assertEqual(console.mask_value({"at_/+ \"é~secret": ["shortbread", 1]}), {"***": ["shortbread", 1]})
+
+    def test_a_service_that_repeats_the_secret_does_not_reveal_it(self) -> None:
+        for status in (200, 400, 401):
+            self.fake.clear_faults()
+            self.answer(json.dumps({"error": f"key {SECRET}", SECRET: [SECRET]}).encode(), status)
+            for options in ((), ("--verbose",)):
+                result = call("request", "GET", "/v1/x", *options, env=self.fake.env())  # `call` looks for it
+                self.assertIn("***", result.stdout + result.stderr)
+
+    def test_the_trace_and_the_dry_run_of_a_call(self) -> None:
+        body = json.dumps({"promptImage": DATA_URI, "sessionKey": "abc"})
+        self.answer(json.dumps({**UPLOAD, "sessionKey": "abc", "output": [SIGNED]}).encode())
+        words = ("request", "POST", "/v1/uploads?a=1", "--body", body)
+        masked = {"promptImage": "data:image/png;base64,… (825 B)", "sessionKey": "***"}
+        result = call(*words, "--verbose", env=self.fake.env())
+        self.assertEqual(result.json, {**UPLOAD, "sessionKey": "abc", "output": [SIGNED]})
+        lines = [line[2:] for line in result.notes]
+        self.assertEqual(lines[:2], [f"POST {self.fake.url}/v1/uploads?a=1", "Authorization: Bearer ***"])
+        self.assertEqual([json.loads(line) for line in lines if line.startswith("{")],
+                         [masked, {"uploadUrl": "https://storage.example/a/b.png?***", "fields": "***",
+                                   "runwayUri": "runway://u", "sessionKey": "***",
+                                   "output": ["https://storage.example/a/b.png?***"]}])
+        self.assertEqual(call(*words, "--dry-run", env=self.fake.env()).json["body"], masked)
+
+    def test_the_gateways_token_is_hidden_though_it_stands_in_the_url(self) -> None:
+        env = self.fake.gateway_env()
+        for words in (("request", "GET", "/v1/tasks/T", "--dry-run"), ("--verbose", "request", "GET", "/v1/tasks/T")):
+            result = call(*words, "--gateway", "lowcodeapi", env=env)
+            self.assertIn("api_token=***", result.stdout + result.stderr)
+            self.assertNotIn(TOKEN[3:], result.stdout + result.stderr)
+
+    def test_a_trace_shows_two_kilobytes_of_a_body(self) -> None:
+        self.answer(json.dumps({"a": "é" * 5000}).encode())
+        notes = call("request", "GET", "/v1/x", "--verbose", env=self.fake.env()).notes
+        self.assertEqual(notes[-2:], ['< {"a":"' + "é" * (2048 - 6), f"< … {5008 - 2048} characters more"])
+
+    def test_no_server_steers_the_terminal(self) -> None:
+        self.answer(b'{"error":"\\u001b[2J \\u009b31m red \\u0007\\r\\n gone"}', 400)
+        result = call("request", "GET", "/v1/x", "--verbose", env=self.fake.env())
+        self.assertEqual([c for c in result.stderr if not c.isprintable() and c != "\n"], [])
+        self.assertEqual(result.error["error"], "\x1b[2J \x9b31m red \x07\r\n gone")
+
+
+@unittest.skipIf(os.name == "nt", "for a POSIX shell")
+class StreamsTest(FakeTest):
+    def shell(self, redirection: str, *argv: str, **env: str) -> tuple[int, bytes, bytes]:
+        """Exit status and streams of a call whose streams a shell has redirected."""
+        command = f'"$PYTHON" -m runway_cli "$@" {redirection}'
+        surroundings = environment({**self.fake.env(), "PYTHONPATH": str(ROOT), "PYTHON": sys.executable, **env})
+        done = subprocess.run(["/bin/sh", "-c", command, "sh", *argv], env=surroundings, stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=30, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_a_reader_that_has_gone_ends_it_quietly(self) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            for argv in (["avatars", "list"], ["--help"], ["--version"], ["voices", "list", "--output", "table"]):
+                with self.subTest(argv=argv):
+                    done = subprocess.run([sys.executable, "-m", "runway_cli", *argv], stdout=writer, timeout=30,
+                                          env=environment({**self.fake.env(), "PYTHONPATH": str(ROOT)}),
+                                          stderr=subprocess.PIPE, check=False)
+                    self.assertEqual((done.returncode, done.stderr), (141, b""))
+        finally:
+            os.close(writer)
+
+    def test_a_closed_stdout_ends_it_quietly(self) -> None:
+        self.assertEqual(self.shell(">&-", "avatars", "list"), (141, b"", b""))
+
+    def test_what_a_post_started_is_named_to_whoever_still_listens(self) -> None:
+        status, _, stderr = self.shell(">&-", *POST)
+        identity = next(iter(self.fake.tasks))
+        self.assertEqual((status, stderr.decode()), (141, f"the answer could not be written; its id is {identity}\n"))
+
+    @unittest.skipUnless(Path("/dev/full").exists(), "there is no /dev/full")
+    def test_a_full_disk_is_told_with_the_id_of_what_was_paid_for(self) -> None:
+        for argv in (["avatars", "list"], ["--help"], ["--version"]):
+            status, _, stderr = self.shell(">/dev/full", *argv)
+            self.assertEqual((status, json.loads(stderr)["kind"]), (74, "io"))
+        status, _, stderr = self.shell(">/dev/full", *POST)
+        error = json.loads(stderr.splitlines()[-1])
+        self.assertEqual((status, error["kind"], error["id"]), (74, "io", next(iter(self.fake.tasks))))
+        self.assertNotIn("POST", error["example"])
+        self.assertEqual(len(self.fake.sent("POST")), 1)
+
+    def test_a_stderr_that_is_closed_or_full_does_not_matter(self) -> None:
+        for redirection in ("2>&-", "2>/dev/full"):
+            if redirection == "2>&-" or Path("/dev/full").exists():
+                self.assertEqual(self.shell(redirection, "avatars", "lst"), (2, b"", b""))
+                self.assertEqual(self.shell(redirection, "avatars", "list", "--verbose")[:2], (0, b'{"data":[]}\n'))
+
+    def test_it_is_utf8_whatever_the_locale(self) -> None:
+        self.fake.add_voice(id="v1", name="Zoë 狐")
+        expected = '{"data":[{"id":"v1","name":"Zoë 狐","provider":null,"status":"READY","preview":'.encode()
+        for env in ({"LC_ALL": "C"}, {"LANG": ""}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+                    {"PYTHONIOENCODING": "ascii:strict"}, {"PYTHONIOENCODING": "utf-16"}):
+            with self.subTest(env=env):
+                result = run("voices", "list", env={**self.fake.env(), **env})
+                self.assertTrue(result.raw.startswith(expected), result)
+                body = '{"name":"Zoë 狐","content":"é"}'
+                result = run("request", "POST", "/v1/documents", "--body", body, env={**self.fake.env(), **env})
+                self.assertEqual((result.exit, result.json["name"]), (0, "Zoë 狐"))
+                self.assertEqual(self.fake.requests[-1].body, body.encode())
+
+    def test_json_is_one_line_for_a_program_and_indented_for_a_person(self) -> None:
+        self.assertEqual(run("avatars", "list", env=self.fake.env()).stdout, '{"data":[]}\n')
+        main, terminal = os.openpty()
+        try:
+            done = subprocess.run([sys.executable, "-m", "runway_cli", "request", "GET", "/v1/organization"],
+                                  env=environment({**self.fake.env(), "PYTHONPATH": str(ROOT)}), stdout=terminal,
+                                  stderr=subprocess.PIPE, timeout=30, check=False)
+            shown = os.read(main, 100_000)
+        finally:
+            os.close(main)
+            os.close(terminal)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(shown.decode().replace("\r\n", "\n"), json.dumps(self.fake.organization, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,174 @@
+"""What the environment may hold, and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+import os
+import unittest
+
+from runway_cli.settings import is_loopback
+from tests.fake_runway import SECRET, STAGE_SECRET, TOKEN, FakeRunway
+from tests.program import ProgramTest, call
+
+SHOW = ("request", "GET", "/v1/avatars", "--dry-run")
+KEY = "RUNWAY_SKILLS_API_SECRET"
+
+
+class BaseUrlTest(ProgramTest):
+    def test_bases_that_can_be_used(self) -> None:
+        for base, url in (
+            ("", "https://api.dev.runwayml.com/v1/avatars"),
+            ("  \n", "https://api.dev.runwayml.com/v1/avatars"),
+            ("https://runway.example", "https://runway.example/v1/avatars"),
+            (" https://runway.example\n", "https://runway.example/v1/avatars"),
+            ("https://runway.example//", "https://runway.example/v1/avatars"),
+            ("https://runway.example:8443/api/", "https://runway.example:8443/api/v1/avatars"),
+            ("HTTPS://Runway.Example", "HTTPS://Runway.Example/v1/avatars"),
+            ("http://localhost:8080", "http://localhost:8080/v1/avatars"),
+            ("http://LOCALHOST", "http://LOCALHOST/v1/avatars"),
+            ("http://127.0.0.1", "http://127.0.0.1/v1/avatars"),
+            ("http://127.255.0.9:1", "http://127.255.0.9:1/v1/avatars"),
+            ("http://[::1]:8080", "http://[::1]:8080/v1/avatars"),
+        ):
+            with self.subTest(base=base):
+                result = call(*SHOW, env={"RUNWAY_SKILLS_BASE_URL": base})
+                self.assertEqual((result.exit, result.stderr, result.json["url"]), (0, "", url))
+
+    def test_bases_that_are_refused(self) -> None:
+        for base in (
+            "http://runway.example", "http://192.168.0.1", "http://127.0.0.1.evil.example", "http://localhost.example",
+            "http://127.1", "http://127.0.0.256", "http://0.0.0.0", "ftp://127.0.0.1", "file:///etc/passwd", "//host",
+            "runway.example", "localhost:8080", "https://", "https:///v1", "https://user@host", "https://user:pw@host",
+            "https://@host", "https://host?x=1", "https://host?", "https://host#part", "https://host:port",
+            "https://host:99999", "https://host:0", "https://[::1", "https://ho st", "https://host\r\nX: y",
+            "https://höst.example", "https://good.example\\@evil.example", "javascript:alert(1)", "x" * 3000,
+        ):
+            for variable, options in (("RUNWAY_SKILLS_BASE_URL", ()),
+                                      ("LOWCODEAPI_BASE_URL", ("--gateway", "lowcodeapi"))):
+                with self.subTest(base=base, variable=variable):
+                    result = call(*SHOW, *options, env={variable: base})
+                    example = " ".join(("runway-cli", *SHOW, *options))
+                    self.assert_error(result, 78, kind="config",
+                                      example=example if os.name == "nt" else f"env -u {variable} {example}")
+                    self.assertTrue(result.error["error"].startswith(f"{variable} "), result)
+                    self.assertEqual(result.stdout, "")
+                    for part in ("pw", "evil", "passwd"):  # a base may hold a password: it is not repeated
+                        self.assertNotIn(part, result.stderr)
+
+    def test_each_service_has_its_own(self) -> None:
+        env = {"RUNWAY_SKILLS_BASE_URL": "https://runway.example", "LOWCODEAPI_BASE_URL": "https://gateway.example/r"}
+        for options, url in (((), "https://runway.example/v1/avatars"),
+                             (("--stage",), "https://runway.example/v1/avatars"),
+                             (("--gateway", "lowcodeapi"), "https://gateway.example/r/v1/avatars?api_token=***")):
+            with self.subTest(options=options):
+                self.assertEqual(call(*SHOW, *options, env=env).json["url"], url)
+
+    def test_a_base_of_the_other_service_does_not_matter(self) -> None:
+        self.assertEqual(call(*SHOW, env={"LOWCODEAPI_BASE_URL": "nonsense"}).exit, 0)
+        result = call(*SHOW, "--gateway", "lowcodeapi", env={"RUNWAY_SKILLS_BASE_URL": "nonsense"})
+        self.assertEqual(result.exit, 0)
+
+    def test_loopback(self) -> None:
+        cases = {"localhost": True, "LocalHost": True, "127.0.0.1": True, "127.1.2.3": True, "::1": True,
+                 "": False, "127.0.0": False, "127.0.0.1.": False, "127.0.0.256": False, "127.0.0.0x1": False,
+                 "126.0.0.1": False, "128.0.0.1": False, "127.0.0.\u0661": False, "127.0.0.²": False,
+                 "localhost.example": False, "::2": False, "1" * 5000: False}
+        self.assertEqual({host: is_loopback(host) for host in cases}, cases)
+
+
+class SecretTest(ProgramTest):
+    def setUp(self) -> None:
+        self.fake = FakeRunway()
+        self.fake.__enter__()
+        self.addCleanup(self.fake.__exit__, None, None, None)
+
+    def test_an_unset_or_empty_one_is_named_and_nothing_is_sent(self) -> None:
+        for words in (("avatars", "list"), ("request", "POST", "/v1/x", "--body", "{}"), ("wait", "T"),
+                      ("cancel", "T")):
+            for secret in ("", " ", "\t\r\n"):
+                with self.subTest(words=words, secret=secret):
+                    result = call(*words, env={**self.fake.env(), KEY: secret})
+                    self.assert_error(result, 77, kind="auth")
+                    self.assertIn(f"set {KEY} or RUNWAYML_API_SECRET in the environment", result.error["error"])
+        self.assertEqual(self.fake.requests, [])
+
+    def test_one_that_no_header_can_hold_is_refused_and_never_shown(self) -> None:
+        for secret in ("key_first_half\nkey_second_half", "key_first_half\r\nX-Evil: key_second_half",
+                       "key_first_half key_second_half", "key_first_half\x7f", "key_first_half\x1b[2J",
+                       "key_first_hälf", "key_first\u2028half", "“key_first_half”",
+                       "\ufeff" + SECRET, "key_first_half\udcff"):
+            for words in (("auth", "status"), ("avatars", "list"), ("--verbose", "request", "GET", "/v1/x")):
+                with self.subTest(secret=ascii(secret), words=words):
+                    result = call(*words, env={**self.fake.env(), KEY: secret})
+                    self.assert_error(result, 78, kind="config", example="runway-cli auth login")
+                    self.assertTrue(result.error["error"].startswith(KEY), result)
+                    self.assertEqual(result.stdout, "")
+                    for part in ("first", "second", SECRET):
+                        self.assertNotIn(part, result.stderr)
+        self.assertEqual(self.fake.requests, [])
+
+    def test_white_space_around_one_is_dropped(self) -> None:
+        for secret in (f" {SECRET}", f"{SECRET}\n", f"\t{SECRET}\r\n"):
+            self.assertEqual(call("avatars", "list", env={**self.fake.env(), KEY: secret}).exit, 0)
+        self.assertEqual({request.headers["authorization"] for request in self.fake.requests}, {f"Bearer {SECRET}"})
+
+    def test_neither_service_gets_the_others(self) -> None:
+        env = {**self.fake.env(), **self.fake.gateway_env(), "RUNWAY_SKILLS_API_SECRET_STAGE": STAGE_SECRET,
+               "RUNWAYML_API_SECRET": SECRET}
+        task = self.fake.add_task()
+        self.assertEqual(call("request", "GET", f"/v1/tasks/{task}", env=env).exit, 0)
+        self.assertEqual(call("request", "GET", f"/v1/tasks/{task}", "--gateway", "lowcodeapi", env=env).exit, 0)
+        direct, through = self.fake.requests[0], self.fake.sent(server="gateway")[0]
+        self.assertNotIn(TOKEN, direct.target + str(direct.headers))
+        for secret in (SECRET, STAGE_SECRET):
+            self.assertNotIn(secret, through.target + str(through.headers))
+
+    def test_a_dry_run_needs_none_and_looks_at_none(self) -> None:
+        for secret in ("", "two\nlines", SECRET):
+            shown = call(*SHOW, env={KEY: secret})
+            self.assertEqual((shown.exit, shown.json["headers"]["Authorization"]), (0, "Bearer ***"))
+
+
+class ClientIdTest(ProgramTest):
+    def test_it_is_a_uuid_given_or_fresh(self) -> None:
+        uuid = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+        fresh = {call(*SHOW).json["headers"]["X-Runway-Client-Id"] for _ in range(2)}
+        self.assertEqual(len(fresh), 2)
+        for identity in fresh:
+            self.assertRegex(identity, f"^{uuid}$")
+        given = "ABCDEF01-2345-6789-abcd-ef0123456789"
+        for words, env in (((*SHOW, "--client-id", given), {}), (SHOW, {"RUNWAY_SKILLS_CLIENT_ID": f" {given} "})):
+            self.assertEqual(call(*words, env=env).json["headers"]["X-Runway-Client-Id"], given)
+
+    def test_one_process_has_one(self) -> None:
+        with FakeRunway() as fake:
+            for _ in range(101):
+                fake.add_voice()
+            self.assertEqual(call("voices", "list", env=fake.env()).exit, 0)
+            self.assertEqual(len(fake.requests), 2)
+            self.assertEqual(len({request.headers["x-runway-client-id"] for request in fake.requests}), 1)
+
+    def test_anything_else_is_refused(self) -> None:
+        for word in ("me", "123e4567-e89b-42d3-a456-42661417400", "123e4567-e89b-42d3-a456-4266141740000",
+                     "123e4567e89b42d3a456426614174000", "g23e4567-e89b-42d3-a456-426614174000", "x\r\nEvil: 1",
+                     "\u066123e4567-e89b-42d3-a456-426614174000", "{123e4567-e89b-42d3-a456-426614174000}", ""):
+            with self.subTest(word=word):
+                self.assert_error(call(*SHOW, "--client-id", word), 2, kind="usage")
+
+
+class NumbersTest(ProgramTest):
+    def test_options_that_are_no_number_in_their_range_are_refused(self) -> None:
+        for option, words in (("--timeout", ("0", "-1", "nan", "inf", "1e9", "soon", "", "1e400")),
+                              ("--retries", ("-1", "101", "1.5", "many", "", "٣", "9" * 5000))):
+            for word in words:
+                with self.subTest(option=option, word=word[:20]):
+                    result = call(*SHOW, f"{option}={word}")
+                    self.assert_error(result, 2, kind="usage")
+                    self.assertTrue(result.error["error"].startswith(f"argument {option}: "), result)
+
+    def test_usual_numbers_are_taken(self) -> None:
+        for words in (("--timeout", "0.5"), ("--timeout", "86400"), ("--retries", "0"), ("--retries", "100")):
+            self.assertEqual(call(*SHOW, *words).exit, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
