@@ -52,6 +52,19 @@ class Mistyped(UsageError):
         self.right = right
 
 
+class _Later:
+    """A subcommand's parser, made when it is asked for: making all of them at every start would cost 1 ms."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    def made(self) -> Parser:
+        return Parser(**self.options)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        return self.made().parse_known_args(args, namespace)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that is filled when it is used: a start builds the one it needs, and help still shows them all.
 
@@ -76,7 +89,8 @@ class Parser(argparse.ArgumentParser):
         """Adds a subcommand; `summary` stands in the list of commands and opens its help."""
         if self.nested is None:
             self.operands = "COMMAND"
-            self.nested = self.add_subparsers(metavar="command", dest=argparse.SUPPRESS, help=argparse.SUPPRESS)
+            self.nested = self.add_subparsers(metavar="command", dest=argparse.SUPPRESS, help=argparse.SUPPRESS,
+                                              prog=self.prog, parser_class=_Later)
         self.nested.add_parser(name, description=f"{summary[0].upper()}{summary[1:]}.",
                                path=f"{self.path} {name}".strip(), fill=fill)
         self.summaries.append(f"  {name:<13}{summary}")
@@ -91,8 +105,21 @@ class Parser(argparse.ArgumentParser):
         """The option that every list takes."""
         self.option("--limit", metavar="N", read=_positive, help="print N rows at most (default: 1000)")
 
+    def complete(self) -> None:
+        """Adds the options and commands, once."""
+        if self.fill:
+            fill, self.fill = self.fill, None
+            fill(self)
+            _add_global_options(self)
+            self.set_defaults(**({"shown": self} if self.nested else {"example": self.examples[0]}))
+
+    def children(self) -> list[Parser]:
+        """The parsers of the subcommands."""
+        self.complete()
+        return [later.made() for later in self.nested.choices.values()] if self.nested else []
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        self._complete()
+        self.complete()
         self.words = args
         parsed, extras = super().parse_known_args(args, namespace)
         if self.several:
@@ -103,7 +130,7 @@ class Parser(argparse.ArgumentParser):
         return parsed, extras
 
     def format_help(self) -> str:
-        self._complete()
+        self.complete()
         words = [command_line(()), self.path, self.operands, "[options]"]
         self.usage = " ".join(filter(None, words)).replace("%", "%%")
         if self.summaries:
@@ -142,13 +169,6 @@ class Parser(argparse.ArgumentParser):
     def _example(self) -> Sequence[str]:
         return self.examples[0] if self.examples else (*self.path.split(), "--help")
 
-    def _complete(self) -> None:
-        if self.fill:
-            fill, self.fill = self.fill, None
-            fill(self)
-            _add_global_options(self)
-            self.set_defaults(**({"shown": self} if self.nested else {"example": self.examples[0]}))
-
 
 def parse(argv: Sequence[str]) -> Any:
     """The namespace of a call; `run` is its command, None where help was asked for by leaving the command out.
@@ -171,11 +191,16 @@ def parse(argv: Sequence[str]) -> Any:
         raise
 
 
+def root() -> Parser:
+    """The parser of the whole program."""
+    return Parser(fill=_fill_root)
+
+
 def _parse(argv: Sequence[str]) -> Any:
-    root = Parser(fill=_fill_root)
-    parsed = root.parse_args(list(argv))
+    whole = root()
+    parsed = whole.parse_args(list(argv))
     if not hasattr(parsed, "run"):
-        raise Text((getattr(parsed, "shown", None) or root).format_help())
+        raise Text((getattr(parsed, "shown", None) or whole).format_help())
     return parsed
 
 
@@ -202,9 +227,9 @@ def _add_global_options(parser: Parser) -> None:
         group.add_argument(*names, default=argparse.SUPPRESS, **options)
 
     add("--stage", action="store_true", help="use the staging environment [env: RUNWAY_SKILLS_STAGE]")
-    add("--gateway", metavar="NAME", type=_typed(settings.gateway),
+    add("--gateway", metavar="NAME", choices=settings.GATEWAYS,
         help="go through a gateway: lowcodeapi [env: RUNWAY_SKILLS_GATEWAY]")
-    add("--url-format", metavar="FORMAT", type=_typed(settings.url_format),
+    add("--url-format", metavar="FORMAT", choices=settings.URL_FORMATS,
         help="the gateway's URLs: auto, new or old (default: auto) [env: LOWCODEAPI_URL_FORMAT]")
     add("--client-id", metavar="UUID", type=_typed(settings.client_id),
         help="correlate a session's requests [env: RUNWAY_SKILLS_CLIENT_ID]")
@@ -212,7 +237,7 @@ def _add_global_options(parser: Parser) -> None:
         help="bound one exchange, or the silence in a transfer (default: 60) [env: RUNWAY_SKILLS_TIMEOUT]")
     add("--retries", metavar="N", type=_typed(settings.count),
         help="send again N times where that is safe (default: 2) [env: RUNWAY_SKILLS_RETRIES]")
-    add("--output", metavar="FORMAT", type=_typed(settings.output_format),
+    add("--output", metavar="FORMAT", choices=settings.FORMATS,
         help="json, jsonl, table or markdown (default: json)")
     add("-q", "--quiet", action="store_true", help="no progress or notes [env: RUNWAY_SKILLS_QUIET]")
     add("--verbose", action="store_true", help="show requests and answers [env: RUNWAY_SKILLS_VERBOSE]")

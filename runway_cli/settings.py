@@ -33,6 +33,11 @@ GATEWAY_TOKEN = "LOWCODEAPI_API_TOKEN"
 LONGEST_TIMEOUT = 86_400  # seconds; more does not fit into every platform's socket timeout
 
 
+GATEWAYS = ("lowcodeapi",)
+URL_FORMATS = ("auto", "new", "old")
+FORMATS = ("json", "jsonl", "table", "markdown")
+
+
 class Arguments:
     """The global options of every command, as `complete` leaves them in the parsed namespace."""
 
@@ -96,26 +101,20 @@ def client_id(text: str) -> str:
     return text
 
 
-def gateway(text: str) -> str:
-    """The name of a gateway."""
-    return _one_of(text, ("lowcodeapi",))
+def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{text!r} is not one of {', '.join(words)}")
+        return text
 
-
-def output_format(text: str) -> str:
-    """A format of results."""
-    return _one_of(text, ("json", "jsonl", "table", "markdown"))
-
-
-def url_format(text: str) -> str:
-    """A gateway's URL format."""
-    return _one_of(text, ("auto", "new", "old"))
+    return read
 
 
 # dest: (environment variable, how its text is read, what holds without it); flags are read as on or off
 _OPTIONS: dict[str, tuple[str, Callable[[str], Any] | None, Any]] = {
     "stage": ("RUNWAY_SKILLS_STAGE", None, False),
-    "gateway": ("RUNWAY_SKILLS_GATEWAY", gateway, None),
-    "url_format": ("LOWCODEAPI_URL_FORMAT", url_format, "auto"),
+    "gateway": ("RUNWAY_SKILLS_GATEWAY", _one_of(GATEWAYS), None),
+    "url_format": ("LOWCODEAPI_URL_FORMAT", _one_of(URL_FORMATS), "auto"),
     "client_id": ("RUNWAY_SKILLS_CLIENT_ID", client_id, None),
     "timeout": ("RUNWAY_SKILLS_TIMEOUT", seconds, 60.0),
     "retries": ("RUNWAY_SKILLS_RETRIES", count, 2),
@@ -320,9 +319,3 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return float("nan")
-
-
-def _one_of(text: str, words: tuple[str, ...]) -> str:
-    if text not in words:
-        raise ValueError(f"{text!r} is not one of {', '.join(words)}")
-    return text

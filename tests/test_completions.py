@@ -13,7 +13,6 @@ import unittest
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from runway_cli import settings
 from runway_cli.commands import completions
 from runway_cli.commands.completions import Command, Offer
 from tests.program import ProgramTest, call, run
@@ -220,16 +219,6 @@ class Tree(unittest.TestCase):
                 for name in option.names:
                     offers.setdefault(name, set()).add(option.value)
         self.assertEqual({name: found for name, found in offers.items() if len(found) > 1}, {})
-
-    def test_the_words_offered_are_those_that_the_settings_take(self) -> None:
-        options = {name: option.value for option in self.root.options for name in option.names}
-        for name, read in (("--output", settings.output_format), ("--gateway", settings.gateway),
-                           ("--url-format", settings.url_format)):
-            with self.assertRaises(ValueError) as refused:
-                read("?")
-            offer = options[name]
-            assert offer is not None
-            self.assertEqual(str(refused.exception), f"'?' is not one of {', '.join(offer.words)}")
 
 
 class Shells(ProgramTest):

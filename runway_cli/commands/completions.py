@@ -79,24 +79,23 @@ class Command:
 
 def commands() -> Command:
     """The whole tree, read from the parser."""
-    from ..parser import Parser, _fill_root
+    from ..parser import root
 
-    return _command(Parser(fill=_fill_root))
+    return _command(root())
 
 
 def _command(parser: Parser) -> Command:
-    parser._complete()
+    parser.complete()
     actions = [action for action in parser._actions if action is not parser.nested]
     operands = [action for action in actions if not action.option_strings]
     options = [action for action in actions if action.option_strings]
-    children = parser.nested.choices.values() if parser.nested else ()
     return Command(
         path=parser.path,
         summary=(parser.description or "").splitlines()[0],
         options=tuple(Option(tuple(action.option_strings), _summary(action), _value(action)) for action in options),
         operands=tuple(_offer(action, name) for action in operands for name in str(action.metavar).split()),
         endless=bool(operands) and operands[-1].nargs in ("*", "+"),
-        nested=tuple(map(_command, children)),
+        nested=tuple(map(_command, parser.children())),
     )
 
 
@@ -115,15 +114,12 @@ def _offer(action: argparse.Action, value: str) -> Offer:
 
     known = {
         "--body": Offer(files=AT_FILE),
-        "--gateway": Offer(("lowcodeapi",)),
-        "--output": Offer(("json", "jsonl", "table", "markdown")),
-        "--url-format": Offer(("auto", "new", "old")),
         "--download": Offer(files=FILE),
         "--to": Offer(files=FILE),
         "FILE": Offer(files=FILE),
         "HOST": Offer(tuple(HOSTS), FILE),
         "KEY=FILE": Offer(files=KEY_FILE),
-        "METHOD": Offer(tuple(METHODS)),
+        "METHOD": Offer(METHODS),
     }
     if action.choices is not None:
         return Offer(tuple(map(str, action.choices)))
