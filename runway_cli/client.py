@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 UNSAFE = ("POST", "PATCH")  # a second one may be a second charge: the API has no idempotency key
 PAGE = 100  # records, the largest page that the API gives
+LONGEST_BACKOFF = 4.0  # seconds: 1, 2, then 4
 LONGEST_RETRY_AFTER = 60  # seconds
 LONGEST_EXCERPT = 300  # characters of an answer that is not JSON
 
@@ -160,7 +161,7 @@ class Client:
             return None
         import random  # only a failure needs jitter
 
-        return max(asked, 2.0**attempt * (1 + random.random() / 2))
+        return max(asked, min(2.0**attempt, LONGEST_BACKOFF) * (1 + random.random() / 2))
 
     def _attempt(self, method: str, path: str, body: bytes | None, end: float | None) -> Answer:
         """One try, at each address in turn while the dialect says that another one may help."""
@@ -318,10 +319,11 @@ def api_error(status: int, value: Any, response: Response, from_provider: bool =
         body = {**body, **inner}
         inner = None
     words = [word for word in (inner, body.get("message")) if isinstance(word, str) and word.strip()]
-    if words:
+    place = response.headers.get("Location") if 300 <= status < 400 else None
+    if place:
+        message = f"HTTP {status}: a redirect to {place} is not followed"
+    elif words:
         message = words[0]
-    elif 300 <= status < 400:
-        message = f"HTTP {status}: redirected to {response.headers.get('Location')}, which is not followed"
     else:
         message = f"HTTP {status}: {excerpt(response.body)}".rstrip(": ")
     details = {key: body[key] for key in ("code", "docUrl") if isinstance(body.get(key), (str, int))}
@@ -407,23 +409,26 @@ def _below(url: str, base_url: str) -> str:
 def _issue(issue: Mapping[str, Any]) -> dict[str, Any]:
     """{"field": "a.0.b", "messages": […]}: of a union, the branches' messages, each once."""
     path = issue.get("path")
+    steps = path if isinstance(path, list) else [path]
     messages = list(dict.fromkeys(_branch_messages(issue.get("errors"))))
     outer = issue.get("message")
     if isinstance(outer, str) and (not messages or outer != "Invalid input"):
         messages.insert(0, outer)
-    field = ".".join(map(str, path)) if isinstance(path, list) else str(path or "")
-    return {"field": field, "messages": messages}
+    return {"field": ".".join(str(step) for step in steps if isinstance(step, (str, int))), "messages": messages}
 
 
 def _branch_messages(branches: Any) -> Iterator[str]:
-    if isinstance(branches, list):
-        for branch in branches:
-            yield from _branch_messages(branch)
-    elif isinstance(branches, dict):
-        if isinstance(branches.get("errors"), list) and branches["errors"]:
-            yield from _branch_messages(branches["errors"])
-        elif isinstance(branches.get("message"), str):
-            yield branches["message"]
+    """The messages of a union's branches, in order. A loop: an answer may nest deeper than Python's calls may."""
+    waiting = [branches]
+    while waiting:
+        branch = waiting.pop()
+        if isinstance(branch, list):
+            waiting += reversed(branch)
+        elif isinstance(branch, dict):
+            if isinstance(branch.get("errors"), list) and branch["errors"]:
+                waiting.append(branch["errors"])
+            elif isinstance(branch.get("message"), str):
+                yield branch["message"]
 
 
 def _retry_after(text: str | None) -> float | None:
@@ -434,9 +439,11 @@ def _retry_after(text: str | None) -> float | None:
     if text.isascii() and text.replace(".", "", 1).isdigit():
         return float(text)
     import time
-    from email.utils import parsedate_to_datetime
+    from calendar import timegm
+    from email.utils import parsedate_tz
 
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError, OverflowError):
+        date = parsedate_tz(text)
+        return max(0.0, timegm(date[:9]) - (date[9] or 0) - time.time()) if date else None  # without a zone: GMT
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None

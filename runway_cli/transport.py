@@ -1,8 +1,8 @@
-"""What is HTTP about a call: one exchange over urllib, bounded in time, without redirects.
+"""What is HTTP about a call: one exchange over http.client, bounded in time, without redirects.
 
-Knows nothing of Runway. Every answer of the server, whatever its status, is a Response; everything else is a
-NetworkError that says whether the request may have been received: no before the connection and its TLS handshake
-stand, maybe from the first byte that was sent.
+Knows nothing of Runway, and no scheme but http and https. Every answer of the server, whatever its status, is a
+Response; everything else is a NetworkError that says whether the request may have been received: no before the
+connection and its TLS handshake stand, maybe from the first byte that was sent.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ import socket
 import ssl
 import sys
 import time
-import urllib.error
-import urllib.request
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .errors import ConfigError, Interrupted, NetworkError
 from .settings import is_loopback
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from email.message import Message
     from typing import Any
+    from urllib.parse import SplitResult
 
 LARGEST_UNPACKED = 1 << 30  # bytes that a compressed answer may unpack to
 
@@ -64,13 +63,11 @@ class Transport:
             with self._open(method, url, headers, body, line) as answer:
                 content = answer.read()
                 return Response(answer.status, answer.headers, _unpacked(content, answer.headers))
-        except NetworkError:
-            raise
         except Interrupted as stop:
             stop.maybe_received = line.sent
             raise
         except _FAILURES as error:
-            raise _failure(error, url, line) from None
+            raise _failure(error, line) from None
 
     def stream(self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes] | None,
                silence: float) -> Stream:
@@ -80,24 +77,46 @@ class Transport:
         """
         line = _Line(silence, whole=False)
         try:
-            return Stream(self._open(method, url, headers, body, line), url, line)
+            return Stream(self._open(method, url, headers, body, line), line)
         except _FAILURES as error:
-            raise _failure(error, url, line) from None
+            raise _failure(error, line) from None
 
     def _open(self, method: str, url: str, headers: Mapping[str, str], body: Any,
               line: _Line) -> http.client.HTTPResponse:
-        request = urllib.request.Request(url, data=body, headers=dict(headers), method=method)
-        opener = urllib.request.OpenerDirector()  # bare: no redirects, no file:, ftp: or data:
-        opener.addheaders = []
-        secure = url.startswith("https:")
-        handler = _SecureHandler(line, self._tls()) if secure else _PlainHandler(line)
-        opener.add_handler(handler)
-        if secure and not is_loopback(urlsplit(url).hostname or ""):
-            proxy = _proxy()
-            if proxy:
-                opener.add_handler(urllib.request.ProxyHandler({"https": proxy}))
-        answer: http.client.HTTPResponse = opener.open(request, timeout=line.seconds)
+        if not url.isprintable():
+            raise ValueError("it holds a control character")
+        parts = urlsplit(url)
+        line.place = parts.netloc.rpartition("@")[2]
+        target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
+        connection = self._connection(parts, line)
+        try:
+            connection.connect()
+            connection.request(method, target, body, {**headers, "Connection": "close"})
+            answer = connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
+        if connection.sock:
+            connection.sock.close()  # in name only: the answer holds it open until it is closed itself
+        if line.ended:  # within the headers, which http.client takes for their end
+            answer.close()
+            raise http.client.IncompleteRead(b"")
         return answer
+
+    def _connection(self, parts: SplitResult, line: _Line) -> _Connection:
+        """The connection that a URL asks for, not made yet."""
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("no http or https URL")
+        if parts.scheme == "http":
+            return _Connection(parts.netloc, line)
+        proxy = None if is_loopback(parts.hostname) else _proxy(parts.netloc)
+        if proxy is None:
+            return _SecureConnection(parts.netloc, line, context=self._tls())
+        place, headers = proxy
+        connection = _SecureConnection(place, line, context=self._tls())
+        connection.set_tunnel(parts.netloc, headers=headers)
+        line.place += f" through the proxy {place}"
+        return connection
 
     def _tls(self) -> ssl.SSLContext:
         if self._context is None:
@@ -112,11 +131,10 @@ class Transport:
 class Stream:
     """An answer that is read in pieces: `status`, `headers`, `read`, `close`."""
 
-    def __init__(self, answer: http.client.HTTPResponse, url: str, line: _Line) -> None:
+    def __init__(self, answer: http.client.HTTPResponse, line: _Line) -> None:
         self.status = answer.status
         self.headers: Message = answer.headers
         self._answer = answer
-        self._url = url
         self._line = line
 
     def read(self, size: int) -> bytes:
@@ -124,10 +142,10 @@ class Stream:
         try:
             piece = self._answer.read(size)
         except _FAILURES as error:
-            raise _failure(error, self._url, self._line) from None
+            raise _failure(error, self._line) from None
         missing = self._answer.length  # what Content-Length promised and is still to come
         if not piece and missing:
-            raise _failure(http.client.IncompleteRead(b"", missing), self._url, self._line)
+            raise _failure(http.client.IncompleteRead(b"", missing), self._line)
         return piece
 
     def close(self) -> None:
@@ -147,6 +165,8 @@ class _Line:
         self.seconds = seconds
         self.end = time.monotonic() + seconds if whole else None
         self.sent = False
+        self.ended = False  # by the other side
+        self.place = ""  # words that name the other side
 
     def left(self) -> float:
         """Seconds that the next wait may take."""
@@ -158,15 +178,8 @@ class _Line:
         return left
 
 
-class _Unsent(Exception):
-    """The connection could not be made: carries the reason."""
-
-    def __init__(self, reason: BaseException) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-_FAILURES = (_Unsent, OSError, http.client.HTTPException, ValueError, EOFError)
+# The last two: a Content-Length or a chunk that claims more than there is memory for
+_FAILURES = (OSError, http.client.HTTPException, ValueError, MemoryError, OverflowError)
 
 
 class _Bounded(socket.socket):
@@ -178,9 +191,12 @@ class _Bounded(socket.socket):
     line: _Line | None = None
 
     def recv_into(self, *args: Any, **options: Any) -> int:
-        if self.line is not None:
-            self.settimeout(self.line.left())
-        return super().recv_into(*args, **options)
+        if self.line is None:
+            return super().recv_into(*args, **options)
+        self.settimeout(self.line.left())
+        size = super().recv_into(*args, **options)
+        self.line.ended = not size
+        return size
 
     def send(self, *args: Any, **options: Any) -> int:
         if self.line is not None:
@@ -198,75 +214,52 @@ class _SecureSocket(_Bounded, ssl.SSLSocket):
 
 
 class _Connection(http.client.HTTPConnection):
-    """Tells a connection that could not be made from one that was lost, and reads an answer that came early."""
+    """Knows when the first byte of the request is sent, and reads an answer that came early."""
 
-    line: _Line
+    def __init__(self, host: str, line: _Line, **options: Any) -> None:
+        super().__init__(host, **options)
+        self._create_connection = self._dial  # http.client's own seam; it knows no total time
+        self.line = line
+        self.made = False
 
     def connect(self) -> None:
-        self._create_connection = self._dial  # http.client's own seam; it knows no total time
-        try:
-            super().connect()
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            self.close()
-            raise _Unsent(error) from None
+        super().connect()
         assert isinstance(self.sock, _Bounded)
         self.sock.line = self.line
-        self.line.sent = False  # a proxy may have been spoken to, the service was not
+        self.made = True
 
     def send(self, data: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        self.line.sent = True
+        self.line.sent = self.made  # before, it is the proxy that is spoken to
         try:
             super().send(data)
-        except (BrokenPipeError, ConnectionResetError):
+        except (ConnectionError, ssl.SSLEOFError):
             pass  # a server that refuses a body may answer before it has read it: the answer tells, or its absence
+
+    def _tunnel(self) -> None:
+        super()._tunnel()  # type: ignore[misc]
+        self.sock.settimeout(self.line.left())  # for the TLS handshake
 
     def _dial(self, address: tuple[str, int], *_: object) -> socket.socket:
         failure: Exception = OSError("no address")
-        for family, kind, protocol, _name, place in _addresses(*address, self.line.left()):
-            link = _Bounded(family, kind, protocol)
-            link.line = self.line
+        found = _addresses(*address, self.line.left())
+        for number, (family, kind, protocol, _name, place) in enumerate(found):
+            link = None
             try:
-                link.settimeout(self.line.left())
+                link = _Bounded(family, kind, protocol)
+                link.settimeout(self.line.left() / (len(found) - number))  # a dead address leaves time for the next
                 link.connect(place)
+                link.settimeout(self.line.left())  # for the TLS handshake
+                link.line = self.line
                 return link
             except OSError as error:
-                link.close()
                 failure = error
+                if link:
+                    link.close()
         raise failure
 
 
 class _SecureConnection(_Connection, http.client.HTTPSConnection):
     pass
-
-
-class _PlainHandler(urllib.request.HTTPHandler):
-    def __init__(self, line: _Line) -> None:
-        super().__init__()
-        self.line = line
-
-    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_factory(_Connection, self.line), req)
-
-
-class _SecureHandler(urllib.request.HTTPSHandler):
-    def __init__(self, line: _Line, context: ssl.SSLContext) -> None:
-        super().__init__(context=context)
-        self.line = line
-        self.tls = context
-
-    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_factory(_SecureConnection, self.line), req, context=self.tls)
-
-
-def _factory(kind: type[_Connection], line: _Line) -> Any:
-    def connection(host: str, **options: Any) -> _Connection:
-        made = kind(host, **options)
-        made.line = line
-        return made
-
-    return connection
 
 
 def _addresses(host: str, port: int, seconds: float) -> list[Any]:
@@ -293,24 +286,32 @@ def _addresses(host: str, port: int, seconds: float) -> list[Any]:
     return list(found[0])
 
 
-def _proxy() -> str | None:
-    """The https proxy of the environment, None without one. ProxyHandler itself honours NO_PROXY."""
-    proxy = urllib.request.getproxies().get("https")
-    if not proxy:
+def _proxy(netloc: str) -> tuple[str, dict[str, str]] | None:
+    """The environment's proxy for https to this host: its host:port and the headers it is given. None without one."""
+    from urllib.request import getproxies, proxy_bypass  # 5 ms that a loopback address does not need
+
+    proxy = getproxies().get("https")
+    if not proxy or proxy_bypass(netloc):
         return None
-    parts = urlsplit(proxy if "://" in proxy else "http://" + proxy)
     try:
+        parts = urlsplit(proxy if "://" in proxy else "http://" + proxy)
+        place = parts.netloc.rpartition("@")[2].rstrip(":") + (":80" if parts.port is None else "")
         usable = parts.scheme == "http" and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
     if not usable:
         raise ConfigError("HTTPS_PROXY is no http:// proxy such as http://proxy.example:8080")
-    return proxy
+    if parts.username is None:
+        return place, {}
+    from base64 import b64encode
+
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return place, {"Proxy-Authorization": "Basic " + b64encode(login.encode()).decode()}
 
 
 def _unpacked(content: bytes, headers: Message) -> bytes:
     """The content without the compression that a server applied though nobody asked for it."""
-    if headers.get("Content-Encoding", "").strip().lower() not in ("gzip", "x-gzip"):
+    if not content or headers.get("Content-Encoding", "").strip().lower() not in ("gzip", "x-gzip"):
         return content
     import zlib
 
@@ -319,20 +320,19 @@ def _unpacked(content: bytes, headers: Message) -> bytes:
         plain = unpacker.decompress(content, LARGEST_UNPACKED)
     except zlib.error as error:
         raise OSError(f"its gzip content is damaged: {error}") from None
-    if not unpacker.eof:
-        raise OSError("its gzip content is cut off, or too large")
+    if not unpacker.eof or unpacker.unused_data:
+        raise OSError("its gzip content is cut off, too large, or followed by something else")
     return plain
 
 
-def _failure(error: BaseException, url: str, line: _Line) -> NetworkError:
-    host = urlsplit(url).netloc
-    reason = error.reason if isinstance(error, (_Unsent, urllib.error.URLError)) else error
-    words = _words(reason, line) if isinstance(reason, BaseException) else str(reason)
-    return NetworkError(f"{host}: {words}", maybe_received=line.sent,
-                        permanent=isinstance(reason, ssl.SSLCertVerificationError))
+def _failure(error: Exception, line: _Line) -> NetworkError:
+    words = _words(error, line)
+    permanent = not line.sent and isinstance(error, (ValueError, http.client.InvalidURL))  # and bad certificates
+    return NetworkError(f"{line.place}: {words}" if line.place else words, maybe_received=line.sent,
+                        permanent=permanent)
 
 
-def _words(error: BaseException, line: _Line) -> str:
+def _words(error: Exception, line: _Line) -> str:
     """What went wrong, for a user."""
     if isinstance(error, ssl.SSLCertVerificationError):
         fault = _CERTIFICATE_FAULTS.get(error.verify_code, error.verify_message)
@@ -343,15 +343,18 @@ def _words(error: BaseException, line: _Line) -> str:
     if isinstance(error, socket.gaierror):
         return f"the name was not found ({error.strerror})"
     if isinstance(error, http.client.IncompleteRead):
-        expected = f" of {len(error.partial) + error.expected}" if error.expected is not None else ""
-        return f"the answer was cut off after {len(error.partial)}{expected} bytes"
+        return "the answer was cut off" + (f", {error.expected} bytes are missing" if error.expected else "")
     if isinstance(error, http.client.RemoteDisconnected):
         return "the connection was closed without an answer"
-    if isinstance(error, http.client.HTTPException):
-        return f"the answer is not HTTP ({type(error).__name__})"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({(error.reason or error.strerror or 'no reason given').replace('_', ' ').lower()})"
     if isinstance(error, OSError):
         return (error.strerror or str(error) or type(error).__name__).lower()
-    return f"the answer cannot be read ({error})"
+    if isinstance(error, (MemoryError, OverflowError)):
+        return "the answer is larger than this machine's memory"
+    if not line.sent:
+        return f"the URL cannot be used ({error})"
+    return f"the answer is not HTTP ({str(error).strip() or type(error).__name__})"
 
 
 def _certificate_advice(code: int) -> str:

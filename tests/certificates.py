@@ -1,0 +1,86 @@
+"""Certificates for tests, made with the openssl command: an authority, and what it signed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import unittest
+from pathlib import Path
+
+_CONFIG = """
+[ca]
+default_ca = authority
+[authority]
+dir = .
+new_certs_dir = .
+database = index.txt
+serial = serial.txt
+certificate = authority.pem
+private_key = authority.key
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+[req]
+distinguished_name = name
+prompt = no
+[name]
+[authority_extensions]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+[leaf_extensions]
+basicConstraints = critical,CA:FALSE
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+subjectAltName = NAMES
+"""
+_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+PAST = ("20200101000000Z", "20200201000000Z")
+FUTURE = ("20400101000000Z", "20400201000000Z")
+NOW = ("20200101000000Z", "20491231000000Z")
+
+
+class Authority:
+    """An authority whose files live in a folder; `path` is its certificate."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder / name
+        self.folder.mkdir()
+        self.path = str(self.folder / "authority.pem")
+        for file, text in (("index.txt", ""), ("serial.txt", "01\n")):
+            (self.folder / file).write_text(text, encoding="ascii")
+        config = self._config("authority", "DNS:none")
+        self._openssl("req", "-x509", "-new", *_KEY, "-keyout", "authority.key", "-out", "authority.pem", "-days", "99",
+                      "-subj", f"/CN={name}", "-config", config, "-extensions", "authority_extensions")
+
+    def certificate(self, name: str, names: str, validity: tuple[str, str] = NOW) -> tuple[str, str]:
+        """The files of a certificate and its key; `names` is the subjectAltName, such as DNS:localhost."""
+        config = self._config(name, names)
+        self._openssl("req", "-new", *_KEY, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}",
+                      "-config", config)
+        self._openssl("ca", "-batch", "-notext", "-config", config, "-extensions", "leaf_extensions", "-in",
+                      f"{name}.csr", "-out", f"{name}.pem", "-startdate", validity[0], "-enddate", validity[1])
+        return str(self.folder / f"{name}.pem"), str(self.folder / f"{name}.key")
+
+    def self_signed(self) -> tuple[str, str]:
+        """The authority's own certificate and key, to be served as they should not be."""
+        return self.path, str(self.folder / "authority.key")
+
+    def _config(self, name: str, names: str) -> str:
+        file = f"{name}.cnf"
+        (self.folder / file).write_text(_CONFIG.replace("NAMES", names), encoding="ascii")
+        return file
+
+    def _openssl(self, *words: str) -> None:
+        done = subprocess.run([openssl(), *words], cwd=self.folder, capture_output=True, check=False)
+        if done.returncode:
+            raise AssertionError(f"openssl {words[0]}: {done.stderr.decode(errors='replace')}")
+
+
+def openssl() -> str:
+    """The openssl command. Raises SkipTest where there is none."""
+    command = shutil.which("openssl")
+    if not command:
+        raise unittest.SkipTest("there is no openssl command to make certificates with")
+    return command

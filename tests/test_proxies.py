@@ -1,0 +1,205 @@
+"""Proxies from the environment: a real one, which tunnels by CONNECT, for https only and never for loopback."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import select
+import socket
+import socketserver
+import tempfile
+import threading
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from unittest import mock
+from urllib.parse import urlsplit
+
+from tests.certificates import Authority
+from tests.fake_runway import SECRET, FakeRunway, Fault
+from tests.program import Clock, ProgramTest, Result, call, run
+
+HOST = "api.example.test"  # known to the proxy alone
+BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
+
+
+class Tunnel(socketserver.StreamRequestHandler):
+    """One CONNECT: answers as the proxy was told to, and hands bytes to and fro."""
+
+    server: Proxy
+
+    def handle(self) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = self.rfile.readline(1000)
+            if not line:
+                return
+            head += line
+        self.server.seen.append(head.decode("latin-1"))
+        if self.server.silent:
+            self.rfile.read(1)
+            return
+        self.wfile.write(b"HTTP/1.1 " + self.server.answer + b"\r\nVia: 1.1 proxy\r\n\r\n")
+        if self.server.answer.startswith(b"200"):
+            with socket.create_connection(self.server.behind) as service:
+                self.hand_over(service)
+
+    def hand_over(self, service: socket.socket) -> None:
+        ends = {self.connection: service, service: self.connection}
+        while True:
+            for end in select.select(list(ends), [], [])[0]:
+                data = end.recv(65536)
+                if not data:
+                    return
+                ends[end].sendall(data)
+
+
+class Proxy(socketserver.ThreadingTCPServer):
+    """A proxy on loopback behind whose every name stands one service. `seen`: the heads of the requests."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, behind: str, answer: bytes = b"200 Connection established", *, silent: bool = False) -> None:
+        super().__init__(("127.0.0.1", 0), Tunnel)
+        self.behind = ("127.0.0.1", urlsplit(behind).port or 0)
+        self.answer = answer
+        self.silent = silent
+        self.seen: list[str] = []
+        self.place = f"127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that leaves is no error here."""
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class ProxyTest(ProgramTest):
+    """The service answers to a name that only the proxy can find."""
+
+    fake: FakeRunway
+    env: dict[str, str]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        authority = Authority(Path(folder.name), "authority")
+        cls.fake = FakeRunway(tls=authority.certificate("leaf", f"DNS:{HOST},DNS:localhost"))
+        cls.fake.__enter__()
+        cls.addClassCleanup(cls.fake.__exit__, None, None, None)
+        cls.env = {**cls.fake.env(), "SSL_CERT_FILE": authority.path, "RUNWAY_SKILLS_BASE_URL": f"https://{HOST}"}
+
+    def setUp(self) -> None:
+        kept = warnings.catch_warnings()  # http.client of Python 3.9 leaves the proxy's own answer to the collector
+        kept.__enter__()
+        self.addCleanup(kept.__exit__, None, None, None)
+        self.addCleanup(gc.collect)
+        warnings.simplefilter("ignore", ResourceWarning)
+        self.fake.clear_faults()
+        self.fake.requests.clear()
+
+    def get(self, variables: Mapping[str, str], *words: str, clock: Clock | None = None) -> Result:
+        words = words or ("request", "GET", "/v1/organization")
+        return call(*words, env={**self.env, **variables}, clock=clock)
+
+    def test_https_goes_through_the_tunnel_and_the_proxy_sees_no_secret(self) -> None:
+        for variable in ("HTTPS_PROXY", "https_proxy"):
+            with self.subTest(variable), Proxy(self.fake.url) as proxy:
+                result = self.get({variable: f"http://{proxy.place}"})
+                self.assertEqual((result.exit, result.json), (0, self.fake.organization), result)
+                self.assertEqual([head.split("\r\n")[0].rsplit(" ", 1)[0] for head in proxy.seen],
+                                 [f"CONNECT {HOST}:443"])
+                self.assertNotIn(SECRET, "".join(proxy.seen))
+                self.assertNotIn("runway", "".join(proxy.seen).lower())
+                self.assertEqual(self.fake.requests[-1].headers["host"], HOST)
+                self.assertNotIn("proxy-authorization", self.fake.requests[-1].headers)
+
+    def test_a_whole_process_uses_it_too(self) -> None:
+        with Proxy(self.fake.url) as proxy:
+            result = run("request", "GET", "/v1/organization", env={**self.env, "HTTPS_PROXY": proxy.place})
+            self.assertEqual((result.exit, result.json, len(proxy.seen)), (0, self.fake.organization, 1), result)
+
+    def test_a_user_and_password_are_for_the_proxy_alone(self) -> None:
+        with Proxy(self.fake.url) as proxy:
+            result = self.get({"HTTPS_PROXY": f"http://ada:p%40ss%3Aw%C3%BCrd@{proxy.place}"}, "request", "GET",
+                              "/v1/organization", "--verbose")
+            self.assertEqual(result.exit, 0, result)
+            login = base64.b64encode("ada:p@ss:würd".encode()).decode()
+            self.assertIn(f"Proxy-Authorization: Basic {login}\r\n", proxy.seen[0])
+            self.assertNotIn("proxy-authorization", self.fake.requests[0].headers)
+            for hidden in (login, "p%40ss", "p@ss"):
+                self.assertNotIn(hidden, result.stderr)
+
+    def test_a_loopback_address_never_goes_through_a_proxy(self) -> None:
+        with Proxy(self.fake.url) as proxy, FakeRunway() as plain:
+            names = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy")
+            everywhere = dict.fromkeys(names, f"http://{proxy.place}")
+            for url in (self.fake.url, plain.url, plain.url.replace("127.0.0.1", "localhost")):
+                with self.subTest(url):
+                    self.assertEqual(self.get({**everywhere, "RUNWAY_SKILLS_BASE_URL": url}).exit, 0)
+            self.assertEqual(proxy.seen, [])
+
+    def test_no_proxy_names_hosts_that_are_reached_directly(self) -> None:
+        look_up = socket.getaddrinfo
+
+        def find(name: str, port: int, *more: int) -> object:
+            here = ("127.0.0.1", urlsplit(self.fake.url).port or 0)
+            return look_up(*(here if name == HOST else (name, port)), *more)
+
+        for value, tunnels in ((HOST, 0), (f"other.test, {HOST}", 0), (".example.test", 0), ("example.test", 0),
+                               ("*", 0), ("other.test", 1), ("test.example", 1), ("", 1)):
+            with self.subTest(value), Proxy(self.fake.url) as proxy, mock.patch("socket.getaddrinfo", find):
+                result = self.get({"HTTPS_PROXY": f"http://{proxy.place}", "NO_PROXY": value})
+                self.assertEqual((result.exit, len(proxy.seen)), (0, tunnels), result)
+
+    def test_a_proxy_that_refuses_was_never_a_request(self) -> None:
+        for answer in (b"407 Proxy Authentication Required", b"403 Forbidden", b"502 Bad Gateway"):
+            with self.subTest(answer), Proxy(self.fake.url, answer) as proxy:
+                clock = Clock()
+                result = self.get({"HTTPS_PROXY": proxy.place}, "request", "POST", "/v1/text_to_image", "--body", BODY,
+                                  clock=clock)
+                self.assert_error(result, 69, kind="network", maybeAccepted=None)
+                self.assertIn(f"{HOST} through the proxy {proxy.place}: ", result.error["error"])
+                self.assertIn(answer.decode().lower(), result.error["error"])
+                self.assertEqual((len(proxy.seen), len(clock.slept), self.fake.requests), (3, 2, []))
+
+    def test_a_proxy_that_says_nothing_is_bounded(self) -> None:
+        with Proxy(self.fake.url, silent=True) as proxy:
+            result = self.get({"HTTPS_PROXY": proxy.place}, "request", "POST", "/v1/text_to_image", "--body", BODY,
+                              "--timeout", "0.3", "--retries", "0")
+            self.assert_error(result, 69, kind="network", maybeAccepted=None)
+            self.assertIn("no complete answer within 0.3 s (no connection)", result.error["error"])
+
+    def test_a_proxy_that_is_not_there_is_named(self) -> None:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            place = f"127.0.0.1:{closed.getsockname()[1]}"
+            result = self.get({"HTTPS_PROXY": place})
+        self.assert_error(result, 69, kind="network")
+        self.assertIn(f"through the proxy {place}: ", result.error["error"])
+
+    def test_what_is_lost_behind_the_proxy_may_have_been_accepted(self) -> None:
+        with Proxy(self.fake.url) as proxy:
+            self.fake.fault(Fault("forward_then_reset"))
+            result = self.get({"HTTPS_PROXY": proxy.place}, "request", "POST", "/v1/text_to_image", "--body", BODY)
+            self.assert_error(result, 69, kind="network", maybeAccepted=True)
+            self.assertEqual(len(self.fake.requests), 1)
+
+    def test_a_certificate_is_checked_through_the_tunnel(self) -> None:
+        with Proxy(self.fake.url) as proxy:
+            result = self.get({"HTTPS_PROXY": proxy.place, "RUNWAY_SKILLS_BASE_URL": "https://else.example.test"})
+            self.assert_error(result, 69, kind="network")
+            self.assertIn("its certificate is for another host name", result.error["error"])
+            self.assertEqual(self.fake.requests, [])
+
+    def test_a_proxy_that_cannot_be_used_is_a_matter_of_the_environment(self) -> None:
+        for value in ("https://proxy.example:3128", "socks5://proxy.example:1080", "http://", "http://proxy.example:0",
+                      "http://proxy.example:port", "http://proxy.example:99999", "ftp://proxy.example", "http://[::1"):
+            with self.subTest(value):
+                result = self.get({"HTTPS_PROXY": value})
+                self.assert_error(result, 78, kind="config", error=(
+                    "HTTPS_PROXY is no http:// proxy such as http://proxy.example:8080"))

@@ -1,0 +1,148 @@
+"""How often a call is sent again, how long it waits before, and what is said when it gives up."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+
+from tests.fake_runway import Fault
+from tests.program import Clock, call
+from tests.service import ServiceTest
+
+BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
+HOLIDAY = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+class BackoffTest(ServiceTest):
+    """The waits between two tries."""
+
+    def test_the_waits_double_up_to_four_seconds_with_up_to_half_of_it_on_top(self) -> None:
+        self.fake.fault(Fault("status", status=503), times=None)
+        waits = []
+        for _ in range(20):
+            clock = Clock()
+            self.request("GET", "/v1/organization", "--retries", "5", clock=clock)
+            waits.append(clock.slept)
+        for attempt, base in enumerate((1.0, 2.0, 4.0, 4.0, 4.0)):
+            seen = [slept[attempt] for slept in waits]
+            with self.subTest(attempt):
+                self.assertGreaterEqual(min(seen), base)
+                self.assertLessEqual(max(seen), base * 1.5)
+                self.assertGreater(len(set(seen)), 1, "jitter keeps clients from coming back together")
+
+    def test_retries_says_how_many_tries_follow_the_first(self) -> None:
+        self.fake.fault(Fault("status", status=503), times=None)
+        for words, variable, tries in (
+            (("--retries", "0"), "", 1),
+            (("--retries", "1"), "", 2),
+            ((), "", 3),
+            ((), "4", 5),
+            (("--retries", "0"), "4", 1),
+            ((), "off", 1),
+        ):
+            with self.subTest(words=words, variable=variable):
+                self.fake.requests.clear()
+                result = self.request("GET", "/v1/organization", *words, env={"RUNWAY_SKILLS_RETRIES": variable})
+                self.assert_error(result, 1, status=503, maybeAccepted=None)
+                self.assertEqual(len(self.fake.requests), tries)
+
+    def test_a_call_that_comes_through_at_last_is_a_success(self) -> None:
+        self.fake.fault(Fault("status", status=502), times=2)
+        clock = Clock()
+        result = self.request("POST", "/v1/text_to_image", "--body", BODY, clock=clock)
+        self.assertEqual((result.exit, len(self.fake.requests), len(clock.slept)), (0, 3, 2), result)
+        self.assertEqual({request.body for request in self.fake.requests}, {BODY.encode()})
+        self.assertEqual([note.split(": trying again in ")[0] for note in result.notes], ["a fault was ordered"] * 2)
+
+    def test_quiet_keeps_the_tries_to_itself(self) -> None:
+        self.fake.fault(Fault("status", status=502))
+        result = self.request("GET", "/v1/organization", "--quiet")
+        self.assertEqual((result.exit, result.stderr), (0, ""), result)
+
+    def test_every_try_has_the_same_client_id(self) -> None:
+        self.fake.fault(Fault("reset_after_headers"), times=2)
+        self.request("GET", "/v1/organization")
+        self.assertEqual(len({request.headers["x-runway-client-id"] for request in self.fake.requests}), 1)
+        self.assertEqual(len(self.fake.requests), 3)
+
+
+class RetryAfterTest(ServiceTest):
+    """The service's own wish for a wait."""
+
+    def test_seconds_win_where_they_ask_for_more(self) -> None:
+        for header, least, most in (("30", 30, 30), ("60", 60, 60), ("2.5", 2.5, 2.5), ("0", 1, 1.5), ("soon", 1, 1.5),
+                                    ("-5", 1, 1.5), ("", 1, 1.5), ("\u00b2", 1, 1.5)):
+            with self.subTest(header):
+                self.assert_waits(header, least, most)
+
+    def test_a_date_wins_where_it_is_later(self) -> None:
+        for header, least, most in (
+            (formatdate(time.time() + 40, usegmt=True), 25, 41),
+            (time.strftime("%A, %d-%b-%y %H:%M:%S GMT", time.gmtime(time.time() + 40)), 25, 41),
+            (time.asctime(time.gmtime(time.time() + 40)), 25, 41),  # RFC 9110 wants all three read
+            (HOLIDAY, 1, 1.5),
+            ("Sun, 99 Nov 1994 99:99:99 GMT", 1, 1.5),
+        ):
+            with self.subTest(header):
+                self.assert_waits(header, least, most)
+
+    def assert_waits(self, header: str, least: float, most: float) -> None:
+        self.forget()
+        self.fake.fault(Fault("status", status=429, headers={"Retry-After": header}))
+        clock = Clock()
+        result = self.request("GET", "/v1/organization", clock=clock)
+        self.assertEqual((result.exit, len(clock.slept)), (0, 1), result)
+        self.assertGreaterEqual(clock.slept[0], least)
+        self.assertLessEqual(clock.slept[0], most)
+
+    def test_more_than_a_minute_is_an_error_that_names_the_wait(self) -> None:
+        for header, words in (("61", "61 s"), ("3600", "3600 s"), ("9" * 400, "inf s"),
+                              (formatdate(time.time() + 7200, usegmt=True), "s)")):
+            with self.subTest(header):
+                self.forget()
+                self.fake.fault(Fault("status", status=429, headers={"Retry-After": header}), times=None)
+                clock = Clock()
+                result = self.request("POST", "/v1/text_to_image", "--body", BODY, clock=clock)
+                self.assert_error(result, 1, status=429, maybeAccepted=None)
+                self.assertIn("the service asks to wait ", result.error["error"])
+                self.assertIn(words, result.error["error"])
+                self.assertEqual((len(self.fake.requests), clock.slept), (1, []))
+
+
+class DeleteTest(ServiceTest):
+    """A DELETE may be sent again, and then meets its own work."""
+
+    def test_a_404_after_a_lost_answer_is_the_work_done(self) -> None:
+        for kind in ("forward_then_reset", "half_answer"):
+            with self.subTest(kind):
+                self.forget()
+                task = self.fake.add_task()
+                path = f"/v1/tasks/{task}"
+                self.fake.fault(Fault(kind), method="DELETE")
+                result = self.request("DELETE", path)
+                self.assertEqual((result.exit, result.stdout), (0, "{}\n"), result)
+                self.assertIn("the first DELETE, whose answer was lost, has done its work", result.notes)
+                self.assertEqual(len(self.fake.sent("DELETE", path)), 2)
+                self.assertTrue(self.fake.tasks[task]["deleted"])
+
+    def test_a_404_after_a_refusal_stays_an_error(self) -> None:
+        self.fake.fault(Fault("status", status=503), method="DELETE")
+        result = self.request("DELETE", "/v1/tasks/00000000-0000-4000-8000-000000000000")
+        self.assert_error(result, 1, status=404)
+        self.assertEqual(len(self.fake.requests), 2)
+
+    def test_a_404_at_once_stays_an_error(self) -> None:
+        result = self.request("DELETE", "/v1/tasks/00000000-0000-4000-8000-000000000000")
+        self.assert_error(result, 1, status=404)
+        self.assertEqual(len(self.fake.requests), 1)
+
+
+class NoRetryTest(ServiceTest):
+    """What asks once, because somebody waits for a plain answer."""
+
+    def test_auth_status_does_not_try_again(self) -> None:
+        self.fake.fault(Fault("status", status=503), times=None)
+        clock = Clock()
+        result = call("auth", "status", env=self.fake.env(), clock=clock)
+        self.assertEqual((result.exit, clock.slept), (1, []), result)
+        self.assertEqual([request.path for request in self.fake.requests], ["/v1/organization", "/v1/avatars"])
