@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import re
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 MOST_REDIRECTS = 5
 PIECE = 256 * 1024  # bytes read and written at a time
 LONGEST_NAME = 120  # characters; file systems end at 255 bytes, and a number and an extension are still to come
+SHOWN_NAME = 40  # characters of it that a part file shows: up to four bytes each
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # Windows devices, with any extension
-_EXTENSIONS = {**{kind: end for end, kind in reversed(list(TYPES.items()))}, "image/jpeg": "jpg", "audio/x-wav": "wav",
-               "audio/wave": "wav", "application/json": "json", "text/plain": "txt", "application/zip": "zip"}
+_EXTENSIONS = {**{kind: end for end, kind in reversed(list(TYPES.items()))}, "audio/x-wav": "wav", "audio/wave": "wav",
+               "application/json": "json", "text/plain": "txt", "application/zip": "zip"}
 _parts: set[str] = set()  # files begun and not yet whole, for when the program ends in the middle of one
 
 
@@ -68,15 +70,21 @@ def places(path: str, stem: str, count: int) -> list[Place]:
 def check_destination(path: str, *, force: bool) -> None:
     """Makes the folder of a destination before anything is paid for. Raises UsageError if it cannot be written to."""
     folder = path if is_folder(path) else os.path.dirname(path)
-    if not is_folder(path) and os.path.lexists(path) and not force:
-        raise UsageError(f"{path!r} exists: choose another name, or --force to replace it")
+    if not is_folder(path) and _exists(path) and not force:
+        raise UsageError(_taken(path))
     try:
         os.makedirs(folder or ".", exist_ok=True)
     except (OSError, ValueError) as error:
-        words = getattr(error, "strerror", None) or error
-        raise UsageError(f"the folder of {path!r} cannot be made: {words}") from None
+        raise UsageError(f"the folder of {path!r} cannot be made: {_reason(error)}") from None
     if not os.access(folder or ".", os.W_OK):
         raise UsageError(f"the folder of {path!r} cannot be written to")
+
+
+def refuse_taken(named: list[Place]) -> None:
+    """Raises OutputError if one of these places has a name that is not ours and exists already."""
+    for place in named:
+        if not place.folder and os.path.lexists(place.path):
+            raise OutputError(_taken(place.path))
 
 
 def save(client: Client, url: str, place: Place, *, force: bool, report: Report, end: float | None = None) -> Saved:
@@ -88,13 +96,13 @@ def save(client: Client, url: str, place: Place, *, force: bool, report: Report,
     """
     download = _Download(client, url, place, force, report)
     try:
-        attempt = 0
+        attempt = farthest = 0
         while True:
-            before = download.done
             try:
                 return download.run()
             except (ApiError, NetworkError) as error:
-                attempt = 0 if download.done > before else attempt  # progress earns new tries
+                if download.done > farthest:  # progress earns new tries
+                    attempt, farthest = 0, download.done
                 wait = client.wait_before("GET", error, attempt) if attempt < client.target.retries else None
                 if wait is None or (end is not None and client.clock.monotonic() + wait > end):
                     raise
@@ -186,7 +194,7 @@ class _Download:
             packed = answer.headers.get("Content-Encoding", "identity").lower()
             if packed != "identity":
                 raise ApiError(f"the download came {packed}-compressed, which was not asked for", status=answer.status)
-            if answer.status == 416 or (answer.status == 206 and self._range_start(answer) != self.done):
+            if answer.status != 200 and (not self.done or self._range_start(answer) != self.done):
                 self._forget()
                 raise NetworkError("the rest of the download was not to be had: it begins again", maybe_received=True)
         except BaseException:
@@ -225,12 +233,12 @@ class _Download:
             return False
         if self.place.folder and os.path.isfile(self.path) and os.path.getsize(self.path) == self.total:
             return True
-        raise OutputError(f"{self.path!r} exists: choose another name, or --force to replace it")
+        raise OutputError(_taken(self.path))
 
     def _part_file(self) -> BinaryIO:
         if self.file is None:
             folder, name = os.path.split(self.path)
-            part = os.path.join(folder, f".{name[:LONGEST_NAME]}.{os.urandom(6).hex()}.part")
+            part = os.path.join(folder, f".{name[:SHOWN_NAME]}.{os.urandom(6).hex()}.part")
             _parts.add(part)
             self.part = part
             _writing(self.path, lambda: os.makedirs(folder or ".", exist_ok=True))
@@ -255,9 +263,28 @@ def _writing(path: str, act: Callable[[], Any]) -> Any:
     try:
         return act()
     except FileExistsError:
-        raise OutputError(f"{path!r} exists: choose another name, or --force to replace it") from None
+        raise OutputError(_taken(path)) from None
     except (OSError, ValueError) as error:
-        raise OutputError(f"{path!r} could not be written: {getattr(error, 'strerror', None) or error}") from None
+        raise OutputError(f"{path!r} could not be written: {_reason(error)}") from None
+
+
+def _exists(path: str) -> bool:
+    """Whether something has this name, be it a link that leads nowhere. Raises UsageError for an impossible name."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path!r} cannot be written: {_reason(error)}") from None
+    return True
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _taken(path: str) -> str:
+    return f"{path!r} exists: choose another name, or --force to replace it"
 
 
 def _link(part: str, path: str) -> None:
@@ -283,7 +310,8 @@ def _remove(part: str) -> None:
     _parts.discard(part)
 
 
-def remove_parts() -> None:
+@atexit.register
+def _remove_parts() -> None:
     """Removes what unfinished downloads left, when the program ends while threads still write."""
     for part in list(_parts):
         _remove(part)

@@ -58,7 +58,7 @@ class LowCodeAPI:
         if not isinstance(value, dict):
             return status, value, False
         if "provider" in value and "result" in value:
-            return status, value["result"], True
+            return status, _filled(value["result"]), True
         if "provider" in value and "error" in value:
             body = value["error"]
             return _error(status, body if isinstance(body, dict) else {"error": body or value.get("message")})
@@ -67,7 +67,7 @@ class LowCodeAPI:
         inner = value["data"]
         if isinstance(inner, dict) and inner.get("error"):
             return _error(status, inner)
-        return status, inner, True
+        return status, _filled(inner), True
 
     def another_may_help(self, path: str, error: ApiError) -> bool:
         """Whether the error may be the format's fault. The task that does not exist has answered its question."""
@@ -120,6 +120,11 @@ def probe(client: Client) -> dict[str, str]:
         if error.status not in (400, 404) or not error.from_provider:
             raise
     return {"note": "the token works; the gateway does not tell the organization or its credits"}
+
+
+def _filled(inner: Any) -> Any:
+    """What an empty answer of the provider is in an envelope, as the direct API's is read."""
+    return {} if inner in (None, "") else inner
 
 
 def _error(status: int, body: dict[str, Any]) -> tuple[int, Any, bool]:

@@ -54,6 +54,8 @@ def checked(path: str, what: str) -> Media:
 
     Raises UsageError unless it is a readable, not empty file whose name or first bytes tell a media type.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UsageError(f"{what}: {path!r} is no file")
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -64,10 +66,10 @@ def checked(path: str, what: str) -> Media:
         raise UsageError(f"{what}: {path!r} is empty")
     name = os.path.basename(path)
     extension = name.rpartition(".")[2].lower() if "." in name.lstrip(".") else ""
-    if not extension:
+    if extension not in TYPES:
         extension = next((end for at, mark, end in _SIGNATURES if head[at:].startswith(mark)), "")
         name = f"{name}.{extension}"
-    if extension not in TYPES:
+    if not extension:
         raise UsageError(f"{what}: {path!r} is no media file: its name should end in .png, .jpg, .webp, .mp4, .mp3 or "
                          "another media extension")
     return Media(path, name[-LONGEST_FILENAME:], size, TYPES[extension])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -13,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .output import Console
 
-BAR = 20  # characters
+BAR = 10  # characters: a task's line, its id and all, fits into 80 columns
 REDRAW = 0.1  # seconds between two redraws that carry no news
 
 
@@ -26,7 +27,9 @@ class Live:
 
     def show(self, lines: list[str]) -> None:
         """Draws these lines in place of the ones before."""
-        width = terminal_width() - 1
+        width, height = terminal_width() - 1, _terminal_height() - 1
+        if len(lines) > height:  # what has left the screen at its top could not be drawn over
+            lines = [*lines[:height - 1], f"… and {len(lines) - height + 1} more"]
         self.lines = [printable(line)[:width] for line in lines]
         write_stderr(self._erasing() + self._drawing())
 
@@ -46,6 +49,14 @@ class Live:
     def _drawing(self) -> str:
         self._drawn = len(self.lines)
         return "".join(line + "\n" for line in self.lines)
+
+
+def _terminal_height() -> int:
+    """Lines of the terminal, 24 where nothing tells."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).lines or 24
+    except (AttributeError, ValueError, OSError):
+        return 24
 
 
 def live(console: Console) -> Live | None:

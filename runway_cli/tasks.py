@@ -64,9 +64,10 @@ class Watch:
     def progress(self) -> float | None:
         """From 0 to 1, None where the task tells none."""
         try:
-            return float(self.task["progress"]) if self.task else None
+            share = float(self.task["progress"]) if self.task else -1.0
         except (KeyError, TypeError, ValueError):
             return None
+        return share if 0 <= share <= 1 else None
 
 
 def path_of(name: str) -> str:
@@ -109,21 +110,21 @@ def follow(client: Client, watches: Sequence[Watch], end: float | None, *, finis
     clock = client.clock
 
     def work(watch: Watch) -> None:
-        _look(client, watch, end)
+        look(client, watch, end)
         if not watch.error and watch.status in GOOD_ENDS:
             try:
                 finish(watch)
             except RunwayError as error:
                 watch.error = error
 
-    crew: _Alone | _Crew = _Alone(work, clock) if len(watches) == 1 else _Crew(work, min(CREW, len(watches)))
+    crew: _Alone | _Crew = _Alone(work, clock) if len(watches) == 1 else _Crew(work, clock, min(CREW, len(watches)))
     numbers = {watch.path: number for number, watch in enumerate(watches)}
     due = [(clock.monotonic(), number) for number in range(len(watches))]
     while due or crew.busy:
         now = clock.monotonic()
         while due and due[0][0] <= now:
             crew.submit(watches[heapq.heappop(due)[1]])
-        if end is not None and not crew.busy and (not due or due[0][0] > end):
+        if end is not None and not crew.busy and (not due or due[0][0] >= end):
             break  # no look is to come before the end
         until = due[0][0] - now if due else 1.0
         done = crew.collect(max(0.0, min(1.0, until)))
@@ -139,7 +140,7 @@ def follow(client: Client, watches: Sequence[Watch], end: float | None, *, finis
         yield watches[number]
 
 
-def _look(client: Client, watch: Watch, end: float | None) -> None:
+def look(client: Client, watch: Watch, end: float | None) -> None:
     """Asks once. A failure that may pass is left in `watch.trouble`, any other in `watch.error`."""
     watch.trouble, before = None, watch.trouble
     try:
@@ -193,10 +194,11 @@ class _Alone:
 class _Crew:
     """Several watches: threads take what is submitted. The main thread alone keeps the time and the books."""
 
-    def __init__(self, work: Callable[[Watch], None], size: int) -> None:
+    def __init__(self, work: Callable[[Watch], None], clock: Clock, size: int) -> None:
         import queue
         import threading  # only several watches need both
 
+        self.clock = clock
         self.empty = queue.Empty
         self.busy = 0
         self.orders: queue.SimpleQueue[Watch] = queue.SimpleQueue()
@@ -210,6 +212,9 @@ class _Crew:
         self.orders.put(watch)
 
     def collect(self, seconds: float) -> Watch | None:
+        if not self.busy:
+            self.clock.sleep(seconds)
+            return None
         try:
             watch, defect = self.results.get(timeout=seconds)
         except self.empty:

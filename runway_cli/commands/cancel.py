@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..client import connect
 from ..errors import ApiError, RunwayError, TaskError, UsageError
-from ..tasks import path_of
+from ..tasks import BAD_ENDS, GOOD_ENDS, path_of
 from .waiting import summary
 
 TYPE_CHECKING = False
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         force: bool
 
 
-FINISHED = ("SUCCEEDED", "FAILED")
 COLUMNS = {"Id": "id", "Cancelled": "cancelled", "Status": "status"}
 
 
@@ -45,7 +44,8 @@ def run(args: Arguments) -> int:
         args.console.row({"id": name, "cancelled": cancelled, "status": status}, alone=len(paths) == 1)
         if not cancelled:
             failures.append((name, TaskError(
-                f"{name} is {status}: nothing was changed, because deleting a finished task destroys its output",
+                f"{name} {f'is {status}' if status else 'has no status'}: nothing was changed, because deleting a "
+                "finished task destroys its output",
                 example=("wait", name, "--download", "outputs/"))))
     args.console.end_rows(COLUMNS)
     if failures:
@@ -65,10 +65,11 @@ def _cancel(client: Client, path: str, force: bool) -> tuple[str | None, bool]:
     """The status last seen, and whether the task is cancelled. What is gone already counts as cancelled."""
     try:
         task = client.get(path)
-        status = task.get("status") if isinstance(task, dict) else None
+        found = task.get("status") if isinstance(task, dict) else None
+        status = found if isinstance(found, str) else None
         if status == "CANCELLED":
             return status, True
-        if status in FINISHED and not force:
+        if not force and (status is None or status in (*GOOD_ENDS, *BAD_ENDS)):
             return status, False
     except ApiError as error:
         if error.status != 404:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 from ..client import connect
-from ..errors import DeniedError, RunwayError, UsageError
+from ..errors import DeniedError, Interrupted, RunwayError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..downloads import Place
+    from ..client import Client
+    from ..downloads import Place, Saved
     from ..parser import Parser
     from ..settings import Arguments as GlobalArguments
 
@@ -36,33 +37,41 @@ def configure(parser: Parser) -> None:
 
 def run(args: Arguments) -> int:
     """Saves each URL and prints where."""
-    from ..downloads import save
     from ..media import url_fault
-    from ..progress import Transfer
 
     for url in args.urls:
         fault = url_fault(url)
         if fault:
             raise UsageError(f"{url!r} {fault}", example=HELP)
     client = connect(args)
-    for url, place in zip(args.urls, _places(args.urls, args.to)):
-        bar = Transfer(args.console, os.path.basename(place.path))
-        try:
-            saved = save(client, url, place, force=args.force, report=bar)
-        except DeniedError as error:
-            error.message += "; an expired URL is renewed by reading its task: wait ID --download PATH"
-            error.example = ("wait", "--help")
-            raise
-        except RunwayError as error:
-            error.example = HELP
-            raise
-        finally:
-            bar.close()
-        if saved.skipped:
-            args.console.note(f"{saved.path} is already saved")
-        args.console.row({"saved": saved.path, "bytes": saved.size}, alone=len(args.urls) == 1)
-    args.console.end_rows(COLUMNS)
+    try:
+        for url, place in zip(args.urls, _places(args.urls, args.to)):
+            saved = _save(args, client, url, place)
+            if saved.skipped:
+                args.console.note(f"{saved.path} is already saved")
+            args.console.row({"saved": saved.path, "bytes": saved.size}, alone=len(args.urls) == 1)
+    except (RunwayError, Interrupted) as error:
+        error.example = error.example or HELP
+        raise
+    finally:
+        args.console.end_rows(COLUMNS)
     return 0
+
+
+def _save(args: Arguments, client: Client, url: str, place: Place) -> Saved:
+    """One file, with a bar."""
+    from ..downloads import save
+    from ..progress import Transfer
+
+    bar = Transfer(args.console, os.path.basename(place.path))
+    try:
+        return save(client, url, place, force=args.force, report=bar)
+    except DeniedError as error:
+        error.message += "; an expired URL is renewed by reading its task: wait ID --download PATH"
+        error.example = ("wait", "--help")
+        raise
+    finally:
+        bar.close()
 
 
 def _places(urls: list[str], to: str) -> list[Place]:

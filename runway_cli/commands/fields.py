@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
+NOTHING: Any = object()  # stands for no body yet, which null is not
+
 
 class Field:
     """One of these options: `kind` is text, json, data-uri or upload; `key` its parts between dots."""
@@ -45,7 +47,7 @@ def reader(kind: str) -> Callable[[str], Field]:
 
 
 def laid_over(body: Any, fields: Iterable[tuple[Field, Any]]) -> Any:
-    """`body` with each field's value put at its key; None stands for no body yet.
+    """`body`, which may be NOTHING, with each field's value put at its key.
 
     Dots go deeper, a number is an index of a list. Raises UsageError for a key given twice, an index past the
     end of its list, and a key that leads through a value that is no object or list.
@@ -79,16 +81,16 @@ def query(fields: Sequence[Field]) -> list[tuple[str, str]]:
 def _put(container: Any, slot: Any, field: Field, value: Any) -> None:
     """Sets what the key leads to from `container[slot]` on, making objects and lists on its way."""
     for depth, part in enumerate(field.key):
-        if container[slot] is None:
+        if container[slot] is NOTHING:
             container[slot] = [] if _is_index(part) else {}
         container = container[slot]
         if isinstance(container, list):
             slot = _index(container, part, field, depth)
             if slot == len(container):
-                container.append(None)
+                container.append(NOTHING)
         elif isinstance(container, dict):
             slot = part
-            container.setdefault(slot, None)
+            container.setdefault(slot, NOTHING)
         else:
             way = ".".join(field.key[:depth]) or "the body"
             raise UsageError(f"{field.name}: {way} is neither an object nor a list")
@@ -105,4 +107,5 @@ def _index(container: list[Any], part: str, field: Field, depth: int) -> int:
 
 
 def _is_index(part: str) -> bool:
-    return part.isascii() and part.isdigit()
+    """Whether it is a number as JSON Pointer (RFC 6901) has them: without leading zeros, so that each has one name."""
+    return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..downloads import places, save
-from ..errors import ApiError, DeniedError
+from ..downloads import places, refuse_taken, save
+from ..errors import ApiError, DeniedError, RunwayError
 from ..media import url_fault
+from ..tasks import look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,15 +25,18 @@ def save_outputs(client: Client, watch: Watch, path: str, *, force: bool, end: f
     urls = urls_of(watch.task)
     if not urls:
         client.console.note(f"{watch.name} has no outputs to save")
+    targets = places(path, watch.id, len(urls))
+    if not force:
+        refuse_taken(targets)  # before the first is saved, so that what is there afterwards is this run's
     fresh = False
-    for index, place in enumerate(places(path, watch.id, len(urls))):
+    for index, place in enumerate(targets):
         try:
             saved = save(client, _checked(urls[index]), place, force=force, report=report, end=end)
-        except DeniedError:
+        except DeniedError as denied:
             if fresh:
                 raise
             fresh = True
-            urls = _fresh_urls(client, watch, len(urls))
+            urls = _fresh_urls(client, watch, len(urls), end, denied)
             saved = save(client, _checked(urls[index]), place, force=force, report=report, end=end)
         watch.saved.append(saved.path)
         if saved.skipped:
@@ -55,13 +59,22 @@ def _checked(url: str) -> str:
     return url
 
 
-def _fresh_urls(client: Client, watch: Watch, count: int) -> list[str]:
-    """The URLs of the task read once more, at its pace: signed URLs expire, and the API signs new ones."""
+def _fresh_urls(client: Client, watch: Watch, count: int, end: float | None, denied: DeniedError) -> list[str]:
+    """The URLs of the task read once more, at its pace: signed URLs expire, and the API signs new ones.
+
+    Raises `denied` when the time is up before that.
+    """
     client.console.note(f"{watch.name}: the output URLs have expired; the task is read once more")
-    client.clock.sleep(watch.interval)
-    task = client.call("GET", watch.path).value
-    urls = urls_of(task)
+    trouble: RunwayError | None = denied
+    while trouble:
+        if end is not None and client.clock.monotonic() + watch.interval > end:
+            raise trouble
+        client.clock.sleep(watch.interval)
+        look(client, watch, end)
+        if watch.error:
+            raise watch.error
+        trouble = watch.trouble
+    urls = urls_of(watch.task)
     if len(urls) != count:
         raise ApiError(f"{watch.name} no longer has its {count} outputs", status=200)
-    watch.task = task
     return urls

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from .. import jsontext
-from ..client import METHODS, UNSAFE, connect, pages, with_query
-from ..errors import LOOK, ApiError, Interrupted, RunwayError, UsageError
+from ..client import METHODS, UNSAFE, checked_path, connect, pages, with_query
+from ..errors import LOOK, ApiError, ClosedOutput, Interrupted, OutputError, RunwayError, UsageError
 from ..output import command_line, is_terminal
 from . import fields, waiting
 
@@ -59,16 +59,16 @@ def configure(parser: Parser) -> None:
 
 def run(args: Arguments) -> int:
     """Sends the request and prints the answer; waits for what it started, if asked to."""
-    _check_options(args)
     client = connect(args, dry_run=args.dry_run)
+    args.path = checked_path(args.path, client.target.base_url)
+    _check_options(args)
     uploads = [_media(args, field) for field in args.fields or () if field.kind == "upload"]
     body = _body(args)
     path = args.path
     if args.method in ("GET", "DELETE"):
         path = with_query(path, fields.query(args.fields or []))
-    client.address(args.method, path)  # a path that cannot be used is refused before anything is uploaded
     placeholders = [f"runway://… ({media.name})" for media in uploads]
-    shown = _laid_over(args, body, placeholders)  # and so is a key
+    shown = _laid_over(args, body, placeholders)  # a key that cannot be used is refused before anything is uploaded
     if args.dry_run:
         return _show(args, client, path, shown)
     if args.paginate:
@@ -95,7 +95,7 @@ def _check_options(args: Arguments) -> None:
                          "voices, realtime_sessions")
     if args.download and not args.wait:
         raise UsageError("--download needs --wait: there is nothing to save before the task has ended")
-    if args.download:
+    if args.download and not args.dry_run:
         from ..downloads import check_destination
 
         check_destination(args.download, force=args.force)
@@ -126,7 +126,7 @@ def _laid_over(args: Arguments, body: bytes | None, uris: list[str]) -> bytes | 
         return body
     rest = iter(uris)
     values = [(field, next(rest) if field.kind == "upload" else _value(field)) for field in args.fields]
-    value = fields.laid_over(None if body is None else jsontext.loads(body), values)
+    value = fields.laid_over(fields.NOTHING if body is None else jsontext.loads(body), values)
     return jsontext.dumps(value).encode("utf-8", "backslashreplace")
 
 
@@ -171,13 +171,15 @@ def _send(args: Arguments, client: Client, path: str, body: bytes | None) -> int
 
 
 def _print_once(args: Arguments, answer: Any) -> None:
-    """The answer on stdout; when it cannot be written, what a POST started is named on stderr."""
+    """The answer on stdout; when it cannot be written, what a POST started is named, and no second one proposed."""
     identity = answer.get("id") if isinstance(answer, dict) and args.method in UNSAFE else None
     try:
         args.console.result(answer)
-    except Exception:
+    except (ClosedOutput, OutputError) as error:
         if identity is not None:
             args.console.tell(f"the answer could not be written; its id is {identity}")
+        if isinstance(error, OutputError) and args.method in UNSAFE:
+            error.example = LOOK
         raise
 
 
@@ -192,7 +194,7 @@ def _wait(args: Arguments, client: Client, answer: Any) -> int:
     except UsageError:
         watch = None
     if watch is None:
-        args.console.result(answer)
+        _print_once(args, answer)
         raise ApiError("the answer has no id that could be waited for", status=200, example=LOOK, maybeAccepted=True)
     args.console.tell(f"started {watch.name}; to go on waiting: {command_line(waiting.resume(args, [watch.name]))}")
     try:

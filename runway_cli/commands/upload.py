@@ -34,14 +34,16 @@ def run(args: Arguments) -> int:
     refuse_gateway(args)
     files = [checked_upload(path) for path in args.files]
     client = connect(args)
-    for media in files:
-        bar = Transfer(args.console, media.name)
-        try:
-            uri = upload(client, media, bar)
-        finally:
-            bar.close()
-        args.console.row({"uri": uri, "file": media.path, "bytes": media.size}, alone=len(files) == 1)
-    args.console.end_rows(COLUMNS)
+    try:
+        for media in files:
+            bar = Transfer(args.console, media.name)
+            try:
+                uri = upload(client, media, bar)
+            finally:
+                bar.close()
+            args.console.row({"uri": uri, "file": media.path, "bytes": media.size}, alone=len(files) == 1)
+    finally:
+        args.console.end_rows(COLUMNS)
     return 0
 
 

@@ -43,12 +43,13 @@ def run(args: Arguments) -> int:
         from ..downloads import check_destination, is_folder
 
         if len(watches) > 1 and not is_folder(args.download):
+            args.download += "/"
             raise UsageError("--download: name a folder for the outputs of several tasks, with a / at its end",
-                             example=waiting.resume(args, names)[:-1])
+                             example=waiting.resume(args, names))
         try:
             check_destination(args.download, force=args.force)
         except UsageError as error:
-            raise OutputError(error.message, example=[*waiting.resume(args, names), "--force"]) from None
+            raise OutputError(error.message, example=waiting.resume(args, names, replace=True)) from None
     return waiting.finish(args, connect(args), list(watches.values()))
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from .. import settings
 from ..errors import (
     ApiError,
-    AuthError,
+    ClosedOutput,
     DeniedError,
+    InternalError,
     Interrupted,
     NetworkError,
     OutputError,
     RunwayError,
     TaskError,
-    UsageError,
     WaitTimeout,
 )
 
@@ -69,17 +69,19 @@ def finish(args: WaitArguments, client: Client, watches: Sequence[Watch], answer
     failures: list[tuple[str, RunwayError]] = []
     left = dict.fromkeys(watches)
     try:
-        for watch in follow(client, watches, end, finish=_saver(args, client, end, board), show=board.show):
-            failure = _failure(args, watch)
-            if failure:
-                failures.append((watch.name, failure))
-            if watch.task is not None:
-                args.console.row(_shown(watch, answer), alone=len(watches) == 1)
-            del left[watch]
-        args.console.end_rows(COLUMNS)
-    except (Interrupted, RunwayError) as stop:
-        _name_the_paid(args, stop, [watch.name for watch in left])
-        raise
+        try:
+            for watch in follow(client, watches, end, finish=_saver(args, client, end, board), show=board.show):
+                failure = _failure(args, watch, paid=answer is not None)
+                if failure:
+                    failures.append((watch.name, failure))
+                if watch.task is not None:
+                    args.console.row(_shown(watch, answer), alone=len(watches) == 1)
+                del left[watch]
+        finally:
+            args.console.end_rows(COLUMNS)
+    except (Interrupted, Exception) as stop:
+        args.console.quiet = True  # threads may still be at work: the error is to be the last word
+        raise _naming_the_paid(args, stop, list(left or watches)) from None
     finally:
         board.close()
     if failures:
@@ -88,8 +90,8 @@ def finish(args: WaitArguments, client: Client, watches: Sequence[Watch], answer
     return 0
 
 
-def resume(args: WaitArguments, names: Sequence[str]) -> list[str]:
-    """The words of a call that goes on waiting, with every option kept."""
+def resume(args: WaitArguments, names: Sequence[str], *, replace: bool = False) -> list[str]:
+    """The words of a call that goes on waiting, with every option kept; `replace` adds --force."""
     words = ["wait", *names]
     if args.max_wait != MAX_WAIT:
         words += ["--max-wait", settings.shown_number(args.max_wait)]
@@ -97,9 +99,19 @@ def resume(args: WaitArguments, names: Sequence[str]) -> list[str]:
         words += ["--interval", settings.shown_number(args.interval)]
     if args.download:
         words += ["--download", args.download]
-    if args.force:
+    if args.force or replace:
         words.append("--force")
     return words + settings.other_options(args.given)
+
+
+def _resume(args: WaitArguments, watches: Sequence[Watch]) -> list[str]:
+    """The same for these watches: a named file that this run has saved already must not stop the next one."""
+    replace = False
+    if args.download and any(watch.saved for watch in watches):
+        from ..downloads import is_folder
+
+        replace = not is_folder(args.download)
+    return resume(args, [watch.name for watch in watches], replace=replace)
 
 
 def summary(failures: list[tuple[str, RunwayError]], count: int, example: Sequence[str] | None = None) -> RunwayError:
@@ -121,9 +133,11 @@ def _saver(args: WaitArguments, client: Client, end: float | None, board: _Board
         if args.download:
             from .outputs import save_outputs
 
-            save_outputs(client, watch, args.download, force=args.force, end=end,
-                         report=lambda done, total: board.transfer(watch, done, total))
-            watch.transfer = ""
+            try:
+                save_outputs(client, watch, args.download, force=args.force, end=end,
+                             report=lambda done, total: board.transfer(watch, done, total))
+            finally:
+                watch.transfer = ""
 
     return save
 
@@ -133,19 +147,19 @@ def _shown(watch: Watch, answer: dict[str, Any] | None) -> dict[str, Any]:
     return {**(answer or {}), **(watch.task or {}), **({"saved": watch.saved} if watch.saved else {})}
 
 
-def _failure(args: WaitArguments, watch: Watch) -> RunwayError | None:
-    """Why a watch did not end well, with a call that helps; None if it did."""
+def _failure(args: WaitArguments, watch: Watch, *, paid: bool) -> RunwayError | None:
+    """Why a watch did not end well, None if it did; with what this run `paid` for the call that helps waits on."""
     look = ("request", "GET", watch.path)
     if watch.error:
         error = watch.error
-        if isinstance(error, (OutputError, NetworkError)) or watch.task:
-            error.example = resume(args, [watch.name])
+        if paid or watch.task or isinstance(error, (OutputError, NetworkError)):
+            error.example = _resume(args, [watch])
         elif isinstance(error, ApiError):
             error.example = ("auth", "status") if isinstance(error, DeniedError) else look
         error.details.setdefault("id", watch.id)
         return error
     if not watch.ended:
-        last = f"it is {watch.status}" if watch.status else "it was never seen"
+        last = f"it is {watch.status}" if watch.status else "it has no status" if watch.task else "it was never seen"
         trouble = f" ({watch.trouble.message})" if watch.trouble else ""
         limit = settings.shown_number(args.max_wait)
         return WaitTimeout(f"{watch.name} has not ended after {limit} s: {last}{trouble}",
@@ -167,11 +181,15 @@ def _task_error(watch: Watch, look: Sequence[str]) -> TaskError:
     return TaskError(": ".join(words), example=look, **details)
 
 
-def _name_the_paid(args: WaitArguments, stop: Interrupted | RunwayError, names: list[str]) -> None:
-    """Whatever ends the waiting names what is still running, and how to go on."""
-    if names and not isinstance(stop, (UsageError, AuthError)):
-        stop.message += f" while waiting for {', '.join(names)}"
-        stop.example = resume(args, names)
+def _naming_the_paid(args: WaitArguments, stop: Interrupted | Exception, left: Sequence[Watch]) -> BaseException:
+    """Whatever ends the waiting, be it a defect of this program, names what is still running, and how to go on."""
+    if isinstance(stop, ClosedOutput):
+        return stop
+    if not isinstance(stop, (Interrupted, RunwayError)):
+        stop = InternalError(f"{type(stop).__name__}: {stop}")
+    stop.message += f" while waiting for {', '.join(watch.name for watch in left)}"
+    stop.example = _resume(args, left)
+    return stop
 
 
 class _Board:

@@ -1,0 +1,54 @@
+"""What tests of whole calls share: the services, a clock that does not wait, a folder, and examples pasted back."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+from pathlib import Path
+
+from tests.fake_runway import FakeRunway
+from tests.program import Clock, ProgramTest, Result, call
+
+
+def pasted(result: Result) -> list[str]:
+    """The words of an error's example as a shell would hand them on, without the program's own."""
+    words = shlex.split(result.error["example"])
+    return words[3:] if words[1:3] == ["-m", "runway_cli"] else words[1:]
+
+
+class ServedTest(ProgramTest):
+    """Every test has fresh services, whose clock is the program's, and a folder of its own."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.fake = FakeRunway(clock=self.clock.monotonic)
+        self.fake.__enter__()
+        self.addCleanup(self.fake.__exit__, None, None, None)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def call(self, *argv: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None) -> Result:
+        """The program within this process, led to the services."""
+        return call(*map(str, argv), stdin=stdin, env={**self.fake.env(), **(env or {})}, clock=self.clock)
+
+    def file(self, name: str, content: bytes = b"") -> Path:
+        """A file in the test's folder."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def listing(self) -> list[str]:
+        """Every file below the test's folder, hidden ones too."""
+        found = [Path(root) / name for root, _, names in os.walk(self.folder) for name in names]
+        return sorted(path.relative_to(self.folder).as_posix() for path in found)
+
+    def posts(self) -> list[str]:
+        """The paths of the POSTs that the API saw, but for those of uploads, which cost nothing."""
+        return [seen.path for seen in self.fake.sent("POST", server="api") if seen.path != "/v1/uploads"]
+
+    def polls(self) -> list[str]:
+        """The paths of the GETs that the API saw."""
+        return [seen.path for seen in self.fake.sent("GET", server="api")]

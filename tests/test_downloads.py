@@ -1,0 +1,305 @@
+"""Outputs on their way down: whole under their name or not there at all, and never over a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unittest
+from pathlib import Path
+from typing import Any, Callable
+from unittest import mock
+
+from runway_cli import downloads
+from tests.fake_runway import Fault, pseudo_content
+from tests.program import Result, run
+from tests.served import ServedTest, pasted
+
+CONTENT = b"".join(pseudo_content(0, 700_000))
+TOO_LONG = () if sys.platform == "win32" else ("n" * 300,)  # a name that no folder can hold; Windows says it late
+PROGRAM = "import sys; from runway_cli.cli import main; sys.exit(main())"
+
+
+class DownloadTest(ServedTest):
+    def saved(self, *argv: str | Path, **output: Any) -> Result:
+        """A download of CONTENT, or another output, to fox.bin in the test's folder."""
+        url = self.fake.add_output(**{"content": CONTENT, **output})
+        return self.call("download", url, "--to", self.folder / "fox.bin", *argv)
+
+    def ranges(self) -> list[str | None]:
+        return [seen.headers.get("range") for seen in self.fake.sent(server="storage")]
+
+    def assert_whole(self, result: Result, content: bytes = CONTENT) -> None:
+        path = self.folder / "fox.bin"
+        self.assertEqual(result.json, {"saved": str(path), "bytes": len(content)}, result)
+        self.assertEqual((path.read_bytes() == content, self.listing()), (True, ["fox.bin"]))
+
+
+class WholeOrNothing(DownloadTest):
+    def test_a_file_arrives_without_the_secret_being_sent(self) -> None:
+        self.assert_whole(self.saved())
+        (seen,) = self.fake.requests
+        self.assertEqual(sorted(seen.headers), ["accept", "accept-encoding", "connection", "host", "user-agent"])
+
+    def test_what_breaks_off_is_taken_up_where_it_was(self) -> None:
+        self.assert_whole(self.saved(break_after=300_000, breaks=2))
+        self.assertEqual(self.ranges(), [None, "bytes=300000-", "bytes=600000-"])
+        self.assertEqual(len(self.fake.requests[1].headers["if-range"]), 34)
+
+    def test_progress_earns_new_tries(self) -> None:
+        self.assert_whole(self.saved("--retries", "1", break_after=100_000, breaks=6))
+
+    def test_it_begins_again_where_the_server_has_no_ranges_or_another_content(self) -> None:
+        for output, content in (({"ranges": False}, CONTENT), ({"changes_to": CONTENT[::-1]}, CONTENT[::-1]),
+                                ({"changes_to": CONTENT[:200_000]}, CONTENT[:200_000])):
+            with self.subTest(list(output)):
+                self.assert_whole(self.saved("--force", break_after=300_000, **output), content)
+
+    def test_a_range_that_is_not_the_rest_is_not_added(self) -> None:
+        for headers in ({"Content-Range": "bytes 5-699999/700000"}, {"Content-Range": "bytes 300000-699999/700001"},
+                        {}, {"Content-Range": "nonsense"}):
+            with self.subTest(headers):
+                self.fake.fault(Fault("status", status=206, headers=headers, body=b"x" * 400_000), server="storage",
+                                after=1)
+                self.assert_whole(self.saved("--force", break_after=300_000))
+
+    def test_part_of_a_file_is_not_taken_for_the_whole(self) -> None:
+        self.fake.fault(Fault("status", status=206, headers={"Content-Range": "bytes 0-4/9"}, body=b"12345"),
+                        server="storage", times=None)
+        self.assert_error(self.saved(), 69, kind="network")
+        self.assertEqual(self.listing(), [])
+
+    def test_a_length_that_is_not_kept_ends_it_after_a_few_tries(self) -> None:
+        self.assert_error(self.saved(wrong_length=800_000), 69, kind="network")
+        self.assertLess(len(self.fake.requests), 8)
+        self.assertEqual(self.listing(), [])
+
+    def test_a_length_that_is_not_told_is_no_hindrance(self) -> None:
+        self.assert_whole(self.saved(no_length=True))
+        self.assert_whole(self.saved("--force", content=b""), b"")
+
+    def test_a_bad_minute_is_endured_and_what_fails_for_good_leaves_nothing(self) -> None:
+        self.fake.fault(Fault("reset_before"), server="storage")
+        self.fake.fault(Fault("status"), server="storage")
+        self.assert_whole(self.saved())
+        for fault, expected in ((Fault("status", status=404), 1), (Fault("status", status=403), 77),
+                                (Fault("reset_after_request"), 69), (Fault("no_answer"), 69),
+                                (Fault("status", status=200, headers={"Content-Encoding": "gzip"}, body=b"x"), 1),
+                                (Fault("redirect", target="http://example.com/"), 1), (Fault("redirect"), 1)):
+            with self.subTest(fault):
+                self.fake.clear_faults()
+                self.fake.fault(fault, server="storage", times=None)
+                (self.folder / "fox.bin").unlink(missing_ok=True)
+                limit = "0.3" if fault.kind == "no_answer" else "60"
+                self.assert_error(self.saved("--retries", "1", "--timeout", limit), expected)
+                self.assertEqual(self.listing(), [])
+
+    def test_an_expired_url_leads_to_its_task(self) -> None:
+        result = self.saved(expires_after_uses=0)
+        self.assert_error(result, 77, kind="auth", status=403)
+        self.assertEqual(pasted(result), ["wait", "--help"])
+        self.assertNotIn("_jwt", result.stderr)
+
+    def test_redirects_are_followed_five_times(self) -> None:
+        url = self.fake.add_output(CONTENT)
+        for _ in range(5):
+            url = self.fake.add_output(b"", redirect_to=url)
+        self.assert_whole(self.call("download", url, "--to", self.folder / "fox.bin"))
+        result = self.saved("--force", content=b"", redirect_to=url)
+        self.assert_error(result, 1, error="the download was redirected more than 5 times")
+
+    def test_only_https_is_asked_for(self) -> None:
+        for url in ("http://example.com/x.png", "file:///etc/passwd", "ftp://example.com/x", "x.png", "https://",
+                    "https://user:password@example.com/x", "https://example.com:0/x", "https://exa mple.com/",
+                    "data:,x", "https://example.com/\u00e4", "https://[::1/x"):
+            with self.subTest(url):
+                self.assert_error(self.call("download", url), 2, kind="usage")
+
+
+class NeverOverAFile(DownloadTest):
+    def test_whatever_has_the_name_keeps_it(self) -> None:
+        path = self.folder / "fox.bin"
+        words = f"{str(path)!r} exists: choose another name, or --force to replace it"
+        makes: list[Callable[[], object]] = [lambda: path.write_bytes(b"mine"), lambda: path.symlink_to("nowhere")]
+        for make in makes[:1] if sys.platform == "win32" else makes:  # where links need a privilege
+            make()
+            before = path.lstat()
+            self.assert_error(self.saved(), 74, kind="io", error=words)
+            self.assertEqual((path.lstat().st_ino, path.lstat().st_size), (before.st_ino, before.st_size))
+            path.unlink()
+
+    def test_a_file_that_appears_meanwhile_keeps_its_name(self) -> None:
+        for links in (True, False):
+            with self.subTest(links=links):
+                path = self.folder / "fox.bin"
+                begin = downloads._Download._part_file
+
+                def race(download: Any, begin: Any = begin, path: Path = path) -> Any:
+                    path.write_bytes(b"mine")
+                    return begin(download)
+
+                with mock.patch.object(downloads._Download, "_part_file", race), \
+                        mock.patch("os.link", os.link if links else mock.Mock(side_effect=OSError)):
+                    self.assert_error(self.saved(), 74, kind="io")
+                self.assertEqual((path.read_bytes(), self.listing()), (b"mine", ["fox.bin"]))
+                path.unlink()
+
+    def test_a_file_system_without_links_will_do(self) -> None:
+        with mock.patch("os.link", side_effect=OSError):
+            self.assert_whole(self.saved())
+
+    @unittest.skipIf(sys.platform == "win32", "links need a privilege there")
+    def test_force_replaces_a_file_and_a_link_but_not_what_the_link_leads_to(self) -> None:
+        other = self.file("other.bin", b"mine")
+        (self.folder / "fox.bin").symlink_to(other)
+        self.assertEqual(self.saved("--force").exit, 0)
+        self.assertEqual((other.read_bytes(), (self.folder / "fox.bin").is_symlink()), (b"mine", False))
+
+    def test_in_a_folder_a_file_of_the_same_length_is_already_saved(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT, b"second"])
+        names = [str(self.folder / f"{task}-{number}.png") for number in (1, 2)]
+        for expected in (0, 2):
+            result = self.call("wait", task, "--download", self.folder)
+            self.assertEqual((result.exit, result.json["saved"]), (0, names))
+            self.assertEqual(sum("is already saved" in note for note in result.notes), expected)
+            self.clock.sleep(5)
+        Path(names[1]).write_bytes(b"longer than before")
+        self.assert_error(self.call("wait", task, "--download", self.folder), 74, kind="io")
+        self.assertEqual(self.call("wait", task, "--download", self.folder, "--force").exit, 0)
+        self.assertEqual([Path(name).read_bytes() for name in names], [CONTENT, b"second"])
+
+
+class Disks(DownloadTest):
+    def test_a_place_that_cannot_be_written_to_says_so(self) -> None:
+        blocked = self.file("a file")
+        url = self.fake.add_output(CONTENT)
+        for to in (f"{blocked}/x.bin", f"{blocked}/", *TOO_LONG):
+            with self.subTest(to):
+                self.assert_error(self.call("download", url, "--to", to), 74, kind="io")
+        task = self.fake.add_task(statuses=["SUCCEEDED"])
+        for to in (f"{blocked}/x.bin", f"{blocked}/", blocked, *TOO_LONG):
+            with self.subTest(to):
+                self.assert_error(self.call("wait", task, "--download", to), 74, kind="io")
+        self.assertEqual((self.listing(), self.polls()), (["a file"], []))
+
+    @unittest.skipIf(sys.platform == "win32", "there is no resource module")
+    def test_a_full_disk_leaves_nothing_and_the_example_goes_on(self) -> None:
+        limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY)); "
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT])
+        result = run("wait", task, "--download", f"{self.folder}/", env=self.fake.env(), start=("-c", limit + PROGRAM))
+        self.assert_error(result, 74, kind="io", id=task)
+        self.assertIn("could not be written: File too large", result.error["error"])
+        self.assertEqual((result.json["status"], self.listing()), ("SUCCEEDED", []))
+        words = result.error["example"].split()
+        self.clock.sleep(5)
+        self.assertEqual(self.call(*words[words.index("wait"):]).json["saved"], [f"{self.folder}/{task}.png"])
+
+
+class Names(DownloadTest):
+    def test_a_name_is_safe_everywhere(self) -> None:
+        for url, name in (
+            ("https://x/a/fox.png?_jwt=1", "fox.png"), ("https://x/a%20b.png", "a_b.png"), ("https://x/", "output"),
+            ("https://x", "output"), ("https://x/..%2f..%2fetc%2fpasswd", "etc_passwd"), ("https://x/%2e%2e", "output"),
+            ("https://x/a/../b", "b"), ("https://x/.bashrc", "bashrc"), ("https://x/%2Ehidden", "hidden"),
+            ("https://x/c:%5cwindows%5ca.exe", "c_windows_a.exe"), ("https://x/con", "_con"),
+            ("https://x/NUL.txt", "_NUL.txt"), ("https://x/a*%3F%22%3C.png", "a_.png"),
+            ("https://x/com1.tar.gz", "_com1.tar.gz"), ("https://x/console.png", "console.png"),
+            ("https://x/a.png.", "a.png"), ("https://x/a.png%20", "a.png"), ("https://x/-rf.png", "rf.png"),
+            ("https://x/a%00b%0a.png", "a_b_.png"), ("https://x/%F0%9F%A6%8A.png", "png"),
+            ("https://x/a/", "a"), ("https://x/%ff%fe", "output"), ("https://x/---", "output"),
+            ("https://x/" + "n" * 400 + ".png", "n" * 116 + ".png"), ("https://x/a." + "e" * 400, "a" + "." + "e" * 19),
+        ):
+            with self.subTest(url[:40]):
+                self.assertEqual(downloads.name_of(url), name)
+                self.assertLessEqual(len(name), downloads.LONGEST_NAME)
+
+    def test_equal_names_are_numbered(self) -> None:
+        urls = [self.fake.add_output(bytes([number]), name=name)
+                for number, name in enumerate(["a.png", "a.png", "A.PNG", "a-2.png", "b", "b"])]
+        result = self.call("download", *urls, "--to", f"{self.folder}/new/")
+        self.assertEqual([Path(line["saved"]).name for line in result.lines],
+                         ["a.png", "a-2.png", "A-3.PNG", "a-2-2.png", "b", "b-2"])
+        self.assertEqual((self.folder / "new" / "A-3.PNG").read_bytes(), b"\2")
+        numbered = self.call("download", *urls[:2], "--to", self.folder / "fox.png")
+        self.assertEqual([Path(line["saved"]).name for line in numbered.lines], ["fox-1.png", "fox-2.png"])
+
+    def test_by_default_it_goes_into_the_working_folder(self) -> None:
+        url = self.fake.add_output(CONTENT, name="%2e%2e%2ffox.png")
+        result = run("download", url, env=self.fake.env(), cwd=self.folder)
+        self.assertEqual((result.json, self.listing()), ({"saved": "fox.png", "bytes": len(CONTENT)}, ["fox.png"]))
+
+    def test_in_a_folder_a_task_names_its_outputs(self) -> None:
+        for name, media_type, expected in (
+            ("x.webp", "image/png", "webp"), ("x", "image/jpeg", "jpg"), ("x", "", "bin"), ("x", "text/html", "bin"),
+            ("x.a/b", "video/mp4; q=1", "mp4"), ("..%2f..%2fx.MP4", "", "mp4"), ("x.toolong", "audio/mpeg", "mp3"),
+        ):
+            with self.subTest(name, media_type=media_type):
+                url = self.fake.add_output(b"1", name=name, media_type=media_type)
+                task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[url])
+                result = self.call("wait", task, "--download", f"{self.folder}/deep/er/")
+                self.assertEqual(result.json["saved"], [f"{self.folder}/deep/er/{task}.{expected}"], result)
+
+    def test_a_workflows_outputs_are_numbered_in_their_order(self) -> None:
+        task = self.fake.add_task(kind="workflow", statuses=["SUCCEEDED"], outputs=[b"one", b"two"])
+        result = self.call("wait", f"/v1/workflow_invocations/{task}", "--download", self.folder / "fox.png")
+        self.assertEqual([Path(path).read_bytes() for path in result.json["saved"]], [b"one", b"two"])
+        self.assertEqual(self.listing(), ["fox-1.png", "fox-2.png"])
+
+    @unittest.skipIf(sys.platform == "win32", "whole paths are short there")
+    def test_a_long_name_of_the_users_own_is_kept(self) -> None:
+        for name in ("n" * 250, "\u65e5" * 80):
+            with self.subTest(name[0]):
+                url = self.fake.add_output(CONTENT)
+                self.assertEqual(self.call("download", url, "--to", self.folder / name).exit, 0)
+        self.assertEqual(len(self.listing()), 2)
+
+
+class ExpiredOutputs(DownloadTest):
+    def test_the_task_is_read_once_more_at_its_pace(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT, b"two"], stale_reads=1)
+        result = self.call("wait", task, "--download", self.folder)
+        self.assertEqual((result.exit, len(result.json["saved"]), self.fake.hasty), (0, 2, []), result)
+        self.assertEqual((len(self.polls()), self.listing()), (2, [f"{task}-1.png", f"{task}-2.png"]))
+
+    def test_a_bad_minute_then_is_endured_too_until_time_is_up(self) -> None:
+        for limit, expected in ((0, 0), (11, 1)):
+            with self.subTest(limit):
+                self.fake.requests.clear()
+                task = self.fake.add_task(statuses=["SUCCEEDED"], stale_reads=1)
+                self.fake.fault(Fault("status"), path=f"/v1/tasks/{task}", after=1, times=2)
+                result = self.call("wait", task, "--download", f"{self.folder}/", "--max-wait", str(limit))
+                self.assertEqual((result.exit, len(self.polls()), self.fake.hasty),
+                                 (expected, 3 if limit else 4, []))
+        self.assertEqual(pasted(result), ["wait", task, "--max-wait", "11", "--download", f"{self.folder}/"])
+
+    def test_what_stays_expired_ends_it(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"], stale_reads=9)
+        result = self.call("wait", task, "--download", self.folder)
+        self.assert_error(result, 77, status=403, id=task)
+        self.assertEqual(len(self.polls()), 2)
+
+    def test_an_output_that_is_no_url_is_not_asked_for(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=["file:///etc/passwd"])
+        self.assert_error(self.call("wait", task, "--download", self.folder), 1, kind="api", id=task)
+        self.assertEqual(self.listing(), [])
+
+    def test_a_named_output_that_was_saved_does_not_stop_the_rest(self) -> None:
+        bad = self.fake.add_output(b"two", break_after=1, breaks=3)
+        outputs = [self.fake.add_output(b"one"), bad]
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=outputs)
+        result = self.call("wait", task, "--download", self.folder / "fox.png", "--retries", "0")
+        self.assert_error(result, 69, kind="network", id=task)
+        self.assertEqual((result.json["saved"], self.listing()), ([str(self.folder / "fox-1.png")], ["fox-1.png"]))
+        self.assertEqual(pasted(result)[-3:], ["--force", "--retries", "0"])
+        self.fake.outputs[bad.split("/")[3]].breaks = 0
+        self.clock.sleep(5)
+        self.assertEqual((self.call(*pasted(result)).exit, self.listing()), (0, ["fox-1.png", "fox-2.png"]))
+
+    def test_a_named_output_that_exists_is_refused_before_any_is_saved(self) -> None:
+        self.file("fox-2.png", b"mine")
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[b"one", b"two"])
+        self.assert_error(self.call("wait", task, "--download", self.folder / "fox.png"), 74, kind="io")
+        self.assertEqual((self.listing(), (self.folder / "fox-2.png").read_bytes()), (["fox-2.png"], b"mine"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,172 @@
+"""What a person at a terminal sees of waiting, uploads and downloads, as the terminal shows it."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+import sys
+import threading
+import unittest
+from unittest import mock
+
+if sys.platform != "win32":
+    import fcntl
+    import pty
+    import termios
+
+from runway_cli import cli, progress
+from runway_cli.masking import readable_size
+from tests.fake_runway import Fault, sample
+from tests.program import environment
+from tests.served import ServedTest
+
+
+class Screen:
+    """A terminal of so many columns and lines, as much as the program uses of one; `seen` is what it ever showed."""
+
+    def __init__(self, columns: int = 80, lines: int = 24) -> None:
+        self.lines = lines
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.stream = io.TextIOWrapper(os.fdopen(slave, "wb", buffering=0), encoding="utf-8")
+        self.raw = b""
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                piece = os.read(self.master, 65536)
+            except OSError:  # what Linux says once the other side is closed
+                return
+            if not piece:
+                return
+            self.raw += piece
+
+    def close(self) -> None:
+        self.stream.close()
+        self.reader.join(10)
+        os.close(self.master)
+
+    def frames(self) -> list[list[str]]:
+        """The screen after each write that ended a line, scrolled text left out."""
+        rows, seen = [""], []
+        for part in re.split(r"(\r\n|\r|\x1b\[\d+A|\x1b\[J)", self.raw.decode()):
+            if part == "\r\n":
+                rows.append("")
+                seen.append(rows[:-1])
+            elif part.endswith("A") and part.startswith("\x1b"):
+                up = int(part[2:-1])
+                assert up < self.lines, "the cursor cannot reach what has left the screen"
+                rows = rows[:-1 - up] + [""] * bool(up)
+            elif part not in ("\r", "\x1b[J"):
+                rows[-1] += part
+        return [*seen, rows[:-1] if rows[-1] == "" else rows]
+
+
+@unittest.skipIf(sys.platform == "win32", "there are no pseudo-terminals")
+class AtATerminal(ServedTest):
+    def shown(self, *argv: str, columns: int = 80, lines: int = 24, env: dict[str, str] | None = None
+              ) -> list[list[str]]:
+        """The frames of stderr while a call runs; stdout is no terminal."""
+        screen, self.stdout = Screen(columns, lines), io.BytesIO()
+        variables = environment({**self.fake.env(), "TERM": "xterm", **(env or {})})
+        with mock.patch.dict(os.environ, variables, clear=True), \
+                mock.patch.multiple(sys, stdout=io.TextIOWrapper(self.stdout), stderr=screen.stream,
+                                    __stdout__=None, __stderr__=screen.stream):
+            self.status = cli.main(list(argv), self.clock)
+            self.output = self.stdout.getvalue()
+        screen.close()
+        self.raw = screen.raw
+        return screen.frames()
+
+    def test_one_live_line_a_task(self) -> None:
+        task = self.fake.add_task(statuses=["PENDING", "RUNNING", "RUNNING", "SUCCEEDED"], progress=[0.1, 0.5],
+                                  credits=25)
+        frames = self.shown("wait", task)
+        lines = list(dict.fromkeys(line for frame in frames for line in frame))
+        self.assertEqual([line for line in lines if re.search(r" (0|4|6|9|14) s", line)], [
+            f"{task} PENDING 0 s 25 credits",
+            f"{task} PENDING 4 s 25 credits",
+            f"{task} RUNNING [#---------] 10% 6 s 25 credits",
+            f"{task} RUNNING [#---------] 10% 9 s 25 credits",
+            f"{task} RUNNING [#####-----] 50% 14 s 25 credits",
+        ])
+        self.assertEqual((self.status, max(map(len, frames)), frames[-1]), (0, 1, []))
+
+    def test_notes_stand_above_the_lines_and_stay(self) -> None:
+        ids = [self.fake.add_task(statuses=["THROTTLED", "RUNNING", "SUCCEEDED"]) for _ in range(2)]
+        self.fake.fault(Fault("status"), path=f"/v1/tasks/{ids[0]}", after=1)
+        frames = self.shown("wait", *ids, columns=160)
+        self.assertEqual(frames[-1], [
+            "THROTTLED: queued until a running generation makes room in your tier's concurrency",
+            f"{ids[0]}: a fault was ordered; it is asked again"])
+        self.assertIn([frames[-1][0], f"{ids[0]} THROTTLED 2 s 5 credits", f"{ids[1]} THROTTLED 2 s 5 credits"], frames)
+
+    def test_more_lines_than_the_terminal_has_are_counted(self) -> None:
+        ids = [self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"]) for _ in range(12)]
+        frames = self.shown("wait", *ids, lines=8)
+        self.assertEqual((self.status, max(map(len, frames)), frames[-1]), (0, 7, []))
+        self.assertIn("… and 6 more", {line for frame in frames for line in frame})
+
+    def test_long_lines_are_cut_to_the_width(self) -> None:
+        task = self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"])
+        frames = self.shown("wait", task, columns=40)
+        self.assertEqual({len(line) for frame in frames for line in frame}, {39})
+
+    def test_uploads_and_downloads_have_a_bar(self) -> None:
+        cat = self.file("cat.png", sample("image") * 4000)
+        frames = self.shown("upload", str(cat))
+        size = readable_size(cat.stat().st_size)
+        self.assertTrue(any(line.startswith(f"cat.png  [##########] {size} of {size}  ")
+                            for frame in frames for line in frame), frames)
+        self.assertEqual((self.status, frames[-1]), (0, []))
+        url = self.fake.add_output(bytes(5_000_000), name="fox.bin")
+        frames = self.shown("download", url, "--to", f"{self.folder}/")
+        self.assertTrue(any(line.startswith("fox.bin  [##########] 5.0 MB of 5.0 MB  ")
+                            for frame in frames for line in frame), frames)
+        self.assertEqual((self.status, frames[-1]), (0, []))
+
+    def test_the_line_of_a_task_shows_its_download(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[bytes(3_000_000)])
+        frames = self.shown("wait", task, "--download", f"{self.folder}/", columns=120)
+        self.assertTrue(any(re.fullmatch(rf"{task} SUCCEEDED \[#*-+\] \S+ kB of 3\.0 MB 0 s 5 credits", line)
+                            for frame in frames for line in frame), frames)
+        self.assertEqual((self.status, frames[-1]), (0, []))
+
+    def test_an_error_stands_where_the_lines_were(self) -> None:
+        task = self.fake.add_task(statuses=["RUNNING"])
+        frames = self.shown("wait", task, "--max-wait", "3")
+        self.assertEqual((self.status, frames[-1][0], frames[-1][-1]), (75, "{", "}"))
+
+    def test_where_lines_cannot_be_drawn_over_there_are_plain_ones(self) -> None:
+        for env, argv in (({"TERM": "dumb"}, []), ({}, ["--quiet"])):
+            with self.subTest(env=env):
+                task = self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"])
+                frames = self.shown("wait", task, *argv, env=env)
+                self.assertNotIn(b"\x1b", self.raw)
+                self.assertEqual(frames[-1], [] if argv else [f"{task} RUNNING 50% 0 s 5 credits",
+                                                              f"{task} SUCCEEDED 5 s 5 credits"])
+
+    def test_a_server_cannot_steer_the_terminal(self) -> None:
+        self.fake.fault(Fault("status", status=200, body={"id": "x", "status": "\x1b]0;owned\x07\r\n\x9b2J"}))
+        self.shown("wait", "x", "--max-wait", "2")
+        self.assertNotIn(b"\x1b]0", self.raw)
+        self.assertNotIn(b"\x07", self.raw)
+
+
+class Bars(unittest.TestCase):
+    def test_a_bar_stays_within_its_brackets(self) -> None:
+        for share, hashes in ((0, 0), (-1, 0), (0.5, 5), (0.999, 9), (1, 10), (7, 10)):
+            with self.subTest(share):
+                self.assertEqual(progress.bar(share), "[" + "#" * hashes + "-" * (10 - hashes) + "]")
+
+    def test_an_unknown_total_shows_the_bytes_alone(self) -> None:
+        self.assertEqual([progress.transferred(999, None), progress.transferred(500_000, 1_000_000)],
+                         ["999 B", "[#####-----] 500.0 kB of 1.0 MB"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,232 @@
+"""`request`: what is sent is what was given, and nothing is sent that could have been refused before."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unittest
+
+from tests.fake_runway import SECRET, Fault, sample
+from tests.program import Result, call
+from tests.served import ServedTest
+
+IMAGE = "/v1/text_to_image"
+FIELDS = ("-f", "model=gen4_image", "-f", "promptText=a red fox", "-f", "ratio=1280:720")
+
+
+class Bodies(ServedTest):
+    def sent(self, result: Result) -> bytes:
+        self.assertEqual(result.exit, 0, result)
+        return self.fake.requests[-1].body
+
+    def test_a_body_arrives_byte_for_byte_from_wherever_it_comes(self) -> None:
+        body = '{"promptText":"Füchse 🦊 \\u00e9", "seed":1e400,"a" : 1.10,"big":12345678901234567890123,"a":2}\n'
+        data = body.encode()
+        path = self.file("body.json", data)
+        self.fake.fault(Fault("status", status=200, body={"id": "x"}), times=None)
+        for argv, stdin in ((["--body", body], b""), (["--body", f"@{path}"], b""), (["--body", "-"], data),
+                            (["--stdin"], data)):
+            with self.subTest(argv):
+                self.assertEqual(self.sent(self.call("request", "POST", IMAGE, *argv, stdin=stdin)), data)
+
+    def test_fields_are_laid_over_a_body_whose_numbers_stay_as_they_were(self) -> None:
+        self.fake.fault(Fault("status", status=200, body={}))
+        result = self.call("request", "patch", "v1/avatars/x", "--body", '{"z":1.10,"n":1e400,"a":{"b":1}}',
+                           "-F", "a.c=0.50", "-f", "text=10")
+        self.assertEqual(self.sent(result), b'{"z":1.10,"n":1e400,"a":{"b":1,"c":0.50},"text":"10"}')
+        self.assertEqual(self.fake.requests[-1].headers["content-type"], "application/json")
+
+    def test_a_call_without_a_body_sends_none(self) -> None:
+        self.fake.fault(Fault("empty"))
+        self.assertEqual(self.call("request", "POST", "/v1/x").stdout, "{}\n")
+        seen = self.fake.requests[-1]
+        self.assertEqual((seen.body, seen.headers.get("content-type")), (b"", None))
+
+    def test_with_get_and_delete_fields_go_into_the_query(self) -> None:
+        self.fake.fault(Fault("empty"), times=None)
+        for method in ("GET", "DELETE"):
+            with self.subTest(method):
+                self.call("request", method, "/v1/x?a=1", "-f", "name=ä &=", "-F", "n=[1,true]")
+                seen = self.fake.requests[-1]
+                self.assertEqual((seen.method, seen.target), (method, "/v1/x?a=1&name=%C3%A4%20%26%3D&n=1&n=true"))
+
+    def test_files_are_inlined_or_uploaded_where_their_key_stands(self) -> None:
+        image, video = self.file("cat.png", sample("image")), self.file("dog.mp4", sample("video"))
+        self.fake.fault(Fault("status", status=200, body={}), path="/v1/x")
+        result = self.call("request", "POST", "/v1/x", "--upload", f"videos.0.uri={video}", "-f", "a=b",
+                           "--data-uri", f"image={image}")
+        body = json.loads(self.sent(result))
+        (uri,) = self.fake.uploads
+        self.assertEqual({**body, "image": body["image"][:26]},
+                         {"videos": [{"uri": uri}], "a": "b", "image": "data:image/png;base64,iVBO"})
+        self.assertEqual(self.fake.uploads[uri]["content"], sample("video"))
+
+
+class RefusedBeforeSending(ServedTest):
+    def test_options_that_contradict_the_method_or_each_other(self) -> None:
+        cat, text = self.file("cat.png", sample("image")), self.file("notes.txt", b"words")
+        self.file("taken.png", b"old")
+        for argv in (
+            ["GET", "/v1/x", "--body", "{}"], ["DELETE", "/v1/x", "--stdin"], ["GET", "/v1/x", "--upload", f"a={cat}"],
+            ["DELETE", "/v1/x", "--data-uri", f"a={cat}"], ["POST", "/v1/x", "--body", "{}", "--stdin"],
+            ["POST", "/v1/avatars", "--paginate"], ["GET", "/v1/tasks/x", "--wait"],
+            ["POST", "/v1/documents", "--wait"], ["PATCH", "/v1/avatars/x", "--wait"],
+            ["POST", IMAGE, "--download", "x.png"], ["POST", IMAGE, "--wait", "--download", self.folder / "taken.png"],
+            ["POST", IMAGE, "--wait", "--download", cat / "below.png"],
+            ["POST", IMAGE, "--wait", "--interval", "4.9"], ["POST", IMAGE, "--wait", "--max-wait", "-1"],
+            ["POST", "/v1/x", "-f", "a=1", "-f", "a.b=2"], ["POST", "/v1/x", "--upload", f"a={text}"],
+            ["POST", "/v1/x", "--upload", f"b={cat}", "-f", "a.5=x"], ["POST", "/v1/x", "--data-uri", "a=missing.png"],
+            ["POST", "/v1/../x"], ["POST", "https://example.com/v1/x"], ["HEAD", "/v1/x"],
+        ):
+            with self.subTest(argv):
+                self.assert_error(self.call("request", *argv), 2, kind="usage")
+        self.assertEqual(self.fake.requests, [])
+
+    @unittest.skipIf(sys.platform == "win32", "Windows tells it late")
+    def test_a_name_that_no_folder_can_hold(self) -> None:
+        result = self.call("request", "POST", IMAGE, *FIELDS, "--wait", "--download", self.folder / ("n" * 400))
+        self.assert_error(result, 2, kind="usage")
+        self.assertEqual(self.fake.requests, [])
+
+    def test_what_is_not_json(self) -> None:
+        for body, words in (
+            ("", "empty"), ("{", "line 1, column 2"), ("{'a':1}", "line 1, column 2"), ('{"a":NaN}', "NaN is not"),
+            ("[Infinity]", "Infinity is not"), ("[" * 100_000, "nested too deeply"), ('{"a":1}x', "Extra data"),
+        ):
+            with self.subTest(body[:10]):
+                result = self.call("request", "POST", IMAGE, "--body", body)
+                self.assert_error(result, 2, kind="usage")
+                self.assertIn(words, result.error["error"])
+        self.assert_error(self.call("request", "POST", IMAGE, "--stdin", stdin=b'\xef\xbb\xbf{"a":1}'), 2, kind="usage")
+        self.assert_error(self.call("request", "POST", IMAGE, "--stdin", stdin=b'{"a":"\xff"}'), 2, kind="usage")
+        self.assert_error(self.call("request", "POST", IMAGE, "--body", "@/missing.json"), 2, kind="usage")
+        self.assertEqual(self.fake.requests, [])
+
+
+class DryRuns(ServedTest):
+    def test_it_shows_the_whole_request_masked_and_does_nothing(self) -> None:
+        big = self.file("big.png", sample("image") + bytes(3000))
+        cat = self.file("cat.png", sample("image"))
+        result = call("request", "POST", "v1/image_to_video", "-f", "model=gen4_turbo", "--data-uri", f"big={big}",
+                      "--upload", f"promptImage={cat}", "-f", "sessionKey=abc", "--dry-run", "--wait",
+                      "--download", str(self.folder / "new" / "x.mp4"),
+                      "--client-id", "123e4567-e89b-42d3-a456-426614174000")
+        shown = result.json
+        self.assertRegex(shown["body"].pop("big"), r"^data:image/png;base64,… \(3\.\d kB\)$")
+        version = shown["headers"].pop("X-Runway-Source-Application-Version")
+        self.assertEqual(shown, {
+            "dry_run": True,
+            "method": "POST",
+            "url": "https://api.dev.runwayml.com/v1/image_to_video",
+            "headers": {
+                "Authorization": "Bearer ***",
+                "X-Runway-Version": "2024-11-06",
+                "X-Runway-Client-Id": "123e4567-e89b-42d3-a456-426614174000",
+                "X-Runway-Source-Application": "skills",
+                "Accept": "application/json",
+                "User-Agent": f"runway-cli/{version}",
+                "Content-Type": "application/json",
+            },
+            "body": {"model": "gen4_turbo", "promptImage": "runway://… (cat.png)", "sessionKey": "***"},
+        })
+        self.assertEqual((self.fake.requests, self.listing()), ([], ["big.png", "cat.png"]))
+        self.assertFalse((self.folder / "new").exists())
+
+    def test_without_a_body_it_says_so(self) -> None:
+        shown = self.call("request", "GET", "/v1/tasks/x", "-f", "a=b", "--dry-run").json
+        self.assertEqual((shown["url"], shown["body"]), (f"{self.fake.url}/v1/tasks/x?a=b", None))
+        self.assertNotIn("Content-Type", shown["headers"])
+
+
+class Answers(ServedTest):
+    def test_the_answer_is_printed_as_it_came(self) -> None:
+        body = b'{"z":1.10,"a":[1e400,"\xc3\xa9\\u2028"],"n":12345678901234567890123}'
+        self.fake.fault(Fault("status", status=200, body=body))
+        self.assertEqual(self.call("request", "GET", "/v1/x").raw,
+                         b'{"z":1.10,"a":[1e400,"\xc3\xa9\\u2028"],"n":12345678901234567890123}\n')
+
+    def test_every_method_in_any_case_and_any_spelling_of_the_path(self) -> None:
+        self.fake.fault(Fault("empty"), times=None)
+        for method in ("GET", "POST", "PATCH", "PUT", "DELETE"):
+            for path in ("/v1/x", "v1/x", f"{self.fake.url}/v1/x"):
+                self.assertEqual(self.call("request", method.lower(), path).stdout, "{}\n")
+                self.assertEqual((self.fake.requests[-1].method, self.fake.requests[-1].target), (method, "/v1/x"))
+
+    def test_pages_are_merged_into_one_list(self) -> None:
+        for number in range(205):
+            self.fake.add_avatar(name=f"Avatar {number}")
+        result = self.call("request", "GET", "/v1/avatars", "--paginate")
+        self.assertEqual(result.json, {"data": list(self.fake.avatars.values())})
+        self.assertEqual([seen.query["limit"] for seen in self.fake.requests], [["100"]] * 3)
+        self.fake.requests.clear()
+        self.call("request", "GET", "/v1/avatars?limit=90", "--paginate")
+        self.assertEqual([seen.query["limit"] for seen in self.fake.requests], [["90"]] * 3)
+
+    def test_a_refused_post_leads_to_the_reference_of_its_model(self) -> None:
+        result = self.call("request", "POST", f"{self.fake.url}/v1/text_to_image", "-f", "model=gen4_image")
+        self.assert_error(result, 1, kind="api", status=400)
+        self.assertEqual(result.error["issues"][0]["field"], "promptText")
+        self.assertTrue(result.error["example"].endswith(" reference POST /v1/text_to_image --model gen4_image"))
+
+    def test_what_may_have_been_accepted_is_said_and_never_posted_again(self) -> None:
+        for kind, expected in (("forward_then_reset", 69), ("half_answer", 69), ("html", 1),
+                               ("forward_then_status", 1)):
+            with self.subTest(kind):
+                self.fake.requests.clear()
+                self.fake.fault(Fault(kind), method="POST")
+                result = self.call("request", "POST", IMAGE, *FIELDS)
+                self.assert_error(result, expected, maybeAccepted=True)
+                self.assertTrue(result.error["example"].endswith(" request GET /v1/organization"), result)
+                self.assertEqual(self.posts(), [IMAGE])
+
+
+class PolledPaths(ServedTest):
+    def test_what_is_polled_follows_from_the_path(self) -> None:
+        workflow = self.fake.add_workflow()
+        for path, polled in (
+            (IMAGE, "/v1/tasks/ID"), ("v1/image_to_video/", "/v1/tasks/ID"), ("/v1/video_to_hdr", "/v1/tasks/ID"),
+            ("/v1/avatar_videos", "/v1/tasks/ID"), ("/v1/recipes/product_ad", "/v1/tasks/ID"),
+            ("/v1/generate/video", "/v1/tasks/ID"), (f"{self.fake.url}/v1/sound_effect", "/v1/tasks/ID"),
+            (f"/v1/workflows/{workflow}", "/v1/workflow_invocations/ID"), ("/v1/avatars", "/v1/avatars/ID"),
+            ("/v1/voices", "/v1/voices/ID"), ("/v1/realtime_sessions?x=y", "/v1/realtime_sessions/ID"),
+        ):
+            with self.subTest(path):
+                self.fake.requests.clear()
+                self.fake.fault(Fault("status", status=200, body={"id": "ID", "kept": 1}), method="POST")
+                self.fake.fault(Fault("status", status=200, body={"id": "ID", "status": "READY"}), method="GET")
+                result = self.call("request", "POST", path, "--wait", "--body", "{}")
+                self.assertEqual(result.json, {"id": "ID", "kept": 1, "status": "READY"}, result)
+                self.assertEqual(self.polls(), [polled])
+
+    def test_other_paths_are_refused(self) -> None:
+        for path in ("/v1/tasks", "/v1/voices/preview", "/v1/workflows", "/v1/documents", "/v1/generate", "/v1/recipes",
+                     "/v1/text_to_image/x", "/v2/text_to_image", "/text_to_image", "/v1/uploads", "/v1/avatars/ID",
+                     "/v1/workflow_invocations"):
+            with self.subTest(path):
+                self.assert_error(self.call("request", "POST", path, "--wait"), 2, kind="usage")
+        self.assertEqual(self.fake.requests, [])
+
+    def test_routing_of_the_post_is_kept_and_the_model_known(self) -> None:
+        self.fake.add_router(slug="default")
+        result = self.call("request", "POST", "/v1/generate/image", "-f", "configId=default",
+                           "-f", "input.promptText=a fox", "--wait")
+        self.assertEqual((result.json["routing"]["model"], result.json["status"]), ("gen4_image", "SUCCEEDED"))
+
+    def test_an_answer_without_an_id_is_shown_and_not_forgotten(self) -> None:
+        for body in ({"id": 5}, {"id": ""}, {"id": "a/b"}, {}, [1]):
+            with self.subTest(body):
+                self.fake.fault(Fault("status", status=200, body=body), method="POST")
+                result = self.call("request", "POST", IMAGE, *FIELDS, "--wait")
+                self.assert_error(result, 1, kind="api", maybeAccepted=True)
+                self.assertEqual(result.json, body)
+
+
+class Secrets(ServedTest):
+    def test_the_secret_goes_to_the_api_and_is_shown_nowhere(self) -> None:
+        result = self.call("request", "POST", IMAGE, *FIELDS, "--verbose", "-f", f"note={SECRET}")
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual(self.fake.requests[-1].headers["authorization"], f"Bearer {SECRET}")
+
+
+if __name__ == "__main__":
+    unittest.main()

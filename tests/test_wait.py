@@ -1,0 +1,209 @@
+"""`wait` for one id: its pace, what it shows, what it endures, and how it ends."""
+
+from __future__ import annotations
+
+import unittest
+
+from tests.fake_runway import Fault
+from tests.served import ServedTest, pasted
+
+RUNNING = "RUNNING"
+
+
+class Pace(ServedTest):
+    def test_a_task_is_polled_every_five_seconds_until_it_ends_and_printed_whole(self) -> None:
+        task = self.fake.add_task(statuses=["PENDING", RUNNING, RUNNING, "SUCCEEDED"])
+        result = self.call("wait", task)
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual(list(result.json), ["id", "status", "createdAt", "output", "cost"])
+        self.assertEqual((result.json["id"], result.json["status"]), (task, "SUCCEEDED"))
+        self.assertEqual(self.polls(), [f"/v1/tasks/{task}"] * 4)
+        self.assertAlmostEqual(sum(self.clock.slept), 15)
+        self.assertEqual(self.fake.hasty, [])
+
+    def test_a_longer_interval_is_kept_and_a_shorter_one_refused(self) -> None:
+        task = self.fake.add_task(statuses=["PENDING", "SUCCEEDED"])
+        self.assert_error(self.call("wait", task, "--interval", "4.9"), 2, kind="usage")
+        self.assertEqual((self.call("wait", task, "--interval", "7.5").exit, sum(self.clock.slept)), (0, 7.5))
+
+    def test_a_session_is_polled_every_second_until_it_is_ready(self) -> None:
+        session = self.fake.add_session(statuses=["NOT_READY", "NOT_READY", "NOT_READY", "READY"])
+        result = self.call("wait", f"/v1/realtime_sessions/{session}", "--download", f"{self.folder}/")
+        self.assertEqual((result.exit, result.json["status"], sum(self.clock.slept)), (0, "READY", 3.0))
+        self.assertTrue(result.json["sessionKey"].startswith("session_"))
+        self.assertNotIn("saved", result.json)
+        self.assertIn(f"/v1/realtime_sessions/{session} has no outputs to save", result.notes)
+
+    def test_avatars_voices_and_workflows_are_waited_for_by_their_paths(self) -> None:
+        for folder, identity in (
+            ("avatars", self.fake.add_avatar(statuses=["PROCESSING", "READY"])),
+            ("voices", self.fake.add_voice(statuses=["PROCESSING", "READY"])),
+            ("workflow_invocations", self.fake.add_task(kind="workflow", statuses=[RUNNING, "SUCCEEDED"])),
+            ("tasks", self.fake.add_task(statuses=[RUNNING, "SUCCEEDED"])),
+        ):
+            with self.subTest(folder):
+                result = self.call("wait", f"/v1/{folder}/{identity}")
+                self.assertEqual((result.exit, result.json["id"]), (0, identity), result)
+        bad = self.fake.add_avatar(statuses=["PROCESSING", "FAILED"])
+        result = self.call("wait", f"/v1/avatars/{bad}")
+        self.assert_error(result, 1, kind="task", id=bad,
+                          error=f"/v1/avatars/{bad} is FAILED: The image does not show a face.")
+
+    def test_zero_waits_for_ever(self) -> None:
+        task = self.fake.add_task(statuses=[RUNNING] * 199 + ["SUCCEEDED"])
+        self.assertEqual(self.call("wait", task, "--max-wait", "0").exit, 0)
+        self.assertAlmostEqual(sum(self.clock.slept), 995)
+
+    def test_what_is_no_id_is_refused(self) -> None:
+        for word in ("a/b", "../x", "..", "a?b", "a#b", "a b", "a\tb", "", "/v1/tasks/", "/v1/documents/x", "a\\b",
+                     "/v1/avatars/a/b", "/v1/avatars/..", "https://example.com/x"):
+            with self.subTest(word):
+                self.assert_error(self.call("wait", word), 2, kind="usage")
+        self.assertEqual(self.fake.requests, [])
+
+
+class Progress(ServedTest):
+    def test_a_line_comes_when_the_status_changes_or_a_tenth_was_made(self) -> None:
+        task = self.fake.add_task(statuses=["PENDING", "PENDING", *[RUNNING] * 5, "SUCCEEDED"],
+                                  progress=[0.05, 0.09, 0.11, 0.19, 0.35])
+        result = self.call("wait", task)
+        self.assertEqual(result.notes, [
+            f"{task} PENDING 0 s 5 credits",
+            f"{task} RUNNING 5% 10 s 5 credits",
+            f"{task} RUNNING 11% 20 s 5 credits",
+            f"{task} RUNNING 35% 30 s 5 credits",
+            f"{task} SUCCEEDED 35 s 5 credits",
+        ])
+
+    def test_quiet_says_nothing(self) -> None:
+        task = self.fake.add_task(statuses=["THROTTLED", RUNNING, "SUCCEEDED"])
+        self.fake.fault(Fault("status"), method="GET")
+        self.assertEqual(self.call("wait", task, "--quiet").stderr, "")
+
+    def test_throttled_is_explained_once(self) -> None:
+        task = self.fake.add_task(statuses=["THROTTLED", "PENDING", "THROTTLED", "SUCCEEDED"])
+        notes = self.call("wait", task).notes
+        self.assertEqual([note for note in notes if "tier" in note], [
+            "THROTTLED: queued until a running generation makes room in your tier's concurrency"])
+        self.assertEqual(len(notes), 5)
+
+    def test_a_strange_progress_breaks_nothing(self) -> None:
+        for progress in ("1e400", "-1", "2", "null", '"half"', '"nan"', "[1]", "true"):
+            with self.subTest(progress):
+                body = '{"id":"x","status":"RUNNING","progress":' + progress + ',"cost":5,"estimatedCost":[1]}'
+                self.fake.fault(Fault("status", status=200, body=body.encode()))
+                self.fake.fault(Fault("status", status=200, body={"status": "SUCCEEDED"}))
+                self.assertEqual(self.call("wait", "x").exit, 0)
+
+
+class Failures(ServedTest):
+    def test_a_failed_task_is_printed_and_explained_by_its_code(self) -> None:
+        for code, advice in (
+            ("SAFETY.INPUT.TEXT", ": moderation refused it: do not repeat the call unchanged"),
+            ("SAFETY.OUTPUT.IMAGE", ": moderation refused it: do not repeat the call unchanged"),
+            ("INTERNAL.BAD_OUTPUT.CODE01", ": the output was bad: the same call may be tried again"),
+            ("INTERNAL", ": a fault of the service: the same call may be tried again"),
+            ("ASSET.INVALID", ": an input file or URL cannot be used: mend the input"),
+            ("THIRD_PARTY.UNAVAILABLE", ": the model's provider failed: the same call may be tried again later"),
+            ("NEW.CODE", ""),
+        ):
+            with self.subTest(code):
+                task = self.fake.add_task(statuses=[RUNNING, "FAILED"], failure="It went wrong.", failureCode=code)
+                result = self.call("wait", task)
+                self.assert_error(result, 1, kind="task", id=task, failureCode=code,
+                                  error=f"{task} is FAILED: It went wrong.{advice}")
+                self.assertEqual((result.json["status"], result.json["failureCode"]), ("FAILED", code))
+
+    def test_a_cancelled_task_ends_badly(self) -> None:
+        task = self.fake.add_task(statuses=[RUNNING, "CANCELLED"])
+        result = self.call("wait", task)
+        self.assert_error(result, 1, kind="task", error=f"{task} is CANCELLED")
+        self.assertEqual(result.json["status"], "CANCELLED")
+
+    def test_a_bad_minute_is_noted_and_endured_at_the_usual_pace(self) -> None:
+        task = self.fake.add_task(statuses=[RUNNING, RUNNING, "SUCCEEDED"])  # half an answer is a poll, too
+        faults = [Fault("status", status=408), Fault("status", status=429), Fault("status", status=500),
+                  Fault("status", status=503), Fault("html"), Fault("half_answer"), Fault("reset_after_request"),
+                  Fault("reset_before"), Fault("status", status=502, body=b"<h1>Bad gateway</h1>")]
+        for fault in faults:
+            self.fake.fault(fault, path=f"/v1/tasks/{task}" if fault.kind != "reset_before" else None)
+        result = self.call("wait", task)
+        self.assertEqual((result.exit, self.fake.hasty), (0, []), result)
+        self.assertEqual(len(self.fake.requests), len(faults) + 2)
+        self.assertAlmostEqual(sum(self.clock.slept), 5 * (len(faults) + 1))
+        self.assertGreaterEqual(len([note for note in result.notes if note.endswith("; it is asked again")]), 6)
+
+    def test_a_poll_that_gets_no_answer_is_given_up(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"])
+        self.fake.fault(Fault("no_answer"))
+        result = self.call("wait", task, "--timeout", "0.3")
+        self.assertEqual(result.exit, 0, result)
+        self.assertIn("no complete answer within 0.3 s; it is asked again", result.notes[0])
+
+    def test_the_same_trouble_is_noted_once_and_a_wish_to_wait_is_granted(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"])
+        self.fake.fault(Fault("status", status=429, headers={"Retry-After": "30"}), times=3)
+        result = self.call("wait", task)
+        self.assertEqual(len([note for note in result.notes if "asked again" in note]), 1)
+        self.assertAlmostEqual(sum(self.clock.slept), 90)
+
+    def test_an_answer_that_cannot_get_better_ends_it(self) -> None:
+        for status, expected in ((401, 77), (403, 77), (404, 1), (400, 1), (410, 1), (302, 1)):
+            with self.subTest(status):
+                self.fake.requests.clear()
+                task = self.fake.add_task()
+                self.fake.fault(Fault("status", status=status))
+                result = self.call("wait", task)
+                self.assert_error(result, expected, status=status, id=task)
+                self.assertEqual((result.stdout, len(self.fake.requests)), ("", 1))
+        self.fake.fault(Fault("status", status=200, body=[1]))
+        self.assert_error(self.call("wait", "x"), 1, kind="api", error="the answer for x is no object")
+
+    def test_without_a_secret_nothing_is_sent(self) -> None:
+        self.assert_error(self.call("wait", "x", env={"RUNWAY_SKILLS_API_SECRET": ""}), 77, kind="auth")
+        self.assertEqual(self.fake.requests, [])
+
+
+class TimeIsUp(ServedTest):
+    def test_the_last_state_is_printed_and_the_example_keeps_every_option_and_goes_on(self) -> None:
+        task = self.fake.add_task(statuses=[RUNNING] * 3 + ["SUCCEEDED"])
+        (self.folder / "out put").mkdir()
+        options = ["--max-wait", "12", "--interval", "6", "--download", f"{self.folder}/out put/", "--force",
+                   "--client-id", "123e4567-e89b-42d3-a456-426614174000", "--timeout", "9.5", "--retries", "1",
+                   "--quiet", "--output", "json"]
+        result = self.call("wait", task, *options)
+        self.assert_error(result, 75, kind="timeout", id=task, error=f"{task} has not ended after 12 s: it is RUNNING")
+        self.assertEqual(result.json["status"], RUNNING)
+        words = pasted(result)
+        self.assertEqual(words, ["wait", task, *options])
+        self.clock.sleep(5)
+        again = self.call(*words)
+        self.assertEqual(again.json["saved"], [f"{self.folder}/out put/{task}.png"], again)
+
+    def test_stage_is_kept(self) -> None:
+        task = self.fake.add_task(statuses=[RUNNING])
+        self.assertEqual(pasted(self.call("wait", task, "--stage", "--max-wait", "1")),
+                         ["wait", task, "--max-wait", "1", "--stage"])
+
+    def test_it_bounds_a_poll_that_gets_no_answer(self) -> None:
+        self.fake.fault(Fault("no_answer"), times=None)
+        result = self.call("wait", "x", "--max-wait", "0.3")
+        self.assert_error(result, 75, kind="timeout")
+        words = r"^x has not ended after 0\.3 s: it was never seen \(.*within 0\.3 s\)$"
+        self.assertRegex(result.error["error"], words)
+        self.assertEqual((result.stdout, len(self.fake.requests)), ("", 1))
+
+    def test_no_poll_comes_after_its_end(self) -> None:
+        task = self.fake.add_task(statuses=[RUNNING])
+        self.assert_error(self.call("wait", task, "--max-wait", "14"), 75)
+        self.assertEqual((len(self.polls()), sum(self.clock.slept) <= 14), (3, True))
+
+    def test_what_has_no_status_is_waited_for_like_any_other(self) -> None:
+        self.fake.fault(Fault("status", status=200, body={"id": "x"}), times=None)
+        result = self.call("wait", "x", "--max-wait", "11")
+        self.assert_error(result, 75, error="x has not ended after 11 s: it has no status")
+        self.assertEqual((result.json, len(self.polls())), ({"id": "x"}, 3))
+
+
+if __name__ == "__main__":
+    unittest.main()
