@@ -1,4 +1,4 @@
-"""What is HTTP about a call: one exchange over http.client, bounded in time, without redirects.
+"""What is HTTP about a call: one exchange over urllib, bounded in time, without redirects.
 
 Knows nothing of Runway, and no scheme but http and https. Every answer of the server, whatever its status, is a
 Response; everything else is a NetworkError that says whether the request may have been received: no before the
@@ -12,6 +12,7 @@ import socket
 import ssl
 import sys
 import time
+import urllib.request
 from urllib.parse import unquote, urlsplit
 
 from .errors import ConfigError, Interrupted, NetworkError
@@ -50,18 +51,26 @@ class Response:
 
 
 class Transport:
-    """Sends requests. Safe to use from several threads; the TLS context is made once, for the first https URL."""
+    """Sends requests. Safe to use from several threads.
+
+    The TLS context is made once, for the first https URL. A GET leaves its connection for the next GET to the same
+    origin: pages and polls over TLS take half the time. No other method is sent over a used connection, which may be
+    stale: nobody could tell whether the request was lost with it.
+    """
 
     def __init__(self) -> None:
         self._context: ssl.SSLContext | None = None
+        self._idle: dict[str, list[_Connection]] = {}  # by origin
 
     def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None,
                  seconds: float) -> Response:
         """One request and its whole answer within `seconds`."""
         line = _Line(seconds, whole=True)
         try:
-            with self._open(method, url, headers, body, line) as answer:
+            with self._open(method, url, headers, body, line, keep=method == "GET") as answer:
                 content = answer.read()
+                if method == "GET" and not answer.will_close:
+                    self._idle.setdefault(line.connection.origin, []).append(line.connection)
                 return Response(answer.status, answer.headers, _unpacked(content, answer.headers))
         except Interrupted as stop:
             stop.maybe_received = line.sent
@@ -77,43 +86,58 @@ class Transport:
         """
         line = _Line(silence, whole=False)
         try:
-            return Stream(self._open(method, url, headers, body, line), line)
+            return Stream(self._open(method, url, headers, body, line, keep=False), line)
         except _FAILURES as error:
             raise _failure(error, line) from None
 
-    def _open(self, method: str, url: str, headers: Mapping[str, str], body: Any,
-              line: _Line) -> http.client.HTTPResponse:
+    def _open(self, method: str, url: str, headers: Mapping[str, str], body: Any, line: _Line, *,
+              keep: bool) -> http.client.HTTPResponse:
+        """The answer, its body still to be read."""
         if not url.isprintable():
             raise ValueError("it holds a control character")
-        parts = urlsplit(url)
-        line.place = parts.netloc.rpartition("@")[2]
-        target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
-        connection = self._connection(parts, line)
-        try:
-            connection.connect()
-            connection.request(method, target, body, {**headers, "Connection": "close"})
-            answer = connection.getresponse()
-        except BaseException:
-            connection.close()
-            raise
-        if connection.sock:
-            connection.sock.close()  # in name only: the answer holds it open until it is closed itself
+        request = urllib.request.Request(url, body, {**headers, "Connection": "keep-alive" if keep else "close"},
+                                         method=method)
+        opener = urllib.request.OpenerDirector()  # bare: no redirects, no errors for statuses, no other schemes
+        opener.add_handler(_Handler(self, line, reuse=keep))
+        answer: http.client.HTTPResponse | None = opener.open(request)
+        if answer is None:
+            raise ValueError("no http or https URL")
         if line.ended:  # within the headers, which http.client takes for their end
             answer.close()
             raise http.client.IncompleteRead(b"")
+        if not keep and line.connection.sock:
+            line.connection.sock.close()  # in name only: the answer holds it open until it is closed itself
         return answer
+
+    def connected(self, url: str, line: _Line, *, reuse: bool) -> _Connection:
+        """A connection to the URL's origin that stands: one that was left, if that is allowed, else a new one."""
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        idle = self._idle.get(origin, [])
+        while reuse and idle:
+            connection = idle.pop()
+            if connection.is_quiet():
+                connection.take(line)
+                return connection
+            connection.close()
+        connection = self._connection(parts, line)
+        connection.origin = origin
+        connection.take(line)
+        connection.connect()
+        return connection
 
     def _connection(self, parts: SplitResult, line: _Line) -> _Connection:
         """The connection that a URL asks for, not made yet."""
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("no http or https URL")
+        line.place = parts.netloc.rpartition("@")[2]
+        if not parts.hostname:
+            raise ValueError("it names no host")
         if parts.scheme == "http":
-            return _Connection(parts.netloc, line)
+            return _Connection(parts.netloc)
         proxy = None if is_loopback(parts.hostname) else _proxy(parts.netloc)
         if proxy is None:
-            return _SecureConnection(parts.netloc, line, context=self._tls())
+            return _SecureConnection(parts.netloc, context=self._tls())
         place, headers = proxy
-        connection = _SecureConnection(place, line, context=self._tls())
+        connection = _SecureConnection(place, context=self._tls())
         connection.set_tunnel(parts.netloc, headers=headers)
         line.place += f" through the proxy {place}"
         return connection
@@ -167,6 +191,7 @@ class _Line:
         self.sent = False
         self.ended = False  # by the other side
         self.place = ""  # words that name the other side
+        self.connection: _Connection
 
     def left(self) -> float:
         """Seconds that the next wait may take."""
@@ -213,19 +238,64 @@ class _SecureSocket(_Bounded, ssl.SSLSocket):
     """The same over TLS."""
 
 
+class _Handler(urllib.request.BaseHandler):
+    """All that the opener has: http and https, over connections that keep to their line's time."""
+
+    def __init__(self, transport: Transport, line: _Line, *, reuse: bool) -> None:
+        self.transport = transport
+        self.line = line
+        self.reuse = reuse
+
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        connection = self.transport.connected(request.full_url, self.line, reuse=self.reuse)
+        headers = {name.title(): value for name, value in request.headers.items()}
+        try:
+            connection.request(request.get_method(), request.selector, request.data, headers)
+            return connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
+
+    https_open = http_open
+
+
 class _Connection(http.client.HTTPConnection):
     """Knows when the first byte of the request is sent, and reads an answer that came early."""
 
-    def __init__(self, host: str, line: _Line, **options: Any) -> None:
+    line: _Line
+    origin: str
+
+    def __init__(self, host: str, **options: Any) -> None:
         super().__init__(host, **options)
         self._create_connection = self._dial  # http.client's own seam; it knows no total time
-        self.line = line
         self.made = False
 
+    def __del__(self) -> None:
+        self.close()  # one that was left for a next GET that never came
+
+    def take(self, line: _Line) -> None:
+        """Works to this line's time from now on."""
+        self.line = line
+        line.connection = self
+        if isinstance(self.sock, _Bounded):
+            self.sock.line = line
+
+    def is_quiet(self) -> bool:
+        """Whether the other side has neither closed a connection that was left, nor said a word too many."""
+        import select
+
+        try:
+            return not select.select([self.sock], [], [], 0)[0]
+        except (OSError, ValueError):
+            return False
+
     def connect(self) -> None:
-        super().connect()
-        assert isinstance(self.sock, _Bounded)
-        self.sock.line = self.line
+        try:
+            super().connect()
+        except BaseException:
+            self.close()
+            raise
+        self.take(self.line)
         self.made = True
 
     def send(self, data: Any) -> None:
@@ -288,10 +358,8 @@ def _addresses(host: str, port: int, seconds: float) -> list[Any]:
 
 def _proxy(netloc: str) -> tuple[str, dict[str, str]] | None:
     """The environment's proxy for https to this host: its host:port and the headers it is given. None without one."""
-    from urllib.request import getproxies, proxy_bypass  # 5 ms that a loopback address does not need
-
-    proxy = getproxies().get("https")
-    if not proxy or proxy_bypass(netloc):
+    proxy = urllib.request.getproxies().get("https")
+    if not proxy or urllib.request.proxy_bypass(netloc):
         return None
     try:
         parts = urlsplit(proxy if "://" in proxy else "http://" + proxy)
