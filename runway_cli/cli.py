@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from .settings import Clock
+    from .client import Clock
 
 LONGEST_EXAMPLE = 1000  # characters of a failed call that are worth repeating as its own example
 

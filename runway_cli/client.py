@@ -8,12 +8,26 @@ from .settings import target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from email.message import Message
     from typing import Any, Protocol
 
     from .output import Console
-    from .settings import Arguments, Clock, Target
-    from .transport import Response, Transport
+    from .settings import Options, Target
+    from .transport import Response, Stream, Transport
+
+    class Clock(Protocol):
+        """What waiting needs of time; the module `time` has it."""
+
+        def monotonic(self) -> float: ...
+        def time(self) -> float: ...
+        def sleep(self, seconds: float, /) -> None: ...
+
+    class Arguments(Options):
+        """What every command is given."""
+
+        console: Console
+        clock: Clock
 
     class Dialect(Protocol):
         """How a service wants to be asked, and what its answers mean in Runway's words."""
@@ -126,11 +140,8 @@ class Client:
                 self.console.note("the first DELETE, whose answer was lost, has done its work")
                 return Answer(404, {})
             answer_lost = answer_lost or (isinstance(failure, NetworkError) and failure.maybe_received)
-            wait = self.wait_before(method, failure, attempt) if attempt < retries else None
-            if wait is None or (end is not None and self.clock.monotonic() + wait > end):
+            if attempt == retries or not self.paused(method, failure, attempt, end):
                 break
-            self.console.note(f"{failure.message}: trying again in {wait:.1f} s")
-            self.clock.sleep(wait)
         raise self._explained(method, failure)
 
     def address(self, method: str, path: str) -> str:
@@ -144,8 +155,35 @@ class Client:
             headers["Content-Type"] = "application/json"
         return headers
 
-    def wait_before(self, method: str, failure: ApiError | NetworkError, attempt: int) -> float | None:
-        """Seconds before the next try after `attempt` (from 0) failed, None where there must be none."""
+    def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float, *,
+                 own: bool) -> Response:
+        """One exchange with any host, shown by --verbose; `own` tells whether it is the service itself."""
+        self._trace_request(method, url, headers, body, own=own)
+        response = self.transport.exchange(method, url, headers, body, seconds)
+        self._trace_answer(response.status, response.headers, response.body)
+        return response
+
+    def stream(self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes] | None = None) -> Stream:
+        """A transfer to or from another host than the service, shown by --verbose without what is transferred."""
+        self._trace_request(method, url, headers, None, own=False)
+        answer = self.transport.stream(method, url, headers, body, self.target.timeout)
+        self._trace_answer(answer.status, answer.headers, b"")
+        return answer
+
+    def paused(self, method: str, failure: ApiError | NetworkError, attempt: int, end: float | None = None) -> bool:
+        """Waits after `attempt` (from 0) failed, with a note; False at once where there must be no other.
+
+        `end` is a moment of the clock past which nothing is waited for.
+        """
+        wait = self._wait_before(method, failure, attempt)
+        if wait is None or (end is not None and self.clock.monotonic() + wait > end):
+            return False
+        self.console.note(f"{failure.message}: trying again in {wait:.1f} s")
+        self.clock.sleep(wait)
+        return True
+
+    def _wait_before(self, method: str, failure: ApiError | NetworkError, attempt: int) -> float | None:
+        """Seconds before the next try, None where there must be none."""
         if isinstance(failure, NetworkError):
             outcome: int | str = LOST if failure.maybe_received else UNSENT
             asked = 0.0
@@ -168,7 +206,7 @@ class Client:
         failure: ApiError | None = None
         for url in self.dialect.addresses(method, path):
             try:
-                answer = self._exchange(method, url, body, end)
+                answer = self._asked(method, url, body, end)
             except ApiError as error:
                 failure = self.dialect.preferred(failure, error) if failure else error
                 if not self.dialect.another_may_help(path, error):
@@ -181,7 +219,7 @@ class Client:
         assert failure is not None
         raise self.dialect.explained(method, path, failure)
 
-    def _exchange(self, method: str, url: str, body: bytes | None, end: float | None) -> Answer:
+    def _asked(self, method: str, url: str, body: bytes | None, end: float | None) -> Answer:
         if not self.target.secret:
             raise AuthError(f"there is no API key: set {' or '.join(self.target.secret_names)} in the environment",
                             example=("auth", "status"))
@@ -189,14 +227,23 @@ class Client:
         seconds = self.target.timeout
         if end is not None:
             seconds = max(0.001, min(seconds, end - self.clock.monotonic()))
+        return self._read(self.exchange(method, url, headers, body, seconds, own=True))
+
+    def _trace_request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *,
+                       own: bool) -> None:
         if self.console.verbose:
             from . import masking
 
-            self.console.trace(masking.request(self.console, method, url, headers, body))
-        response = self.transport.exchange(method, url, headers, body, seconds)
+            shown = {**headers, "Authorization": "Bearer ***"} if "Authorization" in headers else headers
+            lines = [f"{method} {masking.url(url, own=own)}", *(f"{name}: {item}" for name, item in shown.items())]
+            self.console.trace(">", lines, masking.body(body or b""))
+
+    def _trace_answer(self, status: int, headers: Message, body: bytes) -> None:
         if self.console.verbose:
-            self.console.trace(masking.answer(self.console, response))
-        return self._read(response)
+            from . import masking
+
+            lines = [str(status), *(f"{name}: {masking.text(item)}" for name, item in headers.items())]
+            self.console.trace("<", lines, masking.body(body))
 
     def _read(self, response: Response) -> Answer:
         """The answer in Runway's words. Raises ApiError for everything but a success in JSON."""
@@ -227,12 +274,12 @@ class Client:
         return failure
 
 
-def connect(args: Arguments, *, dry_run: bool = False) -> Client:
-    """The client for this run; one for a dry run has *** for a secret.
+def connect(args: Arguments, *, with_secret: bool = True) -> Client:
+    """The client for this run; what needs no secret has *** for one.
 
     Raises ConfigError for an environment that cannot be used.
     """
-    return Client(target(args, dry_run=dry_run), args.console, args.clock)
+    return Client(target(args, with_secret=with_secret), args.console, args.clock)
 
 
 def pages(client: Client, path: str, query: Mapping[str, str], most: int | None) -> Iterator[tuple[list[Any], bool]]:
@@ -386,7 +433,7 @@ def _page(answer: Any, path: str) -> tuple[list[Any], str | None, bool]:
     if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
         raise ApiError(f"the answer of {path} is no list: {excerpt(jsontext.dumps(answer).encode())}", status=200)
     cursor = answer.get("nextCursor")
-    more = answer.get("hasMore", cursor is not None) is True
+    more = answer.get("hasMore", bool(cursor)) is True
     return answer["data"], cursor if more and isinstance(cursor, str) else None, more
 
 

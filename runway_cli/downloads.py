@@ -103,11 +103,8 @@ def save(client: Client, url: str, place: Place, *, force: bool, report: Report,
             except (ApiError, NetworkError) as error:
                 if download.done > farthest:  # progress earns new tries
                     attempt, farthest = 0, download.done
-                wait = client.wait_before("GET", error, attempt) if attempt < client.target.retries else None
-                if wait is None or (end is not None and client.clock.monotonic() + wait > end):
+                if attempt >= client.target.retries or not client.paused("GET", error, attempt, end):
                     raise
-                client.console.note(f"{error.message}: trying again in {wait:.1f} s")
-                client.clock.sleep(wait)
                 attempt += 1
     finally:
         download.close()
@@ -179,7 +176,7 @@ class _Download:
             if self.validator:
                 headers["If-Range"] = self.validator
         for _ in range(MOST_REDIRECTS + 1):
-            answer = self.client.transport.stream("GET", url, headers, None, self.client.target.timeout)
+            answer = self.client.stream("GET", url, headers)
             if answer.status not in (301, 302, 303, 307, 308):
                 return self._checked(answer)
             answer.close()

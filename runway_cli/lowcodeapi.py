@@ -13,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .client import Client
     from .errors import ApiError
     from .settings import Target
 
@@ -103,23 +102,6 @@ class LowCodeAPI:
         from urllib.parse import quote
 
         return f"{self.base_url}{path}{'&' if '?' in path else '?'}api_token={quote(self.token, safe='*')}"
-
-
-def probe(client: Client) -> dict[str, str]:
-    """Whether the token works, for there is no endpoint that tells: a task that does not exist is asked for.
-
-    What the provider answers came through, so that the token works. Raises DeniedError, or what left it open.
-    """
-    from .errors import ApiError, DeniedError
-
-    try:
-        client.call("GET", NO_TASK, retries=0)
-    except DeniedError:
-        raise
-    except ApiError as error:
-        if error.status not in (400, 404) or not error.from_provider:
-            raise
-    return {"note": "the token works; the gateway does not tell the organization or its credits"}
 
 
 def _filled(inner: Any) -> Any:

@@ -12,18 +12,13 @@ from . import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
-    from .output import Console
-    from .transport import Response
-
 LONGEST_DATA_URI = 200  # characters shown whole
-SHOWN_BODY = 2048  # characters of a body that --verbose shows
 MASK = "***"
 
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*,[^\s\"'<>\\]*")
-_SIGNED = re.compile(r"(https?://[^\s\"'<>?\\]+\?)[^\s\"'<>\\]+")
+_SIGNED = re.compile(r"(https?://[^\s\"'<>?\\]+\?)[^\s\"'<>\\]*[^\s\"'<>\\.,;:!)]")
 _TOKEN = re.compile(r"(api_token=)[^&\s\"'<>\\]+", re.IGNORECASE)
 _SESSION_KEY = re.compile(r'(sessionKey\\*"?\s*[:=]\s*\\*"?)[^"\\\s,}]+')
 _FIELDS = re.compile(r'("fields\\*"\s*:\s*)\{[^}]*\}?')
@@ -85,29 +80,9 @@ def readable_size(size: float) -> str:
     return f"{size:.1f} {unit}"
 
 
-def request(console: Console, method: str, address: str, headers: Mapping[str, str], sent: bytes | None) -> list[str]:
-    """The lines that --verbose shows of a request to the service."""
-    lines = [f"> {method} {url(address, own=True)}"]
-    lines += [f"> {name}: {'Bearer ***' if name == 'Authorization' else item}" for name, item in headers.items()]
-    return lines + _body_lines(console, ">", sent or b"")
-
-
-def answer(console: Console, response: Response) -> list[str]:
-    """The lines that --verbose shows of an answer of the service."""
-    lines = [f"< {response.status}"]
-    lines += [f"< {name}: {text(item)}" for name, item in response.headers.items()]
-    return lines + _body_lines(console, "<", response.body)
-
-
-def _body_lines(console: Console, mark: str, body: bytes) -> list[str]:
-    """A body of up to 2 kB; masked before it is cut, so that no cut saves half a secret."""
-    if not body:
-        return []
+def body(shown: bytes) -> str:
+    """A body in words, masked; JSON on one line."""
     try:
-        shown = jsontext.dumps(value(jsontext.loads(body)))
+        return jsontext.dumps(value(jsontext.loads(shown))) if shown else ""
     except (ValueError, RecursionError):
-        shown = text(body.decode("utf-8", "replace"))
-    shown = console.mask(shown)
-    rest = len(shown) - SHOWN_BODY
-    lines = [f"{mark} {line}" for line in shown[:SHOWN_BODY].splitlines()]
-    return [*lines, f"{mark} … {rest} characters more"] if rest > 0 else lines
+        return text(shown.decode("utf-8", "replace"))

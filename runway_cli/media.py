@@ -110,17 +110,15 @@ def upload(client: Client, media: Media, report: Callable[[int, int], None]) -> 
     if not isinstance(url, str) or not isinstance(fields, dict) or not isinstance(uri, str):
         raise ApiError("the answer of /v1/uploads has no uploadUrl, fields and runwayUri", status=200)
     form = Form(fields, media)
-    for attempt in range(client.target.retries + 1):
+    attempt = 0
+    while True:
         try:
             _send(client, url, form, report)
             return uri
         except (ApiError, NetworkError) as error:
-            wait = client.wait_before("PUT", error, attempt)
-            if wait is None or attempt == client.target.retries:
+            if attempt == client.target.retries or not client.paused("PUT", error, attempt):
                 raise
-            client.console.note(f"{error.message}: trying again in {wait:.1f} s")
-            client.clock.sleep(wait)
-    raise AssertionError("the last attempt returns or raises")
+            attempt += 1
 
 
 class Form:
@@ -159,7 +157,7 @@ def _send(client: Client, url: str, form: Form, report: Callable[[int, int], Non
     if fault:
         raise ApiError(f"the upload URL {url!r} {fault}", status=200)
     headers = {"Content-Type": form.type, "Content-Length": str(len(form)), "User-Agent": client.user_agent}
-    with client.transport.stream("POST", url, headers, form.pieces(report), client.target.timeout) as answer:
+    with client.stream("POST", url, headers, form.pieces(report)) as answer:
         if not 200 <= answer.status < 300:
             raise storage_error("the upload was refused", answer)
 

@@ -11,10 +11,19 @@ from .errors import ClosedOutput, OutputError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, Protocol
 
-    from .progress import Live
+    class LiveLines(Protocol):
+        """Lines at the bottom of a terminal that are drawn again and again."""
 
+        def show(self, lines: list[str]) -> None: ...
+
+        def above(self, text: str) -> None:
+            """Writes `text` so that it stands above them."""
+
+        def close(self) -> None: ...
+
+SHOWN_BODY = 2048  # characters of a body that --verbose shows
 SHORTEST_MASKED = 8  # characters; hiding a shorter secret would blot out ordinary words
 
 
@@ -29,7 +38,7 @@ class Console:
         self.quiet = quiet
         self.verbose = verbose
         self.secrets: list[str] = []
-        self.live: Live | None = None
+        self.live: LiveLines | None = None
         self._waiting: list[Mapping[str, Any]] = []
 
     def keep_secret(self, secret: str) -> None:
@@ -98,15 +107,14 @@ class Console:
 
     def tell(self, text: str) -> None:
         """A line on stderr, --quiet or not: what must not be lost. A closed stderr does not matter."""
-        line = self.mask(printable(text)) + "\n"
-        if self.live is not None:
-            line = self.live.above(line)
-        write_stderr(line)
+        (self.live.above if self.live else write_stderr)(self.mask(printable(text)) + "\n")
 
-    def trace(self, lines: Iterable[str]) -> None:
-        """What --verbose shows of a request or an answer."""
-        for line in lines:
-            self.tell(line)
+    def trace(self, mark: str, lines: Iterable[str], body: str) -> None:
+        """What --verbose shows of a request or an answer; the body is cut after its secrets are masked, not before."""
+        body = self.mask(body)
+        rest = len(body) - SHOWN_BODY
+        for line in (*lines, *body[:SHOWN_BODY].splitlines(), *([f"… {rest} characters more"] if rest > 0 else [])):
+            self.tell(f"{mark} {line}")
 
     def error(self, document: Mapping[str, Any]) -> None:
         """The JSON object that explains a failure, last on stderr."""

@@ -69,7 +69,8 @@ class Parser(argparse.ArgumentParser):
     """A parser that is filled when it is used: a start builds the one it needs, and help still shows them all.
 
     `path` are the words that lead to it; `operands` its positionals as usage shows them; `several` is the dest of
-    a positional that also takes words that stand behind options.
+    a positional that also takes words that stand behind options; `example` what an error shows, the first of `examples`
+    if it is not set.
     """
 
     def __init__(self, path: str = "", fill: Callable[[Parser], None] | None = None, **options: Any) -> None:
@@ -81,6 +82,7 @@ class Parser(argparse.ArgumentParser):
         self.several = ""
         self.words: Sequence[str] = ()
         self.examples: Sequence[Sequence[str]] = ()
+        self.example: Sequence[str] = ()
         self.nested: Any = None
         self.summaries: list[str] = []
         self.own = self.add_argument_group("options")
@@ -111,7 +113,7 @@ class Parser(argparse.ArgumentParser):
             fill, self.fill = self.fill, None
             fill(self)
             _add_global_options(self)
-            self.set_defaults(**({"shown": self} if self.nested else {"example": self.examples[0]}))
+            self.set_defaults(**({"shown": self} if self.nested else {"example": self._example()}))
 
     def children(self) -> list[Parser]:
         """The parsers of the subcommands."""
@@ -167,7 +169,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, example=self._example())
 
     def _example(self) -> Sequence[str]:
-        return self.examples[0] if self.examples else (*self.path.split(), "--help")
+        return self.example or (self.examples[0] if self.examples else (*self.path.split(), "--help"))
 
 
 def parse(argv: Sequence[str]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from threading import Lock
 
 from .masking import readable_size
 from .output import is_terminal, printable, terminal_width, write_stderr
@@ -12,7 +13,7 @@ from .settings import is_dumb_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .output import Console
+    from .output import Console, LiveLines
 
 BAR = 10  # characters: a task's line, its id and all, fits into 80 columns
 REDRAW = 0.1  # seconds between two redraws that carry no news
@@ -24,23 +25,27 @@ class Live:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self._drawn = 0  # lines on the screen
+        self._lock = Lock()  # threads that download have notes to tell
 
     def show(self, lines: list[str]) -> None:
         """Draws these lines in place of the ones before."""
         width, height = terminal_width() - 1, _terminal_height() - 1
         if len(lines) > height:  # what has left the screen at its top could not be drawn over
             lines = [*lines[:height - 1], f"… and {len(lines) - height + 1} more"]
-        self.lines = [printable(line)[:width] for line in lines]
-        write_stderr(self._erasing() + self._drawing())
+        with self._lock:
+            self.lines = [printable(line)[:width] for line in lines]
+            write_stderr(self._erasing() + self._drawing())
 
-    def above(self, text: str) -> str:
-        """What to write so that `text` comes to stand above the lines."""
-        return self._erasing() + text + self._drawing()
+    def above(self, text: str) -> None:
+        """Writes `text` so that it stands above the lines."""
+        with self._lock:
+            write_stderr(self._erasing() + text + self._drawing())
 
     def close(self) -> None:
         """Takes the lines away: what is written next stands where they were."""
-        self.lines = []
-        write_stderr(self._erasing())
+        with self._lock:
+            self.lines = []
+            write_stderr(self._erasing())
 
     def _erasing(self) -> str:
         drawn, self._drawn = self._drawn, 0
@@ -59,7 +64,7 @@ def _terminal_height() -> int:
         return 24
 
 
-def live(console: Console) -> Live | None:
+def live(console: Console) -> LiveLines | None:
     """The console's live lines, None where stderr is no terminal that can show them, or with --quiet."""
     if console.live is None and not console.quiet and is_terminal(sys.stderr) and not is_dumb_terminal():
         console.live = Live()

@@ -9,17 +9,7 @@ from .errors import ConfigError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Protocol
-
-    from .output import Console
-
-    class Clock(Protocol):
-        """What waiting needs of time; the module `time` has it."""
-
-        def monotonic(self) -> float: ...
-        def time(self) -> float: ...
-        def sleep(self, seconds: float, /) -> None: ...
-
+    from typing import Any
 
 PRODUCTION = "https://api.dev.runwayml.com"
 STAGE = "https://api.dev-stage.runwayml.com"
@@ -38,10 +28,9 @@ URL_FORMATS = ("auto", "new", "old")
 FORMATS = ("json", "jsonl", "table", "markdown")
 
 
-class Arguments:
+class Options:
     """The global options of every command, as `complete` leaves them in the parsed namespace."""
 
-    command: str
     stage: bool
     gateway: str | None
     url_format: str
@@ -52,8 +41,6 @@ class Arguments:
     quiet: bool
     verbose: bool
     given: list[str]  # the global options of the command line, to be repeated in examples
-    console: Console
-    clock: Clock
 
 
 class Target:
@@ -162,10 +149,10 @@ def other_options(given: list[str]) -> list[str]:
     return given[len(target):]
 
 
-def target(args: Arguments, *, dry_run: bool = False) -> Target:
+def target(args: Options, *, with_secret: bool = True) -> Target:
     """Where this run's requests go. Raises ConfigError for a base URL or secret that cannot be used.
 
-    A dry run needs no secret and looks at none.
+    What needs no secret looks at none: then it is ***.
     """
     if args.gateway:
         names: tuple[str, ...] = (GATEWAY_TOKEN,)
@@ -173,7 +160,7 @@ def target(args: Arguments, *, dry_run: bool = False) -> Target:
     else:
         names = (STAGE_SECRET, SECRET) if args.stage else (SECRET, SDK_SECRET)
         base_url = base("RUNWAY_SKILLS_BASE_URL", STAGE if args.stage else PRODUCTION)
-    secret = "***" if dry_run else next(filter(None, map(_secret, names)), None)
+    secret = next(filter(None, map(_secret, names)), None) if with_secret else "***"
     return Target(
         base_url=base_url, secret=secret, secret_names=names,
         source="environment (stage)" if args.stage else "environment",
@@ -237,8 +224,8 @@ def is_dumb_terminal() -> bool:
 
 def home() -> str | None:
     """The user's folder, None where there is none."""
-    found = os.path.expanduser("~")
-    return None if found in ("~", "/nonexistent") else found
+    found = os.path.expanduser("~") if os.name == "nt" or _setting("HOME") else ""
+    return found if os.path.isabs(found) and found != "/nonexistent" else None
 
 
 def cache_folder() -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 
-from .client import segment
+from .client import LONGEST_RETRY_AFTER, segment
 from .errors import ApiError, NetworkError, RunwayError, UsageError
 
 TYPE_CHECKING = False
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from .client import Client
-    from .settings import Clock
+    from .client import Client, Clock
 
 INTERVAL = 5.0  # seconds between two looks at a task: the API asks for no less
 SESSION_INTERVAL = 1.0  # seconds; realtime sessions may be looked at every second
@@ -99,13 +98,13 @@ def watched(path: str, identity: str) -> str | None:
 
 
 def follow(client: Client, watches: Sequence[Watch], end: float | None, *, finish: Callable[[Watch], None],
-           show: Callable[[], None]) -> Iterator[Watch]:
+           show: Callable[[Watch | None], None]) -> Iterator[Watch]:
     """Looks at every watch at its interval and yields each once it has ended, or when the clock has reached `end`.
 
-    No two watches may have the same path.
-    `finish` is called for what ended well, in the thread that saw it; what it raises becomes the watch's error.
-    `show` is called after every look, and about every second. While waiting, what may pass (network errors, 408,
-    429, 5xx, an answer that is not JSON) is noted and does not end a watch; every other error does.
+    No two watches may have the same path. `finish` is called for what ended well, in the thread that saw it; what it
+    raises becomes the watch's error. `show` is called after every look with what was looked at, and about every second
+    with None. While waiting, what may pass (network errors, 408, 429, 5xx, an answer that is not JSON) is noted and
+    does not end a watch; every other error does.
     """
     clock = client.clock
 
@@ -128,13 +127,14 @@ def follow(client: Client, watches: Sequence[Watch], end: float | None, *, finis
             break  # no look is to come before the end
         until = due[0][0] - now if due else 1.0
         done = crew.collect(max(0.0, min(1.0, until)))
-        show()
+        show(done)
         if done is None:
             continue
         if done.ended:
             yield done
         else:
-            pause = max(done.interval, getattr(done.trouble, "retry_after", None) or 0.0)
+            asked = getattr(done.trouble, "retry_after", None) or 0.0
+            pause = max(done.interval, min(asked, LONGEST_RETRY_AFTER))
             heapq.heappush(due, (clock.monotonic() + pause, numbers[done.path]))
     for _, number in sorted(due, key=lambda item: item[1]):
         yield watches[number]

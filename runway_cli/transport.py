@@ -368,7 +368,7 @@ def _proxy(netloc: str) -> tuple[str, dict[str, str]] | None:
     except ValueError:
         usable = False
     if not usable:
-        raise ConfigError("HTTPS_PROXY is no http:// proxy such as http://proxy.example:8080")
+        raise ConfigError("HTTPS_PROXY is no http:// proxy such as http://proxy.example:8080", "HTTPS_PROXY")
     if parts.username is None:
         return place, {}
     from base64 import b64encode

@@ -7,7 +7,7 @@ import json
 
 from tests.fake_runway import Fault
 from tests.program import Result
-from tests.service import ServiceTest
+from tests.served import ServiceTest
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 BEYOND = "cut off|larger than this machine's memory"  # as this Python reads: all at once, or piece by piece

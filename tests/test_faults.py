@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 from runway_cli.client import AGAIN
 from tests.fake_runway import Fault
 from tests.program import Clock, ProgramTest, Result, call
-from tests.service import ServiceTest, arrived
+from tests.served import ServiceTest, arrived
 
 SAFE, UNSAFE = ("GET", "PUT", "DELETE"), ("POST", "PATCH")
 PATH, BODY = "/v1/image_to_video", '{"promptText":"a fox that runs"}'

@@ -18,7 +18,7 @@ from unittest import mock
 from runway_cli.settings import is_loopback
 from tests.fake_runway import Fault, sample
 from tests.program import ROOT, Clock, Result, call
-from tests.service import ServiceTest
+from tests.served import ServiceTest
 
 ROUNDS = int(os.environ.get("RUNWAY_FUZZ", "250"))
 FIRST = 20_241_106  # the number of the first round

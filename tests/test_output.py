@@ -83,7 +83,7 @@ class MaskingTest(FakeTest):
         ("data:image/png;base64," + "A" * 1_600_000, "data:image/png;base64,… (1.2 MB)"),
         ("data:text/plain;charset=utf-8," + "a" * 300, "data:text/plain;charset=utf-8,… (300 B)"),
         (SHORT_URI, SHORT_URI),
-        (f"see {SIGNED}, please", "see https://storage.example/a/b.png?*** please"),
+        (f"see {SIGNED}, please", "see https://storage.example/a/b.png?***, please"),
         (f'"{SIGNED}"', '"https://storage.example/a/b.png?***"'),
         ("https://docs.example/api#part", "https://docs.example/api#part"),
         ("GET /v1/x?a=1&api_token=at_1234&b=2", "GET /v1/x?a=1&api_token=***&b=2"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from runway_cli import cli, openapi
+from runway_cli import cli, lowcodeapi, openapi
 from runway_cli.commands import reference
 from runway_cli.settings import REFERENCE
 from tests.fake_openapi import DOCUMENT
@@ -447,7 +447,7 @@ class SourceTest(ReferenceCase):
         self.assertEqual(self.call(RUNWAY_SKILLS_API_SECRET="").status, 0)
 
     def test_default_sources(self) -> None:
-        cases = [("", None, REFERENCE), ("", "lowcodeapi", reference.GATEWAY_REFERENCE),
+        cases = [("", None, REFERENCE), ("", "lowcodeapi", lowcodeapi.DOCUMENT),
                  (self.fake.openapi_url, "lowcodeapi", self.fake.openapi_url)]
         for variable, gateway, url in cases:
             with self.subTest(url=url), mock.patch.dict(os.environ, {"RUNWAY_SKILLS_OPENAPI_URL": variable}):

@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 from tests.fake_runway import Fault
 from tests.program import Clock, call
-from tests.service import ServiceTest
+from tests.served import ServiceTest
 
 BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
 HOLIDAY = "Sun, 06 Nov 1994 08:49:37 GMT"

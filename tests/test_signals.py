@@ -11,7 +11,7 @@ import unittest
 
 from tests.fake_runway import Fault
 from tests.program import ROOT, Result, checked, environment
-from tests.service import PATIENCE, ServiceTest, eventually
+from tests.served import PATIENCE, ServiceTest, eventually
 
 BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
 ENDS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}

@@ -14,7 +14,7 @@ from unittest import mock
 
 from tests.fake_runway import SECRET, Fault
 from tests.program import Result, call
-from tests.service import ServiceTest, eventually
+from tests.served import ServiceTest, eventually
 
 BOUND = 0.25  # seconds
 GRACE = 1.0  # seconds that the program may take to end after its bound

@@ -14,7 +14,7 @@ from runway_cli.errors import NetworkError, UsageError
 from runway_cli.transport import Transport
 from tests.fake_runway import SECRET, FakeRunway, Fault
 from tests.program import call
-from tests.service import ServiceTest
+from tests.served import ServiceTest
 
 BASES = ("https://api.dev.runwayml.com", "http://127.0.0.1:8080", "https://gateway.example:8443/some/where",
          "http://[::1]:9000")

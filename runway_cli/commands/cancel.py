@@ -9,9 +9,9 @@ from .waiting import summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..client import Arguments as GlobalArguments
     from ..client import Client
     from ..parser import Parser
-    from ..settings import Arguments as GlobalArguments
 
     class Arguments(GlobalArguments):
         ids: list[str]

@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from ..client import Arguments as GlobalArguments
     from ..parser import Parser
-    from ..settings import Arguments as GlobalArguments
 
     class Arguments(GlobalArguments):
         shell: str

@@ -9,10 +9,10 @@ from ..errors import DeniedError, Interrupted, RunwayError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..client import Arguments as GlobalArguments
     from ..client import Client
     from ..downloads import Place, Saved
     from ..parser import Parser
-    from ..settings import Arguments as GlobalArguments
 
     class Arguments(GlobalArguments):
         urls: list[str]
@@ -43,7 +43,7 @@ def run(args: Arguments) -> int:
         fault = url_fault(url)
         if fault:
             raise UsageError(f"{url!r} {fault}", example=HELP)
-    client = connect(args)
+    client = connect(args, with_secret=False)
     try:
         for url, place in zip(args.urls, _places(args.urls, args.to)):
             saved = _save(args, client, url, place)

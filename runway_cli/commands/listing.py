@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from ..settings import Arguments
+    from ..client import Arguments
 
     Row = dict[str, Any]
 

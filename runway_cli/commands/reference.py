@@ -12,9 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..client import Client
+    from ..client import Arguments, Client
     from ..parser import Parser
-    from ..settings import Arguments
     from ..transport import Response
 
     class ReferenceArguments(Arguments):
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
         model: str | None
 
 
-GATEWAY_REFERENCE = "https://backend.lowcodeapi.com/runwayml/openapi"
 FRESH = 24 * 3600  # seconds that a copy is used without asking again
 LARGEST = 20_000_000  # bytes of a document
 TRIES = 2  # a document is worth one more try, not a long wait
@@ -46,7 +44,7 @@ def run(args: ReferenceArguments) -> int:
     words = _checked(args.endpoint, args.model)
     from ..client import connect  # wrong arguments are told without it
 
-    document = _document(connect(args), _source(args))
+    document = _document(connect(args, with_secret=False), _source(args))
     known = openapi.endpoints(document)
     if not words:
         args.console.rows([{"method": endpoint.method, "path": endpoint.path, "summary": endpoint.summary}
@@ -84,8 +82,12 @@ def _checked(words: list[str], model: str | None) -> list[str]:
 
 
 def _source(args: Arguments) -> str:
-    """The URL of the contract."""
-    return reference_url() or (GATEWAY_REFERENCE if args.gateway else REFERENCE)
+    """The URL of the contract: a gateway has its own."""
+    if args.gateway and not reference_url():
+        from ..lowcodeapi import DOCUMENT
+
+        return DOCUMENT
+    return reference_url() or REFERENCE
 
 
 def _endpoint(known: list[openapi.Endpoint], method: str, path: str, model: str | None) -> openapi.Endpoint:
@@ -164,28 +166,19 @@ def _document(client: Client, url: str) -> dict[str, Any]:
 
 def _fetched(client: Client, url: str, tries: int) -> tuple[bytes, dict[str, Any]]:
     """The document as it came and as a value, by a request that carries nothing of the user."""
-    for attempt in range(tries):
+    attempt = 0
+    while True:
         try:
             return _fetch(client, url)
         except (ApiError, NetworkError) as error:
-            failure = error
-        wait = client.wait_before("GET", failure, attempt) if attempt < min(tries - 1, client.target.retries) else None
-        if wait is None:
-            break
-        client.console.note(f"{failure.message}: trying again in {wait:.1f} s")
-        client.clock.sleep(wait)
-    raise failure
+            if attempt >= min(tries - 1, client.target.retries) or not client.paused("GET", error, attempt):
+                raise
+            attempt += 1
 
 
 def _fetch(client: Client, url: str) -> tuple[bytes, dict[str, Any]]:
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": client.user_agent}
-    if client.console.verbose:
-        from .. import masking
-
-        client.console.trace(masking.request(client.console, "GET", url, headers, None))
-    response = client.transport.exchange("GET", url, headers, None, client.target.timeout)
-    if client.console.verbose:
-        client.console.trace(masking.answer(client.console, response))
+    response = client.exchange("GET", url, headers, None, client.target.timeout, own=False)
     return response.body, _read(url, response)
 
 

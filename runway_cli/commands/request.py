@@ -39,6 +39,7 @@ def configure(parser: Parser) -> None:
         ("request", "PATCH", "/v1/avatars/ID", "--body", '{"name":"Ada"}'),
         ("request", "DELETE", "/v1/avatars/ID", "--dry-run"),
     )
+    parser.example = ("request", "GET", "/v1/organization")  # an error must not offer what costs credits
     parser.add_argument("method", metavar="METHOD", type=str.upper, choices=METHODS, help=", ".join(METHODS))
     parser.add_argument("path", metavar="PATH", help="below the base URL, such as /v1/organization")
     parser.option("--body", metavar="JSON", help="the body: JSON, @FILE, or - for stdin; it is sent as it is")
@@ -59,7 +60,7 @@ def configure(parser: Parser) -> None:
 
 def run(args: Arguments) -> int:
     """Sends the request and prints the answer; waits for what it started, if asked to."""
-    client = connect(args, dry_run=args.dry_run)
+    client = connect(args, with_secret=not args.dry_run)
     args.path = checked_path(args.path, client.target.base_url)
     _check_options(args)
     uploads = [_media(args, field) for field in args.fields or () if field.kind == "upload"]
@@ -175,11 +176,11 @@ def _print_once(args: Arguments, answer: Any) -> None:
     identity = answer.get("id") if isinstance(answer, dict) and args.method in UNSAFE else None
     try:
         args.console.result(answer)
-    except (ClosedOutput, OutputError) as error:
+    except (ClosedOutput, OutputError, Interrupted) as stop:
         if identity is not None:
             args.console.tell(f"the answer could not be written; its id is {identity}")
-        if isinstance(error, OutputError) and args.method in UNSAFE:
-            error.example = LOOK
+        if not isinstance(stop, ClosedOutput) and args.method in UNSAFE:
+            stop.example = LOOK
         raise
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from importlib.abc import Traversable
 
+    from ..client import Arguments as GlobalArguments
     from ..parser import Parser
-    from ..settings import Arguments as GlobalArguments
 
     class Arguments(GlobalArguments):
         hosts: list[str]

@@ -8,8 +8,8 @@ from ..settings import GATEWAY_TOKEN, SECRET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..client import Arguments as GlobalArguments
     from ..parser import Parser
-    from ..settings import Arguments as GlobalArguments
 
     class Arguments(GlobalArguments):
         files: list[str]

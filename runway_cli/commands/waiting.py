@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ..client import Client
+    from ..client import Arguments, Client
     from ..parser import Parser
-    from ..settings import Arguments
     from ..tasks import Watch
+    from .board import Board
 
     class WaitArguments(Arguments):
         max_wait: float
@@ -63,9 +63,10 @@ def finish(args: WaitArguments, client: Client, watches: Sequence[Watch], answer
     `answer` is what a POST returned: the one task is laid over it.
     """
     from ..tasks import follow
+    from .board import Board
 
     end = client.clock.monotonic() + args.max_wait if args.max_wait else None
-    board = _Board(args, watches)
+    board = Board(args.console, client.clock, watches)
     failures: list[tuple[str, RunwayError]] = []
     left = dict.fromkeys(watches)
     try:
@@ -126,7 +127,7 @@ def summary(failures: list[tuple[str, RunwayError]], count: int, example: Sequen
     return whole
 
 
-def _saver(args: WaitArguments, client: Client, end: float | None, board: _Board) -> Callable[[Watch], None]:
+def _saver(args: WaitArguments, client: Client, end: float | None, board: Board) -> Callable[[Watch], None]:
     """What is done with a task that ended well: its outputs are saved if that was asked for."""
 
     def save(watch: Watch) -> None:
@@ -190,69 +191,6 @@ def _naming_the_paid(args: WaitArguments, stop: Interrupted | Exception, left: S
     stop.message += f" while waiting for {', '.join(watch.name for watch in left)}"
     stop.example = _resume(args, left)
     return stop
-
-
-class _Board:
-    """Progress: one live line a task on a terminal, elsewhere a line when the status changes or a tenth was made."""
-
-    def __init__(self, args: WaitArguments, watches: Sequence[Watch]) -> None:
-        from ..progress import live
-
-        self.console = args.console
-        self.clock = args.clock
-        self.live = live(args.console)
-        self.start = args.clock.monotonic()
-        self.watches = watches
-        self.seen: dict[str, tuple[str, int]] = {}
-        self.throttled = False
-        self.drawn = 0.0
-
-    def show(self) -> None:
-        """Called after every look and about every second."""
-        for watch in self.watches:
-            news = (watch.status, int((watch.progress or 0.0) * 10))
-            if watch.status and self.seen.get(watch.path) != news:
-                self.seen[watch.path] = news
-                self._tell(watch)
-        if self.live:
-            self.live.show([self._line(watch) for watch in self.watches if watch.transfer or not watch.ended])
-
-    def transfer(self, watch: Watch, done: int, total: int | None) -> None:
-        """Hears of a download's bytes; with one watch nothing else draws meanwhile."""
-        from ..progress import REDRAW, transferred
-
-        if self.live:
-            watch.transfer = transferred(done, total)
-            now = self.clock.monotonic()
-            if len(self.watches) == 1 and now - self.drawn > REDRAW:
-                self.drawn = now
-                self.show()
-
-    def _tell(self, watch: Watch) -> None:
-        if watch.status == "THROTTLED" and not self.throttled:
-            self.throttled = True
-            self.console.note("THROTTLED: queued until a running generation makes room in your tier's concurrency")
-        if not self.live:
-            self.console.note(self._line(watch))
-
-    def _line(self, watch: Watch) -> str:
-        from ..progress import bar
-
-        share = watch.progress
-        drawn = "" if share is None else f"{bar(share)} {share:.0%}" if self.live else f"{share:.0%}"
-        seconds = f"{self.clock.monotonic() - self.start:.0f} s"
-        return " ".join(filter(None, (watch.name, watch.status, watch.transfer or drawn, seconds, _credits(watch))))
-
-    def close(self) -> None:
-        """Takes the live lines away."""
-        if self.live:
-            self.live.close()
-
-
-def _credits(watch: Watch) -> str:
-    cost = (watch.task or {}).get("cost") or (watch.task or {}).get("estimatedCost")
-    credits = cost.get("credits") if isinstance(cost, dict) else None
-    return "" if credits is None else f"{credits} credits"
 
 
 def _limit(text: str) -> float:
