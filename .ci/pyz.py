@@ -8,8 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path("runway-cli.pyz")
 SHEBANG = b"#!/usr/bin/env python3\n"
-# zipapp's own template drops what main() returns, and with it the exit status
-MAIN = b"import sys\n\nfrom runway_cli.cli import main\n\nsys.exit(main())\n"
+MAIN = b"from runway_cli.cli import run\n\nrun()\n"
 BESIDE_THE_CODE = {
     "runway_cli/py.typed": "runway_cli/py.typed",
     "runway_cli/skill/AUTH.md": "AUTH.md",

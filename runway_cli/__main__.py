@@ -5,6 +5,6 @@ import sys
 
 if not __package__:
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-from runway_cli.cli import main
+from runway_cli.cli import run
 
-sys.exit(main())
+run()

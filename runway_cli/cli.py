@@ -24,7 +24,7 @@ from .settings import complete, secrets, target_options
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
     from .client import Clock
 
@@ -62,6 +62,14 @@ def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
         return InternalError.exit_status
     finally:
         _restore_signals(handlers)
+
+
+def run() -> NoReturn:
+    """The process: `main`, then out at once.
+
+    Nothing is left to be flushed, and to take the interpreter down in order would cost 5 ms, a tenth of a list.
+    """
+    os._exit(main())
 
 
 def _run(args: Any, console: Console, clock: Clock | None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import os
 import re
@@ -108,6 +107,12 @@ def save(client: Client, url: str, place: Place, *, force: bool, report: Report,
                 attempt += 1
     finally:
         download.close()
+
+
+def remove_parts() -> None:
+    """Removes what unfinished downloads left, when the program ends while threads still write."""
+    for part in list(_parts):
+        _remove(part)
 
 
 def safe_name(name: str) -> str:
@@ -305,13 +310,6 @@ def _remove(part: str) -> None:
     except OSError:
         pass
     _parts.discard(part)
-
-
-@atexit.register
-def _remove_parts() -> None:
-    """Removes what unfinished downloads left, when the program ends while threads still write."""
-    for part in list(_parts):
-        _remove(part)
 
 
 def _redirected(url: str, location: str | None) -> str:

@@ -152,7 +152,7 @@ class WaysToStartTest(ProgramTest):
     def test_as_a_zipapp(self) -> None:
         archive = self.folder / "runway-cli.pyz"
         Path(self.package.parent, "__main__.py").write_text(
-            "import sys\nfrom runway_cli.cli import main\nsys.exit(main())\n", encoding="utf-8")
+            "from runway_cli.cli import run\nrun()\n", encoding="utf-8")
         zipapp.create_archive(self.package.parent, archive)
         self.goes_on(f" {shlex.quote(str(archive))}", str(archive), cwd=self.package)
 
@@ -160,7 +160,7 @@ class WaysToStartTest(ProgramTest):
     def test_as_an_installed_command(self) -> None:
         script = self.folder / "bin" / "runway-cli"
         script.parent.mkdir()
-        script.write_text(f"#!{sys.executable}\nimport sys\nfrom runway_cli.cli import main\nsys.exit(main())\n",
+        script.write_text(f"#!{sys.executable}\nfrom runway_cli.cli import run\nrun()\n",
                           encoding="utf-8")
         script.chmod(0o755)
         found = {"PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(self.package.parent)}

@@ -86,7 +86,7 @@ class Sources(SkillTest):
     def test_a_zipapp(self) -> None:
         archive = self.folder / "runway-cli.pyz"
         with zipfile.ZipFile(archive, "w") as target:
-            target.writestr("__main__.py", "import sys\nfrom runway_cli.cli import main\nsys.exit(main())\n")
+            target.writestr("__main__.py", "from runway_cli.cli import run\nrun()\n")
             for name, content in INSIDE.items():
                 target.writestr(name, content)
         self.check(str(archive))

@@ -85,6 +85,10 @@ def finish(args: WaitArguments, client: Client, watches: Sequence[Watch], answer
         raise _naming_the_paid(args, stop, list(left or watches)) from None
     finally:
         board.close()
+        if args.download:
+            from ..downloads import remove_parts
+
+            remove_parts()
     if failures:
         unfinished = [name for name, failure in failures if failure.exit_status in (69, 74, 75)]
         raise summary(failures, len(watches), resume(args, unfinished) if unfinished else None)

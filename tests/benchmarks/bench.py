@@ -20,7 +20,7 @@ from tests.benchmarks.server import identity
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHER = Path(__file__).with_name("launch.py")
 # What an installer writes for the entry point of pyproject.toml
-SCRIPT = "import sys\nfrom runway_cli.cli import main\nsys.exit(main())\n"
+SCRIPT = "from runway_cli.cli import run\nrun()\n"
 MB = 1_000_000
 
 
