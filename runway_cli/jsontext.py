@@ -58,8 +58,8 @@ def check(data: bytes) -> None:
 def dumps(value: Any, indent: int | None = None) -> str:
     """One line without spaces, or indented; characters stay as they are.
 
-    C1 controls and DEL, which can steer a terminal, and halves of surrogate pairs, which UTF-8 cannot hold, are
-    written as escapes.
+    C1 controls, DEL and what turns the writing direction, which can steer a terminal, are written as escapes; so are, by
+    who encodes the text with `backslashreplace`, halves of surrogate pairs, which UTF-8 cannot hold.
     """
     import json  # help and --version do without: 2 ms
 
@@ -84,7 +84,8 @@ def dumps(value: Any, indent: int | None = None) -> str:
     return text
 
 
-_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
+_ESCAPES = {code: f"\\u{code:04x}" for code in (
+    *range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))}
 
 
 def _decode(data: bytes | str) -> str:

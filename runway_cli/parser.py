@@ -30,9 +30,9 @@ COMMANDS = {
     "completions": ("completions", "print completions for a shell"),
 }
 EXAMPLES = (
-    ("auth", "status"),
     ("request", "POST", "/v1/text_to_image", "-f", "model=gen4_image", "-f", "promptText=a red fox",
      "-f", "ratio=1280:720", "--wait", "--download", "fox.png"),
+    ("auth", "status"),
     ("avatars", "list", "--limit", "5"),
 )
 WIDTH = 80  # columns that help keeps to
@@ -209,6 +209,7 @@ def _parse(argv: Sequence[str]) -> Any:
 def _fill_root(root: Parser) -> None:
     root.description = "The Runway API (generative video, images, audio, avatars) on the command line."
     root.examples = EXAMPLES
+    root.example = ("auth", "status")
     for name, (module, summary) in COMMANDS.items():
         root.command(name, summary, _filler(module))
 
