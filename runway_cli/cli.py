@@ -8,9 +8,7 @@ import sys
 
 from . import __version__
 from .errors import (
-    LOOK,
     ClosedOutput,
-    ConfigError,
     DeniedError,
     InternalError,
     Interrupted,
@@ -58,6 +56,7 @@ def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
         _report(console, failure, words, args)
         return failure.exit_status
     except Exception as error:  # a defect of this program: still one JSON object and no traceback
+        _ignore_signals(handlers)
         _report(console, InternalError(f"{type(error).__name__}: {error}"), words, args)
         return InternalError.exit_status
     finally:
@@ -83,8 +82,13 @@ def _run(args: Any, console: Console, clock: Clock | None) -> int:
 
         clock = time
     args.clock = clock
-    status: int = args.run(args)
-    return status
+    args.client = None
+    try:
+        status: int = args.run(args)
+        return status
+    finally:
+        if args.client:
+            args.client.close()
 
 
 def _report(console: Console, failure: RunwayError | Interrupted, words: list[str], args: Any) -> None:
@@ -101,17 +105,23 @@ def _report(console: Console, failure: RunwayError | Interrupted, words: list[st
 
 
 def _example(failure: RunwayError | Interrupted, words: list[str], args: Any) -> str:
-    """The call that helps, as it can be pasted: the error's own, else the failed call, else the command's example."""
-    if isinstance(failure, ConfigError) and failure.variable and os.name != "nt":
-        return f"env -u {failure.variable} {command_line(words)}"
+    """The call that helps, as it can be pasted: the error's own, else the failed call, else the command's example.
+
+    A call that would show what is masked elsewhere, such as a signed URL, is none.
+    """
+    from . import masking
+
+    variable = getattr(failure, "variable", None)
+    prefix = f"env -u {variable} " if variable and os.name != "nt" else ""
     given = [] if getattr(failure, "directly", False) else target_options(getattr(args, "given", []))
     helping = failure.example or _usual_example(failure, args)
-    if helping:
-        return command_line((*helping, *(given if "--help" not in helping else ())))
-    if not isinstance(failure, UsageError) and sum(map(len, words)) <= LONGEST_EXAMPLE:
-        return command_line(words)
-    example = getattr(args, "example", None)
-    return command_line((*example, *given) if example else ("--help",))
+    usual = getattr(args, "example", None) or ("--help",)
+    calls = [[*helping, *(given if "--help" not in helping else ())]] if helping else []
+    if prefix or (not helping and not isinstance(failure, UsageError) and sum(map(len, words)) <= LONGEST_EXAMPLE):
+        calls.append(words)
+    calls.append([*usual, *given])
+    return prefix + command_line(next(
+        call for call in calls if call is calls[-1] or all(masking.text(word) == word for word in call)))
 
 
 def _usual_example(failure: RunwayError | Interrupted, args: Any) -> Sequence[str] | None:
@@ -119,7 +129,8 @@ def _usual_example(failure: RunwayError | Interrupted, args: Any) -> Sequence[st
     if isinstance(failure, DeniedError):
         return ("auth", "status")
     if isinstance(failure, (OutputError, InternalError)) and getattr(args, "method", None) in ("POST", "PATCH"):
-        return LOOK  # it may have done its work, and a second one may be a second charge
+        # it may have done its work, and a second one may be a second charge; a gateway shows no balance
+        return ("auth", "status") if args.gateway else ("request", "GET", "/v1/organization")
     return None
 
 
@@ -136,6 +147,8 @@ def _handle_signals() -> list[tuple[int, Any]]:
 
 
 def _interrupt(number: int, _frame: object) -> None:
+    for other in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(other, signal.SIG_IGN)  # a second one would cut off the words about the first
     raise Interrupted(number)
 
 

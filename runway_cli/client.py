@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import __version__, jsontext
-from .errors import LOOK, ApiError, AuthError, DeniedError, Interrupted, NetworkError, UsageError
+from .errors import ApiError, AuthError, DeniedError, Interrupted, NetworkError, UsageError
 from .settings import target
 
 TYPE_CHECKING = False
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from email.message import Message
     from typing import Any, Protocol
+    from urllib.parse import SplitResult
 
     from .output import Console
     from .settings import Options, Target
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
 
         console: Console
         clock: Clock
+        client: Client | None  # the one that was made, to be closed
 
     class Dialect(Protocol):
         """How a service wants to be asked, and what its answers mean in Runway's words."""
 
         proves_refusal: bool  # whether 502, 503 and 504 mean that a POST was not carried out
+        look: Sequence[str]  # the call to run instead of a POST that may have been carried out
 
         def addresses(self, method: str, path: str) -> list[str]:
             """The URLs to try, the first one first, for a path that `checked_path` has passed."""
@@ -59,7 +62,9 @@ METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 UNSAFE = ("POST", "PATCH")  # a second one may be a second charge: the API has no idempotency key
 PAGE = 100  # records, the largest page that the API gives
 LONGEST_BACKOFF = 4.0  # seconds: 1, 2, then 4
+MOST_EMPTY_PAGES = 10  # in a row
 LONGEST_RETRY_AFTER = 60  # seconds
+LONGEST_MESSAGE = 4000  # characters of the API's own words
 LONGEST_EXCERPT = 300  # characters of an answer that is not JSON
 
 # When to send again. UNSENT: no byte of the request left; LOST: it may have been received, no proper answer came.
@@ -106,6 +111,11 @@ class Client:
             self._transport = Transport()
         return self._transport
 
+    def close(self) -> None:
+        """Ends what was left open for a next call."""
+        if self._transport is not None:
+            self._transport.close()
+
     @property
     def user_agent(self) -> str:
         """What every host is told of this program."""
@@ -132,7 +142,7 @@ class Client:
             except Interrupted as stop:
                 if method in UNSAFE and stop.maybe_received:
                     stop.details["maybeAccepted"] = True
-                    stop.example = LOOK
+                    stop.example = self.dialect.look
                 raise
             except (ApiError, NetworkError) as error:
                 failure = error
@@ -143,6 +153,12 @@ class Client:
             if attempt == retries or not self.paused(method, failure, attempt, end):
                 break
         raise self._explained(method, failure)
+
+    def check_secret(self) -> None:
+        """Raises AuthError where there is no secret, so that nothing needs to be begun."""
+        if not self.target.secret:
+            raise AuthError(f"there is no API key: set {' or '.join(self.target.secret_names)} in the environment",
+                            example=("auth", "status"))
 
     def address(self, method: str, path: str) -> str:
         """The URL that a call would be sent to first."""
@@ -163,10 +179,17 @@ class Client:
         self._trace_answer(response.status, response.headers, response.body)
         return response
 
-    def stream(self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes] | None = None) -> Stream:
-        """A transfer to or from another host than the service, shown by --verbose without what is transferred."""
+    def stream(self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes] | None = None, *,
+               end: float | None = None) -> Stream:
+        """A transfer to or from another host than the service, shown by --verbose without what is transferred.
+
+        Silence may last for the timeout, and past `end`, a moment of the clock, for a second.
+        """
         self._trace_request(method, url, headers, None, own=False)
-        answer = self.transport.stream(method, url, headers, body, self.target.timeout)
+        silence = self.target.timeout
+        if end is not None:
+            silence = min(silence, max(1.0, end - self.clock.monotonic()))
+        answer = self.transport.stream(method, url, headers, body, silence)
         self._trace_answer(answer.status, answer.headers, b"")
         return answer
 
@@ -211,6 +234,10 @@ class Client:
                 failure = self.dialect.preferred(failure, error) if failure else error
                 if not self.dialect.another_may_help(path, error):
                     break
+            except NetworkError:
+                if failure is None:
+                    raise
+                break
             else:
                 note = self.dialect.worked(url)
                 if note:
@@ -220,9 +247,7 @@ class Client:
         raise self.dialect.explained(method, path, failure)
 
     def _asked(self, method: str, url: str, body: bytes | None, end: float | None) -> Answer:
-        if not self.target.secret:
-            raise AuthError(f"there is no API key: set {' or '.join(self.target.secret_names)} in the environment",
-                            example=("auth", "status"))
+        self.check_secret()
         headers = self.headers(body is not None)
         seconds = self.target.timeout
         if end is not None:
@@ -264,29 +289,32 @@ class Client:
         if isinstance(failure, NetworkError):
             accepted = failure.maybe_received
         else:
-            accepted = not failure.is_json or failure.status in (408, 500)
-            accepted = accepted or (failure.status >= 500 and not self.dialect.proves_refusal)
+            refused = self.dialect.proves_refusal and failure.status in (502, 503, 504)
+            accepted = not failure.is_json or failure.status < 200 or failure.status == 408
+            accepted = accepted or (failure.status >= 500 and not refused)
             if failure.retry_after and failure.retry_after > LONGEST_RETRY_AFTER:
                 failure.message += f" (the service asks to wait {failure.retry_after:.0f} s)"
         if accepted and method in UNSAFE:
             failure.details["maybeAccepted"] = True
-            failure.example = LOOK
+            failure.example = self.dialect.look
         return failure
 
 
 def connect(args: Arguments, *, with_secret: bool = True) -> Client:
-    """The client for this run; what needs no secret has *** for one.
+    """The client for this run, closed when the run ends; what needs no secret has *** for one.
 
     Raises ConfigError for an environment that cannot be used.
     """
-    return Client(target(args, with_secret=with_secret), args.console, args.clock)
+    args.client = Client(target(args, with_secret=with_secret), args.console, args.clock)
+    return args.client
 
 
 def pages(client: Client, path: str, query: Mapping[str, str], most: int | None) -> Iterator[tuple[list[Any], bool]]:
     """The pages of a list: (records, whether more are to come), asking for no more than `most` still needs.
 
     Understands {"data", "hasMore", "nextCursor"} and the bare array of older answers; a limit that stands in `path`
-    is kept. Raises ApiError for an answer that is neither. A cursor that comes again ends the list.
+    is kept. Raises ApiError for an answer that is neither. A cursor that comes again ends the list, and so do
+    MOST_EMPTY_PAGES without a record.
     """
     from urllib.parse import parse_qsl
 
@@ -295,6 +323,7 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
     named = {name for name, _ in given}
     cursor: str | None = None
     seen: set[str] = set()
+    empty = 0
     while True:
         size = PAGE if most is None else min(PAGE, most)
         asked = given if "limit" in named else [("limit", str(size)), *given]
@@ -302,9 +331,10 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
             asked = [*((name, value) for name, value in asked if name != "cursor"), ("cursor", cursor)]
         records, cursor, more = _page(client.get(bare, asked), bare)
         yield records, more
+        empty = 0 if records else empty + 1
         if most is not None:
             most -= len(records)
-        if not cursor or cursor in seen or (most is not None and most <= 0):
+        if not cursor or cursor in seen or empty == MOST_EMPTY_PAGES or (most is not None and most <= 0):
             return
         seen.add(cursor)
 
@@ -370,7 +400,7 @@ def api_error(status: int, value: Any, response: Response, from_provider: bool =
     if place:
         message = f"HTTP {status}: a redirect to {place} is not followed"
     elif words:
-        message = words[0]
+        message = words[0][:LONGEST_MESSAGE]
     else:
         message = f"HTTP {status}: {excerpt(response.body)}".rstrip(": ")
     details = {key: body[key] for key in ("code", "docUrl") if isinstance(body.get(key), (str, int))}
@@ -386,6 +416,7 @@ class _Direct:
     """Runway itself."""
 
     proves_refusal = True  # the API's documentation: 429, 502, 503 and 504 may be sent again
+    look: Sequence[str] = ("request", "GET", "/v1/organization")  # shows the balance
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -444,13 +475,18 @@ def _below(url: str, base_url: str) -> str:
     base = urlsplit(base_url)
     try:
         parts = urlsplit(url)
-        same = parts.scheme == base.scheme and parts.netloc.lower() == base.netloc.lower()
+        same = _origin(parts) == _origin(base)
     except ValueError:
         same = False
     if not same or "\\" in parts.netloc or not (parts.path + "/").startswith(base.path + "/"):
         raise UsageError(f"the URL {url!r} is not below {base_url}: give the path alone",
                          example=("request", "GET", "/v1/organization"))
     return parts.path[len(base.path):] + ("?" + parts.query if parts.query else "")
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, parts.netloc.lower().rpartition("@")[0] + (parts.hostname or ""), port
 
 
 def _issue(issue: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,14 +6,15 @@ import functools
 import os
 import re
 
-from .errors import ApiError, NetworkError, OutputError, UsageError
+from .errors import ApiError, NetworkError, OutputError, RunwayError, UsageError
 from .media import TYPES, storage_error, url_fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from email.message import Message
-    from typing import Any, BinaryIO
+    from io import FileIO
+    from typing import Any
 
     from .client import Client
     from .transport import Stream
@@ -70,7 +71,7 @@ def check_destination(path: str, *, force: bool) -> None:
     """Makes the folder of a destination before anything is paid for. Raises UsageError if it cannot be written to."""
     folder = path if is_folder(path) else os.path.dirname(path)
     if not is_folder(path) and _exists(path) and not force:
-        raise UsageError(_taken(path))
+        raise _taken(UsageError, path)
     try:
         os.makedirs(folder or ".", exist_ok=True)
     except (OSError, ValueError) as error:
@@ -83,7 +84,7 @@ def refuse_taken(named: list[Place]) -> None:
     """Raises OutputError if one of these places has a name that is not ours and exists already."""
     for place in named:
         if not place.folder and os.path.lexists(place.path):
-            raise OutputError(_taken(place.path))
+            raise _taken(OutputError, place.path)
 
 
 def save(client: Client, url: str, place: Place, *, force: bool, report: Report, end: float | None = None) -> Saved:
@@ -93,7 +94,7 @@ def save(client: Client, url: str, place: Place, *, force: bool, report: Report,
     which no further try is made. Raises OutputError (the file exists, the disk is full), ApiError (DeniedError for an
     expired URL) or NetworkError.
     """
-    download = _Download(client, url, place, force, report)
+    download = _Download(client, url, place, force=force, report=report, end=end)
     try:
         attempt = farthest = 0
         while True:
@@ -135,18 +136,20 @@ def name_of(url: str) -> str:
 class _Download:
     """One file: begun, perhaps taken up again, then given its name."""
 
-    def __init__(self, client: Client, url: str, place: Place, force: bool, report: Report) -> None:
+    def __init__(self, client: Client, url: str, place: Place, *, force: bool, report: Report,
+                 end: float | None) -> None:
         self.client = client
         self.url = url
         self.place = place
         self.force = force
         self.report = report
+        self.end = end
         self.done = 0  # bytes in the part file
         self.total: int | None = None
         self.validator = ""  # the ETag or date that a Range must still match
         self.path = ""
         self.part = ""
-        self.file: BinaryIO | None = None
+        self.file: FileIO | None = None
 
     def run(self) -> Saved:
         """One try, from where the last one broke off."""
@@ -156,7 +159,7 @@ class _Download:
                 return Saved(self.path, self.total or 0, skipped=True)
             file = self._part_file()
             while piece := answer.read(PIECE):
-                _writing(self.path, functools.partial(file.write, piece))
+                _writing(self.path, functools.partial(_write_all, file, piece))
                 self.done += len(piece)
                 self.report(self.done, self.total)
         if self.total is not None and self.done != self.total:
@@ -167,7 +170,7 @@ class _Download:
     def close(self) -> None:
         """Leaves no part file behind."""
         if self.file:
-            self.file.close()
+            self.file.close()  # nothing is buffered, so that nothing can fail here
             self.file = None
         if self.part:
             _remove(self.part)
@@ -181,7 +184,7 @@ class _Download:
             if self.validator:
                 headers["If-Range"] = self.validator
         for _ in range(MOST_REDIRECTS + 1):
-            answer = self.client.stream("GET", url, headers)
+            answer = self.client.stream("GET", url, headers, end=self.end)
             if answer.status not in (301, 302, 303, 307, 308):
                 return self._checked(answer)
             answer.close()
@@ -227,7 +230,7 @@ class _Download:
         self.done = 0
         if self.file:
             self.file.seek(0)
-            self.file.truncate()
+            _writing(self.path, self.file.truncate)
 
     def _is_there(self) -> bool:
         """Whether the file was saved before. Raises OutputError if something else has its name."""
@@ -235,16 +238,16 @@ class _Download:
             return False
         if self.place.folder and os.path.isfile(self.path) and os.path.getsize(self.path) == self.total:
             return True
-        raise OutputError(_taken(self.path))
+        raise _taken(OutputError, self.path)
 
-    def _part_file(self) -> BinaryIO:
+    def _part_file(self) -> FileIO:
         if self.file is None:
             folder, name = os.path.split(self.path)
             part = os.path.join(folder, f".{name[:SHOWN_NAME]}.{os.urandom(6).hex()}.part")
             _parts.add(part)
             self.part = part
             _writing(self.path, lambda: os.makedirs(folder or ".", exist_ok=True))
-            self.file = _writing(self.path, lambda: open(part, "xb"))  # noqa: SIM115 - open from try to try
+            self.file = _writing(self.path, lambda: open(part, "xb", buffering=0))  # noqa: SIM115 - stays open
         return self.file
 
     def _name(self) -> None:
@@ -265,9 +268,15 @@ def _writing(path: str, act: Callable[[], Any]) -> Any:
     try:
         return act()
     except FileExistsError:
-        raise OutputError(_taken(path)) from None
+        raise _taken(OutputError, path) from None
     except (OSError, ValueError) as error:
         raise OutputError(f"{path!r} could not be written: {_reason(error)}") from None
+
+
+def _write_all(file: FileIO, piece: bytes) -> None:
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[file.write(rest):]
 
 
 def _exists(path: str) -> bool:
@@ -285,8 +294,10 @@ def _reason(error: OSError | ValueError) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _taken(path: str) -> str:
-    return f"{path!r} exists: choose another name, or --force to replace it"
+def _taken(kind: type[RunwayError], path: str) -> RunwayError:
+    error = kind(f"{path!r} exists: choose another name, or --force to replace it")
+    error.force_helps = True
+    return error
 
 
 def _link(part: str, path: str) -> None:

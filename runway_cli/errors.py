@@ -1,7 +1,7 @@
 """The ways to fail. Each exception knows its kind, its exit status and a call that helps.
 
-`example` is a list of command-line words without the program's name, or None: then the call that failed is
-itself worth repeating. `details` are further keys of the JSON object on stderr.
+`example` is a list of command-line words without the program's name, or None: then the front door finds one by the kind
+of the failure. `details` are further keys of the JSON object on stderr.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-LOOK = ("request", "GET", "/v1/organization")  # shows the balance: what to run instead of a second POST
-
 
 class RunwayError(Exception):
     """An expected failure, reported as one JSON object on stderr."""
@@ -20,6 +18,8 @@ class RunwayError(Exception):
     kind = "api"
     exit_status = 1
     directly = False  # with True the example leaves a gateway out
+    force_helps = False  # with True the call would have worked with --force
+    variable: str | None = None  # the environment variable to leave out in the example
 
     def __init__(self, message: str, *, example: Sequence[str] | None = None, **details: Any) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class ConfigError(RunwayError):
 
     def __init__(self, message: str, variable: str | None = None, *, example: Sequence[str] | None = None) -> None:
         super().__init__(message, example=example)
-        self.variable = variable  # the one to leave out in the example
+        self.variable = variable
 
 
 class InternalError(RunwayError):
@@ -136,4 +136,4 @@ class Interrupted(BaseException):
         self.message = "interrupted" if signal_number == 2 else "terminated"
         self.example: Sequence[str] | None = None
         self.details: dict[str, Any] = {}
-        self.maybe_received = False
+        self.maybe_received = True  # unless the transport, which alone knows, says that nothing was sent

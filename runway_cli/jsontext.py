@@ -25,6 +25,12 @@ class Number:
     def __init__(self, text: str) -> None:
         self.text = text
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Number) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
     def __float__(self) -> float:
         return float(self.text)
 
@@ -58,8 +64,8 @@ def check(data: bytes) -> None:
 def dumps(value: Any, indent: int | None = None) -> str:
     """One line without spaces, or indented; characters stay as they are.
 
-    C1 controls, DEL and what turns the writing direction, which can steer a terminal, are written as escapes; so are, by
-    who encodes the text with `backslashreplace`, halves of surrogate pairs, which UTF-8 cannot hold.
+    C1 controls, DEL and what turns the writing direction, which can steer a terminal, are written as escapes. Halves of
+    surrogate pairs stay: who encodes the text as UTF-8, which cannot hold them, does it with `backslashreplace`.
     """
     import json  # help and --version do without: 2 ms
 

@@ -11,6 +11,7 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from .errors import ApiError
@@ -30,6 +31,7 @@ class LowCodeAPI:
     """The dialect of one process: once a URL format has worked, it stays with it."""
 
     proves_refusal = False  # its 502 may come after Runway has accepted the POST
+    look: Sequence[str] = ("auth", "status")  # it shows no balance, nor a list of tasks
 
     def __init__(self, target: Target) -> None:
         self.base_url = target.base_url

@@ -14,12 +14,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-LONGEST_DATA_URI = 200  # characters shown whole
+SHOWN_DATA_URI = 200  # characters shown whole
 MASK = "***"
 
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*,[^\s\"'<>\\]*")
-_SIGNED = re.compile(r"(https?://[^\s\"'<>?\\]+\?)[^\s\"'<>\\]*[^\s\"'<>\\.,;:!)]")
-_TOKEN = re.compile(r"(api_token=)[^&\s\"'<>\\]+", re.IGNORECASE)
+_SIGNED = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?\\]{1,2000}\?)[^\s\"'<>\\]*[^\s\"'<>\\.,;:!)]")
+_TOKEN = re.compile(r"(api_token=)[^&\s\"'<>\\]*[^&\s\"'<>\\.,;:!)]", re.IGNORECASE)
 _SESSION_KEY = re.compile(r'(sessionKey\\*"?\s*[:=]\s*\\*"?)[^"\\\s,}]+')
 _FIELDS = re.compile(r'("fields\\*"\s*:\s*)\{[^}]*\}?')
 _HIDDEN_KEYS = {"sessionKey", "api_token", "Authorization"}
@@ -56,13 +56,14 @@ def text(shown: str) -> str:
 def url(shown: str, own: bool) -> str:
     """The URL of a request: its query is readable on the service's own origin, where only a token is hidden."""
     if own:
-        return _TOKEN.sub(rf"\1{MASK}", shown)
+        path, mark, query = shown.partition("?")
+        return path + mark + text(query)
     return text(shown)
 
 
 def _short_data_uri(match: re.Match[str]) -> str:
     uri = match[0]
-    if len(uri) <= LONGEST_DATA_URI:
+    if len(uri) <= SHOWN_DATA_URI:
         return uri
     head, _, content = uri.partition(",")
     size = len(content) * 3 // 4 if head.endswith(";base64") else len(content)

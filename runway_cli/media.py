@@ -127,6 +127,7 @@ class Form:
     def __init__(self, fields: Mapping[str, Any], media: Media) -> None:
         boundary = os.urandom(16).hex()
         self.media = media
+        self.secrets = sorted((str(value) for value in fields.values() if len(str(value)) > 7), key=len, reverse=True)
         self.type = f"multipart/form-data; boundary={boundary}"
         parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
                  for name, value in fields.items()]
@@ -137,6 +138,12 @@ class Form:
 
     def __len__(self) -> int:
         return len(self.head) + self.media.size + len(self.tail)
+
+    def masked(self, error: ApiError) -> ApiError:
+        """The error without the form's values, which a storage host may repeat."""
+        for secret in self.secrets:
+            error.message = error.message.replace(secret, "***")
+        return error
 
     def pieces(self, report: Callable[[int, int], None]) -> Iterator[bytes]:
         """The form's bytes. Raises UsageError when the file is no longer as long as it was."""
@@ -159,7 +166,7 @@ def _send(client: Client, url: str, form: Form, report: Callable[[int, int], Non
     headers = {"Content-Type": form.type, "Content-Length": str(len(form)), "User-Agent": client.user_agent}
     with client.stream("POST", url, headers, form.pieces(report)) as answer:
         if not 200 <= answer.status < 300:
-            raise storage_error("the upload was refused", answer)
+            raise form.masked(storage_error("the upload was refused", answer))
 
 
 def storage_error(what: str, answer: Stream) -> ApiError:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from .jsontext import Number
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -504,7 +506,7 @@ def _widen(limits: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 
 def _hashable(value: Any) -> Any:
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+    return value if isinstance(value, (str, int, float, bool, type(None), Number)) else str(value)
 
 
 def _segments(path: str) -> list[str]:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         def close(self) -> None: ...
 
 SHOWN_BODY = 2048  # characters of a body that --verbose shows
-SHORTEST_MASKED = 8  # characters; hiding a shorter secret would blot out ordinary words
+SHORTEST_MASKED = 4  # characters; a shorter secret is no secret, and hiding it would blot out ordinary words
+SHORTEST_IN_RESULTS = 8  # the same on stdout, where words are data
 
 
 class Console:
@@ -75,7 +76,7 @@ class Console:
         elif alone and self.format == "json":
             self.result(row)
         else:
-            self.write(self.mask(jsontext.dumps(row)) + "\n")
+            self.write(jsontext.dumps(row) + "\n")
 
     def end_rows(self, columns: Mapping[str, str]) -> None:
         """Prints the rows that waited to be a table with these headings and keys."""
@@ -88,7 +89,7 @@ class Console:
         if self.format == "json":
             self.result({"data": rows, **more})
         elif self.format == "jsonl":
-            self.write("".join(self.mask(jsontext.dumps(row)) + "\n" for row in rows))
+            self.write("".join(jsontext.dumps(row) + "\n" for row in rows))
         else:
             from . import tables  # only these formats need it
 
@@ -96,7 +97,7 @@ class Console:
                 text = tables.markdown(rows, columns)
             else:
                 text = tables.table(rows, columns, terminal_width() if is_terminal(sys.stdout) else None)
-            self.write(self.mask(text))
+            self.write(text)
         if self.format != "json" and more.get("truncated"):
             self.note("there are more: raise --limit")
 
@@ -130,16 +131,16 @@ class Console:
         if sys.stdout is None:
             raise ClosedOutput
         try:
-            _write(sys.stdout.buffer, text.encode("utf-8", "backslashreplace"))
+            _write(sys.stdout.buffer, self.mask(text, SHORTEST_IN_RESULTS).encode("utf-8", "backslashreplace"))
         except BrokenPipeError:
             raise ClosedOutput from None
         except OSError as error:
             raise OutputError(f"stdout could not be written: {error.strerror or error}") from None
 
-    def mask(self, text: str) -> str:
-        """`text` without the secrets."""
+    def mask(self, text: str, shortest: int = SHORTEST_MASKED) -> str:
+        """`text` without the secrets of `shortest` characters and more."""
         for secret in self.secrets:
-            if secret in text:
+            if len(secret) >= shortest and secret in text:
                 text = text.replace(secret, "***")
         return text
 
@@ -156,10 +157,10 @@ class Console:
     def _document(self, value: Any) -> str:
         if is_terminal(sys.stdout):
             try:
-                return self.mask(jsontext.dumps(value, 2))
+                return jsontext.dumps(value, 2)
             except RecursionError:  # indenting recurses in Python, one line does not
                 pass
-        return self.mask(jsontext.dumps(value))
+        return jsontext.dumps(value)
 
 
 def command_line(words: Sequence[str]) -> str:
@@ -210,7 +211,12 @@ def _write(stream: Any, data: bytes) -> None:
     raw = getattr(stream, "raw", stream)
     rest = memoryview(data)
     while rest:
-        rest = rest[raw.write(rest) or 0:]
+        written = raw.write(rest)
+        if written is None:  # a pipe that does not block and is full
+            import select
+
+            select.select([], [raw], [])
+        rest = rest[written or 0:]
 
 
 def _program() -> list[str]:
@@ -224,10 +230,12 @@ def _program() -> list[str]:
         return [_python(), "-m", "runway_cli"]
     if spec is not None and spec.name == "__main__":  # a folder or an archive, run as a script
         return [_python(), shlex.quote(script)]
+    if script.endswith(".py"):
+        return [_python(), shlex.quote(script)]
     name = os.path.basename(script)
-    if name.startswith("runway-cli") and os.sep in script and not _on_path(name, script):
+    if os.sep in script and not _on_path(name, script):
         return [shlex.quote(script)]
-    return ["runway-cli"]
+    return [shlex.quote(name) if os.sep in script else "runway-cli"]
 
 
 def _python() -> str:

@@ -36,6 +36,7 @@ EXAMPLES = (
     ("avatars", "list", "--limit", "5"),
 )
 WIDTH = 80  # columns that help keeps to
+LIKENESS = 0.65  # from 0 to 1, of a mistyped word and the one that is offered for it
 NO_BREAK = "\u00a0"  # a space at which argparse folds no line
 
 
@@ -125,8 +126,8 @@ class Parser(argparse.ArgumentParser):
         self.words = args
         parsed, extras = super().parse_known_args(args, namespace)
         if self.several:
-            getattr(parsed, self.several).extend(word for word in extras if not word.startswith("-"))
-            extras = [word for word in extras if word.startswith("-")]
+            getattr(parsed, self.several).extend(word for word in extras if not _is_option(word))
+            extras = list(filter(_is_option, extras))
         if extras:
             self._refuse(extras[0])
         return parsed, extras
@@ -154,7 +155,7 @@ class Parser(argparse.ArgumentParser):
                           value, action.choices)
 
     def _refuse(self, word: str) -> NoReturn:
-        if not word.startswith("-"):
+        if not _is_option(word):
             raise UsageError(f"unexpected argument {word!r}", example=self._example())
         options = [name for action in self._actions for name in action.option_strings]
         name = word.partition("=")[0]
@@ -163,7 +164,7 @@ class Parser(argparse.ArgumentParser):
     def _unknown(self, message: str, wrong: str, known: Any) -> NoReturn:
         import difflib  # only a mistyped word needs it
 
-        near = difflib.get_close_matches(wrong, known, 1)
+        near = difflib.get_close_matches(wrong, known, 1, LIKENESS)
         if near:
             raise Mistyped(message, wrong, near[0], self._example())
         raise UsageError(message, example=self._example())
@@ -173,10 +174,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(argv: Sequence[str]) -> Any:
-    """The namespace of a call; `run` is its command, None where help was asked for by leaving the command out.
+    """The namespace of a call, whose `run` is its command.
 
-    Raises Text for help and the version, UsageError with an example for a call that is wrong.
+    Raises Text for help and the version, UsageError with an example for a call that is wrong. `help COMMAND` is
+    understood, as everywhere.
     """
+    if argv and argv[0] == "help":
+        argv = [*argv[1:], "--help"]
     try:
         return _parse(argv)
     except Mistyped as error:
@@ -204,6 +208,10 @@ def _parse(argv: Sequence[str]) -> Any:
     if not hasattr(parsed, "run"):
         raise Text((getattr(parsed, "shown", None) or whole).format_help())
     return parsed
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word != "-"
 
 
 def _fill_root(root: Parser) -> None:

@@ -33,7 +33,7 @@ class Live:
         if len(lines) > height:  # what has left the screen at its top could not be drawn over
             lines = [*lines[:height - 1], f"… and {len(lines) - height + 1} more"]
         with self._lock:
-            self.lines = [printable(line)[:width] for line in lines]
+            self.lines = [_fitting(printable(line), width) for line in lines]
             write_stderr(self._erasing() + self._drawing())
 
     def above(self, text: str) -> None:
@@ -54,6 +54,15 @@ class Live:
     def _drawing(self) -> str:
         self._drawn = len(self.lines)
         return "".join(line + "\n" for line in self.lines)
+
+
+def _fitting(line: str, width: int) -> str:
+    """`line` cut to `width` columns: one that wraps could not be drawn over."""
+    if line.isascii():
+        return line[:width]
+    from .tables import cut, display_width  # only names that are not ASCII need the widths of characters
+
+    return line if display_width(line) <= width else cut(line, width)
 
 
 def _terminal_height() -> int:

@@ -44,7 +44,7 @@ class Options:
 
 
 class Target:
-    """How to reach a service: frozen once made. A dataclass here would cost every start 8 ms of imports.
+    """How to reach a service, never changed once it is made. A frozen dataclass would cost every start 8 ms of imports.
 
     `base_url` has no slash at its end; `secret` is None where none is set; `dialect` is runway or lowcodeapi.
     """
@@ -65,11 +65,11 @@ class Target:
         self.retries = retries
 
 
-def seconds(text: str) -> float:
+def seconds(text: str, most: float = LONGEST_TIMEOUT) -> float:
     """A positive number of seconds. Raises ValueError with words for a user."""
     value = _number(text)
-    if not 0 < value <= LONGEST_TIMEOUT:
-        raise ValueError(f"{text!r} is no number of seconds above 0, {LONGEST_TIMEOUT} at most")
+    if not 0 < value <= most:
+        raise ValueError(f"{text!r} is no number of seconds above 0, {most} at most")
     return value
 
 
@@ -125,11 +125,11 @@ def complete(args: Any) -> None:
     if not hasattr(args, "output"):
         args.output = None
     if args.stage and args.gateway:
-        words = "--stage and --gateway contradict each other: a gateway calls Runway's production"
-        if "--gateway" not in args.given:
-            raise ConfigError(words, "RUNWAY_SKILLS_GATEWAY")
-        args.given = []  # the example leaves both out
-        raise UsageError(words)
+        contradiction = UsageError("--stage and --gateway contradict each other: a gateway calls Runway's production")
+        given, args.given = args.given, []  # the example leaves both out
+        if "--gateway" not in given or "--stage" not in given:
+            contradiction.variable = "RUNWAY_SKILLS_GATEWAY" if "--stage" in given else "RUNWAY_SKILLS_STAGE"
+        raise contradiction
 
 
 def target_options(given: list[str]) -> list[str]:
@@ -215,6 +215,11 @@ def random_uuid() -> str:
 def reference_url() -> str | None:
     """RUNWAY_SKILLS_OPENAPI_URL, checked, or None."""
     return base("RUNWAY_SKILLS_OPENAPI_URL", REFERENCE) if _setting("RUNWAY_SKILLS_OPENAPI_URL") else None
+
+
+def proxy_variable() -> str:
+    """The variable that names the proxy for https: the spelling in small letters comes first, as everywhere."""
+    return "https_proxy" if _setting("https_proxy") else "HTTPS_PROXY"
 
 
 def is_dumb_terminal() -> bool:

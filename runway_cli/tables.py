@@ -92,10 +92,11 @@ def _fitted(widths: Sequence[int], ids: Sequence[bool], room: int) -> list[int]:
 def _padded(text: str, width: int) -> str:
     """`text` filled up with spaces to `width` columns, or cut to them."""
     missing = width - display_width(text)
-    return text + " " * missing if missing >= 0 else _cut(text, width)
+    return text + " " * missing if missing >= 0 else cut(text, width)
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """The beginning of `text` in `width` columns, with an ellipsis."""
     kept, left = [], width - len(CUT)
     for cluster, columns in _clusters(text):
         if columns > left:

@@ -121,12 +121,13 @@ def follow(client: Client, watches: Sequence[Watch], end: float | None, *, finis
     due = [(clock.monotonic(), number) for number in range(len(watches))]
     while due or crew.busy:
         now = clock.monotonic()
-        while due and due[0][0] <= now:
+        late = end is not None and now >= end
+        if late and not crew.busy:
+            break
+        while due and due[0][0] <= now and not late:
             crew.submit(watches[heapq.heappop(due)[1]])
-        if end is not None and not crew.busy and (not due or due[0][0] >= end):
-            break  # no look is to come before the end
-        until = due[0][0] - now if due else 1.0
-        done = crew.collect(max(0.0, min(1.0, until)))
+        until = min([1.0, *(moment - now for moment, _ in due[:1]), *([end - now] if end is not None else ())])
+        done = crew.collect(max(0.0, until))
         show(done)
         if done is None:
             continue

@@ -16,7 +16,7 @@ import urllib.request
 from urllib.parse import unquote, urlsplit
 
 from .errors import ConfigError, Interrupted, NetworkError
-from .settings import is_loopback
+from .settings import is_loopback, proxy_variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,17 +66,22 @@ class Transport:
                  seconds: float) -> Response:
         """One request and its whole answer within `seconds`."""
         line = _Line(seconds, whole=True)
+        leave = False
         try:
             with self._open(method, url, headers, body, line, keep=method == "GET") as answer:
                 content = answer.read()
-                if method == "GET" and not answer.will_close:
-                    self._idle.setdefault(line.connection.origin, []).append(line.connection)
+                leave = method == "GET" and not answer.will_close
                 return Response(answer.status, answer.headers, _unpacked(content, answer.headers))
         except Interrupted as stop:
             stop.maybe_received = line.sent
             raise
         except _FAILURES as error:
             raise _failure(error, line) from None
+        finally:
+            if leave and line.connection:
+                self._idle.setdefault(line.connection.origin, []).append(line.connection)
+            elif line.connection:
+                line.connection.close()
 
     def stream(self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes] | None,
                silence: float) -> Stream:
@@ -105,7 +110,7 @@ class Transport:
         if line.ended:  # within the headers, which http.client takes for their end
             answer.close()
             raise http.client.IncompleteRead(b"")
-        if not keep and line.connection.sock:
+        if not keep and line.connection and line.connection.sock:
             line.connection.sock.close()  # in name only: the answer holds it open until it is closed itself
         return answer
 
@@ -113,33 +118,45 @@ class Transport:
         """A connection to the URL's origin that stands: one that was left, if that is allowed, else a new one."""
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
-        idle = self._idle.get(origin, [])
-        while reuse and idle:
-            connection = idle.pop()
-            if connection.is_quiet():
-                connection.take(line)
-                return connection
-            connection.close()
-        connection = self._connection(parts, line)
+        while reuse:
+            idle = self._left(origin)
+            if idle is None:
+                break
+            if idle.is_quiet():
+                idle.take(line)
+                return idle
+            idle.close()
+        connection = self._connection(parts)
         connection.origin = origin
         connection.take(line)
         connection.connect()
         return connection
 
-    def _connection(self, parts: SplitResult, line: _Line) -> _Connection:
+    def close(self) -> None:
+        """Closes the connections that were left for a next GET."""
+        for origin in list(self._idle):
+            while (connection := self._left(origin)) is not None:
+                connection.close()
+
+    def _left(self, origin: str) -> _Connection | None:
+        try:
+            return self._idle[origin].pop()  # one call: another thread may take the last one at any time
+        except LookupError:
+            return None
+
+    def _connection(self, parts: SplitResult) -> _Connection:
         """The connection that a URL asks for, not made yet."""
-        line.place = parts.netloc.rpartition("@")[2]
         if not parts.hostname:
             raise ValueError("it names no host")
+        place = parts.netloc.rpartition("@")[2]
         if parts.scheme == "http":
-            return _Connection(parts.netloc)
+            return _Connection(parts.netloc, place)
         proxy = None if is_loopback(parts.hostname) else _proxy(parts.netloc)
         if proxy is None:
-            return _SecureConnection(parts.netloc, context=self._tls())
-        place, headers = proxy
-        connection = _SecureConnection(place, context=self._tls())
+            return _SecureConnection(parts.netloc, place, context=self._tls())
+        address, headers = proxy
+        connection = _SecureConnection(address, f"{place} through the proxy {address}", context=self._tls())
         connection.set_tunnel(parts.netloc, headers=headers)
-        line.place += f" through the proxy {place}"
         return connection
 
     def _tls(self) -> ssl.SSLContext:
@@ -191,7 +208,7 @@ class _Line:
         self.sent = False
         self.ended = False  # by the other side
         self.place = ""  # words that name the other side
-        self.connection: _Connection
+        self.connection: _Connection | None = None
 
     def left(self) -> float:
         """Seconds that the next wait may take."""
@@ -265,18 +282,17 @@ class _Connection(http.client.HTTPConnection):
     line: _Line
     origin: str
 
-    def __init__(self, host: str, **options: Any) -> None:
+    def __init__(self, host: str, place: str, **options: Any) -> None:
         super().__init__(host, **options)
+        self.place = place  # words that name the other side
         self._create_connection = self._dial  # http.client's own seam; it knows no total time
         self.made = False
-
-    def __del__(self) -> None:
-        self.close()  # one that was left for a next GET that never came
 
     def take(self, line: _Line) -> None:
         """Works to this line's time from now on."""
         self.line = line
         line.connection = self
+        line.place = self.place
         if isinstance(self.sock, _Bounded):
             self.sock.line = line
 
@@ -368,7 +384,8 @@ def _proxy(netloc: str) -> tuple[str, dict[str, str]] | None:
     except ValueError:
         usable = False
     if not usable:
-        raise ConfigError("HTTPS_PROXY is no http:// proxy such as http://proxy.example:8080", "HTTPS_PROXY")
+        variable = proxy_variable()
+        raise ConfigError(f"{variable} is no http:// proxy such as http://proxy.example:8080", variable)
     if parts.username is None:
         return place, {}
     from base64 import b64encode

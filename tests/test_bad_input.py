@@ -116,7 +116,7 @@ class RefusedTest(ProgramTest):
                                           env=environment({**self.fake.env(), "PYTHONPATH": str(ROOT)}),
                                           capture_output=True, check=False)
                     self.assertEqual((done.returncode, done.stdout), (2, b""))
-                    self.assertIn(b"stdin is a terminal", done.stderr)
+                    self.assertIn(b"nothing is piped in", done.stderr)
         finally:
             os.close(main)
             os.close(terminal)

@@ -76,7 +76,7 @@ class Cancel(ServedTest):
         self.fake.fault(Fault("status", status=403), path="/v1/tasks/denied")
         result = self.call("cancel", done, "denied", "gone")
         self.assert_error(result, 77, kind="auth")
-        self.assertEqual([line["id"] for line in result.lines], [done, "gone"])
+        self.assertEqual([line["id"] for line in result.lines], [done, "denied", "gone"])
 
     def test_only_tasks_are_cancelled(self) -> None:
         for word in ("/v1/avatars/x", "/v1/workflow_invocations/x", "a/b", "..", "a?b"):

@@ -10,11 +10,11 @@ import subprocess
 import tempfile
 import time
 import unittest
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from runway_cli.commands import completions
-from runway_cli.commands.completions import Command, Offer
+from runway_cli.parser import root
 from tests.program import ProgramTest, call, run
 
 PATIENCE = 20  # seconds for a shell's answer
@@ -204,21 +204,14 @@ class Fish(Workplace):
 class Tree(unittest.TestCase):
     """What the scripts are made from."""
 
-    def setUp(self) -> None:
-        self.root = completions.commands()
-
-    def every(self, command: Command) -> Iterator[Command]:
-        yield command
-        for child in command.nested:
-            yield from self.every(child)
-
     def test_every_option_name_takes_a_value_everywhere_or_nowhere(self) -> None:
-        offers: dict[str, set[Offer | None]] = {}
-        for command in self.every(self.root):
-            for option in command.options:
-                for name in option.names:
-                    offers.setdefault(name, set()).add(option.value)
-        self.assertEqual({name: found for name, found in offers.items() if len(found) > 1}, {})
+        found: dict[str, set[bool]] = {}
+        for command in completions.every(root()):
+            for action in command._actions:
+                for name in action.option_strings:
+                    found.setdefault(name, set()).add(action.nargs != 0)
+        self.assertIn("--download", found)
+        self.assertEqual({name: takes for name, takes in found.items() if len(takes) > 1}, {})
 
 
 class Shells(ProgramTest):

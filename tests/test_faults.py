@@ -61,7 +61,7 @@ MATRIX = {
     "408": _status(408, Outcome(THRICE, 1), Outcome(ONCE, 1, True), Outcome(ONCE, 1, True)),
     "429": _status(429, *(Outcome(THRICE, 1),) * 3),
     "500": _status(500, Outcome(THRICE, 1), Outcome(ONCE, 1, True), Outcome(ONCE, 1, True)),
-    "501": _status(501, Outcome(ONCE, 1), Outcome(ONCE, 1), Outcome(ONCE, 1, True)),
+    "501": _status(501, Outcome(ONCE, 1), Outcome(ONCE, 1, True), Outcome(ONCE, 1, True)),
     "502": _status(502, *REFUSED_AGAIN),
     "503": _status(503, *REFUSED_AGAIN),
     "504": _status(504, *REFUSED_AGAIN),
@@ -128,7 +128,9 @@ class FaultMatrixTest(ServiceTest):
             return
         self.assertEqual(result.stdout, "")
         self.assert_error(result, expected.exit, kind=KINDS[expected.exit])
-        looks = " request GET /v1/organization" in result.error["example"]
+        if expected.exit == 77:
+            return  # whose example is the same where a gateway is asked
+        looks = result.error["example"].endswith((" request GET /v1/organization", " auth status --gateway lowcodeapi"))
         self.assertEqual(looks, found.maybe_accepted, "after a call that may have been paid for, and only then")
 
 

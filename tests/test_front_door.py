@@ -296,8 +296,9 @@ class GlobalOptionsTest(ProgramTest):
 
     def test_stage_and_a_gateway_from_the_environment_contradict_each_other_too(self) -> None:
         result = call("avatars", "list", "--stage", env={"RUNWAY_SKILLS_GATEWAY": "lowcodeapi"})
-        self.assert_error(result, 78, kind="config")
+        self.assert_error(result, 2, kind="usage")
         self.assertIn("contradict", result.error["error"])
+        self.assertTrue(result.error["example"].startswith("env -u RUNWAY_SKILLS_GATEWAY "), result)
 
 
 if __name__ == "__main__":

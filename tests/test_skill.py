@@ -41,7 +41,7 @@ class SkillTest(ProgramTest):
     """A checkout, a home folder and a project in a folder of their own."""
 
     def setUp(self) -> None:
-        self.folder = Path(tempfile.mkdtemp()).resolve()
+        self.folder = Path(tempfile.mkdtemp(suffix="x")).resolve()
         self.addCleanup(shutil.rmtree, self.folder)
         self.home, self.project = self.folder / "home", self.folder / "project"
         self.home.mkdir()

@@ -31,7 +31,7 @@ class Pace(ServedTest):
         result = self.call("wait", f"/v1/realtime_sessions/{session}", "--download", f"{self.folder}/")
         self.assertEqual((result.exit, result.json["status"], sum(self.clock.slept)), (0, "READY", 3.0))
         self.assertTrue(result.json["sessionKey"].startswith("session_"))
-        self.assertNotIn("saved", result.json)
+        self.assertEqual(result.json["saved"], [])
         self.assertIn(f"/v1/realtime_sessions/{session} has no outputs to save", result.notes)
 
     def test_avatars_voices_and_workflows_are_waited_for_by_their_paths(self) -> None:
@@ -47,7 +47,7 @@ class Pace(ServedTest):
         bad = self.fake.add_avatar(statuses=["PROCESSING", "FAILED"])
         result = self.call("wait", f"/v1/avatars/{bad}")
         self.assert_error(result, 1, kind="task", id=bad,
-                          error=f"/v1/avatars/{bad} is FAILED: The image does not show a face.")
+                          error=f"/v1/avatars/{bad} is FAILED: The image does not show a face")
 
     def test_zero_waits_for_ever(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING] * 199 + ["SUCCEEDED"])
@@ -111,7 +111,7 @@ class Failures(ServedTest):
                 task = self.fake.add_task(statuses=[RUNNING, "FAILED"], failure="It went wrong.", failureCode=code)
                 result = self.call("wait", task)
                 self.assert_error(result, 1, kind="task", id=task, failureCode=code,
-                                  error=f"{task} is FAILED: It went wrong.{advice}")
+                                  error=f"{task} is FAILED: It went wrong{advice}")
                 self.assertEqual((result.json["status"], result.json["failureCode"]), ("FAILED", code))
 
     def test_a_cancelled_task_ends_badly(self) -> None:

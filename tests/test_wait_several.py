@@ -78,9 +78,9 @@ class Several(ServedTest):
         self.file(f"{one}.png", b"something else")
         result = self.call("wait", one, two, "--download", self.folder)
         self.assert_error(result, 74, kind="io")
-        self.assertEqual(pasted(result), ["wait", one, "--download", str(self.folder)])
+        self.assertEqual(pasted(result), ["wait", one, "--download", str(self.folder), "--force"])
         self.assertEqual({line["id"]: line.get("saved") for line in result.lines},
-                         {one: None, two: [str(self.folder / f"{two}.png")]})
+                         {one: [], two: [str(self.folder / f"{two}.png")]})
 
     def test_a_table_has_a_row_for_each(self) -> None:
         ids = [self.fake.add_avatar(statuses=["READY"]) for _ in range(2)]

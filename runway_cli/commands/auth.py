@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..parser import Parser
 
 KEYS = "https://dev.runwayml.com/settings/api-keys"
-SHOWN_KEY = 8  # characters of a key, and never more than a quarter of it
+SHOWN_KEY = 8  # characters of a key, and never more than a third of it
 
 
 def configure(parser: Parser) -> None:
@@ -139,4 +139,4 @@ def _variable(args: Arguments) -> str:
 def _prefix(secret: str | None) -> str | None:
     if not secret:
         return None
-    return secret[: min(SHOWN_KEY, len(secret) // 4)] + "..."
+    return secret[: min(SHOWN_KEY, len(secret) // 3)] + "..."

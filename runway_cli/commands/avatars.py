@@ -48,7 +48,7 @@ def compact(avatar: Mapping[str, Any]) -> dict[str, Any]:
 def _voice(voice: Any) -> Any:
     """A voice's name with (custom) or (preset) behind it; older answers give a bare string."""
     if not isinstance(voice, dict):
-        return voice
+        return voice or None
     names = (voice.get(key) for key in ("name", "presetId", "id"))
     name = next((name for name in names if name and isinstance(name, str)), "Unknown")
     return f"{name}{VOICE_TYPES.get(str(voice.get('type')), '')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..output import terminal_width
 from ..progress import REDRAW, bar, live, transferred
 
 TYPE_CHECKING = False
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from ..client import Clock
     from ..output import Console
     from ..tasks import Watch
+
+
+SHORTEST = 8  # characters of an id: its first group tells the tasks of a run apart
 
 
 class Board:
@@ -56,7 +60,13 @@ class Board:
         share = watch.progress
         drawn = "" if share is None else f"{bar(share)} {share:.0%}" if self.live else f"{share:.0%}"
         seconds = f"{self.clock.monotonic() - self.start:.0f} s"
-        return " ".join(filter(None, (watch.name, watch.status, watch.transfer or drawn, seconds, _credits(watch))))
+        rest = " ".join(filter(None, (watch.status, watch.transfer or drawn, seconds, _credits(watch))))
+        return f"{self._name(watch, len(rest))} {rest}"
+
+    def _name(self, watch: Watch, taken: int) -> str:
+        """In a narrow terminal an id is cut before what is told of it."""
+        room = terminal_width() - 2 - taken if self.live else len(watch.name)
+        return watch.name if len(watch.name) <= room else watch.name[:max(room - 1, SHORTEST)] + "…"
 
     def close(self) -> None:
         """Takes the live lines away."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from ..client import connect
 from ..errors import ApiError, RunwayError, TaskError, UsageError
 from ..tasks import BAD_ENDS, GOOD_ENDS, path_of
-from .waiting import summary
+from .waiting import ids_from_stdin, summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..client import Arguments as GlobalArguments
     from ..client import Client
     from ..parser import Parser
@@ -24,7 +26,7 @@ COLUMNS = {"Id": "id", "Cancelled": "cancelled", "Status": "status"}
 def configure(parser: Parser) -> None:
     parser.operands = "ID..."
     parser.examples = (("cancel", "ID"), ("cancel", "ID1", "ID2"))
-    parser.add_argument("ids", nargs="+", metavar="ID", help="a task's id")
+    parser.add_argument("ids", nargs="+", metavar="ID", help="a task's id, or - for ids on stdin")
     parser.several = "ids"
     parser.option("--force", action="store_true", help="also delete finished tasks, which destroys their outputs")
     parser.set_defaults(run=run)
@@ -32,21 +34,17 @@ def configure(parser: Parser) -> None:
 
 def run(args: Arguments) -> int:
     """Cancels each task and prints what became of it; one that fails does not stop the others."""
-    paths = {name: _path(name) for name in args.ids}
+    names = [name for word in args.ids for name in (ids_from_stdin() if word == "-" else [word])]
+    paths = {name: _path(name) for name in names}
     client = connect(args)
     failures: list[tuple[str, RunwayError]] = []
     for name, path in paths.items():
+        row = {"id": name, "cancelled": False, "status": None}
         try:
-            status, cancelled = _cancel(client, path, args.force)
+            _cancel(client, path, row, args.force)
         except RunwayError as error:
             failures.append((name, error))
-            continue
-        args.console.row({"id": name, "cancelled": cancelled, "status": status}, alone=len(paths) == 1)
-        if not cancelled:
-            failures.append((name, TaskError(
-                f"{name} {f'is {status}' if status else 'has no status'}: nothing was changed, because deleting a "
-                "finished task destroys its output",
-                example=("wait", name, "--download", "outputs/"))))
+        args.console.row(row, alone=len(paths) == 1)
     args.console.end_rows(COLUMNS)
     if failures:
         raise summary(failures, len(paths))
@@ -61,23 +59,26 @@ def _path(name: str) -> str:
     return path
 
 
-def _cancel(client: Client, path: str, force: bool) -> tuple[str | None, bool]:
-    """The status last seen, and whether the task is cancelled. What is gone already counts as cancelled."""
+def _cancel(client: Client, path: str, row: dict[str, Any], force: bool) -> None:
+    """Cancels the task, telling the row's `status` as last seen and whether it is `cancelled`; gone counts as that.
+
+    Raises TaskError for one that has ended.
+    """
     try:
         task = client.get(path)
         found = task.get("status") if isinstance(task, dict) else None
-        status = found if isinstance(found, str) else None
-        if status == "CANCELLED":
-            return status, True
-        if not force and (status is None or status in (*GOOD_ENDS, *BAD_ENDS)):
-            return status, False
+        row["status"] = found if isinstance(found, str) else None
+        if row["status"] != "CANCELLED":
+            if not force and (row["status"] is None or row["status"] in (*GOOD_ENDS, *BAD_ENDS)):
+                raise _refusal(row)
+            client.call("DELETE", path)
     except ApiError as error:
         if error.status != 404:
             raise
-        return None, True
-    try:
-        client.call("DELETE", path)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-    return status, True
+    row["cancelled"] = True
+
+
+def _refusal(row: dict[str, Any]) -> TaskError:
+    words = f"is {row['status']}" if row["status"] else "has no status"
+    return TaskError(f"{row['id']} {words}: nothing was changed, because deleting a finished task destroys its output",
+                     example=("wait", row["id"], "--download", "outputs/"))

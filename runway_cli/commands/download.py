@@ -6,6 +6,7 @@ import os
 
 from ..client import connect
 from ..errors import DeniedError, Interrupted, RunwayError, UsageError
+from .waiting import summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 
 COLUMNS = {"Saved": "saved", "Bytes": "bytes"}
-HELP = ("download", "--help")  # an example with a signed URL in it would show what is masked elsewhere
 
 
 def configure(parser: Parser) -> None:
@@ -36,25 +36,32 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Arguments) -> int:
-    """Saves each URL and prints where."""
+    """Saves each URL and prints where; one that fails does not stop the others."""
     from ..media import url_fault
 
     for url in args.urls:
         fault = url_fault(url)
         if fault:
-            raise UsageError(f"{url!r} {fault}", example=HELP)
+            raise UsageError(f"{url!r} {fault}")
     client = connect(args, with_secret=False)
+    failures: list[tuple[str, RunwayError]] = []
     try:
         for url, place in zip(args.urls, _places(args.urls, args.to)):
-            saved = _save(args, client, url, place)
+            try:
+                saved = _save(args, client, url, place)
+            except RunwayError as error:
+                failures.append((place.path, error))
+                continue
             if saved.skipped:
                 args.console.note(f"{saved.path} is already saved")
             args.console.row({"saved": saved.path, "bytes": saved.size}, alone=len(args.urls) == 1)
-    except (RunwayError, Interrupted) as error:
-        error.example = error.example or HELP
+    except Interrupted as stop:
+        stop.message += ": what is not whole was not kept"
         raise
     finally:
         args.console.end_rows(COLUMNS)
+    if failures:
+        raise summary(failures, len(args.urls))
     return 0
 
 

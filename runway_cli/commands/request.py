@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from .. import jsontext
-from ..client import METHODS, UNSAFE, checked_path, connect, pages, with_query
-from ..errors import LOOK, ApiError, ClosedOutput, Interrupted, OutputError, RunwayError, UsageError
+from ..client import METHODS, PAGE, UNSAFE, checked_path, connect, pages, with_query
+from ..errors import ApiError, ClosedOutput, Interrupted, OutputError, RunwayError, UsageError
 from ..output import command_line, is_terminal
+from ..settings import target_options
 from . import fields, waiting
 
 TYPE_CHECKING = False
@@ -68,12 +70,19 @@ def run(args: Arguments) -> int:
     path = args.path
     if args.method in ("GET", "DELETE"):
         path = with_query(path, fields.query(args.fields or []))
+    if args.paginate and not re.search(r"[?&]limit=", path):
+        path = with_query(path, [("limit", str(PAGE))])
     placeholders = [f"runway://… ({media.name})" for media in uploads]
     shown = _laid_over(args, body, placeholders)  # a key that cannot be used is refused before anything is uploaded
     if args.dry_run:
         return _show(args, client, path, shown)
     if args.paginate:
         return _print_pages(args, client, path)
+    client.check_secret()
+    if args.download:
+        from ..downloads import check_destination
+
+        check_destination(args.download, force=args.force)
     uris = [_upload(args, client, media) for media in uploads]
     return _send(args, client, path, _laid_over(args, body, uris) if uploads else shown)
 
@@ -96,15 +105,11 @@ def _check_options(args: Arguments) -> None:
                          "voices, realtime_sessions")
     if args.download and not args.wait:
         raise UsageError("--download needs --wait: there is nothing to save before the task has ended")
-    if args.download and not args.dry_run:
-        from ..downloads import check_destination
-
-        check_destination(args.download, force=args.force)
 
 
 def _body(args: Arguments) -> bytes | None:
     """The body of --body or --stdin, checked to be JSON and unchanged; None without one. Raises UsageError."""
-    if args.stdin or args.body == "-":
+    if args.stdin or args.body in ("-", "@-"):
         source, data = "stdin", _read_stdin()
     elif args.body is None:
         return None
@@ -161,17 +166,21 @@ def _upload(args: Arguments, client: Client, media: Media) -> str:
 def _send(args: Arguments, client: Client, path: str, body: bytes | None) -> int:
     try:
         answer = client.call(args.method, path, body).value
-    except ApiError as error:
-        if error.status == 400 and args.method == "POST" and error.example is None:
-            error.example = _reference(path, body)
-        raise
-    if not args.wait:
-        _print_once(args, answer)
+        if args.wait:
+            return _wait(args, client, answer)
+        _print_once(args, client, answer)
         return 0
-    return _wait(args, client, answer)
+    except ApiError as error:
+        if error.status in (400, 404, 405, 422) and error.example is None:
+            error.example = _reference(args, body, error)
+        raise
+    except Interrupted as stop:
+        if args.method in UNSAFE:
+            stop.example = stop.example or client.dialect.look
+        raise
 
 
-def _print_once(args: Arguments, answer: Any) -> None:
+def _print_once(args: Arguments, client: Client, answer: Any) -> None:
     """The answer on stdout; when it cannot be written, what a POST started is named, and no second one proposed."""
     identity = answer.get("id") if isinstance(answer, dict) and args.method in UNSAFE else None
     try:
@@ -180,7 +189,7 @@ def _print_once(args: Arguments, answer: Any) -> None:
         if identity is not None:
             args.console.tell(f"the answer could not be written; its id is {identity}")
         if not isinstance(stop, ClosedOutput) and args.method in UNSAFE:
-            stop.example = LOOK
+            stop.example = client.dialect.look
         raise
 
 
@@ -195,13 +204,17 @@ def _wait(args: Arguments, client: Client, answer: Any) -> int:
     except UsageError:
         watch = None
     if watch is None:
-        _print_once(args, answer)
-        raise ApiError("the answer has no id that could be waited for", status=200, example=LOOK, maybeAccepted=True)
-    args.console.tell(f"started {watch.name}; to go on waiting: {command_line(waiting.resume(args, [watch.name]))}")
+        _print_once(args, client, answer)
+        raise ApiError("the answer has no id that could be waited for", status=200, example=client.dialect.look,
+                       maybeAccepted=True)
+    going_on = waiting.resume(args, [watch.name])
     try:
+        shown = command_line((*going_on, *target_options(args.given)))
+        args.console.tell(f"started {watch.name}; to go on waiting: {shown}")
         return waiting.finish(args, client, [watch], answer)
     except (RunwayError, Interrupted) as stop:
         stop.details.setdefault("id", watch.id)
+        stop.example = stop.example or going_on
         raise
 
 
@@ -227,16 +240,20 @@ def _show(args: Arguments, client: Client, path: str, body: bytes | None) -> int
     return 0
 
 
-def _reference(path: str, body: bytes | None) -> tuple[str, ...]:
-    """The call that shows what the endpoint takes, for the model that was sent."""
-    value = jsontext.loads(body) if body else None
+def _reference(args: Arguments, body: bytes | None, error: ApiError) -> tuple[str, ...]:
+    """The call that shows what the endpoint takes, for the model that was sent to a generation and not refused."""
+    from ..tasks import watched
+
+    path = args.path.partition("?")[0]
+    value = jsontext.loads(body) if body and watched(path, "ID") == "ID" else None
     model = value.get("model") if isinstance(value, dict) else None
-    return ("reference", "POST", path.partition("?")[0], *(("--model", model) if isinstance(model, str) else ()))
+    refused = any(issue.get("field") == "model" for issue in error.details.get("issues", ()))
+    return ("reference", args.method, path, *(("--model", model) if isinstance(model, str) and not refused else ()))
 
 
 def _read_stdin() -> bytes:
     if sys.stdin is None or is_terminal(sys.stdin):
-        raise UsageError("the body is read from stdin, and stdin is a terminal: pipe it in, or use --body")
+        raise UsageError("the body is read from stdin, and nothing is piped in: pipe it in, or use --body")
     return sys.stdin.buffer.read()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..client import connect
-from ..errors import UsageError
+from ..errors import RunwayError, UsageError
 from ..settings import GATEWAY_TOKEN, SECRET
+from .waiting import summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,23 +28,29 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Arguments) -> int:
-    """Checks every file, then uploads each and prints its URI."""
+    """Checks every file, then uploads each and prints its URI; one that fails does not stop the others."""
     from ..media import checked_upload, upload
     from ..progress import Transfer
 
     refuse_gateway(args)
     files = [checked_upload(path) for path in args.files]
     client = connect(args)
+    failures: list[tuple[str, RunwayError]] = []
     try:
         for media in files:
             bar = Transfer(args.console, media.name)
             try:
                 uri = upload(client, media, bar)
+            except RunwayError as error:
+                failures.append((media.path, error))
+                continue
             finally:
                 bar.close()
             args.console.row({"uri": uri, "file": media.path, "bytes": media.size}, alone=len(files) == 1)
     finally:
         args.console.end_rows(COLUMNS)
+    if failures:
+        raise summary(failures, len(files))
     return 0
 
 

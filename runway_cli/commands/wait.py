@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from ..client import connect
 from ..errors import OutputError, UsageError
-from ..output import is_terminal
 from . import waiting
 
 TYPE_CHECKING = False
@@ -35,10 +32,8 @@ def run(args: Arguments) -> int:
     """Waits for each id."""
     from ..tasks import Watch
 
-    names = [name for word in args.ids for name in (_ids_from_stdin() if word == "-" else [word])]
+    names = [name for word in args.ids for name in (waiting.ids_from_stdin() if word == "-" else [word])]
     watches = {watch.path: watch for watch in (Watch(name, args.interval) for name in names)}
-    if not watches:
-        raise UsageError("there are no ids on stdin")
     if args.download:
         from ..downloads import check_destination, is_folder
 
@@ -49,11 +44,7 @@ def run(args: Arguments) -> int:
         try:
             check_destination(args.download, force=args.force)
         except UsageError as error:
-            raise OutputError(error.message, example=waiting.resume(args, names, replace=True)) from None
+            example = waiting.resume(args, names, replace=error.force_helps)
+            raise OutputError(error.message, example=example if error.force_helps else None) from None
     return waiting.finish(args, connect(args), list(watches.values()))
 
-
-def _ids_from_stdin() -> list[str]:
-    if sys.stdin is None or is_terminal(sys.stdin):
-        raise UsageError("'-' reads ids from stdin, and stdin is a terminal: pipe them in")
-    return sys.stdin.buffer.read().decode("utf-8", "surrogateescape").split()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from .. import settings
 from ..errors import (
     ApiError,
@@ -13,8 +15,12 @@ from ..errors import (
     OutputError,
     RunwayError,
     TaskError,
+    UsageError,
     WaitTimeout,
 )
+from ..output import is_terminal
+from ..tasks import GOOD_ENDS, follow
+from .board import Board
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +30,6 @@ if TYPE_CHECKING:
     from ..client import Arguments, Client
     from ..parser import Parser
     from ..tasks import Watch
-    from .board import Board
 
     class WaitArguments(Arguments):
         max_wait: float
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 
 COLUMNS = {"Id": "id", "Status": "status", "Output": "output"}
 MAX_WAIT = 600.0  # seconds
+LONGEST_WAIT = 10 * 365 * 86_400  # seconds
 SHORTEST_INTERVAL = 5.0  # seconds, which the API asks for
 _BY_WEIGHT = (78, 77, 2, 1, 74, 69, 75)  # of several exit statuses the first one here counts
 
@@ -62,13 +68,10 @@ def finish(args: WaitArguments, client: Client, watches: Sequence[Watch], answer
 
     `answer` is what a POST returned: the one task is laid over it.
     """
-    from ..tasks import follow
-    from .board import Board
-
     end = client.clock.monotonic() + args.max_wait if args.max_wait else None
-    board = Board(args.console, client.clock, watches)
     failures: list[tuple[str, RunwayError]] = []
     left = dict.fromkeys(watches)
+    board = Board(args.console, client.clock, watches)
     try:
         try:
             for watch in follow(client, watches, end, finish=_saver(args, client, end, board), show=board.show):
@@ -76,10 +79,10 @@ def finish(args: WaitArguments, client: Client, watches: Sequence[Watch], answer
                 if failure:
                     failures.append((watch.name, failure))
                 if watch.task is not None:
-                    args.console.row(_shown(watch, answer), alone=len(watches) == 1)
+                    args.console.row(_shown(args, watch, answer), alone=len(watches) == 1)
                 del left[watch]
         finally:
-            args.console.end_rows(COLUMNS)
+            args.console.end_rows({**COLUMNS, "Output": "saved"} if args.download else COLUMNS)
     except (Interrupted, Exception) as stop:
         args.console.quiet = True  # threads may still be at work: the error is to be the last word
         raise _naming_the_paid(args, stop, list(left or watches)) from None
@@ -91,7 +94,8 @@ def finish(args: WaitArguments, client: Client, watches: Sequence[Watch], answer
             remove_parts()
     if failures:
         unfinished = [name for name, failure in failures if failure.exit_status in (69, 74, 75)]
-        raise summary(failures, len(watches), resume(args, unfinished) if unfinished else None)
+        replace = any(failure.force_helps for _, failure in failures)
+        raise summary(failures, len(watches), resume(args, unfinished, replace=replace) if unfinished else None)
     return 0
 
 
@@ -109,9 +113,8 @@ def resume(args: WaitArguments, names: Sequence[str], *, replace: bool = False) 
     return words + settings.other_options(args.given)
 
 
-def _resume(args: WaitArguments, watches: Sequence[Watch]) -> list[str]:
+def _resume(args: WaitArguments, watches: Sequence[Watch], *, replace: bool = False) -> list[str]:
     """The same for these watches: a named file that this run has saved already must not stop the next one."""
-    replace = False
     if args.download and any(watch.saved for watch in watches):
         from ..downloads import is_folder
 
@@ -126,6 +129,7 @@ def summary(failures: list[tuple[str, RunwayError]], count: int, example: Sequen
         return worst
     whole = RunwayError(
         f"{len(failures)} of {count} did not end well: {worst.message}", example=example or worst.example,
+        **{key: item for key, item in worst.details.items() if key != "id"},
         failed=[{"id": name, "kind": error.kind, "error": error.message} for name, error in failures])
     whole.kind, whole.exit_status = worst.kind, worst.exit_status
     return whole
@@ -147,9 +151,10 @@ def _saver(args: WaitArguments, client: Client, end: float | None, board: Board)
     return save
 
 
-def _shown(watch: Watch, answer: dict[str, Any] | None) -> dict[str, Any]:
+def _shown(args: WaitArguments, watch: Watch, answer: dict[str, Any] | None) -> dict[str, Any]:
     """The task as it is printed: over the POST's answer, so that what only that told is kept."""
-    return {**(answer or {}), **(watch.task or {}), **({"saved": watch.saved} if watch.saved else {})}
+    saved = {"saved": watch.saved} if args.download and watch.status in GOOD_ENDS else {}
+    return {**(answer or {}), **(watch.task or {}), **saved}
 
 
 def _failure(args: WaitArguments, watch: Watch, *, paid: bool) -> RunwayError | None:
@@ -158,7 +163,7 @@ def _failure(args: WaitArguments, watch: Watch, *, paid: bool) -> RunwayError | 
     if watch.error:
         error = watch.error
         if paid or watch.task or isinstance(error, (OutputError, NetworkError)):
-            error.example = _resume(args, [watch])
+            error.example = _resume(args, [watch], replace=error.force_helps)
         elif isinstance(error, ApiError):
             error.example = ("auth", "status") if isinstance(error, DeniedError) else look
         error.details.setdefault("id", watch.id)
@@ -177,7 +182,7 @@ def _failure(args: WaitArguments, watch: Watch, *, paid: bool) -> RunwayError | 
 def _task_error(watch: Watch, look: Sequence[str]) -> TaskError:
     task = watch.task or {}
     words = [f"{watch.name} is {watch.status}"]
-    words += [str(task[key]) for key in ("failure", "failureReason") if task.get(key)]
+    words += [str(task[key]).rstrip(".") for key in ("failure", "failureReason") if task.get(key)]
     code = task.get("failureCode")
     details = {"id": watch.id}
     if isinstance(code, str):
@@ -198,7 +203,18 @@ def _naming_the_paid(args: WaitArguments, stop: Interrupted | Exception, left: S
 
 
 def _limit(text: str) -> float:
-    return 0.0 if text.strip("0.") == "" and text.strip(".") else settings.seconds(text)
+    """Seconds, or 0 for ever, which is what ten years come to."""
+    return 0.0 if text == "0" else settings.seconds(text, LONGEST_WAIT)
+
+
+def ids_from_stdin() -> list[str]:
+    """The words on stdin. Raises UsageError where it is a terminal, or holds none."""
+    if sys.stdin is None or is_terminal(sys.stdin):
+        raise UsageError("'-' reads ids from stdin, and nothing is piped in")
+    ids = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").split()
+    if not ids:
+        raise UsageError("there are no ids on stdin")
+    return ids
 
 
 def _interval(text: str) -> float:
