@@ -12,6 +12,10 @@ _VERSION = {
     "schema": {"type": "string", "const": "2024-11-06", "default": "2024-11-06"},
 }
 _UUID = {"type": "string", "format": "uuid"}
+_ORDER_QUERY = [
+    {"name": name, "in": "query", "required": True, "schema": {"type": "string", "enum": values}}
+    for name, values in (("sort", ["createdAt", "updatedAt"]), ("order", ["asc", "desc"]))
+]
 _LIST_QUERY = [
     {
         "name": "cursor",
@@ -97,6 +101,15 @@ _DOCUMENT_BODY = _object(
     ["name", "content"],
 )
 
+_AVATAR_BODY = _object(
+    {
+        "name": {"type": "string", "minLength": 1, "maxLength": 50},
+        "personality": {"type": "string", "minLength": 1, "maxLength": 10000},
+        "documentIds": {"type": "array", "items": _UUID, "description": "The whole list: it replaces the one before."},
+    },
+    [],
+)
+
 DOCUMENT: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "Runway API (a small stand-in)", "version": "2024-11-06"},
@@ -110,9 +123,15 @@ DOCUMENT: dict[str, Any] = {
         "/v1/avatars": {"get": _operation("Avatars", "List avatars", _answers(_PAGE), *_LIST_QUERY)},
         "/v1/avatars/{id}": {
             "get": _operation("Avatars", "Get an avatar", _answers(_object({"id": _UUID}, ["id"])), _ID_PATH),
+            "patch": {
+                **_operation("Avatars", "Update an avatar", _answers(_object({"id": _UUID}, ["id"])), _ID_PATH),
+                "requestBody": {"content": {"application/json": {"schema": _AVATAR_BODY}}},
+            },
             "delete": _operation("Avatars", "Delete an avatar", {"204": {"description": "Deleted."}}, _ID_PATH),
         },
+        "/v1/voices": {"get": _operation("Voices", "List voices", _answers(_PAGE), *_LIST_QUERY)},
         "/v1/documents": {
+            "get": _operation("Documents", "List documents", _answers(_PAGE), *_LIST_QUERY, *_ORDER_QUERY),
             "post": {
                 **_operation("Documents", "Create a document", _answers(_object({"id": _UUID}, ["id"]))),
                 "requestBody": {"content": {"application/json": {"schema": _DOCUMENT_BODY}}},
