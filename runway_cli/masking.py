@@ -57,8 +57,17 @@ def url(shown: str, own: bool) -> str:
     """The URL of a request: its query is readable on the service's own origin, where only a token is hidden."""
     if own:
         path, mark, query = shown.partition("?")
-        return path + mark + text(query)
+        return path + mark + "&".join(map(_parameter, text(query).split("&")))
     return text(shown)
+
+
+def _parameter(shown: str) -> str:
+    """One of a query, as it is unless its decoded form, such as a signed URL, has something to mask."""
+    from urllib.parse import unquote
+
+    plain = unquote(shown)
+    masked = text(plain)
+    return shown if masked == plain else masked
 
 
 def _short_data_uri(match: re.Match[str]) -> str:

@@ -458,7 +458,7 @@ def _type(form: Schema) -> str:
         return str(form["format"])
     if kind is None:
         values = _values(form)
-        return {str: "string", bool: "boolean", int: "integer", float: "number"}.get(
+        return {str: "string", bool: "boolean", int: "integer", float: "number", Number: "number"}.get(
             type(values[0]) if values else object, "any")
     return str(kind)
 

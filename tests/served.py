@@ -18,7 +18,12 @@ PATIENCE = 10.0  # seconds that a busy machine may take for what has surely been
 
 def pasted(result: Result) -> list[str]:
     """The words of an error's example as a shell would hand them on, without the program's own."""
-    words = shlex.split(result.error["example"])
+    return without_program(result.error["example"])
+
+
+def without_program(command: str) -> list[str]:
+    """The words of a call that a note or an error shows, without the program's own."""
+    words = shlex.split(command)
     return words[3:] if words[1:3] == ["-m", "runway_cli"] else words[1:]
 
 

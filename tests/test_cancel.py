@@ -78,6 +78,13 @@ class Cancel(ServedTest):
         self.assert_error(result, 77, kind="auth")
         self.assertEqual([line["id"] for line in result.lines], [done, "denied", "gone"])
 
+    def test_ids_come_from_stdin_and_each_counts_once(self) -> None:
+        one, two = (self.fake.add_task(statuses=["RUNNING"]) for _ in range(2))
+        result = self.call("cancel", two, "-q", "-", stdin=f"{one}\n {two}\n".encode())
+        self.assertEqual(result.lines, [{"id": name, "cancelled": True, "status": "RUNNING"} for name in (two, one)])
+        self.assertEqual((result.exit, self.deleted()), (0, [f"/v1/tasks/{two}", f"/v1/tasks/{one}"]))
+        self.assert_error(self.call("cancel", "-", stdin=b"\n"), 2, kind="usage", error="there are no ids on stdin")
+
     def test_only_tasks_are_cancelled(self) -> None:
         for word in ("/v1/avatars/x", "/v1/workflow_invocations/x", "a/b", "..", "a?b"):
             with self.subTest(word):

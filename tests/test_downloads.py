@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import unittest
 from pathlib import Path
 from typing import Any, Callable
@@ -107,6 +108,34 @@ class WholeOrNothing(DownloadTest):
         result = self.saved("--force", content=b"", redirect_to=url)
         self.assert_error(result, 1, error="the download was redirected more than 5 times")
 
+    def test_one_that_fails_does_not_stop_the_others_and_the_worst_exit_counts(self) -> None:
+        urls = [self.fake.add_output(name.encode(), name=f"{name}.png", expires_after_uses=uses)
+                for name, uses in (("a", None), ("b", 0), ("c", None), ("d", None))]
+        self.file("a.png", b"another")
+        paths = [str(self.folder / f"{name}.png") for name in "abcd"]
+        result = self.call("download", *urls, "--to", self.folder)
+        self.assert_error(result, 77, kind="auth", status=403)
+        self.assertEqual([(entry["id"], entry["kind"]) for entry in result.error["failed"]],
+                         [(paths[0], "io"), (paths[1], "auth")])
+        self.assertEqual(result.lines, [{"saved": path, "bytes": 1} for path in paths[2:]])
+        self.assertEqual(self.listing(), ["a.png", "c.png", "d.png"])
+
+    def test_silence_is_bounded_by_the_wait_it_ends(self) -> None:
+        self.fake.fault(Fault("no_answer"), server="storage")
+        task = self.fake.add_task(statuses=["SUCCEEDED"])
+        start = time.monotonic()
+        result = self.call("wait", task, "--download", f"{self.folder}/", "--max-wait", "1")
+        self.assert_error(result, 69, kind="network", id=task)
+        self.assertRegex(result.error["error"], r": silent for 1 s$")
+        self.assertLess(time.monotonic() - start, 30, "the timeout of a transfer is a minute")
+        self.assertEqual((result.json["saved"], self.listing()), ([], []))
+
+    def test_a_task_without_outputs_saves_nothing_and_says_so(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[])
+        result = self.call("wait", task, "--download", f"{self.folder}/")
+        self.assertEqual((result.exit, result.json["saved"], self.listing()), (0, [], []))
+        self.assertIn(f"{task} has no outputs to save", result.notes)
+
     def test_only_https_is_asked_for(self) -> None:
         for url in ("http://example.com/x.png", "file:///etc/passwd", "ftp://example.com/x", "x.png", "https://",
                     "https://user:password@example.com/x", "https://example.com:0/x", "https://exa mple.com/",
@@ -178,8 +207,12 @@ class Disks(DownloadTest):
         task = self.fake.add_task(statuses=["SUCCEEDED"])
         for to in (f"{blocked}/x.bin", f"{blocked}/", blocked, *TOO_LONG):
             with self.subTest(to):
-                self.assert_error(self.call("wait", task, "--download", to), 74, kind="io")
+                result = self.call("wait", task, "--download", to)
+                self.assert_error(result, 74, kind="io")
+                self.assertEqual("--force" in pasted(result), to == blocked, "only where it would help")
         self.assertEqual((self.listing(), self.polls()), (["a file"], []))
+        self.assertEqual(self.call(*pasted(self.call("wait", task, "--download", blocked))).json["saved"],
+                         [str(blocked)])
 
     @unittest.skipIf(sys.platform == "win32", "there is no resource module")
     def test_a_full_disk_leaves_nothing_and_the_example_goes_on(self) -> None:
@@ -192,6 +225,16 @@ class Disks(DownloadTest):
         words = result.error["example"].split()
         self.clock.sleep(5)
         self.assertEqual(self.call(*words[words.index("wait"):]).json["saved"], [f"{self.folder}/{task}.png"])
+
+    @unittest.skipIf(sys.platform == "win32", "there is no resource module")
+    def test_a_full_disk_under_a_download_that_breaks_off_is_just_a_full_disk(self) -> None:
+        limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
+        path = self.folder / "fox.bin"
+        url = self.fake.add_output(CONTENT, break_after=6000, breaks=9)
+        result = run("download", url, "--to", str(path), "--retries", "1", start=("-c", limit + PROGRAM))
+        self.assert_error(result, 74, kind="io", error=f"{str(path)!r} could not be written: File too large")
+        self.assertEqual((self.listing(), pasted(result), result.notes), ([], ["download", "URL"], []))
+        self.assertNotIn("_jwt", result.stderr)
 
 
 class Names(DownloadTest):

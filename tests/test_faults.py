@@ -65,6 +65,9 @@ MATRIX = {
     "502": _status(502, *REFUSED_AGAIN),
     "503": _status(503, *REFUSED_AGAIN),
     "504": _status(504, *REFUSED_AGAIN),
+    "520": _status(520, Outcome(ONCE, 1), Outcome(ONCE, 1, True), Outcome(ONCE, 1, True)),
+    "524": _status(524, Outcome(ONCE, 1), Outcome(ONCE, 1, True), Outcome(ONCE, 1, True)),
+    "103": _status(103, Outcome(ONCE, 1), Outcome(ONCE, 1, True), Outcome(ONCE, 1, True)),  # and then the end
     "503 in HTML": Row(Fault("html", status=503), *REFUSED_AGAIN),
     "HTML 200": Row(Fault("html"), Outcome(ONCE, 1), Outcome(ONCE, 1, True), Outcome(ONCE, 1, True)),
     "empty 200": Row(Fault("empty"), *(Outcome(ONCE, 0),) * 3),

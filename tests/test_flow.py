@@ -13,7 +13,7 @@ from unittest import mock
 
 from tests.fake_runway import Fault, sample
 from tests.program import ROOT, Result, checked, environment, run
-from tests.served import ServedTest, pasted
+from tests.served import ServedTest, pasted, without_program
 
 POST = "/v1/image_to_video"
 FOREVER = None
@@ -95,6 +95,16 @@ class OneCommand(FlowTest):
                 self.assertTrue(told.startswith(f"started {task}; to go on waiting: "), told)
                 kept = " --quiet" if task == "soon" else ""
                 self.assertEqual(example, f"wait {task} --download generated/cat.mp4{kept}")
+
+    def test_the_note_of_what_was_started_goes_on_in_the_same_environment(self) -> None:
+        result = self.call(*self.words("--stage", "--max-wait", "9", "--timeout", "30"))
+        self.assert_error(result, 75, kind="timeout")
+        (task,) = self.fake.tasks
+        words = without_program(result.notes[0].partition("; to go on waiting: ")[2])
+        self.assertEqual(words, ["wait", task, "--max-wait", "9", "--download", str(self.saved), "--timeout", "30",
+                                 "--stage"])
+        self.clock.sleep(6)
+        self.assert_done(self.call(*words))
 
     def test_what_can_pass_is_endured_and_paid_for_once(self) -> None:
         polls: dict[str, Any] = {"method": "GET", "server": "api"}

@@ -84,6 +84,15 @@ class PagesTest(ListTest):
         self.assertEqual(([row["id"] for row in result["data"]], result["truncated"]), (["a", "a"], True))
         self.assertEqual(self.targets(), ["/v1/voices?limit=100", "/v1/voices?limit=100&cursor=same%2F%20%2B%C3%A9"])
 
+    def test_ten_empty_pages_in_a_row_end_the_list(self) -> None:
+        bodies = [{"data": [], "hasMore": True, "nextCursor": f"c{number}"} for number in range(40)]
+        bodies[9] = {**bodies[9], "data": [{"id": "a"}]}
+        self.answers(*bodies)
+        result = self.listed("voices").json
+        self.assertEqual(([row["id"] for row in result["data"]], result["truncated"]), (["a"], True))
+        cursors = ["", *(f"&cursor=c{number}" for number in range(19))]
+        self.assertEqual(self.targets(), [f"/v1/voices?limit=100{cursor}" for cursor in cursors])
+
     def test_answers_of_other_shapes(self) -> None:
         for body, ids, truncated in (
             ([{"id": "a"}], ["a"], False),

@@ -12,7 +12,7 @@ from runway_cli.lowcodeapi import LowCodeAPI, _error
 from runway_cli.settings import Target
 from tests.fake_runway import SECRET, TOKEN, Fault, sample
 from tests.program import Result, call
-from tests.served import ServedTest, pasted
+from tests.served import ServedTest, pasted, without_program
 
 POST = ("request", "POST", "/v1/image_to_video", "-f", "model=gen4_turbo", "-f", "promptImage=https://example.com/a.png",
         "-f", "ratio=1280:720")
@@ -67,6 +67,10 @@ class WholeFlows(GatewayTest):
         self.assert_error(result, 75, kind="timeout")
         words = pasted(result)
         self.assertEqual(words, ["wait", result.json["id"], "--max-wait", "4", "--gateway", "lowcodeapi"])
+        self.assertEqual(without_program(result.notes[0].partition("; to go on waiting: ")[2]), words)
+        self.clock.sleep(60)
+        again = call(*words, env=self.fake.gateway_env(self_hosted=True), clock=self.clock)
+        self.assertEqual((again.json["id"], again.exit), (result.json["id"], 75), again)
 
 
 class Formats(GatewayTest):
@@ -115,6 +119,14 @@ class Formats(GatewayTest):
         result = self.through("request", "GET", "/v1/tasks/gone", self_hosted=True)
         self.assert_error(result, 1, status=404, error="Task not found.")
         self.assertEqual(len(self.fake.requests), 2)
+
+    def test_an_old_format_that_gets_no_answer_leaves_the_first_error(self) -> None:
+        self.fake.fault(Fault("status", status=404, body={"data": {"error": {"message": "Gone.", "code": 404}}}),
+                        server="gateway")
+        self.fake.fault(Fault("reset_after_request"), server="gateway")
+        result = self.through("request", "GET", "/v1/tasks/x", "--retries", "0")
+        self.assert_error(result, 1, kind="api", status=404, error="Gone.")
+        self.assertEqual(self.targets(), ["/v1/tasks/x?TOKEN", "/v1/tasks/id?id=x&TOKEN"])
 
 
 class Envelopes(GatewayTest):
@@ -223,6 +235,8 @@ class Retries(GatewayTest):
                 result = self.through(*POST)
                 found = result.error.get("maybeAccepted") if result.exit else None
                 self.assertEqual((len(self.fake.requests), found), (posts, accepted), result)
+                if accepted:
+                    self.assertEqual(pasted(result), ["auth", "status", "--gateway", "lowcodeapi"])
 
     def test_a_get_is_sent_again_as_ever(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])

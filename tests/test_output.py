@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import unittest
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,40 @@ class MaskingTest(FakeTest):
             result = call(*words, "--gateway", "lowcodeapi", env=env)
             self.assertIn("api_token=***", result.stdout + result.stderr)
             self.assertNotIn(TOKEN[3:], result.stdout + result.stderr)
+
+    def test_no_example_repeats_what_is_masked_elsewhere(self) -> None:
+        image = ("request", "POST", "/v1/image_to_video", "--retries", "0", "-f")
+        look = "runway-cli request GET /v1/organization"
+        for status, words, env, exit_status, example in (
+            (200, ("download", SIGNED, "--ot", "x.png"), {}, 2, "runway-cli --help"),
+            (403, ("download", self.fake.add_output() + "x"), {}, 77, "runway-cli wait --help"),
+            *((status, (*image, f"promptImage={item}"), {}, 1, look)
+              for status in (429, 503) for item in (SIGNED, DATA_URI, "sessionKey=abcdef")),
+            (503, ("request", "GET", f"/v1/x?image={SIGNED}", "--retries", "0"), {}, 1, look),
+            (429, ("request", "GET", "/v1/x?api_token=at_1234", "--retries", "0", "--gateway", "lowcodeapi"),
+             self.fake.gateway_env(), 1, f"{look} --gateway lowcodeapi"),
+        ):
+            with self.subTest(words=[word[:40] for word in words], status=status):
+                self.fake.clear_faults()
+                for server in ("api", "gateway"):
+                    self.fake.fault(Fault("status", status=status), server=server)
+                result = call(*words, env={**self.fake.env(), **env})
+                self.assert_error(result, exit_status, example=example)
+
+    def test_a_signed_url_in_a_query_is_masked_in_a_dry_run(self) -> None:
+        shown = call("request", "GET", f"/v1/x?a=1&image={SIGNED}", "--dry-run", env=self.fake.env()).json
+        self.assertEqual(shown["url"], f"{self.fake.url}/v1/x?a=1&image=https://storage.example/a/b.png?***")
+        fields = ("-f", "a=1", "-f", f"image={SIGNED}", "-f", "b=x y")
+        shown = call("request", "GET", "/v1/x", *fields, "--dry-run", env=self.fake.env()).json
+        self.assertEqual(shown["url"], f"{self.fake.url}/v1/x?a=1&image=https://storage.example/a/b.png?***&b=x%20y")
+
+    def test_long_words_are_cut_and_masked_in_time(self) -> None:
+        start = time.process_time()
+        self.assertEqual(masking.text("http://" * 30_000), "http://" * 30_000)
+        self.assertLess(time.process_time() - start, 1, "quadratic time would be minutes")
+        self.answer(json.dumps({"error": "x" * 5000}).encode(), 400)
+        result = call("request", "GET", "/v1/x", env=self.fake.env())
+        self.assert_error(result, 1, error="x" * 4000)
 
     def test_a_trace_shows_two_kilobytes_of_a_body(self) -> None:
         self.answer(json.dumps({"a": "é" * 5000}).encode())

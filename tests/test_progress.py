@@ -18,6 +18,7 @@ if sys.platform != "win32":
 
 from runway_cli import cli, progress
 from runway_cli.masking import readable_size
+from runway_cli.tables import display_width
 from tests.fake_runway import Fault, sample
 from tests.program import environment
 from tests.served import ServedTest
@@ -116,6 +117,19 @@ class AtATerminal(ServedTest):
         frames = self.shown("wait", task, columns=40)
         self.assertEqual({len(line) for frame in frames for line in frame}, {39})
 
+    def test_in_a_narrow_terminal_an_id_is_cut_and_what_is_told_of_it_is_not(self) -> None:
+        ids = [self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"]) for _ in range(2)]
+        frames = self.shown("wait", *ids, columns=60)
+        told = " RUNNING [#####-----] 50% 2 s 5 credits"
+        cut = 58 - len(told)  # the line has 59 columns, one of them an ellipsis
+        self.assertIn([f"{name[:cut]}…{told}" for name in ids], frames)
+
+    def test_names_in_wide_characters_fit_too(self) -> None:
+        cat = self.file("狐" * 40 + ".png", sample("image") * 4000)
+        frames = self.shown("upload", str(cat), columns=60)
+        lines = {line for frame in frames for line in frame}
+        self.assertEqual((lines != set(), {display_width(line) for line in lines} - {59}), (True, set()), lines)
+
     def test_uploads_and_downloads_have_a_bar(self) -> None:
         cat = self.file("cat.png", sample("image") * 4000)
         frames = self.shown("upload", str(cat))
@@ -155,6 +169,17 @@ class AtATerminal(ServedTest):
         self.shown("wait", "x", "--max-wait", "2")
         self.assertNotIn(b"\x1b]0", self.raw)
         self.assertNotIn(b"\x07", self.raw)
+
+
+class Lines(unittest.TestCase):
+    def test_a_line_is_cut_to_columns_and_not_to_characters(self) -> None:
+        for line, width, shown in (
+            ("abcdef", 4, "abcd"), ("abcd", 4, "abcd"), ("狐狐", 4, "狐狐"), ("狐狐狐", 5, "狐狐…"),
+            ("狐狐狐", 4, "狐… "), ("a狐b狐", 6, "a狐b狐"), ("e\u0301e\u0301e\u0301", 3, "e\u0301e\u0301e\u0301"),
+        ):
+            with self.subTest(line, width=width):
+                self.assertEqual(progress._fitting(line, width), shown)
+                self.assertLessEqual(display_width(shown), width)
 
 
 class Bars(unittest.TestCase):

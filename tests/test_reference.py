@@ -371,6 +371,16 @@ class CommandTest(ReferenceCase):
         self.assertLess(len(result.out.encode()), 2000)
         self.assertEqual(result.out.count("\n"), 1)
 
+    def test_numbers_are_spelt_as_in_the_contract(self) -> None:
+        number = {"type": "number"}
+        schema = {"x": {"enum": ["A", "B"]}, "y": {**number, "minimum": "A", "default": "B"}}
+        content = json.dumps(document(thing(schema))).replace('"A"', "0.50").replace('"B"', "1.0")
+        self.serve(content.encode())
+        result = self.call("POST", "/v1/make")
+        self.assertEqual((result.status, result.err), (0, ""))
+        self.assertIn('{"name":"x","type":"number","values":[0.50,1.0]}', result.out)
+        self.assertIn('{"name":"y","type":"number","default":1.0,"limits":{"min":0.50}}', result.out)
+
     def test_operands_around_options(self) -> None:
         plain = self.call("POST", "/v1/text_to_image", "--model", "gen4_image")
         for words in (("POST", "--model", "gen4_image", "/v1/text_to_image"),

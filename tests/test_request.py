@@ -8,7 +8,7 @@ import unittest
 
 from tests.fake_runway import SECRET, Fault, sample
 from tests.program import Result, call
-from tests.served import ServedTest
+from tests.served import ServedTest, pasted
 
 IMAGE = "/v1/text_to_image"
 FIELDS = ("-f", "model=gen4_image", "-f", "promptText=a red fox", "-f", "ratio=1280:720")
@@ -25,7 +25,7 @@ class Bodies(ServedTest):
         path = self.file("body.json", data)
         self.fake.fault(Fault("status", status=200, body={"id": "x"}), times=None)
         for argv, stdin in ((["--body", body], b""), (["--body", f"@{path}"], b""), (["--body", "-"], data),
-                            (["--stdin"], data)):
+                            (["--body", "@-"], data), (["--stdin"], data)):
             with self.subTest(argv):
                 self.assertEqual(self.sent(self.call("request", "POST", IMAGE, *argv, stdin=stdin)), data)
 
@@ -80,6 +80,19 @@ class RefusedBeforeSending(ServedTest):
         ):
             with self.subTest(argv):
                 self.assert_error(self.call("request", *argv), 2, kind="usage")
+        self.assertEqual(self.fake.requests, [])
+
+    def test_what_is_refused_leaves_no_folder_behind(self) -> None:
+        new = self.folder / "new"
+        options = (IMAGE, "--wait", "--download", new / "fox.png")
+        for argv, env, expected in (
+            (["--body", "{"], {}, 2), (["--upload", "a=missing.png"], {}, 2), (["-f", "a=1", "-f", "a.b=2"], {}, 2),
+            (FIELDS, {"RUNWAY_SKILLS_API_SECRET": ""}, 77),
+            (FIELDS, {"RUNWAY_SKILLS_BASE_URL": "http://example.com"}, 78),
+        ):
+            with self.subTest(argv, env=env):
+                self.assert_error(self.call("request", "POST", *options, *argv, env=env), expected)
+                self.assertFalse(new.exists())
         self.assertEqual(self.fake.requests, [])
 
     @unittest.skipIf(sys.platform == "win32", "Windows tells it late")
@@ -137,6 +150,12 @@ class DryRuns(ServedTest):
         self.assertEqual((shown["url"], shown["body"]), (f"{self.fake.url}/v1/tasks/x?a=b", None))
         self.assertNotIn("Content-Type", shown["headers"])
 
+    def test_pages_are_shown_with_their_size(self) -> None:
+        for argv, query in (([], "limit=100"), (["-f", "a=b"], "a=b&limit=100"), (["-f", "limit=7"], "limit=7")):
+            with self.subTest(argv):
+                shown = self.call("request", "GET", "/v1/avatars", "--paginate", "--dry-run", *argv).json
+                self.assertEqual(shown["url"], f"{self.fake.url}/v1/avatars?{query}")
+
 
 class Answers(ServedTest):
     def test_the_answer_is_printed_as_it_came(self) -> None:
@@ -167,6 +186,25 @@ class Answers(ServedTest):
         self.assert_error(result, 1, kind="api", status=400)
         self.assertEqual(result.error["issues"][0]["field"], "promptText")
         self.assertTrue(result.error["example"].endswith(" reference POST /v1/text_to_image --model gen4_image"))
+
+    def test_what_the_service_does_not_know_leads_to_the_reference(self) -> None:
+        on_model = {"error": "No", "issues": [{"path": ["model"], "message": "No such model"}]}
+        on_other = {"error": "No", "issues": [{"path": ["ratio"], "message": "No such ratio"}]}
+        model = ["--model", "gen4_image"]
+        for body, kept in ((on_model, []), (on_other, model), ({"error": "No"}, model)):
+            for status in (400, 404, 405, 422):
+                with self.subTest(body, status=status):
+                    self.fake.fault(Fault("status", status=status, body=body))
+                    result = self.call("request", "POST", IMAGE, *FIELDS)
+                    self.assert_error(result, 1, status=status, error="No")
+                    self.assertEqual(pasted(result), ["reference", "POST", IMAGE, *kept])
+        for argv, status in ((["GET", "/v1/nonsense?a=b"], 404), (["DELETE", "v1/organization"], 405),
+                             (["PATCH", "/v1/nonsense", "-f", "model=x"], 404)):
+            with self.subTest(argv):
+                result = self.call("request", *argv)
+                self.assert_error(result, 1, status=status)
+                path = "/" + argv[1].partition("?")[0].lstrip("/")
+                self.assertEqual(pasted(result), ["reference", argv[0], path])
 
     def test_what_may_have_been_accepted_is_said_and_never_posted_again(self) -> None:
         for kind, expected in (("forward_then_reset", 69), ("half_answer", 69), ("html", 1),

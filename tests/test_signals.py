@@ -8,13 +8,37 @@ import signal
 import subprocess
 import sys
 import unittest
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
 
+from runway_cli.client import Client
+from runway_cli.commands import waiting
+from runway_cli.output import Console
 from tests.fake_runway import Fault
 from tests.program import ROOT, Result, checked, environment
-from tests.served import PATIENCE, ServiceTest, eventually
+from tests.served import PATIENCE, ServiceTest, eventually, pasted
 
 BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
 ENDS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
+
+
+@contextmanager
+def signalled(place: Any, name: str, number: int = signal.SIGINT) -> Iterator[None]:
+    """Within this process: the signal arrives when this function is called."""
+    function = getattr(place, name)
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        signal.raise_signal(number)
+        return function(*args, **options)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with mock.patch.object(place, name, interrupted):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @unittest.skipIf(os.name == "nt", "Windows has no such signals")
@@ -101,6 +125,37 @@ class SignalTest(ServiceTest):
         self.fake.fault(Fault("no_answer"))
         result = self.stopped(signal.SIGINT, "request", "GET", "/v1/organization", ignored=True)
         self.assert_error(result, 143, kind="interrupted", error="terminated")
+
+    def test_a_second_one_does_not_cut_off_the_words_about_the_first(self) -> None:
+        write = Console.error
+
+        def interrupted(console: Console, document: Mapping[str, Any]) -> None:
+            signal.raise_signal(signal.SIGINT)
+            write(console, document)
+            signal.raise_signal(signal.SIGTERM)
+
+        with mock.patch.object(Console, "error", interrupted), signalled(Client, "_read"), \
+                signalled(Client, "close", signal.SIGTERM):
+            result = self.request("GET", "/v1/organization")
+        self.assert_error(result, 130, kind="interrupted", error="interrupted")
+        self.assertEqual((result.stdout, len(result.stderr.splitlines())), ("", 1), result)
+
+    def test_a_post_that_was_answered_is_never_the_example(self) -> None:
+        look = ["request", "GET", "/v1/organization"]
+        for place, name, options, goes_on in (
+            (Client, "_read", ["--wait"], False), (Client, "_read", [], False), (waiting, "resume", ["--wait"], False),
+            (Console, "tell", ["--wait"], True), (waiting, "finish", ["--wait"], True), (Console, "result", [], False),
+        ):
+            with self.subTest(name, options=options):
+                self.forget()
+                self.fake.tasks.clear()
+                with signalled(place, name):
+                    result = self.request("POST", "/v1/text_to_image", "--body", BODY, *options)
+                (task,) = self.fake.tasks
+                self.assert_error(result, 130, kind="interrupted", error="interrupted")
+                self.assertEqual((pasted(result), len(self.fake.requests)), (["wait", task] if goes_on else look, 1))
+                if place is not Client:  # the answer has been read
+                    self.assertIn(task, result.stderr)
 
     def test_a_name_that_is_being_looked_up_does_not_hold_a_signal_back(self) -> None:
         script = ("import socket, sys, threading\n"

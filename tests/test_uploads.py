@@ -95,6 +95,26 @@ class Uploads(ServedTest):
         self.assertEqual((result.stdout.splitlines()[0], result.stdout.count("runway://")),
                          ("| File | Uri | Bytes |", 1))
 
+    def test_one_that_fails_does_not_stop_the_others_and_the_worst_exit_counts(self) -> None:
+        files = [self.file(f"{name}.png", b"1") for name in "abcd"]
+        self.fake.fault(Fault("status", status=400), path="/v1/uploads")
+        self.fake.fault(Fault("status", status=403), path="/v1/uploads", after=1)
+        result = self.call("upload", *files)
+        self.assert_error(result, 77, kind="auth", status=403, error="2 of 4 did not end well: a fault was ordered",
+                          failed=[{"id": str(files[0]), "kind": "api", "error": "a fault was ordered"},
+                                  {"id": str(files[2]), "kind": "auth", "error": "a fault was ordered"}])
+        self.assertEqual(result.lines, [{"uri": uri, "file": str(file), "bytes": 1}
+                                        for uri, file in zip(self.fake.uploads, files[1::2])])
+
+    def test_what_a_host_repeats_of_the_form_is_masked(self) -> None:
+        fields = {"policy": "eyJleHBpcmF0aW9u", "x-amz-signature": "eyJleHBpcmF0aW9uAndMore", "key": "short"}
+        slot = {"uploadUrl": f"{self.fake.storage_url}/uploads/x", "fields": fields, "runwayUri": "runway://x"}
+        said = f"<Code>Denied</Code><Message>{' and '.join(fields.values())} do not match</Message>"
+        self.fake.fault(Fault("status", status=200, body=slot), path="/v1/uploads")
+        self.fake.fault(Fault("status", status=400, body=said.encode()), server="storage")
+        self.assert_error(self.call("upload", self.file("cat.png", b"x")), 1, status=400, error=(
+            "the upload was refused: HTTP 400 Denied: *** and *** and short do not match"))
+
     def test_what_cannot_be_uploaded_is_refused_before_anything_is_sent(self) -> None:
         good = self.file("good.png", sample("image"))
         huge = self.file("huge.mp4")

@@ -193,6 +193,12 @@ class TimeIsUp(ServedTest):
         self.assertRegex(result.error["error"], words)
         self.assertEqual((result.stdout, len(self.fake.requests)), ("", 1))
 
+    def test_a_time_shorter_than_the_interval_is_waited_for_to_its_end(self) -> None:
+        task = self.fake.add_task(statuses=[RUNNING])
+        result = self.call("wait", task, "--max-wait", "3")
+        self.assert_error(result, 75, error=f"{task} has not ended after 3 s: it is RUNNING")
+        self.assertEqual((sum(self.clock.slept), self.polls()), (3.0, [f"/v1/tasks/{task}"]))
+
     def test_no_poll_comes_after_its_end(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING])
         self.assert_error(self.call("wait", task, "--max-wait", "14"), 75)

@@ -32,6 +32,15 @@ class Several(ServedTest):
         self.assertEqual(len(self.polls()), 2)
         self.assert_error(self.call("wait", "-", stdin=b" \n"), 2, kind="usage")
 
+    def test_a_lone_dash_behind_an_option_is_an_operand(self) -> None:
+        one, two = (self.fake.add_task(statuses=["SUCCEEDED"]) for _ in range(2))
+        for argv in ([two, "-q", "-"], ["-q", "-", two], ["-", "--max-wait", "9", two, "-q"]):
+            with self.subTest(argv):
+                self.clock.sleep(5)
+                result = self.call("wait", *argv, stdin=one.encode())
+                self.assertEqual((result.exit, sorted(line["id"] for line in result.lines), result.stderr),
+                                 (0, sorted([one, two]), ""))
+
     def test_a_hundred_at_once_keep_the_pace(self) -> None:
         ids = [self.fake.add_task(statuses=["PENDING", RUNNING, "SUCCEEDED"]) for _ in range(100)]
         result = self.call("wait", *ids)
@@ -81,12 +90,21 @@ class Several(ServedTest):
         self.assertEqual(pasted(result), ["wait", one, "--download", str(self.folder), "--force"])
         self.assertEqual({line["id"]: line.get("saved") for line in result.lines},
                          {one: [], two: [str(self.folder / f"{two}.png")]})
+        self.clock.sleep(5)
+        again = self.call(*pasted(result))
+        self.assertEqual((again.exit, again.json["saved"]), (0, [str(self.folder / f"{one}.png")]), again)
 
     def test_a_table_has_a_row_for_each(self) -> None:
         ids = [self.fake.add_avatar(statuses=["READY"]) for _ in range(2)]
         result = self.call("wait", *(f"/v1/avatars/{name}" for name in ids), "--output", "markdown")
         self.assertEqual(result.stdout.splitlines()[0], "| Id | Status | Output |")
         self.assertEqual([name in result.stdout for name in ids], [True, True])
+
+    def test_a_table_of_what_was_saved_has_paths_and_no_urls(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"])
+        result = self.call("wait", task, "--download", f"{self.folder}/", "--output", "markdown")
+        self.assertEqual(result.stdout.replace("\\_", "_").splitlines(), [  # a folder's name may hold a _
+            "| Id | Status | Output |", "| --- | --- | --- |", f"| {task} | SUCCEEDED | {self.folder}/{task}.png |"])
 
 
 class Signals(ServedTest):

@@ -164,6 +164,7 @@ def _upload(args: Arguments, client: Client, media: Media) -> str:
 
 
 def _send(args: Arguments, client: Client, path: str, body: bytes | None) -> int:
+    answer = None
     try:
         answer = client.call(args.method, path, body).value
         if args.wait:
@@ -177,6 +178,8 @@ def _send(args: Arguments, client: Client, path: str, body: bytes | None) -> int
     except Interrupted as stop:
         if args.method in UNSAFE:
             stop.example = stop.example or client.dialect.look
+            if isinstance(answer, dict) and isinstance(answer.get("id"), str):
+                stop.details.setdefault("id", answer["id"])
         raise
 
 
