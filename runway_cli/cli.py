@@ -68,7 +68,11 @@ def run() -> NoReturn:
 
     Nothing is left to be flushed, and to take the interpreter down in order would cost 5 ms, a tenth of a list.
     """
-    os._exit(main())
+    try:
+        status = main()
+    except (Interrupted, KeyboardInterrupt):  # at the very end, when all is said
+        status = 130
+    os._exit(status)
 
 
 def _run(args: Any, console: Console, clock: Clock | None) -> int:
@@ -128,7 +132,8 @@ def _usual_example(failure: RunwayError | Interrupted, args: Any) -> Sequence[st
     """What helps after a failure that names no call itself, None where the failed one is worth repeating."""
     if isinstance(failure, DeniedError):
         return ("auth", "status")
-    if isinstance(failure, (OutputError, InternalError)) and getattr(args, "method", None) in ("POST", "PATCH"):
+    late = isinstance(failure, (OutputError, InternalError, Interrupted))
+    if late and getattr(args, "method", None) in ("POST", "PATCH"):
         # it may have done its work, and a second one may be a second charge; a gateway shows no balance
         return ("auth", "status") if args.gateway else ("request", "GET", "/v1/organization")
     return None

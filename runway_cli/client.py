@@ -101,6 +101,7 @@ class Client:
         self.clock = clock
         self.dialect = _dialect(target)
         self._transport: Transport | None = None
+        self.over = False  # the run ends, and threads must begin nothing more
 
     @property
     def transport(self) -> Transport:
@@ -135,6 +136,8 @@ class Client:
         """
         path = checked_path(path, self.target.base_url)
         retries = self.target.retries if retries is None else retries
+        self.check_secret()
+        _ = self.transport  # imported before the try: a signal during that is none after something was sent
         answer_lost = False
         for attempt in range(retries + 1):
             try:
@@ -247,7 +250,6 @@ class Client:
         raise self.dialect.explained(method, path, failure)
 
     def _asked(self, method: str, url: str, body: bytes | None, end: float | None) -> Answer:
-        self.check_secret()
         headers = self.headers(body is not None)
         seconds = self.target.timeout
         if end is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+from threading import Lock
 
 from .errors import ApiError, NetworkError, OutputError, RunwayError, UsageError
 from .media import TYPES, storage_error, url_fault
@@ -29,6 +30,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  #
 _EXTENSIONS = {**{kind: end for end, kind in reversed(list(TYPES.items()))}, "audio/x-wav": "wav", "audio/wave": "wav",
                "application/json": "json", "text/plain": "txt", "application/zip": "zip"}
 _parts: set[str] = set()  # files begun and not yet whole, for when the program ends in the middle of one
+_beginning = Lock()  # held while one is begun, so that none is once they are removed
 
 
 class Place:
@@ -104,16 +106,20 @@ def save(client: Client, url: str, place: Place, *, force: bool, report: Report,
                 if download.done > farthest:  # progress earns new tries
                     attempt, farthest = 0, download.done
                 if attempt >= client.target.retries or not client.paused("GET", error, attempt, end):
+                    if end is not None and client.clock.monotonic() >= end:
+                        error.message += ", and the time to wait is over"
                     raise
                 attempt += 1
     finally:
         download.close()
 
 
-def remove_parts() -> None:
+def remove_parts(client: Client) -> None:
     """Removes what unfinished downloads left, when the program ends while threads still write."""
-    for part in list(_parts):
-        _remove(part)
+    with _beginning:
+        client.over = True
+        for part in list(_parts):
+            _remove(part)
 
 
 def safe_name(name: str) -> str:
@@ -244,10 +250,13 @@ class _Download:
         if self.file is None:
             folder, name = os.path.split(self.path)
             part = os.path.join(folder, f".{name[:SHOWN_NAME]}.{os.urandom(6).hex()}.part")
-            _parts.add(part)
-            self.part = part
             _writing(self.path, lambda: os.makedirs(folder or ".", exist_ok=True))
-            self.file = _writing(self.path, lambda: open(part, "xb", buffering=0))  # noqa: SIM115 - stays open
+            with _beginning:
+                if self.client.over:
+                    raise OutputError(f"{self.path!r} was not begun: the program ends")
+                self.part = part
+                _parts.add(part)
+                self.file = _writing(self.path, lambda: open(part, "xb", buffering=0))  # noqa: SIM115 - stays open
         return self.file
 
     def _name(self) -> None:

@@ -126,7 +126,9 @@ def follow(client: Client, watches: Sequence[Watch], end: float | None, *, finis
             break
         while due and due[0][0] <= now and not late:
             crew.submit(watches[heapq.heappop(due)[1]])
-        until = min([1.0, *(moment - now for moment, _ in due[:1]), *([end - now] if end is not None else ())])
+        until = 1.0 if late or not due else min(1.0, due[0][0] - now)
+        if end is not None and not late:
+            until = min(until, end - now)
         done = crew.collect(max(0.0, until))
         show(done)
         if done is None:

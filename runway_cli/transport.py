@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
     from urllib.parse import SplitResult
 
+LONGEST_IDLE = 2.0  # seconds; servers close what is idle for longer, perhaps just as it is used again
 LARGEST_UNPACKED = 1 << 30  # bytes that a compressed answer may unpack to
 
 # OpenSSL's verification results that deserve words of their own (x509_vfy.h)
@@ -53,8 +54,8 @@ class Response:
 class Transport:
     """Sends requests. Safe to use from several threads.
 
-    The TLS context is made once, for the first https URL. A GET leaves its connection for the next GET to the same
-    origin: pages and polls over TLS take half the time. No other method is sent over a used connection, which may be
+    The TLS context is made once, for the first https URL. A GET leaves its connection for a next GET to the same origin
+    within two seconds: pages over TLS take half the time. No other method is sent over a used connection, which may be
     stale: nobody could tell whether the request was lost with it.
     """
 
@@ -79,6 +80,7 @@ class Transport:
             raise _failure(error, line) from None
         finally:
             if leave and line.connection:
+                line.connection.left = time.monotonic()
                 self._idle.setdefault(line.connection.origin, []).append(line.connection)
             elif line.connection:
                 line.connection.close()
@@ -109,6 +111,8 @@ class Transport:
             raise ValueError("no http or https URL")
         if line.ended:  # within the headers, which http.client takes for their end
             answer.close()
+            if line.connection:
+                line.connection.close()
             raise http.client.IncompleteRead(b"")
         if not keep and line.connection and line.connection.sock:
             line.connection.sock.close()  # in name only: the answer holds it open until it is closed itself
@@ -122,7 +126,7 @@ class Transport:
             idle = self._left(origin)
             if idle is None:
                 break
-            if idle.is_quiet():
+            if idle.is_fresh():
                 idle.take(line)
                 return idle
             idle.close()
@@ -287,6 +291,7 @@ class _Connection(http.client.HTTPConnection):
         self.place = place  # words that name the other side
         self._create_connection = self._dial  # http.client's own seam; it knows no total time
         self.made = False
+        self.left = 0.0  # the moment of the last use
 
     def take(self, line: _Line) -> None:
         """Works to this line's time from now on."""
@@ -296,12 +301,12 @@ class _Connection(http.client.HTTPConnection):
         if isinstance(self.sock, _Bounded):
             self.sock.line = line
 
-    def is_quiet(self) -> bool:
-        """Whether the other side has neither closed a connection that was left, nor said a word too many."""
+    def is_fresh(self) -> bool:
+        """Whether a connection that was left may be used: not for long, not closed, and without a word too many."""
         import select
 
         try:
-            return not select.select([self.sock], [], [], 0)[0]
+            return time.monotonic() - self.left < LONGEST_IDLE and not select.select([self.sock], [], [], 0)[0]
         except (OSError, ValueError):
             return False
 

@@ -6,6 +6,7 @@ import unittest
 from typing import Any
 from unittest import mock
 
+from runway_cli import transport
 from runway_cli.errors import NetworkError
 from runway_cli.transport import Transport
 from tests.fake_http import FakeServer
@@ -40,7 +41,8 @@ class ConnectionTest(ServiceTest):
 
     def closed(self, idle: Any) -> None:
         """Waits until what the server did with this connection has arrived."""
-        eventually(lambda: not idle.is_quiet())
+        with mock.patch.object(transport, "LONGEST_IDLE", 3600):
+            eventually(lambda: not idle.is_fresh())
 
     def test_the_pages_of_a_list_come_over_one(self) -> None:
         for number in range(250):
@@ -70,6 +72,12 @@ class ConnectionTest(ServiceTest):
             ((idle,),) = self.transport._idle.values()
             if expected < 3:
                 self.closed(idle)
+
+    def test_one_that_was_left_for_long_is_not_used_again(self) -> None:
+        self.send("GET")
+        with mock.patch.object(transport, "LONGEST_IDLE", 0):
+            self.send("GET")
+        self.assertEqual(len(self.made), 2)
 
     def test_a_server_that_says_a_word_too_many_is_not_listened_to(self) -> None:
         self.fake.fault(Fault("raw", body=ANSWER + b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[1]"))

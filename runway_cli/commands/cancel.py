@@ -38,14 +38,16 @@ def run(args: Arguments) -> int:
     paths = {name: _path(name) for name in names}
     client = connect(args)
     failures: list[tuple[str, RunwayError]] = []
-    for name, path in paths.items():
-        row = {"id": name, "cancelled": False, "status": None}
-        try:
-            _cancel(client, path, row, args.force)
-        except RunwayError as error:
-            failures.append((name, error))
-        args.console.row(row, alone=len(paths) == 1)
-    args.console.end_rows(COLUMNS)
+    try:
+        for name, path in paths.items():
+            row = {"id": name, "cancelled": False, "status": None}
+            try:
+                _cancel(client, path, row, args.force)
+            except RunwayError as error:
+                failures.append((name, error))
+            args.console.row(row, alone=len(paths) == 1)
+    finally:
+        args.console.end_rows(COLUMNS)
     if failures:
         raise summary(failures, len(paths))
     return 0

@@ -180,6 +180,8 @@ def _send(args: Arguments, client: Client, path: str, body: bytes | None) -> int
             stop.example = stop.example or client.dialect.look
             if isinstance(answer, dict) and isinstance(answer.get("id"), str):
                 stop.details.setdefault("id", answer["id"])
+            elif answer is not None:
+                stop.details["maybeAccepted"] = True
         raise
 
 

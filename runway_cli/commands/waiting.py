@@ -91,7 +91,7 @@ def finish(args: WaitArguments, client: Client, watches: Sequence[Watch], answer
         if args.download:
             from ..downloads import remove_parts
 
-            remove_parts()
+            remove_parts(client)
     if failures:
         unfinished = [name for name, failure in failures if failure.exit_status in (69, 74, 75)]
         replace = any(failure.force_helps for _, failure in failures)
