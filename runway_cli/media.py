@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LONGEST_DATA_URI = 5_242_880  # characters as encoded; the API's limit
 LARGEST_UPLOAD = 200 * 1024 * 1024  # bytes; the API's limit is 200 MB
 LONGEST_FILENAME = 255
-PIECE = 256 * 1024  # bytes read and sent at a time
+PIECE = 512 * 1024  # bytes read and sent at a time; twice as much costs more memory and gains nothing
 
 TYPES = {
     "jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif",
