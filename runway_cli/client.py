@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from . import __version__, jsontext
-from .errors import ApiError, AuthError, DeniedError, Interrupted, NetworkError, UsageError
+from .errors import ApiError, AuthError, DeniedError, Interrupted, NetworkError
+from .paths import checked_path, with_query
 from .settings import target
 
 TYPE_CHECKING = False
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from email.message import Message
     from typing import Any, Protocol
-    from urllib.parse import SplitResult
 
     from .output import Console
     from .settings import Options, Target
@@ -341,45 +341,6 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
         seen.add(cursor)
 
 
-def with_query(path: str, query: Sequence[tuple[str, str]]) -> str:
-    """`path` with a query added to the one it may have."""
-    if not query:
-        return path
-    from urllib.parse import quote, urlencode
-
-    return path + ("&" if "?" in path else "?") + urlencode(query, quote_via=quote, errors="surrogateescape")
-
-
-def segment(text: str) -> str:
-    """One segment of a path: everything that could end it or leave it is percent-encoded."""
-    from urllib.parse import quote
-
-    return quote(text, safe="")
-
-
-def checked_path(path: str, base_url: str) -> str:
-    """A path with its query, `/…`, encoded for a request line, so that what it is added to keeps its host.
-
-    Spaces and non-ASCII are percent-encoded, what is encoded already stays. A full URL is taken on the base's own
-    origin only. Raises UsageError for another origin, control characters, a fragment, and `.` or `..` segments.
-    """
-    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in path):
-        raise UsageError(f"the path {path!r} holds a control character")
-    if "#" in path:
-        raise UsageError(f"the path {path!r} holds a '#': a fragment is never sent; write %23 for the character")
-    import re
-    from urllib.parse import quote, unquote
-
-    if re.match("[A-Za-z][A-Za-z0-9+.-]*://", path):
-        path = _below(path, base_url)
-    plain, mark, query = path.partition("?")
-    if any(unquote(part) in (".", "..") for part in re.split(r"[/\\]|%2f|%5c", plain, flags=re.IGNORECASE)):
-        raise UsageError(f"the path {path!r} holds a '.' or '..' segment")
-    text = "/" + plain.lstrip("/") + mark + query
-    text = re.sub(r"%(?![0-9a-fA-F]{2})", "%25", text)
-    return quote(text.encode("utf-8", "surrogateescape"), safe="/?%:@!$&'()*+,;=~[]-._")
-
-
 def excerpt(body: bytes) -> str:
     """The beginning of a body that should have been JSON, as one line without HTML tags."""
     import re
@@ -468,27 +429,6 @@ def _page(answer: Any, path: str) -> tuple[list[Any], str | None, bool]:
     cursor = answer.get("nextCursor")
     more = answer.get("hasMore", bool(cursor)) is True
     return answer["data"], cursor if more and isinstance(cursor, str) else None, more
-
-
-def _below(url: str, base_url: str) -> str:
-    """The path of a full URL on the base's origin. Raises UsageError for any other."""
-    from urllib.parse import urlsplit
-
-    base = urlsplit(base_url)
-    try:
-        parts = urlsplit(url)
-        same = _origin(parts) == _origin(base)
-    except ValueError:
-        same = False
-    if not same or "\\" in parts.netloc or not (parts.path + "/").startswith(base.path + "/"):
-        raise UsageError(f"the URL {url!r} is not below {base_url}: give the path alone",
-                         example=("request", "GET", "/v1/organization"))
-    return parts.path[len(base.path):] + ("?" + parts.query if parts.query else "")
-
-
-def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    return parts.scheme, parts.netloc.lower().rpartition("@")[0] + (parts.hostname or ""), port
 
 
 def _issue(issue: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 
-from .client import LONGEST_RETRY_AFTER, segment
+from .client import LONGEST_RETRY_AFTER
 from .errors import ApiError, NetworkError, RunwayError, UsageError
+from .paths import segment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

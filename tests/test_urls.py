@@ -9,8 +9,8 @@ import string
 import tempfile
 from urllib.parse import urlsplit
 
-from runway_cli.client import checked_path, segment, with_query
 from runway_cli.errors import NetworkError, UsageError
+from runway_cli.paths import checked_path, segment, with_query
 from runway_cli.transport import Transport
 from tests.fake_runway import SECRET, FakeRunway, Fault
 from tests.program import call

@@ -6,9 +6,10 @@ import re
 import sys
 
 from .. import jsontext
-from ..client import METHODS, PAGE, UNSAFE, checked_path, connect, pages, with_query
+from ..client import METHODS, PAGE, UNSAFE, connect, pages
 from ..errors import ApiError, ClosedOutput, Interrupted, OutputError, RunwayError, UsageError
 from ..output import command_line, is_terminal
+from ..paths import checked_path, with_query
 from ..settings import target_options
 from . import fields, waiting
 
