@@ -116,12 +116,16 @@ def _example(failure: RunwayError | Interrupted, words: list[str], args: Any) ->
     from . import masking
 
     variable = getattr(failure, "variable", None)
+    given = target_options(getattr(args, "given", []))
+    if getattr(failure, "directly", False):
+        variable = None if "--gateway" in given else "RUNWAY_SKILLS_GATEWAY"
+        given = []
     prefix = f"env -u {variable} " if variable and os.name != "nt" else ""
-    given = [] if getattr(failure, "directly", False) else target_options(getattr(args, "given", []))
     helping = failure.example or _usual_example(failure, args)
     usual = getattr(args, "example", None) or ("--help",)
     calls = [[*helping, *(given if "--help" not in helping else ())]] if helping else []
-    if prefix or (not helping and not isinstance(failure, UsageError) and sum(map(len, words)) <= LONGEST_EXAMPLE):
+    repeatable = not isinstance(failure, UsageError) and sum(map(len, words)) <= LONGEST_EXAMPLE
+    if not helping and (prefix or repeatable):
         calls.append(words)
     calls.append([*usual, *given])
     return prefix + command_line(next(

@@ -81,7 +81,7 @@ def live(console: Console) -> LiveLines | None:
 
 
 class Transfer:
-    """The progress of one upload or download: a bar on a terminal, nothing elsewhere."""
+    """The progress of one upload or download: a bar on a terminal, nothing elsewhere, taken away at its end."""
 
     def __init__(self, console: Console, name: str) -> None:
         self._live = live(console)
@@ -97,8 +97,10 @@ class Transfer:
         self._drawn = now
         self._live.show([f"{self._name}  {transferred(done, total)}  {now - self._start:.0f} s"])
 
-    def close(self) -> None:
-        """Takes the bar away."""
+    def __enter__(self) -> Transfer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.close()
 

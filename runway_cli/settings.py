@@ -22,7 +22,6 @@ STAGE_SECRET = "RUNWAY_SKILLS_API_SECRET_STAGE"
 GATEWAY_TOKEN = "LOWCODEAPI_API_TOKEN"
 LONGEST_TIMEOUT = 86_400  # seconds; more does not fit into every platform's socket timeout
 
-
 GATEWAYS = ("lowcodeapi",)
 URL_FORMATS = ("auto", "new", "old")
 FORMATS = ("json", "jsonl", "table", "markdown")

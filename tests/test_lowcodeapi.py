@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import unittest
 from typing import Any
@@ -264,6 +265,15 @@ class NotOffered(GatewayTest):
                 self.assertIn("uploads need a Runway key", result.error["error"])
                 self.assertNotIn("--gateway", result.error["example"])
         self.assertEqual(self.fake.requests, [])
+
+    @unittest.skipIf(os.name == "nt", "there is no env there")
+    def test_an_example_without_the_gateway_leaves_out_one_that_the_environment_names(self) -> None:
+        cat = str(self.file("cat.png", b"x"))
+        env = {**self.fake.gateway_env(), "RUNWAY_SKILLS_GATEWAY": "lowcodeapi"}
+        for argv in (("upload", cat), ("avatars", "list")):
+            with self.subTest(argv):
+                result = self.call(*argv, env=env)
+                self.assertTrue(result.error["example"].startswith("env -u RUNWAY_SKILLS_GATEWAY "), result)
 
     def test_a_data_uri_does_through_the_gateway_too(self) -> None:
         cat = self.file("cat.png", sample("image"))

@@ -70,15 +70,13 @@ def _save(args: Arguments, client: Client, url: str, place: Place) -> Saved:
     from ..downloads import save
     from ..progress import Transfer
 
-    bar = Transfer(args.console, os.path.basename(place.path))
     try:
-        return save(client, url, place, force=args.force, report=bar)
+        with Transfer(args.console, os.path.basename(place.path)) as bar:
+            return save(client, url, place, force=args.force, report=bar)
     except DeniedError as error:
         error.message += "; an expired URL is renewed by reading its task: wait ID --download PATH"
         error.example = ("wait", "--help")
         raise
-    finally:
-        bar.close()
 
 
 def _places(urls: list[str], to: str) -> list[Place]:

@@ -157,11 +157,8 @@ def _upload(args: Arguments, client: Client, media: Media) -> str:
     from ..media import upload
     from ..progress import Transfer
 
-    bar = Transfer(args.console, media.name)
-    try:
+    with Transfer(args.console, media.name) as bar:
         return upload(client, media, bar)
-    finally:
-        bar.close()
 
 
 def _send(args: Arguments, client: Client, path: str, body: bytes | None) -> int:

@@ -38,14 +38,12 @@ def run(args: Arguments) -> int:
     failures: list[tuple[str, RunwayError]] = []
     try:
         for media in files:
-            bar = Transfer(args.console, media.name)
             try:
-                uri = upload(client, media, bar)
+                with Transfer(args.console, media.name) as bar:
+                    uri = upload(client, media, bar)
             except RunwayError as error:
                 failures.append((media.path, error))
                 continue
-            finally:
-                bar.close()
             args.console.row({"uri": uri, "file": media.path, "bytes": media.size}, alone=len(files) == 1)
     finally:
         args.console.end_rows(COLUMNS)

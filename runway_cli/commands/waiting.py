@@ -203,8 +203,8 @@ def _naming_the_paid(args: WaitArguments, stop: Interrupted | Exception, left: S
 
 
 def _limit(text: str) -> float:
-    """Seconds, or 0 for ever, which is what ten years come to."""
-    return 0.0 if text == "0" else settings.seconds(text, LONGEST_WAIT)
+    """Seconds; 0 stands for ever."""
+    return 0.0 if text in ("0", "0.0") else settings.seconds(text, LONGEST_WAIT)
 
 
 def ids_from_stdin() -> list[str]:
