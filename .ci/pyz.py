@@ -8,8 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path("runway-cli.pyz")
 SHEBANG = b"#!/usr/bin/env python3\n"
-MAIN = b"from runway_cli.cli import run\n\nrun()\n"
+MAIN = b"from runway_cli.cli.main import run\n\nrun()\n"
 BESIDE_THE_CODE = {
+    "runway_cli/LICENSE": "runway_cli/LICENSE",
     "runway_cli/py.typed": "runway_cli/py.typed",
     "runway_cli/skill/AUTH.md": "AUTH.md",
     "runway_cli/skill/SKILL.md": "SKILL.md",

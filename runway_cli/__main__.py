@@ -5,6 +5,9 @@ import sys
 
 if not __package__:
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-from runway_cli.cli import run
+try:
+    from runway_cli.cli.main import run
+except KeyboardInterrupt:  # before the signal handlers are installed
+    os._exit(130)
 
 run()

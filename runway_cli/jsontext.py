@@ -90,8 +90,10 @@ def dumps(value: Any, indent: int | None = None) -> str:
     return text
 
 
-_ESCAPES = {code: f"\\u{code:04x}" for code in (
-    *range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))}
+_ESCAPES = {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
 
 
 def _decode(data: bytes | str) -> str:
@@ -108,7 +110,7 @@ def _decode(data: bytes | str) -> str:
 def _check_utf8(data: bytes) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     for start in range(0, len(data), PIECE):
-        decoder.decode(data[start:start + PIECE], final=start + PIECE >= len(data))
+        decoder.decode(data[start : start + PIECE], final=start + PIECE >= len(data))
 
 
 def _dropped(_: object) -> None:

@@ -51,16 +51,58 @@ class Authority:
         for file, text in (("index.txt", ""), ("serial.txt", "01\n")):
             (self.folder / file).write_text(text, encoding="ascii")
         config = self._config("authority", "DNS:none")
-        self._openssl("req", "-x509", "-new", *_KEY, "-keyout", "authority.key", "-out", "authority.pem", "-days", "99",
-                      "-subj", f"/CN={name}", "-config", config, "-extensions", "authority_extensions")
+        self._openssl(
+            "req",
+            "-x509",
+            "-new",
+            *_KEY,
+            "-keyout",
+            "authority.key",
+            "-out",
+            "authority.pem",
+            "-days",
+            "99",
+            "-subj",
+            f"/CN={name}",
+            "-config",
+            config,
+            "-extensions",
+            "authority_extensions",
+        )
 
     def certificate(self, name: str, names: str, validity: tuple[str, str] = NOW) -> tuple[str, str]:
         """The files of a certificate and its key; `names` is the subjectAltName, such as DNS:localhost."""
         config = self._config(name, names)
-        self._openssl("req", "-new", *_KEY, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}",
-                      "-config", config)
-        self._openssl("ca", "-batch", "-notext", "-config", config, "-extensions", "leaf_extensions", "-in",
-                      f"{name}.csr", "-out", f"{name}.pem", "-startdate", validity[0], "-enddate", validity[1])
+        self._openssl(
+            "req",
+            "-new",
+            *_KEY,
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.csr",
+            "-subj",
+            f"/CN={name}",
+            "-config",
+            config,
+        )
+        self._openssl(
+            "ca",
+            "-batch",
+            "-notext",
+            "-config",
+            config,
+            "-extensions",
+            "leaf_extensions",
+            "-in",
+            f"{name}.csr",
+            "-out",
+            f"{name}.pem",
+            "-startdate",
+            validity[0],
+            "-enddate",
+            validity[1],
+        )
         return str(self.folder / f"{name}.pem"), str(self.folder / f"{name}.key")
 
     def self_signed(self) -> tuple[str, str]:

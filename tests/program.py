@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,12 +16,20 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from runway_cli import cli
-from tests.fake_runway import SECRET, STAGE_SECRET, TOKEN
+from runway_cli.cli.main import main
+from tests.fake import SECRET, STAGE_SECRET, TOKEN
 
 ROOT = Path(__file__).resolve().parent.parent
-EXITS = (0, 1, 2, 69, 74, 75, 77, 78, 130, 141, 143)
+EXITS = (0, 1, 2, 69, 74, 75, 77, 78, 129, 130, 141, 143)
 KEPT = ("PATH", "HOME", "TMPDIR", "SYSTEMROOT", "TEMP", "TMP", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
+# The developer's own history and cache are neither read nor written: nothing can be made below the null device.
+ISOLATED = {"RUNWAY_SKILLS_HISTORY": "off", "XDG_CACHE_HOME": os.path.join(os.devnull, "cache")}
+SECRET_VARIABLES = (
+    "RUNWAY_SKILLS_API_SECRET",
+    "RUNWAY_SKILLS_API_SECRET_STAGE",
+    "RUNWAYML_API_SECRET",
+    "LOWCODEAPI_API_TOKEN",
+)
 
 
 class Result:
@@ -79,16 +88,40 @@ class Clock:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What of this process's environment a call may see, and `extra`."""
-    return {**{name: os.environ[name] for name in KEPT if name in os.environ}, **(extra or {})}
+    """What of this process's environment a call may see, without the developer's own files, and `extra`."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return {**kept, **ISOLATED, **(extra or {})}
 
 
-def run(*argv: str, env: Mapping[str, str] | None = None, stdin: bytes | None = None, cwd: str | Path | None = None,
-        start: Sequence[str] = ("-m", "runway_cli"), timeout: float = 30) -> Result:
+def reset_signals() -> None:
+    """Lets children start with the default handlers: a shell that runs the tests in the background ignores SIGINT.
+
+    A handler is reset when another program is started, but an ignored signal stays ignored.
+    """
+    for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
+def run(
+    *argv: str,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    cwd: str | Path | None = None,
+    start: Sequence[str] = ("-m", "runway_cli"),
+    timeout: float = 30,
+) -> Result:
     """The program as a process, without a terminal: what users see. Fails if a secret is printed."""
     surroundings = environment({"PYTHONPATH": str(ROOT), **(env or {})})
-    done = subprocess.run([sys.executable, *start, *argv], env=surroundings, cwd=cwd, input=stdin or b"",
-                          capture_output=True, timeout=timeout, check=False)
+    done = subprocess.run(
+        [sys.executable, *start, *argv],
+        env=surroundings,
+        cwd=cwd,
+        input=stdin or b"",
+        capture_output=True,
+        timeout=timeout,
+        check=False,
+    )
     return checked(Result(argv, done.returncode, done.stdout, done.stderr), surroundings)
 
 
@@ -96,16 +129,14 @@ def call(*argv: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", c
     """The program within this process: no start-up to wait for, and a clock that does not wait either."""
     surroundings = environment(env)
     with _streams(stdin) as (stdout, stderr), mock.patch.dict(os.environ, surroundings, clear=True):
-        status = cli.main(list(argv), clock or Clock())
+        status = main(list(argv), clock or Clock())
         result = Result(argv, status, stdout.getvalue(), stderr.getvalue())
     return checked(result, surroundings)
 
 
 def checked(result: Result, surroundings: Mapping[str, str]) -> Result:
     """The result, if it shows no secret and no traceback, and ends as the contract says."""
-    secrets = {SECRET, STAGE_SECRET, TOKEN}
-    secrets |= {surroundings.get(name, "").strip() for name in (
-        "RUNWAY_SKILLS_API_SECRET", "RUNWAY_SKILLS_API_SECRET_STAGE", "RUNWAYML_API_SECRET", "LOWCODEAPI_API_TOKEN")}
+    secrets = {SECRET, STAGE_SECRET, TOKEN, *(surroundings.get(name, "").strip() for name in SECRET_VARIABLES)}
     for secret in secrets:
         if len(secret) > 8 and secret in result.stdout + result.stderr:
             raise AssertionError(f"a secret was printed: {result!r}".replace(secret, "SECRET"))
@@ -116,6 +147,12 @@ def checked(result: Result, surroundings: Mapping[str, str]) -> Result:
 
 class ProgramTest(unittest.TestCase):
     """Assertions on whole results."""
+
+    def assert_success(self, result: Result, **expected: Any) -> None:
+        """Exit status 0, and these attributes of the result: `stdout`, `stderr`, `json`, `lines`, `notes`."""
+        self.assertEqual(result.exit, 0, result)
+        for name, value in expected.items():
+            self.assertEqual(getattr(result, name), value, f"{name} of {result!r}")
 
     def assert_error(self, result: Result, exit_status: int, **expected: Any) -> None:
         """The exit status, and these keys of the JSON error, which always explains itself."""
@@ -128,7 +165,15 @@ class ProgramTest(unittest.TestCase):
 
 @contextmanager
 def _streams(stdin: bytes) -> Iterator[tuple[io.BytesIO, io.BytesIO]]:
+    """Streams that cannot hold more than ASCII: the program writes UTF-8 whatever the locale."""
     stdout, stderr = io.BytesIO(), io.BytesIO()
-    with mock.patch.multiple(sys, stdin=io.TextIOWrapper(io.BytesIO(stdin)), stdout=io.TextIOWrapper(stdout),
-                             stderr=io.TextIOWrapper(stderr)):
+    with mock.patch.multiple(
+        sys,
+        stdin=io.TextIOWrapper(io.BytesIO(stdin), encoding="ascii"),
+        stdout=io.TextIOWrapper(stdout, encoding="ascii"),
+        stderr=io.TextIOWrapper(stderr, encoding="ascii"),
+    ):
         yield stdout, stderr
+
+
+reset_signals()

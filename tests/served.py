@@ -1,4 +1,4 @@
-"""What tests of whole calls share: the services, a clock that does not wait, a folder, and examples pasted back."""
+"""What tests of whole calls share: the services, a clock that does not wait, a folder, and examples run again."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable
 
-from tests.fake_runway import FakeRunway, Recorded
+from tests.fake import FakeRunway, Recorded
 from tests.program import Clock, ProgramTest, Result, call
 
-PATIENCE = 10.0  # seconds that a busy machine may take for what has surely been set off
+PATIENCE = 10.0  # seconds that a busy machine may take for what is sure to happen
 
 
 def pasted(result: Result) -> list[str]:
-    """The words of an error's example as a shell would hand them on, without the program's own."""
+    """The words of an error's example as a shell would pass them on, without the program's own."""
     return without_program(result.error["example"])
 
 
@@ -30,9 +30,11 @@ def without_program(command: str) -> list[str]:
 class ServedTest(ProgramTest):
     """Every test has fresh services, whose clock is the program's, and a folder of its own."""
 
+    polls_to_finish = 2  # of a new task
+
     def setUp(self) -> None:
         self.clock = Clock()
-        self.fake = FakeRunway(clock=self.clock.monotonic)
+        self.fake = FakeRunway(clock=self.clock.monotonic, polls_to_finish=self.polls_to_finish)
         self.fake.__enter__()
         self.addCleanup(self.fake.__exit__, None, None, None)
         folder = tempfile.TemporaryDirectory()
@@ -40,7 +42,7 @@ class ServedTest(ProgramTest):
         self.folder = Path(folder.name)
 
     def call(self, *argv: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None) -> Result:
-        """The program within this process, led to the services."""
+        """The program within this process, directed to the services."""
         return call(*map(str, argv), stdin=stdin, env={**self.fake.env(), **(env or {})}, clock=self.clock)
 
     def file(self, name: str, content: bytes = b"") -> Path:
@@ -89,7 +91,7 @@ class ServiceTest(ProgramTest):
 
 
 def arrived(fake: FakeRunway, number: int) -> list[Recorded]:
-    """What the servers saw, once it is this many requests: a server may read what a client has already given up."""
+    """What the servers saw, once that is `number` requests: a server may read what a client has already given up."""
     eventually(lambda: len(fake.requests) >= number)
     return list(fake.requests)
 
@@ -99,5 +101,5 @@ def eventually(condition: Callable[[], Any]) -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError("it never came to that")
+            raise AssertionError("it has not happened")
         time.sleep(0.005)

@@ -1,15 +1,15 @@
-"""`auth`: a key that works, one that does not, and a service that cannot be asked are three different things."""
+"""`auth`: a key that works, a key that is refused and a service that does not answer are three different results."""
 
 from __future__ import annotations
 
 import unittest
 from typing import Any
 
-from tests.fake_runway import SECRET, STAGE_SECRET, FakeRunway, Fault
+from tests.fake import SECRET, STAGE_SECRET, FakeRunway, Fault
 from tests.program import ProgramTest, Result, call
 
 ORGANIZATION, AVATARS = "/v1/organization", "/v1/avatars"
-NO_KEY = "there is no API key: set RUNWAY_SKILLS_API_SECRET or RUNWAYML_API_SECRET in the environment"
+NO_KEY = "no API key: set RUNWAY_SKILLS_API_SECRET or RUNWAYML_API_SECRET in the environment"
 WRONG_KEY = "The API key you provided was incorrect. Keys are made at https://dev.runwayml.com/"
 
 
@@ -27,49 +27,56 @@ class StatusTest(ProgramTest):
         fault = Fault("status", status=status, body={"error": words}) if status else Fault("reset_after_request")
         self.fake.fault(fault, path=path, times=None)
 
-    def asked(self) -> list[tuple[str, str]]:
+    def requests(self) -> list[tuple[str, str]]:
         return [(request.method, request.target) for request in self.fake.requests]
 
     def shown(self, **changed: Any) -> dict[str, Any]:
-        """What is printed of a key that works, but for what has changed."""
-        return {"authenticated": True, "source": "environment", "baseUrl": self.fake.url, "keyPrefix": "key_0123...",
-                "organization": None, "creditBalance": None, **changed}
+        """What is printed for a key that works, with these changes."""
+        return {
+            "authenticated": True,
+            "source": "environment",
+            "variable": "RUNWAY_SKILLS_API_SECRET",
+            "baseUrl": self.fake.url,
+            "keyPrefix": "key_0123...",
+            "organization": None,
+            "creditBalance": None,
+            **changed,
+        }
 
-    def test_a_key_that_works(self) -> None:
+    def test_status_shows_the_organization_and_its_credits(self) -> None:
         self.fake.organization["name"] = "Acme"
         result = self.status()
-        self.assertEqual((result.exit, result.stderr), (0, ""))
-        self.assertEqual(list(result.json.items()),
-                         list(self.shown(organization="Acme", creditBalance=10000).items()))
-        self.assertEqual(self.asked(), [("GET", ORGANIZATION)])
+        self.assert_success(result, stderr="")
+        self.assertEqual(list(result.json.items()), list(self.shown(organization="Acme", creditBalance=10000).items()))
+        self.assertEqual(self.requests(), [("GET", ORGANIZATION)])
 
-    def test_no_key_is_told_without_asking(self) -> None:
+    def test_without_a_key_nothing_is_sent(self) -> None:
         for secret in ("", " \n"):
             result = self.status(RUNWAY_SKILLS_API_SECRET=secret)
-            self.assert_error(result, 77, kind="auth", error=NO_KEY)
-            self.assertEqual(result.json, self.shown(authenticated=False, keyPrefix=None, error=NO_KEY))
-        self.assertEqual(self.asked(), [])
+            self.assert_error(result, 77, kind="auth", error=NO_KEY, example="runway-cli auth login")
+            self.assertEqual(result.json, self.shown(authenticated=False, variable=None, keyPrefix=None, error=NO_KEY))
+        self.assertEqual(self.requests(), [])
 
-    def test_a_wrong_key_is_told_after_one_question(self) -> None:
+    def test_a_wrong_key_is_reported_after_one_request(self) -> None:
         result = self.status(RUNWAY_SKILLS_API_SECRET="key_f" + "0" * 40)
-        self.assert_error(result, 77, kind="auth", status=401, error=WRONG_KEY)
+        self.assert_error(result, 77, kind="auth", status=401, error=WRONG_KEY, example="runway-cli auth login")
         self.assertEqual(result.json, self.shown(authenticated=False, keyPrefix="key_f000...", error=WRONG_KEY))
-        self.assertEqual(self.asked(), [("GET", ORGANIZATION)])
+        self.assertEqual(self.requests(), [("GET", ORGANIZATION)])
 
-    def test_a_list_decides_where_the_organization_does_not_answer(self) -> None:
+    def test_a_list_proves_that_the_key_works_while_the_organization_fails(self) -> None:
         for first in (403, 404, 500, 503, 429, 0):
             with self.subTest(first=first):
                 self.fake.clear_faults()
                 self.fake.requests.clear()
                 self.fails(ORGANIZATION, first, "not today")
                 result = self.status()
-                self.assertEqual((result.exit, result.stderr), (0, ""))
+                self.assert_success(result, stderr="")
                 note = result.json.pop("note")
                 self.assertIn("/v1/organization does not answer: ", note)
                 self.assertEqual(result.json, self.shown(note=note))
-                self.assertEqual(self.asked(), [("GET", ORGANIZATION), ("GET", AVATARS + "?limit=1")])
+                self.assertEqual(self.requests(), [("GET", ORGANIZATION), ("GET", AVATARS + "?limit=1")])
 
-    def test_when_both_fail_the_failures_decide_between_a_bad_key_and_a_bad_service(self) -> None:
+    def test_two_failures_tell_a_bad_key_from_a_bad_service(self) -> None:
         for first, second, authenticated, exit_status, kind in (
             (403, 403, False, 77, "auth"),
             (403, 401, False, 77, "auth"),
@@ -93,9 +100,9 @@ class StatusTest(ProgramTest):
                 error = result.json["error"]
                 self.assertEqual(error if first else "the first", "the first")
                 self.assertEqual(result.json, self.shown(authenticated=authenticated, error=error))
-                self.assertEqual(self.asked(), [("GET", ORGANIZATION), ("GET", AVATARS + "?limit=1")])
+                self.assertEqual(self.requests(), [("GET", ORGANIZATION), ("GET", AVATARS + "?limit=1")])
 
-    def test_an_odd_organization_does_not_matter(self) -> None:
+    def test_an_organization_of_unexpected_shape_does_not_matter(self) -> None:
         bodies: tuple[Any, ...] = ([], [1], "text", {"creditBalance": None}, {"usage": {}})
         for body in bodies:
             with self.subTest(body=body):
@@ -103,32 +110,35 @@ class StatusTest(ProgramTest):
                 self.fake.fault(Fault("status", status=200, body=body), path=ORGANIZATION)
                 self.assertEqual(self.status().json, self.shown())
 
-    def test_where_the_key_is_from(self) -> None:
+    def test_status_names_the_variable_that_the_key_came_from(self) -> None:
         other = "key_f" + "0" * 40
+        own, sdks = "RUNWAY_SKILLS_API_SECRET", "RUNWAYML_API_SECRET"
+        stage = "RUNWAY_SKILLS_API_SECRET_STAGE"
         cases: tuple[tuple[tuple[str, ...], dict[str, str], str, str], ...] = (
-            ((), {"RUNWAY_SKILLS_API_SECRET": SECRET, "RUNWAYML_API_SECRET": other}, "environment", SECRET),
-            ((), {"RUNWAY_SKILLS_API_SECRET": "", "RUNWAYML_API_SECRET": SECRET}, "environment", SECRET),
-            ((), {"RUNWAY_SKILLS_API_SECRET": f" \t{SECRET}\r\n"}, "environment", SECRET),
-            ((), {"RUNWAY_SKILLS_API_SECRET_STAGE": other}, "environment", SECRET),
-            (("--stage",), {"RUNWAY_SKILLS_API_SECRET_STAGE": STAGE_SECRET}, "environment (stage)", STAGE_SECRET),
-            (("--stage",), {"RUNWAY_SKILLS_API_SECRET_STAGE": ""}, "environment (stage)", SECRET),
+            ((), {own: SECRET, sdks: other}, own, SECRET),
+            ((), {own: "", sdks: SECRET}, sdks, SECRET),
+            ((), {own: f" \t{SECRET}\r\n"}, own, SECRET),
+            ((), {stage: other}, own, SECRET),
+            (("--stage",), {stage: STAGE_SECRET}, stage, STAGE_SECRET),
+            (("--stage",), {stage: ""}, own, SECRET),
         )
-        for options, env, source, secret in cases:
+        for options, env, variable, secret in cases:
             with self.subTest(options=options, env=list(env)):
                 self.fake.requests.clear()
                 result = self.status(*options, **env)
-                self.assertEqual(result.json, self.shown(source=source, keyPrefix=secret[:8] + "...",
-                                                         creditBalance=10000))
-                self.assertEqual([request.headers["authorization"] for request in self.fake.requests],
-                                 [f"Bearer {secret}"])
+                source = "environment (stage)" if options else "environment"
+                shown = self.shown(source=source, variable=variable, keyPrefix=secret[:8] + "...", creditBalance=10000)
+                self.assertEqual(result.json, shown)
+                (sent,) = self.fake.requests
+                self.assertEqual(sent.headers["authorization"], f"Bearer {secret}")
 
-    def test_with_stage_the_sdks_name_does_not_count(self) -> None:
+    def test_stage_ignores_the_variable_of_the_sdks(self) -> None:
         result = self.status("--stage", RUNWAY_SKILLS_API_SECRET="", RUNWAYML_API_SECRET=SECRET)
         self.assert_error(result, 77, kind="auth")
         self.assertIn("RUNWAY_SKILLS_API_SECRET_STAGE", result.error["error"])
-        self.assertEqual(self.asked(), [])
+        self.assertEqual(self.requests(), [])
 
-    def test_the_prefix_never_gives_a_short_key_away(self) -> None:
+    def test_the_shown_prefix_is_at_most_a_third_of_the_key(self) -> None:
         for length, shown in ((1, 0), (2, 0), (4, 1), (10, 3), (23, 7), (24, 8), (100, 8)):
             with self.subTest(length=length):
                 key = ("abcdefghijklmnopqrstuvwxyz" * 4)[:length]
@@ -137,12 +147,14 @@ class StatusTest(ProgramTest):
 
 
 class LoginTest(ProgramTest):
-    def test_nothing_is_stored_and_the_variable_is_named(self) -> None:
+    def test_login_and_logout_name_the_variable_and_store_nothing(self) -> None:
         keys = "https://dev.runwayml.com/settings/api-keys"
         for verb in ("login", "logout"):
-            for options, variable in (((), "RUNWAY_SKILLS_API_SECRET"),
-                                      (("--stage",), "RUNWAY_SKILLS_API_SECRET_STAGE"),
-                                      (("--gateway", "lowcodeapi"), "LOWCODEAPI_API_TOKEN")):
+            for options, variable in (
+                ((), "RUNWAY_SKILLS_API_SECRET"),
+                (("--stage",), "RUNWAY_SKILLS_API_SECRET_STAGE"),
+                (("--gateway", "lowcodeapi"), "LOWCODEAPI_API_TOKEN"),
+            ):
                 with self.subTest(verb=verb, options=options):
                     result = call("auth", verb, *options)
                     example = " ".join(("runway-cli auth status", *options))

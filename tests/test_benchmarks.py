@@ -45,7 +45,10 @@ class MeasuringTest(unittest.TestCase):
 class JudgingTest(unittest.TestCase):
     def test_a_bound_is_missed_only_beyond_the_noise(self) -> None:
         for value, bound, spread, missed in (
-            (1.19, 1.2, 0.0, False), (1.21, 1.2, 0.0, True), (1.25, 1.2, 0.05, False), (1.27, 1.2, 0.05, True),
+            (1.19, 1.2, 0.0, False),
+            (1.21, 1.2, 0.0, True),
+            (1.25, 1.2, 0.05, False),
+            (1.27, 1.2, 0.05, True),
             (9.0, None, 0.0, False),
         ):
             with self.subTest(value=value, bound=bound, noise=spread):

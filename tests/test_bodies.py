@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 
-from tests.fake_runway import Fault
+from tests.fake import Fault
 from tests.program import Result
 from tests.served import ServiceTest
 
@@ -94,8 +94,8 @@ class BodyTest(ServiceTest):
             ("half the status line", b"HTTP/1.1 20", "not HTTP"),
             ("half the headers", HEAD + b"Content-Type: appl", "cut off"),
             ("no end of the headers", HEAD + b"Content-Type: application/json\r\n", "cut off"),
-            ("chunks that end too early", CHUNKED + b"5\r\n{\"a\":\r\n", "cut off"),
-            ("half a chunk", CHUNKED + b"ff\r\n{\"a\":", "cut off"),
+            ("chunks that end too early", CHUNKED + b'5\r\n{"a":\r\n', "cut off"),
+            ("half a chunk", CHUNKED + b'ff\r\n{"a":', "cut off"),
             ("a chunk with no size", CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n", "cut off"),
             ("a chunk beyond all memory", CHUNKED + b"f" * 30 + b"\r\n{}", BEYOND),
             ("no answer at all", b"", "closed without an answer"),
@@ -120,8 +120,11 @@ class BodyTest(ServiceTest):
             ("bare line feeds", b'HTTP/1.1 200 OK\nContent-Length: 7\n\n{"a":1}', '{"a":1}'),
             ("a 100 first", b"HTTP/1.1 100 Continue\r\n\r\n" + framed(b'{"a":1}'), '{"a":1}'),
             ("more than the length says", framed(b'{"a":1}garbage', length=7), '{"a":1}'),
-            ("the same header twice", framed(b'{"a":1}', b"X-Request-Id: 1", b"X-Request-Id: 2", b"Set-Cookie: a=b"),
-             '{"a":1}'),
+            (
+                "the same header twice",
+                framed(b'{"a":1}', b"X-Request-Id: 1", b"X-Request-Id: 2", b"Set-Cookie: a=b"),
+                '{"a":1}',
+            ),
             ("a media type that lies", framed(b'{"a":1}', b"Content-Type: text/html"), '{"a":1}'),
             ("headers in Latin-1", framed(b'{"a":1}', b"X-Name: M\xfcller"), '{"a":1}'),
             ("only white space", framed(b" \r\n\t"), "{}"),
@@ -167,10 +170,18 @@ class BodyTest(ServiceTest):
             ("words elsewhere", b'{"message":"short and stout"}', "short and stout", None),
             ("an error in an error", b'{"error":{"message":"stout","code":"T1"}}', "stout", None),
             ("issues that are none", b'{"error":"x","issues":"many"}', "x", None),
-            ("odd issues", b'{"error":"x","issues":[1,null,{},{"path":"a"},{"path":[1,null,{}],"message":7}]}', "x",
-             [{"field": "", "messages": []}, {"field": "a", "messages": []}, {"field": "1", "messages": []}]),
-            ("a union", b'{"error":"x","issues":[{"path":["a",0],"message":"Invalid input","errors":%s}]}' % branches,
-             "x", [{"field": "a.0", "messages": ["a", "b"]}]),
+            (
+                "odd issues",
+                b'{"error":"x","issues":[1,null,{},{"path":"a"},{"path":[1,null,{}],"message":7}]}',
+                "x",
+                [{"field": "", "messages": []}, {"field": "a", "messages": []}, {"field": "1", "messages": []}],
+            ),
+            (
+                "a union",
+                b'{"error":"x","issues":[{"path":["a",0],"message":"Invalid input","errors":%s}]}' % branches,
+                "x",
+                [{"field": "a.0", "messages": ["a", "b"]}],
+            ),
         ):
             with self.subTest(name):
                 result = self.get(framed(body).replace(b"200 OK", b"418 Teapot"))
@@ -187,7 +198,7 @@ class BodyTest(ServiceTest):
                 self.fake.fault(Fault("raw", body=framed(body)))
                 result = self.request("GET", "/v1/avatars", "--paginate")
                 self.assert_error(result, 1, kind="api", status=200)
-                self.assertIn("is no list", result.error["error"])
+                self.assertIn("the answer of /v1/avatars is not a list", result.error["error"])
 
     def test_a_long_answer_is_printed_whole(self) -> None:
         records = [{"id": number, "name": "ü" * 100} for number in range(20_000)]

@@ -13,8 +13,9 @@ import unittest
 from collections.abc import Sequence
 from pathlib import Path
 
+from runway_cli.cli.parser import COMMAND_NAMES, Program
 from runway_cli.commands import completions
-from runway_cli.parser import root
+from tests.fake import FakeRunway
 from tests.program import ProgramTest, call, run
 
 PATIENCE = 20  # seconds for a shell's answer
@@ -40,18 +41,24 @@ TYPED = [
     ("runway-cli upload folder/in", ["upload", "folder/inner.png"]),
     ("runway-cli download https://example.com/x --to fo", ["download", "https://example.com/x", "--to", "folder/"]),
     ("runway-cli wait ID --download fo", ["wait", "ID", "--download", "folder/"]),
-    ("runway-cli request POST /v1/x --upload promptImage=ca",
-     ["request", "POST", "/v1/x", "--upload", "promptImage=cat.png"]),
-    ("runway-cli request POST /v1/x --data-uri a.0.uri=folder/in",
-     ["request", "POST", "/v1/x", "--data-uri", "a.0.uri=folder/inner.png"]),
+    (
+        "runway-cli request POST /v1/x --upload promptImage=ca",
+        ["request", "POST", "/v1/x", "--upload", "promptImage=cat.png"],
+    ),
+    (
+        "runway-cli request POST /v1/x --data-uri a.0.uri=folder/in",
+        ["request", "POST", "/v1/x", "--data-uri", "a.0.uri=folder/inner.png"],
+    ),
     ("runway-cli request POST /v1/x --upload image=do", ["request", "POST", "/v1/x", "--upload", "image=dog two.mp4"]),
     ("runway-cli request POST /v1/x --upload=image=ca", ["request", "POST", "/v1/x", "--upload=image=cat.png"]),
     ("runway-cli request POST /v1/x --upload 'image=do", ["request", "POST", "/v1/x", "--upload", "image=dog two.mp4"]),
-    ("runway-cli request POST /v1/x -f 'promptText=a red fox' --body @bo",
-     ["request", "POST", "/v1/x", "-f", "promptText=a red fox", "--body", "@body.json"]),
+    (
+        "runway-cli request POST /v1/x -f 'promptText=a red fox' --body @bo",
+        ["request", "POST", "/v1/x", "-f", "promptText=a red fox", "--body", "@body.json"],
+    ),
 ]
 
-# the same where nothing is known: no file is pressed on anyone
+# the same where nothing is known: no file is offered
 LEFT_ALONE = [
     ("runway-cli wait ca", ["wait", "ca"]),
     ("runway-cli request POST /v1/x -f ca", ["request", "POST", "/v1/x", "-f", "ca"]),
@@ -61,7 +68,7 @@ LEFT_ALONE = [
 
 
 class Workplace(unittest.TestCase):
-    """A folder with files to complete, and the script of one shell in another."""
+    """A folder with files to complete, and the script of one shell beside it."""
 
     shell = ""
 
@@ -76,8 +83,14 @@ class Workplace(unittest.TestCase):
             (self.place / name).touch()
         self.script = self.folder / "script"
         self.script.write_text(run("completions", self.shell).stdout, encoding="utf-8")
-        self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "TERM": "xterm", "LC_ALL": "C",
-                            "INPUTRC": os.devnull, "HISTFILE": ""}
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "TERM": "xterm",
+            "LC_ALL": "C",
+            "INPUTRC": os.devnull,
+            "HISTFILE": "",
+        }
 
     def check_typed_lines(self, arguments: Sequence[str], setting_up: str = "") -> None:
         """Types each line into the shell, where a stand-in for the program prints what it got."""
@@ -95,8 +108,16 @@ class Workplace(unittest.TestCase):
                 self.assertEqual(got.split("|")[:-1], words)
 
     def run_shell(self, *arguments: str) -> str:
-        done = subprocess.run([self.shell, *arguments], cwd=self.place, env=self.environment, capture_output=True,
-                              text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            [self.shell, *arguments],
+            cwd=self.place,
+            env=self.environment,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=PATIENCE,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
         return done.stdout
 
@@ -107,8 +128,15 @@ class Terminal:
     def __init__(self, test: Workplace, arguments: Sequence[str]) -> None:
         controller, terminal = os.openpty()
         self.file = controller
-        self.shell = subprocess.Popen([test.shell, *arguments], cwd=test.place, env=test.environment, stdin=terminal,
-                                      stdout=terminal, stderr=terminal, start_new_session=True)
+        self.shell = subprocess.Popen(
+            [test.shell, *arguments],
+            cwd=test.place,
+            env=test.environment,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+        )
         os.close(terminal)
 
     def close(self) -> None:
@@ -136,7 +164,9 @@ class Bash(Workplace):
 
     def setUp(self) -> None:
         super().setUp()
-        version = subprocess.run(["bash", "-c", "echo $BASH_VERSINFO"], capture_output=True, text=True, check=True)
+        version = subprocess.run(
+            ["bash", "-c", "echo $BASH_VERSINFO"], capture_output=True, encoding="utf-8", check=True
+        )
         if int(version.stdout) < 4:
             self.skipTest("bash 3 takes words apart in another way")
 
@@ -144,14 +174,13 @@ class Bash(Workplace):
     def test_tab_completes_what_was_typed(self) -> None:
         self.check_typed_lines(("--norc", "--noprofile", "-i"))
 
-    def test_everything_that_fits_is_offered(self) -> None:
+    def test_every_matching_word_is_offered(self) -> None:
         cases = {
-            ("runway-cli", ""): "request wait cancel upload download avatars voices documents auth reference skill "
-                                "completions",
+            ("runway-cli", ""): " ".join((*COMMAND_NAMES, "help")),
             ("runway-cli", "documents", ""): "list",
             ("runway-cli", "--output", ""): "json jsonl table markdown",
             ("runway-cli", "download", "URL", "--"): "--stage --gateway --url-format --client-id --timeout --retries "
-                                                     "--output --quiet --verbose --help --version --to --force",
+            "--output --select --quiet --verbose --help --version --to --force",
             ("runway-cli", "wait", ""): "",
         }
         for words, offered in cases.items():
@@ -159,9 +188,39 @@ class Bash(Workplace):
                 self.assertEqual(self.offers(*words), offered.split())
 
     def offers(self, *words: str) -> list[str]:
-        ask = ('source "$1"; shift; COMP_LINE="$*" COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _runway_cli; '
-               'printf "%s\\n" "${COMPREPLY[@]}"')
+        ask = (
+            'source "$1"; shift; COMP_LINE="$*" COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _runway_cli; '
+            'printf "%s\\n" "${COMPREPLY[@]}"'
+        )
         return self.run_shell("--norc", "-c", ask, "bash", str(self.script), *words).split()
+
+
+class ContractWordsTest(ProgramTest):
+    """Endpoints and models come from the copy of the API's contract in the cache."""
+
+    def setUp(self) -> None:
+        self.fake = FakeRunway()
+        self.fake.__enter__()
+        self.addCleanup(self.fake.__exit__, None, None, None)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.env = {**self.fake.env(), "XDG_CACHE_HOME": folder.name}
+
+    def test_endpoints_and_models_are_offered_once_the_contract_was_read(self) -> None:
+        before = call("completions", "bash", env=self.env)
+        self.assertNotIn("/v1/text_to_image", before.stdout)
+        self.assert_success(call("reference", env=self.env))
+        self.fake.requests.clear()
+        for shell in completions.SHELLS:
+            with self.subTest(shell):
+                script = call("completions", shell, env=self.env).stdout
+                for word in ("/v1/text_to_image", "gen4_image", "text_to_image"):
+                    self.assertIn(f" {word} ", script.replace("\n", " "))
+        self.assertEqual(self.fake.requests, [], "completions never use the network")
+
+    def test_a_script_without_a_contract_uses_no_network(self) -> None:
+        self.assert_success(call("completions", "bash", env=self.env), stderr="")
+        self.assertEqual(self.fake.requests, [])
 
 
 class Zsh(Workplace):
@@ -173,8 +232,9 @@ class Zsh(Workplace):
 
     def test_the_script_is_also_a_function_of_fpath(self) -> None:
         shutil.copy(self.script, self.folder / "_runway-cli")
-        out = self.run_shell("-f", "-c", f"fpath=({self.folder} $fpath); autoload -U compinit; compinit -D -u;"
-                             "echo $_comps[runway-cli]")
+        out = self.run_shell(
+            "-f", "-c", f"fpath=({self.folder} $fpath); autoload -U compinit; compinit -D -u;echo $_comps[runway-cli]"
+        )
         self.assertEqual(out, "_runway-cli\n")
 
 
@@ -189,10 +249,12 @@ class Fish(Workplace):
             with self.subTest(line=line):
                 self.assertEqual(self.offers(line), [])
 
-    def test_everything_that_fits_is_offered(self) -> None:
+    def test_every_matching_word_is_offered(self) -> None:
         self.assertEqual(self.offers("runway-cli --output "), ["json", "jsonl", "markdown", "table"])
-        self.assertEqual(self.offers("runway-cli request POST /v1/x --upload image="),
-                         ["image=body.json", "image=cat.png", "image=dog two.mp4", "image=folder/"])
+        self.assertEqual(
+            self.offers("runway-cli request POST /v1/x --upload image="),
+            ["image=body.json", "image=cat.png", "image=dog two.mp4", "image=folder/"],
+        )
         self.assertEqual(self.offers("runway-cli wait "), [])
         self.assertIn("--paginate", self.offers("runway-cli request GET /v1/x -"))
 
@@ -201,26 +263,33 @@ class Fish(Workplace):
         return [found.split("\t")[0] for found in out.splitlines()]
 
 
-class Tree(unittest.TestCase):
+class DeclarationsTest(unittest.TestCase):
     """What the scripts are made from."""
 
     def test_every_option_name_takes_a_value_everywhere_or_nowhere(self) -> None:
+        program = Program()
         found: dict[str, set[bool]] = {}
-        for command in completions.every(root()):
-            for action in command._actions:
-                for name in action.option_strings:
-                    found.setdefault(name, set()).add(action.nargs != 0)
+        for options in (program.global_options, *(command.options for command in program.commands.values())):
+            for option in options:
+                for flag in option.flags:
+                    found.setdefault(flag, set()).add(option.is_switch)
         self.assertIn("--download", found)
         self.assertEqual({name: takes for name, takes in found.items() if len(takes) > 1}, {})
 
 
 class Shells(ProgramTest):
     def test_a_shell_that_is_not_known_is_a_usage_error(self) -> None:
-        self.assert_error(call("completions", "powershell"), 2, kind="usage",
-                          error="'powershell' is no SHELL: choose from bash, zsh, fish")
+        self.assert_error(
+            call("completions", "powershell"),
+            2,
+            kind="usage",
+            error="must be one of bash, zsh, fish, not 'powershell'",
+        )
 
     def test_nothing_of_the_environment_is_needed(self) -> None:
-        self.assertEqual(run("completions", "bash", env={"HOME": "/nonexistent"}).stdout, completions.script("bash"))
+        program = Program()
+        expected = completions.script("bash", program.commands, program.global_options)
+        self.assertEqual(run("completions", "bash", env={"HOME": "/nonexistent"}).stdout, expected)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Outputs on their way down: whole under their name or not there at all, and never over a file."""
+"""Downloads: a file is there whole under its name or not at all, and never replaces another."""
 
 from __future__ import annotations
 
 import os
+import random
 import sys
 import time
 import unittest
@@ -10,19 +11,26 @@ from pathlib import Path
 from typing import Any, Callable
 from unittest import mock
 
-from runway_cli import downloads
-from tests.fake_runway import Fault, pseudo_content
-from tests.program import Result, run
+from runway_cli.files import destination, download
+from tests.fake import Fault, pseudo_content, sample
+from tests.program import Clock, Result, call, run
 from tests.served import ServedTest, pasted
 
 CONTENT = b"".join(pseudo_content(0, 700_000))
 TOO_LONG = () if sys.platform == "win32" else ("n" * 300,)  # a name that no folder can hold; Windows says it late
-PROGRAM = "import sys; from runway_cli.cli import main; sys.exit(main())"
+PROGRAM = "import sys; from runway_cli.cli.main import main; sys.exit(main())"
+
+
+class RunningClock(Clock):
+    """Time that passes by itself, and at once where somebody sleeps."""
+
+    def monotonic(self) -> float:
+        return self.now + time.monotonic()
 
 
 class DownloadTest(ServedTest):
     def saved(self, *argv: str | Path, **output: Any) -> Result:
-        """A download of CONTENT, or another output, to fox.bin in the test's folder."""
+        """A download of CONTENT, or of another output, to fox.bin in the test's folder."""
         url = self.fake.add_output(**{"content": CONTENT, **output})
         return self.call("download", url, "--to", self.folder / "fox.bin", *argv)
 
@@ -32,7 +40,8 @@ class DownloadTest(ServedTest):
     def assert_whole(self, result: Result, content: bytes = CONTENT) -> None:
         path = self.folder / "fox.bin"
         self.assertEqual(result.json, {"saved": str(path), "bytes": len(content)}, result)
-        self.assertEqual((path.read_bytes() == content, self.listing()), (True, ["fox.bin"]))
+        self.assertTrue(path.read_bytes() == content, "the content differs")
+        self.assertEqual(self.listing(), ["fox.bin"])
 
 
 class WholeOrNothing(DownloadTest):
@@ -41,7 +50,7 @@ class WholeOrNothing(DownloadTest):
         (seen,) = self.fake.requests
         self.assertEqual(sorted(seen.headers), ["accept", "accept-encoding", "connection", "host", "user-agent"])
 
-    def test_what_breaks_off_is_taken_up_where_it_was(self) -> None:
+    def test_a_broken_download_is_resumed_where_it_broke_off(self) -> None:
         self.assert_whole(self.saved(break_after=300_000, breaks=2))
         self.assertEqual(self.ranges(), [None, "bytes=300000-", "bytes=600000-"])
         self.assertEqual(len(self.fake.requests[1].headers["if-range"]), 34)
@@ -49,43 +58,69 @@ class WholeOrNothing(DownloadTest):
     def test_progress_earns_new_tries(self) -> None:
         self.assert_whole(self.saved("--retries", "1", break_after=100_000, breaks=6))
 
-    def test_it_begins_again_where_the_server_has_no_ranges_or_another_content(self) -> None:
-        for output, content in (({"ranges": False}, CONTENT), ({"changes_to": CONTENT[::-1]}, CONTENT[::-1]),
-                                ({"changes_to": CONTENT[:200_000]}, CONTENT[:200_000])):
+    def test_it_starts_over_if_the_server_has_no_ranges_or_another_content(self) -> None:
+        for output, content in (
+            ({"ranges": False}, CONTENT),
+            ({"changes_to": CONTENT[::-1]}, CONTENT[::-1]),
+            ({"changes_to": CONTENT[:200_000]}, CONTENT[:200_000]),
+        ):
             with self.subTest(list(output)):
                 self.assert_whole(self.saved("--force", break_after=300_000, **output), content)
 
     def test_a_range_that_is_not_the_rest_is_not_added(self) -> None:
-        for headers in ({"Content-Range": "bytes 5-699999/700000"}, {"Content-Range": "bytes 300000-699999/700001"},
-                        {}, {"Content-Range": "nonsense"}):
+        for headers in (
+            {"Content-Range": "bytes 5-699999/700000"},
+            {"Content-Range": "bytes 300000-699999/700001"},
+            {},
+            {"Content-Range": "nonsense"},
+        ):
             with self.subTest(headers):
-                self.fake.fault(Fault("status", status=206, headers=headers, body=b"x" * 400_000), server="storage",
-                                after=1)
+                self.fake.fault(
+                    Fault("status", status=206, headers=headers, body=b"x" * 400_000), server="storage", after=1
+                )
                 self.assert_whole(self.saved("--force", break_after=300_000))
 
     def test_part_of_a_file_is_not_taken_for_the_whole(self) -> None:
-        self.fake.fault(Fault("status", status=206, headers={"Content-Range": "bytes 0-4/9"}, body=b"12345"),
-                        server="storage", times=None)
+        self.fake.fault(
+            Fault("status", status=206, headers={"Content-Range": "bytes 0-4/9"}, body=b"12345"),
+            server="storage",
+            times=None,
+        )
         self.assert_error(self.saved(), 69, kind="network")
         self.assertEqual(self.listing(), [])
 
-    def test_a_length_that_is_not_kept_ends_it_after_a_few_tries(self) -> None:
+    def test_a_wrong_length_ends_it_after_a_few_tries(self) -> None:
         self.assert_error(self.saved(wrong_length=800_000), 69, kind="network")
         self.assertLess(len(self.fake.requests), 8)
         self.assertEqual(self.listing(), [])
 
-    def test_a_length_that_is_not_told_is_no_hindrance(self) -> None:
+    def test_the_total_of_a_range_counts_when_the_first_answer_had_no_length(self) -> None:
+        broken = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"
+        self.fake.fault(Fault("raw", body=broken), server="storage")
+        rest = {"Content-Range": "bytes 5-9/999999"}
+        self.fake.fault(Fault("status", status=206, headers=rest, body=b"67890"), server="storage")
+        self.fake.fault(Fault("status", status=416, body=b""), server="storage", times=None)
+        self.assert_error(self.saved(), 69, kind="network")
+        self.assertEqual(self.listing(), [])
+        self.assertEqual(self.ranges()[:3], [None, "bytes=5-", "bytes=10-"])
+
+    def test_an_unknown_length_does_not_matter(self) -> None:
         self.assert_whole(self.saved(no_length=True))
         self.assert_whole(self.saved("--force", content=b""), b"")
 
-    def test_a_bad_minute_is_endured_and_what_fails_for_good_leaves_nothing(self) -> None:
+    def test_passing_failures_are_retried_and_lasting_ones_leave_nothing(self) -> None:
         self.fake.fault(Fault("reset_before"), server="storage")
         self.fake.fault(Fault("status"), server="storage")
         self.assert_whole(self.saved())
-        for fault, expected in ((Fault("status", status=404), 1), (Fault("status", status=403), 77),
-                                (Fault("reset_after_request"), 69), (Fault("no_answer"), 69),
-                                (Fault("status", status=200, headers={"Content-Encoding": "gzip"}, body=b"x"), 1),
-                                (Fault("redirect", target="http://example.com/"), 1), (Fault("redirect"), 1)):
+        for fault, expected in (
+            (Fault("status", status=404), 1),
+            (Fault("status", status=403), 77),
+            (Fault("reset_after_request"), 69),
+            (Fault("no_answer"), 69),
+            (Fault("status", status=200, headers={"Content-Encoding": "gzip"}, body=b"x"), 1),
+            (Fault("redirect", target="http://example.com/"), 1),
+            (Fault("redirect"), 1),
+        ):
             with self.subTest(fault):
                 self.fake.clear_faults()
                 self.fake.fault(fault, server="storage", times=None)
@@ -94,10 +129,10 @@ class WholeOrNothing(DownloadTest):
                 self.assert_error(self.saved("--retries", "1", "--timeout", limit), expected)
                 self.assertEqual(self.listing(), [])
 
-    def test_an_expired_url_leads_to_its_task(self) -> None:
+    def test_an_expired_url_leads_to_the_history(self) -> None:
         result = self.saved(expires_after_uses=0)
         self.assert_error(result, 77, kind="auth", status=403)
-        self.assertEqual(pasted(result), ["wait", "--help"])
+        self.assertEqual(pasted(result), ["history"])
         self.assertNotIn("_jwt", result.stderr)
 
     def test_redirects_are_followed_five_times(self) -> None:
@@ -109,45 +144,63 @@ class WholeOrNothing(DownloadTest):
         self.assert_error(result, 1, error="the download was redirected more than 5 times")
 
     def test_one_that_fails_does_not_stop_the_others_and_the_worst_exit_counts(self) -> None:
-        urls = [self.fake.add_output(name.encode(), name=f"{name}.png", expires_after_uses=uses)
-                for name, uses in (("a", None), ("b", 0), ("c", None), ("d", None))]
+        urls = [
+            self.fake.add_output(name.encode(), name=f"{name}.png", expires_after_uses=uses)
+            for name, uses in (("a", None), ("b", 0), ("c", None), ("d", None))
+        ]
         self.file("a.png", b"another")
         paths = [str(self.folder / f"{name}.png") for name in "abcd"]
         result = self.call("download", *urls, "--to", self.folder)
         self.assert_error(result, 77, kind="auth", status=403)
-        self.assertEqual([(entry["id"], entry["kind"]) for entry in result.error["failed"]],
-                         [(paths[0], "io"), (paths[1], "auth")])
+        self.assertEqual([entry["id"] for entry in result.error["failed"]], paths[:2])
+        self.assertEqual([entry["kind"] for entry in result.error["failed"]], ["io", "auth"])
         self.assertEqual(result.lines, [{"saved": path, "bytes": 1} for path in paths[2:]])
         self.assertEqual(self.listing(), ["a.png", "c.png", "d.png"])
 
-    def test_silence_is_bounded_by_the_wait_it_ends(self) -> None:
-        self.fake.fault(Fault("no_answer"), server="storage")
-        task = self.fake.add_task(statuses=["SUCCEEDED"])
-        start = time.monotonic()
-        result = self.call("wait", task, "--download", f"{self.folder}/", "--max-wait", "1")
-        self.assert_error(result, 69, kind="network", id=task)
-        self.assertRegex(result.error["error"], r": silent for 1 s$")
-        self.assertLess(time.monotonic() - start, 30, "the timeout of a transfer is a minute")
-        self.assertEqual((result.json["saved"], self.listing()), ([], []))
+    def test_max_wait_bounds_a_download_that_stalls_or_trickles(self) -> None:
+        for fault in (Fault("no_answer"), Fault("drip")):
+            with self.subTest(fault.kind):
+                self.fake.clear_faults()
+                self.fake.fault(fault, server="storage", times=None)
+                task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT])
+                start = time.monotonic()
+                words = ("wait", task, "--download", f"{self.folder}/", "--max-wait", "0.5")
+                result = call(*words, env=self.fake.env(), clock=RunningClock())
+                self.assert_error(result, 75, kind="timeout", id=task)
+                self.assertLess(time.monotonic() - start, 30, "the timeout of a transfer is a minute")
+                self.assertEqual(result.json["saved"], [])
+                self.assertEqual(self.listing(), [])
+                self.assertCountEqual(pasted(result), words)
 
     def test_a_task_without_outputs_saves_nothing_and_says_so(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[])
         result = self.call("wait", task, "--download", f"{self.folder}/")
-        self.assertEqual((result.exit, result.json["saved"], self.listing()), (0, [], []))
-        self.assertIn(f"{task} has no outputs to save", result.notes)
+        self.assert_success(result, notes=[f"{task} has no outputs to save"])
+        self.assertEqual(result.json["saved"], [])
+        self.assertEqual(self.listing(), [])
 
     def test_only_https_is_asked_for(self) -> None:
-        for url in ("http://example.com/x.png", "file:///etc/passwd", "ftp://example.com/x", "x.png", "https://",
-                    "https://user:password@example.com/x", "https://example.com:0/x", "https://exa mple.com/",
-                    "data:,x", "https://example.com/\u00e4", "https://[::1/x"):
+        for url in (
+            "http://example.com/x.png",
+            "file:///etc/passwd",
+            "ftp://example.com/x",
+            "x.png",
+            "https://",
+            "https://user:password@example.com/x",
+            "https://example.com:0/x",
+            "https://exa mple.com/",
+            "data:,x",
+            "https://example.com/\u00e4",
+            "https://[::1/x",
+        ):
             with self.subTest(url):
                 self.assert_error(self.call("download", url), 2, kind="usage")
 
 
 class NeverOverAFile(DownloadTest):
-    def test_whatever_has_the_name_keeps_it(self) -> None:
+    def test_an_existing_file_is_kept(self) -> None:
         path = self.folder / "fox.bin"
-        words = f"{str(path)!r} exists: choose another name, or --force to replace it"
+        words = f"{str(path)!r} exists: choose another name, or use --force to replace it"
         makes: list[Callable[[], object]] = [lambda: path.write_bytes(b"mine"), lambda: path.symlink_to("nowhere")]
         for make in makes[:1] if sys.platform == "win32" else makes:  # where links need a privilege
             make()
@@ -156,32 +209,67 @@ class NeverOverAFile(DownloadTest):
             self.assertEqual((path.lstat().st_ino, path.lstat().st_size), (before.st_ino, before.st_size))
             path.unlink()
 
-    def test_a_file_that_appears_meanwhile_keeps_its_name(self) -> None:
+    def test_a_file_that_appears_meanwhile_is_kept(self) -> None:
         for links in (True, False):
             with self.subTest(links=links):
                 path = self.folder / "fox.bin"
-                begin = downloads._Download._part_file
+                begin = download._Download._part_file
 
-                def race(download: Any, begin: Any = begin, path: Path = path) -> Any:
+                def race(begun: Any, begin: Any = begin, path: Path = path) -> Any:
                     path.write_bytes(b"mine")
-                    return begin(download)
+                    return begin(begun)
 
-                with mock.patch.object(downloads._Download, "_part_file", race), \
-                        mock.patch("os.link", os.link if links else mock.Mock(side_effect=OSError)):
+                with (
+                    mock.patch.object(download._Download, "_part_file", race),
+                    mock.patch("os.link", os.link if links else mock.Mock(side_effect=OSError)),
+                ):
                     self.assert_error(self.saved(), 74, kind="io")
                 self.assertEqual((path.read_bytes(), self.listing()), (b"mine", ["fox.bin"]))
                 path.unlink()
 
-    def test_a_file_system_without_links_will_do(self) -> None:
+    def test_a_file_system_without_links_works(self) -> None:
         with mock.patch("os.link", side_effect=OSError):
             self.assert_whole(self.saved())
 
     @unittest.skipIf(sys.platform == "win32", "links need a privilege there")
-    def test_force_replaces_a_file_and_a_link_but_not_what_the_link_leads_to(self) -> None:
+    def test_force_replaces_a_link_but_not_what_it_leads_to(self) -> None:
         other = self.file("other.bin", b"mine")
         (self.folder / "fox.bin").symlink_to(other)
         self.assertEqual(self.saved("--force").exit, 0)
         self.assertEqual((other.read_bytes(), (self.folder / "fox.bin").is_symlink()), (b"mine", False))
+
+    @unittest.skipIf(sys.platform == "win32", "there are no FIFOs")
+    def test_force_replaces_nothing_but_regular_files(self) -> None:
+        path = self.folder / "fox.bin"
+        os.mkfifo(path)
+        result = self.saved("--force")
+        self.assert_error(result, 74, kind="io")
+        self.assertIn("is not a regular file", result.error["error"])
+        self.assertTrue(path.is_fifo())
+
+    def test_an_output_that_another_run_saves_meanwhile_is_skipped(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT])
+        path = self.folder / f"{task}.png"
+        begin = download._Download._part_file
+
+        def race(begun: Any) -> Any:
+            path.write_bytes(CONTENT)
+            return begin(begun)
+
+        with mock.patch.object(download._Download, "_part_file", race):
+            result = self.call("wait", task, "--download", f"{self.folder}/")
+        self.assert_success(result)
+        self.assertEqual(result.json["saved"], [str(path)])
+        self.assertEqual(self.listing(), [path.name])
+
+    def test_old_part_files_are_removed_and_recent_ones_are_kept(self) -> None:
+        old = self.file(".a.bin.0123456789ab.part", b"half")
+        recent = self.file(".b.bin.0123456789ab.part", b"half")
+        other = self.file(".c.bin.part", b"mine")
+        for path, age in ((old, 90_000), (recent, 60), (other, 90_000)):
+            os.utime(path, (time.time() - age,) * 2)
+        self.assert_success(self.saved())
+        self.assertEqual(self.listing(), [recent.name, other.name, "fox.bin"])
 
     def test_in_a_folder_a_file_of_the_same_length_is_already_saved(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT, b"second"])
@@ -198,7 +286,7 @@ class NeverOverAFile(DownloadTest):
 
 
 class Disks(DownloadTest):
-    def test_a_place_that_cannot_be_written_to_says_so(self) -> None:
+    def test_a_destination_that_cannot_be_written_is_an_io_error(self) -> None:
         blocked = self.file("a file")
         url = self.fake.add_output(CONTENT)
         for to in (f"{blocked}/x.bin", f"{blocked}/", *TOO_LONG):
@@ -209,10 +297,11 @@ class Disks(DownloadTest):
             with self.subTest(to):
                 result = self.call("wait", task, "--download", to)
                 self.assert_error(result, 74, kind="io")
-                self.assertEqual("--force" in pasted(result), to == blocked, "only where it would help")
-        self.assertEqual((self.listing(), self.polls()), (["a file"], []))
-        self.assertEqual(self.call(*pasted(self.call("wait", task, "--download", blocked))).json["saved"],
-                         [str(blocked)])
+                self.assertNotIn("--force", pasted(result))
+        self.assertEqual(self.listing(), ["a file"])
+        self.assertEqual(self.polls(), [])
+        self.assert_success(self.call(*pasted(self.call("wait", task, "--download", blocked))))
+        self.assertEqual(self.listing(), ["a file", "a file-2"])
 
     @unittest.skipIf(sys.platform == "win32", "there is no resource module")
     def test_a_full_disk_leaves_nothing_and_the_example_goes_on(self) -> None:
@@ -221,59 +310,116 @@ class Disks(DownloadTest):
         result = run("wait", task, "--download", f"{self.folder}/", env=self.fake.env(), start=("-c", limit + PROGRAM))
         self.assert_error(result, 74, kind="io", id=task)
         self.assertIn("could not be written: File too large", result.error["error"])
-        self.assertEqual((result.json["status"], self.listing()), ("SUCCEEDED", []))
-        words = result.error["example"].split()
+        self.assertEqual(result.json["status"], "SUCCEEDED")
+        self.assertEqual(self.listing(), [])
+        self.assertTrue(result.error["example"].endswith(f" wait {task}"), result)
         self.clock.sleep(5)
-        self.assertEqual(self.call(*words[words.index("wait"):]).json["saved"], [f"{self.folder}/{task}.png"])
+        (url,) = self.call("wait", task).json["output"]
+        self.assert_whole(self.call("download", url, "--to", self.folder / "fox.bin"))
 
     @unittest.skipIf(sys.platform == "win32", "there is no resource module")
-    def test_a_full_disk_under_a_download_that_breaks_off_is_just_a_full_disk(self) -> None:
+    def test_a_full_disk_is_reported_when_the_download_breaks_off_too(self) -> None:
         limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
         path = self.folder / "fox.bin"
         url = self.fake.add_output(CONTENT, break_after=6000, breaks=9)
         result = run("download", url, "--to", str(path), "--retries", "1", start=("-c", limit + PROGRAM))
         self.assert_error(result, 74, kind="io", error=f"{str(path)!r} could not be written: File too large")
-        self.assertEqual((self.listing(), pasted(result), result.notes), ([], ["download", "URL"], []))
+        self.assertEqual(self.listing(), [])
+        self.assertEqual(pasted(result), ["download", "--help"])
+        self.assertEqual(result.notes, [])
         self.assertNotIn("_jwt", result.stderr)
 
 
 class Names(DownloadTest):
     def test_a_name_is_safe_everywhere(self) -> None:
         for url, name in (
-            ("https://x/a/fox.png?_jwt=1", "fox.png"), ("https://x/a%20b.png", "a_b.png"), ("https://x/", "output"),
-            ("https://x", "output"), ("https://x/..%2f..%2fetc%2fpasswd", "etc_passwd"), ("https://x/%2e%2e", "output"),
-            ("https://x/a/../b", "b"), ("https://x/.bashrc", "bashrc"), ("https://x/%2Ehidden", "hidden"),
-            ("https://x/c:%5cwindows%5ca.exe", "c_windows_a.exe"), ("https://x/con", "_con"),
-            ("https://x/NUL.txt", "_NUL.txt"), ("https://x/a*%3F%22%3C.png", "a_.png"),
-            ("https://x/com1.tar.gz", "_com1.tar.gz"), ("https://x/console.png", "console.png"),
-            ("https://x/a.png.", "a.png"), ("https://x/a.png%20", "a.png"), ("https://x/-rf.png", "rf.png"),
-            ("https://x/a%00b%0a.png", "a_b_.png"), ("https://x/%F0%9F%A6%8A.png", "png"),
-            ("https://x/a/", "a"), ("https://x/%ff%fe", "output"), ("https://x/---", "output"),
-            ("https://x/" + "n" * 400 + ".png", "n" * 116 + ".png"), ("https://x/a." + "e" * 400, "a" + "." + "e" * 19),
+            ("https://x/a/fox.png?_jwt=1", "fox.png"),
+            ("https://x/a%20b.png", "a_b.png"),
+            ("https://x/", "output"),
+            ("https://x", "output"),
+            ("https://x/..%2f..%2fetc%2fpasswd", "etc_passwd"),
+            ("https://x/%2e%2e", "output"),
+            ("https://x/a/../b", "b"),
+            ("https://x/.bashrc", "bashrc"),
+            ("https://x/%2Ehidden", "hidden"),
+            ("https://x/c:%5cwindows%5ca.exe", "c_windows_a.exe"),
+            ("https://x/con", "_con"),
+            ("https://x/NUL.txt", "_NUL.txt"),
+            ("https://x/a*%3F%22%3C.png", "a_.png"),
+            ("https://x/com1.tar.gz", "_com1.tar.gz"),
+            ("https://x/console.png", "console.png"),
+            ("https://x/a.png.", "a.png"),
+            ("https://x/a.png%20", "a.png"),
+            ("https://x/-rf.png", "rf.png"),
+            ("https://x/a%00b%0a.png", "a_b_.png"),
+            ("https://x/%F0%9F%A6%8A.png", "png"),
+            ("https://x/a/", "a"),
+            ("https://x/%ff%fe", "output"),
+            ("https://x/---", "output"),
+            ("https://x/" + "n" * 400 + ".png", "n" * 116 + ".png"),
+            ("https://x/a." + "e" * 400, "a" + "." + "e" * 19),
         ):
             with self.subTest(url[:40]):
-                self.assertEqual(downloads.name_of(url), name)
-                self.assertLessEqual(len(name), downloads.LONGEST_NAME)
+                self.assertEqual(destination.name_of(url), name)
+                self.assertLessEqual(len(name), destination.MAX_NAME)
+
+    def test_no_server_can_choose_a_hidden_or_reserved_name(self) -> None:
+        chance = random.Random(20_241_106)
+        pieces = ("-", ".", "_", " ", "/", "\\", "..", "env", "con", "nul", "a", "\u00fc", "\0", ":", "x" * 130)
+        for _ in range(3000):
+            text = "".join(chance.choice(pieces) for _ in range(chance.randint(0, 8)))
+            name = destination.safe_name(text)
+            with self.subTest(text):
+                self.assertRegex(name, r"\A_?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
+                self.assertNotIn(name.partition(".")[0].lower(), ("con", "nul"))
+                self.assertLessEqual(len(name), destination.MAX_NAME)
+
+    def test_stdout_is_not_a_destination(self) -> None:
+        url = self.fake.add_output(CONTENT)
+        for words in (("download", url, "--to", "-"), ("wait", "x", "--download", "-"), ("download", url, "--to", "")):
+            with self.subTest(words):
+                result = self.call(*words)
+                self.assert_error(result, 2, kind="usage")
+        self.assertEqual(self.fake.requests, [])
+
+    def test_a_wrong_extension_is_kept_and_named_in_the_result(self) -> None:
+        url = self.fake.add_output(sample("png"))
+        path = self.folder / "fox.jpg"
+        result = self.call("download", url, "--to", path)
+        warning = f"{path} is image/png, not image/jpeg"
+        self.assert_success(result, notes=[warning])
+        self.assertEqual(result.json["saved"], str(path))
+        self.assertEqual(result.json["warnings"], [warning])
 
     def test_equal_names_are_numbered(self) -> None:
-        urls = [self.fake.add_output(bytes([number]), name=name)
-                for number, name in enumerate(["a.png", "a.png", "A.PNG", "a-2.png", "b", "b"])]
+        urls = [
+            self.fake.add_output(bytes([number]), name=name)
+            for number, name in enumerate(["a.png", "a.png", "A.PNG", "a-2.png", "b", "b"])
+        ]
         result = self.call("download", *urls, "--to", f"{self.folder}/new/")
-        self.assertEqual([Path(line["saved"]).name for line in result.lines],
-                         ["a.png", "a-2.png", "A-3.PNG", "a-2-2.png", "b", "b-2"])
+        self.assertEqual(
+            [Path(line["saved"]).name for line in result.lines],
+            ["a.png", "a-2.png", "A-3.PNG", "a-2-2.png", "b", "b-2"],
+        )
         self.assertEqual((self.folder / "new" / "A-3.PNG").read_bytes(), b"\2")
         numbered = self.call("download", *urls[:2], "--to", self.folder / "fox.png")
         self.assertEqual([Path(line["saved"]).name for line in numbered.lines], ["fox-1.png", "fox-2.png"])
 
-    def test_by_default_it_goes_into_the_working_folder(self) -> None:
+    def test_the_default_is_the_working_directory(self) -> None:
         url = self.fake.add_output(CONTENT, name="%2e%2e%2ffox.png")
         result = run("download", url, env=self.fake.env(), cwd=self.folder)
-        self.assertEqual((result.json, self.listing()), ({"saved": "fox.png", "bytes": len(CONTENT)}, ["fox.png"]))
+        self.assert_success(result, json={"saved": "fox.png", "bytes": len(CONTENT)})
+        self.assertEqual(self.listing(), ["fox.png"])
 
     def test_in_a_folder_a_task_names_its_outputs(self) -> None:
         for name, media_type, expected in (
-            ("x.webp", "image/png", "webp"), ("x", "image/jpeg", "jpg"), ("x", "", "bin"), ("x", "text/html", "bin"),
-            ("x.a/b", "video/mp4; q=1", "mp4"), ("..%2f..%2fx.MP4", "", "mp4"), ("x.toolong", "audio/mpeg", "mp3"),
+            ("x.webp", "image/png", "webp"),
+            ("x", "image/jpeg", "jpg"),
+            ("x", "", "bin"),
+            ("x", "text/html", "bin"),
+            ("x.a/b", "video/mp4; q=1", "mp4"),
+            ("..%2f..%2fx.MP4", "", "mp4"),
+            ("x.toolong", "audio/mpeg", "mp3"),
         ):
             with self.subTest(name, media_type=media_type):
                 url = self.fake.add_output(b"1", name=name, media_type=media_type)
@@ -303,24 +449,23 @@ class ExpiredOutputs(DownloadTest):
         self.assertEqual((result.exit, len(result.json["saved"]), self.fake.hasty), (0, 2, []), result)
         self.assertEqual((len(self.polls()), self.listing()), (2, [f"{task}-1.png", f"{task}-2.png"]))
 
-    def test_a_bad_minute_then_is_endured_too_until_time_is_up(self) -> None:
+    def test_passing_failures_are_endured_until_the_time_is_up(self) -> None:
         for limit, expected in ((0, 0), (11, 1)):
             with self.subTest(limit):
                 self.fake.requests.clear()
                 task = self.fake.add_task(statuses=["SUCCEEDED"], stale_reads=1)
                 self.fake.fault(Fault("status"), path=f"/v1/tasks/{task}", after=1, times=2)
                 result = self.call("wait", task, "--download", f"{self.folder}/", "--max-wait", str(limit))
-                self.assertEqual((result.exit, len(self.polls()), self.fake.hasty),
-                                 (expected, 3 if limit else 4, []))
+                self.assertEqual((result.exit, len(self.polls()), self.fake.hasty), (expected, 3 if limit else 4, []))
         self.assertEqual(pasted(result), ["wait", task, "--max-wait", "11", "--download", f"{self.folder}/"])
 
-    def test_what_stays_expired_ends_it(self) -> None:
+    def test_urls_that_stay_expired_end_it(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"], stale_reads=9)
         result = self.call("wait", task, "--download", self.folder)
         self.assert_error(result, 77, status=403, id=task)
         self.assertEqual(len(self.polls()), 2)
 
-    def test_an_output_that_is_no_url_is_not_asked_for(self) -> None:
+    def test_an_output_that_is_not_a_url_is_not_requested(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=["file:///etc/passwd"])
         self.assert_error(self.call("wait", task, "--download", self.folder), 1, kind="api", id=task)
         self.assertEqual(self.listing(), [])
@@ -331,11 +476,14 @@ class ExpiredOutputs(DownloadTest):
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=outputs)
         result = self.call("wait", task, "--download", self.folder / "fox.png", "--retries", "0")
         self.assert_error(result, 69, kind="network", id=task)
-        self.assertEqual((result.json["saved"], self.listing()), ([str(self.folder / "fox-1.png")], ["fox-1.png"]))
-        self.assertEqual(pasted(result)[-3:], ["--force", "--retries", "0"])
+        self.assertEqual(result.json["saved"], [str(self.folder / "fox-1.png")])
+        self.assertEqual(self.listing(), ["fox-1.png"])
+        free = str(self.folder / "fox-2.png")
+        self.assertEqual(pasted(result), ["wait", task, "--download", free, "--retries", "0"])
         self.fake.outputs[bad.split("/")[3]].breaks = 0
         self.clock.sleep(5)
-        self.assertEqual((self.call(*pasted(result)).exit, self.listing()), (0, ["fox-1.png", "fox-2.png"]))
+        self.assert_success(self.call(*pasted(result)))
+        self.assertEqual(self.listing(), ["fox-1.png", "fox-2-1.png", "fox-2-2.png"])
 
     def test_a_named_output_that_exists_is_refused_before_any_is_saved(self) -> None:
         self.file("fox-2.png", b"mine")

@@ -1,11 +1,11 @@
-"""`-f`, `-F`: bodies and queries that need no quoting of JSON in a shell, and nothing that undoes another thing."""
+"""`-f`, `-F`: bodies and queries without quoting JSON in a shell, and no field that undoes another."""
 
 from __future__ import annotations
 
 import unittest
 from typing import Any
 
-from runway_cli.commands.fields import NOTHING, Field, laid_over, query, reader
+from runway_cli.commands._body import NOTHING, Field, laid_over, query, reader
 from runway_cli.errors import UsageError
 
 
@@ -18,7 +18,7 @@ def over(body: Any, *fields: Field) -> Any:
 
 
 class ReadingAField(unittest.TestCase):
-    def test_the_value_is_everything_behind_the_first_equals_sign(self) -> None:
+    def test_the_value_is_everything_after_the_first_equals_sign(self) -> None:
         for pair, key, value in (
             ("a=b", ["a"], "b"),
             ("a=", ["a"], ""),
@@ -30,35 +30,47 @@ class ReadingAField(unittest.TestCase):
         ):
             with self.subTest(pair):
                 field = reader("text")(pair)
-                self.assertEqual((field.kind, field.key, field.value), ("text", key, value))
+                self.assertEqual(field.kind, "text")
+                self.assertEqual(field.key, key)
+                self.assertEqual(field.value, value)
 
     def test_json_keeps_its_types(self) -> None:
-        for pair, value in (("a=5", 5), ("a=true", True), ("a=null", None), ('a="5"', "5"), ('a=[{"b":1}]', [{"b": 1}]),
-                            ("a={}", {})):
+        for pair, value in (
+            ("a=5", 5),
+            ("a=true", True),
+            ("a=null", None),
+            ('a="5"', "5"),
+            ('a=[{"b":1}]', [{"b": 1}]),
+            ("a={}", {}),
+        ):
             with self.subTest(pair):
                 self.assertEqual(reader("json")(pair).value, value)
 
-    def test_what_is_no_field_says_what_one_looks_like(self) -> None:
+    def test_a_malformed_field_is_answered_with_its_form(self) -> None:
         for kind, pair, words in (
-            ("text", "a", "'a' is not KEY=TEXT"),
-            ("text", "=a", "'=a' is not KEY=TEXT"),
-            ("text", "a..b=c", "'a..b=c' is not KEY=TEXT"),
-            ("text", ".a=c", "'.a=c' is not KEY=TEXT"),
-            ("text", "a.=c", "'a.=c' is not KEY=TEXT"),
-            ("json", "a", "'a' is not KEY=JSON"),
-            ("upload", "cat.png", "'cat.png' is not KEY=FILE"),
-            ("data-uri", "cat.png", "'cat.png' is not KEY=FILE"),
+            ("text", "a", "must be KEY=TEXT, not 'a'"),
+            ("text", "=a", "must be KEY=TEXT, not '=a'"),
+            ("text", "a..b=c", "must be KEY=TEXT, not 'a..b=c'"),
+            ("text", ".a=c", "must be KEY=TEXT, not '.a=c'"),
+            ("text", "a.=c", "must be KEY=TEXT, not 'a.=c'"),
+            ("json", "a", "must be KEY=JSON, not 'a'"),
+            ("upload", "cat.png", "must be KEY=FILE, not 'cat.png'"),
+            ("data-uri", "cat.png", "must be KEY=FILE, not 'cat.png'"),
+            ("text-file", "cat.txt", "must be KEY=FILE, not 'cat.txt'"),
+            ("upload", "a=", "a: the file name is empty: is a variable unset?"),
+            ("data-uri", "a=-", "a: '-' is not a file name: files are not read from stdin here"),
         ):
             with self.subTest(pair), self.assertRaises(ValueError) as caught:
                 reader(kind)(pair)
             self.assertEqual(str(caught.exception), words)
 
-    def test_bad_json_leads_to_plain_text(self) -> None:
+    def test_bad_json_is_answered_with_the_option_for_text(self) -> None:
         for value in ("gen4", "", "{", "NaN", "-Infinity", "'a'", "1 2"):
             with self.subTest(value), self.assertRaises(ValueError) as caught:
                 reader("json")(f"a.b={value}")
-            words = r"^the value of a\.b is not JSON \(.+\); -f a\.b=… takes plain text$"
-            self.assertRegex(str(caught.exception), words)
+            message = str(caught.exception)
+            self.assertTrue(message.startswith(f"a.b: {value!r} is not JSON ("), message)
+            self.assertTrue(message.endswith("); for plain text use -f"), message)
 
 
 class LayingOver(unittest.TestCase):
@@ -86,10 +98,13 @@ class LayingOver(unittest.TestCase):
 
     def test_a_field_that_would_undo_another_is_refused(self) -> None:
         for pairs in (["a=1", "a=2"], ["a=1", "a.b=2"], ["a.b=2", "a=1"], ["a.0=1", "a.0=2"], ["a.0.b=1", "a=2"]):
-            with self.subTest(pairs), self.assertRaisesRegex(UsageError, "both given, and one would undo the other$"):
+            with (
+                self.subTest(pairs),
+                self.assertRaisesRegex(UsageError, "is given twice, or as a part of another field$"),
+            ):
                 over(NOTHING, *text(*pairs))
 
-    def test_a_key_that_leads_nowhere_is_refused_with_the_way_to_it(self) -> None:
+    def test_a_key_through_a_wrong_value_is_refused_with_the_way_to_it(self) -> None:
         for body, pairs, words in (
             (NOTHING, ["a.1=x"], "a.1: a has 0 items, so the next index is 0"),
             (NOTHING, ["a.0=x", "a.2=y"], "a.2: a has 1 items, so the next index is 1"),
@@ -113,18 +128,29 @@ class LayingOver(unittest.TestCase):
 
 
 class Queries(unittest.TestCase):
-    def test_texts_numbers_truths_and_lists_become_parameters(self) -> None:
-        fields = [*text("a=1", "b.c=x y"), *map(reader("json"), ("d=5", "e=true", "f=[1,\"two\",false]", "g=1.10"))]
-        self.assertEqual(query(fields), [("a", "1"), ("b.c", "x y"), ("d", "5"), ("e", "true"), ("f", "1"),
-                                         ("f", "two"), ("f", "false"), ("g", "1.10")])
+    def test_texts_numbers_booleans_and_lists_become_parameters(self) -> None:
+        fields = [*text("a=1", "b.c=x y"), *map(reader("json"), ("d=5", "e=true", 'f=[1,"two",false]', "g=1.10"))]
+        self.assertEqual(
+            query(fields),
+            [
+                ("a", "1"),
+                ("b.c", "x y"),
+                ("d", "5"),
+                ("e", "true"),
+                ("f", "1"),
+                ("f", "two"),
+                ("f", "false"),
+                ("g", "1.10"),
+            ],
+        )
 
-    def test_what_a_query_cannot_say_is_refused(self) -> None:
+    def test_what_a_query_cannot_hold_is_refused(self) -> None:
         for kind, pair in (("json", "a=null"), ("json", 'a={"b":1}'), ("json", "a=[[1]]"), ("json", "a=[null]")):
             with self.subTest(pair), self.assertRaisesRegex(UsageError, "^a: a query holds text, numbers"):
                 query([reader(kind)(pair)])
 
     def test_a_file_needs_a_body(self) -> None:
-        for kind in ("upload", "data-uri"):
+        for kind in ("upload", "data-uri", "text-file"):
             with self.subTest(kind), self.assertRaisesRegex(UsageError, f"^--{kind} needs a body: use it with POST"):
                 query([reader(kind)("a=cat.png")])
 

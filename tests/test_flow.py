@@ -1,4 +1,4 @@
-"""From a prompt to a saved file in one command: paid for once, and never lost whatever fails on the way."""
+"""From a prompt to a saved file in one command: paid for once, and not lost whatever fails on the way."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests.fake_runway import Fault, sample
+from tests.fake import Fault, sample
 from tests.program import ROOT, Result, checked, environment, run
-from tests.served import ServedTest, pasted, without_program
+from tests.served import ServedTest, pasted
 
 POST = "/v1/image_to_video"
 FOREVER = None
 SHORT = ((), ("--timeout", "1"))  # a short timeout only where it is waited for: a busy machine is slow
-PROGRAM = "import sys; from runway_cli.cli import main; sys.exit(main())"
+PROGRAM = "import sys; from runway_cli.cli.main import main; sys.exit(main())"
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY)); "
 
 
@@ -31,10 +31,30 @@ class FlowTest(ServedTest):
     def saved(self) -> Path:
         return self.folder / "generated" / "cat.mp4"
 
+    @property
+    def free(self) -> str:
+        """The first free name beside the saved file."""
+        return str(self.saved.with_name("cat-2.mp4"))
+
     def words(self, *argv: str) -> list[str]:
         """The command that people come for."""
-        return ["request", "POST", POST, "-f", "model=gen4_turbo", "-f", "promptText=slow dolly in", "-f",
-                "ratio=1280:720", "--upload", f"promptImage={self.cat}", "--wait", "--download", str(self.saved), *argv]
+        return [
+            "request",
+            "POST",
+            POST,
+            "-f",
+            "model=gen4_turbo",
+            "-f",
+            "promptText=slow dolly in",
+            "-f",
+            "ratio=1280:720",
+            "--upload",
+            f"promptImage={self.cat}",
+            "--wait",
+            "--download",
+            str(self.saved),
+            *argv,
+        ]
 
     def anew(self) -> None:
         """As if nothing had happened."""
@@ -47,15 +67,18 @@ class FlowTest(ServedTest):
 
     def assert_done(self, result: Result, posts: int = 1) -> None:
         """One task was paid for, its output is there, nothing else is, and no poll came too early."""
-        self.assertEqual((result.exit, result.json["status"], result.json["saved"]),
-                         (0, "SUCCEEDED", [str(self.saved)]), result)
+        self.assert_success(result)
+        self.assertEqual(result.json["status"], "SUCCEEDED")
+        self.assertEqual(result.json["saved"], [str(self.saved)])
         self.assertEqual(self.saved.read_bytes(), sample("video"))
         self.assertEqual(self.listing(), ["cat.png", "generated/cat.mp4"])
         self.assert_paid_once(posts)
 
     def assert_paid_once(self, posts: int = 1) -> None:
-        self.assertEqual((self.posts(), list(self.fake.tasks) != [], len(self.fake.tasks)), ([POST] * posts, True, 1))
-        self.assertEqual((self.fake.organization["creditBalance"], self.fake.hasty), (10_000 - 25, []))
+        self.assertEqual(self.posts(), [POST] * posts)
+        self.assertEqual(len(self.fake.tasks), 1)
+        self.assertEqual(self.fake.organization["creditBalance"], 10_000 - 25)
+        self.assertEqual(self.fake.hasty, [])
 
     def assert_goes_on(self, result: Result) -> None:
         """The error names what was paid for, and its example, pasted, ends well."""
@@ -71,15 +94,19 @@ class FlowTest(ServedTest):
 
 
 class OneCommand(FlowTest):
-    def test_a_picture_becomes_a_film_on_the_disk(self) -> None:
+    def test_an_image_becomes_a_video_on_the_disk(self) -> None:
         result = self.call(*self.words())
         self.assert_done(result)
-        self.assertEqual(list(result.json), ["id", "estimatedCost", "status", "createdAt", "output", "cost", "saved"])
-        self.assertEqual([f"{seen.server} {seen.method}" for seen in self.fake.requests],
-                         ["api POST", "storage POST", "api POST", "api GET", "api GET", "api GET", "storage GET"])
+        self.assertEqual(list(result.json), ["id", "estimatedCost", "status", "createdAt", "cost", "saved"])
+        self.assertEqual(
+            [f"{seen.server} {seen.method}" for seen in self.fake.requests],
+            ["api POST", "storage POST", "api POST", "api GET", "api GET", "api GET", "storage GET"],
+        )
         (uri,) = self.fake.uploads
-        self.assertEqual(self.fake.sent("POST", POST)[0].json(), {
-            "model": "gen4_turbo", "promptText": "slow dolly in", "ratio": "1280:720", "promptImage": uri})
+        self.assertEqual(
+            self.fake.sent("POST", POST)[0].json(),
+            {"model": "gen4_turbo", "promptText": "slow dolly in", "ratio": "1280:720", "promptImage": uri},
+        )
 
     def test_as_a_process_in_the_users_folder(self) -> None:
         for task in ("slow", "soon"):
@@ -90,36 +117,46 @@ class OneCommand(FlowTest):
                 words = self.words("--quiet") if task == "soon" else self.words()
                 words[words.index(str(self.saved))] = "generated/cat.mp4"
                 result = run(*words, env=self.fake.env(), cwd=self.folder)
-                self.assertEqual((result.exit, result.json["saved"]), (0, ["generated/cat.mp4"]), result)
-                told, example = result.stderr.splitlines()[0].split(" -m runway_cli ")
-                self.assertTrue(told.startswith(f"started {task}; to go on waiting: "), told)
-                kept = " --quiet" if task == "soon" else ""
-                self.assertEqual(example, f"wait {task} --download generated/cat.mp4{kept}")
+                self.assert_success(result, stderr=f"started {task}\n")
+                self.assertEqual(result.json["saved"], ["generated/cat.mp4"])
+                self.assertLess(len(result.stdout) + len(result.stderr), 450, "what an agent has to read")
 
-    def test_the_note_of_what_was_started_goes_on_in_the_same_environment(self) -> None:
+    def test_the_example_goes_on_in_the_same_environment(self) -> None:
         result = self.call(*self.words("--stage", "--max-wait", "9", "--timeout", "30"))
         self.assert_error(result, 75, kind="timeout")
         (task,) = self.fake.tasks
-        words = without_program(result.notes[0].partition("; to go on waiting: ")[2])
-        self.assertEqual(words, ["wait", task, "--max-wait", "9", "--download", str(self.saved), "--timeout", "30",
-                                 "--stage"])
+        self.assertEqual(result.notes[0], f"started {task}")
+        words = pasted(result)
+        self.assertEqual(
+            words, ["wait", task, "--max-wait", "9", "--download", str(self.saved), "--timeout", "30", "--stage"]
+        )
         self.clock.sleep(6)
         self.assert_done(self.call(*words))
 
-    def test_what_can_pass_is_endured_and_paid_for_once(self) -> None:
+    def test_passing_failures_are_endured_and_paid_for_once(self) -> None:
         polls: dict[str, Any] = {"method": "GET", "server": "api"}
         output: dict[str, Any] = {"method": "GET", "server": "storage"}
         form: dict[str, Any] = {"method": "POST", "server": "storage"}
         for fault, where, posts in (
-            (Fault("status", status=429), {"path": "/v1/uploads"}, 1), (Fault("status"), {"path": "/v1/uploads"}, 1),
-            (Fault("reset_mid_body"), form, 1), (Fault("status"), form, 1), (Fault("reset_after_request"), form, 1),
+            (Fault("status", status=429), {"path": "/v1/uploads"}, 1),
+            (Fault("status"), {"path": "/v1/uploads"}, 1),
+            (Fault("reset_mid_body"), form, 1),
+            (Fault("status"), form, 1),
+            (Fault("reset_after_request"), form, 1),
             (Fault("half_answer"), form, 1),
-            (Fault("status", status=429), {"path": POST}, 2), (Fault("status", status=503), {"path": POST}, 2),
-            (Fault("status"), {**polls, "times": 3}, 1), (Fault("html"), polls, 1), (Fault("no_answer"), polls, 1),
-            (Fault("half_answer"), polls, 1), (Fault("reset_after_request"), {**polls, "times": 3}, 1),
+            (Fault("status", status=429), {"path": POST}, 2),
+            (Fault("status", status=503), {"path": POST}, 2),
+            (Fault("status"), {**polls, "times": 3}, 1),
+            (Fault("html"), polls, 1),
+            (Fault("no_answer"), polls, 1),
+            (Fault("half_answer"), polls, 1),
+            (Fault("reset_after_request"), {**polls, "times": 3}, 1),
             (Fault("status", status=429, headers={"Retry-After": "20"}), polls, 1),
-            (Fault("half_answer"), output, 1), (Fault("reset_after_headers"), output, 1), (Fault("status"), output, 1),
-            (Fault("no_answer"), output, 1), (Fault("status", status=403), output, 1),
+            (Fault("half_answer"), output, 1),
+            (Fault("reset_after_headers"), output, 1),
+            (Fault("status"), output, 1),
+            (Fault("no_answer"), output, 1),
+            (Fault("status", status=403), output, 1),
         ):
             with self.subTest(fault.kind, where=where, status=fault.status):
                 self.anew()
@@ -128,17 +165,24 @@ class OneCommand(FlowTest):
 
 
 class NothingIsLost(FlowTest):
-    def test_whatever_ends_the_waiting_its_example_goes_on(self) -> None:
+    def test_the_example_goes_on_whatever_ended_the_waiting(self) -> None:
         polls: dict[str, Any] = {"method": "GET", "server": "api", "times": FOREVER}
         output: dict[str, Any] = {"method": "GET", "server": "storage", "times": FOREVER}
         for fault, where, expected in (
-            (Fault("status", status=401), polls, 77), (Fault("status", status=403), polls, 77),
-            (Fault("status", status=404), polls, 1), (Fault("status", status=400), polls, 1),
-            (Fault("status", status=200, body=[]), polls, 1), (Fault("redirect", target="https://x"), polls, 1),
-            (Fault("status"), polls, 75), (Fault("reset_after_request"), polls, 75), (Fault("html"), polls, 75),
+            (Fault("status", status=401), polls, 77),
+            (Fault("status", status=403), polls, 77),
+            (Fault("status", status=404), polls, 1),
+            (Fault("status", status=400), polls, 1),
+            (Fault("status", status=200, body=[]), polls, 1),
+            (Fault("redirect", target="https://x"), polls, 1),
+            (Fault("status"), polls, 75),
+            (Fault("reset_after_request"), polls, 75),
+            (Fault("html"), polls, 75),
             (Fault("status", status=200, body={"id": "x", "status": "RUNNING"}), polls, 75),
-            (Fault("status"), output, 1), (Fault("status", status=404), output, 1),
-            (Fault("status", status=403), output, 77), (Fault("reset_after_headers"), output, 69),
+            (Fault("status"), output, 1),
+            (Fault("status", status=404), output, 1),
+            (Fault("status", status=403), output, 77),
+            (Fault("reset_after_headers"), output, 69),
             (Fault("half_answer", body=b"12345678"), output, 69),
             (Fault("redirect", target="http://example.com"), output, 1),
         ):
@@ -149,14 +193,26 @@ class NothingIsLost(FlowTest):
                 self.assert_error(result, expected)
                 self.assert_goes_on(result)
 
-    def test_a_defect_of_the_program_is_no_reason_to_pay_again(self) -> None:
-        for place in ("runway_cli.tasks.look", "runway_cli.commands.outputs.save_outputs",
-                      "runway_cli.commands.waiting._shown"):
+    def test_a_defect_of_the_program_does_not_lead_to_paying_again(self) -> None:
+        for place in (
+            "runway_cli.jobs.polling.PolledTask.poll",
+            "runway_cli.jobs.outputs.save_outputs",
+        ):
             with self.subTest(place), mock.patch(place, side_effect=TypeError("a defect")):
                 self.anew()
                 result = self.call(*self.words())
             self.assert_error(result, 1, kind="internal")
             self.assert_goes_on(result)
+
+    def test_a_defect_after_the_file_was_saved_does_not_lead_to_replacing_it(self) -> None:
+        with mock.patch("runway_cli.commands._waiting._shown", side_effect=TypeError("a defect")):
+            result = self.call(*self.words())
+        (task,) = self.fake.tasks
+        self.assert_error(result, 1, kind="internal", id=task)
+        self.assertEqual(pasted(result), ["wait", task, "--download", self.free])
+        self.clock.sleep(6)
+        self.assertEqual(self.call(*pasted(result)).json["saved"], [self.free])
+        self.assert_paid_once()
 
     @unittest.skipUnless(Path("/dev/full").exists(), "there is no /dev/full")
     def test_a_result_that_cannot_be_written(self) -> None:
@@ -167,10 +223,9 @@ class NothingIsLost(FlowTest):
                 self.saved.unlink(missing_ok=True)
                 result = self.unwritten(*self.words(*options))
                 self.assert_error(result, 74, kind="io", id="paid")
-                self.assertEqual(pasted(result),
-                                 ["wait", "paid", "--download", str(self.saved), "--force", *options])
+                self.assertEqual(pasted(result), ["wait", "paid", "--download", self.free, *options])
         self.clock.sleep(6)
-        self.assertEqual(self.call(*pasted(result)[:-2]).json["saved"], [str(self.saved)])
+        self.assertEqual(self.call(*pasted(result)[:-2]).json["saved"], [self.free])
         result = self.unwritten(*self.words()[:11])
         self.assert_error(result, 74, kind="io", id="paid")
         self.assertEqual(pasted(result), ["request", "GET", "/v1/organization"])
@@ -178,8 +233,15 @@ class NothingIsLost(FlowTest):
     def unwritten(self, *words: str) -> Result:
         """A call whose stdout is a disk that is full."""
         with open("/dev/full", "wb") as full:
-            done = subprocess.run([sys.executable, "-m", "runway_cli", *words], stdout=full, stderr=subprocess.PIPE,
-                                  check=False, cwd=ROOT, env=environment(self.fake.env()), timeout=30)
+            done = subprocess.run(
+                [sys.executable, "-m", "runway_cli", *words],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                check=False,
+                cwd=ROOT,
+                env=environment(self.fake.env()),
+                timeout=30,
+            )
         return Result(words, done.returncode, b"", done.stderr)
 
     @unittest.skipIf(sys.platform == "win32", "there is no resource module")
@@ -192,17 +254,18 @@ class NothingIsLost(FlowTest):
         self.clock.sleep(6)
         self.assertEqual(self.call(*pasted(result)).json["saved"], [str(self.saved)])
 
-    def test_a_failed_task_is_not_worth_waiting_for(self) -> None:
+    def test_a_failed_task_is_shown_and_not_waited_for_again(self) -> None:
         failed = {"id": "x", "status": "FAILED", "failureCode": "SAFETY.INPUT"}
         self.fake.fault(Fault("status", status=200, body=failed), method="GET", server="api")
         result = self.call(*self.words())
         self.assert_error(result, 1, kind="task", id=next(iter(self.fake.tasks)))
-        self.assertEqual((result.json["status"], pasted(result)[:2]), ("FAILED", ["request", "GET"]))
+        self.assertEqual(result.json["status"], "FAILED")
+        self.assertEqual(pasted(result)[:2], ["request", "GET"])
         self.assert_paid_once()
 
 
 class NothingIsPaidTwice(FlowTest):
-    def test_a_post_whose_answer_is_lost_is_looked_for_and_not_repeated(self) -> None:
+    def test_a_post_without_an_answer_leads_to_the_balance(self) -> None:
         for kind in ("forward_then_reset", "half_answer", "html", "forward_then_status", "no_answer"):
             with self.subTest(kind):
                 self.anew()
@@ -210,11 +273,13 @@ class NothingIsPaidTwice(FlowTest):
                 result = self.call(*self.words(*SHORT[kind == "no_answer"]))
                 self.assertIs(result.error["maybeAccepted"], True)
                 self.assertEqual(pasted(result), ["request", "GET", "/v1/organization"])
-                self.assertEqual((self.posts(), result.stdout), ([POST], ""))
+                self.assertEqual(self.posts(), [POST])
+                self.assertEqual(result.stdout, "")
 
-    def test_what_fails_before_costs_nothing(self) -> None:
+    def test_what_fails_before_the_post_costs_nothing(self) -> None:
         for fault, where, expected in (
-            (Fault("status", status=401), {"path": "/v1/uploads"}, 77), (Fault("html"), {"path": "/v1/uploads"}, 1),
+            (Fault("status", status=401), {"path": "/v1/uploads"}, 77),
+            (Fault("html"), {"path": "/v1/uploads"}, 1),
             (Fault("reset_after_headers"), {"path": "/v1/uploads"}, 69),
             (Fault("status", status=400), {"server": "storage"}, 1),
             (Fault("reset_after_request"), {"server": "storage", "times": FOREVER}, 69),
@@ -223,20 +288,26 @@ class NothingIsPaidTwice(FlowTest):
                 self.anew()
                 self.fake.fault(fault, **where)
                 self.assert_error(self.call(*self.words()), expected)
-                self.assertEqual((self.posts(), self.listing()), ([], ["cat.png"]))
+                self.assertEqual(self.posts(), [])
+                self.assertEqual(self.listing(), ["cat.png"])
 
 
 @unittest.skipIf(sys.platform == "win32", "signals are another matter there")
-class Signals(FlowTest):
-    """These need a process of their own, and real time."""
+class SignalTest(FlowTest):
+    """The command as a process, in real time."""
 
     def interrupted(self, number: int, method: str, server: str, path: str | None = None) -> Result:
         """The command, with a signal sent once a request that gets no answer has arrived."""
         self.anew()
         self.fake.fault(Fault("no_answer"), method=method, path=path, server=server)
         surroundings = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
-        with subprocess.Popen([sys.executable, "-m", "runway_cli", *self.words("--quiet")], env=surroundings,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            [sys.executable, "-m", "runway_cli", *self.words("--quiet")],
+            env=surroundings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
             assert process.stderr
             deadline = time.monotonic() + 20
             while not self.fake.sent(method, path, server) and time.monotonic() < deadline:
@@ -248,24 +319,31 @@ class Signals(FlowTest):
             stdout, stderr = process.communicate(timeout=20)
         return checked(Result([], process.returncode, stdout, stderr), surroundings)
 
+
+@unittest.skipIf(sys.platform == "win32", "signals are another matter there")
+class Signals(SignalTest):
     def test_while_waiting(self) -> None:
-        for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
             with self.subTest(number):
                 result = self.interrupted(number, "GET", "api")
                 self.assert_error(result, expected, kind="interrupted")
                 self.assert_goes_on(result)
 
-    def test_while_downloading(self) -> None:
-        with mock.patch.object(self.fake._api, "polls_to_finish", 0):
-            result = self.interrupted(signal.SIGTERM, "GET", "storage")
-        self.assert_error(result, 143, kind="interrupted")
-        self.assertEqual(self.listing(), ["cat.png"])
-        self.assert_goes_on(result)
-
     def test_while_the_post_is_under_way(self) -> None:
         result = self.interrupted(signal.SIGINT, "POST", "api", POST)
         self.assert_error(result, 130, kind="interrupted", maybeAccepted=True)
         self.assertEqual(pasted(result)[:3], ["request", "GET", "/v1/organization"])
+
+
+@unittest.skipIf(sys.platform == "win32", "signals are another matter there")
+class SignalsDuringDownloads(SignalTest):
+    polls_to_finish = 0
+
+    def test_while_downloading(self) -> None:
+        result = self.interrupted(signal.SIGTERM, "GET", "storage")
+        self.assert_error(result, 143, kind="interrupted")
+        self.assertEqual(self.listing(), ["cat.png"])
+        self.assert_goes_on(result)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Random calls, environments and answers: whatever comes, the program ends as its contract says.
+"""Random calls, environments and answers: the program always ends as its contract says.
 
 RUNWAY_FUZZ=20000 python3 -m unittest tests.test_fuzz    for more rounds; each depends on its number alone
 """
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from runway_cli.settings import is_loopback
-from tests.fake_runway import Fault, sample
+from runway_cli.settings.environment import is_loopback
+from tests.fake import Fault, sample
 from tests.program import ROOT, Clock, Result, call
 from tests.served import ServiceTest
 
@@ -28,29 +28,106 @@ MOST_TRIES = 101  # --retries 100 and the first
 PACE = 200  # seconds of the clock in one real second: threads that really wait are not to wait long
 
 ODD_TEXTS = (
-    "", " ", "-", "--", "@", "@missing", "x", "0", "-1", "1e400", "nan", "\u00fc", "\U0001f98a", "\udcff", "a\nb",
-    "\r\n", "\x1b[31m", "../x", "a" * 300, "null", "[]", "{", '{"a":', "%", "%s", "{0}", "%2e%2e", "=", "a=b", "a.b=c",
-    "a.9=1", "..=1", "key_", "http://127.0.0.1:1/x", "https://host.invalid/x?sig=1", "runway://x",
+    "",
+    " ",
+    "-",
+    "--",
+    "@",
+    "@missing",
+    "x",
+    "0",
+    "-1",
+    "1e400",
+    "nan",
+    "\u00fc",
+    "\U0001f98a",
+    "\udcff",
+    "a\nb",
+    "\r\n",
+    "\x1b[31m",
+    "../x",
+    "a" * 300,
+    "null",
+    "[]",
+    "{",
+    '{"a":',
+    "%",
+    "%s",
+    "{0}",
+    "%2e%2e",
+    "=",
+    "a=b",
+    "a.b=c",
+    "a.9=1",
+    "..=1",
+    "key_",
+    "http://127.0.0.1:1/x",
+    "https://host.invalid/x?sig=1",
+    "runway://x",
     "data:image/png;base64,AA==",
 )
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "get", "post")
 PATHS = (
-    "/v1/organization", "/v1/text_to_image", "v1/avatars", "/v1/tasks/an-id", "/v1/voices?limit=1", "//x/y",
-    "/v1/image_to_video", "/v1/generate/video", "/v1/workflows/an-id", "/v1/avatars", "/v1/realtime_sessions",
-    "/v1/uploads", "ODD",
+    "/v1/organization",
+    "/v1/text_to_image",
+    "v1/avatars",
+    "/v1/tasks/an-id",
+    "/v1/voices?limit=1",
+    "//x/y",
+    "/v1/image_to_video",
+    "/v1/generate/video",
+    "/v1/workflows/an-id",
+    "/v1/avatars",
+    "/v1/realtime_sessions",
+    "/v1/uploads",
+    "ODD",
 )
 BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
 GLOBAL = (
-    ("--stage",), ("--gateway", "lowcodeapi"), ("--url-format", "old"), ("--client-id", "ODD"), ("--timeout", "ODD"),
-    ("--retries", "1"), ("--retries", "ODD"), ("--output", "table"), ("--output", "jsonl"), ("--output", "markdown"),
-    ("--output", "ODD"), ("-q",), ("--verbose",), ("--verbose",), ("--help",), ("--no-such-option",), ("ODD",),
+    ("--stage",),
+    ("--gateway", "lowcodeapi"),
+    ("--url-format", "old"),
+    ("--client-id", "ODD"),
+    ("--timeout", "ODD"),
+    ("--retries", "1"),
+    ("--retries", "ODD"),
+    ("--output", "table"),
+    ("--output", "jsonl"),
+    ("--output", "markdown"),
+    ("--output", "ODD"),
+    ("--select", "id"),
+    ("--select", "data.*.id"),
+    ("--select", "ODD"),
+    ("-q",),
+    ("--verbose",),
+    ("--verbose",),
+    ("--help",),
+    ("--no-such-option",),
+    ("ODD",),
 )
 SENDING = (
-    ("--body", BODY), ("--body", "JSON"), ("--body", "ODD"), ("--body", "@cat.png"), ("--body", "-"), ("--stdin",),
-    ("-f", "a.b=c"), ("-f", "ODD"), ("-F", "a.0=JSON"), ("-F", "ODD"), ("--data-uri", "image=cat.png"), ("--dry-run",),
-    ("--upload", "image=cat.png"), ("--upload", "ODD"), ("--paginate",), ("--wait",),
+    ("--body", BODY),
+    ("--body", "JSON"),
+    ("--body", "ODD"),
+    ("--body", "@cat.png"),
+    ("--body", "-"),
+    ("--stdin",),
+    ("-f", "a.b=c"),
+    ("-f", "ODD"),
+    ("-F", "a.0=JSON"),
+    ("-F", "ODD"),
+    ("--data-uri", "image=cat.png"),
+    ("--dry-run",),
+    ("--upload", "image=cat.png"),
+    ("--upload", "ODD"),
+    ("--text-file", "promptText=cat.png"),
+    ("--text-file", "promptText=-"),
+    ("--text-file", "ODD"),
+    ("--check",),
+    ("--paginate",),
+    ("--wait",),
 )
-WAITING = (("--download", "saved/"), ("--download", "cat.png"), ("--force",), ("--interval", "ODD"))
+WAITING = (("--download", "saved/"), ("--download", "cat.png"), ("--force",), ("--open",), ("--interval", "ODD"))
 LISTING = (("--limit", "ODD"), ("--limit", "3"))
 # The words of a call, and the options that fit it
 CALLS: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = (
@@ -62,6 +139,14 @@ CALLS: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = (
     (("wait", "an-id"), WAITING),
     (("wait", "ODD"), WAITING),
     (("wait", "-"), WAITING),
+    (("wait", "--unfinished"), WAITING),
+    (("history",), (("--limit", "3"), ("--since", "2h"), ("--since", "ODD"), ("--unfinished",), ("--session",))),
+    (("models",), ()),
+    (("models", "ODD"), ()),
+    (("models", "text_to_image"), ()),
+    (("schema",), ()),
+    (("help", "ODD"), ()),
+    (("completions", "bash"), ()),
     (("wait", "/v1/realtime_sessions/an-id"), WAITING),
     (("cancel", "an-id"), (("--force",),)),
     (("upload", "cat.png"), ()),
@@ -78,24 +163,85 @@ CALLS: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = (
     (("ODD",), ()),
 )
 VARIABLES = (
-    "RUNWAY_SKILLS_API_SECRET", "RUNWAYML_API_SECRET", "RUNWAY_SKILLS_API_SECRET_STAGE", "RUNWAY_SKILLS_BASE_URL",
-    "RUNWAY_SKILLS_CLIENT_ID", "RUNWAY_SKILLS_TIMEOUT", "RUNWAY_SKILLS_RETRIES", "RUNWAY_SKILLS_GATEWAY",
-    "RUNWAY_SKILLS_STAGE", "RUNWAY_SKILLS_QUIET", "RUNWAY_SKILLS_VERBOSE", "LOWCODEAPI_API_TOKEN",
-    "LOWCODEAPI_BASE_URL", "LOWCODEAPI_URL_FORMAT", "RUNWAY_SKILLS_OPENAPI_URL", "HTTPS_PROXY", "NO_PROXY",
-    "SSL_CERT_FILE", "TERM", "COLUMNS",
+    "RUNWAY_SKILLS_API_SECRET",
+    "RUNWAYML_API_SECRET",
+    "RUNWAY_SKILLS_API_SECRET_STAGE",
+    "RUNWAY_SKILLS_BASE_URL",
+    "RUNWAY_SKILLS_CLIENT_ID",
+    "RUNWAY_SKILLS_TIMEOUT",
+    "RUNWAY_SKILLS_RETRIES",
+    "RUNWAY_SKILLS_GATEWAY",
+    "RUNWAY_SKILLS_STAGE",
+    "RUNWAY_SKILLS_QUIET",
+    "RUNWAY_SKILLS_VERBOSE",
+    "LOWCODEAPI_API_TOKEN",
+    "LOWCODEAPI_BASE_URL",
+    "LOWCODEAPI_URL_FORMAT",
+    "RUNWAY_SKILLS_OPENAPI_URL",
+    "RUNWAY_SKILLS_HISTORY",
+    "XDG_STATE_HOME",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "TERM",
+    "COLUMNS",
 )
 KEYS = (
-    "id", "status", "output", "data", "hasMore", "nextCursor", "error", "message", "issues", "path", "errors", "code",
-    "progress", "uploadUrl", "fields", "runwayUri", "name", "voice", "type", "usedBy", "documentIds", "createdAt",
-    "docUrl", "failure", "failureCode", "sessionKey", "cost", "credits", "estimatedCost", "provider", "result",
+    "id",
+    "status",
+    "output",
+    "data",
+    "hasMore",
+    "nextCursor",
+    "error",
+    "message",
+    "issues",
+    "path",
+    "errors",
+    "code",
+    "progress",
+    "uploadUrl",
+    "fields",
+    "runwayUri",
+    "name",
+    "voice",
+    "type",
+    "usedBy",
+    "documentIds",
+    "createdAt",
+    "docUrl",
+    "failure",
+    "failureCode",
+    "sessionKey",
+    "cost",
+    "credits",
+    "estimatedCost",
+    "provider",
+    "result",
 )
 ODD_NUMBERS = ("0", "-0", "1.10", "1e400", "-1e-400", "9" * 400, "1e5", "0.5", "NaN", "Infinity")
 STATUSES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "READY", "THROTTLED", "COMPLETED", "ODD")
 CODES = (200, 200, 200, 201, 204, 304, 400, 401, 403, 404, 408, 418, 429, 500, 502, 503, 504, 599)
 FAULTS = (
-    "status", "status", "status", "status", "raw", "raw", "html", "empty", "redirect", "reset_before", "reset_mid_body",
-    "reset_after_headers", "reset_after_request", "half_answer", "no_answer", "drip", "endless_headers",
-    "forward_then_reset", "forward_then_status",
+    "status",
+    "status",
+    "status",
+    "status",
+    "raw",
+    "raw",
+    "html",
+    "empty",
+    "redirect",
+    "reset_before",
+    "reset_mid_body",
+    "reset_after_headers",
+    "reset_after_request",
+    "half_answer",
+    "no_answer",
+    "drip",
+    "endless_headers",
+    "forward_then_reset",
+    "forward_then_status",
 )
 
 
@@ -135,8 +281,10 @@ class Round:
     def an_odd_text(self) -> str:
         if self.chance.random() < 0.8:
             return self.chance.choice(ODD_TEXTS)
-        return "".join(chr(self.chance.choice((self.chance.randint(1, 127), self.chance.randint(1, 0x2FFF))))
-                       for _ in range(self.chance.randint(0, 12)))
+        return "".join(
+            chr(self.chance.choice((self.chance.randint(1, 127), self.chance.randint(1, 0x2FFF))))
+            for _ in range(self.chance.randint(0, 12))
+        )
 
     def a_fault(self) -> Fault:
         kind = self.chance.choice(FAULTS)
@@ -182,8 +330,9 @@ class Round:
         changed = bytearray(data)
         for _ in range(self.chance.randint(0, 3)):
             place = self.chance.randrange(len(changed) + 1)
-            changed[place:place + self.chance.randint(0, 5)] = self.chance.choice(
-                (b"", b"\xff", b"\r\n", b"\0", changed[:50], b"9" * 20, b":"))
+            changed[place : place + self.chance.randint(0, 5)] = self.chance.choice(
+                (b"", b"\xff", b"\r\n", b"\0", changed[:50], b"9" * 20, b":")
+            )
         return bytes(changed)
 
     def posts(self) -> int:
@@ -196,7 +345,7 @@ class Round:
 
 
 class FuzzClock(Clock):
-    """Waits cost nothing; for threads that wait by themselves, time passes quickly."""
+    """Sleeping takes no time; for threads that really wait, time passes quickly."""
 
     def monotonic(self) -> float:
         return self.now + time.monotonic() * PACE
@@ -221,7 +370,7 @@ class FuzzTest(ServiceTest):
 
         return find
 
-    def test_whatever_comes_the_program_keeps_its_contract(self) -> None:
+    def test_the_program_keeps_its_contract(self) -> None:
         for number in range(FIRST, FIRST + ROUNDS):
             with tempfile.TemporaryDirectory() as folder:
                 self.play(number, Path(folder))
@@ -236,6 +385,7 @@ class FuzzTest(ServiceTest):
         self.forget()
         self.fake.add_task(task_id="an-id")
         usual = {**self.fake.env(), **self.fake.gateway_env(), "HOME": str(folder), "XDG_CACHE_HOME": str(folder)}
+        usual["RUNWAY_SKILLS_HISTORY"] = str(folder / "history.jsonl")
         chosen = Round(number, usual, self.urls)
         if chosen.fault:
             server = chosen.chance.choice(("api", "api", "api", "gateway", "storage"))
@@ -251,6 +401,8 @@ class FuzzTest(ServiceTest):
         if result.exit == 0:
             return
         self.assertEqual(KINDS.get(result.error["kind"]), result.exit, result)
-        self.assertTrue(result.error["error"] and result.error["example"], result)
+        self.assertTrue(result.error["error"], result)
+        self.assertTrue(result.error["example"], result)
+        self.assertNotIn("--force", result.error["example"].split(), result)
         if result.exit == 2:
             self.assertEqual(posts, [], result)

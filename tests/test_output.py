@@ -9,19 +9,28 @@ import sys
 import time
 import unittest
 from pathlib import Path
-from typing import Any
 
-from runway_cli import jsontext, masking
-from runway_cli.output import Console
-from tests.fake_runway import SECRET, TOKEN, FakeRunway, Fault
-from tests.program import ROOT, ProgramTest, call, environment, run
+from runway_cli import jsontext
+from runway_cli.terminal import masking
+from tests.fake import SECRET, TOKEN, FakeRunway, Fault
+from tests.program import ROOT, ProgramTest, Result, call, environment, run
+from tests.served import pasted
 
 DATA_URI = "data:image/png;base64," + "iVBORw0KGgo" * 100
 SHORT_URI = "data:image/png;base64,iVBORw0KGgo="
 SIGNED = "https://storage.example/a/b.png?_jwt=eyJhbGciOiJIUzI1NiJ9.e30.x-y_z&w=1"
 UPLOAD = {"uploadUrl": SIGNED, "fields": {"policy": "p" * 10, "key": "k"}, "runwayUri": "runway://u"}
-POST = ("request", "POST", "/v1/text_to_image", "-f", "model=gen4_image", "-f", "promptText=a fox",
-        "-f", "ratio=1024:1024")
+POST = (
+    "request",
+    "POST",
+    "/v1/text_to_image",
+    "-f",
+    "model=gen4_image",
+    "-f",
+    "promptText=a fox",
+    "-f",
+    "ratio=1024:1024",
+)
 
 
 class FakeTest(ProgramTest):
@@ -36,10 +45,27 @@ class FakeTest(ProgramTest):
 
 class JsonTest(FakeTest):
     FAITHFUL: tuple[bytes, ...] = (
-        b'{"z":1,"a":{"y":2,"b":3}}', b"1e400", b"-1E+400", b"-0", b"-0.0", b"1.10", b"100e-2", b"1E5", b"0.1",
-        b"12345678901234567890", b"7" * 6000, b"0." + b"3" * 6000, b"[1.0,1.00,1]", b'"\xe7\x8b\x90\xf0\x9f\xa6\x8a"',
-        b'{"\xc3\xa9":null}', b'["","a b","\\t\\n\\"\\\\"]', b'{"a":1e400,"b":"1e400"}', b"[true,false,null]", b"{}",
-        b'""', b"[" * 400 + b"]" * 400,
+        b'{"z":1,"a":{"y":2,"b":3}}',
+        b"1e400",
+        b"-1E+400",
+        b"-0",
+        b"-0.0",
+        b"1.10",
+        b"100e-2",
+        b"1E5",
+        b"0.1",
+        b"12345678901234567890",
+        b"7" * 6000,
+        b"0." + b"3" * 6000,
+        b"[1.0,1.00,1]",
+        b'"\xe7\x8b\x90\xf0\x9f\xa6\x8a"',
+        b'{"\xc3\xa9":null}',
+        b'["","a b","\\t\\n\\"\\\\"]',
+        b'{"a":1e400,"b":"1e400"}',
+        b"[true,false,null]",
+        b"{}",
+        b'""',
+        b"[" * 400 + b"]" * 400,
     )
     ESCAPED: tuple[tuple[bytes, bytes], ...] = (  # what could steer a terminal, and what UTF-8 cannot hold
         ('"a\u0085\u009b31m\u007f"'.encode(), b'"a\\u0085\\u009b31m\\u007f"'),
@@ -57,7 +83,9 @@ class JsonTest(FakeTest):
                 self.fake.clear_faults()
                 self.answer(body)
                 result = call("request", "GET", "/v1/x", env=self.fake.env())
-                self.assertEqual((result.exit, result.raw, result.stderr), (0, printed + b"\n", ""))
+                self.assertEqual(result.exit, 0)
+                self.assertEqual(result.raw, printed + b"\n")
+                self.assertEqual(result.stderr, "")
 
     def test_white_space_of_an_answer_is_not_kept(self) -> None:
         self.answer(b' {\r\n  "a" : [ 1 , 2.50 ]\t}\n')
@@ -68,8 +96,9 @@ class JsonTest(FakeTest):
             value = jsontext.loads(body)
             indented = jsontext.dumps(value, 2)
             self.assertEqual(jsontext.dumps(jsontext.loads(indented)).encode(), body)
-        self.assertEqual(jsontext.dumps({"a": [jsontext.loads("1e400")], "b": {}}, 2),
-                         '{\n  "a": [\n    1e400\n  ],\n  "b": {}\n}')
+        self.assertEqual(
+            jsontext.dumps({"a": [jsontext.loads("1e400")], "b": {}}, 2), '{\n  "a": [\n    1e400\n  ],\n  "b": {}\n}'
+        )
 
     def test_a_string_that_looks_like_a_number_stays_one(self) -> None:
         text = '["1e400",1e400,"\\"1e400\\""]'
@@ -77,59 +106,6 @@ class JsonTest(FakeTest):
 
 
 class MaskingTest(FakeTest):
-    TEXTS: tuple[tuple[str, str], ...] = (
-        ("plain words: 7 % of a=b", "plain words: 7 % of a=b"),
-        (DATA_URI, "data:image/png;base64,… (825 B)"),
-        (f"the image '{DATA_URI}' is bad", "the image 'data:image/png;base64,… (825 B)' is bad"),
-        ("data:image/png;base64," + "A" * 1_600_000, "data:image/png;base64,… (1.2 MB)"),
-        ("data:text/plain;charset=utf-8," + "a" * 300, "data:text/plain;charset=utf-8,… (300 B)"),
-        (SHORT_URI, SHORT_URI),
-        (f"see {SIGNED}, please", "see https://storage.example/a/b.png?***, please"),
-        (f'"{SIGNED}"', '"https://storage.example/a/b.png?***"'),
-        ("https://docs.example/api#part", "https://docs.example/api#part"),
-        ("GET /v1/x?a=1&api_token=at_1234&b=2", "GET /v1/x?a=1&api_token=***&b=2"),
-        ("API_TOKEN=at_1234", "API_TOKEN=***"),
-        ('{"sessionKey": "abc", "id": 1}', '{"sessionKey": "***", "id": 1}'),
-        ('{"id":1,"sessionKey":"abc', '{"id":1,"sessionKey":"***'),
-        (r'"{\"sessionKey\":\"abc\"}"', r'"{\"sessionKey\":\"***\"}"'),
-        ("sessionKey=abc", "sessionKey=***"),
-        ('{"fields":{"key":"k","policy":"p"},"x":1}', '{"fields":"***","x":1}'),
-        ('{"fields": {"key": "k", "poli', '{"fields": "***"'),
-        (r'{\"fields\":{\"key\":\"k\"},', r'{\"fields\":"***",'),
-    )
-    def test_words_and_bodies_that_are_no_json(self) -> None:
-        for given, shown in self.TEXTS:
-            with self.subTest(given=given[:60]):
-                self.assertEqual(masking.text(given), shown)
-
-    def test_values(self) -> None:
-        deep: Any = "x"
-        for _ in range(100_000):
-            deep = [deep]
-        number = jsontext.loads("1.10")
-        for given, shown in (
-            (None, None), (7, 7), (number, number), (["a", {"b": True}], ["a", {"b": True}]),
-            (("a", SIGNED), ["a", "https://storage.example/a/b.png?***"]),
-            ({"sessionKey": "abc", "api_token": 7, "Authorization": "Bearer x", "id": "i"},
-             {"sessionKey": "***", "api_token": "***", "Authorization": "***", "id": "i"}),
-            (UPLOAD, {"uploadUrl": "https://storage.example/a/b.png?***", "fields": "***",
-                           "runwayUri": "runway://u"}),
-            ({"fields": {"a": 1}}, {"fields": {"a": 1}}),
-            ({"images": [{"uri": DATA_URI}]}, {"images": [{"uri": "data:image/png;base64,… (825 B)"}]}),
-            (deep, "… (nested too deeply to be shown)"),
-        ):
-            with self.subTest(given=str(type(given))):
-                self.assertEqual(masking.value(given), shown)
-
-    def test_a_secret_is_hidden_in_every_spelling(self) -> None:
-        console = Console()
-        console.keep_secret('at_/+ "é~secret')
-        console.keep_secret("sho")
-        for text in ('at_/+ "é~secret', "at_%2F%2B%20%22%C3%A9~secret", "at_/%2B%20%22%C3%A9~secret",
-                     "at_%2F%2B+%22%C3%A9~secret", 'at_/+ \\"é~secret'):
-            self.assertEqual(console.mask(f"a {text} b"), "a *** b")
-        self.assertEqual(console.mask_value({"at_/+ \"é~secret": ["shortbread", 1]}), {"***": ["shortbread", 1]})
-
     def test_a_service_that_repeats_the_secret_does_not_reveal_it(self) -> None:
         for status in (200, 400, 401):
             self.fake.clear_faults()
@@ -147,10 +123,19 @@ class MaskingTest(FakeTest):
         self.assertEqual(result.json, {**UPLOAD, "sessionKey": "abc", "output": [SIGNED]})
         lines = [line[2:] for line in result.notes]
         self.assertEqual(lines[:2], [f"POST {self.fake.url}/v1/uploads?a=1", "Authorization: Bearer ***"])
-        self.assertEqual([json.loads(line) for line in lines if line.startswith("{")],
-                         [masked, {"uploadUrl": "https://storage.example/a/b.png?***", "fields": "***",
-                                   "runwayUri": "runway://u", "sessionKey": "***",
-                                   "output": ["https://storage.example/a/b.png?***"]}])
+        self.assertEqual(
+            [json.loads(line) for line in lines if line.startswith("{")],
+            [
+                masked,
+                {
+                    "uploadUrl": "https://storage.example/a/b.png?***",
+                    "fields": "***",
+                    "runwayUri": "runway://u",
+                    "sessionKey": "***",
+                    "output": ["https://storage.example/a/b.png?***"],
+                },
+            ],
+        )
         self.assertEqual(call(*words, "--dry-run", env=self.fake.env()).json["body"], masked)
 
     def test_the_gateways_token_is_hidden_though_it_stands_in_the_url(self) -> None:
@@ -164,13 +149,21 @@ class MaskingTest(FakeTest):
         image = ("request", "POST", "/v1/image_to_video", "--retries", "0", "-f")
         look = "runway-cli request GET /v1/organization"
         for status, words, env, exit_status, example in (
-            (200, ("download", SIGNED, "--ot", "x.png"), {}, 2, "runway-cli --help"),
-            (403, ("download", self.fake.add_output() + "x"), {}, 77, "runway-cli wait --help"),
-            *((status, (*image, f"promptImage={item}"), {}, 1, look)
-              for status in (429, 503) for item in (SIGNED, DATA_URI, "sessionKey=abcdef")),
+            (200, ("download", SIGNED, "--ot", "x.png"), {}, 2, "runway-cli download --help"),
+            (403, ("download", self.fake.add_output() + "x"), {}, 77, "runway-cli history"),
+            *(
+                (status, (*image, f"promptImage={item}"), {}, 1, look)
+                for status in (429, 503)
+                for item in (SIGNED, DATA_URI, "sessionKey=abcdef")
+            ),
             (503, ("request", "GET", f"/v1/x?image={SIGNED}", "--retries", "0"), {}, 1, look),
-            (429, ("request", "GET", "/v1/x?api_token=at_1234", "--retries", "0", "--gateway", "lowcodeapi"),
-             self.fake.gateway_env(), 1, f"{look} --gateway lowcodeapi"),
+            (
+                429,
+                ("request", "GET", "/v1/x?api_token=at_1234", "--retries", "0", "--gateway", "lowcodeapi"),
+                self.fake.gateway_env(),
+                1,
+                "runway-cli auth status --gateway lowcodeapi",
+            ),
         ):
             with self.subTest(words=[word[:40] for word in words], status=status):
                 self.fake.clear_faults()
@@ -206,14 +199,155 @@ class MaskingTest(FakeTest):
         self.assertEqual(result.error["error"], "\x1b[2J \x9b31m red \x07\r\n gone")
 
 
+class CutTest(FakeTest):
+    """Text from outside is shortened after it was masked: no part of a key is left at the cut."""
+
+    def assert_no_part(self, result: Result, secret: str = SECRET) -> None:
+        shown = result.stdout + result.stderr
+        found = [secret[at : at + 12] for at in range(len(secret) - 12) if secret[at : at + 12] in shown]
+        self.assertEqual(found, [], result)
+
+    def test_a_key_at_the_end_of_an_excerpt(self) -> None:
+        for kind, before in (("text/plain", "x"), ("text/html", "<p>x</p>"), ("text/plain", "é ")):
+            for length in range(220, 320, 9):
+                with self.subTest(kind, length=length):
+                    self.fake.clear_faults()
+                    start = (before * length)[: length - len(before)]
+                    body = f"{start} {SECRET} and more words {'y' * 500}".encode()
+                    fault = Fault("status", status=500, body=body, headers={"Content-Type": kind})
+                    self.fake.fault(fault, times=None)
+                    self.assert_no_part(call("request", "GET", "/v1/x", "--verbose", env=self.fake.env()))
+
+    def test_a_key_at_the_end_of_a_long_message(self) -> None:
+        for length in range(3900, 4010, 9):
+            with self.subTest(length):
+                self.fake.clear_faults()
+                self.answer(json.dumps({"error": "x" * length + SECRET + "y" * 500}).encode(), 400)
+                self.assert_no_part(call("request", "GET", "/v1/x", env=self.fake.env()))
+
+    def test_a_key_at_the_end_of_a_traced_body(self) -> None:
+        for length in range(1950, 2060, 9):
+            with self.subTest(length):
+                self.fake.clear_faults()
+                self.answer(json.dumps({"a": "x" * length + SECRET + "y" * 5000}).encode())
+                result = call("request", "GET", "/v1/x", "--verbose", "--select", "b", env=self.fake.env())
+                self.assert_no_part(result)
+
+    def test_a_token_in_the_words_of_a_gateway(self) -> None:
+        env = {**self.fake.env(), **self.fake.gateway_env()}
+        for length in range(220, 320, 9):
+            with self.subTest(length):
+                self.fake.clear_faults()
+                page = f"<html><body>{'x' * length} {TOKEN} {'y' * 500}</body></html>".encode()
+                self.fake.fault(Fault("status", status=502, body=page), server="gateway", times=None)
+                self.assert_no_part(call("request", "GET", "/v1/x", "--gateway", "lowcodeapi", env=env), TOKEN)
+
+    def test_notes_are_masked_as_errors_are(self) -> None:
+        words = {"error": f"see {SIGNED} and sessionKey=abcdef with {SECRET}"}
+        task = self.fake.add_task(statuses=["SUCCEEDED"])
+        for argv in (
+            ("request", "GET", f"/v1/tasks/{task}"),
+            ("wait", task),
+            ("auth", "status"),
+        ):
+            with self.subTest(argv):
+                self.fake.clear_faults()
+                self.fake.fault(Fault("status", status=503, body=words))
+                result = call(*argv, env=self.fake.env())
+                self.assertEqual(result.exit, 0, result)
+                told = result.json.get("note", "") + result.stderr
+                self.assertIn("https://storage.example/a/b.png?*** and sessionKey=*** with ***", told)
+                for hidden in ("eyJ", "abcdef", SECRET):
+                    self.assertNotIn(hidden, told)
+
+
+class FormatTest(FakeTest):
+    """--output where there are rows, and --select everywhere."""
+
+    def test_output_is_refused_where_it_cannot_apply(self) -> None:
+        for argv in (
+            ("auth", "status"),
+            ("schema",),
+            ("completions", "bash"),
+            ("request", "POST", "/v1/documents", "--body", "{}"),
+            ("request", "DELETE", "/v1/avatars/x"),
+            ("request", "GET", "/v1/organization", "--dry-run"),
+        ):
+            for format in ("jsonl", "table", "markdown"):
+                with self.subTest(argv, format=format):
+                    result = call(*argv, "--output", format, env=self.fake.env())
+                    self.assert_error(result, 2, kind="usage")
+                    shown = ["--dry-run"] if "DELETE" in argv else []
+                    self.assertEqual(pasted(result), [*argv, *shown])
+                    self.assertEqual(result.stdout, "")
+        self.assertEqual(self.fake.requests, [])
+
+    def test_a_list_of_any_endpoint_has_rows(self) -> None:
+        self.fake.add_avatar(id="a1", name="Mira")
+        result = call(
+            "request", "GET", "/v1/avatars?limit=9", "--select", "id,name", "--output", "markdown", env=self.fake.env()
+        )
+        self.assertEqual(result.stdout, "| id | name |\n| --- | --- |\n| a1 | Mira |\n")
+        for body, rows in ((b"[1,2]", '{"value":1}\n{"value":2}\n'), (b'{"data":[{"a":1}]}', '{"a":1}\n')):
+            with self.subTest(body):
+                self.fake.clear_faults()
+                self.answer(body)
+                result = call("request", "GET", "/v1/x", "--output", "jsonl", env=self.fake.env())
+                self.assertEqual(result.stdout, rows)
+
+    def test_an_answer_without_rows_cannot_be_a_table(self) -> None:
+        result = call("request", "GET", "/v1/organization", "--output", "table", env=self.fake.env())
+        self.assert_error(result, 2, kind="usage")
+        self.assertEqual(pasted(result), ["request", "GET", "/v1/organization"])
+
+    def test_parts_of_a_result_are_selected(self) -> None:
+        self.fake.add_avatar(id="a1", name="Mira")
+        self.fake.add_avatar(id="a2", name="狐")
+        for argv, shown in (
+            (
+                ("request", "GET", "/v1/organization", "--select", "creditBalance"),
+                f"{self.fake.organization['creditBalance']}\n",
+            ),
+            (("request", "GET", "/v1/avatars?limit=9", "--select", "data.*.name"), "Mira\n狐\n"),
+            (("avatars", "list", "--select", "id,name"), '{"id":"a1","name":"Mira"}\n{"id":"a2","name":"狐"}\n'),
+            (("avatars", "list", "--select", "name"), "Mira\n狐\n"),
+        ):
+            with self.subTest(argv):
+                result = call(*argv, env=self.fake.env())
+                self.assertEqual(result.exit, 0, result)
+                self.assertEqual(result.stdout, shown)
+                self.assertEqual(result.stderr, "")
+
+    def test_a_path_that_matches_nothing_is_null_and_explained(self) -> None:
+        result = call("request", "GET", "/v1/organization", "--select", "credits", env=self.fake.env())
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual(result.stdout, "null\n")
+        self.assertIn("creditBalance", result.stderr)
+
+    def test_a_table_shows_ids_and_markdown_only_its_columns(self) -> None:
+        self.fake.add_voice(id="v1", name="Harbour")
+        table = call("voices", "list", "--output", "table", env=self.fake.env()).stdout
+        self.assertEqual(table.split()[:2], ["Id", "Name"])
+        self.assertIn("v1", table)
+        markdown = call("voices", "list", "--output", "markdown", env=self.fake.env()).stdout
+        self.assertEqual(markdown.splitlines()[0], "| Name | Provider | Preview |")
+        self.assertNotIn("v1", markdown.replace("/v1", ""))
+
+
 @unittest.skipIf(os.name == "nt", "for a POSIX shell")
 class StreamsTest(FakeTest):
     def shell(self, redirection: str, *argv: str, **env: str) -> tuple[int, bytes, bytes]:
         """Exit status and streams of a call whose streams a shell has redirected."""
         command = f'"$PYTHON" -m runway_cli "$@" {redirection}'
         surroundings = environment({**self.fake.env(), "PYTHONPATH": str(ROOT), "PYTHON": sys.executable, **env})
-        done = subprocess.run(["/bin/sh", "-c", command, "sh", *argv], env=surroundings, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=30, check=False)
+        done = subprocess.run(
+            ["/bin/sh", "-c", command, "sh", *argv],
+            env=surroundings,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
         return done.returncode, done.stdout, done.stderr
 
     def test_a_reader_that_has_gone_ends_it_quietly(self) -> None:
@@ -222,10 +356,16 @@ class StreamsTest(FakeTest):
         try:
             for argv in (["avatars", "list"], ["--help"], ["--version"], ["voices", "list", "--output", "table"]):
                 with self.subTest(argv=argv):
-                    done = subprocess.run([sys.executable, "-m", "runway_cli", *argv], stdout=writer, timeout=30,
-                                          env=environment({**self.fake.env(), "PYTHONPATH": str(ROOT)}),
-                                          stderr=subprocess.PIPE, check=False)
-                    self.assertEqual((done.returncode, done.stderr), (141, b""))
+                    done = subprocess.run(
+                        [sys.executable, "-m", "runway_cli", *argv],
+                        stdout=writer,
+                        timeout=30,
+                        env=environment({**self.fake.env(), "PYTHONPATH": str(ROOT)}),
+                        stderr=subprocess.PIPE,
+                        check=False,
+                    )
+                    self.assertEqual(done.returncode, 141)
+                    self.assertEqual(done.stderr, b"")
         finally:
             os.close(writer)
 
@@ -235,16 +375,20 @@ class StreamsTest(FakeTest):
     def test_what_a_post_started_is_named_to_whoever_still_listens(self) -> None:
         status, _, stderr = self.shell(">&-", *POST)
         identity = next(iter(self.fake.tasks))
-        self.assertEqual((status, stderr.decode()), (141, f"the answer could not be written; its id is {identity}\n"))
+        self.assertEqual(status, 141)
+        self.assertEqual(stderr.decode(), f"the answer could not be written; its id is {identity}\n")
 
     @unittest.skipUnless(Path("/dev/full").exists(), "there is no /dev/full")
     def test_a_full_disk_is_told_with_the_id_of_what_was_paid_for(self) -> None:
         for argv in (["avatars", "list"], ["--help"], ["--version"]):
             status, _, stderr = self.shell(">/dev/full", *argv)
-            self.assertEqual((status, json.loads(stderr)["kind"]), (74, "io"))
+            self.assertEqual(status, 74)
+            self.assertEqual(json.loads(stderr)["kind"], "io")
         status, _, stderr = self.shell(">/dev/full", *POST)
         error = json.loads(stderr.splitlines()[-1])
-        self.assertEqual((status, error["kind"], error["id"]), (74, "io", next(iter(self.fake.tasks))))
+        self.assertEqual(status, 74)
+        self.assertEqual(error["kind"], "io")
+        self.assertEqual(error["id"], next(iter(self.fake.tasks)))
         self.assertNotIn("POST", error["example"])
         self.assertEqual(len(self.fake.sent("POST")), 1)
 
@@ -257,28 +401,40 @@ class StreamsTest(FakeTest):
     def test_it_is_utf8_whatever_the_locale(self) -> None:
         self.fake.add_voice(id="v1", name="Zoë 狐")
         expected = '{"data":[{"id":"v1","name":"Zoë 狐","provider":null,"status":"READY","preview":'.encode()
-        for env in ({"LC_ALL": "C"}, {"LANG": ""}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-                    {"PYTHONIOENCODING": "ascii:strict"}, {"PYTHONIOENCODING": "utf-16"}):
+        for env in (
+            {"LC_ALL": "C"},
+            {"LANG": ""},
+            {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+            {"PYTHONIOENCODING": "ascii:strict"},
+            {"PYTHONIOENCODING": "utf-16"},
+        ):
             with self.subTest(env=env):
                 result = run("voices", "list", env={**self.fake.env(), **env})
                 self.assertTrue(result.raw.startswith(expected), result)
                 body = '{"name":"Zoë 狐","content":"é"}'
                 result = run("request", "POST", "/v1/documents", "--body", body, env={**self.fake.env(), **env})
-                self.assertEqual((result.exit, result.json["name"]), (0, "Zoë 狐"))
+                self.assertEqual(result.exit, 0)
+                self.assertEqual(result.json["name"], "Zoë 狐")
                 self.assertEqual(self.fake.requests[-1].body, body.encode())
 
     def test_json_is_one_line_for_a_program_and_indented_for_a_person(self) -> None:
         self.assertEqual(run("avatars", "list", env=self.fake.env()).stdout, '{"data":[]}\n')
         main, terminal = os.openpty()
         try:
-            done = subprocess.run([sys.executable, "-m", "runway_cli", "request", "GET", "/v1/organization"],
-                                  env=environment({**self.fake.env(), "PYTHONPATH": str(ROOT)}), stdout=terminal,
-                                  stderr=subprocess.PIPE, timeout=30, check=False)
+            done = subprocess.run(
+                [sys.executable, "-m", "runway_cli", "request", "GET", "/v1/organization"],
+                env=environment({**self.fake.env(), "PYTHONPATH": str(ROOT)}),
+                stdout=terminal,
+                stderr=subprocess.PIPE,
+                timeout=30,
+                check=False,
+            )
             shown = os.read(main, 100_000)
         finally:
             os.close(main)
             os.close(terminal)
-        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(done.stderr, b"")
         self.assertEqual(shown.decode().replace("\r\n", "\n"), json.dumps(self.fake.organization, indent=2) + "\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import struct
@@ -16,11 +17,11 @@ if sys.platform != "win32":
     import pty
     import termios
 
-from runway_cli import cli, progress
-from runway_cli.masking import readable_size
-from runway_cli.tables import display_width
-from tests.fake_runway import Fault, sample
-from tests.program import environment
+from runway_cli.cli.main import main
+from runway_cli.terminal.masking import readable_size
+from runway_cli.terminal.widths import display_width
+from tests.fake import Fault, sample
+from tests.program import Clock, environment
 from tests.served import ServedTest
 
 
@@ -61,55 +62,83 @@ class Screen:
             elif part.endswith("A") and part.startswith("\x1b"):
                 up = int(part[2:-1])
                 assert up < self.lines, "the cursor cannot reach what has left the screen"
-                rows = rows[:-1 - up] + [""] * bool(up)
+                rows = rows[: -1 - up] + [""] * bool(up)
             elif part not in ("\r", "\x1b[J"):
                 rows[-1] += part
         return [*seen, rows[:-1] if rows[-1] == "" else rows]
 
 
+class Ticking(Clock):
+    """A clock on which every look takes a tenth of a second: lines are redrawn no more often than some time passes."""
+
+    def monotonic(self) -> float:
+        self.now += 0.1
+        return self.now
+
+
 @unittest.skipIf(sys.platform == "win32", "there are no pseudo-terminals")
 class AtATerminal(ServedTest):
-    def shown(self, *argv: str, columns: int = 80, lines: int = 24, env: dict[str, str] | None = None
-              ) -> list[list[str]]:
+    def shown(
+        self, *argv: str, columns: int = 80, lines: int = 24, env: dict[str, str] | None = None
+    ) -> list[list[str]]:
         """The frames of stderr while a call runs; stdout is no terminal."""
         screen, self.stdout = Screen(columns, lines), io.BytesIO()
         variables = environment({**self.fake.env(), "TERM": "xterm", **(env or {})})
-        with mock.patch.dict(os.environ, variables, clear=True), \
-                mock.patch.multiple(sys, stdout=io.TextIOWrapper(self.stdout), stderr=screen.stream,
-                                    __stdout__=None, __stderr__=screen.stream):
-            self.status = cli.main(list(argv), self.clock)
+        with (
+            mock.patch.dict(os.environ, variables, clear=True),
+            mock.patch.multiple(
+                sys,
+                stdout=io.TextIOWrapper(self.stdout),
+                stderr=screen.stream,
+                __stdout__=None,
+                __stderr__=screen.stream,
+            ),
+        ):
+            self.status = main(list(argv), self.clock)
             self.output = self.stdout.getvalue()
         screen.close()
         self.raw = screen.raw
         return screen.frames()
 
     def test_one_live_line_a_task(self) -> None:
-        task = self.fake.add_task(statuses=["PENDING", "RUNNING", "RUNNING", "SUCCEEDED"], progress=[0.1, 0.5],
-                                  credits=25)
+        task = self.fake.add_task(
+            statuses=["PENDING", "RUNNING", "RUNNING", "SUCCEEDED"], progress=[0.1, 0.5], credits=25
+        )
         frames = self.shown("wait", task)
         lines = list(dict.fromkeys(line for frame in frames for line in frame))
-        self.assertEqual([line for line in lines if re.search(r" (0|4|6|9|14) s", line)], [
-            f"{task} PENDING 0 s 25 credits",
-            f"{task} PENDING 4 s 25 credits",
-            f"{task} RUNNING [#---------] 10% 6 s 25 credits",
-            f"{task} RUNNING [#---------] 10% 9 s 25 credits",
-            f"{task} RUNNING [#####-----] 50% 14 s 25 credits",
-        ])
-        self.assertEqual((self.status, max(map(len, frames)), frames[-1]), (0, 1, []))
+        self.assertEqual(
+            [line for line in lines if re.search(r" (0|4|6|9|14) s", line)],
+            [
+                f"{task} PENDING 0 s 25 credits",
+                f"{task} PENDING 4 s 25 credits",
+                f"{task} RUNNING [#---------] 10% 6 s 25 credits",
+                f"{task} RUNNING [#---------] 10% 9 s 25 credits",
+                f"{task} RUNNING [#####-----] 50% 14 s 25 credits",
+            ],
+        )
+        self.assertEqual(self.status, 0)
+        self.assertEqual(max(map(len, frames)), 1)
+        self.assertEqual(frames[-1], [])
 
     def test_notes_stand_above_the_lines_and_stay(self) -> None:
         ids = [self.fake.add_task(statuses=["THROTTLED", "RUNNING", "SUCCEEDED"]) for _ in range(2)]
         self.fake.fault(Fault("status"), path=f"/v1/tasks/{ids[0]}", after=1)
         frames = self.shown("wait", *ids, columns=160)
-        self.assertEqual(frames[-1], [
-            "THROTTLED: queued until a running generation makes room in your tier's concurrency",
-            f"{ids[0]}: a fault was ordered; it is asked again"])
+        self.assertEqual(
+            frames[-1],
+            [
+                "THROTTLED: queued until a running generation ends; your tier limits how many run at once",
+                f"{ids[0]}: a fault was ordered; polling goes on",
+            ],
+        )
         self.assertIn([frames[-1][0], f"{ids[0]} THROTTLED 2 s 5 credits", f"{ids[1]} THROTTLED 2 s 5 credits"], frames)
 
     def test_more_lines_than_the_terminal_has_are_counted(self) -> None:
         ids = [self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"]) for _ in range(12)]
         frames = self.shown("wait", *ids, lines=8)
-        self.assertEqual((self.status, max(map(len, frames)), frames[-1]), (0, 7, []))
+        self.assertEqual(self.status, 0)
+        self.assertEqual(max(map(len, frames)), 7)
+        self.assertEqual(frames[-1], [])
         self.assertIn("… and 6 more", {line for frame in frames for line in frame})
 
     def test_long_lines_are_cut_to_the_width(self) -> None:
@@ -128,69 +157,82 @@ class AtATerminal(ServedTest):
         cat = self.file("狐" * 40 + ".png", sample("image") * 4000)
         frames = self.shown("upload", str(cat), columns=60)
         lines = {line for frame in frames for line in frame}
-        self.assertEqual((lines != set(), {display_width(line) for line in lines} - {59}), (True, set()), lines)
+        self.assertEqual(lines != set(), True, lines)
+        self.assertEqual({display_width(line) for line in lines} - {59}, set(), lines)
 
     def test_uploads_and_downloads_have_a_bar(self) -> None:
         cat = self.file("cat.png", sample("image") * 4000)
         frames = self.shown("upload", str(cat))
         size = readable_size(cat.stat().st_size)
-        self.assertTrue(any(line.startswith(f"cat.png  [##########] {size} of {size}  ")
-                            for frame in frames for line in frame), frames)
-        self.assertEqual((self.status, frames[-1]), (0, []))
+        self.assertTrue(
+            any(line.startswith(f"cat.png  [##########] {size} of {size}") for frame in frames for line in frame),
+            frames,
+        )
+        self.assertEqual(self.status, 0)
+        self.assertEqual(frames[-1], [])
         url = self.fake.add_output(bytes(5_000_000), name="fox.bin")
         frames = self.shown("download", url, "--to", f"{self.folder}/")
-        self.assertTrue(any(line.startswith("fox.bin  [##########] 5.0 MB of 5.0 MB  ")
-                            for frame in frames for line in frame), frames)
-        self.assertEqual((self.status, frames[-1]), (0, []))
+        self.assertTrue(
+            any(line.startswith("fox.bin  [##########] 5.0 MB of 5.0 MB") for frame in frames for line in frame),
+            frames,
+        )
+        self.assertEqual(self.status, 0)
+        self.assertEqual(frames[-1], [])
 
-    def test_the_line_of_a_task_shows_its_download(self) -> None:
+    def test_the_line_of_a_task_shows_its_download_with_rate_and_remaining_time(self) -> None:
+        self.clock = Ticking()
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[bytes(3_000_000)])
         frames = self.shown("wait", task, "--download", f"{self.folder}/", columns=120)
-        self.assertTrue(any(re.fullmatch(rf"{task} SUCCEEDED \[#*-+\] \S+ kB of 3\.0 MB 0 s 5 credits", line)
-                            for frame in frames for line in frame), frames)
-        self.assertEqual((self.status, frames[-1]), (0, []))
+        self.assertTrue(
+            any(
+                re.fullmatch(rf"{task} SUCCEEDED \[#+-+\] \S+ MB of 3\.0 MB, \S+ kB/s, \d s left \d s 5 credits", line)
+                for frame in frames
+                for line in frame
+            ),
+            frames,
+        )
+        self.assertEqual(self.status, 0)
+        self.assertEqual(frames[-1], [])
 
     def test_an_error_stands_where_the_lines_were(self) -> None:
         task = self.fake.add_task(statuses=["RUNNING"])
-        frames = self.shown("wait", task, "--max-wait", "3")
-        self.assertEqual((self.status, frames[-1][0], frames[-1][-1]), (75, "{", "}"))
+        frames = self.shown("wait", task, "--max-wait", "3", columns=120)
+        self.assertEqual(self.status, 75)
+        words, example = frames[-1]
+        self.assertEqual(words, f"error: {task} has not ended after 3 s: it is RUNNING")
+        self.assertTrue(example.startswith("  try: "), example)
+        self.assertTrue(example.endswith(f" wait {task} --max-wait 3"), example)
+
+    def test_with_output_json_an_error_is_json_at_a_terminal_too(self) -> None:
+        task = self.fake.add_task(statuses=["RUNNING"])
+        frames = self.shown("wait", task, "--max-wait", "3", "--output", "json", columns=2000)
+        (line,) = frames[-1]
+        self.assertEqual(json.loads(line)["id"], task)
+
+    def test_an_error_shows_what_the_api_refused(self) -> None:
+        issues = [{"path": ["ratio"], "message": "No such ratio"}, {"path": [], "message": "Nor this"}]
+        self.fake.fault(Fault("status", status=400, body={"error": "Bad body", "issues": issues}))
+        frames = self.shown("request", "POST", "/v1/text_to_image", "--body", "{}")
+        self.assertEqual(frames[-1][:3], ["error: Bad body", "  ratio: No such ratio", "  Nor this"])
+        self.assertEqual(len(frames[-1]), 4)
 
     def test_where_lines_cannot_be_drawn_over_there_are_plain_ones(self) -> None:
-        for env, argv in (({"TERM": "dumb"}, []), ({}, ["--quiet"])):
-            with self.subTest(env=env):
-                task = self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"])
-                frames = self.shown("wait", task, *argv, env=env)
-                self.assertNotIn(b"\x1b", self.raw)
-                self.assertEqual(frames[-1], [] if argv else [f"{task} RUNNING 50% 0 s 5 credits",
-                                                              f"{task} SUCCEEDED 5 s 5 credits"])
+        task = self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"])
+        frames = self.shown("wait", task, env={"TERM": "dumb"})
+        self.assertNotIn(b"\x1b", self.raw)
+        self.assertEqual(frames[-1], [f"{task} RUNNING 50% 0 s 5 credits"])
+
+    def test_quiet_draws_nothing(self) -> None:
+        task = self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"])
+        self.shown("wait", task, "--quiet")
+        self.assertEqual(self.status, 0)
+        self.assertEqual(self.raw, b"")
 
     def test_a_server_cannot_steer_the_terminal(self) -> None:
         self.fake.fault(Fault("status", status=200, body={"id": "x", "status": "\x1b]0;owned\x07\r\n\x9b2J"}))
         self.shown("wait", "x", "--max-wait", "2")
         self.assertNotIn(b"\x1b]0", self.raw)
         self.assertNotIn(b"\x07", self.raw)
-
-
-class Lines(unittest.TestCase):
-    def test_a_line_is_cut_to_columns_and_not_to_characters(self) -> None:
-        for line, width, shown in (
-            ("abcdef", 4, "abcd"), ("abcd", 4, "abcd"), ("狐狐", 4, "狐狐"), ("狐狐狐", 5, "狐狐…"),
-            ("狐狐狐", 4, "狐… "), ("a狐b狐", 6, "a狐b狐"), ("e\u0301e\u0301e\u0301", 3, "e\u0301e\u0301e\u0301"),
-        ):
-            with self.subTest(line, width=width):
-                self.assertEqual(progress._fitting(line, width), shown)
-                self.assertLessEqual(display_width(shown), width)
-
-
-class Bars(unittest.TestCase):
-    def test_a_bar_stays_within_its_brackets(self) -> None:
-        for share, hashes in ((0, 0), (-1, 0), (0.5, 5), (0.999, 9), (1, 10), (7, 10)):
-            with self.subTest(share):
-                self.assertEqual(progress.bar(share), "[" + "#" * hashes + "-" * (10 - hashes) + "]")
-
-    def test_an_unknown_total_shows_the_bytes_alone(self) -> None:
-        self.assertEqual([progress.transferred(999, None), progress.transferred(500_000, 1_000_000)],
-                         ["999 B", "[#####-----] 500.0 kB of 1.0 MB"])
 
 
 if __name__ == "__main__":

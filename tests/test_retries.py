@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from email.utils import formatdate
 
-from tests.fake_runway import Fault
+from tests.fake import Fault
 from tests.program import Clock, call
 from tests.served import ServiceTest
 
@@ -30,7 +30,7 @@ class BackoffTest(ServiceTest):
                 self.assertLessEqual(max(seen), base * 1.5)
                 self.assertGreater(len(set(seen)), 1, "jitter keeps clients from coming back together")
 
-    def test_retries_says_how_many_tries_follow_the_first(self) -> None:
+    def test_retries_is_the_number_of_tries_after_the_first(self) -> None:
         self.fake.fault(Fault("status", status=503), times=None)
         for words, variable, tries in (
             (("--retries", "0"), "", 1),
@@ -46,18 +46,21 @@ class BackoffTest(ServiceTest):
                 self.assert_error(result, 1, status=503, maybeAccepted=None)
                 self.assertEqual(len(self.fake.requests), tries)
 
-    def test_a_call_that_comes_through_at_last_is_a_success(self) -> None:
+    def test_a_call_that_succeeds_after_retries_is_a_success(self) -> None:
         self.fake.fault(Fault("status", status=502), times=2)
         clock = Clock()
         result = self.request("POST", "/v1/text_to_image", "--body", BODY, clock=clock)
-        self.assertEqual((result.exit, len(self.fake.requests), len(clock.slept)), (0, 3, 2), result)
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual(len(self.fake.requests), 3, result)
+        self.assertEqual(len(clock.slept), 2, result)
         self.assertEqual({request.body for request in self.fake.requests}, {BODY.encode()})
-        self.assertEqual([note.split(": trying again in ")[0] for note in result.notes], ["a fault was ordered"] * 2)
+        self.assertEqual([note.split(": retrying in ")[0] for note in result.notes], ["a fault was ordered"] * 2)
 
-    def test_quiet_keeps_the_tries_to_itself(self) -> None:
+    def test_quiet_does_not_mention_retries(self) -> None:
         self.fake.fault(Fault("status", status=502))
         result = self.request("GET", "/v1/organization", "--quiet")
-        self.assertEqual((result.exit, result.stderr), (0, ""), result)
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual(result.stderr, "", result)
 
     def test_every_try_has_the_same_client_id(self) -> None:
         self.fake.fault(Fault("reset_after_headers"), times=2)
@@ -69,13 +72,21 @@ class BackoffTest(ServiceTest):
 class RetryAfterTest(ServiceTest):
     """The service's own wish for a wait."""
 
-    def test_seconds_win_where_they_ask_for_more(self) -> None:
-        for header, least, most in (("30", 30, 30), ("60", 60, 60), ("2.5", 2.5, 2.5), ("0", 1, 1.5), ("soon", 1, 1.5),
-                                    ("-5", 1, 1.5), ("", 1, 1.5), ("\u00b2", 1, 1.5)):
+    def test_retry_after_in_seconds_counts_where_it_is_longer(self) -> None:
+        for header, least, most in (
+            ("30", 30, 30),
+            ("60", 60, 60),
+            ("2.5", 2.5, 2.5),
+            ("0", 1, 1.5),
+            ("soon", 1, 1.5),
+            ("-5", 1, 1.5),
+            ("", 1, 1.5),
+            ("\u00b2", 1, 1.5),
+        ):
             with self.subTest(header):
                 self.assert_waits(header, least, most)
 
-    def test_a_date_wins_where_it_is_later(self) -> None:
+    def test_retry_after_as_a_date_counts_where_it_is_later(self) -> None:
         for header, least, most in (
             (formatdate(time.time() + 40, usegmt=True), 25, 41),
             (time.strftime("%A, %d-%b-%y %H:%M:%S GMT", time.gmtime(time.time() + 40)), 25, 41),
@@ -91,13 +102,18 @@ class RetryAfterTest(ServiceTest):
         self.fake.fault(Fault("status", status=429, headers={"Retry-After": header}))
         clock = Clock()
         result = self.request("GET", "/v1/organization", clock=clock)
-        self.assertEqual((result.exit, len(clock.slept)), (0, 1), result)
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual(len(clock.slept), 1, result)
         self.assertGreaterEqual(clock.slept[0], least)
         self.assertLessEqual(clock.slept[0], most)
 
     def test_more_than_a_minute_is_an_error_that_names_the_wait(self) -> None:
-        for header, words in (("61", "61 s"), ("3600", "3600 s"), ("9" * 400, "inf s"),
-                              (formatdate(time.time() + 7200, usegmt=True), "s)")):
+        for header, words in (
+            ("61", "61 s"),
+            ("3600", "3600 s"),
+            ("9" * 400, "inf s"),
+            (formatdate(time.time() + 7200, usegmt=True), "s)"),
+        ):
             with self.subTest(header):
                 self.forget()
                 self.fake.fault(Fault("status", status=429, headers={"Retry-After": header}), times=None)
@@ -106,13 +122,14 @@ class RetryAfterTest(ServiceTest):
                 self.assert_error(result, 1, status=429, maybeAccepted=None)
                 self.assertIn("the service asks to wait ", result.error["error"])
                 self.assertIn(words, result.error["error"])
-                self.assertEqual((len(self.fake.requests), clock.slept), (1, []))
+                self.assertEqual(len(self.fake.requests), 1)
+                self.assertEqual(clock.slept, [])
 
 
 class DeleteTest(ServiceTest):
     """A DELETE may be sent again, and then meets its own work."""
 
-    def test_a_404_after_a_lost_answer_is_the_work_done(self) -> None:
+    def test_a_404_after_a_lost_answer_means_deleted(self) -> None:
         for kind in ("forward_then_reset", "half_answer"):
             with self.subTest(kind):
                 self.forget()
@@ -120,8 +137,9 @@ class DeleteTest(ServiceTest):
                 path = f"/v1/tasks/{task}"
                 self.fake.fault(Fault(kind), method="DELETE")
                 result = self.request("DELETE", path)
-                self.assertEqual((result.exit, result.stdout), (0, "{}\n"), result)
-                self.assertIn("the first DELETE, whose answer was lost, has done its work", result.notes)
+                self.assertEqual(result.exit, 0, result)
+                self.assertEqual(result.stdout, "{}\n", result)
+                self.assertIn("already deleted by an earlier attempt", result.notes)
                 self.assertEqual(len(self.fake.sent("DELETE", path)), 2)
                 self.assertTrue(self.fake.tasks[task]["deleted"])
 
@@ -144,5 +162,6 @@ class NoRetryTest(ServiceTest):
         self.fake.fault(Fault("status", status=503), times=None)
         clock = Clock()
         result = call("auth", "status", env=self.fake.env(), clock=clock)
-        self.assertEqual((result.exit, clock.slept), (1, []), result)
+        self.assertEqual(result.exit, 1, result)
+        self.assertEqual(clock.slept, [], result)
         self.assertEqual([request.path for request in self.fake.requests], ["/v1/organization", "/v1/avatars"])

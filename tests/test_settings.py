@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import unittest
 
-from runway_cli.settings import is_loopback
-from tests.fake_runway import SECRET, STAGE_SECRET, TOKEN, FakeRunway
+from runway_cli.settings.environment import is_loopback
+from tests.fake import SECRET, STAGE_SECRET, TOKEN, FakeRunway
 from tests.program import ProgramTest, call
 
 SHOW = ("request", "GET", "/v1/avatars", "--dry-run")
@@ -31,24 +31,56 @@ class BaseUrlTest(ProgramTest):
         ):
             with self.subTest(base=base):
                 result = call(*SHOW, env={"RUNWAY_SKILLS_BASE_URL": base})
-                self.assertEqual((result.exit, result.stderr, result.json["url"]), (0, "", url))
+                self.assertEqual(result.exit, 0)
+                self.assertEqual(result.stderr, "")
+                self.assertEqual(result.json["url"], url)
 
     def test_bases_that_are_refused(self) -> None:
         for base in (
-            "http://runway.example", "http://192.168.0.1", "http://127.0.0.1.evil.example", "http://localhost.example",
-            "http://127.1", "http://127.0.0.256", "http://0.0.0.0", "ftp://127.0.0.1", "file:///etc/passwd", "//host",
-            "runway.example", "localhost:8080", "https://", "https:///v1", "https://user@host", "https://user:pw@host",
-            "https://@host", "https://host?x=1", "https://host?", "https://host#part", "https://host:port",
-            "https://host:99999", "https://host:0", "https://[::1", "https://ho st", "https://host\r\nX: y",
-            "https://höst.example", "https://good.example\\@evil.example", "javascript:alert(1)", "x" * 3000,
+            "http://runway.example",
+            "http://192.168.0.1",
+            "http://127.0.0.1.evil.example",
+            "http://localhost.example",
+            "http://127.1",
+            "http://127.0.0.256",
+            "http://0.0.0.0",
+            "ftp://127.0.0.1",
+            "file:///etc/passwd",
+            "//host",
+            "runway.example",
+            "localhost:8080",
+            "https://",
+            "https:///v1",
+            "https://user@host",
+            "https://user:pw@host",
+            "https://@host",
+            "https://host?x=1",
+            "https://host?",
+            "https://host#part",
+            "https://host:port",
+            "https://host:99999",
+            "https://host:0",
+            "https://[::1",
+            "https://ho st",
+            "https://host\r\nX: y",
+            "https://höst.example",
+            "https://good.example\\@evil.example",
+            "javascript:alert(1)",
+            "x" * 3000,
         ):
-            for variable, options in (("RUNWAY_SKILLS_BASE_URL", ()),
-                                      ("LOWCODEAPI_BASE_URL", ("--gateway", "lowcodeapi"))):
+            for variable, options in (
+                ("RUNWAY_SKILLS_BASE_URL", ()),
+                ("LOWCODEAPI_BASE_URL", ("--gateway", "lowcodeapi")),
+            ):
                 with self.subTest(base=base, variable=variable):
                     result = call(*SHOW, *options, env={variable: base})
                     example = " ".join(("runway-cli", *SHOW, *options))
-                    self.assert_error(result, 78, kind="config",
-                                      example=example if os.name == "nt" else f"env -u {variable} {example}")
+                    self.assert_error(
+                        result,
+                        78,
+                        kind="config",
+                        example=example if os.name == "nt" else f"env -u {variable} {example}",
+                    )
                     self.assertTrue(result.error["error"].startswith(f"{variable} "), result)
                     self.assertEqual(result.stdout, "")
                     for part in ("pw", "evil", "passwd"):  # a base may hold a password: it is not repeated
@@ -56,9 +88,11 @@ class BaseUrlTest(ProgramTest):
 
     def test_each_service_has_its_own(self) -> None:
         env = {"RUNWAY_SKILLS_BASE_URL": "https://runway.example", "LOWCODEAPI_BASE_URL": "https://gateway.example/r"}
-        for options, url in (((), "https://runway.example/v1/avatars"),
-                             (("--stage",), "https://runway.example/v1/avatars"),
-                             (("--gateway", "lowcodeapi"), "https://gateway.example/r/v1/avatars?api_token=***")):
+        for options, url in (
+            ((), "https://runway.example/v1/avatars"),
+            (("--stage",), "https://runway.example/v1/avatars"),
+            (("--gateway", "lowcodeapi"), "https://gateway.example/r/v1/avatars?api_token=***"),
+        ):
             with self.subTest(options=options):
                 self.assertEqual(call(*SHOW, *options, env=env).json["url"], url)
 
@@ -68,10 +102,25 @@ class BaseUrlTest(ProgramTest):
         self.assertEqual(result.exit, 0)
 
     def test_loopback(self) -> None:
-        cases = {"localhost": True, "LocalHost": True, "127.0.0.1": True, "127.1.2.3": True, "::1": True,
-                 "": False, "127.0.0": False, "127.0.0.1.": False, "127.0.0.256": False, "127.0.0.0x1": False,
-                 "126.0.0.1": False, "128.0.0.1": False, "127.0.0.\u0661": False, "127.0.0.²": False,
-                 "localhost.example": False, "::2": False, "1" * 5000: False}
+        cases = {
+            "localhost": True,
+            "LocalHost": True,
+            "127.0.0.1": True,
+            "127.1.2.3": True,
+            "::1": True,
+            "": False,
+            "127.0.0": False,
+            "127.0.0.1.": False,
+            "127.0.0.256": False,
+            "127.0.0.0x1": False,
+            "126.0.0.1": False,
+            "128.0.0.1": False,
+            "127.0.0.\u0661": False,
+            "127.0.0.²": False,
+            "localhost.example": False,
+            "::2": False,
+            "1" * 5000: False,
+        }
         self.assertEqual({host: is_loopback(host) for host in cases}, cases)
 
 
@@ -82,8 +131,12 @@ class SecretTest(ProgramTest):
         self.addCleanup(self.fake.__exit__, None, None, None)
 
     def test_an_unset_or_empty_one_is_named_and_nothing_is_sent(self) -> None:
-        for words in (("avatars", "list"), ("request", "POST", "/v1/x", "--body", "{}"), ("wait", "T"),
-                      ("cancel", "T")):
+        for words in (
+            ("avatars", "list"),
+            ("request", "POST", "/v1/x", "--body", "{}"),
+            ("wait", "T"),
+            ("cancel", "T"),
+        ):
             for secret in ("", " ", "\t\r\n"):
                 with self.subTest(words=words, secret=secret):
                     result = call(*words, env={**self.fake.env(), KEY: secret})
@@ -92,10 +145,18 @@ class SecretTest(ProgramTest):
         self.assertEqual(self.fake.requests, [])
 
     def test_one_that_no_header_can_hold_is_refused_and_never_shown(self) -> None:
-        for secret in ("key_first_half\nkey_second_half", "key_first_half\r\nX-Evil: key_second_half",
-                       "key_first_half key_second_half", "key_first_half\x7f", "key_first_half\x1b[2J",
-                       "key_first_hälf", "key_first\u2028half", "“key_first_half”",
-                       "\ufeff" + SECRET, "key_first_half\udcff"):
+        for secret in (
+            "key_first_half\nkey_second_half",
+            "key_first_half\r\nX-Evil: key_second_half",
+            "key_first_half key_second_half",
+            "key_first_half\x7f",
+            "key_first_half\x1b[2J",
+            "key_first_hälf",
+            "key_first\u2028half",
+            "“key_first_half”",
+            "\ufeff" + SECRET,
+            "key_first_half\udcff",
+        ):
             for words in (("auth", "status"), ("avatars", "list"), ("--verbose", "request", "GET", "/v1/x")):
                 with self.subTest(secret=ascii(secret), words=words):
                     result = call(*words, env={**self.fake.env(), KEY: secret})
@@ -112,8 +173,12 @@ class SecretTest(ProgramTest):
         self.assertEqual({request.headers["authorization"] for request in self.fake.requests}, {f"Bearer {SECRET}"})
 
     def test_neither_service_gets_the_others(self) -> None:
-        env = {**self.fake.env(), **self.fake.gateway_env(), "RUNWAY_SKILLS_API_SECRET_STAGE": STAGE_SECRET,
-               "RUNWAYML_API_SECRET": SECRET}
+        env = {
+            **self.fake.env(),
+            **self.fake.gateway_env(),
+            "RUNWAY_SKILLS_API_SECRET_STAGE": STAGE_SECRET,
+            "RUNWAYML_API_SECRET": SECRET,
+        }
         task = self.fake.add_task()
         self.assertEqual(call("request", "GET", f"/v1/tasks/{task}", env=env).exit, 0)
         self.assertEqual(call("request", "GET", f"/v1/tasks/{task}", "--gateway", "lowcodeapi", env=env).exit, 0)
@@ -125,7 +190,8 @@ class SecretTest(ProgramTest):
     def test_a_dry_run_needs_none_and_looks_at_none(self) -> None:
         for secret in ("", "two\nlines", SECRET):
             shown = call(*SHOW, env={KEY: secret})
-            self.assertEqual((shown.exit, shown.json["headers"]["Authorization"]), (0, "Bearer ***"))
+            self.assertEqual(shown.exit, 0)
+            self.assertEqual(shown.json["headers"]["Authorization"], "Bearer ***")
 
 
 class ClientIdTest(ProgramTest):
@@ -148,22 +214,81 @@ class ClientIdTest(ProgramTest):
             self.assertEqual(len({request.headers["x-runway-client-id"] for request in fake.requests}), 1)
 
     def test_anything_else_is_refused(self) -> None:
-        for word in ("me", "123e4567-e89b-42d3-a456-42661417400", "123e4567-e89b-42d3-a456-4266141740000",
-                     "123e4567e89b42d3a456426614174000", "g23e4567-e89b-42d3-a456-426614174000", "x\r\nEvil: 1",
-                     "\u066123e4567-e89b-42d3-a456-426614174000", "{123e4567-e89b-42d3-a456-426614174000}", ""):
+        for word in (
+            "me",
+            "123e4567-e89b-42d3-a456-42661417400",
+            "123e4567-e89b-42d3-a456-4266141740000",
+            "123e4567e89b42d3a456426614174000",
+            "g23e4567-e89b-42d3-a456-426614174000",
+            "x\r\nEvil: 1",
+            "\u066123e4567-e89b-42d3-a456-426614174000",
+            "{123e4567-e89b-42d3-a456-426614174000}",
+            "",
+        ):
             with self.subTest(word=word):
                 self.assert_error(call(*SHOW, "--client-id", word), 2, kind="usage")
 
 
+class SwitchTest(ProgramTest):
+    """RUNWAY_SKILLS_STAGE chooses a server: a word that may mean anything must not choose one."""
+
+    def test_yes_and_no_words_switch_it(self) -> None:
+        production, stage = "https://api.dev.runwayml.com", "https://api.dev-stage.runwayml.com"
+        for base, words in (
+            (stage, ("1", "true", "yes", "on", "ON", " True ")),
+            (production, ("0", "false", "no", "off", "OFF", "", " ")),
+        ):
+            for word in words:
+                with self.subTest(word=word):
+                    result = call(*SHOW, env={"RUNWAY_SKILLS_STAGE": word})
+                    self.assertEqual(result.exit, 0, result)
+                    self.assertEqual(result.json["url"], f"{base}/v1/avatars")
+
+    def test_other_words_are_refused(self) -> None:
+        for variable in ("RUNWAY_SKILLS_STAGE", "RUNWAY_SKILLS_QUIET", "RUNWAY_SKILLS_VERBOSE"):
+            for word in ("maybe", "2", "stage", "y", "\u0661"):
+                with self.subTest(variable=variable, word=word):
+                    result = call(*SHOW, env={variable: word})
+                    self.assert_error(result, 78, kind="config")
+                    self.assertTrue(result.error["error"].startswith(f"{variable} must be one of "), result)
+                    self.assertEqual(result.stdout, "")
+
+
 class NumbersTest(ProgramTest):
-    def test_options_that_are_no_number_in_their_range_are_refused(self) -> None:
-        for option, words in (("--timeout", ("0", "-1", "nan", "inf", "1e9", "soon", "", "1e400")),
-                              ("--retries", ("-1", "101", "1.5", "many", "", "٣", "9" * 5000))):
+    def test_numbers_out_of_range_and_other_words_are_refused(self) -> None:
+        for option, words in (
+            ("--timeout", ("0", "-1", "nan", "inf", "1e9", "soon", "", "1e400")),
+            ("--retries", ("-1", "101", "1.5", "many", "", "٣", "9" * 5000)),
+        ):
             for word in words:
                 with self.subTest(option=option, word=word[:20]):
                     result = call(*SHOW, f"{option}={word}")
                     self.assert_error(result, 2, kind="usage")
-                    self.assertTrue(result.error["error"].startswith(f"argument {option}: "), result)
+                    self.assertTrue(result.error["error"].startswith(f"{option}: "), result)
+
+    def test_numbers_are_ascii_digits_without_underscores(self) -> None:
+        wait = ("request", "POST", "/v1/text_to_image", "--dry-run", "--wait")
+        for words, option in (
+            (SHOW, "--timeout"),
+            (SHOW, "--retries"),
+            (wait, "--max-wait"),
+            (wait, "--interval"),
+            (("avatars", "list"), "--limit"),
+            (("history",), "--limit"),
+        ):
+            for word in ("1_0", "10_0.5", "\u0661\u0660", "\uff11\uff10", "1\u00b2", "0x10", "1e", "ten"):
+                with self.subTest(option=option, word=word):
+                    result = call(*words, f"{option}={word}")
+                    self.assert_error(result, 2, kind="usage")
+                    self.assertTrue(result.error["error"].startswith(f"{option}: "), result)
+
+    def test_numbers_in_variables_are_ascii_digits_without_underscores(self) -> None:
+        for variable in ("RUNWAY_SKILLS_TIMEOUT", "RUNWAY_SKILLS_RETRIES"):
+            for word in ("1_0", "\u0661\u0660", "\uff11\uff10", "many"):
+                with self.subTest(variable=variable, word=word):
+                    result = call(*SHOW, env={variable: word})
+                    self.assert_error(result, 78, kind="config")
+                    self.assertTrue(result.error["error"].startswith(f"{variable} "), result)
 
     def test_usual_numbers_are_taken(self) -> None:
         for words in (("--timeout", "0.5"), ("--timeout", "86400"), ("--retries", "0"), ("--retries", "100")):

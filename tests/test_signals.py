@@ -1,61 +1,158 @@
-"""SIGINT and SIGTERM at real processes: a JSON error, an exit status, and the truth about what was paid for."""
+"""SIGINT, SIGTERM and SIGHUP: a JSON error, an exit status, and the truth about what was paid for."""
 
 from __future__ import annotations
 
 import os
-import shlex
+import random
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 import unittest
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from types import FrameType
 from typing import Any
 from unittest import mock
 
-from runway_cli.client import Client
-from runway_cli.commands import waiting
-from runway_cli.output import Console
-from tests.fake_runway import Fault
+if sys.platform != "win32":
+    import fcntl
+    import termios
+
+from runway_cli.api import client, responses
+from runway_cli.api.client import Client
+from runway_cli.cli import options as global_options
+from runway_cli.cli import parser
+from runway_cli.cli.dispatch import Run
+from runway_cli.jobs.history import History
+from runway_cli.jobs.scheduler import Scheduler
+from runway_cli.terminal.console import Console
+from runway_cli.transport.http import Transport
+from tests.fake import Fault
 from tests.program import ROOT, Result, checked, environment
 from tests.served import PATIENCE, ServiceTest, eventually, pasted
 
+POST = ("request", "POST", "/v1/text_to_image", "--body")
 BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
-ENDS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
+LOOK = ["request", "GET", "/v1/organization"]
+ENDS = {"SIGINT": (130, "interrupted"), "SIGTERM": (143, "terminated"), "SIGHUP": (129, "terminated")}
+
+
+# a process that sends itself signals: when a module is imported, or at the lines of the program's code
+AT_IMPORT = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+name, count = sys.argv[1], int(sys.argv[2])
+sys.argv[1:] = sys.argv[3:]
+class Finder:
+    @staticmethod
+    def find_spec(found, *_):
+        global count
+        while found == name and count:
+            count -= 1
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder)
+from runway_cli.cli.main import run
+run()
+"""
+AT_LINES = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+moments = {int(sys.argv[1]): signal.SIGINT, int(sys.argv[2]): signal.SIGTERM}
+sys.argv[1:] = sys.argv[3:]
+count = 0
+def line(frame, event, _):
+    global count
+    if event == "line" and signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        count += 1
+        if count in moments:
+            signal.raise_signal(moments[count])
+    return line
+from runway_cli.cli.main import run
+sys.settrace(lambda frame, *_: line if "runway_cli" in frame.f_code.co_filename else None)
+run()
+"""
+
+
+def number_of(name: str) -> int:
+    """The number of a signal, by its name: Windows does not have all of them."""
+    return int(getattr(signal, name))
+
+
+def unread(process: subprocess.Popen[bytes]) -> int:
+    """How many bytes of its stdin a process has not read yet."""
+    assert process.stdin
+    return int.from_bytes(fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 @contextmanager
-def signalled(place: Any, name: str, number: int = signal.SIGINT) -> Iterator[None]:
-    """Within this process: the signal arrives when this function is called."""
-    function = getattr(place, name)
-
-    def interrupted(*args: Any, **options: Any) -> Any:
-        signal.raise_signal(number)
-        return function(*args, **options)
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def handled(number: int, handler: Any) -> Iterator[None]:
+    """This process handles a signal so, and so do, as far as that is inherited, the processes that it starts."""
+    before = signal.signal(number, handler)
     try:
-        with mock.patch.object(place, name, interrupted):
-            yield
+        yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
+
+
+@contextmanager
+def signalled(place: Any, name: str, number: int = signal.SIGINT, *, after: bool = False) -> Iterator[None]:
+    """Within this process: the signal arrives when this function is called, or `after` it."""
+    function = getattr(place, name)
+    signals = [number]  # a second one would end this process
+
+    def interrupted(*args: Any, **given: Any) -> Any:
+        try:
+            if signals and not after:
+                signal.raise_signal(signals.pop())
+            return function(*args, **given)
+        finally:
+            if signals and after:
+                signal.raise_signal(signals.pop())
+
+    with handled(signal.SIGINT, signal.default_int_handler), mock.patch.object(place, name, interrupted):
+        yield
 
 
 @unittest.skipIf(os.name == "nt", "Windows has no such signals")
-class SignalTest(ServiceTest):
-    """Every process here is stopped while it waits for somebody."""
+class ProcessTest(ServiceTest):
+    """Real processes, which get signals while they wait for somebody."""
 
-    def stopped(self, number: int, *words: str, requests: int = 1, note: str = "", ignored: bool = False) -> Result:
-        """A process that gets a signal once `requests` have arrived and stderr has shown `note`."""
-        surroundings = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
-        # A shell that starts tests in the background has them ignore SIGINT, and children inherit that.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
-        try:
-            process = subprocess.Popen([sys.executable, "-m", "runway_cli", *words], env=surroundings,
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        finally:
-            signal.signal(signal.SIGINT, before)
+    @contextmanager
+    def started(
+        self,
+        *words: str,
+        ignored: str = "",
+        stdin: int = subprocess.DEVNULL,
+        start: Sequence[str] = ("-m", "runway_cli"),
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A process with the usual handlers. `ignored` names a signal that its caller ignores, as nohup does."""
+        self.surroundings = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
+        with ExitStack() as handlers:
+            # A shell that starts tests in the background has them ignore SIGINT, and children inherit that.
+            handlers.enter_context(handled(signal.SIGINT, signal.default_int_handler))
+            if ignored:
+                handlers.enter_context(handled(number_of(ignored), signal.SIG_IGN))
+            process = subprocess.Popen(
+                [sys.executable, *start, *words],
+                env=self.surroundings,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
         with process:
+            yield process
+
+    def ended(self, process: subprocess.Popen[bytes], words: tuple[str, ...], seen: bytes = b"") -> Result:
+        """How a process ended. What was read of its stderr before is `seen`."""
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+        return checked(Result(words, process.returncode, stdout, seen + stderr), self.surroundings)
+
+    def stopped(self, name: str, *words: str, requests: int = 1, note: str = "") -> Result:
+        """A process that gets a signal once `requests` have arrived and stderr has shown `note`."""
+        with self.started(*words) as process:
             assert process.stderr
             eventually(lambda: len(self.fake.requests) >= requests)
             seen = b""
@@ -63,112 +160,366 @@ class SignalTest(ServiceTest):
                 line = process.stderr.readline()
                 self.assertTrue(line, seen)
                 seen += line
-            process.send_signal(number)
-            if ignored:
-                process.send_signal(signal.SIGTERM)
-            stdout, stderr = process.communicate(timeout=PATIENCE)
-        return checked(Result(words, process.returncode, stdout, seen + stderr), surroundings)
+            process.send_signal(number_of(name))
+            return self.ended(process, words, seen)
 
+    def injected(self, script: str, *words: str) -> Result:
+        """The end of a process that sends signals to itself."""
+        surroundings = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
+        done = subprocess.run(
+            [sys.executable, "-c", script, *words],
+            env=surroundings,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return checked(Result(words, done.returncode, done.stdout, done.stderr), surroundings)
+
+
+class SignalTest(ProcessTest):
     def test_a_get_that_is_stopped_ends_at_once(self) -> None:
-        for number, (exit_status, word) in ENDS.items():
-            with self.subTest(number):
+        for name, (exit_status, word) in ENDS.items():
+            with self.subTest(name):
                 self.forget()
                 self.fake.fault(Fault("no_answer"))
-                result = self.stopped(number, "request", "GET", "/v1/organization")
+                start = time.monotonic()
+                result = self.stopped(name, *LOOK)
+                self.assertLess(time.monotonic() - start, PATIENCE)
                 self.assert_error(result, exit_status, kind="interrupted", error=word, maybeAccepted=None)
-                self.assertEqual((result.stdout, len(result.stderr.splitlines())), ("", 1), result)
-                self.assertEqual(shlex.split(result.error["example"])[-3:], ["request", "GET", "/v1/organization"])
+                self.assertEqual(result.stdout, "", result)
+                self.assertEqual(len(result.stderr.splitlines()), 1, result)
+                self.assertEqual(pasted(result), LOOK)
 
     def test_a_post_that_is_stopped_may_have_been_accepted(self) -> None:
-        for number, (exit_status, word) in ENDS.items():
-            with self.subTest(number):
+        for name, (exit_status, word) in ENDS.items():
+            with self.subTest(name):
                 self.forget()
                 self.fake.fault(Fault("no_answer"))
-                result = self.stopped(number, "request", "POST", "/v1/text_to_image", "--body", BODY)
+                result = self.stopped(name, *POST, BODY)
                 self.assert_error(result, exit_status, kind="interrupted", error=word, maybeAccepted=True)
-                self.assertEqual(shlex.split(result.error["example"])[-3:], ["request", "GET", "/v1/organization"])
+                self.assertEqual(pasted(result), LOOK)
                 self.assertEqual(len(self.fake.sent("POST")), 1)
 
     def test_a_post_that_was_refused_and_waits_for_its_next_try_was_not_accepted(self) -> None:
         self.fake.fault(Fault("status", status=503, headers={"Retry-After": "60"}))
-        words = ("request", "POST", "/v1/text_to_image", "--body", BODY)
-        result = self.stopped(signal.SIGINT, *words, note="trying again")
+        result = self.stopped("SIGINT", *POST, BODY, note="retrying")
         self.assert_error(result, 130, kind="interrupted", maybeAccepted=None)
         self.assertEqual(len(self.fake.requests), 1)
 
     def test_a_wait_that_is_stopped_tells_how_to_go_on(self) -> None:
-        for number, (exit_status, _) in ENDS.items():
+        for name, (exit_status, _) in ENDS.items():
             for count in (1, 2):
-                with self.subTest(number, tasks=count):
+                with self.subTest(name, tasks=count):
                     self.forget()
                     tasks = [self.fake.add_task() for _ in range(count)]
-                    result = self.stopped(number, "wait", *tasks, requests=count, note="PENDING")
+                    result = self.stopped(name, "wait", *tasks, requests=count)
                     self.assert_error(result, exit_status, kind="interrupted", maybeAccepted=None)
-                    example = shlex.split(result.error["example"])
-                    self.assertEqual(example[example.index("wait"):], ["wait", *tasks])
+                    self.assertEqual(pasted(result), ["wait", *tasks])
                     for task in tasks:
                         self.assertIn(task, result.error["error"])
 
-    def test_what_a_post_has_started_is_named_when_its_wait_is_stopped(self) -> None:
-        for number, (exit_status, _) in ENDS.items():
-            with self.subTest(number):
+    def test_a_started_task_is_named_when_its_wait_is_stopped(self) -> None:
+        for name, (exit_status, _) in ENDS.items():
+            with self.subTest(name):
                 self.forget()
-                result = self.stopped(number, "request", "POST", "/v1/text_to_image", "--body", BODY, "--wait",
-                                      requests=2, note="PENDING")
+                result = self.stopped(name, *POST, BODY, "--wait", requests=2, note="started")
                 task = list(self.fake.tasks)[-1]
                 self.assert_error(result, exit_status, kind="interrupted", id=task)
-                example = shlex.split(result.error["example"])
-                self.assertEqual(example[example.index("wait"):], ["wait", task])
+                self.assertEqual(pasted(result), ["wait", task])
                 self.assertEqual(len(self.fake.sent("POST")), 1)
 
-    def test_a_sigint_that_the_caller_has_ignored_stays_ignored(self) -> None:
-        self.fake.fault(Fault("no_answer"))
-        result = self.stopped(signal.SIGINT, "request", "GET", "/v1/organization", ignored=True)
-        self.assert_error(result, 143, kind="interrupted", error="terminated")
+    def test_a_signal_that_the_caller_ignores_stays_ignored(self) -> None:
+        for name in ("SIGINT", "SIGHUP"):
+            with self.subTest(name), self.started(*LOOK, ignored=name) as process:
+                self.forget()
+                self.fake.fault(Fault("no_answer"))
+                eventually(lambda: self.fake.requests)
+                process.send_signal(number_of(name))
+                process.send_signal(signal.SIGTERM)
+                result = self.ended(process, tuple(LOOK))
+                self.assert_error(result, 143, kind="interrupted", error="terminated")
 
-    def test_a_second_one_does_not_cut_off_the_words_about_the_first(self) -> None:
-        write = Console.error
+    def test_input_that_never_comes_does_not_hold_a_signal_back(self) -> None:
+        for words in (
+            (*POST, "-"),
+            ("request", "POST", "/v1/x", "--stdin"),
+            ("request", "POST", "/v1/x", "--text-file", "a=-"),
+            ("wait", "-"),
+            ("cancel", "-"),
+        ):
+            with self.subTest(words), self.started(*words, stdin=subprocess.PIPE) as process:
+                assert process.stdin
+                process.stdin.write(b" ")
+                process.stdin.flush()
+                eventually(lambda: unread(process) == 0)
+                process.send_signal(signal.SIGTERM)
+                self.assertEqual(process.wait(PATIENCE), 143)
+                result = self.ended(process, words)
+                self.assert_error(result, 143, kind="interrupted", error="terminated", maybeAccepted=None)
+        self.assertEqual(self.fake.requests, [])
 
-        def interrupted(console: Console, document: Mapping[str, Any]) -> None:
-            signal.raise_signal(signal.SIGINT)
-            write(console, document)
-            signal.raise_signal(signal.SIGTERM)
+    def test_no_moment_of_the_start_leaves_a_traceback(self) -> None:
+        for module in ("cli.dispatch", "errors", "terminal.console", "cli.parser", "commands.request", "api.client"):
+            for count in (1, 2):
+                with self.subTest(module, signals=count):
+                    result = self.injected(AT_IMPORT, f"runway_cli.{module}", str(count), *POST, "{}")
+                    self.assert_error(result, 130, kind="interrupted", maybeAccepted=None)
+                    self.assertEqual(self.fake.requests, [])
 
-        with mock.patch.object(Console, "error", interrupted), signalled(Client, "_read"), \
-                signalled(Client, "close", signal.SIGTERM):
-            result = self.request("GET", "/v1/organization")
+
+class SecondSignalTest(ProcessTest):
+    def test_two_signals_at_once_end_the_process_with_one_report(self) -> None:
+        task = self.fake.add_task()
+        for words, accepted, example in (
+            (tuple(LOOK), None, LOOK),
+            ((*POST, BODY), True, LOOK),
+            (("wait", task), None, ["wait", task]),
+        ):
+            for pause in (0.0, 0.01):
+                for first, (exit_status, _) in ENDS.items():
+                    with self.subTest(words, pause=pause, first=first):
+                        self.forget()
+                        self.fake.fault(Fault("no_answer"))
+                        with self.started(*words) as process:
+                            eventually(lambda: self.fake.requests)
+                            process.send_signal(number_of(first))
+                            time.sleep(pause)
+                            process.send_signal(signal.SIGINT)
+                            result = self.ended(process, words)
+                        # the system may deliver them in any order
+                        self.assertIn(result.exit, (exit_status, 130), result)
+                        self.assert_error(result, result.exit, kind="interrupted", maybeAccepted=accepted)
+                        self.assertEqual(pasted(result), example)
+                        self.assertEqual(len(result.stderr.splitlines()), 1, result)
+
+    def test_a_second_signal_ends_what_does_not_look_at_the_first(self) -> None:
+        script = (
+            "import signal, sys, threading\n"
+            "from runway_cli.transport.http import Transport\n"
+            "def send(*_):\n"
+            "    print('stuck', file=sys.stderr, flush=True)\n"
+            "    while True:\n"
+            "        threading.Event().wait(0.05)\n"
+            "Transport.send = send\n"
+            "from runway_cli.cli.main import run\n"
+            "run()\n"
+        )
+        with self.started(*POST, BODY, start=("-c", script)) as process:
+            assert process.stderr
+            self.assertEqual(process.stderr.readline(), b"stuck\n")
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+            self.assertIsNone(process.poll())
+            process.send_signal(signal.SIGTERM)
+            result = self.ended(process, POST)
+        self.assert_error(result, 143, kind="interrupted", error="terminated", maybeAccepted=True)
+
+    def test_a_second_signal_removes_part_files(self) -> None:
+        self.fake.fault(Fault("drip", seconds=0.05, chunk=300), server="storage", times=None)
+        url = self.fake.add_output(bytes(1_000_000))
+        with tempfile.TemporaryDirectory() as folder:
+            with self.started("download", url, "--to", f"{folder}/") as process:
+                eventually(partial(os.listdir, folder))
+                process.send_signal(signal.SIGTERM)
+                process.send_signal(signal.SIGHUP)
+                result = self.ended(process, ("download",))
+            self.assertIn(result.exit, (143, 129), result)
+            self.assertEqual(os.listdir(folder), [])
+
+    def test_two_signals_at_any_moments_lose_nothing_that_was_paid_for(self) -> None:
+        chance = random.Random(20241106)
+        for kind in ("", "forward_then_reset", "forward_then_status"):
+            for _ in range(4):
+                at = chance.randrange(1, 6000)
+                gap = chance.choice((1, 10, 200))
+                with self.subTest(kind, at=at, gap=gap):
+                    self.forget()
+                    self.fake.tasks.clear()
+                    if kind:
+                        self.fake.fault(Fault(kind), method="POST", path="/v1/text_to_image")
+                    result = self.injected(AT_LINES, str(at), str(at + gap), *POST, BODY, "--wait", "--max-wait", "0.2")
+                    assert_nothing_is_lost(self, result)
+
+
+class AnyMomentTest(ServiceTest):
+    """Within this process, a signal arrives at a line of the program's code."""
+
+    def test_one_signal_at_any_moment_loses_nothing_that_was_paid_for(self) -> None:
+        for kind, options in (
+            ("", []),
+            ("", ["--wait"]),
+            ("forward_then_reset", []),
+            ("forward_then_status", ["--wait"]),
+            ("html", []),
+        ):
+            ends = set()
+            for at in range(60, 3000, 181):
+                with self.subTest(kind, options=options, at=at):
+                    self.forget()
+                    self.fake.tasks.clear()
+                    if kind:
+                        self.fake.fault(Fault(kind), method="POST")
+                    with traced(at):
+                        result = self.request(*POST[1:], BODY, *options)
+                    assert_nothing_is_lost(self, result)
+                    ends.add(result.exit)
+            self.assertIn(130, ends, "some of these moments are within the call")
+
+
+def assert_nothing_is_lost(case: ServiceTest, result: Result) -> None:
+    """A POST that was carried out is named, or said to be so perhaps; the example never sends it again."""
+    case.assertLessEqual(len(case.fake.sent("POST")), 1)
+    if result.exit == 0:
+        return
+    case.assertNotEqual(result.error["kind"], "internal", result)
+    case.assertTrue(result.error["example"], result)
+    if case.fake.sent("POST"):
+        task = next(iter(case.fake.tasks), "no task")
+        is_named = task in result.stdout or result.error.get("id") == task
+        case.assertTrue(is_named or result.error.get("maybeAccepted"), result)
+        case.assertNotIn("POST", result.error["example"])
+
+
+@contextmanager
+def traced(at: int) -> Iterator[None]:
+    """Within this process: SIGINT arrives at line number `at` that the program runs once its handlers are installed."""
+    package = str(ROOT / "runway_cli")
+    count = 0
+
+    def line(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal count
+        if event == "line" and signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            count += 1
+            if count == at:
+                signal.raise_signal(signal.SIGINT)
+        return line
+
+    def trace(frame: FrameType, *_: Any) -> Any:
+        return line if frame.f_code.co_filename.startswith(package) else None
+
+    kept = sys.gettrace()
+    with handled(signal.SIGINT, signal.default_int_handler):
+        sys.settrace(trace)
+        try:
+            yield
+        finally:
+            sys.settrace(kept)
+
+
+class MomentTest(ServiceTest):
+    """Within this process, a signal arrives at a certain moment of a call."""
+
+    def test_a_signal_before_a_post_is_sent_sends_nothing(self) -> None:
+        for place, name in ((parser, "parse"), (Run, "_context"), (Client, "check_secret"), (Transport, "_connect")):
+            with self.subTest(name):
+                self.forget()
+                with signalled(place, name):
+                    result = self.request(*POST[1:], BODY)
+                self.assert_error(result, 130, kind="interrupted", error="interrupted", maybeAccepted=None)
+                self.assertEqual(self.fake.requests, [])
+
+    def test_a_signal_while_options_are_read_from_variables_ends_the_call(self) -> None:
+        with signalled(global_options, "_from_variable"):
+            result = self.request("GET", "/v1/organization", env={"RUNWAY_SKILLS_TIMEOUT": "9"})
         self.assert_error(result, 130, kind="interrupted", error="interrupted")
-        self.assertEqual((result.stdout, len(result.stderr.splitlines())), ("", 1), result)
+        self.assertEqual(self.fake.requests, [])
+
+    def test_a_post_without_a_proper_answer_may_have_been_accepted_whenever_the_signal_comes(self) -> None:
+        for kind, exit_status in (
+            ("forward_then_reset", 69),
+            ("forward_then_status", 1),
+            ("html", 1),
+            ("half_answer", 69),
+        ):
+            for place, name, after in (
+                (Transport, "send", True),
+                (responses, "error_of", False),
+                (responses, "_not_json", False),
+                (Client, "_reported", False),
+                (Client, "_reported", True),
+                (Run, "report", False),
+                (Console, "error", False),
+            ):
+                with self.subTest(kind, name=name, after=after):
+                    self.forget()
+                    self.fake.fault(Fault(kind), method="POST")
+                    with signalled(place, name, after=after):
+                        result = self.request(*POST[1:], BODY)
+                    self.assertIn(result.exit, (exit_status, 130))
+                    self.assert_error(result, result.exit, maybeAccepted=True)
+                    self.assertEqual(pasted(result), LOOK)
+                    self.assertEqual(len(self.fake.sent("POST")), 1)
 
     def test_a_post_that_was_answered_is_never_the_example(self) -> None:
-        look = ["request", "GET", "/v1/organization"]
         for place, name, options, goes_on in (
-            (Client, "_read", ["--wait"], False), (Client, "_read", [], False), (waiting, "resume", ["--wait"], False),
-            (Console, "tell", ["--wait"], True), (waiting, "finish", ["--wait"], True), (Console, "result", [], False),
+            (Transport, "send", ["--wait"], True),
+            (client, "decode", ["--wait"], True),
+            (History, "started", ["--wait"], True),
+            (Console, "tell", ["--wait"], True),
+            (Scheduler, "run", ["--wait"], True),
+            (Transport, "send", [], False),
+            (client, "decode", [], False),
+            (Console, "result", [], False),
         ):
             with self.subTest(name, options=options):
                 self.forget()
                 self.fake.tasks.clear()
-                with signalled(place, name):
-                    result = self.request("POST", "/v1/text_to_image", "--body", BODY, *options)
+                with signalled(place, name, after=name == "send"):
+                    result = self.request(*POST[1:], BODY, *options)
                 (task,) = self.fake.tasks
-                self.assert_error(result, 130, kind="interrupted", error="interrupted")
-                self.assertEqual((pasted(result), len(self.fake.requests)), (["wait", task] if goes_on else look, 1))
-                if place is not Client:  # the answer has been read
-                    self.assertIn(task, result.stderr)
+                self.assertEqual(len(self.fake.sent("POST")), 1)
+                if goes_on:
+                    self.assert_error(result, 130, kind="interrupted", id=task)
+                    self.assertEqual(pasted(result), ["wait", task])
+                else:  # nothing is waited for after the answer: it is printed
+                    self.assertEqual(result.exit, 0, result)
+                    self.assertEqual(result.json["id"], task)
 
+    def test_a_signal_during_the_report_does_not_change_it(self) -> None:
+        with signalled(Console, "error", signal.SIGTERM):
+            result = self.request("GET", "/v1/nonsense")
+        self.assert_error(result, 1, kind="api", status=404)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result)
+
+
+class PartFileTest(ProcessTest):
+    def test_every_signal_leaves_no_part_file(self) -> None:
+        self.fake.fault(Fault("drip", seconds=0.05, chunk=300), server="storage", times=None)
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[bytes(1_000_000)])
+        url = self.fake.add_output(bytes(1_000_000))
+        for words in (("wait", task, "--download"), ("download", url, "--to")):
+            for name, (exit_status, _) in ENDS.items():
+                with self.subTest(words, name=name), tempfile.TemporaryDirectory() as folder:
+                    with self.started(*words, f"{folder}/") as process:
+                        eventually(partial(os.listdir, folder))
+                        process.send_signal(number_of(name))
+                        result = self.ended(process, words)
+                    self.assert_error(result, exit_status, kind="interrupted")
+                    self.assertEqual(os.listdir(folder), [])
+
+
+@unittest.skipIf(os.name == "nt", "Windows has no such signals")
+class LookUpTest(ServiceTest):
     def test_a_name_that_is_being_looked_up_does_not_hold_a_signal_back(self) -> None:
-        script = ("import socket, sys, threading\n"
-                  "never = threading.Event()\n"
-                  "def look_up(*_):\n"
-                  "    print('looking', file=sys.stderr, flush=True)\n"
-                  "    never.wait(60)\n"
-                  "socket.getaddrinfo = look_up\n"
-                  "from runway_cli.cli import main\n"
-                  "raise SystemExit(main())\n")
+        script = (
+            "import socket, sys, threading\n"
+            "never = threading.Event()\n"
+            "def look_up(*_):\n"
+            "    print('looking', file=sys.stderr, flush=True)\n"
+            "    never.wait(60)\n"
+            "socket.getaddrinfo = look_up\n"
+            "from runway_cli.cli.main import main\n"
+            "raise SystemExit(main())\n"
+        )
         env = environment({"PYTHONPATH": str(ROOT), **self.fake.env(), "RUNWAY_SKILLS_BASE_URL": "https://api.example"})
-        process = subprocess.Popen([sys.executable, "-c", script, "request", "POST", "/v1/x", "--body", "{}"], env=env,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, "request", "POST", "/v1/x", "--body", "{}"],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         with process:
             assert process.stderr
             self.assertEqual(process.stderr.readline(), b"looking\n")

@@ -19,6 +19,7 @@ from tests.program import ROOT, ProgramTest, Result, run
 PAGES = {"SKILL.md": b"---\nname: runway-cli\n---\n", "AUTH.md": b"# Keys\n"}
 CODE = {file.relative_to(ROOT).as_posix(): file.read_bytes() for file in ROOT.glob("runway_cli/**/*.py")}
 CODE["runway_cli/py.typed"] = b""
+CODE["runway_cli/LICENSE"] = (ROOT / "runway_cli" / "LICENSE").read_bytes()
 SKILL = {**PAGES, **CODE}
 INSIDE = {**CODE, **{f"runway_cli/skill/{name}": content for name, content in PAGES.items()}}
 
@@ -33,8 +34,11 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
 
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, without what Python keeps for itself."""
-    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*")
-            if file.is_file() and "__pycache__" not in file.parts}
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
 
 
 class SkillTest(ProgramTest):
@@ -50,10 +54,21 @@ class SkillTest(ProgramTest):
         write(self.checkout, SKILL)
 
     def install(self, *words: str, start: tuple[str, ...] | None = None, **env: str) -> Result:
-        surroundings = {"HOME": str(self.home), "USERPROFILE": str(self.home), "PYTHONPATH": "",
-                        "PYTHONDONTWRITEBYTECODE": "1", **env}
-        return run("skill", "install", *words, env=surroundings, cwd=self.project,
-                   start=start or (str(self.checkout / "runway_cli"),))
+        surroundings = {
+            "HOME": str(self.home),
+            "USERPROFILE": str(self.home),
+            "PYTHONPATH": "",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **env,
+        }
+        return run(
+            "skill",
+            "install",
+            *words,
+            env=surroundings,
+            cwd=self.project,
+            start=start or (str(self.checkout / "runway_cli"),),
+        )
 
     def row(self, host: str, path: Path) -> dict[str, object]:
         return {"host": host, "path": str(path), "files": len(SKILL), "version": __version__}
@@ -62,8 +77,13 @@ class SkillTest(ProgramTest):
         found = tree(path)
         manifest = json.loads(found.pop(".runway-cli.json"))
         self.assertEqual(found, SKILL)
-        self.assertEqual(manifest, {"version": __version__, "files": {
-            name: hashlib.sha256(content).hexdigest() for name, content in SKILL.items()}})
+        self.assertEqual(
+            manifest,
+            {
+                "version": __version__,
+                "files": {name: hashlib.sha256(content).hexdigest() for name, content in SKILL.items()},
+            },
+        )
         self.assertEqual(os.listdir(path.parent), ["runway-cli"])
 
 
@@ -71,10 +91,13 @@ class Sources(SkillTest):
     def check(self, *start: str, **env: str) -> None:
         result = self.install("claude", start=start, **env)
         path = self.home / ".claude" / "skills" / "runway-cli"
-        self.assertEqual((result.exit, result.json, result.stderr), (0, self.row("claude", path), ""))
+        self.assertEqual(result.exit, 0)
+        self.assertEqual(result.json, self.row("claude", path))
+        self.assertEqual(result.stderr, "")
         self.assert_installed(path)
         status = run("auth", "status", start=(str(path / "runway_cli"),), cwd=self.project, env={"PYTHONPATH": ""})
-        self.assertEqual((status.exit, status.json["authenticated"]), (77, False))
+        self.assertEqual(status.exit, 77)
+        self.assertEqual(status.json["authenticated"], False)
 
     def test_a_checkout(self) -> None:
         self.check(str(self.checkout / "runway_cli"))
@@ -86,7 +109,7 @@ class Sources(SkillTest):
     def test_a_zipapp(self) -> None:
         archive = self.folder / "runway-cli.pyz"
         with zipfile.ZipFile(archive, "w") as target:
-            target.writestr("__main__.py", "from runway_cli.cli import run\nrun()\n")
+            target.writestr("__main__.py", "from runway_cli.cli.main import run\nrun()\n")
             for name, content in INSIDE.items():
                 target.writestr(name, content)
         self.check(str(archive))
@@ -103,14 +126,16 @@ class Sources(SkillTest):
         (self.checkout / "SKILL.md").unlink()
         result = self.install("claude")
         self.assert_error(result, 2, kind="usage")
-        self.assertIn("this copy of the program is not whole", result.error["error"])
+        self.assertIn("this copy of the program is incomplete", result.error["error"])
         self.assertEqual(os.listdir(self.home), [])
 
 
 class Targets(SkillTest):
     def assert_paths(self, result: Result, *expected: tuple[str, Path]) -> None:
         rows = [self.row(host, folder / "runway-cli") for host, folder in expected]
-        self.assertEqual((result.exit, result.lines, result.stderr), (0, rows, ""))
+        self.assertEqual(result.exit, 0)
+        self.assertEqual(result.lines, rows)
+        self.assertEqual(result.stderr, "")
         for _, folder in expected:
             self.assert_installed(folder / "runway-cli")
 
@@ -121,25 +146,33 @@ class Targets(SkillTest):
     def test_without_a_host_those_that_are_there(self) -> None:
         (self.home / ".claude").mkdir()
         (self.home / ".codex").mkdir()
-        self.assert_paths(self.install(), ("claude", self.home / ".claude" / "skills"),
-                          ("codex", self.home / ".codex" / "skills"))
+        self.assert_paths(
+            self.install(), ("claude", self.home / ".claude" / "skills"), ("codex", self.home / ".codex" / "skills")
+        )
 
     def test_without_any_the_common_one(self) -> None:
         self.assert_paths(self.install(), ("agents", self.home / ".agents" / "skills"))
 
     def test_for_a_project(self) -> None:
-        self.assert_paths(self.install("--project", "claude", HOME="/nonexistent", USERPROFILE=""),
-                          ("claude", self.project / ".claude" / "skills"))
+        self.assert_paths(
+            self.install("--project", "claude", HOME="/nonexistent", USERPROFILE=""),
+            ("claude", self.project / ".claude" / "skills"),
+        )
         (self.project / ".cursor").mkdir()
         self.assert_paths(self.install("--project", "cursor"), ("cursor", self.project / ".cursor" / "skills"))
         self.assertEqual(os.listdir(self.home), [])
 
     def test_a_folder(self) -> None:
-        for word, folder in (("./skills", self.project / "skills"), ("a/b", self.project / "a" / "b"),
-                             (".", self.project), ("~/mine", self.home / "mine")):
+        for word, folder in (
+            ("./skills", self.project / "skills"),
+            ("a/b", self.project / "a" / "b"),
+            (".", self.project),
+            ("~/mine", self.home / "mine"),
+        ):
             with self.subTest(word=word):
                 result = self.install(word)
-                self.assertEqual((result.exit, result.json), (0, self.row(word, folder / "runway-cli")), result)
+                self.assertEqual(result.exit, 0, result)
+                self.assertEqual(result.json, self.row(word, folder / "runway-cli"), result)
                 self.assertEqual(tree(folder / "runway-cli").keys(), {*SKILL, ".runway-cli.json"})
 
     def test_one_folder_is_written_once(self) -> None:
@@ -148,19 +181,29 @@ class Targets(SkillTest):
     def test_as_a_table(self) -> None:
         result = self.install("claude", "--output", "markdown")
         path = self.home / ".claude" / "skills" / "runway-cli"
-        self.assertEqual(result.stdout.splitlines()[::2], [
-            "| Host | Path | Files | Version |", f"| claude | {path} | {len(SKILL)} | {__version__} |"])
+        self.assertEqual(
+            result.stdout.splitlines()[::2],
+            ["| Host | Path | Files | Version |", f"| claude | {path} | {len(SKILL)} | {__version__} |"],
+        )
 
-    def test_a_word_that_is_no_host(self) -> None:
-        self.assert_error(self.install("claude", "claud"), 2, kind="usage", error="'claud' is no host: choose from "
-                          "claude, cursor, codex, agents, or name a folder such as ./claud")
+    def test_an_unknown_host_is_refused(self) -> None:
+        self.assert_error(
+            self.install("claude", "claud"),
+            2,
+            kind="usage",
+            error="'claud' is not a host: choose from claude, cursor, codex, agents, or name a folder such as ./claud",
+        )
         self.assertEqual(os.listdir(self.home), [])
 
     @unittest.skipIf(os.name == "nt", "Windows finds the home folder in another way")
     def test_no_home(self) -> None:
         for words in ((), ("claude",)):
-            self.assert_error(self.install(*words, HOME="/nonexistent"), 2, kind="usage", error="this user has no home "
-                              "folder: name a folder of skills, or use --project")
+            self.assert_error(
+                self.install(*words, HOME="/nonexistent"),
+                2,
+                kind="usage",
+                error="this user has no home folder: name a folder of skills, or use --project",
+            )
 
 
 class Replacing(SkillTest):
@@ -172,9 +215,14 @@ class Replacing(SkillTest):
         """The error, and that nothing at all was written, for the other host neither."""
         before = tree(self.home)
         result = self.install("cursor", "claude")
-        self.assert_error(result, 2, kind="usage",
-                          error=f"{str(path)!r} {reason}: move it away, and nothing is lost. Nothing was written")
-        self.assertEqual((result.stdout, tree(self.home)), ("", before))
+        self.assert_error(
+            result,
+            2,
+            kind="usage",
+            error=f"{str(path)!r} {reason}: move it away, and nothing is lost. Nothing was written",
+        )
+        self.assertEqual(result.stdout, "")
+        self.assertEqual(tree(self.home), before)
 
     def test_an_older_version_makes_room(self) -> None:
         old = {"SKILL.md": b"old page", "runway_cli/cli.py": b"old code", "runway_cli/gone.py": b"not needed any more"}
@@ -199,8 +247,11 @@ class Replacing(SkillTest):
         self.assertFalse((self.path / "runway_cli" / "__pycache__").exists())
 
     def test_a_folder_of_someone_else_is_refused(self) -> None:
-        for name, content in (("SKILL.md", b"another skill"), (".runway-cli.json", b"[]"),
-                              (".runway-cli.json", b'{"files": "x"}')):
+        for name, content in (
+            ("SKILL.md", b"another skill"),
+            (".runway-cli.json", b"[]"),
+            (".runway-cli.json", b'{"files": "x"}'),
+        ):
             with self.subTest(name=name, content=content):
                 write(self.path, {name: content})
                 self.assert_refused(self.path, "was not written by skill install")
@@ -229,6 +280,19 @@ class Replacing(SkillTest):
         self.link(self.path / "AUTH.md", self.checkout / "AUTH.md")
         self.assert_refused(self.path / "AUTH.md", "was changed since skill install wrote it")
 
+    def test_nothing_is_written_through_a_folder_that_was_made_a_link(self) -> None:
+        for name in ("runway_cli", "runway_cli/commands"):
+            with self.subTest(name):
+                self.install("claude")
+                elsewhere = self.folder / "elsewhere"
+                (self.path / name).rename(elsewhere)
+                self.link(self.path / name, elsewhere)
+                before = tree(elsewhere)
+                self.assert_refused(self.path / name, "is a symbolic link, which skill install did not make")
+                self.assertEqual(tree(elsewhere), before)
+                (self.path / name).unlink()
+                shutil.rmtree(elsewhere)
+
     def test_a_file_that_stands_where_a_new_one_belongs_is_refused(self) -> None:
         self.install("claude")
         manifest = json.loads((self.path / ".runway-cli.json").read_bytes())
@@ -237,11 +301,11 @@ class Replacing(SkillTest):
         self.assert_refused(self.path / "AUTH.md", "was not written by skill install")
 
     def test_a_place_that_cannot_be_written(self) -> None:
-        write(self.home, {".claude/skills": b"no folder"})
+        write(self.home, {".claude/skills": b"not a folder"})
         result = self.install("claude")
         self.assert_error(result, 74, kind="io")
         self.assertIn(f"{str(self.path)!r} could not be written", result.error["error"])
-        self.assertEqual(tree(self.home), {".claude/skills": b"no folder"})
+        self.assertEqual(tree(self.home), {".claude/skills": b"not a folder"})
 
     def test_the_old_skill_is_back_when_the_new_one_cannot_take_its_place(self) -> None:
         new, folder, old = (self.folder / name for name in ("new", "skill", "old"))
@@ -256,7 +320,8 @@ class Replacing(SkillTest):
 
         with mock.patch.object(Path, "rename", fail_for_new), self.assertRaises(KeyboardInterrupt):
             skill._swap(new, folder, old)
-        self.assertEqual((tree(folder), old.exists()), ({"SKILL.md": b"old"}, False))
+        self.assertEqual(tree(folder), {"SKILL.md": b"old"})
+        self.assertEqual(old.exists(), False)
 
     def link(self, path: Path, target: Path) -> None:
         try:

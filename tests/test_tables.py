@@ -1,4 +1,4 @@
-"""Tables: nothing in a cell breaks a row, steers a terminal or stands out of its column."""
+"""Tables: nothing in a cell breaks a row, steers a terminal or leaves its column."""
 
 from __future__ import annotations
 
@@ -8,15 +8,46 @@ import sys
 import unittest
 
 from runway_cli import jsontext
-from runway_cli.tables import SHORTEST, display_width, markdown, table
+from runway_cli.terminal.columns import Column, columns_of, rows_of, with_id
+from runway_cli.terminal.tables import MIN_WIDTH, markdown, table
+from runway_cli.terminal.widths import cut, display_width, wrapped
 
-NAMES = {"Name": "name"}
+
+def columns(**keys: str) -> list[Column]:
+    """Columns from headings and keys."""
+    return [Column(heading, key) for heading, key in keys.items()]
+
+
+NAMES = columns(Name="name")
 
 # what a person sees as one thing, and the columns that a terminal gives it
 PIECES = {
-    "a": 1, "Z": 1, "7": 1, " ": 1, "é": 1, "e\u0301": 1, "ж": 1, "ש": 1, "\u0915\u094d": 1,
-    "狐": 2, "한": 2, "\u1112\u1161\u11ab": 2, "\uff21": 2, "ｱ": 1, "\u3000": 2,
-    "🦊": 2, "👍🏽": 2, "👩‍🚀": 2, "👨‍👩‍👧‍👦": 2, "🇫🇷": 2, "❤️": 2, "❤": 1, "1️⃣": 2, "🏳️‍🌈": 2, "…": 1, "\ufffd": 1,
+    "a": 1,
+    "Z": 1,
+    "7": 1,
+    " ": 1,
+    "é": 1,
+    "e\u0301": 1,
+    "ж": 1,
+    "ש": 1,
+    "\u0915\u094d": 1,
+    "狐": 2,
+    "한": 2,
+    "\u1112\u1161\u11ab": 2,
+    "\uff21": 2,
+    "ｱ": 1,
+    "\u3000": 2,
+    "🦊": 2,
+    "👍🏽": 2,
+    "👩‍🚀": 2,
+    "👨‍👩‍👧‍👦": 2,
+    "🇫🇷": 2,
+    "❤️": 2,
+    "❤": 1,
+    "1️⃣": 2,
+    "🏳️‍🌈": 2,
+    "…": 1,
+    "\ufffd": 1,
 }
 _PIECE = re.compile("|".join(map(re.escape, sorted(PIECES, key=len, reverse=True))))
 
@@ -42,8 +73,16 @@ class DisplayWidth(unittest.TestCase):
 class Values(unittest.TestCase):
     def test_every_json_value_becomes_one_cell(self) -> None:
         cases = [
-            (None, ""), ("", ""), ("fox", "fox"), (0, "0"), (True, "true"), (0.5, "0.5"), ([], ""),
-            (["Ada", "Bo"], "Ada, Bo"), ([1, None, {"a": 2}], '1, null, {"a":2}'), ({"a": [1, "b"]}, '{"a":[1,"b"]}'),
+            (None, ""),
+            ("", ""),
+            ("fox", "fox"),
+            (0, "0"),
+            (True, "true"),
+            (0.5, "0.5"),
+            ([], ""),
+            (["Ada", "Bo"], "Ada, Bo"),
+            ([1, None, {"a": 2}], '1, null, {"a":2}'),
+            ({"a": [1, "b"]}, '{"a":[1,"b"]}'),
             (jsontext.loads("12345678901234567890.10"), "12345678901234567890.10"),
         ]
         for value, cell in cases:
@@ -51,7 +90,7 @@ class Values(unittest.TestCase):
                 self.assertEqual(table([{"name": value}], NAMES, None), f"Name\n{cell}\n")
 
     def test_a_missing_key_is_an_empty_cell(self) -> None:
-        self.assertEqual(table([{}], {"A": "a", "B": "b"}, None), "A  B\n\n")
+        self.assertEqual(table([{}], columns(A="a", B="b"), None), "A  B\n\n")
 
 
 class Markdown(unittest.TestCase):
@@ -62,11 +101,12 @@ class Markdown(unittest.TestCase):
 
     def test_rows_stand_below_headings(self) -> None:
         self.assertEqual(
-            markdown([{"id": "a", "name": "Fox"}, {"id": "b", "name": None}], {"Name": "name", "Id": "id"}),
-            "| Name | Id |\n| --- | --- |\n| Fox | a |\n|  | b |\n")
+            markdown([{"id": "a", "name": "Fox"}, {"id": "b", "name": None}], columns(Name="name", Id="id")),
+            "| Name | Id |\n| --- | --- |\n| Fox | a |\n|  | b |\n",
+        )
 
     def test_no_rows_are_the_headings_alone(self) -> None:
-        self.assertEqual(markdown([], {"Name": "name", "Id": "id"}), "| Name | Id |\n| --- | --- |\n")
+        self.assertEqual(markdown([], columns(Name="name", Id="id")), "| Name | Id |\n| --- | --- |\n")
 
     def test_no_cell_starts_markup(self) -> None:
         cases = [
@@ -90,42 +130,115 @@ class Markdown(unittest.TestCase):
             with self.subTest(text=text):
                 self.assertEqual(self.cell(text), cell)
 
-    def test_an_address_stays_a_link(self) -> None:
-        address = "https://example.com/a_b/~c?_jwt=x_&lt;=1#_d"
-        self.assertEqual(self.cell(address), address)
-        self.assertEqual(markdown([{"name": [address, address]}], NAMES).split("\n")[2], f"| {address}, {address} |")
-        self.assertEqual(self.cell("https://example.com/<b>|x"), r"https://example.com/\<b\>\|x")
+    def test_a_url_is_a_link(self) -> None:
+        for text, cell in (
+            ("https://example.com/a_b/~c?_jwt=x_&y=1#_d", "[link](https://example.com/a_b/~c?_jwt=x_&y=1#_d)"),
+            ("HTTP://x.example/*", "[link](HTTP://x.example/*)"),
+            ("see https://x.example/a, *now*", r"see [link](https://x.example/a), \*now\*"),
+            ("https://x.example/a https://x.example/b", "[link 1](https://x.example/a) [link 2](https://x.example/b)"),
+            ("https://x.example/<b>|x", "[link](https://x.example/%3Cb%3E%7Cx)"),
+            ("https://x.example/a)b(c", "[link](https://x.example/a%29b%28c)"),
+            ("https://x.example/?a=&lt;b", r"[link](https://x.example/?a=\&lt;b)"),
+            ("https://x.example/狐%20[0]", "[link](https://x.example/%E7%8B%90%20%5B0)]".replace(")]", r")\]")),
+            ("[x](https://x.example/)", r"\[x\]([link](https://x.example/))"),
+            ("**https://x.example/**", r"\*\*[link](https://x.example/**)"),
+            ("https://", "https://"),
+        ):
+            with self.subTest(text):
+                self.assertEqual(self.cell(text), cell)
+
+    def test_a_column_names_its_links(self) -> None:
+        shown = [Column("Preview", "preview", link="listen")]
+        self.assertEqual(
+            markdown([{"preview": "https://x.example/a"}], shown).splitlines()[2], "| [listen](https://x.example/a) |"
+        )
+
+    def test_the_links_of_a_list_are_numbered(self) -> None:
+        rows = [{"name": ["https://x.example/a", "two", "https://x.example/b"]}]
+        self.assertEqual(
+            markdown(rows, NAMES).splitlines()[2],
+            "| [link 1](https://x.example/a), two, [link 2](https://x.example/b) |",
+        )
+
+    def test_no_url_is_bare(self) -> None:
+        chance = random.Random(5)
+        for _ in range(500):
+            name = "".join(
+                chance.choices(
+                    ["https://", "http://a", "|", "(", ")", "[", "]", " ", "<", "`", "\\", "b"], k=chance.randrange(9)
+                )
+            )
+            cell = self.cell(name)
+            outside = re.sub(r"\[link( \d)?\]\([^() ]*\)", "", cell)
+            self.assertEqual(re.findall(r"https?://[ab]", outside), [], name)
+
+    def test_headings_start_no_markup(self) -> None:
+        self.assertEqual(markdown([], [Column("data.*.id", "x")]).splitlines()[0], r"| data.\*.id |")
 
     def test_no_text_adds_a_column_or_a_line(self) -> None:
         chance = random.Random(7)
         for _ in range(500):
             name = "".join(chance.choice("|\\`a \n<[_") for _ in range(chance.randrange(12)))
-            lines = markdown([{"name": name, "id": "x"}], {"Name": "name", "Id": "id"}).split("\n")
+            lines = markdown([{"name": name, "id": "x"}], columns(Name="name", Id="id")).split("\n")
             self.assertEqual(len(lines), 4, name)
             bars = re.sub(r"\\.", "", lines[2]).count("|")
             self.assertEqual(bars, 3, name)
+
+
+class Columns(unittest.TestCase):
+    def test_the_id_comes_first_where_rows_have_one(self) -> None:
+        self.assertEqual([column.heading for column in with_id(NAMES, [{"id": "a"}])], ["Id", "Name"])
+
+    def test_an_id_is_not_shown_twice(self) -> None:
+        shown = columns(Name="name", Task="id")
+        self.assertIs(with_id(shown, [{"id": "a"}]), shown)
+
+    def test_rows_without_ids_stay_without(self) -> None:
+        self.assertIs(with_id(NAMES, [{"name": "a"}]), NAMES)
+
+    def test_an_answer_with_rows_is_recognized(self) -> None:
+        for answer, rows in (
+            ({"data": [{"a": 1}], "hasMore": False}, [{"a": 1}]),
+            ([{"a": 1}, 7], [{"a": 1}, {"value": 7}]),
+            ({"data": []}, []),
+            ({"data": {}}, None),
+            ({"id": 1}, None),
+            ("text", None),
+            (None, None),
+        ):
+            with self.subTest(answer=answer):
+                self.assertEqual(rows_of(answer), rows)
+
+    def test_columns_follow_the_keys_of_all_rows(self) -> None:
+        found = columns_of([{"b": 1, "a": 2}, {"c": 3, "b": 4}])
+        self.assertEqual([(column.heading, column.key) for column in found], [("b", "b"), ("a", "a"), ("c", "c")])
+
+
+class Cut(unittest.TestCase):
+    def test_a_text_is_cut_to_columns_and_not_to_characters(self) -> None:
+        for text, width, shown in (("abcdef", 4, "abc…"), ("狐狐狐", 5, "狐狐…"), ("狐狐狐", 4, "狐… ")):
+            with self.subTest(text, width=width):
+                self.assertEqual(cut(text, width), shown)
 
 
 class Table(unittest.TestCase):
     def test_columns_line_up_whatever_the_script(self) -> None:
         names = ("Fox", "狐狸", "👩‍🚀 Ada", "e\u0301")
         rows = [{"name": name, "n": number} for number, name in enumerate(names, 1)]
-        self.assertEqual(table(rows, {"Name": "name", "No": "n"}, None),
-                         "Name    No\n"
-                         "Fox     1\n"
-                         "狐狸    2\n"
-                         "👩‍🚀 Ada  3\n"
-                         "e\u0301       4\n")
+        self.assertEqual(
+            table(rows, columns(Name="name", No="n"), None),
+            "Name    No\nFox     1\n狐狸    2\n👩‍🚀 Ada  3\ne\u0301       4\n",
+        )
 
     def test_no_rows_are_the_headings_alone(self) -> None:
-        self.assertEqual(table([], {"Name": "name", "Id": "id"}, 80), "Name  Id\n")
+        self.assertEqual(table([], columns(Name="name", Id="id"), 80), "Name  Id\n")
 
     def test_nothing_is_cut_without_a_width(self) -> None:
         self.assertEqual(table([{"name": "x" * 500}], NAMES, None), "Name\n" + "x" * 500 + "\n")
 
     def test_the_widest_column_is_cut_first(self) -> None:
         rows = [{"a": "short one", "b": "x" * 60}]
-        self.assertEqual(table(rows, {"A": "a", "B": "b"}, 20), "A          B\nshort one  xxxxxxxx…\n")
+        self.assertEqual(table(rows, columns(A="a", B="b"), 20), "A          B\nshort one  xxxxxxxx…\n")
 
     def test_a_wide_character_is_never_halved(self) -> None:
         self.assertEqual(table([{"name": "狐狸狐狸狐狸"}], NAMES, 8), "Name\n狐狸狐…\n")
@@ -134,7 +247,7 @@ class Table(unittest.TestCase):
 
     def test_ids_are_cut_last(self) -> None:
         rows = [{"id": "x" * 36, "output": "y" * 90, "name": "z" * 20}]
-        columns = {"Id": "id", "Output": "output", "Name": "name"}
+        shown = columns(Id="id", Output="output", Name="name")
         for width, ids, output, name in (
             (90, "x" * 36, "y" * 29 + "…", "z" * 20),
             (70, "x" * 36, "y" * 14 + "…", "z" * 14 + "…"),
@@ -142,13 +255,46 @@ class Table(unittest.TestCase):
             (40, "x" * 23 + "…", "yyyyy…", "zzzzz…"),
         ):
             with self.subTest(width=width):
-                self.assertEqual(table(rows, columns, width).split("\n")[1], f"{ids}  {output}  {name}")
+                self.assertEqual(table(rows, shown, width).split("\n")[1], f"{ids}  {output}  {name}")
+
+    def test_allowed_values_are_wrapped_and_not_cut(self) -> None:
+        rows = [{"model": "gen4", "ratio": ["1280:720", "720:1280", "960:960"], "duration": [5, 10]}]
+        shown = [Column("Model", "model"), Column("Ratio", "ratio", wrap=True), Column("Duration", "duration")]
+        self.assertEqual(
+            table(rows, shown, 36).splitlines(),
+            [
+                "Model  Ratio                Duration",
+                "gen4   1280:720, 720:1280,  5, 10",
+                "       960:960",
+            ],
+        )
+
+    def test_a_column_that_wraps_keeps_its_words_whole(self) -> None:
+        rows = [{"a": "x" * 40, "b": "gen4_image_turbo and more"}]
+        shown = [Column("A", "a"), Column("B", "b", wrap=True)]
+        self.assertEqual(
+            table(rows, shown, 25).splitlines(), ["A        B", "xxxxxx…  gen4_image_turbo", "         and more"]
+        )
+
+    def test_wrapped_lines_hold_all_of_a_value(self) -> None:
+        chance = random.Random(3)
+        for _ in range(200):
+            value = " ".join(
+                "".join(chance.choices(["a", "Z", "é", "狐"], k=chance.randrange(1, 12))) for _ in range(8)
+            )
+            width = chance.randrange(MIN_WIDTH, 40)
+            lines = wrapped(value, width)
+            self.assertEqual("".join(lines).replace(" ", ""), value.replace(" ", ""))
+            self.assertLessEqual(max(map(display_width, lines)), width)
+
+    def test_nothing_is_one_line(self) -> None:
+        self.assertEqual(wrapped("", 5), [""])
 
     def test_no_column_is_cut_below_what_can_be_read(self) -> None:
         rows = [{str(n): "word after word" for n in range(5)}]
-        lines = table(rows, {f"Heading {n}": str(n) for n in range(5)}, 10).split("\n")
+        lines = table(rows, [Column(f"Heading {n}", str(n)) for n in range(5)], 10).split("\n")
         self.assertEqual(lines[1], "  ".join(["word …"] * 5))
-        self.assertEqual(len("word …"), SHORTEST)
+        self.assertEqual(len("word …"), MIN_WIDTH)
 
     def test_no_server_steers_the_terminal(self) -> None:
         rows = [{"name": "\x1b[2J\x07\x9b\u202e\u2066\u200b\ud800a\nb\tc"}]
@@ -159,8 +305,10 @@ class Table(unittest.TestCase):
         pieces = [piece for piece in PIECES if piece != "❤"]  # some pieces would join it
         for _ in range(300):
             rows = [{key: "".join(chance.choices(pieces, k=chance.randrange(30))) for key in "ab"} for _ in range(4)]
-            width = chance.randrange(2 * SHORTEST + 5, 100)
-            lines = table([{**row, "c": "7"} for row in rows], {"Za": "a", "aZ": "b", "7": "c"}, width).splitlines()
+            width = chance.randrange(2 * MIN_WIDTH + 5, 100)
+            lines = table(
+                [{**row, "c": "7"} for row in rows], [Column("Za", "a"), Column("aZ", "b"), Column("7", "c")], width
+            ).splitlines()
             widths = {measured(line) for line in lines}
             self.assertEqual(len(widths), 1, ascii(rows))
             self.assertLessEqual(max(widths), width, ascii(rows))
@@ -168,10 +316,15 @@ class Table(unittest.TestCase):
     def test_any_unicode_fits(self) -> None:
         chance = random.Random(13)
         for _ in range(300):
-            rows = [{key: "".join(chr(chance.randrange(sys.maxunicode + 1)) for _ in range(chance.randrange(30)))
-                     for key in "ab"} for _ in range(3)]
-            width = chance.randrange(2 * SHORTEST + 2, 60)
-            text = table(rows, {"A": "a", "B": "b"}, width)
+            rows = [
+                {
+                    key: "".join(chr(chance.randrange(sys.maxunicode + 1)) for _ in range(chance.randrange(30)))
+                    for key in "ab"
+                }
+                for _ in range(3)
+            ]
+            width = chance.randrange(2 * MIN_WIDTH + 2, 60)
+            text = table(rows, columns(A="a", B="b"), width)
             self.assertEqual(text.count("\n"), 4)
             self.assertLessEqual(max(map(display_width, text.split("\n"))), width, ascii(rows))
 

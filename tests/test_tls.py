@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from tests.certificates import FUTURE, PAST, Authority
-from tests.fake_runway import FakeRunway, Fault
+from tests.fake import FakeRunway, Fault
 from tests.program import Clock, ProgramTest, Result, call, run
 
 LOCAL = "DNS:localhost"
@@ -40,9 +40,13 @@ class TlsTest(ProgramTest):
     def test_ssl_cert_file_names_the_authorities_that_are_trusted(self) -> None:
         with FakeRunway(tls=self.good) as fake:
             env = {**fake.env(), "SSL_CERT_FILE": self.authority.path}
-            for result in (call("request", "GET", "/v1/organization", env=env),
-                           run("request", "GET", "/v1/organization", env=env)):
-                self.assertEqual((result.exit, result.json, result.stderr), (0, fake.organization, ""), result)
+            for result in (
+                call("request", "GET", "/v1/organization", env=env),
+                run("request", "GET", "/v1/organization", env=env),
+            ):
+                self.assertEqual(result.exit, 0, result)
+                self.assertEqual(result.json, fake.organization, result)
+                self.assertEqual(result.stderr, "", result)
             self.assertEqual(len(fake.requests), 2)
 
     def test_bad_certificates_are_refused_once_and_nothing_is_sent(self) -> None:
@@ -54,21 +58,28 @@ class TlsTest(ProgramTest):
             ("not yet valid", self.authority.certificate("new", LOCAL, FUTURE), "its certificate is not valid yet"),
             ("another host", self.authority.certificate("else", "DNS:else.example"), "is for another host name"),
         ):
-            for words_of_call in (("request", "GET", "/v1/organization"),
-                                  ("request", "POST", "/v1/text_to_image", "--body", BODY), ("wait", "an-id")):
+            for words_of_call in (
+                ("request", "GET", "/v1/organization"),
+                ("request", "POST", "/v1/text_to_image", "--body", BODY),
+                ("wait", "an-id"),
+            ):
                 with self.subTest(name, call=words_of_call), FakeRunway(tls=files) as fake:
                     clock = Clock()
                     result = self.call(fake, *words_of_call, clock=clock)
                     self.assert_error(result, 69, kind="network", maybeAccepted=None)
                     self.assertIn("not trusted, ", result.error["error"])
                     self.assertIn(words, result.error["error"])
-                    self.assertEqual((fake.requests, clock.slept), ([], []))
+                    self.assertEqual(fake.requests, [])
+                    self.assertEqual(clock.slept, [])
 
     def test_a_certificate_for_an_address_is_good_for_that_address(self) -> None:
         files = self.authority.certificate("address", "IP:127.0.0.2")
         with FakeRunway(tls=files) as fake:
-            env = {**fake.env(), "SSL_CERT_FILE": self.authority.path,
-                   "RUNWAY_SKILLS_BASE_URL": fake.url.replace("localhost", "127.0.0.1")}
+            env = {
+                **fake.env(),
+                "SSL_CERT_FILE": self.authority.path,
+                "RUNWAY_SKILLS_BASE_URL": fake.url.replace("localhost", "127.0.0.1"),
+            }
             result = call("request", "GET", "/v1/organization", env=env)
             self.assert_error(result, 69, kind="network")
             self.assertIn("its certificate is for another address", result.error["error"])
@@ -76,12 +87,14 @@ class TlsTest(ProgramTest):
     def test_the_advice_fits_the_platform(self) -> None:
         other = Authority(self.folder, "unknown")
         with FakeRunway(tls=other.certificate("leaf", LOCAL)) as fake:
-            for platform, advice in (("linux", "SSL_CERT_FILE names a file of further authorities"),
-                                     ("darwin", "Install Certificates.command")):
+            for platform, advice in (
+                ("linux", "SSL_CERT_FILE can name a file of further authorities"),
+                ("darwin", "Install Certificates.command"),
+            ):
                 with self.subTest(platform), mock.patch("sys.platform", platform):
                     self.assertIn(advice, self.call(fake, "request", "GET", "/v1/organization").error["error"])
 
-    def test_a_file_of_authorities_that_is_none_is_an_error_of_its_own(self) -> None:
+    def test_a_file_without_certificates_is_named_in_the_error(self) -> None:
         with FakeRunway(tls=self.good) as fake:
             for name in ("missing.pem", "empty.pem"):
                 path = self.folder / name
@@ -100,12 +113,17 @@ class TlsTest(ProgramTest):
             result = call("request", "POST", "/v1/text_to_image", "--body", BODY, env=env, clock=clock)
             self.assert_error(result, 69, kind="network", maybeAccepted=None)
             self.assertRegex(result.error["error"], r": TLS failed \([a-z0-9 ]+\)$")
-            self.assertEqual((fake.requests, len(clock.slept)), ([], 2))
+            self.assertEqual(fake.requests, [])
+            self.assertEqual(len(clock.slept), 2)
 
-    def test_an_answer_that_tls_cuts_off_is_not_whole(self) -> None:
+    def test_an_answer_that_is_cut_off_under_tls_is_not_an_answer(self) -> None:
         with FakeRunway(tls=self.good) as fake:
-            for fault in (Fault("half_answer", body={"id": "0123456789"}), Fault("raw", body=b"HTTP/1.1 200 OK\r\nX"),
-                          Fault("reset_after_headers"), Fault("reset_after_request")):
+            for fault in (
+                Fault("half_answer", body={"id": "0123456789"}),
+                Fault("raw", body=b"HTTP/1.1 200 OK\r\nX"),
+                Fault("reset_after_headers"),
+                Fault("reset_after_request"),
+            ):
                 with self.subTest(fault.kind):
                     fake.clear_faults()
                     fake.requests.clear()
@@ -114,7 +132,7 @@ class TlsTest(ProgramTest):
                     self.assert_error(result, 69, kind="network", maybeAccepted=True)
                     self.assertEqual(len(fake.requests), 1)
 
-    def test_a_trickle_over_tls_is_bounded_too(self) -> None:
+    def test_a_trickle_over_tls_ends_at_the_timeout_too(self) -> None:
         with FakeRunway(tls=self.good) as fake:
             fake.fault(Fault("drip"), times=None)
             result = self.call(fake, "request", "GET", "/v1/organization", "--timeout", "0.3", "--retries", "0")
@@ -123,20 +141,27 @@ class TlsTest(ProgramTest):
 
     def test_a_handshake_that_breaks_off_is_tried_again(self) -> None:
         with FakeRunway(tls=self.good) as fake, breaking_listener() as port:
-            env = {**fake.env(), "SSL_CERT_FILE": self.authority.path,
-                   "RUNWAY_SKILLS_BASE_URL": f"https://localhost:{port}"}
+            env = {
+                **fake.env(),
+                "SSL_CERT_FILE": self.authority.path,
+                "RUNWAY_SKILLS_BASE_URL": f"https://localhost:{port}",
+            }
             clock = Clock()
             result = call("request", "POST", "/v1/text_to_image", "--body", BODY, env=env, clock=clock)
             self.assert_error(result, 69, kind="network", maybeAccepted=None)
             self.assertEqual(len(clock.slept), 2)
 
     def test_the_context_is_made_once_for_all_requests(self) -> None:
-        with FakeRunway(tls=self.good) as fake, mock.patch(
-                "ssl.create_default_context", side_effect=ssl.create_default_context) as made:
+        with (
+            FakeRunway(tls=self.good) as fake,
+            mock.patch("ssl.create_default_context", side_effect=ssl.create_default_context) as made,
+        ):
             for _ in range(5):
                 fake.add_avatar()
             result = self.call(fake, "request", "GET", "/v1/avatars?limit=2", "--paginate")
-            self.assertEqual((result.exit, len(result.json["data"]), len(fake.requests)), (0, 5, 3), result)
+            self.assertEqual(result.exit, 0, result)
+            self.assertEqual(len(result.json["data"]), 5, result)
+            self.assertEqual(len(fake.requests), 3, result)
             self.assertEqual(made.call_count, 1)
 
 

@@ -11,17 +11,29 @@ from email.parser import BytesParser
 from pathlib import Path
 from unittest import mock
 
-from runway_cli import media
 from runway_cli.errors import UsageError
-from tests.fake_runway import Fault, sample
+from runway_cli.files.media import TYPES, checked
+from runway_cli.files.upload import MAX_DATA_URI, MAX_UPLOAD, Form, checked_upload, data_uri
+from tests.fake import Fault, sample
 from tests.program import run
 from tests.served import ServedTest
 
 HEADS = {  # what begins a file without an extension, and what it is taken for
-    "png": b"\x89PNG\r\n\x1a\n", "jpg": b"\xff\xd8\xff\xe0", "webp": b"RIFF\0\0\0\0WEBPVP8 ", "gif": b"GIF89a",
-    "wav": b"RIFF\0\0\0\0WAVEfmt ", "avi": b"RIFF\0\0\0\0AVI LIST", "mov": b"\0\0\0\x14ftypqt  ", "mp3": b"ID3\x04",
-    "m4a": b"\0\0\0\x20ftypM4A ", "mp4": b"\0\0\0\x20ftypisom", "webm": b"\x1aE\xdf\xa3", "flac": b"fLaC",
-    "ogg": b"OggS", "avif": b"\0\0\0\x20ftypavif", "heic": b"\0\0\0\x20ftypheic",
+    "png": b"\x89PNG\r\n\x1a\n",
+    "jpg": b"\xff\xd8\xff\xe0",
+    "webp": b"RIFF\0\0\0\0WEBPVP8 ",
+    "gif": b"GIF89a",
+    "wav": b"RIFF\0\0\0\0WAVEfmt ",
+    "avi": b"RIFF\0\0\0\0AVI LIST",
+    "mov": b"\0\0\0\x14ftypqt  ",
+    "mp3": b"ID3\x04",
+    "m4a": b"\0\0\0\x20ftypM4A ",
+    "mp4": b"\0\0\0\x20ftypisom",
+    "webm": b"\x1aE\xdf\xa3",
+    "flac": b"fLaC",
+    "ogg": b"OggS",
+    "avif": b"\0\0\0\x20ftypavif",
+    "heic": b"\0\0\0\x20ftypheic",
 }
 
 
@@ -32,11 +44,14 @@ class Uploads(ServedTest):
         (uri,) = self.fake.uploads
         self.assertEqual(result.json, {"uri": uri, "file": str(cat), "bytes": len(sample("image"))})
         slot, form = self.fake.requests
-        self.assertEqual((slot.server, slot.json()), ("api", {"filename": "cat.png", "type": "ephemeral"}))
-        self.assertEqual((self.fake.uploads[uri]["content"], self.fake.uploads[uri]["mediaType"]),
-                         (sample("image"), "image/png"))
-        self.assertEqual(sorted(form.headers),
-                         ["accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"])
+        self.assertEqual(slot.server, "api")
+        self.assertEqual(slot.json(), {"filename": "cat.png", "type": "ephemeral"})
+        self.assertEqual(self.fake.uploads[uri]["content"], sample("image"))
+        self.assertEqual(self.fake.uploads[uri]["mediaType"], "image/png")
+        self.assertEqual(
+            sorted(form.headers),
+            ["accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"],
+        )
         self.assertEqual(form.headers["content-length"], str(len(form.body)))
 
     def test_the_form_has_its_fields_in_order_and_the_file_last(self) -> None:
@@ -46,22 +61,28 @@ class Uploads(ServedTest):
         head = b"Content-Type: " + form.headers["content-type"].encode() + b"\r\n\r\n"
         parts = [part for part in BytesParser().parsebytes(head + form.body).walk() if not part.is_multipart()]
         (slot,) = self.fake.uploads.values()
-        self.assertEqual([(part.get_param("name", header="content-disposition"), part.get_payload(decode=True))
-                          for part in parts[:-1]], [(name, value.encode()) for name, value in slot["fields"].items()])
-        self.assertEqual((parts[-1].get_content_type(), parts[-1].get_payload(decode=True)),
-                         ("image/png", b"\x89PNG\r\n--\r\n\r\n"))
+        self.assertEqual(
+            [
+                (part.get_param("name", header="content-disposition"), part.get_payload(decode=True))
+                for part in parts[:-1]
+            ],
+            [(name, value.encode()) for name, value in slot["fields"].items()],
+        )
+        self.assertEqual(parts[-1].get_content_type(), "image/png")
+        self.assertEqual(parts[-1].get_payload(decode=True), b"\x89PNG\r\n--\r\n\r\n")
 
     @unittest.skipIf(sys.platform in ("win32", "darwin"), "these names are not possible there")
     def test_odd_names_arrive_as_they_are_or_escaped(self) -> None:
         for name, told, quoted in (
             ("Füchse im Schnee.png", "Füchse im Schnee.png", b'filename="F\xc3\xbcchse im Schnee.png"'),
-            ('a"b.png', 'a"b.png', b'filename="a%22b.png"'), ("a\r\nb.png", "a\r\nb.png", b'filename="a%0D%0Ab.png"'),
+            ('a"b.png', 'a"b.png', b'filename="a%22b.png"'),
+            ("a\r\nb.png", "a\r\nb.png", b'filename="a%0D%0Ab.png"'),
             ("a;b=c.png", "a;b=c.png", b'filename="a;b=c.png"'),
             (os.fsdecode(b"a\xff.png"), "a\udcff.png", b'filename="a\xff.png"'),
             ("n" * 251 + ".png", "n" * 251 + ".png", b'filename="' + b"n" * 251 + b'.png"'),
         ):
             with self.subTest(name[:20]):
-                form = media.Form({}, media.checked(str(self.file(name, b"x")), "upload"))
+                form = Form({}, checked(str(self.file(name, b"x")), "upload"))
                 self.assertIn(quoted, form.head)
                 if "\udcff" in name:  # the stand-in itself speaks UTF-8 alone
                     self.fake.fault(Fault("status", status=400), path="/v1/uploads")
@@ -72,70 +93,102 @@ class Uploads(ServedTest):
     def test_the_media_type_comes_from_the_name_else_from_the_first_bytes(self) -> None:
         for extension, head in HEADS.items():
             with self.subTest(extension):
-                found = media.checked(str(self.file("no-extension", head)), "upload")
-                self.assertEqual((found.name, found.type), (f"no-extension.{extension}", media.TYPES[extension]))
-        for name, told, kind in (("A.JPEG", "A.JPEG", "image/jpeg"), ("clip.mp4", "clip.mp4", "video/mp4"),
-                                 ("IMG.2024", "IMG.2024.png", "image/png"), (".png", ".png.png", "image/png")):
+                found = checked(str(self.file("no-extension", head)), "upload")
+                self.assertEqual(found.name, f"no-extension.{extension}")
+                self.assertEqual(found.type, TYPES[extension])
+        for name, told, kind in (
+            ("A.JPEG", "A.JPEG", "image/jpeg"),
+            ("clip.mp4", "clip.mp4", "video/mp4"),
+            ("IMG.2024", "IMG.2024.png", "image/png"),
+            (".png", ".png.png", "image/png"),
+        ):
             with self.subTest(name):
-                found = media.checked(str(self.file(name, HEADS["png"])), "upload")
-                self.assertEqual((found.name, found.type), (told, kind))
+                found = checked(str(self.file(name, HEADS["png"])), "upload")
+                self.assertEqual(found.name, told)
+                self.assertEqual(found.type, kind)
 
     def test_several_files_are_a_line_each(self) -> None:
         files = [self.file("a.png", b"1"), self.file("b.mp4", b"22")]
         result = self.call("upload", *files)
         uris = list(self.fake.uploads)
-        self.assertEqual(result.lines, [{"uri": uris[number], "file": str(files[number]), "bytes": number + 1}
-                                        for number in (0, 1)])
+        self.assertEqual(
+            result.lines, [{"uri": uris[number], "file": str(files[number]), "bytes": number + 1} for number in (0, 1)]
+        )
 
     def test_a_table_has_what_was_uploaded_before_a_failure(self) -> None:
         files = [self.file("a.png", b"1"), self.file("b.mp4", b"22")]
         self.fake.fault(Fault("status", status=400), path="/v1/uploads", after=1)
         result = self.call("upload", *files, "--output", "markdown")
         self.assert_error(result, 1, kind="api", status=400)
-        self.assertEqual((result.stdout.splitlines()[0], result.stdout.count("runway://")),
-                         ("| File | Uri | Bytes |", 1))
+        self.assertEqual(result.stdout.splitlines()[0], "| File | Uri | Bytes |")
+        self.assertEqual(result.stdout.count("runway://"), 1)
 
     def test_one_that_fails_does_not_stop_the_others_and_the_worst_exit_counts(self) -> None:
         files = [self.file(f"{name}.png", b"1") for name in "abcd"]
         self.fake.fault(Fault("status", status=400), path="/v1/uploads")
         self.fake.fault(Fault("status", status=403), path="/v1/uploads", after=1)
         result = self.call("upload", *files)
-        self.assert_error(result, 77, kind="auth", status=403, error="2 of 4 did not end well: a fault was ordered",
-                          failed=[{"id": str(files[0]), "kind": "api", "error": "a fault was ordered"},
-                                  {"id": str(files[2]), "kind": "auth", "error": "a fault was ordered"}])
-        self.assertEqual(result.lines, [{"uri": uri, "file": str(file), "bytes": 1}
-                                        for uri, file in zip(self.fake.uploads, files[1::2])])
+        self.assert_error(
+            result,
+            77,
+            kind="auth",
+            status=403,
+            error="2 of 4 failed: a fault was ordered",
+            failed=[
+                {"id": str(files[0]), "kind": "api", "error": "a fault was ordered"},
+                {"id": str(files[2]), "kind": "auth", "error": "a fault was ordered"},
+            ],
+        )
+        self.assertEqual(
+            result.lines,
+            [{"uri": uri, "file": str(file), "bytes": 1} for uri, file in zip(self.fake.uploads, files[1::2])],
+        )
 
-    def test_what_a_host_repeats_of_the_form_is_masked(self) -> None:
+    def test_values_of_the_form_that_the_host_repeats_are_masked(self) -> None:
         fields = {"policy": "eyJleHBpcmF0aW9u", "x-amz-signature": "eyJleHBpcmF0aW9uAndMore", "key": "short"}
         slot = {"uploadUrl": f"{self.fake.storage_url}/uploads/x", "fields": fields, "runwayUri": "runway://x"}
         said = f"<Code>Denied</Code><Message>{' and '.join(fields.values())} do not match</Message>"
         self.fake.fault(Fault("status", status=200, body=slot), path="/v1/uploads")
         self.fake.fault(Fault("status", status=400, body=said.encode()), server="storage")
-        self.assert_error(self.call("upload", self.file("cat.png", b"x")), 1, status=400, error=(
-            "the upload was refused: HTTP 400 Denied: *** and *** and short do not match"))
+        self.assert_error(
+            self.call("upload", self.file("cat.png", b"x")),
+            1,
+            status=400,
+            error=("the upload was refused: HTTP 400 Denied: *** and *** and short do not match"),
+        )
 
-    def test_what_cannot_be_uploaded_is_refused_before_anything_is_sent(self) -> None:
+    def test_a_file_that_cannot_be_uploaded_is_refused_before_anything_is_sent(self) -> None:
         good = self.file("good.png", sample("image"))
         huge = self.file("huge.mp4")
         with open(huge, "wb") as file:
-            file.truncate(media.LARGEST_UPLOAD + 1)
+            file.truncate(MAX_UPLOAD + 1)
         for path, words in (
-            (self.folder / "missing.png", "cannot be read: "), (self.file("empty.png"), "is empty"),
-            (self.folder, "is no file"),
-            (self.file("notes.txt", b"words"), "is no media file"), (self.file("noext", b"words"), "is no media file"),
-            (huge, "larger than 200 MB"), (f"{self.folder}/good.png/x.png", "cannot be read: "),
+            (self.folder / "missing.png", "cannot be read: "),
+            (self.file("empty.png"), "is empty"),
+            (self.folder, "is not a file"),
+            (self.file("notes.txt", b"words"), "is not a media file"),
+            (self.file("noext", b"words"), "is not a media file"),
+            (huge, "larger than 200 MB"),
+            (f"{self.folder}/good.png/x.png", "cannot be read: "),
         ):
             with self.subTest(path):
                 result = self.call("upload", good, path)
                 self.assert_error(result, 2, kind="usage")
                 self.assertIn(words, result.error["error"])
         self.assertEqual(self.fake.requests, [])
-        os.truncate(huge, media.LARGEST_UPLOAD)
-        self.assertEqual(media.checked_upload(str(huge)).size, media.LARGEST_UPLOAD)
+        os.truncate(huge, MAX_UPLOAD)
+        self.assertEqual(checked_upload(str(huge)).size, MAX_UPLOAD)
+
+    def test_stdin_and_empty_names_are_refused_in_words(self) -> None:
+        for word, told in (("-", "'-' is not a file name"), ("", "is a variable unset?")):
+            with self.subTest(word):
+                result = self.call("upload", word)
+                self.assert_error(result, 2, kind="usage")
+                self.assertIn(told, result.error["error"])
+        self.assertEqual(self.fake.requests, [])
 
     @unittest.skipIf(sys.platform == "win32", "there are no such files")
-    def test_a_pipe_is_no_file(self) -> None:
+    def test_a_pipe_is_refused(self) -> None:
         os.mkfifo(self.folder / "pipe.png")
         self.assert_error(self.call("upload", self.folder / "pipe.png"), 2, kind="usage")
 
@@ -143,26 +196,34 @@ class Uploads(ServedTest):
         cat = self.file("cat.png", bytes(100))
         self.fake.upload_limit = 99
         result = self.call("upload", cat)
-        self.assert_error(result, 1, kind="api", status=400, error="the upload was refused: HTTP 400 EntityTooLarge: "
-                          "Your proposed upload exceeds the maximum allowed size")
+        self.assert_error(
+            result,
+            1,
+            kind="api",
+            status=400,
+            error="the upload was refused: HTTP 400 EntityTooLarge: "
+            "Your proposed upload exceeds the maximum allowed size",
+        )
         self.fake.upload_limit = 100
         for body, words in ((b"<html><body><h1>Forbidden</h1></body></html>", "HTTP 403 Forbidden"), (b"", "HTTP 403")):
             self.fake.fault(Fault("status", status=403, body=body), server="storage")
             self.assert_error(self.call("upload", cat), 77, status=403, error=f"the upload was refused: {words}")
 
-    def test_both_steps_are_tried_again(self) -> None:
+    def test_both_steps_are_retried(self) -> None:
         cat = self.file("cat.png", bytes(300_000))
         self.fake.fault(Fault("status"), path="/v1/uploads")
         for kind in ("reset_mid_body", "status"):
             self.fake.fault(Fault(kind), server="storage")
         result = self.call("upload", cat)
-        self.assertEqual((result.exit, [seen.server for seen in self.fake.requests]),
-                         (0, ["api", "api", "storage", "storage", "storage"]), result)
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual(
+            [seen.server for seen in self.fake.requests], ["api", "api", "storage", "storage", "storage"], result
+        )
         self.assertEqual(self.clock.slept[0] // 1, 1)
         self.fake.fault(Fault("reset_after_request"), server="storage", times=None)
         self.assert_error(self.call("upload", cat, "--retries", "1"), 69, kind="network")
 
-    def test_a_slot_that_leads_elsewhere_gets_no_file(self) -> None:
+    def test_no_file_goes_to_an_upload_url_that_cannot_be_used(self) -> None:
         cat = self.file("cat.png", b"x")
         for url in ("http://example.com/x", "file:///etc/passwd", "https://user@example.com/", "x"):
             with self.subTest(url):
@@ -170,36 +231,44 @@ class Uploads(ServedTest):
                 self.fake.fault(Fault("status", status=200, body=slot))
                 self.assert_error(self.call("upload", cat), 1, kind="api")
         self.fake.fault(Fault("status", status=200, body={"uploadUrl": "https://x"}))
-        self.assert_error(self.call("upload", cat), 1, kind="api",
-                          error="the answer of /v1/uploads has no uploadUrl, fields and runwayUri")
+        self.assert_error(
+            self.call("upload", cat),
+            1,
+            kind="api",
+            error="the answer of /v1/uploads has no uploadUrl, fields and runwayUri",
+        )
 
     def test_a_file_that_shrinks_meanwhile_is_not_sent_short(self) -> None:
-        found = media.checked(str(self.file("cat.png", bytes(500))), "upload")
+        found = checked(str(self.file("cat.png", bytes(500))), "upload")
         os.truncate(found.path, 200)
         with self.assertRaisesRegex(UsageError, "became shorter"):
-            list(media.Form({}, found).pieces(lambda done, total: None))
+            list(Form({}, found).pieces(lambda event: None))
 
     @unittest.skipUnless(Path("/proc/self/status").exists(), "there is no /proc to tell the peak")
     def test_a_large_file_is_never_held_in_memory(self) -> None:
         big = self.file("big.mp4")
         with open(big, "wb") as file:
             file.truncate(64 << 20)
-        start = ("-c", "import re, sys; from runway_cli.cli import main; status = main(); "
-                 "print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1], file=sys.stderr); "
-                 "sys.exit(status)")
+        start = (
+            "-c",
+            "import re, sys; from runway_cli.cli.main import main; status = main(); "
+            "print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1], file=sys.stderr); "
+            "sys.exit(status)",
+        )
         result = run("upload", str(big), env=self.fake.env(), start=start)
-        self.assertEqual((result.exit, result.json["bytes"]), (0, 64 << 20), result)
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual(result.json["bytes"], 64 << 20, result)
         self.assertLess(int(result.stderr.splitlines()[-1]), 40 << 10)  # KiB
 
 
 class DataUris(ServedTest):
     def test_the_limit_is_met_to_the_character(self) -> None:
-        most = (media.LONGEST_DATA_URI - len("data:image/png;base64,")) // 4 * 3
+        most = (MAX_DATA_URI - len("data:image/png;base64,")) // 4 * 3
         path = str(self.file("cat.png", bytes(most)))
-        uri = media.data_uri(path)
+        uri = data_uri(path)
         self.assertEqual(uri[:24], "data:image/png;base64,AA")
-        self.assertLessEqual(len(uri), media.LONGEST_DATA_URI)
-        self.assertGreater(len(uri), media.LONGEST_DATA_URI - 4)
+        self.assertLessEqual(len(uri), MAX_DATA_URI)
+        self.assertGreater(len(uri), MAX_DATA_URI - 4)
         self.file("cat.png", bytes(most + 1))
         result = self.call("request", "POST", "/v1/x", "--data-uri", f"a={path}")
         self.assert_error(result, 2, kind="usage")
@@ -208,9 +277,9 @@ class DataUris(ServedTest):
 
     def test_it_is_checked_without_reading_what_is_too_large(self) -> None:
         with open(self.file("cat.png"), "wb") as file:
-            file.truncate(10 * media.LONGEST_DATA_URI)
+            file.truncate(10 * MAX_DATA_URI)
         with mock.patch("base64.b64encode") as encode, self.assertRaises(UsageError):
-            media.data_uri(str(self.folder / "cat.png"))
+            data_uri(str(self.folder / "cat.png"))
         encode.assert_not_called()
 
     def test_what_arrives_is_the_file(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unittest
 
-from tests.fake_runway import Fault
+from tests.fake import Fault
 from tests.served import ServedTest, pasted
 
 RUNNING = "RUNNING"
@@ -16,7 +16,8 @@ class Pace(ServedTest):
         result = self.call("wait", task)
         self.assertEqual(result.exit, 0, result)
         self.assertEqual(list(result.json), ["id", "status", "createdAt", "output", "cost"])
-        self.assertEqual((result.json["id"], result.json["status"]), (task, "SUCCEEDED"))
+        self.assertEqual(result.json["id"], task)
+        self.assertEqual(result.json["status"], "SUCCEEDED")
         self.assertEqual(self.polls(), [f"/v1/tasks/{task}"] * 4)
         self.assertAlmostEqual(sum(self.clock.slept), 15)
         self.assertEqual(self.fake.hasty, [])
@@ -24,12 +25,15 @@ class Pace(ServedTest):
     def test_a_longer_interval_is_kept_and_a_shorter_one_refused(self) -> None:
         task = self.fake.add_task(statuses=["PENDING", "SUCCEEDED"])
         self.assert_error(self.call("wait", task, "--interval", "4.9"), 2, kind="usage")
-        self.assertEqual((self.call("wait", task, "--interval", "7.5").exit, sum(self.clock.slept)), (0, 7.5))
+        self.assertEqual(self.call("wait", task, "--interval", "7.5").exit, 0)
+        self.assertEqual(sum(self.clock.slept), 7.5)
 
     def test_a_session_is_polled_every_second_until_it_is_ready(self) -> None:
         session = self.fake.add_session(statuses=["NOT_READY", "NOT_READY", "NOT_READY", "READY"])
         result = self.call("wait", f"/v1/realtime_sessions/{session}", "--download", f"{self.folder}/")
-        self.assertEqual((result.exit, result.json["status"], sum(self.clock.slept)), (0, "READY", 3.0))
+        self.assertEqual(result.exit, 0)
+        self.assertEqual(result.json["status"], "READY")
+        self.assertEqual(sum(self.clock.slept), 3.0)
         self.assertTrue(result.json["sessionKey"].startswith("session_"))
         self.assertEqual(result.json["saved"], [])
         self.assertIn(f"/v1/realtime_sessions/{session} has no outputs to save", result.notes)
@@ -43,37 +47,59 @@ class Pace(ServedTest):
         ):
             with self.subTest(folder):
                 result = self.call("wait", f"/v1/{folder}/{identity}")
-                self.assertEqual((result.exit, result.json["id"]), (0, identity), result)
+                self.assertEqual(result.exit, 0, result)
+                self.assertEqual(result.json["id"], identity, result)
         bad = self.fake.add_avatar(statuses=["PROCESSING", "FAILED"])
         result = self.call("wait", f"/v1/avatars/{bad}")
-        self.assert_error(result, 1, kind="task", id=bad,
-                          error=f"/v1/avatars/{bad} is FAILED: The image does not show a face")
+        self.assert_error(
+            result, 1, kind="task", id=bad, error=f"/v1/avatars/{bad} is FAILED: The image does not show a face"
+        )
 
     def test_zero_waits_for_ever(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING] * 199 + ["SUCCEEDED"])
         self.assertEqual(self.call("wait", task, "--max-wait", "0").exit, 0)
         self.assertAlmostEqual(sum(self.clock.slept), 995)
 
-    def test_what_is_no_id_is_refused(self) -> None:
-        for word in ("a/b", "../x", "..", "a?b", "a#b", "a b", "a\tb", "", "/v1/tasks/", "/v1/documents/x", "a\\b",
-                     "/v1/avatars/a/b", "/v1/avatars/..", "https://example.com/x"):
+    def test_words_that_cannot_be_ids_are_refused(self) -> None:
+        for word in (
+            "a/b",
+            "../x",
+            "..",
+            "a?b",
+            "a#b",
+            "a b",
+            "a\tb",
+            "",
+            "/v1/tasks/",
+            "/v1/documents/x",
+            "a\\b",
+            "/v1/avatars/a/b",
+            "/v1/avatars/..",
+            "https://example.com/x",
+        ):
             with self.subTest(word):
                 self.assert_error(self.call("wait", word), 2, kind="usage")
         self.assertEqual(self.fake.requests, [])
 
 
 class Progress(ServedTest):
-    def test_a_line_comes_when_the_status_changes_or_a_tenth_was_made(self) -> None:
-        task = self.fake.add_task(statuses=["PENDING", "PENDING", *[RUNNING] * 5, "SUCCEEDED"],
-                                  progress=[0.05, 0.09, 0.11, 0.19, 0.35])
+    def test_work_that_is_seen_is_told_once(self) -> None:
+        statuses = ["PENDING", "PENDING", *[RUNNING] * 5, "SUCCEEDED"]
+        task = self.fake.add_task(statuses=statuses, progress=[0.05, 0.09, 0.11, 0.19, 0.35])
+        self.assertEqual(self.call("wait", task).notes, [f"{task} RUNNING 5% 10 s 5 credits"])
+
+    def test_without_a_terminal_a_minute_of_waiting_has_one_line_at_most(self) -> None:
+        task = self.fake.add_task(statuses=[RUNNING] * 40 + ["SUCCEEDED"], progress=[0.5])
         result = self.call("wait", task)
-        self.assertEqual(result.notes, [
-            f"{task} PENDING 0 s 5 credits",
-            f"{task} RUNNING 5% 10 s 5 credits",
-            f"{task} RUNNING 11% 20 s 5 credits",
-            f"{task} RUNNING 35% 30 s 5 credits",
-            f"{task} SUCCEEDED 35 s 5 credits",
-        ])
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual(result.notes, [f"{task} RUNNING 50% {seconds} s 5 credits" for seconds in (0, 60, 120, 180)])
+
+    def test_a_task_that_is_not_yet_at_work_is_told_after_a_minute(self) -> None:
+        task = self.fake.add_task(statuses=["PENDING"] * 15 + ["SUCCEEDED"])
+        self.assertEqual(self.call("wait", task).notes, [f"{task} PENDING 60 s 5 credits"])
+
+    def test_a_task_that_ends_at_once_leaves_stderr_empty(self) -> None:
+        self.assertEqual(self.call("wait", self.fake.add_task(statuses=["SUCCEEDED"])).stderr, "")
 
     def test_quiet_says_nothing(self) -> None:
         task = self.fake.add_task(statuses=["THROTTLED", RUNNING, "SUCCEEDED"])
@@ -83,9 +109,11 @@ class Progress(ServedTest):
     def test_throttled_is_explained_once(self) -> None:
         task = self.fake.add_task(statuses=["THROTTLED", "PENDING", "THROTTLED", "SUCCEEDED"])
         notes = self.call("wait", task).notes
-        self.assertEqual([note for note in notes if "tier" in note], [
-            "THROTTLED: queued until a running generation makes room in your tier's concurrency"])
-        self.assertEqual(len(notes), 5)
+        self.assertEqual(
+            [note for note in notes if "tier" in note],
+            ["THROTTLED: queued until a running generation ends; your tier limits how many run at once"],
+        )
+        self.assertEqual(len(notes), 1)
 
     def test_a_strange_progress_breaks_nothing(self) -> None:
         for progress in ("1e400", "-1", "2", "null", '"half"', '"nan"', "[1]", "true"):
@@ -102,17 +130,19 @@ class Failures(ServedTest):
             ("SAFETY.INPUT.TEXT", ": moderation refused it: do not repeat the call unchanged"),
             ("SAFETY.OUTPUT.IMAGE", ": moderation refused it: do not repeat the call unchanged"),
             ("INTERNAL.BAD_OUTPUT.CODE01", ": the output was bad: the same call may be tried again"),
-            ("INTERNAL", ": a fault of the service: the same call may be tried again"),
-            ("ASSET.INVALID", ": an input file or URL cannot be used: mend the input"),
+            ("INTERNAL", ": an error of the service: the same call may be tried again"),
+            ("ASSET.INVALID", ": an input file or URL cannot be used: fix the input"),
             ("THIRD_PARTY.UNAVAILABLE", ": the model's provider failed: the same call may be tried again later"),
             ("NEW.CODE", ""),
         ):
             with self.subTest(code):
                 task = self.fake.add_task(statuses=[RUNNING, "FAILED"], failure="It went wrong.", failureCode=code)
                 result = self.call("wait", task)
-                self.assert_error(result, 1, kind="task", id=task, failureCode=code,
-                                  error=f"{task} is FAILED: It went wrong{advice}")
-                self.assertEqual((result.json["status"], result.json["failureCode"]), ("FAILED", code))
+                self.assert_error(
+                    result, 1, kind="task", id=task, failureCode=code, error=f"{task} is FAILED: It went wrong{advice}"
+                )
+                self.assertEqual(result.json["status"], "FAILED")
+                self.assertEqual(result.json["failureCode"], code)
 
     def test_a_cancelled_task_ends_badly(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING, "CANCELLED"])
@@ -120,34 +150,43 @@ class Failures(ServedTest):
         self.assert_error(result, 1, kind="task", error=f"{task} is CANCELLED")
         self.assertEqual(result.json["status"], "CANCELLED")
 
-    def test_a_bad_minute_is_noted_and_endured_at_the_usual_pace(self) -> None:
+    def test_failures_that_may_pass_are_noted_and_polling_goes_on_at_its_pace(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING, RUNNING, "SUCCEEDED"])  # half an answer is a poll, too
-        faults = [Fault("status", status=408), Fault("status", status=429), Fault("status", status=500),
-                  Fault("status", status=503), Fault("html"), Fault("half_answer"), Fault("reset_after_request"),
-                  Fault("reset_before"), Fault("status", status=502, body=b"<h1>Bad gateway</h1>")]
+        faults = [
+            Fault("status", status=408),
+            Fault("status", status=429),
+            Fault("status", status=500),
+            Fault("status", status=503),
+            Fault("html"),
+            Fault("half_answer"),
+            Fault("reset_after_request"),
+            Fault("reset_before"),
+            Fault("status", status=502, body=b"<h1>Bad gateway</h1>"),
+        ]
         for fault in faults:
             self.fake.fault(fault, path=f"/v1/tasks/{task}" if fault.kind != "reset_before" else None)
         result = self.call("wait", task)
-        self.assertEqual((result.exit, self.fake.hasty), (0, []), result)
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual(self.fake.hasty, [], result)
         self.assertEqual(len(self.fake.requests), len(faults) + 2)
         self.assertAlmostEqual(sum(self.clock.slept), 5 * (len(faults) + 1))
-        self.assertGreaterEqual(len([note for note in result.notes if note.endswith("; it is asked again")]), 6)
+        self.assertGreaterEqual(len([note for note in result.notes if note.endswith("; polling goes on")]), 6)
 
-    def test_a_poll_that_gets_no_answer_is_given_up(self) -> None:
+    def test_a_poll_that_gets_no_answer_ends_at_the_timeout(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
         self.fake.fault(Fault("no_answer"))
         result = self.call("wait", task, "--timeout", "0.3")
         self.assertEqual(result.exit, 0, result)
-        self.assertIn("no complete answer within 0.3 s; it is asked again", result.notes[0])
+        self.assertIn("no complete answer within 0.3 s; polling goes on", result.notes[0])
 
-    def test_the_same_trouble_is_noted_once_and_a_wish_to_wait_is_granted(self) -> None:
+    def test_the_same_failure_is_noted_once_and_retry_after_is_respected(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
         self.fake.fault(Fault("status", status=429, headers={"Retry-After": "30"}), times=3)
         result = self.call("wait", task)
-        self.assertEqual(len([note for note in result.notes if "asked again" in note]), 1)
+        self.assertEqual(len([note for note in result.notes if "polling goes on" in note]), 1)
         self.assertAlmostEqual(sum(self.clock.slept), 90)
 
-    def test_an_answer_that_cannot_get_better_ends_it(self) -> None:
+    def test_a_refusal_ends_the_wait(self) -> None:
         for status, expected in ((401, 77), (403, 77), (404, 1), (400, 1), (410, 1), (302, 1)):
             with self.subTest(status):
                 self.fake.requests.clear()
@@ -155,9 +194,10 @@ class Failures(ServedTest):
                 self.fake.fault(Fault("status", status=status))
                 result = self.call("wait", task)
                 self.assert_error(result, expected, status=status, id=task)
-                self.assertEqual((result.stdout, len(self.fake.requests)), ("", 1))
+                self.assertEqual(result.stdout, "")
+                self.assertEqual(len(self.fake.requests), 1)
         self.fake.fault(Fault("status", status=200, body=[1]))
-        self.assert_error(self.call("wait", "x"), 1, kind="api", error="the answer for x is no object")
+        self.assert_error(self.call("wait", "x"), 1, kind="api", error="the answer for x is not an object")
 
     def test_without_a_secret_nothing_is_sent(self) -> None:
         self.assert_error(self.call("wait", "x", env={"RUNWAY_SKILLS_API_SECRET": ""}), 77, kind="auth")
@@ -168,47 +208,85 @@ class TimeIsUp(ServedTest):
     def test_the_last_state_is_printed_and_the_example_keeps_every_option_and_goes_on(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING] * 3 + ["SUCCEEDED"])
         (self.folder / "out put").mkdir()
-        options = ["--max-wait", "12", "--interval", "6", "--download", f"{self.folder}/out put/", "--force",
-                   "--client-id", "123e4567-e89b-42d3-a456-426614174000", "--timeout", "9.5", "--retries", "1",
-                   "--quiet", "--output", "json"]
-        result = self.call("wait", task, *options)
+        options = {
+            "--max-wait": "12",
+            "--interval": "6",
+            "--download": f"{self.folder}/out put/",
+            "--client-id": "123e4567-e89b-42d3-a456-426614174000",
+            "--timeout": "9.5",
+            "--retries": "1",
+            "--output": "json",
+        }
+        pairs = [word for pair in options.items() for word in pair]
+        result = self.call("wait", task, *pairs, "--quiet", "--force")
         self.assert_error(result, 75, kind="timeout", id=task, error=f"{task} has not ended after 12 s: it is RUNNING")
         self.assertEqual(result.json["status"], RUNNING)
         words = pasted(result)
-        self.assertEqual(words, ["wait", task, *options])
+        self.assertEqual(words, ["wait", task, *pairs, "--quiet"])
         self.clock.sleep(5)
         again = self.call(*words)
         self.assertEqual(again.json["saved"], [f"{self.folder}/out put/{task}.png"], again)
 
+    def test_no_example_replaces_a_file(self) -> None:
+        task = self.fake.add_task(statuses=[RUNNING])
+        fox = self.file("fox.png", b"old")
+        result = self.call("wait", task, "--max-wait", "1", "--download", fox, "--force")
+        self.assertEqual(
+            pasted(result), ["wait", task, "--max-wait", "1", "--download", str(self.folder / "fox-2.png")]
+        )
+        result = self.call("wait", task, "--download", fox)
+        self.assert_error(result, 74, kind="io")
+        self.assertEqual(pasted(result), ["wait", task, "--download", str(self.folder / "fox-2.png")])
+
+    def test_a_taken_name_in_a_folder_leads_to_another_folder(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"])
+        taken = self.file(f"out/{task}.png", b"something else")
+        for folder, example in (
+            (f"{self.folder}/out/", f"{self.folder}/out-2/"),
+            (f"{self.folder}/out", f"{self.folder}/out-2/"),
+        ):
+            with self.subTest(folder):
+                self.clock.sleep(5)
+                result = self.call("wait", task, "--download", folder)
+                self.assert_error(result, 74, kind="io")
+                self.assertEqual(pasted(result), ["wait", task, "--download", example])
+        self.assertEqual(self.call(*pasted(result)).exit, 0)
+        self.assertEqual(taken.read_bytes(), b"something else")
+
     def test_stage_is_kept(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING])
-        self.assertEqual(pasted(self.call("wait", task, "--stage", "--max-wait", "1")),
-                         ["wait", task, "--max-wait", "1", "--stage"])
+        self.assertEqual(
+            pasted(self.call("wait", task, "--stage", "--max-wait", "1")), ["wait", task, "--max-wait", "1", "--stage"]
+        )
 
-    def test_it_bounds_a_poll_that_gets_no_answer(self) -> None:
+    def test_max_wait_ends_a_poll_that_gets_no_answer(self) -> None:
         self.fake.fault(Fault("no_answer"), times=None)
         result = self.call("wait", "x", "--max-wait", "0.3")
         self.assert_error(result, 75, kind="timeout")
-        words = r"^x has not ended after 0\.3 s: it was never seen \(.*within 0\.3 s\)$"
+        words = r"^x has not ended after 0\.3 s: its status is unknown \(.*within 0\.3 s\)$"
         self.assertRegex(result.error["error"], words)
-        self.assertEqual((result.stdout, len(self.fake.requests)), ("", 1))
+        self.assertEqual(result.stdout, "")
+        self.assertEqual(len(self.fake.requests), 1)
 
     def test_a_time_shorter_than_the_interval_is_waited_for_to_its_end(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING])
         result = self.call("wait", task, "--max-wait", "3")
         self.assert_error(result, 75, error=f"{task} has not ended after 3 s: it is RUNNING")
-        self.assertEqual((sum(self.clock.slept), self.polls()), (3.0, [f"/v1/tasks/{task}"]))
+        self.assertEqual(sum(self.clock.slept), 3.0)
+        self.assertEqual(self.polls(), [f"/v1/tasks/{task}"])
 
     def test_no_poll_comes_after_its_end(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING])
         self.assert_error(self.call("wait", task, "--max-wait", "14"), 75)
-        self.assertEqual((len(self.polls()), sum(self.clock.slept) <= 14), (3, True))
+        self.assertEqual(len(self.polls()), 3)
+        self.assertEqual(sum(self.clock.slept) <= 14, True)
 
     def test_what_has_no_status_is_waited_for_like_any_other(self) -> None:
         self.fake.fault(Fault("status", status=200, body={"id": "x"}), times=None)
         result = self.call("wait", "x", "--max-wait", "11")
         self.assert_error(result, 75, error="x has not ended after 11 s: it has no status")
-        self.assertEqual((result.json, len(self.polls())), ({"id": "x"}, 3))
+        self.assertEqual(result.json, {"id": "x"})
+        self.assertEqual(len(self.polls()), 3)
 
 
 if __name__ == "__main__":

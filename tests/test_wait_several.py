@@ -8,7 +8,7 @@ import sys
 import time
 import unittest
 
-from tests.fake_runway import Fault
+from tests.fake import Fault
 from tests.program import ROOT, Result, checked, environment
 from tests.served import ServedTest, pasted
 
@@ -22,7 +22,8 @@ class Several(ServedTest):
         avatar = self.fake.add_avatar(statuses=["PROCESSING", "READY"])
         result = self.call("wait", late, f"/v1/avatars/{avatar}", soon)
         self.assertEqual([line["id"] for line in result.lines], [soon, avatar, late], result)
-        self.assertEqual((result.exit, self.fake.hasty), (0, []))
+        self.assertEqual(result.exit, 0)
+        self.assertEqual(self.fake.hasty, [])
         self.assertAlmostEqual(sum(self.clock.slept), 15)
 
     def test_ids_come_from_stdin_and_each_counts_once(self) -> None:
@@ -38,14 +39,17 @@ class Several(ServedTest):
             with self.subTest(argv):
                 self.clock.sleep(5)
                 result = self.call("wait", *argv, stdin=one.encode())
-                self.assertEqual((result.exit, sorted(line["id"] for line in result.lines), result.stderr),
-                                 (0, sorted([one, two]), ""))
+                self.assertEqual(result.exit, 0)
+                self.assertEqual(sorted(line["id"] for line in result.lines), sorted([one, two]))
+                self.assertEqual(result.stderr, "")
 
     def test_a_hundred_at_once_keep_the_pace(self) -> None:
         ids = [self.fake.add_task(statuses=["PENDING", RUNNING, "SUCCEEDED"]) for _ in range(100)]
         result = self.call("wait", *ids)
-        self.assertEqual((result.exit, sorted(line["id"] for line in result.lines)), (0, sorted(ids)))
-        self.assertEqual((self.fake.hasty, len(self.polls())), ([], 300))
+        self.assertEqual(result.exit, 0)
+        self.assertEqual(sorted(line["id"] for line in result.lines), sorted(ids))
+        self.assertEqual(self.fake.hasty, [])
+        self.assertEqual(len(self.polls()), 300)
 
     def test_throttled_is_explained_once_for_all(self) -> None:
         ids = [self.fake.add_task(statuses=["THROTTLED", "SUCCEEDED"]) for _ in range(3)]
@@ -58,8 +62,11 @@ class Several(ServedTest):
         denied = self.fake.add_task()
         self.fake.fault(Fault("status", status=403), path=f"/v1/tasks/{denied}", times=None)
         for ids, expected, kind in (
-            ([good, failed], 1, "task"), ([good, endless], 75, "timeout"), ([endless, failed], 1, "task"),
-            ([failed, denied, endless, good], 77, "auth"), (["missing", denied], 77, "auth"),
+            ([good, failed], 1, "task"),
+            ([good, endless], 75, "timeout"),
+            ([endless, failed], 1, "task"),
+            ([failed, denied, endless, good], 77, "auth"),
+            (["missing", denied], 77, "auth"),
             (["missing", endless], 1, "api"),
         ):
             with self.subTest(ids):
@@ -68,7 +75,7 @@ class Several(ServedTest):
                 bad = [name for name in ids if name != good]
                 self.assert_error(result, expected, kind=kind)
                 self.assertEqual(sorted(entry["id"] for entry in result.error["failed"]), sorted(bad))
-                self.assertRegex(result.error["error"], f"^{len(bad)} of {len(ids)} did not end well: ")
+                self.assertRegex(result.error["error"], f"^{len(bad)} of {len(ids)} failed: ")
                 if endless in ids:
                     self.assertEqual(pasted(result), ["wait", endless, "--max-wait", "20"])
         self.assertEqual(self.fake.hasty, [])
@@ -77,34 +84,45 @@ class Several(ServedTest):
         one, two = self.fake.add_task(statuses=["SUCCEEDED"]), self.fake.add_task(statuses=[RUNNING, "SUCCEEDED"])
         result = self.call("wait", one, two, "--download", self.folder / "fox.png", "--output", "json")
         self.assert_error(result, 2, kind="usage")
-        self.assertEqual(pasted(result),
-                         ["wait", one, two, "--download", f"{self.folder / 'fox.png'}/", "--output", "json"])
-        self.assertEqual([self.call(*pasted(result)).exit, self.listing()],
-                         [0, sorted([f"fox.png/{one}.png", f"fox.png/{two}.png"])])
+        self.assertEqual(
+            pasted(result), ["wait", one, two, "--download", f"{self.folder / 'fox.png'}/", "--output", "json"]
+        )
+        self.assertEqual(
+            [self.call(*pasted(result)).exit, self.listing()], [0, sorted([f"fox.png/{one}.png", f"fox.png/{two}.png"])]
+        )
 
-    def test_a_download_that_fails_is_the_only_one_to_be_taken_up_again(self) -> None:
+    def test_only_the_download_that_failed_is_in_the_example(self) -> None:
         one, two = (self.fake.add_task(statuses=["SUCCEEDED"]) for _ in range(2))
-        self.file(f"{one}.png", b"something else")
-        result = self.call("wait", one, two, "--download", self.folder)
+        taken = self.file(f"out/{one}.png", b"something else")
+        out = taken.parent
+        result = self.call("wait", one, two, "--download", out)
         self.assert_error(result, 74, kind="io")
-        self.assertEqual(pasted(result), ["wait", one, "--download", str(self.folder), "--force"])
-        self.assertEqual({line["id"]: line.get("saved") for line in result.lines},
-                         {one: [], two: [str(self.folder / f"{two}.png")]})
+        self.assertEqual(pasted(result), ["wait", one, "--download", f"{out}-2/"])
+        saved = {line["id"]: line.get("saved") for line in result.lines}
+        self.assertEqual(saved, {one: [], two: [str(out / f"{two}.png")]})
         self.clock.sleep(5)
         again = self.call(*pasted(result))
-        self.assertEqual((again.exit, again.json["saved"]), (0, [str(self.folder / f"{one}.png")]), again)
+        self.assertEqual(again.exit, 0, again)
+        self.assertEqual(again.json["saved"], [f"{out}-2/{one}.png"], again)
+        self.assertEqual(taken.read_bytes(), b"something else")
 
     def test_a_table_has_a_row_for_each(self) -> None:
         ids = [self.fake.add_avatar(statuses=["READY"]) for _ in range(2)]
         result = self.call("wait", *(f"/v1/avatars/{name}" for name in ids), "--output", "markdown")
-        self.assertEqual(result.stdout.splitlines()[0], "| Id | Status | Output |")
+        self.assertEqual(result.stdout.splitlines()[0], "| Id | Status | Credits | Output |")
         self.assertEqual([name in result.stdout for name in ids], [True, True])
 
     def test_a_table_of_what_was_saved_has_paths_and_no_urls(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
         result = self.call("wait", task, "--download", f"{self.folder}/", "--output", "markdown")
-        self.assertEqual(result.stdout.replace("\\_", "_").splitlines(), [  # a folder's name may hold a _
-            "| Id | Status | Output |", "| --- | --- | --- |", f"| {task} | SUCCEEDED | {self.folder}/{task}.png |"])
+        self.assertEqual(
+            result.stdout.replace("\\_", "_").splitlines(),
+            [  # a folder's name may hold a _
+                "| Id | Status | Credits | Saved |",
+                "| --- | --- | --- | --- |",
+                f"| {task} | SUCCEEDED | 5 | {self.folder}/{task}.png |",
+            ],
+        )
 
 
 class Signals(ServedTest):
@@ -114,8 +132,13 @@ class Signals(ServedTest):
         """A wait that gets a signal once the API and the storage host have seen `ready` requests."""
         surroundings = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
         words = ["wait", *ids, *argv]
-        with subprocess.Popen([sys.executable, "-m", "runway_cli", *words], env=surroundings, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            [sys.executable, "-m", "runway_cli", *words],
+            env=surroundings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
             deadline = time.monotonic() + 20
             while len(self.fake.requests) < ready and time.monotonic() < deadline:
                 time.sleep(0.01)
@@ -143,8 +166,8 @@ class Signals(ServedTest):
                 ids = [self.fake.add_task(statuses=["SUCCEEDED"], outputs=[bytes(100_000)]) for _ in range(count)]
                 result = self.interrupted(signal.SIGTERM, ids, "--download", f"{self.folder}/", ready=2 * count)
                 self.assert_error(result, 143, kind="interrupted")
-                self.assertEqual((pasted(result), self.listing()),
-                                 (["wait", *ids, "--download", f"{self.folder}/"], []))
+                self.assertEqual(pasted(result), ["wait", *ids, "--download", f"{self.folder}/"])
+                self.assertEqual(self.listing(), [])
 
 
 if __name__ == "__main__":

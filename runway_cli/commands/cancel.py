@@ -2,85 +2,115 @@
 
 from __future__ import annotations
 
-from ..client import connect
 from ..errors import ApiError, RunwayError, TaskError, UsageError
-from ..tasks import BAD_ENDS, GOOD_ENDS, path_of
-from .waiting import ids_from_stdin, summary
+from ..jobs.pollable import TASKS, parse
+from ..jobs.polling import BAD_ENDS, GOOD_ENDS
+from ..terminal.columns import Column
+from ._command import WRITES, Command, GlobalOptions, Operand, Option
+from ._ids import expanded
+from ._summary import summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..client import Arguments as GlobalArguments
-    from ..client import Client
-    from ..parser import Parser
+    from ..api.client import Client
+    from ..jobs.pollable import Pollable
+    from ._context import Context
 
-    class Arguments(GlobalArguments):
-        ids: list[str]
-        force: bool
+    Row = dict[str, Any]
 
-
-COLUMNS = {"Id": "id", "Cancelled": "cancelled", "Status": "status"}
-
-
-def configure(parser: Parser) -> None:
-    parser.operands = "ID..."
-    parser.examples = (("cancel", "ID"), ("cancel", "ID1", "ID2"))
-    parser.add_argument("ids", nargs="+", metavar="ID", help="a task's id, or - for ids on stdin")
-    parser.several = "ids"
-    parser.option("--force", action="store_true", help="also delete finished tasks, which destroys their outputs")
-    parser.set_defaults(run=run)
+COLUMNS = (
+    Column("Id", "id"),
+    Column("Cancelled", "cancelled"),
+    Column("Status", "status"),
+)
 
 
-def run(args: Arguments) -> int:
-    """Cancels each task and prints what became of it; one that fails does not stop the others."""
-    names = [name for word in args.ids for name in (ids_from_stdin() if word == "-" else [word])]
-    paths = {name: _path(name) for name in names}
-    client = connect(args)
+class Options(GlobalOptions):
+    ids: list[str]
+    force: bool
+
+
+def run(context: Context, options: Options) -> int:
+    """Cancels each task and prints the result; one that fails does not stop the others."""
+    tasks = {name: _task(name) for name in expanded(options.ids, context.shutdown)}
+    client = context.client()
+    client.check_secret()
+    history = context.history(client)
     failures: list[tuple[str, RunwayError]] = []
     try:
-        for name, path in paths.items():
-            row = {"id": name, "cancelled": False, "status": None}
+        for name, task in tasks.items():
+            row: Row = {"id": name, "cancelled": False, "status": None}
             try:
-                _cancel(client, path, row, args.force)
+                _cancel(client, task, row, options.force)
             except RunwayError as error:
-                failures.append((name, error))
-            args.console.row(row, alone=len(paths) == 1)
+                failures.append((name, error.but(task_id=task.id)))
+            if row["cancelled"]:
+                history.ended(task.name, "CANCELLED", None, [])
+            elif row["status"] in (*GOOD_ENDS, *BAD_ENDS):
+                history.ended(task.name, row["status"], None, [])
+            context.console.row(row, alone=len(tasks) == 1)
     finally:
-        args.console.end_rows(COLUMNS)
+        context.console.end_rows(COLUMNS)
     if failures:
-        raise summary(failures, len(paths))
+        raise summary(failures, len(tasks))
     return 0
 
 
-def _path(name: str) -> str:
-    path = path_of(name)
-    if not path.startswith("/v1/tasks/"):
-        raise UsageError(f"{name!r} is no task: DELETE it with request if that is meant",
-                         example=("request", "DELETE", path, "--dry-run"))
-    return path
+def _task(name: str) -> Pollable:
+    found = parse(name)
+    if found.family is not TASKS:
+        raise UsageError(f"{name!r} is not a task: use request DELETE", delete_path=found.path)
+    return found
 
 
-def _cancel(client: Client, path: str, row: dict[str, Any], force: bool) -> None:
-    """Cancels the task, telling the row's `status` as last seen and whether it is `cancelled`; gone counts as that.
+def _cancel(client: Client, task: Pollable, row: Row, force: bool) -> None:
+    """Deletes a running task, telling the row its status as last seen and whether it is `cancelled`.
 
-    Raises TaskError for one that has ended.
+    A DELETE that failed is sent again only after another look: the same DELETE destroys the output of a task that has
+    finished meanwhile. Raises TaskError for a task that has ended, ApiError for one that is unknown.
     """
-    try:
-        task = client.get(path)
-        found = task.get("status") if isinstance(task, dict) else None
-        row["status"] = found if isinstance(found, str) else None
-        if row["status"] != "CANCELLED":
-            if not force and (row["status"] is None or row["status"] in (*GOOD_ENDS, *BAD_ENDS)):
-                raise _refusal(row)
-            client.call("DELETE", path)
-    except ApiError as error:
-        if error.status != 404:
+    retrying = client.retrying()
+
+    def attempt(before: RunwayError | None) -> None:
+        try:
+            found = client.call("GET", task.path, retries=0 if before else None).value
+        except ApiError as error:
+            if before is not None and error.status == 404 and error.from_provider:
+                return  # an earlier DELETE has done its work
             raise
+        status = found.get("status") if isinstance(found, dict) else None
+        row["status"] = status if isinstance(status, str) else None
+        if row["status"] == "CANCELLED":
+            return
+        if not force and (row["status"] is None or row["status"] in (*GOOD_ENDS, *BAD_ENDS)):
+            raise _refusal(task, row["status"])
+        try:
+            client.call("DELETE", task.path, retries=0)
+        except ApiError as error:
+            if error.status != 404 or not error.from_provider:
+                raise
+
+    retrying.run("DELETE", attempt)
     row["cancelled"] = True
 
 
-def _refusal(row: dict[str, Any]) -> TaskError:
-    words = f"is {row['status']}" if row["status"] else "has no status"
-    return TaskError(f"{row['id']} {words}: nothing was changed, because deleting a finished task destroys its output",
-                     example=("wait", row["id"], "--download", "outputs/"))
+def _refusal(task: Pollable, status: str | None) -> TaskError:
+    words = f"is {status}" if status else "has no status"
+    reason = "nothing was changed, because deleting a finished task destroys its output"
+    outputs_of = task.name if status in GOOD_ENDS else None
+    return TaskError(f"{task.name} {words}: {reason}", save_outputs_of=outputs_of, look_at=task.path)
+
+
+COMMAND = Command(
+    run,
+    summary="cancel running tasks; finished work is kept",
+    operands=(Operand("ids", "ID", takes="+", help="a task's id, or - for ids on stdin"),),
+    options=(Option("--force", help="also delete finished tasks, which destroys their outputs"),),
+    examples=(("cancel", "ID"), ("cancel", "ID1", "ID2")),
+    prints='{"id", "cancelled", "status"} for each task',
+    effect=WRITES,
+    has_rows=True,
+    after_error=("cancel", "--help"),
+)

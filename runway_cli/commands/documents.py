@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-from .listing import iso_time, print_list
+from ..terminal.columns import Column
+from ._command import Option
+from ._lists import List, ListOptions, iso_time, list_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ..parser import Parser
-    from . import listing
-
-    class ListArguments(listing.ListArguments):
-        avatar_id: str | None
-
-
-COLUMNS = {"Name": "name", "Avatar": "avatarId", "Created": "createdAt"}
+COLUMNS = (
+    Column("Name", "name"),
+    Column("Avatar", "avatarId"),
+    Column("Created", "createdAt"),
+)
 
 
-def configure(parser: Parser) -> None:
-    parser.examples = (("documents", "list"),)
-    parser.command("list", "list documents: id, name, type, avatarId, usedBy, createdAt", _configure_list)
-
-
-def _configure_list(parser: Parser) -> None:
-    parser.examples = (("documents", "list"), ("documents", "list", "--avatar-id", "ID"))
-    parser.option("--avatar-id", metavar="ID", help="only the documents that this avatar uses")
-    parser.limit()
-    parser.set_defaults(run=run)
-
-
-def run(args: ListArguments) -> int:
-    """Prints the documents, newest first; of one avatar if asked for.
-
-    The API's contract requires `sort` and `order`. It no longer lists `avatarId`: the parameter is sent, and rows that
-    tell their avatars are filtered here too, so that a server which ignores it cannot mislead.
-    """
-    query = {"sort": "createdAt", "order": "desc"}
-    if args.avatar_id is None:
-        return print_list(args, "/v1/documents", compact, COLUMNS, query=query)
-    wanted = args.avatar_id
-    return print_list(args, "/v1/documents", compact, COLUMNS, query={**query, "avatarId": wanted},
-                      keep=lambda document: _may_belong(document, wanted))
+class Options(ListOptions):
+    avatar_id: str | None
 
 
 def compact(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,12 +36,38 @@ def compact(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _may_belong(document: Mapping[str, Any], avatar: str) -> bool:
+def _query(options: Options) -> dict[str, str]:
+    """The API's contract requires `sort` and `order`. It no longer lists `avatarId`, which is sent all the same."""
+    query = {"sort": "createdAt", "order": "desc"}
+    return query if options.avatar_id is None else {**query, "avatarId": options.avatar_id}
+
+
+def _belongs(options: Options, document: Mapping[str, Any]) -> bool:
+    """Whether a document may belong to the avatar: a server that ignores the query must not mislead."""
     if "avatarId" not in document and "usedBy" not in document:
         return True
-    return avatar == document.get("avatarId") or any(user.get("id") == avatar for user in _users(document))
+    wanted = options.avatar_id
+    return wanted == document.get("avatarId") or any(user.get("id") == wanted for user in _users(document))
 
 
 def _users(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     users = document.get("usedBy")
     return [user for user in users if isinstance(user, dict)] if isinstance(users, list) else []
+
+
+COMMANDS = {
+    "list": list_command(
+        List(
+            "/v1/documents",
+            compact,
+            COLUMNS,
+            query=_query,
+            keep=_belongs,
+            is_filtered=lambda options: options.avatar_id is not None,
+        ),
+        "documents",
+        "id, name, type, avatarId, usedBy, createdAt",
+        (("documents", "list", "--avatar-id", "ID"),),
+        (Option("--avatar-id", metavar="ID", help="only the documents that this avatar uses"),),
+    )
+}

@@ -4,87 +4,90 @@ from __future__ import annotations
 
 import os
 
-from ..client import connect
 from ..errors import DeniedError, Interrupted, RunwayError, UsageError
-from .waiting import summary
+from ..settings.values import destination
+from ..terminal.columns import Column
+from ._command import Command, GlobalOptions, Operand, Option
+from ._summary import summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..client import Arguments as GlobalArguments
-    from ..client import Client
-    from ..downloads import Place, Saved
-    from ..parser import Parser
+    from typing import Any
 
-    class Arguments(GlobalArguments):
-        urls: list[str]
-        to: str
-        force: bool
+    from ..api.client import Client
+    from ..files.destination import Destination
+    from ..files.download import Saved
+    from ._context import Context
 
-
-COLUMNS = {"Saved": "saved", "Bytes": "bytes"}
-
-
-def configure(parser: Parser) -> None:
-    parser.operands = "URL..."
-    parser.examples = (
-        ("download", "URL"), ("download", "URL", "--to", "outputs/"), ("download", "URL", "--to", "fox.png"))
-    parser.add_argument("urls", nargs="+", metavar="URL", help="an output's URL, https only")
-    parser.several = "urls"
-    parser.option("--to", metavar="PATH", default=".", help="a folder (it exists, or ends in /) or a file (default: .)")
-    parser.option("--force", action="store_true", help="replace files that exist")
-    parser.set_defaults(run=run)
+COLUMNS = (
+    Column("Saved", "saved"),
+    Column("Bytes", "bytes"),
+)
 
 
-def run(args: Arguments) -> int:
+class Options(GlobalOptions):
+    urls: list[str]
+    to: str
+    force: bool
+
+
+def run(context: Context, options: Options) -> int:
     """Saves each URL and prints where; one that fails does not stop the others."""
-    from ..media import url_fault
+    from ..files.destination import check_output
+    from ..files.media import mismatch
+    from ..files.storage import url_fault
 
-    for url in args.urls:
+    for url in options.urls:
         fault = url_fault(url)
         if fault:
             raise UsageError(f"{url!r} {fault}")
-    client = connect(args, with_secret=False)
+    check_output(options.to, force=options.force)
+    client = context.client(with_secret=False)
+    is_alone = len(options.urls) == 1
     failures: list[tuple[str, RunwayError]] = []
     try:
-        for url, place in zip(args.urls, _places(args.urls, args.to)):
+        for url, target in zip(options.urls, _targets(options.urls, options.to)):
             try:
-                saved = _save(args, client, url, place)
+                saved = _save(context, client, url, target, options.force)
             except RunwayError as error:
-                failures.append((place.path, error))
+                failures.append((target.path, error))
                 continue
             if saved.skipped:
-                args.console.note(f"{saved.path} is already saved")
-            args.console.row({"saved": saved.path, "bytes": saved.size}, alone=len(args.urls) == 1)
+                context.console.note(f"{saved.path} is already saved")
+            row: dict[str, Any] = {"saved": saved.path, "bytes": saved.size}
+            warning = mismatch(saved.path)
+            if warning:
+                row["warnings"] = [warning]
+                context.console.note(warning)
+            context.console.row(row, alone=is_alone)
     except Interrupted as stop:
-        stop.message += ": what is not whole was not kept"
-        raise
+        raise stop.but(f"{stop.message}: incomplete files were removed") from None
     finally:
-        args.console.end_rows(COLUMNS)
+        context.console.end_rows(COLUMNS)
     if failures:
-        raise summary(failures, len(args.urls))
+        raise summary(failures, len(options.urls))
     return 0
 
 
-def _save(args: Arguments, client: Client, url: str, place: Place) -> Saved:
+def _save(context: Context, client: Client, url: str, target: Destination, force: bool) -> Saved:
     """One file, with a bar."""
-    from ..downloads import save
-    from ..progress import Transfer
+    from ..files.download import save
+    from ._display import TransferLine
 
     try:
-        with Transfer(args.console, os.path.basename(place.path)) as bar:
-            return save(client, url, place, force=args.force, report=bar)
+        with TransferLine(context.console, context.clock, os.path.basename(target.path)) as line:
+            return save(client, url, target, force=force, emit=line)
     except DeniedError as error:
-        error.message += "; an expired URL is renewed by reading its task: wait ID --download PATH"
-        error.example = ("wait", "--help")
-        raise
+        words = f"{error.message}; for a fresh URL read its task: wait ID --download PATH"
+        raise error.but(words, expired_url=True) from None
 
 
-def _places(urls: list[str], to: str) -> list[Place]:
+def _targets(urls: list[str], to: str) -> list[Destination]:
     """In a folder the URLs' own names made safe, each once; else the name given, numbered where there are several."""
-    from ..downloads import Place, is_folder, name_of, places
+    from ..files.destination import Destination, destinations, is_folder, name_of
 
     if not is_folder(to):
-        return places(to, "", len(urls))
+        return destinations(to, "", len(urls))
     folder = "" if to == os.curdir else to
     taken: set[str] = set()
     found = []
@@ -95,5 +98,29 @@ def _places(urls: list[str], to: str) -> list[Place]:
             number += 1
             name = f"{root}-{number}{extension}"
         taken.add(name.lower())
-        found.append(Place(os.path.join(folder, name), folder=True))
+        found.append(Destination(os.path.join(folder, name), in_folder=True))
     return found
+
+
+COMMAND = Command(
+    run,
+    summary="save output URLs as files",
+    operands=(Operand("urls", "URL", takes="+", help="an output's URL, https only"),),
+    options=(
+        Option(
+            "--to",
+            metavar="PATH",
+            read=destination,
+            default=".",
+            help="a folder (it exists, or ends in /) or a file (default: .)",
+        ),
+        Option("--force", help="replace files that exist"),
+    ),
+    examples=(
+        ("download", "URL"),
+        ("download", "URL", "--to", "outputs/"),
+        ("download", "URL", "--to", "fox.png"),
+    ),
+    prints='{"saved", "bytes"} for each URL',
+    has_rows=True,
+)

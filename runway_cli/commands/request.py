@@ -2,267 +2,279 @@
 
 from __future__ import annotations
 
-import re
-import sys
-
 from .. import jsontext
-from ..client import METHODS, PAGE, UNSAFE, connect, pages
-from ..errors import ApiError, ClosedOutput, Interrupted, OutputError, RunwayError, UsageError
-from ..output import command_line, is_terminal
-from ..paths import checked_path, with_query
-from ..settings import target_options
-from . import fields, waiting
+from ..api.paths import checked_path, with_query
+from ..api.retry import UNSAFE_METHODS
+from ..errors import ApiError, ClosedOutput, Failure, Interrupted, OutputError, UsageError
+from ..settings.values import UnknownWord
+from ..terminal.columns import columns_of, rows_of
+from . import _body
+from ._command import COSTS, Command, Operand, Option
+from ._wait_options import WAIT_OPTIONS, WaitOptions, check_open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
-    from ..client import Client
-    from ..media import Media
-    from ..parser import Parser
-    from .fields import Field
+    from ..api.client import Client
+    from ..files.media import Media
+    from ._body import Field
+    from ._context import Context
 
-    class Arguments(waiting.WaitArguments):
-        method: str
-        path: str
-        body: str | None
-        stdin: bool
-        fields: list[Field]
-        dry_run: bool
-        paginate: bool
-        wait: bool
+METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
+BODY_METHODS = ("POST", "PATCH", "PUT")
+MAX_RECORDED = 16 << 20  # bytes of a body that is parsed for its record: as a value it may take four times its size
+REFUSED = (400, 404, 405, 422)  # statuses that the contract may explain
 
 
-def configure(parser: Parser) -> None:
-    parser.operands = "METHOD PATH"
-    parser.examples = (
-        ("request", "POST", "/v1/image_to_video", "-f", "model=gen4_turbo", "-f", "promptText=slow dolly in",
-         "-f", "ratio=1280:720", "--upload", "promptImage=cat.png", "--wait", "--download", "generated/cat.mp4"),
+class Options(WaitOptions):
+    method: str
+    path: str
+    body: str | None
+    stdin: bool
+    fields: Sequence[Field]
+    dry_run: bool
+    check: bool
+    paginate: bool
+    wait: bool
+
+
+def run(context: Context, options: Options) -> int:
+    """Sends the request and prints the answer; waits for what it started, if asked to."""
+    client = context.client(with_secret=not options.dry_run)
+    path = checked_path(options.path, client.target.base_url)
+    _check_options(context, options, path)
+    body = _body.read_body(options.body, options.stdin, context.shutdown)
+    uploads = _uploads(client, options)
+    path = _with_fields(options, path)
+    values = _values(context, options)
+    placeholders = [f"runway://… ({media.name})" for media in uploads]
+    shown = _laid_over(body, values, placeholders)  # a wrong key is refused before anything is uploaded
+    if options.check:
+        _check_body(context, client, options, path, shown)
+    if options.dry_run:
+        return _show(context, client, options, path, shown)
+    if options.paginate:
+        return _print_pages(context, client, path)
+    client.check_secret()
+    if options.download:
+        from ..files.destination import check_destination
+
+        check_destination(options.download, force=options.force)
+    if uploads:
+        shown = _laid_over(body, values, [_upload(context, client, media) for media in uploads])
+    try:
+        if options.method == "POST":
+            return _post(context, client, options, path, shown)
+        _print(context, client, options, client.call(options.method, path, shown).value)
+        return 0
+    except ApiError as error:
+        if error.status not in REFUSED or error.fact("task_id"):
+            raise
+        from ._check import explained
+
+        body_value = None if shown is None else jsontext.loads(shown)
+        raise explained(client, options.method, path, body_value, error) from None
+
+
+def _check_options(context: Context, options: Options, path: str) -> None:
+    """Refuses options that contradict the method or each other. Raises UsageError."""
+    from ..jobs.pollable import may_start
+
+    method = options.method
+    if method not in BODY_METHODS and (options.body is not None or options.stdin):
+        words = f"{method} takes no body: use -f KEY=TEXT for its query, or another method"
+        raise UsageError(words, drop=("--body", "--stdin"))
+    if options.body is not None and options.stdin:
+        raise UsageError("use either --body or --stdin", drop=("--stdin",))
+    texts = [field for field in options.fields if field.kind == _body.TEXT_FILE and field.value == "-"]
+    if len(texts) + (options.stdin or options.body in ("-", "@-")) > 1:
+        raise UsageError("stdin can be read only once: name a file for the other option")
+    if options.paginate and method != "GET":
+        raise UsageError(f"--paginate is for GET, not {method}", drop=("--paginate",))
+    if options.check and method not in BODY_METHODS:
+        raise UsageError(f"--check is for POST, PATCH and PUT, not {method}", drop=("--check",))
+    if options.wait and (method != "POST" or not may_start(path)):
+        words = f"--wait is for a POST that starts something, not for {method} {path.partition('?')[0]}"
+        raise UsageError(words, drop=("--wait", "--download", "--open", "--max-wait", "--interval"))
+    if options.download and not options.wait:
+        words = "--download needs --wait: there is nothing to save before the task has ended"
+        raise UsageError(words, add=("--wait",))
+    check_open(options)
+    if context.console.needs_rows and (options.dry_run or (method != "GET" and not options.wait)):
+        words = f"--output {context.console.format} is for rows: a list, or the task of --wait"
+        raise UsageError(words, drop=("--output",))
+
+
+def _with_fields(options: Options, path: str) -> str:
+    """The path with the fields of a GET or DELETE as its query, and the largest page for --paginate."""
+    if options.method not in BODY_METHODS:
+        path = with_query(path, _body.query(options.fields))
+    if options.paginate and "?limit=" not in path and "&limit=" not in path:
+        from ..api.pages import PAGE
+
+        path = with_query(path, [("limit", str(PAGE))])
+    return path
+
+
+def _uploads(client: Client, options: Options) -> list[Media]:
+    """The files of --upload, checked."""
+    fields = [field for field in options.fields if field.kind == _body.UPLOAD]
+    if not fields:
+        return []
+    from ..files.upload import checked_upload, refuse_service
+
+    refuse_service(client)
+    return [checked_upload(field.value, "--upload") for field in fields]
+
+
+def _values(context: Context, options: Options) -> list[tuple[Field, Any]]:
+    """The fields of the body and what each puts there, read once; an upload's value is still to come."""
+    if options.method not in BODY_METHODS:
+        return []
+    return [(field, _body.field_value(field, context.shutdown)) for field in options.fields]
+
+
+def _laid_over(body: bytes | None, values: list[tuple[Field, Any]], uris: list[str]) -> bytes | None:
+    """The body with the fields put into it: the very bytes that were given where there are none."""
+    if not values:
+        return body
+    rest = iter(uris)
+    placed = [(field, next(rest) if field.kind == _body.UPLOAD else value) for field, value in values]
+    return _body.encoded(_body.laid_over(_body.NOTHING if body is None else jsontext.loads(body), placed))
+
+
+def _check_body(context: Context, client: Client, options: Options, path: str, body: bytes | None) -> None:
+    from ._check import check_body
+
+    check_body(client, options.method, path, None if body is None else jsontext.loads(body), has_body=body is not None)
+
+
+def _upload(context: Context, client: Client, media: Media) -> str:
+    from ..files.upload import upload
+    from ._display import TransferLine
+
+    with TransferLine(context.console, context.clock, media.name) as line:
+        return upload(client, media, line)
+
+
+def _post(context: Context, client: Client, options: Options, path: str, body: bytes | None) -> int:
+    """Sends a POST. From its answer on, every way to fail names what it started."""
+    from ..jobs.starting import is_api_dry_run, no_id, start
+
+    value = jsontext.loads(body) if body is not None and len(body) <= MAX_RECORDED else None
+    history = context.history(client)
+    started = start(client, history, path, body, value)
+    if not options.wait or is_api_dry_run(path, value):
+        _print(context, client, options, started.answer)
+        return 0
+    if started.pollable is None:
+        _print(context, client, options, started.answer)
+        raise no_id(client)
+    from ._waiting import wait_for
+
+    facts: dict[str, Any] = {"task_id": started.pollable.id, "waiting_for": (started.pollable.name,)}
+    try:
+        context.console.tell(f"started {started.pollable.name}")
+        return wait_for(context, options, client, history, pollables=[started.pollable], answer=started.answer)
+    except (Interrupted, Exception) as failure:
+        if not isinstance(failure, Failure) or failure.fact("task_id"):
+            raise
+        raise failure.but(**facts) from None
+
+
+def _print(context: Context, client: Client, options: Options, answer: Any) -> None:
+    """The answer on stdout; where it cannot be written, what a POST started is named, and no second one proposed."""
+    is_unsafe = options.method in UNSAFE_METHODS
+    identity = answer.get("id") if isinstance(answer, dict) and is_unsafe else None
+    try:
+        if options.method == "GET" and context.console.needs_rows:
+            _print_rows(context, answer)
+        else:
+            context.console.result(answer)
+    except ClosedOutput:
+        if identity is not None:
+            context.console.tell(f"the answer could not be written; its id is {identity}")
+        raise
+    except (OutputError, Interrupted) as failure:
+        facts = {"task_id": identity} if isinstance(identity, str) else {}
+        raise failure.but(**facts, balance_call=client.service.balance_call, was_sent=is_unsafe) from None
+
+
+def _print_rows(context: Context, answer: Any) -> None:
+    rows = rows_of(answer)
+    if rows is None:
+        words = f"--output {context.console.format} is for rows, but the answer is not a list"
+        raise UsageError(words, drop=("--output",))
+    context.console.rows(rows, columns_of(rows), {})
+
+
+def _print_pages(context: Context, client: Client, path: str) -> int:
+    from ..api.pages import pages
+
+    records: list[Any] = []
+    for found, _ in pages(client, path, {}, None):
+        records += found
+    if context.console.format == "json":
+        context.console.result({"data": records})
+    else:
+        _print_rows(context, records)
+    return 0
+
+
+def _show(context: Context, client: Client, options: Options, path: str, body: bytes | None) -> int:
+    """The request as it would be sent, masked."""
+    from ..terminal import masking
+
+    context.console.result(
+        {
+            "dry_run": True,
+            "method": options.method,
+            "url": masking.url(client.address(options.method, path), own=True),
+            "headers": client.headers(body is not None),
+            "body": None if body is None else masking.value(jsontext.loads(body)),
+        }
+    )
+    return 0
+
+
+def _method(text: str) -> str:
+    method = text.upper()
+    if not text.isascii() or method not in METHODS:
+        raise UnknownWord(f"unknown METHOD {text!r}: choose from {', '.join(METHODS)}", METHODS)
+    return method
+
+
+COMMAND = Command(
+    run,
+    summary="call any endpoint, wait, and save the outputs",
+    operands=(
+        Operand("method", "METHOD", help=", ".join(METHODS), read=_method),
+        Operand("path", "PATH", help="below the base URL, such as /v1/organization"),
+    ),
+    options=(
+        _body.BODY_OPTIONS[0],
+        Option("--stdin", help="read the body from stdin"),
+        *_body.BODY_OPTIONS[1:],
+        Option("--dry-run", help="show the request and send nothing"),
+        Option("--check", help="check the body against the API's contract first"),
+        Option("--paginate", help="GET every page and print one list"),
+        Option("--wait", help="wait for what the POST started"),
+        *WAIT_OPTIONS,
+    ),
+    examples=(
+        (
+            *("request", "POST", "/v1/image_to_video", "-f", "model=gen4_turbo", "-f", "promptText=slow dolly in"),
+            *("-f", "ratio=1280:720", "-F", "duration=5", "--upload", "promptImage=cat.png"),
+            *("--wait", "--download", "generated/cat.mp4"),
+        ),
         ("request", "GET", "/v1/organization"),
         ("request", "PATCH", "/v1/avatars/ID", "--body", '{"name":"Ada"}'),
         ("request", "DELETE", "/v1/avatars/ID", "--dry-run"),
-    )
-    parser.example = ("request", "GET", "/v1/organization")  # an error must not offer what costs credits
-    parser.add_argument("method", metavar="METHOD", type=str.upper, choices=METHODS, help=", ".join(METHODS))
-    parser.add_argument("path", metavar="PATH", help="below the base URL, such as /v1/organization")
-    parser.option("--body", metavar="JSON", help="the body: JSON, @FILE, or - for stdin; it is sent as it is")
-    parser.option("--stdin", action="store_true", help="read the body from stdin")
-    for names, kind, metavar, words in (
-        (("-f", "--field"), "text", "KEY=TEXT", "a text in the body (GET, DELETE: in the query); dots go deeper"),
-        (("-F", "--json-field"), "json", "KEY=JSON", "the same for a number, true, null, a list or an object"),
-        (("--data-uri",), "data-uri", "KEY=FILE", "a file of up to 5 MiB, inlined in the body"),
-        (("--upload",), "upload", "KEY=FILE", "a file of up to 200 MB, uploaded first"),
-    ):
-        parser.option(*names, metavar=metavar, dest="fields", action="append", read=fields.reader(kind), help=words)
-    parser.option("--dry-run", action="store_true", help="show the request and send nothing")
-    parser.option("--paginate", action="store_true", help="GET every page and print one list")
-    parser.option("--wait", action="store_true", help="wait for what the POST started")
-    waiting.add_options(parser)
-    parser.set_defaults(run=run)
-
-
-def run(args: Arguments) -> int:
-    """Sends the request and prints the answer; waits for what it started, if asked to."""
-    client = connect(args, with_secret=not args.dry_run)
-    args.path = checked_path(args.path, client.target.base_url)
-    _check_options(args)
-    uploads = [_media(args, field) for field in args.fields or () if field.kind == "upload"]
-    body = _body(args)
-    path = args.path
-    if args.method in ("GET", "DELETE"):
-        path = with_query(path, fields.query(args.fields or []))
-    if args.paginate and not re.search(r"[?&]limit=", path):
-        path = with_query(path, [("limit", str(PAGE))])
-    placeholders = [f"runway://… ({media.name})" for media in uploads]
-    shown = _laid_over(args, body, placeholders)  # a key that cannot be used is refused before anything is uploaded
-    if args.dry_run:
-        return _show(args, client, path, shown)
-    if args.paginate:
-        return _print_pages(args, client, path)
-    client.check_secret()
-    if args.download:
-        from ..downloads import check_destination
-
-        check_destination(args.download, force=args.force)
-    uris = [_upload(args, client, media) for media in uploads]
-    return _send(args, client, path, _laid_over(args, body, uris) if uploads else shown)
-
-
-def _check_options(args: Arguments) -> None:
-    """Refuses options that contradict the method or each other. Raises UsageError."""
-    from ..tasks import watched
-
-    if args.method in ("GET", "DELETE") and (args.body is not None or args.stdin):
-        raise UsageError(f"{args.method} takes no body: use -f KEY=TEXT for its query, or another method",
-                         example=("request", args.method, args.path))
-    if args.body is not None and args.stdin:
-        raise UsageError("--body and --stdin are two bodies: give one")
-    if args.paginate and args.method != "GET":
-        raise UsageError(f"--paginate is for GET, not {args.method}",
-                         example=("request", "GET", args.path, "--paginate"))
-    if args.wait and (args.method != "POST" or not watched(args.path, "ID")):
-        raise UsageError(f"--wait is for a POST that starts something, not for {args.method} {args.path}: "
-                         "text_to_image and the other generations, generate/*, recipes/*, workflows/ID, avatars, "
-                         "voices, realtime_sessions")
-    if args.download and not args.wait:
-        raise UsageError("--download needs --wait: there is nothing to save before the task has ended")
-
-
-def _body(args: Arguments) -> bytes | None:
-    """The body of --body or --stdin, checked to be JSON and unchanged; None without one. Raises UsageError."""
-    if args.stdin or args.body in ("-", "@-"):
-        source, data = "stdin", _read_stdin()
-    elif args.body is None:
-        return None
-    elif args.body.startswith("@"):
-        source, data = args.body[1:], _read_file(args.body[1:])
-    else:
-        source, data = "--body", args.body.encode("utf-8", "surrogateescape")
-    try:
-        if data.startswith(b"\xef\xbb\xbf"):
-            raise ValueError("it begins with a byte order mark: save it as UTF-8 without one")
-        jsontext.check(data)
-    except ValueError as error:
-        raise UsageError(f"the body from {source} is not JSON: {error}") from None
-    return data
-
-
-def _laid_over(args: Arguments, body: bytes | None, uris: list[str]) -> bytes | None:
-    """The body with the fields put into it: the very bytes that were given where there are none."""
-    if not args.fields or args.method in ("GET", "DELETE"):
-        return body
-    rest = iter(uris)
-    values = [(field, next(rest) if field.kind == "upload" else _value(field)) for field in args.fields]
-    value = fields.laid_over(fields.NOTHING if body is None else jsontext.loads(body), values)
-    return jsontext.dumps(value).encode("utf-8", "backslashreplace")
-
-
-def _value(field: Field) -> Any:
-    if field.kind == "data-uri":
-        from ..media import data_uri
-
-        return data_uri(field.value)
-    return field.value
-
-
-def _media(args: Arguments, field: Field) -> Media:
-    from ..media import checked_upload
-    from .upload import refuse_gateway
-
-    refuse_gateway(args)
-    return checked_upload(field.value)
-
-
-def _upload(args: Arguments, client: Client, media: Media) -> str:
-    from ..media import upload
-    from ..progress import Transfer
-
-    with Transfer(args.console, media.name) as bar:
-        return upload(client, media, bar)
-
-
-def _send(args: Arguments, client: Client, path: str, body: bytes | None) -> int:
-    answer = None
-    try:
-        answer = client.call(args.method, path, body).value
-        if args.wait:
-            return _wait(args, client, answer)
-        _print_once(args, client, answer)
-        return 0
-    except ApiError as error:
-        if error.status in (400, 404, 405, 422) and error.example is None:
-            error.example = _reference(args, body, error)
-        raise
-    except Interrupted as stop:
-        if args.method in UNSAFE:
-            stop.example = stop.example or client.dialect.look
-            if isinstance(answer, dict) and isinstance(answer.get("id"), str):
-                stop.details.setdefault("id", answer["id"])
-            elif answer is not None:
-                stop.details["maybeAccepted"] = True
-        raise
-
-
-def _print_once(args: Arguments, client: Client, answer: Any) -> None:
-    """The answer on stdout; when it cannot be written, what a POST started is named, and no second one proposed."""
-    identity = answer.get("id") if isinstance(answer, dict) and args.method in UNSAFE else None
-    try:
-        args.console.result(answer)
-    except (ClosedOutput, OutputError, Interrupted) as stop:
-        if identity is not None:
-            args.console.tell(f"the answer could not be written; its id is {identity}")
-        if not isinstance(stop, ClosedOutput) and args.method in UNSAFE:
-            stop.example = client.dialect.look
-        raise
-
-
-def _wait(args: Arguments, client: Client, answer: Any) -> int:
-    """Waits for what the POST started. From here on every way to fail names it."""
-    from ..tasks import Watch, watched
-
-    identity = answer.get("id") if isinstance(answer, dict) else None
-    name = watched(args.path, identity) if isinstance(identity, str) and identity else None
-    try:
-        watch = Watch(name, args.interval) if name else None
-    except UsageError:
-        watch = None
-    if watch is None:
-        _print_once(args, client, answer)
-        raise ApiError("the answer has no id that could be waited for", status=200, example=client.dialect.look,
-                       maybeAccepted=True)
-    going_on = waiting.resume(args, [watch.name])
-    try:
-        shown = command_line((*going_on, *target_options(args.given)))
-        args.console.tell(f"started {watch.name}; to go on waiting: {shown}")
-        return waiting.finish(args, client, [watch], answer)
-    except (RunwayError, Interrupted) as stop:
-        stop.details.setdefault("id", watch.id)
-        stop.example = stop.example or going_on
-        raise
-
-
-def _print_pages(args: Arguments, client: Client, path: str) -> int:
-    records: list[Any] = []
-    for found, _more in pages(client, path, {}, None):
-        records += found
-    args.console.result({"data": records})
-    return 0
-
-
-def _show(args: Arguments, client: Client, path: str, body: bytes | None) -> int:
-    """The request as it would be sent, masked."""
-    from .. import masking
-
-    args.console.result({
-        "dry_run": True,
-        "method": args.method,
-        "url": masking.url(client.address(args.method, path), own=True),
-        "headers": client.headers(body is not None),
-        "body": None if body is None else masking.value(jsontext.loads(body)),
-    })
-    return 0
-
-
-def _reference(args: Arguments, body: bytes | None, error: ApiError) -> tuple[str, ...]:
-    """The call that shows what the endpoint takes, for the model that was sent to a generation and not refused."""
-    from ..tasks import watched
-
-    path = args.path.partition("?")[0]
-    value = jsontext.loads(body) if body and watched(path, "ID") == "ID" else None
-    model = value.get("model") if isinstance(value, dict) else None
-    refused = any(issue.get("field") == "model" for issue in error.details.get("issues", ()))
-    return ("reference", args.method, path, *(("--model", model) if isinstance(model, str) and not refused else ()))
-
-
-def _read_stdin() -> bytes:
-    if sys.stdin is None or is_terminal(sys.stdin):
-        raise UsageError("the body is read from stdin, and nothing is piped in: pipe it in, or use --body")
-    return sys.stdin.buffer.read()
-
-
-def _read_file(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--body: {path!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    ),
+    prints="the API's answer; with --wait the finished task over it; {} for an empty success",
+    effect=COSTS,
+    has_rows="maybe",
+    after_error=("request", "--help"),
+)

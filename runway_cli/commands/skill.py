@@ -12,50 +12,42 @@ import os
 import shutil
 from pathlib import Path
 
-from .. import __version__, settings
+from .. import __version__
 from ..errors import OutputError, UsageError
+from ..settings.environment import absolute, home
+from ..terminal.columns import Column
+from ._command import WRITES, Command, GlobalOptions, Operand, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from importlib.abc import Traversable
 
-    from ..client import Arguments as GlobalArguments
-    from ..parser import Parser
-
-    class Arguments(GlobalArguments):
-        hosts: list[str]
-        project: bool
-
+    from ._context import Context
 
 NAME = "runway-cli"
 MANIFEST = ".runway-cli.json"
 PAGES = ("AUTH.md", "SKILL.md")
+LICENSE = "LICENSE"
 PACKAGE = "runway_cli"
 HOSTS = {"claude": ".claude", "cursor": ".cursor", "codex": ".codex", "agents": ".agents"}
 COMMON = "agents"  # the folder that several hosts read
-COLUMNS = {"Host": "host", "Path": "path", "Files": "files", "Version": "version"}
+COLUMNS = (
+    Column("Host", "host"),
+    Column("Path", "path"),
+    Column("Files", "files"),
+    Column("Version", "version"),
+)
 
 
-def configure(parser: Parser) -> None:
-    parser.examples = (("skill", "install"),)
-    parser.command("install", "copy this program into the skills folders of agents", _configure_install)
+class Options(GlobalOptions):
+    hosts: list[str]
+    project: bool
 
 
-def _configure_install(parser: Parser) -> None:
-    parser.operands = "[HOST...]"
-    parser.examples = (("skill", "install"), ("skill", "install", "claude", "--project"),
-                       ("skill", "install", "./skills"))
-    parser.add_argument("hosts", nargs="*", metavar="HOST", help=f"{', '.join(HOSTS)}, or a folder of skills such as "
-                        "./skills (default: the hosts that have a folder already, else agents)")
-    parser.several = "hosts"
-    parser.option("--project", action="store_true", help="for the current folder, not for the user")
-    parser.set_defaults(run=install)
-
-
-def install(args: Arguments) -> int:
+def install(context: Context, options: Options) -> int:
     """Writes the skill for each host and prints where; writes nothing where one of them is someone else's folder."""
-    targets = _targets(args.hosts, args.project)
+    targets = _targets(options.hosts, options.project)
     files = _contents()
     for folder in targets:
         _check(folder, files)
@@ -64,9 +56,10 @@ def install(args: Arguments) -> int:
             _write(folder, files)
         except OSError as error:
             raise OutputError(f"{str(folder)!r} could not be written: {error.strerror or error}") from None
-        args.console.row({"host": host, "path": str(folder), "files": len(files), "version": __version__},
-                         alone=len(targets) == 1)
-    args.console.end_rows(COLUMNS)
+        context.console.row(
+            {"host": host, "path": str(folder), "files": len(files), "version": __version__}, alone=len(targets) == 1
+        )
+    context.console.end_rows(COLUMNS)
     return 0
 
 
@@ -84,20 +77,24 @@ def _skills(host: str, project: bool) -> Path:
     if host in HOSTS:
         return _base(project) / HOSTS[host] / "skills"
     if not (host.startswith((".", "~")) or "/" in host or os.sep in host):
-        raise UsageError(f"{host!r} is no host: choose from {', '.join(HOSTS)}, or name a folder such as ./{host}",
-                         example=("skill", "install", COMMON))
+        raise UsageError(
+            f"{host!r} is not a host: choose from {', '.join(HOSTS)}, or name a folder such as ./{host}",
+            try_next=("skill", "install", COMMON),
+        )
     folder = os.path.expanduser(host)
     if folder.startswith("~"):
-        raise UsageError(f"{host!r}: there is no such home folder", example=("skill", "install", "./skills"))
-    return Path(os.path.abspath(folder))
+        raise UsageError(f"{host!r}: this user does not exist", try_next=("skill", "install", "./skills"))
+    return Path(absolute(folder))
 
 
 def _base(project: bool) -> Path:
-    home = os.getcwd() if project else settings.home()
-    if home is None:
-        raise UsageError("this user has no home folder: name a folder of skills, or use --project",
-                         example=("skill", "install", "--project"))
-    return Path(home)
+    base = absolute(os.curdir) if project else home()
+    if base is None:
+        raise UsageError(
+            "this user has no home folder: name a folder of skills, or use --project",
+            try_next=("skill", "install", "--project"),
+        )
+    return Path(base)
 
 
 def _contents() -> dict[str, bytes]:
@@ -112,8 +109,10 @@ def _contents() -> dict[str, bytes]:
         pages = {name: _page(package, name).read_bytes() for name in PAGES}
         return {**pages, **{f"{PACKAGE}/{name}": file.read_bytes() for name, file in _modules(package, "")}}
     except OSError as error:
-        raise UsageError("this copy of the program is not whole: install the skill from a checkout, the wheel or the "
-                         f"zipapp ({error})") from None
+        raise UsageError(
+            "this copy of the program is incomplete: install the skill from a checkout, the wheel or the "
+            f"zipapp ({error})"
+        ) from None
 
 
 def _page(package: Traversable, name: str) -> Traversable:
@@ -126,7 +125,7 @@ def _modules(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversabl
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         if item.is_dir():
             yield from _modules(item, f"{prefix}{item.name}/")
-        elif item.name.endswith(".py") or item.name == "py.typed":
+        elif item.name.endswith(".py") or item.name in ("py.typed", LICENSE):
             yield prefix + item.name, item
 
 
@@ -139,12 +138,20 @@ def _check(folder: Path, files: Mapping[str, bytes]) -> None:
         raise _refusal(folder, "was not written by skill install")
     for name in {**written, **files}:
         file = folder / name
+        _refuse_link(folder, name)
         if not os.path.lexists(file):
             continue
         if name not in written:
             raise _refusal(file, "was not written by skill install")
         if not _is_unchanged(file, written[name]):
             raise _refusal(file, "was changed since skill install wrote it")
+
+
+def _refuse_link(folder: Path, name: str) -> None:
+    """Raises UsageError where a folder on the way to a file is a symbolic link: nothing is written through one."""
+    for parent in list(Path(name).parents)[:-1]:
+        if (folder / parent).is_symlink():
+            raise _refusal(folder / parent, "is a symbolic link, which skill install did not make")
 
 
 def _is_unchanged(file: Path, expected: str) -> bool:
@@ -155,8 +162,10 @@ def _is_unchanged(file: Path, expected: str) -> bool:
 
 
 def _refusal(path: Path, reason: str) -> UsageError:
-    return UsageError(f"{str(path)!r} {reason}: move it away, and nothing is lost. Nothing was written",
-                      example=("skill", "install", "--help"))
+    return UsageError(
+        f"{str(path)!r} {reason}: move it away, and nothing is lost. Nothing was written",
+        try_next=("skill", "install", "--help"),
+    )
 
 
 def _manifest(folder: Path) -> dict[str, str] | None:
@@ -183,9 +192,16 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     try:
         if folder.exists():
             written = _manifest(folder) or {}
-            shutil.copytree(folder, new, symlinks=True, ignore=lambda where, names: [
-                name for name in names if name == "__pycache__"
-                or Path(where, name).relative_to(folder).as_posix() in (*written, MANIFEST)])
+            shutil.copytree(
+                folder,
+                new,
+                symlinks=True,
+                ignore=lambda where, names: [
+                    name
+                    for name in names
+                    if name == "__pycache__" or Path(where, name).relative_to(folder).as_posix() in (*written, MANIFEST)
+                ],
+            )
         for name, content in files.items():
             _save(new / name, content)
         hashes = {name: _hash(content) for name, content in files.items()}
@@ -211,3 +227,25 @@ def _swap(new: Path, folder: Path, old: Path) -> None:
             old.rename(folder)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+COMMANDS = {
+    "install": Command(
+        install,
+        summary="copy this program into the skills folders of agents",
+        operands=(
+            Operand(
+                "hosts",
+                "HOST",
+                takes="*",
+                help=f"{', '.join(HOSTS)}, or a folder of skills such as ./skills (default: the hosts whose folder "
+                "exists, else agents)",
+            ),
+        ),
+        options=(Option("--project", help="for the current folder, not for the user"),),
+        examples=(("skill", "install"), ("skill", "install", "claude", "--project"), ("skill", "install", "./skills")),
+        prints='{"host", "path", "files", "version"} for each host',
+        effect=WRITES,
+        has_rows=True,
+    )
+}

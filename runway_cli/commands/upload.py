@@ -2,60 +2,61 @@
 
 from __future__ import annotations
 
-from ..client import connect
-from ..errors import RunwayError, UsageError
-from ..settings import GATEWAY_TOKEN, SECRET
-from .waiting import summary
+from ..errors import RunwayError
+from ..settings.values import input_file
+from ..terminal.columns import Column
+from ._command import WRITES, Command, GlobalOptions, Operand
+from ._summary import summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..client import Arguments as GlobalArguments
-    from ..parser import Parser
+    from ._context import Context
 
-    class Arguments(GlobalArguments):
-        files: list[str]
-
-
-COLUMNS = {"File": "file", "Uri": "uri", "Bytes": "bytes"}
-
-
-def configure(parser: Parser) -> None:
-    parser.operands = "FILE..."
-    parser.examples = (("upload", "cat.png"), ("upload", "cat.png", "dog.mp4", "--timeout", "120"))
-    parser.add_argument("files", nargs="+", metavar="FILE", help="an image, a video or a sound, 200 MB at most")
-    parser.several = "files"
-    parser.set_defaults(run=run)
+COLUMNS = (
+    Column("File", "file"),
+    Column("Uri", "uri"),
+    Column("Bytes", "bytes"),
+)
 
 
-def run(args: Arguments) -> int:
+class Options(GlobalOptions):
+    files: list[str]
+
+
+def run(context: Context, options: Options) -> int:
     """Checks every file, then uploads each and prints its URI; one that fails does not stop the others."""
-    from ..media import checked_upload, upload
-    from ..progress import Transfer
+    from ..files.upload import checked_upload, refuse_service, upload
+    from ._display import TransferLine
 
-    refuse_gateway(args)
-    files = [checked_upload(path) for path in args.files]
-    client = connect(args)
+    client = context.client()
+    refuse_service(client)
+    files = [checked_upload(path) for path in options.files]
     failures: list[tuple[str, RunwayError]] = []
     try:
         for media in files:
             try:
-                with Transfer(args.console, media.name) as bar:
-                    uri = upload(client, media, bar)
+                with TransferLine(context.console, context.clock, media.name) as line:
+                    uri = upload(client, media, line)
             except RunwayError as error:
                 failures.append((media.path, error))
                 continue
-            args.console.row({"uri": uri, "file": media.path, "bytes": media.size}, alone=len(files) == 1)
+            row = {"uri": uri, "file": media.path, "bytes": media.size}
+            context.console.row(row, alone=len(files) == 1)
     finally:
-        args.console.end_rows(COLUMNS)
+        context.console.end_rows(COLUMNS)
     if failures:
         raise summary(failures, len(files))
     return 0
 
 
-def refuse_gateway(args: GlobalArguments) -> None:
-    """Raises UsageError where the gateway would have to take an upload, which it does not offer."""
-    if args.gateway:
-        refusal = UsageError(f"uploads need a Runway key, and the gateway has only {GATEWAY_TOKEN}: set {SECRET} and "
-                             "leave --gateway out, or pass an https URL instead of a file")
-        refusal.directly = True
-        raise refusal
+COMMAND = Command(
+    run,
+    summary="upload files for use in requests",
+    operands=(
+        Operand("files", "FILE", takes="+", help="an image, a video or a sound, 200 MB at most", read=input_file),
+    ),
+    examples=(("upload", "cat.png"), ("upload", "cat.png", "dog.mp4", "--timeout", "120")),
+    prints='{"uri": "runway://…", "file", "bytes"}, a line for each file',
+    effect=WRITES,
+    has_rows=True,
+)

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from .listing import print_list
+from ..terminal.columns import Column
+from ._lists import List, list_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ..parser import Parser
-    from .listing import ListArguments
-
-COLUMNS = {"Name": "name", "Provider": "provider", "Preview": "preview"}
-
-
-def configure(parser: Parser) -> None:
-    parser.examples = (("voices", "list"),)
-    parser.command("list", "list voices: id, name, provider, status, preview", _configure_list)
-
-
-def _configure_list(parser: Parser) -> None:
-    parser.examples = (("voices", "list"), ("voices", "list", "--limit", "20", "--output", "table"))
-    parser.limit()
-    parser.set_defaults(run=run)
-
-
-def run(args: ListArguments) -> int:
-    """Prints the voices."""
-    return print_list(args, "/v1/voices", compact, COLUMNS)
+COLUMNS = (
+    Column("Name", "name"),
+    Column("Provider", "provider"),
+    Column("Preview", "preview", link="listen"),
+)
 
 
 def compact(voice: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,3 +27,13 @@ def compact(voice: Mapping[str, Any]) -> dict[str, Any]:
         "status": voice.get("status"),
         "preview": next(filter(None, previews), None),
     }
+
+
+COMMANDS = {
+    "list": list_command(
+        List("/v1/voices", compact, COLUMNS),
+        "voices",
+        "id, name, provider, status, preview",
+        (("voices", "list", "--limit", "20", "--output", "table"),),
+    )
+}

@@ -2,49 +2,72 @@
 
 from __future__ import annotations
 
-from ..client import connect
-from ..errors import OutputError, UsageError
-from . import waiting
+from ..errors import UsageError
+from ._command import Command, Operand, Option
+from ._ids import expanded
+from ._wait_options import WAIT_OPTIONS, WaitOptions, check_open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..parser import Parser
-
-    class Arguments(waiting.WaitArguments):
-        ids: list[str]
+    from ._context import Context
 
 
-def configure(parser: Parser) -> None:
-    parser.operands = "ID..."
-    parser.examples = (
+class Options(WaitOptions):
+    ids: list[str]
+    unfinished: bool
+
+
+def run(context: Context, options: Options) -> int:
+    """Waits for each id; with --unfinished for every one that the history knows as started and not ended."""
+    from ..jobs.pollable import parse_all
+    from ._waiting import wait_for
+
+    if bool(options.ids) == options.unfinished:
+        raise UsageError("name the ids to wait for, or use --unfinished" + (", not both" if options.ids else ""))
+    check_open(options)
+    pollables = parse_all(expanded(options.ids, context.shutdown))
+    _check_download(options, len(pollables))
+    client = context.client()
+    client.check_secret()
+    history = context.history(client)
+    if options.unfinished:
+        pollables = parse_all([row["id"] for row in history.entries(unfinished=True) if row["id"]])
+        if not pollables:
+            context.console.note("nothing to wait for: the history has no unfinished tasks of this account")
+            return 0
+        _check_download(options, len(pollables))
+    return wait_for(context, options, client, history, pollables=pollables)
+
+
+def _check_download(options: Options, count: int) -> None:
+    """Refuses a destination that cannot take the outputs. Raises UsageError, OutputError for a file that exists."""
+    if not options.download:
+        return
+    from ..files.destination import check_output, is_folder
+
+    if count > 1 and not is_folder(options.download):
+        words = "--download: name a folder for the outputs of several tasks, with a / at its end"
+        raise UsageError(words, as_folder=options.download)
+    check_output(options.download, force=options.force)
+
+
+COMMAND = Command(
+    run,
+    summary="wait for tasks to end, and save their outputs",
+    operands=(
+        Operand("ids", "ID", takes="*", help="a task's id, '-' for ids on stdin, or a path such as /v1/avatars/ID"),
+    ),
+    options=(
+        *WAIT_OPTIONS,
+        Option("--unfinished", help="every id in the history of this account that has started and not ended"),
+    ),
+    examples=(
         ("wait", "ID"),
         ("wait", "ID1", "ID2", "--max-wait", "100", "--download", "outputs/"),
+        ("wait", "--unfinished", "--download", "outputs/"),
         ("wait", "/v1/workflow_invocations/ID"),
-    )
-    parser.add_argument("ids", nargs="+", metavar="ID",
-                        help="a task's id, '-' for ids on stdin, or a path such as /v1/avatars/ID")
-    parser.several = "ids"
-    waiting.add_options(parser)
-    parser.set_defaults(run=run)
-
-
-def run(args: Arguments) -> int:
-    """Waits for each id."""
-    from ..tasks import Watch
-
-    names = [name for word in args.ids for name in (waiting.ids_from_stdin() if word == "-" else [word])]
-    watches = {watch.path: watch for watch in (Watch(name, args.interval) for name in names)}
-    if args.download:
-        from ..downloads import check_destination, is_folder
-
-        if len(watches) > 1 and not is_folder(args.download):
-            args.download += "/"
-            raise UsageError("--download: name a folder for the outputs of several tasks, with a / at its end",
-                             example=waiting.resume(args, names))
-        try:
-            check_destination(args.download, force=args.force)
-        except UsageError as error:
-            example = waiting.resume(args, names, replace=error.force_helps)
-            raise OutputError(error.message, example=example if error.force_helps else None) from None
-    return waiting.finish(args, connect(args), list(watches.values()))
-
+    ),
+    prints="each task as JSON when it has ended, with `saved`, and without `output` once all is saved",
+    has_rows=True,
+    after_error=("wait", "--help"),
+)

@@ -44,8 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def cells(result: Result) -> tuple[str, ...]:
     """A row of the table: medians of time and memory, ratios with bound and noise, and a mark for what is missed."""
     most = f"<= {result.row.most / MIB:.0f} MiB" if result.row.most else ""
-    return (result.row.name, *_medians(result.floor), *_medians(result.program), *_ratio(result.time),
-            *_ratio(result.memory), most + (" MISSED" if result.too_large else ""))
+    return (
+        result.row.name,
+        *_medians(result.floor),
+        *_medians(result.program),
+        *_ratio(result.time),
+        *_ratio(result.memory),
+        most + (" MISSED" if result.too_large else ""),
+    )
 
 
 def line(words: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from tests.benchmarks.server import identity
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHER = Path(__file__).with_name("launch.py")
 # What an installer writes for the entry point of pyproject.toml
-SCRIPT = "from runway_cli.cli import run\nrun()\n"
+SCRIPT = "from runway_cli.cli.main import run\nrun()\n"
 MB = 1_000_000
 
 
@@ -57,16 +57,22 @@ class Bench:
         self.folder = tempfile.mkdtemp(prefix="runway-cli-benchmark-")
         self.python, self.program = _install(Path(self.folder))
         certificate = self._certificate()
-        self._server = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.server", *certificate], cwd=ROOT,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.server", *certificate],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
         assert self._server.stdout
         self.url, *secure = self._server.stdout.readline().split()
         self.tls_url = secure[0] if secure else ""
         self.tls_env = {"SSL_CERT_FILE": certificate[0]} if certificate else {}
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.communicate()  # closes its stdin, which ends it
         shutil.rmtree(self.folder)
 
@@ -92,15 +98,19 @@ class Bench:
         """A file with ids, one a line."""
         return self.text(f"{count}.ids", "".join(identity(number) + "\n" for number in range(count)))
 
-    def script(self, source: str, *argv: str, proof: str = "", stdin: str = os.devnull,
-               env: Mapping[str, str] | None = None) -> Command:
+    def script(
+        self, source: str, *argv: str, proof: str = "", stdin: str = os.devnull, env: Mapping[str, str] | None = None
+    ) -> Command:
         """A floor: Python with this source."""
         return Command((self.python, "-c", source, *argv), proof, stdin, env or {})
 
     def call(self, *argv: str, proof: str = "", stdin: str = os.devnull, tls: bool = False) -> Command:
         """The program, led to the server."""
-        env = {"RUNWAY_SKILLS_BASE_URL": self.tls_url if tls else self.url, "RUNWAY_SKILLS_API_SECRET": "key_benchmark",
-               **(self.tls_env if tls else {})}
+        env = {
+            "RUNWAY_SKILLS_BASE_URL": self.tls_url if tls else self.url,
+            "RUNWAY_SKILLS_API_SECRET": "key_benchmark",
+            **(self.tls_env if tls else {}),
+        }
         return Command((self.python, self.program, *argv), proof, stdin, env)
 
     def run(self, command: Command, *, check: bool = False) -> Run:
@@ -108,8 +118,12 @@ class Bench:
         stdout, stderr = (self.path("stdout") if check else os.devnull), self.path("stderr")
         launched = subprocess.run(
             [sys.executable, "-I", "-S", str(LAUNCHER), command.stdin, stdout, stderr, *command.argv],
-            env={"PATH": os.defpath, "HOME": self.folder, **command.env}, cwd=self.folder,
-            stdout=subprocess.PIPE, text=True, check=True)
+            env={"PATH": os.defpath, "HOME": self.folder, **command.env},
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            check=True,
+        )
         seconds, memory, status = launched.stdout.split()
         words = " ".join(command.argv[1:4])
         if status != "0":
@@ -124,9 +138,28 @@ class Bench:
         if not openssl:
             return []
         names = [self.path("cert.pem"), self.path("key.pem")]
-        subprocess.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-                        "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-out", names[0], "-keyout",
-                        names[1]], check=True, capture_output=True)
+        subprocess.run(
+            [
+                openssl,
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+                "-addext",
+                "subjectAltName=DNS:localhost",
+                "-out",
+                names[0],
+                "-keyout",
+                names[1],
+            ],
+            check=True,
+            capture_output=True,
+        )
         return names
 
 

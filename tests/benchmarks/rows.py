@@ -141,8 +141,8 @@ def rows(bench: Bench) -> Iterator[Row]:
 def _starts(bench: Bench) -> Iterator[Row]:
     floor = bench.script("import argparse")
     yield Row("version", bench.call("--version", proof="."), floor, time=1.35)
-    yield Row("help", bench.call("--help", proof="examples:"), floor, time=1.6)
-    yield Row("command help", bench.call("request", "--help", proof="examples:"), floor, time=1.6)
+    yield Row("help", bench.call("--help", proof="Examples:"), floor, time=1.6)
+    yield Row("command help", bench.call("request", "--help", proof="Examples:"), floor, time=1.6)
     words = ("request", "POST", "/v1/text_to_image", "-f", "promptText=a red fox", "--dry-run")
     yield Row("dry run", bench.call(*words, proof="a red fox"), bench.script("import argparse, json"))
 
@@ -178,8 +178,15 @@ def _transfers(bench: Bench) -> Iterator[Row]:
     for words, tls in (("", False), (", TLS", True)) if bench.tls_url else (("", False),):
         for what, commands in (("upload", _uploads), ("download", _downloads)):
             floor, program = commands(bench, TRANSFER, tls)
-            yield Row(f"{what} 200 MB{words}", program, floor, time=1.25, most=40 * MIB,
-                      starts=commands(bench, 1, tls), rounds=0.6)
+            yield Row(
+                f"{what} 200 MB{words}",
+                program,
+                floor,
+                time=1.25,
+                most=40 * MIB,
+                starts=commands(bench, 1, tls),
+                rounds=0.6,
+            )
 
 
 def _uploads(bench: Bench, size: int, tls: bool) -> tuple[Command, Command]:

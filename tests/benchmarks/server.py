@@ -93,8 +93,9 @@ class Connection(socketserver.StreamRequestHandler):
         self.wfile.write(body)
 
     def _head(self, length: int, media_type: str) -> None:
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n"
-                         % (media_type.encode(), length))
+        self.wfile.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (media_type.encode(), length)
+        )
 
 
 def content(place: str, name: str, query: str) -> bytes:
@@ -106,8 +107,15 @@ def content(place: str, name: str, query: str) -> bytes:
         return page(int(asked.get("cursor", ["0"])[0]), int(asked["limit"][0]), int(name))
     if place == "/v1/json":
         return records(int(name))
-    return _json({"id": name, "status": "SUCCEEDED", "createdAt": "2026-10-01T09:00:00.000Z",
-                  "output": ["https://storage.example/output.png?token=0"], "cost": {"credits": 5}})
+    return _json(
+        {
+            "id": name,
+            "status": "SUCCEEDED",
+            "createdAt": "2026-10-01T09:00:00.000Z",
+            "output": ["https://storage.example/output.png?token=0"],
+            "cost": {"credits": 5},
+        }
+    )
 
 
 @lru_cache(maxsize=256)
@@ -115,8 +123,13 @@ def page(start: int, limit: int, total: int) -> bytes:
     """One page of a list of `total` records."""
     end = min(start + limit, total)
     more = end < total
-    return _json({"data": [record(number) for number in range(start, end)], "hasMore": more,
-                  "nextCursor": str(end) if more else None})
+    return _json(
+        {
+            "data": [record(number) for number in range(start, end)],
+            "hasMore": more,
+            "nextCursor": str(end) if more else None,
+        }
+    )
 
 
 @lru_cache(maxsize=2)
@@ -129,11 +142,17 @@ def records(size: int) -> bytes:
 def record(number: int) -> dict[str, Any]:
     """An avatar as the API gives it, its id made of `number`."""
     return {
-        "id": identity(number), "name": f"Guide {number}", "status": "READY", "personality": "Calm and precise. " * 12,
-        "startScript": "Good morning! What brings you here today?", "documentIds": [identity(number)],
+        "id": identity(number),
+        "name": f"Guide {number}",
+        "status": "READY",
+        "personality": "Calm and precise. " * 12,
+        "startScript": "Good morning! What brings you here today?",
+        "documentIds": [identity(number)],
         "voice": {"type": "runway-live-preset", "presetId": "clara", "name": "Clara", "description": "Soft"},
-        "referenceImageUri": "https://storage.example/reference.png?token=0", "processedImageUri": None,
-        "createdAt": "2026-10-01T09:00:00.000Z", "updatedAt": "2026-10-01T09:30:00.000Z",
+        "referenceImageUri": "https://storage.example/reference.png?token=0",
+        "processedImageUri": None,
+        "createdAt": "2026-10-01T09:00:00.000Z",
+        "updatedAt": "2026-10-01T09:30:00.000Z",
     }
 
 

@@ -1,0 +1,262 @@
+"""Calls one service: the secret, the retries and the addresses of a request, and the answer as JSON or an error."""
+
+from __future__ import annotations
+
+from .. import __version__
+from ..errors import ApiError, AuthError, Interrupted, NetworkError
+from .paths import checked_path, with_query
+from .responses import Answer, decode
+from .retry import DIRECT, MAX_RETRY_AFTER, UNSAFE_METHODS, Retrying
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any, Protocol
+
+    from ..errors import RunwayError
+    from ..settings.target import Target
+    from ..shutdown import Clock, Shutdown
+    from ..terminal.console import Console
+    from ..transport.http import Request, Response, Stream
+    from .responses import Unwrapped
+    from .retry import RetryPolicy
+
+    class Sender(Protocol):
+        """What the client needs of a transport; a test injects its own."""
+
+        def send(self, request: Request, timeout: float) -> Response: ...
+        def stream(self, request: Request, idle_timeout: float, time_limit: float | None = None) -> Stream: ...
+        def close(self) -> None: ...
+
+    class Service(Protocol):
+        """One service: how it wants to be asked, and what its answers mean in Runway's words. See `api.services`."""
+
+        policy: RetryPolicy
+        balance_call: Sequence[str]  # the call that shows the state of the account after a POST with no answer
+        contract_urls: Sequence[str]  # the sources of its OpenAPI document, tried in turn
+        upload_refusal: str | None  # why it takes no uploads
+
+        def addresses(self, method: str, path: str) -> list[str]:
+            """The URLs to try, in order, for a path that `checked_path` has passed."""
+
+        def headers(self) -> dict[str, str]: ...
+
+        def unwrap(self, status: int, value: Any) -> Unwrapped: ...
+
+        def is_worth_another_address(self, path: str, error: ApiError) -> bool: ...
+
+        def preferred(self, first: ApiError, second: RunwayError) -> RunwayError:
+            """The error of two addresses' that is reported."""
+
+        def worked(self, url: str) -> str | None:
+            """Remembers the address that worked; a note for the user where that is news."""
+
+        def explained(self, method: str, path: str, error: ApiError) -> ApiError:
+            """The error with what only the service knows about its reason."""
+
+        def check_key(self, client: Client) -> dict[str, Any]:
+            """What `auth status` shows about the account. Raises what kept the service from telling."""
+
+        def finds_deleted(self, client: Client, path: str) -> bool:
+            """Whether a DELETE without an answer has done its work."""
+
+
+class Client:
+    """Calls one service. Safe to use from several threads. `deadline`s are moments of the clock."""
+
+    def __init__(
+        self,
+        target: Target,
+        service: Service,
+        *,
+        console: Console,
+        clock: Clock,
+        shutdown: Shutdown,
+        make_transport: Callable[[], Sender],
+    ) -> None:
+        self.target = target
+        self.service = service
+        self.console = console
+        self.clock = clock
+        self.shutdown = shutdown
+        self._make_transport = make_transport
+        self._transport: Sender | None = None
+
+    @property
+    def transport(self) -> Sender:
+        """Made at its first use: urllib and ssl are half of a start, and a dry run does without."""
+        if self._transport is None:
+            self._transport = self._make_transport()
+            if self.console.verbose:
+                from .tracing import TracingTransport
+
+                self._transport = TracingTransport(self._transport, self.console, self.target.base_url)
+        return self._transport
+
+    def close(self) -> None:
+        """Closes the connections that were kept for a next request."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
+        """The JSON value of a GET."""
+        return self.call("GET", with_query(path, query)).value
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        retries: int | None = None,
+        deadline: float | None = None,
+    ) -> Answer:
+        """One call of the API, sent again where the service's policy allows.
+
+        `path` is below the base URL; `body` is JSON and sent unchanged. Raises ApiError, DeniedError, AuthError or
+        NetworkError, with the fact `may_have_been_accepted` where a POST or PATCH may have been carried out.
+        """
+        path = checked_path(path, self.target.base_url)
+        self.check_secret()
+        _ = self.transport  # imported before anything is sent
+        retrying = self.retrying(retries=retries, deadline=deadline)
+        lost = False
+
+        def attempt(before: RunwayError | None) -> Answer:
+            nonlocal lost
+            lost = lost or (isinstance(before, NetworkError) and before.maybe_received)
+            try:
+                return self._watched_attempt(method, path, body, deadline)
+            except ApiError as failure:
+                if method == "DELETE" and lost and failure.status == 404 and failure.from_provider:
+                    self.console.note("already deleted by an earlier attempt")
+                    return Answer(404, {})
+                raise
+
+        if method in UNSAFE_METHODS:
+            self.shutdown.facts = {"may_have_been_accepted": True, "balance_call": self.service.balance_call}
+        try:
+            return retrying.run(method, attempt)
+        except (ApiError, NetworkError) as failure:
+            raise self._reported(method, failure) from None
+        except Interrupted as stop:
+            is_uncertain = method in UNSAFE_METHODS and stop.fact("maybe_received", False)
+            raise stop.but(may_have_been_accepted=is_uncertain, balance_call=self.service.balance_call) from None
+
+    def retrying(
+        self, policy: RetryPolicy | None = None, *, retries: int | None = None, deadline: float | None = None
+    ) -> Retrying:
+        """The retry loop with this run's limits; the service's own policy unless another one is given."""
+        return Retrying(
+            policy or self.service.policy,
+            retries=self.target.retries if retries is None else retries,
+            clock=self.clock,
+            shutdown=self.shutdown,
+            note=self.console.note,
+            deadline=deadline,
+        )
+
+    def transfer_retrying(self, deadline: float | None = None) -> Retrying:
+        """The retry loop of a transfer to or from a storage host, which costs nothing and may be sent again."""
+        return self.retrying(DIRECT, deadline=deadline)
+
+    def check_secret(self) -> None:
+        """Raises AuthError where there is no secret, before anything else is done."""
+        if not self.target.secret:
+            names = " or ".join(self.target.secret_names)
+            raise AuthError(f"no API key: set {names} in the environment", no_secret=True)
+
+    def address(self, method: str, path: str) -> str:
+        """The URL that a call would be sent to first."""
+        return self.service.addresses(method, checked_path(path, self.target.base_url))[0]
+
+    def headers(self, with_body: bool) -> dict[str, str]:
+        """The headers of a call."""
+        headers = {**self.service.headers(), "Accept": "application/json", "User-Agent": user_agent()}
+        if with_body:
+            headers["Content-Type"] = "application/json"
+        return headers
+
+    def fetch(self, url: str, headers: Mapping[str, str], timeout: float) -> Response:
+        """The whole answer of a GET to another host, without the secret."""
+        from ..transport.http import Request
+
+        return self.transport.send(Request("GET", url, {**headers, "User-Agent": user_agent()}), timeout)
+
+    def stream(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Iterable[bytes] | None = None,
+        *,
+        deadline: float | None = None,
+    ) -> Stream:
+        """A transfer to or from another host, without the secret."""
+        from ..transport.http import Request
+
+        limit = None if deadline is None else max(0.1, deadline - self.clock.monotonic())
+        request = Request(method, url, {**headers, "User-Agent": user_agent()}, body)
+        return self.transport.stream(request, self.target.timeout, limit)
+
+    def _watched_attempt(self, method: str, path: str, body: bytes | None, deadline: float | None) -> Answer:
+        """One try. While a POST or PATCH is under way, the report of a second signal says that it may be accepted."""
+        if method not in UNSAFE_METHODS:
+            return self._attempt(method, path, body, deadline)
+        known = self.shutdown.facts
+        self.shutdown.remember({"may_have_been_accepted": True, "balance_call": self.service.balance_call})
+        try:
+            answer = self._attempt(method, path, body, deadline)
+        except (ApiError, NetworkError) as failure:
+            if not self.service.policy.may_have_been_accepted(method, failure):
+                self.shutdown.remember(known)
+            raise
+        self.shutdown.remember(known)
+        return answer
+
+    def _attempt(self, method: str, path: str, body: bytes | None, deadline: float | None) -> Answer:
+        """One try, at each address in turn while the service says that another one may help."""
+        failure: RunwayError | None = None
+        for url in self.service.addresses(method, path):
+            try:
+                answer = self._ask(method, url, body, deadline)
+            except ApiError as error:
+                failure = self.service.preferred(failure, error) if isinstance(failure, ApiError) else error
+                if not self.service.is_worth_another_address(path, error):
+                    break
+            except NetworkError as error:
+                if method == "DELETE" and error.maybe_received and self.service.finds_deleted(self, path):
+                    return Answer(204, {})
+                failure = self.service.preferred(failure, error) if isinstance(failure, ApiError) else error
+                break
+            else:
+                note = self.service.worked(url)
+                if note:
+                    self.console.note(note)
+                return answer
+        if isinstance(failure, ApiError):
+            raise self.service.explained(method, path, failure)
+        assert failure is not None
+        raise failure
+
+    def _ask(self, method: str, url: str, body: bytes | None, deadline: float | None) -> Answer:
+        from ..transport.http import Request
+
+        timeout = self.target.timeout
+        if deadline is not None:
+            timeout = max(0.001, min(timeout, deadline - self.clock.monotonic()))
+        response = self.transport.send(Request(method, url, self.headers(body is not None), body), timeout)
+        return decode(response, self.service, self.console.mask)
+
+    def _reported(self, method: str, failure: ApiError | NetworkError) -> ApiError | NetworkError:
+        """The failure as it is reported: may the request have been accepted, what did the service ask for."""
+        message = failure.message
+        if isinstance(failure, ApiError) and failure.retry_after > MAX_RETRY_AFTER:
+            message += f" (the service asks to wait {failure.retry_after:.0f} s)"
+        is_uncertain = self.service.policy.may_have_been_accepted(method, failure)
+        return failure.but(message, may_have_been_accepted=is_uncertain, balance_call=self.service.balance_call)
+
+
+def user_agent() -> str:
+    """What every host is told about this program."""
+    return f"runway-cli/{__version__}"

@@ -1,0 +1,72 @@
+"""Paths and queries of requests: whatever is given, the host stays the base URL's."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from urllib.parse import SplitResult
+
+
+def with_query(path: str, query: Sequence[tuple[str, str]]) -> str:
+    """`path` with a query added to the one it may have."""
+    if not query:
+        return path
+    from urllib.parse import quote, urlencode
+
+    return path + ("&" if "?" in path else "?") + urlencode(query, quote_via=quote, errors="surrogateescape")
+
+
+def segment(text: str) -> str:
+    """One segment of a path: everything that could end it or leave it is percent-encoded."""
+    from urllib.parse import quote
+
+    return quote(text, safe="")
+
+
+def checked_path(path: str, base_url: str) -> str:
+    """A path with its query, `/…`, encoded for a request line, so that what it is added to keeps its host.
+
+    Spaces and non-ASCII are percent-encoded, what is encoded already stays. A full URL is taken on the base's own
+    origin only. Raises UsageError for an empty path, another origin, control characters, a fragment, and `.` or `..`
+    segments.
+    """
+    if not path.strip():
+        raise UsageError("PATH is empty: is a variable unset?")
+    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in path):
+        raise UsageError(f"the path {path!r} contains a control character")
+    if "#" in path:
+        raise UsageError(f"the path {path!r} contains '#': a fragment is never sent. Write %23 for the character")
+    import re
+    from urllib.parse import quote, unquote
+
+    if re.match("[A-Za-z][A-Za-z0-9+.-]*://", path):
+        path = _below(path, base_url)
+    plain, mark, query = path.partition("?")
+    if any(unquote(part) in (".", "..") for part in re.split(r"[/\\]|%2f|%5c", plain, flags=re.IGNORECASE)):
+        raise UsageError(f"the path {path!r} contains a '.' or '..' segment")
+    text = "/" + plain.lstrip("/") + mark + query
+    text = re.sub(r"%(?![0-9a-fA-F]{2})", "%25", text)
+    return quote(text.encode("utf-8", "surrogateescape"), safe="/?%:@!$&'()*+,;=~[]-._")
+
+
+def _below(url: str, base_url: str) -> str:
+    """The path of a full URL on the base's origin. Raises UsageError for any other."""
+    from urllib.parse import urlsplit
+
+    base = urlsplit(base_url)
+    try:
+        parts = urlsplit(url)
+        is_same = _origin(parts) == _origin(base)
+    except ValueError:
+        is_same = False
+    if not is_same or "\\" in parts.netloc or not (parts.path + "/").startswith(base.path + "/"):
+        raise UsageError(f"the URL {url!r} is not below {base_url}: pass the path alone", foreign_url=True)
+    return parts.path[len(base.path) :] + ("?" + parts.query if parts.query else "")
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, parts.netloc.lower().rpartition("@")[0] + (parts.hostname or ""), port

@@ -1,0 +1,276 @@
+"""The words of a call → its command and options. One argparse parser is built a call: that of its command.
+
+`--` ends the options, on every version of Python alike: argparse never sees it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+from ..commands._command import Command, Option, Options
+from ..errors import Mistyped, UsageError
+from ..settings import values
+from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, resolved
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from typing import Any, NoReturn, Union
+
+    Path = tuple[str, ...]
+    Found = Union[Command, Mapping[str, Command]]
+
+# In the order of the help; the module of a command has its name.
+COMMAND_NAMES = (
+    "request",
+    "wait",
+    "cancel",
+    "history",
+    "upload",
+    "download",
+    "avatars",
+    "voices",
+    "documents",
+    "models",
+    "reference",
+    "auth",
+    "schema",
+    "skill",
+    "completions",
+)
+SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
+OTHER_NAMES = {"--json": "--output json", "--format": "--output", "--out": "--download", "--check-only": "--check"}
+_VALUED = {flag for option in GLOBAL_OPTIONS if not option.is_switch for flag in option.flags}
+_KNOWN = {flag for option in GLOBAL_OPTIONS for flag in option.flags} | {*HELP_FLAGS, *VERSION_FLAGS}
+
+
+class HelpRequested(Exception):
+    """Help was asked for: of the command at `path`, or of a `topic`."""
+
+    def __init__(self, path: Path, topic: str | None = None) -> None:
+        super().__init__(path)
+        self.path = path
+        self.topic = topic
+
+
+class VersionRequested(Exception):
+    """The version was asked for."""
+
+
+class Call:
+    """A call that can be run: its words, the command they name, and the options; `given` are those in the words."""
+
+    __slots__ = ("command", "given", "options", "path", "words")
+
+    def __init__(self, words: Sequence[str], path: Path, command: Command, given: dict[str, Any], options: Any) -> None:
+        self.words = words
+        self.path = path
+        self.command = command
+        self.given = given
+        self.options = options
+
+
+def parse(words: Sequence[str]) -> Call:
+    """The call that these words make. Raises HelpRequested, VersionRequested, or UsageError with the fact `path`."""
+    if words and words[0] == "help":
+        raise _help(words[1:])
+    path, found, before, after = _command_of(words)
+    if not isinstance(found, Command):
+        _refuse_unknown_options(before, path)
+        if VERSION_FLAGS and any(word in VERSION_FLAGS for word in before):
+            raise VersionRequested
+        raise HelpRequested(path)
+    try:
+        given, operands = _parsed(found, before)
+        given.update(_operands(found, [*operands, *after]))
+        options = [*found.options, *GLOBAL_OPTIONS]
+        operand_values = {operand.dest: given[operand.dest] for operand in found.operands}
+        return Call(words, path, found, given, Options({**resolved(given, options), **operand_values}))
+    except HelpRequested:
+        raise HelpRequested(path) from None
+    except UsageError as error:
+        raise error.but(path=path) from None
+
+
+def load(name: str) -> Found:
+    """What a command's module declares: one command, or several by their second word."""
+    module = import_module(f"..commands.{name}", __package__)
+    found: Found = module.COMMAND if hasattr(module, "COMMAND") else module.COMMANDS
+    return found
+
+
+class Program:
+    """The declared command line: every command by its path, and the global options."""
+
+    def __init__(self) -> None:
+        self.commands: dict[Path, Command] = {}
+        self.global_options = GLOBAL_OPTIONS
+        for name in COMMAND_NAMES:
+            found = load(name)
+            if isinstance(found, Command):
+                self.commands[(name,)] = found
+            else:
+                self.commands.update({(name, word): command for word, command in found.items()})
+
+
+def _command_of(words: Sequence[str]) -> tuple[Path, Found | None, list[str], list[str]]:
+    """The path of the command, its declaration, and the other words: before and after `--`."""
+    cut = list(words).index("--") if "--" in words else len(words)
+    before, after = list(words[:cut]), list(words[cut + 1 :])
+    path: Path = ()
+    found: Found | None = None
+    while not isinstance(found, Command):
+        index = _first_operand(before, path)
+        if index is not None:
+            word = before.pop(index)
+        elif after and not any(flag in before for flag in (*HELP_FLAGS, *VERSION_FLAGS)):
+            word = after.pop(0)
+        else:
+            break
+        names = COMMAND_NAMES if found is None else tuple(found)
+        if word not in names:
+            raise _unknown_command(word, names, path, words)
+        path = (*path, word)
+        found = load(word) if found is None else found[word]
+    return path, found, before, after
+
+
+def _first_operand(words: Sequence[str], path: Path) -> int | None:
+    """The index of the first word that is neither a global option nor its value. Raises for an unknown option."""
+    index = 0
+    while index < len(words):
+        word = words[index]
+        if not _is_option(word):
+            return index
+        _refuse_unknown_options([word], path)
+        index += 2 if word in _VALUED else 1
+    return None
+
+
+def _refuse_unknown_options(words: Sequence[str], path: Path) -> None:
+    """Raises UsageError for the first word that looks like an option and is not a global one."""
+    skip = False
+    for word in words:
+        if not skip and _is_option(word) and word.partition("=")[0] not in _KNOWN:
+            raise _unknown(f"unknown option {word.partition('=')[0]}", word.partition("=")[0], _KNOWN, path=path)
+        skip = not skip and word in _VALUED
+
+
+def _unknown_command(word: str, names: Sequence[str], path: Path, words: Sequence[str]) -> UsageError:
+    what = " ".join((*path, word))
+    message = f"unknown command {what!r}: choose from {', '.join(names)}"
+    return _unknown(message, word, names, path=path, unknown_command=(*path, word))
+
+
+def _unknown(message: str, wrong: str, known: Collection[str], **facts: Any) -> UsageError:
+    """The error for a word that is not known, with the nearest known one."""
+    import difflib  # only a mistyped word needs it
+
+    other = OTHER_NAMES.get(wrong, "")
+    is_other = other.partition(" ")[0] in known
+    near = [other] if is_other else difflib.get_close_matches(wrong, known, 1, SIMILARITY)
+    if near and near[0] != wrong:
+        return Mistyped(f"{message}; did you mean {near[0]}?", wrong=wrong, right=near[0], **facts)
+    return UsageError(message, **facts)
+
+
+class _ArgumentParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message.replace("argument ", "", 1) if message.startswith("argument -") else message)
+
+
+class _HelpAction(argparse.Action):
+    def __call__(self, *_: Any) -> None:
+        raise HelpRequested(())
+
+
+class _VersionAction(argparse.Action):
+    def __call__(self, *_: Any) -> None:
+        raise VersionRequested
+
+
+def _parsed(command: Command, words: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The options that the words give, by `dest`, and the operands among them."""
+    parser = _ArgumentParser(prog="", usage="", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    options = [*command.options, *GLOBAL_OPTIONS]
+    for option in options:
+        _add(parser, option)
+    parser.add_argument(*HELP_FLAGS, action=_HelpAction, nargs=0)
+    parser.add_argument(*VERSION_FLAGS, action=_VersionAction, nargs=0)
+    namespace, rest = parser.parse_known_args(words)
+    unknown = next((word for word in rest if _is_option(word)), None)
+    if unknown is not None:
+        name = unknown.partition("=")[0]
+        known = [flag for option in options for flag in option.flags]
+        raise _unknown(f"unknown option {name}", name, [*known, *HELP_FLAGS])
+    return vars(namespace), rest
+
+
+def _add(parser: argparse.ArgumentParser, option: Option) -> None:
+    if option.is_switch:
+        parser.add_argument(*option.flags, dest=option.dest, action="store_true")
+        return
+    action = "append" if option.is_list else "store"
+    parser.add_argument(*option.flags, dest=option.dest, action=action, type=_typed(option), metavar=option.metavar)
+
+
+def _typed(option: Option) -> Callable[[str], Any]:
+    """What reads the option's text. Raises UsageError, which argparse lets through."""
+    read = option.read or (values.one_of(*option.choices) if option.choices else str)
+
+    def convert(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as error:
+            message = f"{'/'.join(option.flags)}: {error}"
+            raise _unknown(message, text, _known(error), bad_value=(option.flags, text)) from None
+
+    return convert
+
+
+def _operands(command: Command, words: list[str]) -> dict[str, Any]:
+    """The operands by `dest`. Raises UsageError for one that is missing, one too many, or one that cannot be read."""
+    found: dict[str, Any] = {}
+    rest = list(words)
+    for index, operand in enumerate(command.operands):
+        if operand.takes in ("1", "?"):
+            if not rest and operand.takes == "1":
+                missing = [other.metavar for other in command.operands[index:] if other.takes in ("1", "+")]
+                raise UsageError(f"missing {' and '.join(missing)}", missing=missing)
+            found[operand.dest] = _read(operand.read, rest.pop(0)) if rest else None
+        else:
+            if not rest and operand.takes == "+":
+                raise UsageError(f"missing {operand.metavar}", missing=[operand.metavar])
+            found[operand.dest] = [_read(operand.read, word) for word in rest]
+            rest = []
+    if rest:
+        raise UsageError(f"unexpected argument {rest[0]!r}", unexpected=rest[0])
+    return found
+
+
+def _read(read: Callable[[str], Any] | None, text: str) -> Any:
+    try:
+        return read(text) if read else text
+    except ValueError as error:
+        raise _unknown(str(error), text, _known(error), bad_operand=text) from None
+
+
+def _known(error: ValueError) -> Sequence[str]:
+    """The words that an option or operand takes, if it takes only some."""
+    return error.known if isinstance(error, values.UnknownWord) else ()
+
+
+def _help(words: Sequence[str]) -> HelpRequested:
+    """`help`, `help COMMAND [WORD]` or `help TOPIC`. Raises UsageError for anything else."""
+    from .help import TOPICS
+
+    names = [word for word in words if not _is_option(word)]
+    if len(names) == 1 and names[0] in TOPICS:
+        return HelpRequested((), names[0])
+    path, _, _, _ = _command_of([*words, "--help"])
+    return HelpRequested(path)
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word != "-"

@@ -1,0 +1,83 @@
+"""What a command works with: the streams, the time, the service and the history of one run."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from ..api.client import Client
+    from ..jobs.history import History
+    from ..shutdown import Clock, Shutdown
+    from ..terminal.console import Console
+    from ._command import GlobalOptions
+
+
+class Context:
+    """Made once for a run. `program` is the declared command line, for the commands that describe it."""
+
+    def __init__(
+        self,
+        console: Console,
+        clock: Clock,
+        shutdown: Shutdown,
+        *,
+        options: GlobalOptions,
+        words: Sequence[str],
+        program: Callable[[], Any],
+    ) -> None:
+        self.console = console
+        self.clock = clock
+        self.shutdown = shutdown
+        self.options = options
+        self.words = words
+        self.program = program
+        self._clients: list[Client] = []
+
+    def client(self, *, with_secret: bool = True) -> Client:
+        """A client for the service that the options choose. What needs no secret has *** for one.
+
+        Raises ConfigError for an environment that cannot be used.
+        """
+        from ..api import registry
+        from ..api.client import Client
+
+        target = registry.target(self.options, with_secret=with_secret)
+        service = registry.service(self.options.gateway, target)
+        client = Client(
+            target,
+            service,
+            console=self.console,
+            clock=self.clock,
+            shutdown=self.shutdown,
+            make_transport=self._transport,
+        )
+        self._clients.append(client)
+        return client
+
+    def history(self, client: Client) -> History:
+        """The history of the client's account."""
+        from ..jobs.history import History, account
+        from ..settings.environment import history_path
+
+        target = client.target
+        return History(
+            history_path(),
+            account=account(target.base_url, target.secret or ""),
+            client_id=target.client_id,
+            clock=self.clock,
+            note=self.console.note,
+            mask=self.console.mask,
+        )
+
+    def close(self) -> None:
+        """Closes connections and removes part files: nothing is left of the run."""
+        self.shutdown.end()
+        for client in self._clients:
+            client.close()
+
+    def _transport(self) -> Any:
+        from ..transport.http import Transport
+
+        return Transport(self.shutdown)

@@ -1,0 +1,113 @@
+"""Progress on stderr: one display turns the events of polling and of transfers into lines."""
+
+from __future__ import annotations
+
+from ..jobs.polling import TaskProgress
+from ..terminal.progress import REDRAW, bar, live, transferred
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..files.storage import Transferred
+    from ..jobs.polling import PolledTask
+    from ..shutdown import Clock
+    from ..terminal.console import Console
+
+NOTE_INTERVAL = 60.0  # seconds between two lines where no terminal shows live ones
+
+
+class Display:
+    """One live line a task on a terminal; elsewhere one line when work is seen, then at most one a minute."""
+
+    def __init__(self, console: Console, clock: Clock, tasks: Sequence[PolledTask]) -> None:
+        self._console = console
+        self._clock = clock
+        self._live = live(console)
+        self._tasks = tasks
+        self._start = clock.monotonic()
+        self._drawn = self._start
+        self._next_note = self._start + NOTE_INTERVAL
+        self._has_noted = False
+        self._was_throttled = False
+        self._transfers: dict[PolledTask, tuple[int, int | None, float]] = {}
+
+    def handle(self, event: TaskProgress | None) -> None:
+        """Takes an event; None says that time has passed."""
+        if event is not None:
+            self._take(event)
+        now = self._clock.monotonic()
+        if self._live:
+            if event is None or now - self._drawn > REDRAW:
+                self._drawn = now
+                self._live.show([self._line(task) for task in self._tasks if self._is_active(task)])
+        elif now >= self._next_note or (event is not None and self._is_first_news(event.task)):
+            self._next_note = now + NOTE_INTERVAL
+            self._has_noted = True
+            self._console.note(self._summary())
+
+    def close(self) -> None:
+        """Takes the live lines away."""
+        if self._live:
+            self._live.close()
+
+    def _take(self, event: TaskProgress) -> None:
+        if event.done is not None:
+            started = self._transfers.get(event.task, (0, None, self._clock.monotonic()))[2]
+            self._transfers[event.task] = (event.done, event.total, started)
+        if event.task.status == "THROTTLED" and not self._was_throttled:
+            self._was_throttled = True
+            self._console.note(
+                "THROTTLED: queued until a running generation ends; your tier limits how many run at once"
+            )
+
+    def _is_first_news(self, task: PolledTask) -> bool:
+        """Whether this is the first time that a task is seen at work: a call that waits says so once, early."""
+        return not self._has_noted and task.status == "RUNNING"
+
+    def _is_active(self, task: PolledTask) -> bool:
+        return not task.has_ended or (task in self._transfers and not task.is_saved)
+
+    def _summary(self) -> str:
+        """The line for a minute of waiting."""
+        active = [task for task in self._tasks if self._is_active(task)]
+        if len(active) == 1:
+            return " ".join(self._line(active[0]))
+        seconds = self._clock.monotonic() - self._start
+        return f"{len(self._tasks) - len(active)} of {len(self._tasks)} ended, {seconds:.0f} s"
+
+    def _line(self, task: PolledTask) -> tuple[str, str]:
+        """A task's name, which a narrow terminal cuts first, and what is told about it."""
+        share = task.progress
+        drawn = "" if share is None else f"{bar(share)} {share:.0%}" if self._live else f"{share:.0%}"
+        if task in self._transfers:
+            done, total, started = self._transfers[task]
+            drawn = transferred(done, total, self._clock.monotonic() - started)
+        seconds = f"{self._clock.monotonic() - self._start:.0f} s"
+        credits = "" if task.credits is None else f"{task.credits} credits"
+        return task.name, " ".join(filter(None, (task.status, drawn, seconds, credits)))
+
+
+class TransferLine:
+    """The progress of one upload or download: a bar on a terminal, nothing elsewhere, taken away at its end."""
+
+    def __init__(self, console: Console, clock: Clock, name: str) -> None:
+        self._live = live(console)
+        self._clock = clock
+        self._name = name
+        self._start = clock.monotonic()
+        self._drawn = 0.0
+
+    def __call__(self, event: Transferred) -> None:
+        now = self._clock.monotonic()
+        if self._live is None or (now - self._drawn < REDRAW and event.done != event.total):
+            return
+        self._drawn = now
+        self._live.show([f"{self._name}  {transferred(event.done, event.total, now - self._start)}"])
+
+    def __enter__(self) -> TransferLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.close()

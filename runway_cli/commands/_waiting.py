@@ -1,0 +1,204 @@
+"""What `wait` and `request --wait` share: the progress, what is printed, and how waiting ends."""
+
+from __future__ import annotations
+
+from ..errors import (
+    ClosedOutput,
+    DeniedError,
+    Failure,
+    InternalError,
+    Interrupted,
+    NetworkError,
+    OutputError,
+    RunwayError,
+    TaskError,
+    WaitTimeout,
+)
+from ..jobs.advice import advice
+from ..jobs.polling import BAD_ENDS, GOOD_ENDS, PolledTask
+from ..jobs.scheduler import Scheduler
+from ..settings import values
+from ..settings.environment import absolute
+from ..terminal.columns import Column
+from ..terminal.results import TABLES
+from ._display import Display
+from ._summary import summary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ..api.client import Client
+    from ..jobs.history import History
+    from ..jobs.pollable import Pollable
+    from ._context import Context
+    from ._wait_options import WaitOptions
+
+
+MAX_WORKERS = 8  # threads that poll and download at the same time
+COLUMNS = (
+    Column("Id", "id"),
+    Column("Status", "status"),
+    Column("Credits", "credits"),
+    Column("Output", "output", link="open"),
+)
+SAVED_COLUMNS = (
+    Column("Id", "id"),
+    Column("Status", "status"),
+    Column("Credits", "credits"),
+    Column("Saved", "saved"),
+)
+
+
+def wait_for(
+    context: Context,
+    options: WaitOptions,
+    client: Client,
+    history: History,
+    *,
+    pollables: Sequence[Pollable],
+    answer: dict[str, Any] | None = None,
+) -> int:
+    """Waits for all, prints each as it ends, and raises for what ended badly; 0 if all ended well.
+
+    `answer` is what a POST returned: the one task is laid over it.
+    """
+    tasks = _tasks(options, client, pollables)
+    display = Display(context.console, context.clock, tasks)
+    is_alone = len(tasks) == 1
+    scheduler = Scheduler(
+        context.clock, context.shutdown, display.handle, 0 if is_alone else min(MAX_WORKERS, len(tasks))
+    )
+    failures: list[tuple[str, RunwayError]] = []
+    left = dict.fromkeys(tasks)
+    names = tuple(task.name for task in tasks)
+    context.shutdown.remember({"waiting_for": names, **({"task_id": tasks[0].pollable.id} if is_alone else {})})
+    try:
+        try:
+            for task in tasks:
+                scheduler.add(task)
+            for job in scheduler.run():
+                assert isinstance(job, PolledTask)
+                record_end(history, job)
+                failure = failure_of(job, options.max_wait, is_paid=answer is not None)
+                if failure:
+                    failures.append((job.name, failure))
+                if job.answer is not None:
+                    full = _row(job, answer, options.download is not None)
+                    shown = _shown(job, full, has_columns=context.console.format in TABLES)
+                    context.console.row(shown, alone=is_alone, full=full)
+                del left[job]
+        finally:
+            context.console.end_rows(SAVED_COLUMNS if options.download else COLUMNS)
+    except (Interrupted, Exception) as stop:
+        context.shutdown.end()  # threads may still be at work: the error is to be the last word
+        raise _while_waiting(stop, list(left or tasks)) from None
+    finally:
+        display.close()
+    if options.open:
+        _open(context, tasks)
+    if failures:
+        raise summary(failures, len(tasks))
+    return 0
+
+
+def record_end(history: History, task: PolledTask) -> None:
+    """Records how a task ended, where that was seen."""
+    if task.error is not None and task.error.fact("status") == 404 and task.error.fact("from_provider", True):
+        history.ended(task.name, "GONE", None, [])
+    elif task.status in (*GOOD_ENDS, *BAD_ENDS):
+        history.ended(task.name, task.status, task.credits, [absolute(path) for path in task.saved])
+
+
+def failure_of(task: PolledTask, max_wait: float, *, is_paid: bool = False) -> RunwayError | None:
+    """Why a task did not end well, None if it did. `is_paid`: this run started it."""
+    facts: dict[str, Any] = {"task_id": task.pollable.id, "polled": task.name}
+    if task.error:
+        can_resume = is_paid or isinstance(task.error, (OutputError, NetworkError, WaitTimeout)) or bool(task.answer)
+        if can_resume and (is_paid or not isinstance(task.error, DeniedError)):
+            facts["waiting_for"] = (task.name,)
+        return task.error.but(**facts)
+    if not task.has_ended:
+        return _timeout(task, max_wait, facts)
+    if task.status in BAD_ENDS or task.node_errors:
+        return _task_error(task, facts)
+    return None
+
+
+def _tasks(options: WaitOptions, client: Client, pollables: Sequence[Pollable]) -> list[PolledTask]:
+    deadline = client.clock.monotonic() + options.max_wait if options.max_wait else None
+    save = None
+    if options.download:
+        from ..jobs.outputs import saver
+
+        save = saver(options.download, force=options.force)
+    return [
+        PolledTask(client, pollable, interval=options.interval, deadline=deadline, save=save) for pollable in pollables
+    ]
+
+
+def _row(task: PolledTask, answer: dict[str, Any] | None, has_download: bool) -> dict[str, Any]:
+    """The task over the POST's answer, so that what only that told is kept, with the saved files."""
+    row = {**(answer or {}), **(task.answer or {})}
+    if has_download and task.status in GOOD_ENDS:
+        row["saved"] = task.saved
+    if task.warnings:
+        row["warnings"] = task.warnings
+    return row
+
+
+def _shown(task: PolledTask, row: dict[str, Any], *, has_columns: bool) -> dict[str, Any]:
+    """What is printed of it: once every output is saved, the signed URLs are left out. A table has its credits."""
+    if has_columns:
+        return {**row, "credits": task.credits}
+    return {key: value for key, value in row.items() if key != "output" or not task.is_saved}
+
+
+def _timeout(task: PolledTask, max_wait: float, facts: dict[str, Any]) -> WaitTimeout:
+    last = f"it is {task.status}" if task.status else "it has no status" if task.answer else "its status is unknown"
+    trouble = f" ({task.trouble.message})" if task.trouble else ""
+    limit = values.shown_number(max_wait)
+    words = f"{task.name} has not ended after {limit} s: {last}{trouble}"
+    return WaitTimeout(words, **facts, waiting_for=(task.name,))
+
+
+def _task_error(task: PolledTask, facts: dict[str, Any]) -> TaskError:
+    found = task.answer or {}
+    words = [f"{task.name} is {task.status}"]
+    words += [str(found[key]).rstrip(".") for key in ("failure", "failureReason") if found.get(key)]
+    if task.node_errors:
+        words += [f"node {node}: {_node_message(error)}" for node, error in task.node_errors.items()]
+    code = found.get("failureCode")
+    if isinstance(code, str):
+        facts = {**facts, "failure_code": code}
+        words += filter(None, [advice(code)])
+    return TaskError(": ".join(words), **facts, look_at=task.pollable.path)
+
+
+def _node_message(error: Any) -> str:
+    found = error if isinstance(error, dict) else {}
+    parts = [str(found.get("message") or "failed").rstrip(".")]
+    if found.get("failureCode"):
+        parts.append(str(found["failureCode"]))
+    return ", ".join(parts)
+
+
+def _while_waiting(stop: BaseException, left: Sequence[PolledTask]) -> BaseException:
+    """Whatever ends the waiting, be it a defect of this program, names what is still running."""
+    if isinstance(stop, ClosedOutput):
+        return stop
+    names = tuple(task.name for task in left)
+    failure = stop if isinstance(stop, Failure) else InternalError(f"{type(stop).__name__}: {stop}")
+    assert isinstance(failure, (Interrupted, RunwayError))
+    facts = {"task_id": left[0].pollable.id} if len(left) == 1 else {}
+    return failure.but(f"{failure.message} while waiting for {', '.join(names)}", waiting_for=names, **facts)
+
+
+def _open(context: Context, tasks: Sequence[PolledTask]) -> None:
+    from ..terminal.viewer import show
+
+    for task in tasks:
+        for path in task.saved:
+            if not show(path):
+                context.console.note(f"{path} could not be opened with the system's viewer")

@@ -1,0 +1,76 @@
+"""`history`: what was started from this machine with this account, without the network."""
+
+from __future__ import annotations
+
+from ..errors import OutputError, UsageError
+from ..jobs.history import parse_since
+from ..settings.values import positive
+from ..terminal.columns import Column
+from ._command import Command, GlobalOptions, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._context import Context
+
+MAX_ROWS = 1000  # without --limit
+COLUMNS = (
+    Column("Started", "startedAt"),
+    Column("Model", "model"),
+    Column("Prompt", "prompt"),
+    Column("Status", "status"),
+    Column("Credits", "credits"),
+    Column("Saved", "saved"),
+)
+
+
+class Options(GlobalOptions):
+    limit: int | None
+    since: str | None
+    unfinished: bool
+    session: bool
+
+
+def run(context: Context, options: Options) -> int:
+    """Prints the history of the account, newest first."""
+    if options.session and not options.client_id:
+        words = "--session shows what one client id started: add --client-id UUID, or set RUNWAY_SKILLS_CLIENT_ID"
+        raise UsageError(words, drop=("--session",))
+    client = context.client()
+    client.check_secret()
+    since = parse_since(options.since, context.clock.time()) if options.since else None
+    try:
+        rows = context.history(client).entries(
+            since=since, unfinished=options.unfinished, session=options.session, limit=None
+        )
+    except OSError as error:
+        raise OutputError(f"the history cannot be read: {error.strerror or error}") from None
+    shown = rows[: options.limit or MAX_ROWS]
+    more: dict[str, Any] = {"credits": sum(row["credits"] for row in shown if isinstance(row["credits"], (int, float)))}
+    if len(shown) < len(rows):
+        more["truncated"] = True
+    context.console.rows(shown, COLUMNS, more)
+    return 0
+
+
+def _since(text: str) -> str:
+    """A moment such as 2h, 3d or a date; read when the command runs, against its clock."""
+    parse_since(text, 0.0)
+    return text
+
+
+COMMAND = Command(
+    run,
+    summary="show what was started here, and its cost",
+    options=(
+        Option("--limit", metavar="N", read=positive, help="print N rows at most (default: 1000)"),
+        Option("--since", metavar="WHEN", read=_since, help="only what was started since: 2h, 3d, or a date"),
+        Option("--unfinished", help="only what has started and not ended"),
+        Option("--session", help="only what this client id started"),
+    ),
+    examples=(("history",), ("history", "--since", "2h", "--output", "table"), ("history", "--unfinished")),
+    prints='{"data": [{"id", "startedAt", "path", "model", "prompt", "status", "credits", "saved"}], '
+    '"credits": their sum}',
+    has_rows=True,
+)

@@ -1,0 +1,82 @@
+"""`schema`: this command line as JSON, derived from the declared commands."""
+
+from __future__ import annotations
+
+from .. import __version__
+from ..errors import EXITS
+from ._command import Command, GlobalOptions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._command import Operand, Option
+    from ._context import Context
+
+MANY = {"1": False, "?": False, "+": True, "*": True}
+
+
+def run(context: Context, options: GlobalOptions) -> int:
+    """Prints the schema."""
+    program = context.program()
+    context.console.result(
+        {
+            "name": "runway-cli",
+            "version": __version__,
+            "commands": [_command(path, command) for path, command in program.commands.items()],
+            "globalOptions": [_option(option) for option in program.global_options],
+            "exitStatuses": [{"status": found.status, "kind": found.kind, "meaning": found.meaning} for found in EXITS],
+        }
+    )
+    return 0
+
+
+def _command(path: tuple[str, ...], command: Command) -> dict[str, Any]:
+    return {
+        "command": " ".join(path),
+        "summary": command.summary,
+        "operands": [_operand(operand) for operand in command.operands],
+        "options": [_option(option) for option in command.options],
+        "prints": command.prints,
+        "effect": command.effect,
+        "output": list(_formats(command)),
+        "examples": [list(example) for example in command.examples],
+    }
+
+
+def _operand(operand: Operand) -> dict[str, Any]:
+    is_required = operand.takes in ("1", "+")
+    return {"name": operand.metavar, "required": is_required, "repeats": MANY[operand.takes], "help": operand.help}
+
+
+def _option(option: Option) -> dict[str, Any]:
+    """One option; what does not apply to it is left out."""
+    facts = {
+        "flags": list(option.flags),
+        "type": _type(option),
+        "value": option.metavar,
+        "default": option.default,
+        "values": list(option.choices),
+        "variable": option.variable,
+        "repeats": option.is_list,
+        "help": option.help,
+    }
+    return {key: fact for key, fact in facts.items() if fact not in (None, False, [])}
+
+
+def _type(option: Option) -> str:
+    if option.is_switch:
+        return "switch"
+    return {"SECONDS": "number", "N": "integer", "UUID": "uuid"}.get(option.metavar or "", "string")
+
+
+def _formats(command: Command) -> tuple[str, ...]:
+    return ("json", "jsonl", "table", "markdown") if command.has_rows else ("json",)
+
+
+COMMAND = Command(
+    run,
+    summary="describe this command line as JSON, for agents",
+    examples=(("schema",), ("schema", "--select", "commands.*.command")),
+    prints="commands, operands, options, what each prints and does, and the exit statuses",
+)

@@ -1,0 +1,223 @@
+"""Reads an OpenAPI document, 3.0 or 3.1: its endpoints, and its schemas with references and `allOf` resolved. No I/O.
+
+No document makes it run long or deep: chains of references are followed in a loop, and a union has MAX_FORMS forms at
+most. What nests deeper than Python can follow raises RecursionError, which the public functions of the package turn
+into a ValueError with `nesting_told`; what is too much raises ValueError by itself, after MAX_STEPS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    Schema = dict[str, Any]
+    Seen = frozenset[str]
+    Form = tuple[Schema, Seen]
+
+METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE")
+MAX_SUGGESTIONS = 3  # paths that an error names
+MAX_FORMS = 200  # forms of a union; the largest of the Runway API has 30
+MAX_STEPS = 1_000_000  # keywords that one description may read, about 2 s; the largest endpoint of Runway takes 5,000
+
+
+class Endpoint:
+    """One operation: `method` in capitals, `path` a template, `summary` one line, `operation` with all parameters."""
+
+    __slots__ = ("method", "operation", "path", "summary")
+
+    def __init__(self, method: str, path: str, operation: Schema) -> None:
+        from .sentences import one_line
+
+        self.method = method
+        self.path = path
+        self.operation = operation
+        self.summary = one_line(
+            operation.get("summary") or operation.get("description") or operation.get("operationId")
+        )
+
+
+def is_openapi(document: Any) -> bool:
+    """Whether a JSON value is an OpenAPI document with endpoints."""
+    return isinstance(document, dict) and isinstance(document.get("paths"), dict)
+
+
+def endpoints(document: Schema) -> list[Endpoint]:
+    """Every operation, in the document's order. Raises ValueError for a document that nests too deeply."""
+    schemas = Schemas(document)
+    found = []
+    with nesting_told():
+        for path, written in document["paths"].items():
+            item, _ = schemas.plain(written)
+            for key, operation in item.items():
+                if key.upper() in METHODS and isinstance(operation, dict):
+                    parameters = [*as_list(operation.get("parameters")), *as_list(item.get("parameters"))]
+                    found.append(Endpoint(key.upper(), path, {**operation, "parameters": parameters}))
+    return found
+
+
+def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
+    """The endpoints that a path leads to, concrete or a template, the most literal ones first."""
+    words = _segments(path)
+    ranked = []
+    for endpoint in known:
+        pattern = _segments(endpoint.path)
+        if len(words) == len(pattern) and all(map(_fits, words, pattern)):
+            ranked.append((sum(word != part for word, part in zip(words, pattern)), endpoint))
+    return [endpoint for _, endpoint in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def nearest(known: Iterable[Endpoint], path: str) -> list[str]:
+    """The paths most like a mistyped one, MAX_SUGGESTIONS at most."""
+    import difflib  # only a mistyped path needs it
+
+    paths = {endpoint.path: "/".join(_segments(endpoint.path)) for endpoint in known}
+    near = difflib.get_close_matches("/".join(_segments(path)), list(paths.values()), MAX_SUGGESTIONS, 0.6)
+    return [next(path for path, plain in paths.items() if plain == found) for found in near]
+
+
+def content_of(document: Schema, holder: Any) -> tuple[str, Any]:
+    """Media type and schema of a body or answer, JSON before others; ("", None) without one.
+
+    `holder` is a requestBody, response, parameter or header, or a `$ref` to one.
+    """
+    return Schemas(document).content(holder)
+
+
+def pointed(document: Schema, ref: str) -> Any:
+    """What a reference into this document points at (RFC 6901); {} for any other and for one that leads nowhere."""
+    from urllib.parse import unquote
+
+    node: Any = document if ref.startswith("#") else {}
+    for part in ref[1:].split("/")[1:]:
+        name = unquote(part).replace("~1", "/").replace("~0", "~")
+        if isinstance(node, list) and name.isdecimal() and len(name) < 9 and int(name) < len(node):
+            node = node[int(name)]
+        elif isinstance(node, dict) and name in node:
+            node = node[name]
+        else:
+            return {}
+    return node
+
+
+@contextlib.contextmanager
+def nesting_told() -> Iterator[None]:
+    """Turns a RecursionError inside into a ValueError with words for a user."""
+    try:
+        yield
+    except RecursionError:
+        raise ValueError("the contract, or what is checked against it, nests too deeply") from None
+
+
+def as_list(value: Any) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+class Schemas:
+    """Reads the schemas of one document. `seen` are the references on the way to a schema: they end its cycles."""
+
+    def __init__(self, document: Schema) -> None:
+        self.document = document
+        self._steps = MAX_STEPS
+
+    def content(self, holder: Any) -> tuple[str, Any]:
+        """As `content_of`."""
+        content = self.plain(holder)[0].get("content")
+        if not isinstance(content, dict) or not content:
+            return "", None
+        kind = next((kind for kind in content if "json" in kind), next(iter(content)))
+        described = content[kind]
+        return kind, described.get("schema") if isinstance(described, dict) else None
+
+    def plain(self, schema: Any, seen: Seen = frozenset()) -> Form:
+        """An object of the document with its `$ref` and `allOf` carried out."""
+        here: set[str] = set()
+        plain = self._plain(schema, seen, here)
+        return plain, seen | here
+
+    def _plain(self, schema: Any, seen: Seen, here: set[str]) -> Schema:
+        """As `plain`; `here` are the references that were followed for the same value: once more they add nothing."""
+        layers: list[Schema] = []  # what stands beside each reference of a chain, the outermost first
+        while isinstance(schema, dict):
+            self._steps -= 1 + len(schema)
+            if self._steps < 0:
+                raise ValueError("the contract says more of this than can be described")
+            layers.append({key: value for key, value in schema.items() if key not in ("$ref", "allOf")})
+            parts = [self._plain(part, seen, here) for part in as_list(schema.get("allOf"))]
+            layers += reversed(parts)
+            ref = schema.get("$ref")
+            if not isinstance(ref, str) or ref in here:
+                break
+            if ref in seen:
+                layers.append({"type": "object (recursive)"})
+                break
+            here.add(ref)
+            layers.append({"x-ref": ref})
+            schema = pointed(self.document, ref)
+        result: Schema = {}
+        for layer in reversed(layers):
+            if layer:
+                result = merged(result, layer)
+        return result
+
+    def forms(self, schema: Any, seen: Seen) -> list[Form]:
+        """What a value may look like: a schema without `oneOf`, `anyOf` and lists of types for each form.
+
+        MAX_FORMS at most: the rest of a larger union is left out.
+        """
+        return self._forms(schema, seen, MAX_FORMS)
+
+    def _forms(self, schema: Any, seen: Seen, most: int) -> list[Form]:
+        node, seen = self.plain(schema, seen)
+        key = next((key for key in ("oneOf", "anyOf") if as_list(node.get(key))), None)
+        found: list[Form] = []
+        if key:
+            base = {name: value for name, value in node.items() if name not in (key, "description", "title", "x-ref")}
+            for written in node[key]:
+                if len(found) >= most:
+                    break
+                branch, below = self.plain(written, seen)
+                found += self._forms(merged(base, branch), below, most - len(found))
+        elif isinstance(node.get("type"), list):
+            found = [({**node, "type": kind}, seen) for kind in node["type"]]
+        else:
+            found = [(node, seen)]
+        if node.get("nullable") is True and not any(form.get("type") == "null" for form, _ in found):
+            found.append(({"type": "null"}, seen))
+        return found
+
+
+def merged(base: Schema, over: Schema) -> Schema:
+    """Two schemas that both hold, as one."""
+    both = {**base, **over}
+    for key in ("properties", "required", "oneOf", "anyOf"):
+        if key in base and key in over:
+            both[key] = _both(key, base[key], over[key])
+    return both
+
+
+def _both(key: str, base: Any, over: Any) -> Any:
+    if key == "properties":
+        if not isinstance(base, dict) or not isinstance(over, dict):
+            return over if isinstance(over, dict) else base
+        shared = {name: {"allOf": [base[name], schema]} for name, schema in over.items() if name in base}
+        return {**base, **over, **shared}
+    if key == "required":
+        return [*as_list(base), *as_list(over)]
+    return [{"allOf": [branch, {key: over}]} for branch in as_list(base)]
+
+
+def _segments(path: str) -> list[str]:
+    """A path's parts without host, query and parameters' names."""
+    import re
+
+    path = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*", "", re.split(r"[?#]", path)[0])
+    return [re.sub(r"^\{.*\}$", "{}", part) for part in path.strip("/").split("/")]
+
+
+def _fits(word: str, part: str) -> bool:
+    return part in (word, "{}")

@@ -1,0 +1,70 @@
+"""The one way to send a POST that may start something: recorded before it is sent and before its answer is used."""
+
+from __future__ import annotations
+
+from ..errors import ApiError, Failure
+from .pollable import Pollable, is_id, may_start, started_by
+from .polling import credits_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..api.client import Client
+    from .history import History
+
+
+class Started:
+    """A POST that was answered: the answer, and what it started, None where it names no id. `key`: of its record."""
+
+    __slots__ = ("answer", "key", "pollable")
+
+    def __init__(self, key: str, answer: Any, pollable: Pollable | None) -> None:
+        self.key = key
+        self.answer = answer
+        self.pollable = pollable
+
+
+def start(
+    client: Client, history: History, path: str, body: bytes | None, value: Any, *, deadline: float | None = None
+) -> Started:
+    """Sends a POST. `value` is the body as a JSON value, for the record.
+
+    The history has its intent before it is sent, and its id before anything else happens with the answer: no signal
+    is raised in between. Raises what `client.call` raises.
+    """
+    client.check_secret()
+    if not may_start(path) or is_api_dry_run(path, value):
+        return Started("", client.call("POST", path, body, deadline=deadline).value, None)
+    known = client.shutdown.facts
+    key = history.intend(path, value)
+    client.shutdown.remember({"may_have_been_accepted": True, "balance_call": client.service.balance_call})
+    try:
+        answer = client.call("POST", path, body, deadline=deadline).value
+    except BaseException as failure:
+        if isinstance(failure, Failure) and not failure.fact("may_have_been_accepted"):
+            client.shutdown.remember(known)
+            history.refused(key)
+        raise
+    identity = answer.get("id") if isinstance(answer, dict) else None
+    if not isinstance(identity, str) or not is_id(identity):
+        return Started(key, answer, None)
+    pollable = started_by(path, identity)
+    client.shutdown.remember({"task_id": pollable.id, "waiting_for": (pollable.name,)})
+    history.started(key, pollable.name, credits_of(answer))
+    return Started(key, answer, pollable)
+
+
+def is_api_dry_run(path: str, value: Any) -> bool:
+    """Whether the body asks the API to start nothing: `/v1/generate/*` take "dryRun": true."""
+    return path.startswith("/v1/generate/") and isinstance(value, dict) and value.get("dryRun") is True
+
+
+def no_id(client: Client) -> ApiError:
+    """The failure of a POST whose answer names nothing to wait for."""
+    return ApiError(
+        "the answer has no id to wait for",
+        status=200,
+        may_have_been_accepted=True,
+        balance_call=client.service.balance_call,
+    )

@@ -1,0 +1,124 @@
+"""How a run ends early: the signal that arrived, and the part files that must not stay.
+
+Rules:
+1. A signal handler only notes the signal. `check` raises it, once, where nothing can be lost: before a wait, between
+   two parts of a wait, and before a request is sent. So an answer that was read is never thrown away.
+2. Waits last at most SLICE seconds at a time, so that a signal acts within that time on every system.
+3. A sleep, or reading what the user gives, loses nothing: there the handler may raise at once.
+4. Worker threads get no signals. They check `is_over`, which the main thread sets when the run ends.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import RLock  # threading costs 2 ms to import
+
+from .errors import Interrupted, OutputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from io import FileIO
+    from typing import Any, Protocol, TypeVar
+
+    T = TypeVar("T")
+
+    class Clock(Protocol):
+        """What waiting needs of time; the module `time` has it."""
+
+        def monotonic(self) -> float: ...
+        def time(self) -> float: ...
+        def sleep(self, seconds: float, /) -> None: ...
+
+
+SLICE = 0.25  # seconds that a wait may last without a look at the signals
+
+
+class Shutdown:
+    """The end of one run. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self.facts: Mapping[str, Any] = {}  # what the report of a second signal names
+        self._signal = 0
+        self._is_raised = False
+        self._may_raise = False
+        self._part_files: dict[str, FileIO] = {}
+        self._lock = RLock()  # a second signal ends the run from within whatever the main thread does
+
+    @property
+    def signal(self) -> int:
+        """The number of the signal that arrived, 0 before one did."""
+        return self._signal
+
+    def notice(self, number: int) -> None:
+        """Called by a signal handler, in the main thread. Raises Interrupted only where that loses nothing."""
+        self._signal = self._signal or number
+        if self._may_raise:
+            self._may_raise = False
+            self.check()
+
+    def remember(self, facts: Mapping[str, Any]) -> None:
+        """Sets the facts that the report of a second signal names. For the main thread; in others it does nothing."""
+        if _is_main_thread():
+            self.facts = facts
+
+    def check(self) -> None:
+        """Raises Interrupted once, if a signal has arrived. For the main thread; in others it does nothing."""
+        if self._signal and not self._is_raised and _is_main_thread():
+            self._is_raised = True
+            raise Interrupted.by(self._signal)
+
+    def sleep(self, clock: Clock, seconds: float) -> None:
+        """Sleeps, unless a signal has arrived or arrives meanwhile."""
+        self.interruptible(lambda: clock.sleep(seconds))
+        self.check()
+
+    def interruptible(self, act: Callable[[], T]) -> T:
+        """What `act` returns, a call that may block and can be broken off without a loss: a signal ends it at once."""
+        self.check()
+        self._may_raise = _is_main_thread()
+        try:
+            return act()
+        finally:
+            self._may_raise = False
+
+    def create_part_file(self, path: str) -> FileIO:
+        """Creates a part file and remembers it. Raises OSError; OutputError if the run has ended."""
+        with self._lock:
+            if self.is_over:
+                raise OutputError(f"{path!r} was not created: the program is ending")
+            file = open(path, "xb", buffering=0)  # noqa: SIM115 - the download closes it
+            self._part_files[path] = file
+            return file
+
+    def remove_part_file(self, path: str) -> None:
+        """Removes a part file, if it is still there, and forgets it."""
+        self._part_files.pop(path, None)
+        remove(path)
+
+    def end(self) -> None:
+        """Ends the run: nothing new is begun, and part files are removed. Threads that still write lose their file."""
+        with self._lock:
+            self.is_over = True
+            for path, file in list(self._part_files.items()):
+                try:
+                    file.close()  # Windows removes no open file
+                except OSError:
+                    pass
+                self.remove_part_file(path)
+
+
+def remove(path: str) -> None:
+    """Removes a file if it is there."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def _is_main_thread() -> bool:
+    import sys
+
+    threading = sys.modules.get("threading")  # a program that never imported it has one thread
+    return threading is None or threading.current_thread() is threading.main_thread()

@@ -1,0 +1,302 @@
+"""The stand-in refuses what the services refuse and fails as it is told to: what the other tests rest on."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+import unittest
+from pathlib import Path
+from typing import Any, Callable
+from unittest import mock
+from urllib.parse import urlsplit
+
+from tests import bodies
+from tests.fake import SECRET, FakeRunway, pseudo_content, sample
+from tests.fake.contract import Operation, operations
+from tests.fake.messages import Body, Request
+
+HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Runway-Version": "2024-11-06"}
+JSON = {**HEADERS, "Content-Type": "application/json"}
+IMAGE = {"model": "gen4_image", "promptText": "a fox", "ratio": "1024:1024"}
+VIDEO = {"model": "gen4_turbo", "promptImage": "https://example.com/a.png", "ratio": "1280:720"}
+SPEECH = {"type": "speech", "promptText": "hello"}
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
+EVENT_ID = "0190f5c1-7f3a-7c3e-8a52-0123456789ab"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Reply:
+    """A whole answer."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None = None, seconds: float = 5) -> Reply:
+    """Send one request over a connection of its own; a body that is not bytes goes as JSON."""
+    parts = urlsplit(url)
+    assert parts.hostname
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds)
+    sent = json.dumps(body).encode() if body is not None and not isinstance(body, bytes) else body
+    try:
+        connection.request(method, url[len(f"{parts.scheme}://{parts.netloc}") :], sent, headers or {})
+        return Reply(connection.getresponse())
+    finally:
+        connection.close()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until the condition holds, for 10 seconds at most: a server's thread may be behind its client."""
+    end = time.monotonic() + 10
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+class FakeCase(unittest.TestCase):
+    """A fresh stand-in for each test, whose own answers are all valid."""
+
+    def setUp(self) -> None:
+        self.now = 100.0
+        self.fake = FakeRunway(clock=lambda: self.now)
+        self.fake.__enter__()
+        self.addCleanup(self.fake.__exit__, None, None, None)
+        self.addCleanup(lambda: self.assertEqual(self.fake.invalid_answers, []))
+
+    def api(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Reply:
+        return call(method, self.fake.url + path, body, headers or (JSON if body is not None else HEADERS))
+
+    def get(self, path: str) -> Any:
+        return self.api("GET", path).json()
+
+    def balance(self) -> int:
+        return int(self.fake.organization["creditBalance"])
+
+
+class ContractTest(FakeCase):
+    """Bodies made from the contract, straight to the API: every seventh, which takes a second instead of four."""
+
+    GOAL = 0.98
+
+    def setUp(self) -> None:
+        super().setUp()
+        routers, made = self.fake.others["/v1/routers"], self.fake.add_router(slug="text")
+        routers[UNKNOWN_ID] = {**routers[made], "id": UNKNOWN_ID}
+        self.fake.uploads[bodies.UPLOAD] = {"path": "", "received": 1}
+        self.fake.add_avatar(id=UNKNOWN_ID)
+        self.fake.add_workflow(id=UNKNOWN_ID)
+
+    def status(self, operation: Operation, body: Any) -> int:
+        for known in (UNKNOWN_ID, *re.findall(r'"([0-9a-f]{8}-[0-9a-f-]{27})"', json.dumps(body))):
+            self.fake.add_voice(id=known)
+            self.fake.add_document(id=known)
+        self.fake.organization["creditBalance"] = 10_000
+        path, sent = re.sub(r"\{\w+\}", UNKNOWN_ID, operation.template), json.dumps(body).encode()
+        headers = {**{name.lower(): value for name, value in JSON.items()}, "content-length": str(len(sent))}
+        request = Request("api", operation.method, path, path, {}, headers, Body(io.BytesIO(sent), headers))
+        return self.fake.service(request).status
+
+    def test_valid_bodies_are_taken(self) -> None:
+        cases = [(op, body) for op in operations() if op.body for body in bodies.valid(op.body)][::7]
+        refused = [f"{op.template} {body}" for op, body in cases if self.status(op, body) not in (200, 204)]
+        self.assertLessEqual(len(refused), (1 - self.GOAL) * len(cases), refused)
+
+    def test_bodies_with_one_fault_are_refused(self) -> None:
+        cases = [(op, fault) for op in operations() if op.body for fault in bodies.invalid(op.body)][::7]
+        taken = [f"{op.template} {words}" for op, (words, body) in cases if self.status(op, body) != 400]
+        self.assertLessEqual(len(taken), (1 - self.GOAL) * len(cases), taken)
+        self.assertEqual(self.fake.accepted, [])
+
+    def test_every_list_and_calculation_is_answered(self) -> None:
+        dates = "startDate=2026-01-01T00:00:00Z&endDate=2026-01-02T00:00:00Z&from=2026-01-01T00:00:00Z"
+        query = f"limit=2&sort=createdAt&order=asc&{dates}&to=2026-01-02T00:00:00Z"
+        for operation in operations():
+            if operation.method == "GET" and "{" not in operation.template:
+                with self.subTest(operation.template):
+                    self.assertEqual(self.api("GET", f"{operation.template}?{query}").status, 200)
+
+    def test_an_invalid_answer_is_loud(self) -> None:
+        self.fake.organization["creditBalance"] = "much"
+        with mock.patch("sys.__stderr__", io.StringIO()) as stderr:
+            self.assertEqual(self.api("GET", "/v1/organization").status, 500)
+        self.assertIn("THE STAND-IN'S ANSWER IS INVALID: GET /v1/organization", stderr.getvalue())
+        self.assertEqual(len(self.fake.invalid_answers), 1)
+        self.fake.invalid_answers.clear()
+
+
+class RefusalTest(FakeCase):
+    def test_calls_that_the_contract_alone_does_not_refuse(self) -> None:
+        cases: list[tuple[str, str, Any, int]] = [
+            ("GET", "/v1/nothing", None, 404),
+            ("PUT", "/v1/avatars", {}, 405),
+            ("GET", "/v1/avatars?limit=1", {"a": 1}, 400),
+            ("GET", "/v1/avatars", None, 400),
+            ("GET", "/v1/voices?limit=101", None, 400),
+            ("GET", "/v1/voices?limit=many", None, 400),
+            ("GET", "/v1/avatars?limit=1&cursor=x", None, 400),
+            ("GET", "/v1/documents?limit=1", None, 400),
+            ("GET", "/v1/tasks/not-an-id", None, 400),
+            ("GET", f"/v1/tasks/{UNKNOWN_ID}", None, 404),
+            ("GET", f"/v1/organization/webapp/audit_logs/{EVENT_ID}", None, 404),
+            ("POST", "/v1/documents", b"{", 400),
+            ("POST", "/v1/documents", b'{"name": "n", "content": NaN}', 400),
+            ("POST", "/v1/image_to_video", {**VIDEO, "promptImage": "runway://never/uploaded"}, 400),
+            ("POST", "/v1/image_to_video", {**VIDEO, "promptImage": "data:image/png;base64,a"}, 400),
+            ("POST", "/v1/generate/image", {"configId": "none", "input": {"promptText": "a"}}, 404),
+            ("POST", "/v1/uploads", {"filename": "notes.txt", "type": "ephemeral"}, 400),
+            ("POST", f"/v1/workflows/{UNKNOWN_ID}", {}, 404),
+        ]
+        for method, path, body, status in cases:
+            with self.subTest(method=method, path=path):
+                self.assertEqual(self.api(method, path, body).status, status)
+        self.assertEqual(self.fake.accepted, [])
+
+    def test_a_body_is_json_or_absent(self) -> None:
+        workflow = self.fake.add_workflow()
+        self.assertEqual(self.api("POST", "/v1/documents", {}, HEADERS).status, 415)
+        self.assertEqual(call("POST", f"{self.fake.url}/v1/workflows/{workflow}", None, HEADERS).status, 200)
+
+
+class RecordTest(FakeCase):
+    def test_lists_come_in_pages(self) -> None:
+        ids = [self.fake.add_avatar() for _ in range(3)]
+        first = self.get("/v1/avatars?limit=2")
+        last = self.get(f"/v1/avatars?limit=2&cursor={first['nextCursor']}")
+        self.assertEqual([row["id"] for row in first["data"] + last["data"]], ids)
+        self.assertEqual((first["hasMore"], last["hasMore"], last["nextCursor"]), (True, False, None))
+
+    def test_a_document_is_attached_and_deleted(self) -> None:
+        document = self.api("POST", "/v1/documents", {"name": "n", "content": "c"}).json()["id"]
+        avatar = self.fake.add_avatar(name="Mira")
+        before = self.get(f"/v1/avatars/{avatar}")["updatedAt"]
+        after = self.api("PATCH", f"/v1/avatars/{avatar}", {"documentIds": [document]}).json()["updatedAt"]
+        self.assertGreater(after, before)
+        (row,) = self.get("/v1/documents?limit=9&sort=createdAt&order=desc&avatarId=ignored")["data"]
+        self.assertEqual(row["usedBy"], [{"id": avatar, "name": "Mira", "imageUrl": None}])
+        self.assertEqual(self.api("DELETE", f"/v1/documents/{document}").status, 204)
+        self.assertEqual(self.fake.avatars[avatar]["documentIds"], [])
+
+    def test_a_router_is_changed_in_part(self) -> None:
+        router = self.fake.add_router(settings={"schemaVersion": 1, "optimizeFor": "cost"})
+        changed = self.api("PATCH", f"/v1/routers/{router}", {"settings": {"fallback": {"onCapacity": True}}}).json()
+        settings = {"schemaVersion": 1, "optimizeFor": "cost", "fallback": {"onCapacity": True}}
+        self.assertEqual(changed["settings"], settings)
+
+    def test_a_session_is_ready_once_and_can_be_cancelled(self) -> None:
+        avatar = {"type": "runway-preset", "presetId": "influencer"}
+        made = self.api("POST", "/v1/realtime_sessions", {"model": "gwm1_avatars", "avatar": avatar}).json()["id"]
+        states = [self.get(f"/v1/realtime_sessions/{made}") for _ in range(4)]
+        self.assertEqual([state["status"] for state in states], ["NOT_READY", "NOT_READY", "READY", "RUNNING"])
+        self.api("DELETE", f"/v1/realtime_sessions/{made}")
+        self.assertEqual(self.get(f"/v1/realtime_sessions/{made}")["status"], "CANCELLED")
+
+
+class TaskTest(FakeCase):
+    def test_a_task_is_paid_runs_and_can_be_downloaded(self) -> None:
+        made = self.api("POST", "/v1/text_to_image", IMAGE).json()["id"]
+        polls = [self.get(f"/v1/tasks/{made}") for _ in range(3)]
+        self.assertEqual([poll["status"] for poll in polls], ["PENDING", "RUNNING", "SUCCEEDED"])
+        self.assertEqual(self.fake.hasty, [(made, 0.0)] * 2)
+        self.assertEqual(call("GET", polls[2]["output"][0]).body, sample("image"))
+        (accepted,) = self.fake.accepted
+        self.assertEqual((accepted.id, accepted.body, accepted.credits), (made, IMAGE, 5))
+        self.assertEqual(self.balance(), 9_995)
+
+    def test_time_can_move_tasks(self) -> None:
+        self.fake.pace.seconds_to_finish = 2
+        task, seen = self.fake.add_task(), []
+        for self.now in (100.0, 100.9, 101.0, 102.0):
+            seen.append(self.get(f"/v1/tasks/{task}")["status"])
+        self.assertEqual(seen, ["PENDING", "PENDING", "RUNNING", "SUCCEEDED"])
+
+    def test_deleting_cancels_a_running_task_and_destroys_a_finished_one(self) -> None:
+        running, done = self.fake.add_task(), self.fake.add_task(statuses=["SUCCEEDED"])
+        url = self.get(f"/v1/tasks/{done}")["output"][0]
+        for task in (running, done):
+            self.assertEqual(self.api("DELETE", f"/v1/tasks/{task}").status, 204)
+            self.assertEqual(self.api("GET", f"/v1/tasks/{task}").status, 404)
+        self.assertEqual(call("GET", url).status, 404)
+
+    def test_a_failure_is_refunded_unless_the_input_was_to_blame(self) -> None:
+        for code, balance in (("INTERNAL", 10_000), ("SAFETY.INPUT.IMAGE", 9_995)):
+            with self.subTest(code):
+                self.fake.organization["creditBalance"] = 10_000
+                made = self.api("POST", "/v1/text_to_image", IMAGE).json()["id"]
+                self.fake.tasks[made].update(statuses=("FAILED",), failureCode=code)
+                self.assertEqual(self.get(f"/v1/tasks/{made}")["failureCode"], code)
+                self.assertEqual(self.balance(), balance)
+
+    def test_a_workflow_may_succeed_with_a_node_that_failed(self) -> None:
+        errors = {UNKNOWN_ID: {"message": "No.", "failureCode": "INTERNAL"}}
+        statuses = ["RUNNING", "SUCCEEDED"]
+        made = self.fake.add_task(kind="workflow", statuses=statuses, outputs=2, nodeErrors=errors)
+        running, ended = (self.get(f"/v1/workflow_invocations/{made}") for _ in range(2))
+        self.assertEqual((len(running["output"]), len(ended["output"])), (1, 2))
+        self.assertEqual(ended["nodeErrors"], errors)
+
+    def test_a_router_chooses_the_model_or_finds_none(self) -> None:
+        self.fake.add_router(slug="cheap", settings={"maxCreditsPerGeneration": {"video": 10}})
+        audio = {"configId": "cheap", "input": SPEECH}
+        made = self.api("POST", "/v1/generate/audio", audio).json()
+        self.assertEqual(made["routing"]["configId"], "cheap")
+        self.assertEqual(made["routing"]["resolvedInput"], {"type": "speech", "voice": "default"})
+        dry = self.api("POST", "/v1/generate/audio", {**audio, "dryRun": True}).json()
+        self.assertEqual((list(dry), len(self.fake.accepted)), (["routing"], 1))
+        none = self.api("POST", "/v1/generate/video", {"configId": "cheap", "input": {"duration": 9}}).json()
+        self.assertEqual((none["code"], none["emptiedBy"]), ("no_eligible_model", ["price"]))
+
+
+class MomentTest(FakeCase):
+    def test_callbacks_come_in_the_order_of_an_exchange(self) -> None:
+        seen: list[tuple[str, str]] = []
+        for moment in ("post accepted", "post answered", "first poll", "output half sent", "output sent"):
+            self.fake.on(moment, lambda record_id, moment=moment: seen.append((moment, record_id)))  # type: ignore[misc]
+        self.fake.output_size, self.fake.pace.polls_to_finish = 300_000, 0
+        made = self.api("POST", "/v1/text_to_image", IMAGE).json()["id"]
+        eventually(lambda: len(seen) >= 2)
+        for _ in range(2):
+            url = self.get(f"/v1/tasks/{made}")["output"][0]
+        self.assertEqual(call("GET", url).body, b"".join(pseudo_content(0, 300_000)))
+        output = url.split("/")[3]
+        expected = [("post accepted", made), ("post answered", made), ("first poll", made)]
+        eventually(lambda: len(seen) >= 5)
+        self.assertEqual(seen, [*expected, ("output half sent", output), ("output sent", output)])
+
+    def test_an_accepted_post_can_be_held_before_its_answer(self) -> None:
+        with self.fake.hold("post accepted") as held:
+            post = threading.Thread(target=self.api, args=("POST", "/v1/text_to_image", IMAGE))
+            post.start()
+            self.assertEqual(held.wait(), self.fake.accepted[0].id)
+            self.assertTrue(post.is_alive())
+        post.join(5)
+        self.assertFalse(post.is_alive())
+
+
+class ByHandTest(unittest.TestCase):
+    def test_a_command_meets_the_stand_in_and_its_status_comes_back(self) -> None:
+        code = (
+            "import os, sys, urllib.request as u\n"
+            "e = os.environ\n"
+            "h = {'Authorization': 'Bearer ' + e['RUNWAY_SKILLS_API_SECRET'], 'X-Runway-Version': '2024-11-06'}\n"
+            "r = u.Request(e['RUNWAY_SKILLS_BASE_URL'] + '/v1/avatars?limit=9', headers=h)\n"
+            "sys.stdout.write(u.urlopen(r).read().decode())\n"
+            "sys.exit(75)\n"
+        )
+        command = [sys.executable, "-m", "tests.fake", sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=20)
+        self.assertEqual((done.returncode, done.stderr), (75, b""))
+        self.assertEqual(json.loads(done.stdout)["data"][0]["name"], "Mira the concierge")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,237 @@
+"""`history` and `wait --unfinished`: what was started is found again, by who started it and by nobody else."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+import unittest
+from typing import Any
+from unittest import mock
+
+from tests.fake import SECRET, Fault
+from tests.program import Result
+from tests.served import ServedTest, pasted
+
+IMAGE = ("request", "POST", "/v1/text_to_image", "-f", "model=gen4_image", "-f", "ratio=1280:720")
+FOX = (*IMAGE, "-f", "promptText=a red fox")
+SESSION = "11111111-2222-4333-8444-555555555555"
+
+
+class HistoryTest(ServedTest):
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = self.folder / "state" / "history.jsonl"
+        self.env = {"RUNWAY_SKILLS_HISTORY": str(self.path)}
+
+    def program(self, *words: str, **env: str) -> Result:
+        return self.call(*words, env={**self.env, **env})
+
+    def rows(self, *words: str, **env: str) -> list[dict[str, Any]]:
+        result = self.program("history", *words, **env)
+        self.assertEqual(result.exit, 0, result)
+        found = result.json["data"]
+        assert isinstance(found, list)
+        return found
+
+    def only_row(self, **env: str) -> dict[str, Any]:
+        rows = self.rows(**env)
+        self.assertEqual(len(rows), 1, rows)
+        return rows[0]
+
+    def events(self) -> list[str]:
+        return [json.loads(line)["event"] for line in self.path.read_text(encoding="utf-8").splitlines()]
+
+
+class RecordedTest(HistoryTest):
+    def test_a_generation_is_listed_while_it_runs(self) -> None:
+        answer = self.program(*FOX).json
+        row = self.only_row()
+        self.assertEqual(row["id"], answer["id"])
+        self.assertEqual(row["status"], "STARTED")
+        self.assertEqual(row["path"], "/v1/text_to_image")
+        self.assertEqual(row["model"], "gen4_image")
+        self.assertEqual(row["prompt"], "a red fox")
+        self.assertEqual(row["credits"], answer["estimatedCost"]["credits"])
+
+    def test_the_end_is_listed_with_its_cost_and_files(self) -> None:
+        target = self.folder / "fox.png"
+        self.program(*FOX, "--wait", "--download", str(target))
+        row = self.only_row()
+        self.assertEqual(row["status"], "SUCCEEDED")
+        self.assertEqual(row["saved"], [str(target)])
+        self.assertEqual(self.program("history").json["credits"], row["credits"])
+
+    def test_a_wait_in_a_later_call_records_the_end(self) -> None:
+        name = self.program(*FOX).json["id"]
+        self.program("wait", name)
+        self.assertEqual(self.only_row()["status"], "SUCCEEDED")
+
+    def test_a_cancelled_task_is_listed_as_cancelled(self) -> None:
+        name = self.program(*FOX).json["id"]
+        self.program("cancel", name)
+        self.assertEqual(self.only_row()["status"], "CANCELLED")
+
+    def test_a_task_that_is_gone_is_listed_as_gone(self) -> None:
+        name = self.program(*FOX).json["id"]
+        self.fake.tasks[name]["deleted"] = True
+        self.assert_error(self.program("wait", name), 1, status=404)
+        self.assertEqual(self.only_row()["status"], "GONE")
+
+    def test_a_lost_answer_is_listed_as_uncertain(self) -> None:
+        self.fake.fault(Fault("forward_then_reset"), method="POST")
+        self.assert_error(self.program(*FOX), 69, maybeAccepted=True)
+        row = self.only_row()
+        self.assertEqual(row["status"], "UNCERTAIN")
+        self.assertIsNone(row["id"])
+
+    def test_a_refused_generation_is_not_listed(self) -> None:
+        self.assert_error(self.program(*IMAGE), 1, status=400)
+        self.assertEqual(self.rows(), [])
+
+    def test_what_was_never_sent_is_not_listed(self) -> None:
+        self.assert_error(self.program(*FOX, RUNWAY_SKILLS_BASE_URL="http://127.0.0.1:9"), 69)
+        self.assertEqual(self.rows(RUNWAY_SKILLS_BASE_URL="http://127.0.0.1:9"), [])
+
+    def test_uploads_documents_and_dry_runs_are_not_listed(self) -> None:
+        picture = self.file("cat.png", b"\x89PNG\r\n\x1a\n" + bytes(600))
+        self.program("upload", str(picture))
+        self.program("request", "POST", "/v1/documents", "-f", "name=a", "-f", "content=b")
+        self.program(*FOX, "--dry-run")
+        self.assertEqual(self.rows(), [])
+
+    def test_an_avatar_is_listed_by_the_path_that_wait_takes(self) -> None:
+        body = {
+            "name": "Ada",
+            "personality": "You are brief.",
+            "voice": {"type": "runway-live-preset", "presetId": "clara"},
+            "referenceImage": "https://example.com/ada.png",
+        }
+        answer = self.program("request", "POST", "/v1/avatars", "--body", json.dumps(body))
+        self.assertEqual(answer.exit, 0, answer)
+        name = f"/v1/avatars/{answer.json['id']}"
+        self.assertEqual(self.only_row()["id"], name)
+        waited = self.program("wait", "--unfinished")
+        self.assertEqual(waited.exit, 0, waited)
+        self.assertIn(name, self.polls())
+
+
+class UnfinishedTest(HistoryTest):
+    def test_everything_that_runs_is_waited_for_and_saved(self) -> None:
+        names = [self.program(*FOX).json["id"] for _ in range(2)]
+        result = self.program("wait", "--unfinished", "--download", f"{self.folder}/out/")
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual({row["id"] for row in result.lines}, set(names))
+        self.assertEqual(len(list((self.folder / "out").iterdir())), 2)
+        self.assertEqual(self.rows("--unfinished"), [])
+
+    def test_nothing_to_wait_for_is_a_note_and_no_failure(self) -> None:
+        result = self.program("wait", "--unfinished")
+        self.assertEqual(result.exit, 0, result)
+        self.assertIn("nothing to wait for", result.stderr)
+
+    def test_ids_and_unfinished_exclude_each_other(self) -> None:
+        self.assert_error(self.program("wait", "--unfinished", "ID"), 2)
+        self.assert_error(self.program("wait"), 2)
+
+    def test_an_uncertain_one_is_not_waited_for(self) -> None:
+        self.fake.fault(Fault("forward_then_reset"), method="POST")
+        self.program(*FOX)
+        self.assertEqual(self.program("wait", "--unfinished").exit, 0)
+        self.assertEqual(self.polls(), [])
+
+
+class ChosenTest(HistoryTest):
+    def test_the_newest_is_first_and_limit_counts_rows(self) -> None:
+        first = self.program(*FOX).json["id"]
+        self.clock.now += 5
+        second = self.program(*FOX).json["id"]
+        self.assertEqual([row["id"] for row in self.rows()], [second, first])
+        self.assertEqual([row["id"] for row in self.rows("--limit", "1")], [second])
+
+    def test_since_leaves_out_what_is_older(self) -> None:
+        self.program(*FOX)
+        self.clock.now += 3 * 3600
+        second = self.program(*FOX).json["id"]
+        self.assertEqual([row["id"] for row in self.rows("--since", "2h")], [second])
+
+    def test_a_bad_since_is_refused(self) -> None:
+        self.assert_error(self.program("history", "--since", "yesterday"), 2)
+
+    def test_session_shows_what_one_client_id_started(self) -> None:
+        self.program(*FOX)
+        mine = self.program(*FOX, "--client-id", SESSION).json["id"]
+        self.assertEqual([row["id"] for row in self.rows("--session", "--client-id", SESSION)], [mine])
+        self.assert_error(self.program("history", "--session"), 2)
+
+    def test_another_key_or_address_sees_nothing(self) -> None:
+        self.program(*FOX)
+        self.assertEqual(self.rows(RUNWAY_SKILLS_API_SECRET="key_of_somebody_else_0123456789"), [])
+        self.assertEqual(self.rows(RUNWAY_SKILLS_BASE_URL="http://127.0.0.1:9"), [])
+
+    def test_a_table_has_when_model_prompt_status_credits_and_file(self) -> None:
+        self.program(*FOX)
+        heading = self.program("history", "--output", "table").stdout.splitlines()[0].split()
+        self.assertEqual(heading, ["Id", "Started", "Model", "Prompt", "Status", "Credits", "Saved"])
+
+    def test_select_prints_one_line_a_row(self) -> None:
+        name = self.program(*FOX).json["id"]
+        self.assertEqual(self.program("history", "--select", "id").stdout, name + "\n")
+
+
+class PrivateTest(HistoryTest):
+    @unittest.skipIf(os.name == "nt", "POSIX permissions")
+    def test_only_its_owner_reads_it(self) -> None:
+        self.program(*FOX)
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE(self.path.parent.stat().st_mode), 0o700)
+
+    def test_it_holds_no_secret_no_file_and_no_more_than_the_beginning_of_a_prompt(self) -> None:
+        prompt = f"{SECRET} " + "x" * 200
+        self.program(*IMAGE, "-f", f"promptText={prompt}")
+        content = self.path.read_text(encoding="utf-8")
+        self.assertNotIn(SECRET, content)
+        self.assertNotIn("x" * 80, content)
+
+    def test_off_writes_nothing(self) -> None:
+        self.call(*FOX, env={"RUNWAY_SKILLS_HISTORY": "off", "XDG_STATE_HOME": str(self.folder)})
+        self.assertEqual(self.listing(), [])
+
+    def test_without_a_variable_it_is_in_the_state_folder(self) -> None:
+        self.call(*FOX, env={"RUNWAY_SKILLS_HISTORY": "", "XDG_STATE_HOME": str(self.folder)})
+        self.assertEqual(self.listing(), ["runway-cli/history.jsonl"])
+
+    def test_a_file_that_cannot_be_written_is_one_note_and_no_failure(self) -> None:
+        blocked = self.file("blocked", b"a file where a folder should be")
+        env = {"RUNWAY_SKILLS_HISTORY": str(blocked / "history.jsonl")}
+        result = self.call(*FOX, "--wait", env=env)
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual(result.stderr.count("the history cannot be written"), 1, result)
+
+
+class OrderTest(HistoryTest):
+    def test_the_disk_has_the_intent_before_the_post_and_the_id_before_the_first_poll(self) -> None:
+        happened: list[str] = []
+        flush = os.fsync
+
+        def fsync(descriptor: int) -> None:
+            flush(descriptor)
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                happened.append(f"flushed {self.events()[-1]}")
+
+        for moment in ("post accepted", "first poll"):
+            self.fake.on(moment, lambda _, moment=moment: happened.append(moment))  # type: ignore[misc]
+        with mock.patch.object(os, "fsync", fsync):
+            self.program(*FOX, "--wait")
+        self.assertEqual(
+            happened, ["flushed intent", "post accepted", "flushed started", "first poll", "flushed ended"]
+        )
+
+    def test_an_unknown_id_points_to_the_history(self) -> None:
+        failed = self.program("wait", "00000000-0000-4000-8000-000000000001")
+        self.assertEqual(pasted(failed), ["history"])
+
+
+if sys.platform == "win32":
+    del OrderTest  # the file is locked while it is written, and cannot be read by a second handle

@@ -1,0 +1,246 @@
+"""--select: parts of a result by path."""
+
+from __future__ import annotations
+
+import json
+import unittest
+from typing import Any
+
+from runway_cli import jsontext
+from runway_cli.terminal.columns import Column
+from runway_cli.terminal.console import Console
+from runway_cli.terminal.select import MAX_PARTS, explain, parse
+from tests.streams import captured
+
+TASK: dict[str, Any] = {
+    "id": "t1",
+    "status": "SUCCEEDED",
+    "output": ["https://x.example/a.png?_jwt=1", "https://x.example/b.png?_jwt=2"],
+    "cost": {"credits": 5},
+    "failure": None,
+    "ratio": 1.5,
+    "done": True,
+    "empty": [],
+    "none": {},
+    "models": {"veo3.1": {"most": 2}, "veo3": {"most": 1}},
+}
+LIST: dict[str, Any] = {"data": [{"id": "a", "voice": {"id": "v"}}, {"id": "b", "voice": None}, {"id": "c"}]}
+COLUMNS = (Column("Name", "name"), Column("Preview", "preview"))
+
+
+def lines(path: str, value: Any) -> list[str]:
+    return parse(path).lines(value)
+
+
+class OnePath(unittest.TestCase):
+    def test_a_match_is_a_line(self) -> None:
+        cases: tuple[tuple[str, Any, list[str]], ...] = (
+            ("id", TASK, ["t1"]),
+            ("output.0", TASK, [TASK["output"][0]]),
+            ("output.*", TASK, TASK["output"]),
+            ("output", TASK, [json.dumps(TASK["output"], separators=(",", ":"))]),
+            ("cost.credits", TASK, ["5"]),
+            ("cost", TASK, ['{"credits":5}']),
+            ("failure", TASK, ["null"]),
+            ("ratio", TASK, ["1.5"]),
+            ("done", TASK, ["true"]),
+            ("empty", TASK, ["[]"]),
+            ("data.*.id", LIST, ["a", "b", "c"]),
+            ("data.*.voice.id", LIST, ["v"]),
+            ("data.1.id", LIST, ["b"]),
+            ("*.0.id", LIST, ["a"]),
+            ("1", ["x", "y"], ["y"]),
+            ("*", {"a": 1, "b": [2]}, ["1", "[2]"]),
+            ("output.*.*", {"output": {"node": ["u", "v"]}}, ["u", "v"]),
+            ("0", {"0": "a key"}, ["a key"]),
+            ("id", {"id": ""}, [""]),
+            (" id ", TASK, ["t1"]),
+        )
+        for path, value, shown in cases:
+            with self.subTest(path):
+                self.assertEqual(lines(path, value), shown)
+
+    def test_a_number_is_printed_as_it_came(self) -> None:
+        self.assertEqual(lines("a", jsontext.loads('{"a":1.10}')), ["1.10"])
+
+    def test_what_matches_nothing_is_null(self) -> None:
+        for path in (
+            "nope",
+            "cost.nope",
+            "output.2",
+            "output.x",
+            "output.-1",
+            "id.x",
+            "failure.x",
+            "empty.*",
+            "none.*",
+        ):
+            with self.subTest(path):
+                self.assertEqual(lines(path, TASK), ["null"])
+
+    def test_a_key_with_a_dot_is_found(self) -> None:
+        self.assertEqual(lines("models.veo3.1.most", TASK), ["2"])
+
+    def test_a_key_by_itself_counts_before_one_with_a_dot(self) -> None:
+        self.assertEqual(lines("a.b", {"a.b": 1, "a": {"b": 2}}), ["2"])
+
+    def test_a_key_that_leads_nowhere_does_not_hide_one_with_a_dot(self) -> None:
+        self.assertEqual(lines("a.b", {"a": 5, "a.b": 1}), ["1"])
+
+    def test_a_string_with_line_breaks_stays_one_line(self) -> None:
+        for text in ("a\nb", "a\r", "\x1b[2J", "a\u2028b", "tab\t", "\x9b"):
+            with self.subTest(text):
+                found = lines("a", {"a": text})
+                self.assertEqual(json.loads(found[0]), text)
+                self.assertEqual(len("".join(found).splitlines()), 1)
+
+    def test_quotes_and_backslashes_are_raw(self) -> None:
+        for text in ('say "hi"', "C:\\x", "狐 \u00a0 é", '"', "\\"):
+            with self.subTest(text):
+                self.assertEqual(lines("a", {"a": text}), [text])
+
+
+class SeveralPaths(unittest.TestCase):
+    def test_they_are_one_object_with_the_paths_as_keys(self) -> None:
+        self.assertEqual(lines("id,cost.credits", TASK), ['{"id":"t1","cost.credits":5}'])
+
+    def test_each_element_is_a_list(self) -> None:
+        self.assertEqual(lines("data.*.id, data.0.id", LIST), ['{"data.*.id":["a","b","c"],"data.0.id":"a"}'])
+
+    def test_what_matches_nothing_is_null(self) -> None:
+        self.assertEqual(lines("id,nope,empty.*", TASK), ['{"id":"t1","nope":null,"empty.*":null}'])
+
+
+class Mistakes(unittest.TestCase):
+    def test_a_path_that_cannot_be_used_is_refused_with_words(self) -> None:
+        for text, words in (
+            ("", "must name a path"),
+            (" ", "must name a path"),
+            ("id,", "empty one"),
+            (",", "empty one"),
+            ("a,,b", "empty one"),
+            (".id", "without a dot"),
+            ("a..b", "empty part"),
+            ("id.", "without a dot"),
+            ("output[0]", "write output.0"),
+            (".data[]", "output.*"),
+            (".".join("a" * (MAX_PARTS + 1)), "parts at most"),
+        ):
+            with self.subTest(text), self.assertRaises(ValueError) as caught:
+                parse(text)
+            self.assertIn(words, str(caught.exception))
+
+    def test_an_ascii_locale_does_not_matter(self) -> None:
+        self.assertEqual(lines("é".encode().decode("ascii", "surrogateescape"), {"é": "x"}), ["x"])
+
+    def test_the_longest_path_is_followed(self) -> None:
+        value: Any = "end"
+        for _ in range(MAX_PARTS):
+            value = {"a": value}
+        self.assertEqual(lines(".".join("a" * MAX_PARTS), value), ["end"])
+
+    def test_a_note_says_what_is_there(self) -> None:
+        for path, words in (
+            ("nope", "the keys are id, status, output, cost, "),
+            ("cost.nope", "the keys of cost are credits"),
+            ("output.5", "output is a list of 2 elements: use a number from 0, or *"),
+            ("output.0.x", "output.0 is a string"),
+            ("failure.x", "failure is null"),
+            ("empty.*", "empty is an empty list"),
+            ("none.a", "none has no keys"),
+            ("ratio.x", "ratio is a number"),
+            ("done.x", "done is true or false"),
+        ):
+            with self.subTest(path):
+                self.assertIn(f"--select {path} matches nothing: {words}", explain(TASK, path))
+
+    def test_many_keys_are_not_all_named(self) -> None:
+        self.assertTrue(explain({f"k{n}": n for n in range(99)}, "x").endswith("k29, …"))
+
+
+class Printed(unittest.TestCase):
+    def console(self, select: str, format: str | None = None, *, quiet: bool = False) -> Console:
+        return Console(format=format, select=parse(select), quiet=quiet)
+
+    def test_a_result_is_one_line_at_a_terminal_too(self) -> None:
+        with captured(out_is_terminal=True) as streams:
+            self.console("cost").result(TASK)
+        self.assertEqual(streams.out.text, '{"credits":5}\n')
+
+    def test_what_was_left_out_of_the_result_is_found(self) -> None:
+        shown = {"id": "t1", "saved": ["a.png"]}
+        with captured() as streams:
+            self.console("output.1").result(shown, full={**TASK, **shown})
+            for format in ("json", "jsonl"):
+                self.console("output.1", format).row(shown, alone=True, full={**TASK, **shown})
+            console = self.console("output.1", "table")
+            console.row(shown, alone=True, full={**TASK, **shown})
+            console.end_rows([Column("Id", "id")])
+        url = "https://x.example/b.png?_jwt=2"
+        self.assertEqual(streams.out.lines, [url, url, url, "output.1", url])
+
+    def test_rows_are_a_line_each(self) -> None:
+        for format in (None, "json", "jsonl"):
+            with self.subTest(format), captured() as streams:
+                console = self.console("id,voice.id", format)
+                console.rows(LIST["data"], [Column("Id", "id")], {})
+                console.row({"id": "d"}, alone=False)
+                self.assertEqual(
+                    streams.out.lines,
+                    [
+                        '{"id":"a","voice.id":"v"}',
+                        '{"id":"b","voice.id":null}',
+                        '{"id":"c","voice.id":null}',
+                        '{"id":"d","voice.id":null}',
+                    ],
+                )
+
+    def test_the_paths_are_the_columns_of_a_table(self) -> None:
+        with captured() as streams:
+            self.console("voice.id,output.*", "table").rows([{"id": "a", "output": ["x", "y"]}], COLUMNS, {})
+            self.console("voice.id,id", "markdown").rows(LIST["data"], COLUMNS, {})
+        self.assertEqual(streams.out.lines[:2], ["voice.id  output.*", "          x, y"])
+        self.assertEqual(streams.out.lines[2:5], ["| voice.id | id |", "| --- | --- |", "| v | a |"])
+
+    def test_a_typing_mistake_is_noted_once_for_all_rows(self) -> None:
+        for format in ("json", "table"):
+            with self.subTest(format), captured() as streams:
+                self.console("nam", format).rows([{"id": "a"}, {"id": "b"}], COLUMNS, {})
+                self.assertEqual(streams.err.lines, ["--select nam matches nothing: the keys are id"])
+
+    def test_rows_that_come_one_by_one_are_noted_once(self) -> None:
+        with captured() as streams:
+            console = self.console("nam")
+            for name in "ab":
+                console.row({"id": name}, alone=False)
+        self.assertEqual(streams.err.lines, ["--select nam matches nothing: the keys are id"])
+
+    def test_a_path_that_some_rows_lack_is_not_noted(self) -> None:
+        with captured() as streams:
+            self.console("voice.id").rows(LIST["data"], COLUMNS, {})
+        self.assertEqual(streams.out.lines, ["v", "null", "null"])
+        self.assertEqual(streams.err.text, "")
+
+    def test_the_path_of_a_whole_list_is_explained(self) -> None:
+        with captured() as streams:
+            self.console("data.*.id").rows(LIST["data"], COLUMNS, {})
+        self.assertIn("(paths are relative to a row)", streams.err.text)
+
+    def test_no_rows_are_no_lines(self) -> None:
+        with captured() as streams:
+            self.console("id").rows([], COLUMNS, {})
+        self.assertEqual((streams.out.text, streams.err.text), ("", ""))
+
+    def test_a_list_that_goes_on_says_so(self) -> None:
+        with captured() as streams:
+            self.console("id").rows([{"id": "a"}], COLUMNS, {"truncated": True})
+        self.assertEqual(streams.err.lines, ["there are more: raise --limit"])
+
+    def test_the_quiet_print_null_alone(self) -> None:
+        with captured() as streams:
+            self.console("nope", quiet=True).result(TASK)
+        self.assertEqual((streams.out.text, streams.err.text), ("null\n", ""))
+
+
+if __name__ == "__main__":
+    unittest.main()
