@@ -228,7 +228,7 @@ class NothingIsLost(FlowTest):
         self.assertEqual(self.call(*pasted(result)[:-2]).json["saved"], [self.free])
         result = self.unwritten(*self.words()[:11])
         self.assert_error(result, 74, kind="io", id="paid")
-        self.assertEqual(pasted(result), ["request", "GET", "/v1/organization"])
+        self.assertEqual(pasted(result), ["wait", "paid"])
 
     def unwritten(self, *words: str) -> Result:
         """A call whose stdout is a disk that is full."""

@@ -133,8 +133,6 @@ class Client:
                     return Answer(404, {})
                 raise
 
-        if method in UNSAFE_METHODS:
-            self.shutdown.facts = {"may_have_been_accepted": True, "balance_call": self.service.balance_call}
         try:
             return retrying.run(method, attempt)
         except (ApiError, NetworkError) as failure:
@@ -164,7 +162,7 @@ class Client:
         """Raises AuthError where there is no secret, before anything else is done."""
         if not self.target.secret:
             names = " or ".join(self.target.secret_names)
-            raise AuthError(f"no API key: set {names} in the environment", no_secret=True)
+            raise AuthError(f"no API key: set {names} in the environment")
 
     def address(self, method: str, path: str) -> str:
         """The URL that a call would be sent to first."""

@@ -63,7 +63,7 @@ def _below(url: str, base_url: str) -> str:
     except ValueError:
         is_same = False
     if not is_same or "\\" in parts.netloc or not (parts.path + "/").startswith(base.path + "/"):
-        raise UsageError(f"the URL {url!r} is not below {base_url}: pass the path alone", foreign_url=True)
+        raise UsageError(f"the URL {url!r} is not below {base_url}: pass the path alone")
     return parts.path[len(base.path) :] + ("?" + parts.query if parts.query else "")
 
 

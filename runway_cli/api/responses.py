@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import jsontext
-from ..errors import ApiError, DeniedError
+from ..errors import REPORTED, ApiError, DeniedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ MAX_EXCERPT = 300  # characters of an answer that is not JSON
 MAX_READ = 1 << 20  # bytes of such an answer that are looked at
 MAX_SECRET = 4096  # characters, more than any secret has
 MAX_MORE = 2000  # characters of further keys of an error body, as JSON
-KNOWN_KEYS = ("error", "message", "code", "docUrl", "issues", "status", "id", "kind", "example", "maybeAccepted")
+KNOWN_KEYS = ("error", "kind", "message", "example", *REPORTED.values())
 
 
 class Answer:
@@ -150,10 +150,10 @@ def _more(body: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in body.items():
         if key in KNOWN_KEYS:
             continue
-        room -= len(jsontext.dumps({key: value}))
-        if room < 0:
-            break
-        kept[key] = value
+        size = len(jsontext.dumps({key: value}))
+        if size <= room:
+            kept[key] = value
+            room -= size
     return kept
 
 

@@ -77,9 +77,18 @@ class Attempt:
         """The words of those options that the call gave and that another call takes too."""
         if not self.call:
             return []
-        left_out = ("force", *SERVICE_OPTIONS)
+        left_out = ("force", "unfinished", *SERVICE_OPTIONS)  # the names are there
         given = [option for option in options if option.dest in self.call.given and option.dest not in left_out]
         return [word for option in given for word in option.words(self.call.given[option.dest])]
+
+    def typed(self, option: Option) -> list[str]:
+        """The words that give an option in the failed call, parsed or not; none where it is not there."""
+        for index, word in enumerate(self.words):
+            if word in option.flags:
+                return list(self.words[index : index + (1 if option.is_switch else 2)])
+            if word.partition("=")[0] in option.flags:
+                return [word]
+        return []
 
     def _options(self) -> list[Option]:
         found = list(GLOBAL_OPTIONS)

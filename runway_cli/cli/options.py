@@ -113,4 +113,9 @@ def _from_variable(option: Option, text: str) -> Any:
     if is_off and option.default is None:
         return None
     read = option.read or values.one_of(*option.choices)
-    return read("0" if is_off else text)
+    try:
+        return read("0" if is_off else text)
+    except ValueError:
+        if is_off and text != "0":
+            return option.default  # off where 0 is not a value: as if it were unset
+        raise

@@ -237,15 +237,15 @@ def _operands(command: Command, words: list[str]) -> dict[str, Any]:
         if operand.takes in ("1", "?"):
             if not rest and operand.takes == "1":
                 missing = [other.metavar for other in command.operands[index:] if other.takes in ("1", "+")]
-                raise UsageError(f"missing {' and '.join(missing)}", missing=missing)
+                raise UsageError(f"missing {' and '.join(missing)}")
             found[operand.dest] = _read(operand.read, rest.pop(0)) if rest else None
         else:
             if not rest and operand.takes == "+":
-                raise UsageError(f"missing {operand.metavar}", missing=[operand.metavar])
+                raise UsageError(f"missing {operand.metavar}")
             found[operand.dest] = [_read(operand.read, word) for word in rest]
             rest = []
     if rest:
-        raise UsageError(f"unexpected argument {rest[0]!r}", unexpected=rest[0])
+        raise UsageError(f"unexpected argument {rest[0]!r}")
     return found
 
 
@@ -253,7 +253,7 @@ def _read(read: Callable[[str], Any] | None, text: str) -> Any:
     try:
         return read(text) if read else text
     except ValueError as error:
-        raise _unknown(str(error), text, _known(error), bad_operand=text) from None
+        raise _unknown(str(error), text, _known(error)) from None
 
 
 def _known(error: ValueError) -> Sequence[str]:

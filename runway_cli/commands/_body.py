@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NOTHING: Any = object()  # stands for no body yet, which null is not
 TEXT, JSON, TEXT_FILE, DATA_URI, UPLOAD = "text", "json", "text-file", "data-uri", "upload"
+MAX_PARTS = 100  # of one key; each part is one level of the body
 _BOMS = ((b"\xef\xbb\xbf", ""), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 
 
@@ -43,6 +44,8 @@ def reader(kind: str) -> Callable[[str], Field]:
         name, mark, value = text.partition("=")
         if not mark or not all(name.split(".")):
             raise ValueError(f"must be KEY={kind.upper() if kind in (TEXT, JSON) else 'FILE'}, not {text!r}")
+        if name.count(".") >= MAX_PARTS:
+            raise ValueError(f"a key has {MAX_PARTS} parts at most")
         if kind in (DATA_URI, UPLOAD, TEXT_FILE) and not value:
             raise ValueError(f"{name}: the file name is empty: is a variable unset?")
         if kind in (DATA_URI, UPLOAD) and value == "-":
@@ -122,12 +125,12 @@ def read_body(text: str | None, stdin: bool, shutdown: Shutdown) -> bytes | None
     for mark, name in _BOMS:
         if data.startswith(mark):
             if name:
-                raise UsageError(f"the body from {source} is {name}: save it as UTF-8", bad_body=True)
+                raise UsageError(f"the body from {source} is {name}: save it as UTF-8")
             data = data[len(mark) :]  # which PowerShell writes
     try:
         jsontext.check(data)
     except ValueError as error:
-        raise UsageError(f"the body from {source} is not JSON: {error}", bad_body=True) from None
+        raise UsageError(f"the body from {source} is not JSON: {error}") from None
     return data
 
 
@@ -152,7 +155,7 @@ def read_stdin(what: str, shutdown: Shutdown) -> bytes:
     from ..terminal.streams import is_terminal
 
     if sys.stdin is None or is_terminal(sys.stdin):
-        raise UsageError(f"{what} is read from stdin, but nothing is piped in", nothing_piped=True)
+        raise UsageError(f"{what} is read from stdin, but nothing is piped in")
     data: bytes = shutdown.interruptible(sys.stdin.buffer.read)
     return data
 
@@ -168,7 +171,7 @@ def read_file(path: str, option: str, shutdown: Shutdown) -> bytes:
         return shutdown.interruptible(read)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{option}: {_short(path, 300)!r} cannot be read: {reason}", bad_file=path) from None
+        raise UsageError(f"{option}: {_short(path, 300)!r} cannot be read: {reason}") from None
 
 
 def _text(field: Field, shutdown: Shutdown) -> str:
@@ -183,7 +186,7 @@ def _text(field: Field, shutdown: Shutdown) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UsageError(f"--text-file: {path!r} is not UTF-8 (byte {error.start + 1})", bad_file=path) from None
+        raise UsageError(f"--text-file: {path!r} is not UTF-8 (byte {error.start + 1})") from None
     return text[:-2] if text.endswith("\r\n") else text[:-1] if text.endswith("\n") else text
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..contract import source
-from ..contract.check import NO_BODY, check
+from ..contract.check import NO_BODY, check, unnamed
 from ..contract.schema import endpoints, matching, nearest
 from ..contract.values import shown
-from ..errors import ApiError, NetworkError, UsageError
+from ..errors import ApiError, ConfigError, NetworkError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,18 +24,23 @@ class Checker:
         self._client = client
         self.contract = _loaded(client)
         self._known = endpoints(self.contract.document)
-        self._unknown: set[str] = set()
+        self._noted: set[str] = set()
 
     def issues(self, method: str, path: str, body: Any) -> list[dict[str, Any]]:
         """What is wrong with a body, as [{"field", "messages"}]; a note for an endpoint that is not in the contract."""
         endpoint = self._endpoint(method, path)
         if endpoint is not None:
+            for name in unnamed(self.contract.document, endpoint, body):
+                self._note_once(f"--check: the contract of {path} does not name {name!r}; the API may ignore it")
             return _issues(self._client, self.contract, endpoint, body)
         plain = path.partition("?")[0]
-        if plain not in self._unknown:
-            self._unknown.add(plain)
-            self._client.console.note(f"--check: the contract has no {method} {plain}; the body is not checked")
+        self._note_once(f"--check: the contract has no {method} {plain}; the body is not checked")
         return []
+
+    def _note_once(self, text: str) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            self._client.console.note(text)
 
     def facts(self) -> dict[str, Any]:
         """The facts of the contract that an error reports."""
@@ -51,17 +56,17 @@ def check_body(client: Client, method: str, path: str, body: Any, *, has_body: b
     checker = Checker(client)
     issues = checker.issues(method, path, body if has_body else NO_BODY)
     if issues:
-        raise refusal(checker, method, path, body, issues)
+        raise refusal(checker, issues)
 
 
-def refusal(checker: Checker, method: str, path: str, body: Any, issues: list[dict[str, Any]]) -> UsageError:
+def refusal(checker: Checker, issues: list[dict[str, Any]]) -> UsageError:
     """The error for a body that the contract refuses."""
     fields = ", ".join(issue["field"] or "the body" for issue in issues)
     words = (
         f"the API's contract of {checker.contract.date} refuses {fields}. The contract may be older than the API; "
         "without --check the call is sent as it is"
     )
-    return UsageError(words, issues=issues, refused=(method, path, body), **checker.facts())
+    return UsageError(words, issues=issues, **checker.facts())
 
 
 def _issues(client: Client, contract: Contract, endpoint: Endpoint, body: Any) -> list[dict[str, Any]]:
@@ -83,6 +88,13 @@ def explained(client: Client, method: str, path: str, body: Any, error: ApiError
     Adds the allowed values to the API's own issues, and the fact `endpoint`: the (method, path) that the contract has,
     or has under the most similar name, None where it has none.
     """
+    try:
+        return _explained(client, method, path, body, error)
+    except (ConfigError, UsageError):  # what cannot be explained is reported as it is
+        return error
+
+
+def _explained(client: Client, method: str, path: str, body: Any, error: ApiError) -> ApiError:
     contract = source.kept(client)
     if contract is None:
         return error
@@ -106,4 +118,4 @@ def _loaded(client: Client) -> Contract:
         return source.load(client)
     except (ApiError, NetworkError) as error:
         words = f"the API's contract is not available, so the body cannot be checked: {error.message}"
-        raise NetworkError(words, no_contract=True) from None
+        raise NetworkError(words) from None

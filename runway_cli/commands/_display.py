@@ -56,7 +56,8 @@ class Display:
             started = self._transfers.get(event.task, (0, None, self._clock.monotonic()))[2]
             self._transfers[event.task] = (event.done, event.total, started)
         if event.task.status == "THROTTLED" and not self._was_throttled:
-            self._was_throttled = True
+            self._was_throttled = self._has_noted = True
+            self._next_note = self._clock.monotonic() + NOTE_INTERVAL
             self._console.note(
                 "THROTTLED: queued until a running generation ends; your tier limits how many run at once"
             )

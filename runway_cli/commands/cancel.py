@@ -72,12 +72,14 @@ def _cancel(client: Client, task: Pollable, row: Row, force: bool) -> None:
     finished meanwhile. Raises TaskError for a task that has ended, ApiError for one that is unknown.
     """
     retrying = client.retrying()
+    was_deleted = False  # a DELETE was sent, and its answer is not known
 
     def attempt(before: RunwayError | None) -> None:
+        nonlocal was_deleted
         try:
-            found = client.call("GET", task.path, retries=0 if before else None).value
+            found = client.call("GET", task.path, retries=0).value
         except ApiError as error:
-            if before is not None and error.status == 404 and error.from_provider:
+            if was_deleted and error.status == 404 and error.from_provider:
                 return  # an earlier DELETE has done its work
             raise
         status = found.get("status") if isinstance(found, dict) else None
@@ -86,6 +88,7 @@ def _cancel(client: Client, task: Pollable, row: Row, force: bool) -> None:
             return
         if not force and (row["status"] is None or row["status"] in (*GOOD_ENDS, *BAD_ENDS)):
             raise _refusal(task, row["status"])
+        was_deleted = True
         try:
             client.call("DELETE", task.path, retries=0)
         except ApiError as error:

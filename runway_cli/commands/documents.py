@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..settings.values import not_empty
 from ..terminal.columns import Column
 from ._command import Option
 from ._lists import List, ListOptions, iso_time, list_command
@@ -68,6 +69,6 @@ COMMANDS = {
         "documents",
         "id, name, type, avatarId, usedBy, createdAt",
         (("documents", "list", "--avatar-id", "ID"),),
-        (Option("--avatar-id", metavar="ID", help="only the documents that this avatar uses"),),
+        (Option("--avatar-id", metavar="ID", read=not_empty, help="only the documents that this avatar uses"),),
     )
 }

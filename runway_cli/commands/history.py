@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..errors import OutputError, UsageError
-from ..jobs.history import parse_since
+from ..errors import UsageError
+from ..jobs.history import parse_since, total
 from ..settings.values import positive
 from ..terminal.columns import Column
 from ._command import Command, GlobalOptions, Option
@@ -40,14 +40,9 @@ def run(context: Context, options: Options) -> int:
     client = context.client()
     client.check_secret()
     since = parse_since(options.since, context.clock.time()) if options.since else None
-    try:
-        rows = context.history(client).entries(
-            since=since, unfinished=options.unfinished, session=options.session, limit=None
-        )
-    except OSError as error:
-        raise OutputError(f"the history cannot be read: {error.strerror or error}") from None
+    rows = context.history(client).entries(since=since, unfinished=options.unfinished, session=options.session)
     shown = rows[: options.limit or MAX_ROWS]
-    more: dict[str, Any] = {"credits": sum(row["credits"] for row in shown if isinstance(row["credits"], (int, float)))}
+    more: dict[str, Any] = {"credits": total(row["credits"] for row in shown)}
     if len(shown) < len(rows):
         more["truncated"] = True
     context.console.rows(shown, COLUMNS, more)

@@ -166,20 +166,22 @@ def _post(context: Context, client: Client, options: Options, path: str, body: b
     value = jsontext.loads(body) if body is not None and len(body) <= MAX_RECORDED else None
     history = context.history(client)
     started = start(client, history, path, body, value)
-    if not options.wait or is_api_dry_run(path, value):
-        _print(context, client, options, started.answer)
-        return 0
     if started.pollable is None:
         _print(context, client, options, started.answer)
-        raise no_id(client)
-    from ._waiting import wait_for
-
+        if options.wait and not is_api_dry_run(path, value):
+            raise no_id(client)
+        return 0
     facts: dict[str, Any] = {"task_id": started.pollable.id, "waiting_for": (started.pollable.name,)}
     try:
+        if not options.wait:
+            _print(context, client, options, started.answer)
+            return 0
+        from ._waiting import wait_for
+
         context.console.tell(f"started {started.pollable.name}")
         return wait_for(context, options, client, history, pollables=[started.pollable], answer=started.answer)
     except (Interrupted, Exception) as failure:
-        if not isinstance(failure, Failure) or failure.fact("task_id"):
+        if not isinstance(failure, Failure) or failure.fact("waiting_for") or failure.fact("look_at"):
             raise
         raise failure.but(**facts) from None
 

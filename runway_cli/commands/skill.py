@@ -51,15 +51,16 @@ def install(context: Context, options: Options) -> int:
     files = _contents()
     for folder in targets:
         _check(folder, files)
-    for folder, host in targets.items():
-        try:
-            _write(folder, files)
-        except OSError as error:
-            raise OutputError(f"{str(folder)!r} could not be written: {error.strerror or error}") from None
-        context.console.row(
-            {"host": host, "path": str(folder), "files": len(files), "version": __version__}, alone=len(targets) == 1
-        )
-    context.console.end_rows(COLUMNS)
+    try:
+        for folder, host in targets.items():
+            try:
+                _write(folder, files)
+            except OSError as error:
+                raise OutputError(f"{str(folder)!r} could not be written: {error.strerror or error}") from None
+            row = {"host": host, "path": str(folder), "files": len(files), "version": __version__}
+            context.console.row(row, alone=len(targets) == 1)
+    finally:
+        context.console.end_rows(COLUMNS)
     return 0
 
 

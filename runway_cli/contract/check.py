@@ -12,7 +12,7 @@ from . import issues as found
 from .issues import Issue
 from .patterns import Patterns
 from .rules import ASSERTIONS, COMBINING, RULES, enum_or_const, types
-from .schema import content_of, nesting_told, pointed
+from .schema import Schemas, content_of, deep_nesting_as_value_error, pointed
 from .values import kind_of, shown
 from .variants import Variants
 
@@ -34,7 +34,7 @@ def check(document: Schema, endpoint: Endpoint, body: Any, show: Show = shown) -
     NO_BODY stands for a request without a body. Where the contract describes no JSON body, any is taken. `show` turns a
     refused value into the words of a message. Raises ValueError where the body or the contract nests too deeply.
     """
-    with nesting_told():
+    with deep_nesting_as_value_error():
         holder = endpoint.operation.get("requestBody")
         kind, schema = content_of(document, holder)
         if body is NO_BODY:
@@ -45,9 +45,22 @@ def check(document: Schema, endpoint: Endpoint, body: Any, show: Show = shown) -
     return check_schema(document, schema, body, show)
 
 
+def unnamed(document: Schema, endpoint: Endpoint, body: Any) -> list[str]:
+    """The fields of a body that no variant of the contract names, although it may allow them: mistyped ones, mostly."""
+    with deep_nesting_as_value_error():
+        schema = content_of(document, endpoint.operation.get("requestBody"))[1]
+        if schema is None or not isinstance(body, dict):
+            return []
+        forms = [form for form, _ in Schemas(document).forms(schema, frozenset())]
+    if any(isinstance(form.get("additionalProperties"), dict) for form in forms):
+        return []
+    named = {name for form in forms for name in form.get("properties") or ()}
+    return [name for name in body if name not in named]
+
+
 def check_schema(document: Schema, schema: Any, value: Any, show: Show = shown) -> list[dict[str, Any]]:
     """What is wrong with a value for a schema of the document, in the form of `check`. Raises ValueError as it does."""
-    with nesting_told():
+    with deep_nesting_as_value_error():
         issues = _Checker(document, show).issues(schema, value)
     fields: dict[str, list[str]] = {}
     for issue in issues:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import jsontext
 from .fields import Fields, properties_of
 from .forms import joined, kind_of_form
-from .schema import nesting_told
+from .schema import deep_nesting_as_value_error
 from .sentences import is_binding, one_line, tells_default
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None) -> 
     """
     fields = Fields(document)
     described: Schema = {"method": endpoint.method, "path": endpoint.path, "summary": endpoint.summary}
-    with nesting_told():
+    with deep_nesting_as_value_error():
         parameters = list(_parameters(fields, endpoint.operation.get("parameters", [])))
         if parameters:
             described["parameters"] = parameters

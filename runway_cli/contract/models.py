@@ -9,7 +9,7 @@ import re
 
 from .describe import Body
 from .fields import Fields
-from .schema import endpoints, nesting_told
+from .schema import deep_nesting_as_value_error, endpoints
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
     list is its range as words, such as "2-10". What a model does not take, or takes any value of, is left out.
     Raises ValueError for a document that nests too deeply.
     """
-    with nesting_told():
+    with deep_nesting_as_value_error():
         fields = Fields(document)
         _, schema = fields.content(endpoint.operation.get("requestBody"))
         body = Body(fields, schema)
@@ -59,7 +59,7 @@ def short_name(endpoint: Endpoint) -> str:
 
 
 def _models_of(document: Schema, endpoint: Endpoint) -> list[str]:
-    with nesting_told():
+    with deep_nesting_as_value_error():
         fields = Fields(document)
         kind, schema = fields.content(endpoint.operation.get("requestBody"))
         return Body(fields, schema).models if "json" in kind else []

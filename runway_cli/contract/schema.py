@@ -2,7 +2,7 @@
 
 No document makes it run long or deep: chains of references are followed in a loop, and a union has MAX_FORMS forms at
 most. What nests deeper than Python can follow raises RecursionError, which the public functions of the package turn
-into a ValueError with `nesting_told`; what is too much raises ValueError by itself, after MAX_STEPS.
+into a ValueError with `deep_nesting_as_value_error`; what is too much raises ValueError by itself, after MAX_STEPS.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def endpoints(document: Schema) -> list[Endpoint]:
     """Every operation, in the document's order. Raises ValueError for a document that nests too deeply."""
     schemas = Schemas(document)
     found = []
-    with nesting_told():
+    with deep_nesting_as_value_error():
         for path, written in document["paths"].items():
             item, _ = schemas.plain(written)
             for key, operation in item.items():
@@ -64,7 +64,7 @@ def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
     words = _segments(path)
     ranked = []
     for endpoint in known:
-        pattern = _segments(endpoint.path)
+        pattern = _pattern(endpoint)
         if len(words) == len(pattern) and all(map(_fits, words, pattern)):
             ranked.append((sum(word != part for word, part in zip(words, pattern)), endpoint))
     return [endpoint for _, endpoint in sorted(ranked, key=lambda pair: pair[0])]
@@ -104,7 +104,7 @@ def pointed(document: Schema, ref: str) -> Any:
 
 
 @contextlib.contextmanager
-def nesting_told() -> Iterator[None]:
+def deep_nesting_as_value_error() -> Iterator[None]:
     """Turns a RecursionError inside into a ValueError with words for a user."""
     try:
         yield
@@ -217,6 +217,13 @@ def _segments(path: str) -> list[str]:
 
     path = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*", "", re.split(r"[?#]", path)[0])
     return [re.sub(r"^\{.*\}$", "{}", part) for part in path.strip("/").split("/")]
+
+
+def _pattern(endpoint: Endpoint) -> list[str]:
+    """The parts of an endpoint's path, "{}" for a parameter; a gateway writes /tasks/id?id=ID for /tasks/{id}."""
+    parts = _segments(endpoint.path)
+    names = {parameter.get("name") for parameter in endpoint.operation["parameters"] if isinstance(parameter, dict)}
+    return [*parts[:-1], "{}"] if parts[-1:] == ["id"] and "id" in names else parts
 
 
 def _fits(word: str, part: str) -> bool:

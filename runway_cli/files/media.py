@@ -107,16 +107,16 @@ def checked(path: str, option: str) -> Media:
     Raises UsageError unless it is a readable file with content whose name or first bytes tell a media type.
     """
     if os.path.exists(path) and not os.path.isfile(path):
-        raise UsageError(f"{option}: {path!r} is not a file", bad_file=path)
+        raise UsageError(f"{option}: {path!r} is not a file")
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(HEAD)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{option}: {path!r} cannot be read: {reason}", bad_file=path) from None
+        raise UsageError(f"{option}: {path!r} cannot be read: {reason}") from None
     if not head:
-        raise UsageError(f"{option}: {path!r} is empty", bad_file=path)
+        raise UsageError(f"{option}: {path!r} is empty")
     name = os.path.basename(path)
     extension = extension_of(name)
     if extension not in TYPES:
@@ -124,7 +124,7 @@ def checked(path: str, option: str) -> Media:
         name = f"{name}.{extension}"
     if not extension:
         words = "its name should end in .png, .jpg, .webp, .mp4, .mp3 or another media extension"
-        raise UsageError(f"{option}: {path!r} is not a media file: {words}", bad_file=path)
+        raise UsageError(f"{option}: {path!r} is not a media file: {words}")
     return Media(path, name[-MAX_FILENAME:], size, TYPES[extension])
 
 

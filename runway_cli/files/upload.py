@@ -30,7 +30,7 @@ def data_uri(path: str, option: str = "--data-uri") -> str:
     head = f"data:{media.type};base64,"
     if len(head) + (media.size + 2) // 3 * 4 > MAX_DATA_URI:
         words = f"{option}: {path!r} is over the limit of 5 MiB as encoded: use --upload instead"
-        raise UsageError(words, use_upload=True, bad_file=path)
+        raise UsageError(words, use_upload=path)
     import base64
 
     with open(path, "rb") as file:
@@ -42,7 +42,7 @@ def checked_upload(path: str, option: str = "upload") -> Media:
     media = checked(path, option)
     if media.size > MAX_UPLOAD:
         words = f"{option}: {path!r} is larger than 200 MB, the API's limit: use an https URL instead"
-        raise UsageError(words, bad_file=path)
+        raise UsageError(words)
     return media
 
 
@@ -110,7 +110,7 @@ class Form:
                 sent += len(piece)
                 emit(Transferred(sent, self.media.size))
         if sent != self.media.size:
-            raise UsageError(f"upload: {self.media.path!r} became shorter while it was read", bad_file=self.media.path)
+            raise UsageError(f"upload: {self.media.path!r} became shorter while it was read")
         yield self.tail
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import time
 
+from ..errors import OutputError
 from ..jsontext import Number
 from .journal import SharedJournal
 
@@ -97,24 +98,25 @@ class History:
         files = [self._mask(path) for path in saved]
         self._write("ended", id=self._mask(name), status=self._mask(status), credits=_number(credits), saved=files)
 
-    def entries(
-        self, *, since: float | None = None, unfinished: bool = False, session: bool = False, limit: int | None = None
-    ) -> list[Row]:
+    def entries(self, *, since: float | None = None, unfinished: bool = False, session: bool = False) -> list[Row]:
         """What was started with this account, newest first.
 
         `since` is in seconds of the epoch. `unfinished` leaves what can be waited for; `session`, what this client id
-        started. Raises OSError if the file is there and cannot be read.
+        started. Raises OutputError if the file is there and cannot be read.
         """
         if not self._journal:
             return []
         own = (record for record in self._journal.records() if record.get("account") == self._account)
-        rows = _joined(own, self._client_id if session else None)
+        try:
+            rows = _joined(own, self._client_id if session else None)
+        except OSError as error:
+            raise OutputError(f"the history cannot be read: {error.strerror or error}") from None
         if since is not None:
             earliest = iso_time(since)
             rows = [row for row in rows if row["startedAt"] >= earliest]
         if unfinished:
             rows = [row for row in rows if row["status"] == "STARTED" and row["id"]]
-        return rows[:limit]
+        return rows
 
     def find(self, key: str) -> str | None:
         """The id or path that was recorded for an intent's key; None if there is none or the file cannot be read."""
@@ -154,6 +156,12 @@ class History:
 
         masked = self._mask(text)
         return re.sub(r'(?is)data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+="-]+)*,.*', "data:…", masked)
+
+
+def total(credits: Iterable[Any]) -> float:
+    """The sum of those credits that are known: an int where it is whole."""
+    found = sum(float(number) if isinstance(number, Number) else number for number in credits if number is not None)
+    return int(found) if found == int(found) else found
 
 
 def iso_time(moment: float) -> str:

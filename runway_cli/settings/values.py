@@ -66,6 +66,13 @@ def client_id(text: str) -> str:
     return text
 
 
+def not_empty(text: str) -> str:
+    """A text that must be there."""
+    if not text:
+        raise ValueError("must not be empty: is a variable unset?")
+    return text
+
+
 def destination(text: str) -> str:
     """The path of an output: a file or a folder."""
     if not text:

@@ -54,7 +54,7 @@ class Service:
     policy = GATEWAY
     balance_call: Sequence[str] = ("auth", "status")  # it shows neither a balance nor a list of tasks
     upload_refusal: str | None = (
-        f"uploads need a Runway key, and the gateway has only {TOKEN}: set RUNWAY_SKILLS_API_SECRET and leave "
+        "uploads need a Runway key, which a gateway does not have: set RUNWAY_SKILLS_API_SECRET and leave "
         "--gateway out, or pass an https URL instead of a file"
     )
 
@@ -114,7 +114,9 @@ class Service:
     def preferred(self, first: ApiError, second: RunwayError) -> RunwayError:
         """The first, unless it only says that the route is unknown and the second says more."""
         is_route = not first.from_provider and first.status in (404, 405)
-        says_more = isinstance(second, NetworkError) or (isinstance(second, ApiError) and second.from_provider)
+        says_more = isinstance(second, (NetworkError, DeniedError)) or (
+            isinstance(second, ApiError) and second.from_provider
+        )
         return second if says_more and (is_route or isinstance(second, ApiError)) and not first.from_provider else first
 
     def worked(self, url: str) -> str | None:
