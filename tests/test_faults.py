@@ -137,7 +137,8 @@ class FaultMatrixTest(ServiceTest):
         self.assert_error(result, expected.exit, kind=KINDS[expected.exit])
         if expected.exit == 77:
             return  # whose example is the same where a gateway is asked
-        looks = result.error["example"].endswith((" request GET /v1/organization", " auth status --gateway lowcodeapi"))
+        looking = (" request GET /v1/organization", " auth status --gateway lowcodeapi", f" request GET {PATH}")
+        looks = result.argv[1] in UNSAFE and result.error["example"].endswith(looking)
         self.assertEqual(looks, found.maybe_accepted, "after a call that may have been paid for, and only then")
 
 

@@ -83,7 +83,7 @@ def _look_at_the_balance(attempt: Attempt) -> Words | None:
     if not is_uncertain:
         return None
     path = attempt.option("path")
-    if attempt.option("method") == "PATCH" and path:
+    if attempt.option("method") == "PATCH" and path and not attempt.option("gateway"):
         return ("request", "GET", path)
     default = ("auth", "status") if attempt.option("gateway") else ("request", "GET", "/v1/organization")
     found: Words = attempt.fact("balance_call") or default

@@ -222,7 +222,8 @@ def _segments(path: str) -> list[str]:
 def _pattern(endpoint: Endpoint) -> list[str]:
     """The parts of an endpoint's path, "{}" for a parameter; a gateway writes /tasks/id?id=ID for /tasks/{id}."""
     parts = _segments(endpoint.path)
-    names = {parameter.get("name") for parameter in endpoint.operation["parameters"] if isinstance(parameter, dict)}
+    parameters = as_list(endpoint.operation.get("parameters"))
+    names = {parameter.get("name") for parameter in parameters if isinstance(parameter, dict)}
     return [*parts[:-1], "{}"] if parts[-1:] == ["id"] and "id" in names else parts
 
 

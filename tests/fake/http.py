@@ -187,7 +187,7 @@ class FakeServer(ThreadingHTTPServer):
 
     def start(self) -> None:
         """Serve in a thread of its own until `stop`."""
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.004,), daemon=True).start()
 
     def stop(self) -> None:
         """Stop, and leave no connection open."""
