@@ -104,14 +104,23 @@ class Bench:
         """A floor: Python with this source."""
         return Command((self.python, "-c", source, *argv), proof, stdin, env or {})
 
-    def call(self, *argv: str, proof: str = "", stdin: str = os.devnull, tls: bool = False) -> Command:
+    def call(
+        self,
+        *argv: str,
+        proof: str = "",
+        stdin: str = os.devnull,
+        tls: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> Command:
         """The program, led to the server."""
-        env = {
+        surroundings = {
+            "RUNWAY_SKILLS_OPENAPI_URL": f"{self.url}/contract.json",
             "RUNWAY_SKILLS_BASE_URL": self.tls_url if tls else self.url,
             "RUNWAY_SKILLS_API_SECRET": "key_benchmark",
             **(self.tls_env if tls else {}),
+            **(env or {}),
         }
-        return Command((self.python, self.program, *argv), proof, stdin, env)
+        return Command((self.python, self.program, *argv), proof, stdin, surroundings)
 
     def run(self, command: Command, *, check: bool = False) -> Run:
         """Runs a command to its end, with `check` looks at what it printed. Raises BenchmarkError."""

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.benchmarks.bench import MB, Bench, Command, Run
-from tests.benchmarks.server import LISTED, identity
+from tests.benchmarks.server import CONTRACT, LISTED, identity
 
 MIB = 1 << 20
 TRANSFER = 200 * MB  # bytes, the largest file that the API takes
 BODY = 50 * MB
+HISTORY = 7 * MB
 GROWTH = 10  # how much larger the larger one of two runs is
 CALL = """
 import json, sys, urllib.request
@@ -129,6 +130,7 @@ def noise(floor: Sequence[float]) -> float:
 def rows(bench: Bench) -> Iterator[Row]:
     """Every row that this machine can measure, quick ones first; files are made as they are needed."""
     yield from _starts(bench)
+    yield from _records(bench)
     yield from _lists(bench)
     yield from _bodies(bench)
     if shutil.which("curl"):
@@ -144,7 +146,23 @@ def _starts(bench: Bench) -> Iterator[Row]:
     yield Row("help", bench.call("--help", proof="Examples:"), floor, time=1.6)
     yield Row("command help", bench.call("request", "--help", proof="Examples:"), floor, time=1.6)
     words = ("request", "POST", "/v1/text_to_image", "-f", "promptText=a red fox", "--dry-run")
-    yield Row("dry run", bench.call(*words, proof="a red fox"), bench.script("import argparse, json"))
+    yield Row("dry run", bench.call(*words, proof="a red fox"), floor, time=1.3)
+
+
+def _records(bench: Bench) -> Iterator[Row]:
+    """What a POST pays for its record, beside a history of 7 MB; and what the contract in the cache costs to use."""
+    line = '{"event":"ended","at":"2026-10-01T09:00:00.000Z","id":"x","status":"FAILED","account":"another"}\n'
+    history = bench.text("history.jsonl", line * (HISTORY // len(line)))
+    words = ("request", "POST", "/v1/tasks/done", "-f", "promptText=a red fox")
+    done = '"status":"SUCCEEDED"'
+    without = bench.call(*words, proof=done, env={"RUNWAY_SKILLS_HISTORY": "off"})
+    recorded = bench.call(*words, proof=done, env={"RUNWAY_SKILLS_HISTORY": history})
+    yield Row("POST with history / without", recorded, without, time=1.1)
+    read = f"import argparse, json; json.load(open({str(CONTRACT)!r}, 'rb'))"
+    yield Row("models", bench.call("models", proof="gen4_image"), bench.script(read), time=1.6)
+    body = ("-f", "model=gen4_image", "-f", "promptText=a red fox", "-f", "ratio=1280:720")
+    checked = bench.call("request", "POST", "/v1/text_to_image", *body, "--check", "--dry-run", proof="a red fox")
+    yield Row("--check", checked, bench.script(read), time=2.0)
 
 
 def _lists(bench: Bench) -> Iterator[Row]:

@@ -13,10 +13,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 PIECE = memoryview(bytes(1 << 18))
+CONTRACT = Path(__file__).resolve().parents[1] / "data" / "contract.json"
 LISTED = 50  # records that /v1/avatars holds
 
 
@@ -107,6 +109,8 @@ def content(place: str, name: str, query: str) -> bytes:
         return page(int(asked.get("cursor", ["0"])[0]), int(asked["limit"][0]), int(name))
     if place == "/v1/json":
         return records(int(name))
+    if name == "contract.json":
+        return CONTRACT.read_bytes()
     return _json(
         {
             "id": name,
