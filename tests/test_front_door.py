@@ -269,7 +269,7 @@ class MistypedTest(ProgramTest):
         ("requst GTE /v1/x --dryrun", "did you mean request?", "request GET /v1/x --dry-run"),
         ("requst GET", "did you mean request?", "request --help"),
         ("avatars list --json", "unknown option --json; did you mean --output json?", "avatars list --output json"),
-        ("zzzz", "unknown command 'zzzz': choose from request, wait, ", "--help"),
+        ("zzzz", "unknown command 'zzzz': choose from request, batch, wait, ", "--help"),
         ("avatars list --zzzz", "unknown option --zzzz", "avatars list --help"),
         ("avatars list more", "unexpected argument 'more'", "avatars list --help"),
         ("wait", "name the ids to wait for, or use --unfinished", "wait --help"),

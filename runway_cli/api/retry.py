@@ -141,7 +141,7 @@ class Retrying:
             except (ApiError, NetworkError) as failure:
                 if progress() > farthest:
                     tries, farthest = 0, progress()
-                delay = self._delay(method, failure, tries)
+                delay = self.delay(method, failure, tries)
                 if delay is None:
                     raise
                 before = failure
@@ -149,8 +149,8 @@ class Retrying:
             self.shutdown.sleep(self.clock, delay)
             tries += 1
 
-    def _delay(self, method: str, failure: ApiError | NetworkError, tries: int) -> float | None:
-        """Seconds before the next try, None where there must be none."""
+    def delay(self, method: str, failure: ApiError | NetworkError, tries: int) -> float | None:
+        """Seconds before the next try after `tries` that failed before this one, None where there must be none."""
         asked = failure.retry_after if isinstance(failure, ApiError) else 0.0
         if tries >= self.retries or asked > MAX_RETRY_AFTER or not self.policy.is_retryable(method, failure):
             return None

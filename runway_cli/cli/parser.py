@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # In the order of the help; the module of a command has its name.
 COMMAND_NAMES = (
     "request",
+    "batch",
     "wait",
     "cancel",
     "history",

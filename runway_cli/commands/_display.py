@@ -17,6 +17,47 @@ if TYPE_CHECKING:
 NOTE_INTERVAL = 60.0  # seconds between two lines where no terminal shows live ones
 
 
+class TaskLines:
+    """What is told about tasks: their status, progress, time and credits, and the transfers of their outputs."""
+
+    def __init__(self, console: Console, clock: Clock, *, has_bars: bool) -> None:
+        self._console = console
+        self._clock = clock
+        self._has_bars = has_bars
+        self._was_throttled = False
+        self._transfers: dict[PolledTask, tuple[int, int | None, float]] = {}
+
+    def take(self, event: TaskProgress) -> bool:
+        """Takes an event in. The first task that is THROTTLED is a note: then True is returned."""
+        if event.done is not None:
+            started = self._transfers.get(event.task, (0, None, self._clock.monotonic()))[2]
+            self._transfers[event.task] = (event.done, event.total, started)
+        if event.task.status != "THROTTLED" or self._was_throttled:
+            return False
+        self._was_throttled = True
+        self._console.note("THROTTLED: queued until a running generation ends; your tier limits how many run at once")
+        return True
+
+    def is_active(self, task: PolledTask) -> bool:
+        """Whether it has not ended, or its outputs are still being saved."""
+        return not task.has_ended or (task in self._transfers and not task.is_saved)
+
+    def words(self, task: PolledTask, since: float) -> str:
+        """What is told about a task that has been waited for since a moment of the clock."""
+        share = task.progress
+        drawn = "" if share is None else f"{bar(share)} {share:.0%}" if self._has_bars else f"{share:.0%}"
+        if task in self._transfers:
+            done, total, started = self._transfers[task]
+            drawn = transferred(done, total, self._clock.monotonic() - started)
+        seconds = f"{self._clock.monotonic() - since:.0f} s"
+        credits = "" if task.credits is None else f"{task.credits} credits"
+        return " ".join(filter(None, (task.status, drawn, seconds, credits)))
+
+    def forget(self, task: PolledTask) -> None:
+        """Drops what is kept about a task that has ended."""
+        self._transfers.pop(task, None)
+
+
 class Display:
     """One live line a task on a terminal; elsewhere one line when work is seen, then at most one a minute."""
 
@@ -25,22 +66,24 @@ class Display:
         self._clock = clock
         self._live = live(console)
         self._tasks = tasks
+        self._lines = TaskLines(console, clock, has_bars=self._live is not None)
         self._start = clock.monotonic()
         self._drawn = self._start
         self._next_note = self._start + NOTE_INTERVAL
         self._has_noted = False
-        self._was_throttled = False
-        self._transfers: dict[PolledTask, tuple[int, int | None, float]] = {}
 
     def handle(self, event: TaskProgress | None) -> None:
         """Takes an event; None says that time has passed."""
-        if event is not None:
-            self._take(event)
         now = self._clock.monotonic()
+        if event is not None and self._lines.take(event):
+            self._has_noted = True
+            self._next_note = now + NOTE_INTERVAL
         if self._live:
             if event is None or now - self._drawn > REDRAW:
                 self._drawn = now
-                self._live.show([self._line(task) for task in self._tasks if self._is_active(task)])
+                active = [task for task in self._tasks if self._lines.is_active(task)]
+                # a narrow terminal cuts the name first
+                self._live.show([(task.name, self._lines.words(task, self._start)) for task in active])
         elif now >= self._next_note or (event is not None and self._is_first_news(event.task)):
             self._next_note = now + NOTE_INTERVAL
             self._has_noted = True
@@ -51,42 +94,17 @@ class Display:
         if self._live:
             self._live.close()
 
-    def _take(self, event: TaskProgress) -> None:
-        if event.done is not None:
-            started = self._transfers.get(event.task, (0, None, self._clock.monotonic()))[2]
-            self._transfers[event.task] = (event.done, event.total, started)
-        if event.task.status == "THROTTLED" and not self._was_throttled:
-            self._was_throttled = self._has_noted = True
-            self._next_note = self._clock.monotonic() + NOTE_INTERVAL
-            self._console.note(
-                "THROTTLED: queued until a running generation ends; your tier limits how many run at once"
-            )
-
     def _is_first_news(self, task: PolledTask) -> bool:
         """Whether this is the first time that a task is seen at work: a call that waits says so once, early."""
         return not self._has_noted and task.status == "RUNNING"
 
-    def _is_active(self, task: PolledTask) -> bool:
-        return not task.has_ended or (task in self._transfers and not task.is_saved)
-
     def _summary(self) -> str:
         """The line for a minute of waiting."""
-        active = [task for task in self._tasks if self._is_active(task)]
+        active = [task for task in self._tasks if self._lines.is_active(task)]
         if len(active) == 1:
-            return " ".join(self._line(active[0]))
+            return f"{active[0].name} {self._lines.words(active[0], self._start)}"
         seconds = self._clock.monotonic() - self._start
         return f"{len(self._tasks) - len(active)} of {len(self._tasks)} ended, {seconds:.0f} s"
-
-    def _line(self, task: PolledTask) -> tuple[str, str]:
-        """A task's name, which a narrow terminal cuts first, and what is told about it."""
-        share = task.progress
-        drawn = "" if share is None else f"{bar(share)} {share:.0%}" if self._live else f"{share:.0%}"
-        if task in self._transfers:
-            done, total, started = self._transfers[task]
-            drawn = transferred(done, total, self._clock.monotonic() - started)
-        seconds = f"{self._clock.monotonic() - self._start:.0f} s"
-        credits = "" if task.credits is None else f"{task.credits} credits"
-        return task.name, " ".join(filter(None, (task.status, drawn, seconds, credits)))
 
 
 class TransferLine:

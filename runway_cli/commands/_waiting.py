@@ -105,7 +105,8 @@ def wait_for(
 
 def record_end(history: History, task: PolledTask) -> None:
     """Records how a task ended, where that was seen."""
-    if task.error is not None and task.error.fact("status") == 404 and task.error.fact("from_provider", True):
+    is_missing = task.error is not None and task.error.fact("status") == 404 and task.error.fact("from_provider", True)
+    if is_missing and task.status not in GOOD_ENDS:  # a missing output does not make the task a missing one
         history.ended(task.name, "GONE", None, [])
     elif task.status in (*GOOD_ENDS, *BAD_ENDS):
         history.ended(task.name, task.status, task.credits, [absolute(path) for path in task.saved])

@@ -26,15 +26,20 @@ PIECE = 512 * 1024  # bytes read and sent at a time; twice as much costs more me
 
 def data_uri(path: str, option: str = "--data-uri") -> str:
     """The file as `data:TYPE;base64,…`. Raises UsageError above the API's limit."""
-    media = checked(path, option)
-    head = f"data:{media.type};base64,"
-    if len(head) + (media.size + 2) // 3 * 4 > MAX_DATA_URI:
-        words = f"{option}: {path!r} is over the limit of 5 MiB as encoded: use --upload instead"
-        raise UsageError(words, use_upload=path)
+    media = checked_inline(path, option)
     import base64
 
     with open(path, "rb") as file:
-        return head + base64.b64encode(file.read()).decode("ascii")
+        return _data_uri_head(media) + base64.b64encode(file.read()).decode("ascii")
+
+
+def checked_inline(path: str, option: str) -> Media:
+    """The file as something that can be inlined. Raises UsageError, naming the fault."""
+    media = checked(path, option)
+    if len(_data_uri_head(media)) + (media.size + 2) // 3 * 4 > MAX_DATA_URI:
+        words = f"{option}: {path!r} is over the limit of 5 MiB as encoded: use --upload instead"
+        raise UsageError(words, use_upload=path)
+    return media
 
 
 def checked_upload(path: str, option: str = "upload") -> Media:
@@ -121,6 +126,10 @@ def _send(client: Client, url: str, form: Form, emit: Emit, deadline: float | No
             raise storage_error(
                 "the upload was refused", answer, lambda text: client.console.mask(form.mask(text))
             )  # fmt: skip
+
+
+def _data_uri_head(media: Media) -> str:
+    return f"data:{media.type};base64,"
 
 
 def _quoted(name: str) -> str:

@@ -120,13 +120,21 @@ class History:
 
     def find(self, key: str) -> str | None:
         """The id or path that was recorded for an intent's key; None if there is none or the file cannot be read."""
+        found = self._record(key, "started")
+        return str(found["id"]) if found and isinstance(found.get("id"), str) else None
+
+    def was_refused(self, key: str) -> bool:
+        """Whether it was recorded that the POST of an intent's key started nothing."""
+        return self._record(key, "refused") is not None
+
+    def _record(self, key: str, event: str) -> Record | None:
         if not self._journal:
             return None
         try:
             for record in self._journal.records(containing=key.encode()):
                 is_own = record.get("key") == key and record.get("account") == self._account
-                if is_own and record.get("event") == "started" and isinstance(record.get("id"), str):
-                    return str(record["id"])
+                if is_own and record.get("event") == event:
+                    return record
         except OSError as error:
             self._note_once(f"the history cannot be read: {self._path!r}: {error.strerror or error}")
         return None

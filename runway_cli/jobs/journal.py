@@ -218,6 +218,14 @@ class ExclusiveJournal:
         self.close()
 
 
+def read_records(path: str) -> Iterator[Record]:
+    """The records of a journal that stays closed to others; none if there is no such file. Raises OSError."""
+    file = _open_to_read(path)
+    if file:
+        with file:
+            yield from _records(file)
+
+
 def _line(record: Record) -> bytes:
     return jsontext.dumps(record).encode("utf-8", "backslashreplace") + b"\n"
 

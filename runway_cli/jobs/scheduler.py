@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     class Job(Protocol):
         """Work in steps; `deadline` is a moment of the clock, None without a limit."""
 
-        deadline: float | None
+        @property
+        def deadline(self) -> float | None: ...
 
         def step(self, emit: Emit) -> float | None:
             """Does what is due. Returns the seconds until the next step, None at the end.

@@ -8,10 +8,20 @@ from .polling import credits_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
     from ..api.client import Client
     from .history import History
+
+    class Recorder(Protocol):
+        """A second record of the same POST, under the key that the history has."""
+
+        def intend(self, key: str) -> None:
+            """Records the intent. Raises OutputError where that is impossible: then nothing is sent."""
+
+        def started(self, key: str, name: str, credits: Any) -> None: ...
+
+        def refused(self, key: str, failure: Failure) -> None: ...
 
 
 class Started:
@@ -26,25 +36,36 @@ class Started:
 
 
 def start(
-    client: Client, history: History, path: str, body: bytes | None, value: Any, *, deadline: float | None = None
+    client: Client,
+    history: History,
+    path: str,
+    body: bytes | None,
+    value: Any,
+    *,
+    retries: int | None = None,
+    recorder: Recorder | None = None,
 ) -> Started:
     """Sends a POST. `value` is the body as a JSON value, for the record.
 
-    The history has its intent before it is sent, and its id before anything else happens with the answer: no signal
-    is raised in between. Raises what `client.call` raises.
+    The history, and then the recorder, have its intent before it is sent, and its id before anything else happens with
+    the answer: no signal is raised in between. Raises what `client.call` raises, and OutputError of the recorder.
     """
     client.check_secret()
     if not may_start(path) or is_api_dry_run(path, value):
-        return Started("", client.call("POST", path, body, deadline=deadline).value, None)
+        return Started("", client.call("POST", path, body, retries=retries).value, None)
     known = client.shutdown.facts
     key = history.intend(path, value)
     client.shutdown.remember({"may_have_been_accepted": True, "balance_call": client.service.balance_call})
     try:
-        answer = client.call("POST", path, body, deadline=deadline).value
+        if recorder:
+            recorder.intend(key)
+        answer = client.call("POST", path, body, retries=retries).value
     except BaseException as failure:
         if isinstance(failure, Failure) and not failure.fact("may_have_been_accepted"):
             client.shutdown.remember(known)
             history.refused(key)
+            if recorder:
+                recorder.refused(key, failure)
         raise
     identity = answer.get("id") if isinstance(answer, dict) else None
     if not isinstance(identity, str) or not is_id(identity):
@@ -52,6 +73,8 @@ def start(
     pollable = started_by(path, identity)
     client.shutdown.remember({"task_id": pollable.id, "waiting_for": (pollable.name,)})
     history.started(key, pollable.name, credits_of(answer))
+    if recorder:
+        recorder.started(key, pollable.name, credits_of(answer))
     return Started(key, answer, pollable)
 
 

@@ -1,0 +1,69 @@
+"""What the tests of `batch` share: a file of rows, its log, and calls that go on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.program import Result
+from tests.served import ServedTest
+
+PATH = "/v1/text_to_image"
+SHARED = ("-f", "model=gen4_image", "-f", "ratio=1280:720")
+
+
+class BatchTest(ServedTest):
+    """A batch in the test's folder: `prompts` is its file, `log` its log, `sky` the folder of its outputs."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.prompts = self.folder / "prompts.jsonl"
+        self.log = self.folder / "prompts.jsonl.batch.jsonl"
+        self.sky = self.folder / "sky"
+        self.history = self.folder / "history.jsonl"
+        self.env = {"RUNWAY_SKILLS_HISTORY": str(self.history)}
+
+    def write(self, *rows: str | dict[str, Any]) -> None:
+        """Write ROWS; a text stands for a row with that prompt."""
+        found = [{"promptText": row} if isinstance(row, str) else row for row in rows]
+        self.prompts.write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
+
+    def batch(self, *words: str | Path, rows: str | Path | None = None, **options: Any) -> Result:
+        """`batch` with these words behind the shared fields, without --download unless they have it."""
+        env = {**self.env, **options.pop("env", {})}
+        source = self.prompts if rows is None else rows
+        return self.call("batch", PATH, source, *SHARED, *words, env=env, **options)
+
+    def download(self, *words: str | Path, **options: Any) -> Result:
+        """The same with --download."""
+        return self.batch("--download", f"{self.sky}/", *words, **options)
+
+    def prompts_sent(self) -> list[str]:
+        """The prompts of the POSTs that the API saw, in their order."""
+        return [seen.json()["promptText"] for seen in self.fake.sent("POST", PATH, server="api")]
+
+    def records(self, event: str) -> list[dict[str, Any]]:
+        """The log's records of one kind."""
+        found = [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+        return [record for record in found if record["event"] == event]
+
+    def saved(self) -> list[str]:
+        """The names in the folder of outputs, hidden ones too."""
+        return sorted(path.name for path in self.sky.iterdir()) if self.sky.is_dir() else []
+
+    def change_log(self, *, without: str) -> None:
+        """Take the records of one kind out of the log."""
+        lines = self.log.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if f'"event":"{without}"' not in line]
+        self.log.write_text("".join(kept), encoding="utf-8")
+
+
+def by_name(result: Result) -> dict[str, dict[str, Any]]:
+    """The rows on stdout by their names."""
+    return {row["name"]: row for row in result.lines}
+
+
+def statuses(result: Result) -> dict[str, str]:
+    """The statuses on stdout by the rows' names."""
+    return {row["name"]: row["status"] for row in result.lines}
