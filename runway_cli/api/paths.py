@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 
+_PLAIN = {ord(character): "a" for character in "/_-"}  # beside letters and digits, what needs no encoding
+
+
 def with_query(path: str, query: Sequence[tuple[str, str]]) -> str:
     """`path` with a query added to the one it may have."""
     if not query:
@@ -35,6 +38,8 @@ def checked_path(path: str, base_url: str) -> str:
     """
     if not path.strip():
         raise UsageError("PATH is empty: is a variable unset?")
+    if path.isascii() and path.translate(_PLAIN).isalnum():
+        return "/" + path.lstrip("/")  # as most paths are: urllib.parse would cost every dry run 2 ms
     if any(ord(c) < 0x20 or ord(c) == 0x7F for c in path):
         raise UsageError(f"the path {path!r} contains a control character")
     if "#" in path:

@@ -42,6 +42,7 @@ COMMAND_NAMES = (
 )
 SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
 OTHER_NAMES = {"--json": "--output json", "--format": "--output", "--out": "--download", "--check-only": "--check"}
+argparse._ = str  # type: ignore[attr-defined]  # searching for translations of words that are not shown costs 2 ms
 _VALUED = {flag for option in GLOBAL_OPTIONS if not option.is_switch for flag in option.flags}
 _KNOWN = {flag for option in GLOBAL_OPTIONS for flag in option.flags} | {*HELP_FLAGS, *VERSION_FLAGS}
 
@@ -181,6 +182,11 @@ class _ArgumentParser(argparse.ArgumentParser):
         raise UsageError(message.replace("argument ", "", 1) if message.startswith("argument -") else message)
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """argparse makes one for every option; without a width it would import shutil, which costs 3 ms."""
+    return argparse.HelpFormatter(prog, width=80)
+
+
 class _HelpAction(argparse.Action):
     def __call__(self, *_: Any) -> None:
         raise HelpRequested(())
@@ -193,10 +199,20 @@ class _VersionAction(argparse.Action):
 
 def _parsed(command: Command, words: list[str]) -> tuple[dict[str, Any], list[str]]:
     """The options that the words give, by `dest`, and the operands among them."""
-    parser = _ArgumentParser(prog="", usage="", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    parser = _ArgumentParser(
+        prog="",
+        usage="",
+        add_help=False,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        formatter_class=_formatter,
+    )
     options = [*command.options, *GLOBAL_OPTIONS]
+    names = {word.partition("=")[0] for word in words}
+    names |= {word[:2] for word in words if _is_option(word)}  # -fKEY=TEXT
     for option in options:
-        _add(parser, option)
+        if not names.isdisjoint(option.flags):  # the others cannot be meant; adding them all costs 1 ms
+            _add(parser, option)
     parser.add_argument(*HELP_FLAGS, action=_HelpAction, nargs=0)
     parser.add_argument(*VERSION_FLAGS, action=_VersionAction, nargs=0)
     namespace, rest = parser.parse_known_args(words)

@@ -42,7 +42,7 @@ def show(context: Context, options: Options, client: Client, rows: list[Row]) ->
                 "row": row.number,
                 "name": row.name,
                 "method": "POST",
-                "url": masking.url(shown_client.address("POST", row.path), own=True),
+                "url": masking.own_url(shown_client.address("POST", row.path)),
                 "headers": shown_client.headers(row.has_body),
                 "body": masking.value(body) if row.has_body else None,
             }

@@ -233,7 +233,7 @@ def _show(context: Context, client: Client, options: Options, path: str, body: b
         {
             "dry_run": True,
             "method": options.method,
-            "url": masking.url(client.address(options.method, path), own=True),
+            "url": masking.own_url(client.address(options.method, path)),
             "headers": client.headers(body is not None),
             "body": None if body is None else masking.value(jsontext.loads(body)),
         }

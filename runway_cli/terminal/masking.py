@@ -56,9 +56,13 @@ def text(shown: str, own: str = "") -> str:
     return shown
 
 
-def url(shown: str, own: bool) -> str:
-    """The URL of a request. On the service's own origin its query is readable, except for what is masked in text."""
-    return _own_url(shown) if own else text(shown)
+def own_url(shown: str) -> str:
+    """The URL of a request to the service itself: its query is readable, except for what is masked in text."""
+    path, mark, query = shown.partition("?")
+    if not mark:
+        return shown
+    query = _replaced(_URL, lambda match: _without_query(match[0], ""), query)
+    return path + mark + "&".join(map(_parameter, query.split("&")))
 
 
 def body(shown: bytes) -> str:
@@ -112,7 +116,7 @@ def _short_data_uri(match: re.Match[str]) -> str:
 
 def _without_query(shown: str, own: str) -> str:
     if own and shown.startswith(own + "/"):
-        return _own_url(shown)
+        return own_url(shown)
     path, mark, query = shown.partition("?")
     kept = query.rstrip(_AFTER_URL)
     return path + mark + MASK + query[len(kept) :] if kept else shown
@@ -131,12 +135,6 @@ def _without_named(match: re.Match[str]) -> str:
         return match[1] + match[2] + MASK
     kept = match[3].rstrip(_AFTER_URL)
     return match[1] + MASK + match[3][len(kept) :] if kept else match[0]
-
-
-def _own_url(shown: str) -> str:
-    path, mark, query = shown.partition("?")
-    query = _replaced(_URL, lambda match: _without_query(match[0], ""), query)
-    return path + mark + "&".join(map(_parameter, query.split("&")))
 
 
 def _parameter(shown: str) -> str:
