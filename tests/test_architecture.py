@@ -38,7 +38,7 @@ UPWARD_TYPES: set[tuple[str, str]] = set()
 # Not at run time: each costs milliseconds of every start.
 SLOW_IMPORTS = {"typing", "dataclasses", "enum", "uuid", "inspect", "pathlib", "logging"}
 SELDOM_STARTED = {"runway_cli.commands.skill": ["pathlib"]}  # a command where that does not matter
-MAX_LINES = 310
+MAX_LINES = 320  # "about 300"
 LONG_FILES = {"cli/hint_rules.py"}  # one table of rules, whose parts are small
 CONTAINERS = {"list", "dict", "set", "defaultdict", "deque", "OrderedDict", "Counter"}
 CACHES = {"cache", "lru_cache", "cached_property"}

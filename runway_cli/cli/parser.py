@@ -42,7 +42,6 @@ COMMAND_NAMES = (
 )
 SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
 OTHER_NAMES = {"--json": "--output json", "--format": "--output", "--out": "--download", "--check-only": "--check"}
-argparse._ = str  # type: ignore[attr-defined]  # searching for translations of words that are not shown costs 2 ms
 _VALUED = {flag for option in GLOBAL_OPTIONS if not option.is_switch for flag in option.flags}
 _KNOWN = {flag for option in GLOBAL_OPTIONS for flag in option.flags} | {*HELP_FLAGS, *VERSION_FLAGS}
 
@@ -199,6 +198,8 @@ class _VersionAction(argparse.Action):
 
 def _parsed(command: Command, words: list[str]) -> tuple[dict[str, Any], list[str]]:
     """The options that the words give, by `dest`, and the operands among them."""
+    # argparse would search for translations of words that are never shown, for 2 ms
+    argparse._ = str  # type: ignore[attr-defined]
     parser = _ArgumentParser(
         prog="",
         usage="",
