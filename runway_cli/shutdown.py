@@ -43,7 +43,7 @@ class Shutdown:
         self._signal = 0
         self._is_raised = False
         self._may_raise = False
-        self._part_files: dict[str, FileIO] = {}
+        self._part_files: dict[str, FileIO | None] = {}
         self._lock = RLock()  # a second signal ends the run from within whatever the main thread does
 
     @property
@@ -88,7 +88,12 @@ class Shutdown:
         with self._lock:
             if self.is_over:
                 raise OutputError(f"{path!r} was not created: the program is ending")
-            file = open(path, "xb", buffering=0)  # noqa: SIM115 - the download closes it
+            self._part_files[path] = None  # a second signal may end the run as soon as the file exists
+            try:
+                file = open(path, "xb", buffering=0)  # noqa: SIM115 - the download closes it
+            except OSError:
+                self._part_files.pop(path)
+                raise
             self._part_files[path] = file
             return file
 
@@ -103,7 +108,8 @@ class Shutdown:
             self.is_over = True
             for path, file in list(self._part_files.items()):
                 try:
-                    file.close()  # Windows removes no open file
+                    if file:
+                        file.close()  # Windows removes no open file
                 except OSError:
                     pass
                 self.remove_part_file(path)
