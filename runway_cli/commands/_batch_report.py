@@ -93,7 +93,7 @@ class Report:
         self._console.row(self._line(row, "NOT_STARTED"), alone=False)
 
     def end(self, *, at_budget: int | None) -> RunwayError | None:
-        """Prints the last note. Returns why the whole did not end well, None if it did.
+        """Prints the last note. Returns why the whole failed, None if it did not.
 
         `at_budget` is the limit of credits if it was reached.
         """

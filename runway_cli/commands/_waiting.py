@@ -113,7 +113,7 @@ def record_end(history: History, task: PolledTask) -> None:
 
 
 def failure_of(task: PolledTask, max_wait: float, *, is_paid: bool = False) -> RunwayError | None:
-    """Why a task did not end well, None if it did. `is_paid`: this run started it."""
+    """Why a task failed or is unfinished, None if it ended well. `is_paid`: this run started it."""
     facts: dict[str, Any] = {"task_id": task.pollable.id, "polled": task.name}
     if task.error:
         can_resume = is_paid or isinstance(task.error, (OutputError, NetworkError, WaitTimeout)) or bool(task.answer)
