@@ -331,7 +331,7 @@ class FormatTest(FakeTest):
         self.assertIn("v1", table)
         markdown = call("voices", "list", "--output", "markdown", env=self.fake.env()).stdout
         self.assertEqual(markdown.splitlines()[0], "| Name | Provider | Preview |")
-        self.assertNotIn("v1", markdown.replace("/v1", ""))
+        self.assertNotIn("| v1 |", markdown)
 
 
 @unittest.skipIf(os.name == "nt", "for a POSIX shell")

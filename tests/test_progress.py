@@ -88,7 +88,7 @@ class AtATerminal(ServedTest):
             mock.patch.dict(os.environ, variables, clear=True),
             mock.patch.multiple(
                 sys,
-                stdout=io.TextIOWrapper(self.stdout),
+                stdout=io.TextIOWrapper(self.stdout, encoding="utf-8"),
                 stderr=screen.stream,
                 __stdout__=None,
                 __stderr__=screen.stream,

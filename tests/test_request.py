@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import unittest
+from unittest import mock
 
+from runway_cli import jsontext
+from runway_cli.api import responses
+from runway_cli.terminal.console import Console
 from tests.fake import SECRET, Fault, sample
 from tests.program import Result, call
 from tests.served import ServedTest, pasted
@@ -70,6 +74,14 @@ class Bodies(ServedTest):
                 with self.subTest(content, value=value):
                     result = self.call("request", "POST", IMAGE, "--text-file", f"input.text={value}", stdin=stdin)
                     self.assertEqual(json.loads(self.sent(result)), {"input": {"text": text}})
+
+    def test_a_text_from_stdin_is_not_lost_beside_an_upload(self) -> None:
+        cat = self.file("cat.png", sample("image"))
+        self.fake.fault(Fault("status", status=200, body={}), path="/v1/x")
+        words = ("request", "POST", "/v1/x", "--text-file", "text=-", "--upload", f"image={cat}")
+        body = json.loads(self.sent(self.call(*words, stdin=b"a fox\n")))
+        self.assertEqual(body["text"], "a fox")
+        self.assertTrue(body["image"].startswith("runway://"), body)
 
     def test_a_text_file_that_is_not_utf8_is_refused(self) -> None:
         path = self.file("prompt.txt", b"a f\xffx")
@@ -170,6 +182,19 @@ class RefusedBeforeSending(ServedTest):
         ):
             with self.subTest(argv):
                 self.assert_error(self.call("request", *argv), 2, kind="usage")
+        self.assertEqual(self.fake.requests, [])
+
+    def test_stdin_can_be_read_only_once(self) -> None:
+        for argv in (
+            ["--stdin", "--text-file", "a=-"],
+            ["--body", "-", "--text-file", "a=-"],
+            ["--body", "@-", "--text-file", "a=-"],
+            ["--text-file", "a=-", "--text-file", "b=-"],
+        ):
+            with self.subTest(argv):
+                result = self.call("request", "POST", "/v1/x", *argv, stdin=b"{}")
+                self.assert_error(result, 2, kind="usage")
+                self.assertIn("only once", result.error["error"])
         self.assertEqual(self.fake.requests, [])
 
     def test_what_is_refused_leaves_no_folder_behind(self) -> None:
@@ -340,6 +365,23 @@ class Answers(ServedTest):
                 result = self.call("request", "POST", IMAGE, *FIELDS)
                 self.assert_error(result, expected, maybeAccepted=True)
                 self.assertTrue(result.error["example"].endswith(" request GET /v1/organization"), result)
+                self.assertEqual(self.posts(), [IMAGE])
+
+    def test_a_defect_after_a_post_was_answered_leads_to_what_it_started(self) -> None:
+        with mock.patch.object(Console, "result", side_effect=KeyError("surprise")):
+            result = self.call("request", "POST", IMAGE, *FIELDS)
+        (task,) = self.fake.tasks
+        self.assert_error(result, 1, kind="internal", id=task)
+        self.assertEqual(pasted(result), ["wait", task])
+
+    def test_an_answer_that_the_memory_cannot_hold_may_have_been_accepted(self) -> None:
+        for place, name, kind in ((jsontext, "loads", "api"), (responses, "Answer", "internal")):
+            with self.subTest(name), mock.patch.object(place, name, side_effect=MemoryError):
+                self.fake.requests.clear()
+                self.fake.fault(Fault("status", status=200, body={"id": "x"}))
+                result = self.call("request", "POST", IMAGE)
+                self.assert_error(result, 1, kind=kind, maybeAccepted=True)
+                self.assertEqual(pasted(result), ["request", "GET", "/v1/organization"])
                 self.assertEqual(self.posts(), [IMAGE])
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ if sys.platform != "win32":
     import fcntl
     import termios
 
+from runway_cli import shutdown
 from runway_cli.api import client, responses
 from runway_cli.api.client import Client
 from runway_cli.cli import options as global_options
@@ -314,6 +316,31 @@ class SecondSignalTest(ProcessTest):
             process.send_signal(signal.SIGTERM)
             result = self.ended(process, POST)
         self.assert_error(result, 143, kind="interrupted", error="terminated", maybeAccepted=True)
+
+    def test_two_signals_during_the_report_do_not_change_it(self) -> None:
+        self.fake.fault(Fault("forward_then_status"), method="POST")
+        result = self.injected(AT_IMPORT, "runway_cli.cli.hints", "2", *POST, BODY)
+        self.assert_error(result, 1, kind="api", status=500, maybeAccepted=True)
+        self.assertEqual(pasted(result), LOOK)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result)
+
+    def test_a_run_can_be_ended_while_it_is_ending(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            run = shutdown.Shutdown()
+            run.create_part_file(os.path.join(folder, "one.part"))
+            run.create_part_file(os.path.join(folder, "two.part"))
+
+            def remove(path: str) -> None:  # a second signal arrives here, whose report ends the run too
+                mock.patch.stopall()
+                run.end()
+
+            mock.patch.object(shutdown, "remove", remove).start()
+            self.addCleanup(mock.patch.stopall)
+            thread = threading.Thread(target=run.end, daemon=True)
+            thread.start()
+            thread.join(PATIENCE)
+            self.assertFalse(thread.is_alive())
+            self.assertEqual(os.listdir(folder), ["one.part"])
 
     def test_a_second_signal_removes_part_files(self) -> None:
         self.fake.fault(Fault("drip", seconds=0.05, chunk=300), server="storage", times=None)

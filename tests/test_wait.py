@@ -204,6 +204,55 @@ class Failures(ServedTest):
         self.assertEqual(self.fake.requests, [])
 
 
+class Results(ServedTest):
+    def test_signed_urls_are_left_out_once_every_output_is_saved(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=2)
+        result = self.call("wait", task, "--download", f"{self.folder}/out/")
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual(list(result.json), ["id", "status", "createdAt", "cost", "saved"])
+        self.assertEqual(result.json["saved"], [f"{self.folder}/out/{task}-{number}.png" for number in (1, 2)])
+
+    def test_they_can_still_be_selected(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"])
+        result = self.call("wait", task, "--download", f"{self.folder}/", "--select", "output.0,saved.0")
+        self.assertEqual(result.exit, 0, result)
+        self.assertEqual(list(result.json), ["output.0", "saved.0"])
+        self.assertTrue(result.json["output.0"].startswith(self.fake.storage_url), result)
+        self.assertEqual(result.json["saved.0"], f"{self.folder}/{task}.png")
+
+    def test_they_stay_where_an_output_could_not_be_saved(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=2)
+        self.fake.fault(Fault("status", status=404), server="storage", after=1, times=None)
+        result = self.call("wait", task, "--download", f"{self.folder}/")
+        self.assert_error(result, 1, kind="api", id=task)
+        self.assertEqual(len(result.json["output"]), 2)
+        self.assertEqual(result.json["saved"], [f"{self.folder}/{task}-1.png"])
+
+    def test_without_a_download_they_are_the_result(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"])
+        self.assertEqual(len(self.call("wait", task).json["output"]), 1)
+
+    def test_a_workflow_with_failed_nodes_ends_badly_and_its_outputs_are_saved(self) -> None:
+        one, two = "11111111-2222-4333-8444-555555555551", "11111111-2222-4333-8444-555555555552"
+        errors = {
+            one: {"message": "No face found.", "failureCode": "INPUT.BAD"},
+            two: {"message": "Boom", "failureCode": "INTERNAL"},
+        }
+        identity = self.fake.add_task(kind="workflow", statuses=["SUCCEEDED"], outputs=1, nodeErrors=errors)
+        path = f"/v1/workflow_invocations/{identity}"
+        result = self.call("wait", path, "--download", f"{self.folder}/out/")
+        self.assert_error(result, 1, kind="task", id=identity)
+        self.assertIn(f"node {one}: No face found, INPUT.BAD", result.error["error"])
+        self.assertIn(f"node {two}: Boom, INTERNAL", result.error["error"])
+        self.assertEqual(result.json["nodeErrors"], errors)
+        self.assertEqual(result.json["saved"], [f"{self.folder}/{name}" for name in self.listing()])
+        self.assertEqual(len(self.listing()), 1)
+
+    def test_a_workflow_without_failed_nodes_ends_well(self) -> None:
+        identity = self.fake.add_task(kind="workflow", statuses=["SUCCEEDED"], nodeErrors={})
+        self.assertEqual(self.call("wait", f"/v1/workflow_invocations/{identity}").exit, 0)
+
+
 class TimeIsUp(ServedTest):
     def test_the_last_state_is_printed_and_the_example_keeps_every_option_and_goes_on(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING] * 3 + ["SUCCEEDED"])

@@ -40,7 +40,7 @@ class Run:
         except (RunwayError, Interrupted) as failure:
             return self.report(failure)
         except Exception as error:  # a defect of this program: still an error object and no traceback
-            return self.report(InternalError(f"{type(error).__name__}: {error}"))
+            return self.report(InternalError(f"{type(error).__name__}: {error}", **self.shutdown.facts))
 
     def report(self, failure: RunwayError | Interrupted) -> int:
         """Writes the failure on stderr, last. Returns its exit status."""

@@ -138,6 +138,7 @@ def rows(bench: Bench) -> Iterator[Row]:
     done = '"status":"SUCCEEDED"'
     yield Row("wait 50", bench.call("wait", "-", "--quiet", stdin=bench.ids(50), proof=done), most=40 * MIB)
     yield from _growth(bench)
+    yield from _batches(bench)
 
 
 def _starts(bench: Bench) -> Iterator[Row]:
@@ -163,6 +164,31 @@ def _records(bench: Bench) -> Iterator[Row]:
     body = ("-f", "model=gen4_image", "-f", "promptText=a red fox", "-f", "ratio=1280:720")
     checked = bench.call("request", "POST", "/v1/text_to_image", *body, "--check", "--dry-run", proof="a red fox")
     yield Row("--check", checked, bench.script(read), time=2.0)
+
+
+def _batches(bench: Bench) -> Iterator[Row]:
+    """Memory of 1,000 rows, the same again when all are done, and 60 tasks of 5 s with 10 in flight against 30 s."""
+
+    def prompts(count: int) -> str:
+        return bench.text(f"{count}.jsonl", "".join(f'{{"promptText":"fox {number}"}}\n' for number in range(count)))
+
+    def batch(count: int, *words: str, path: str = "/v1/tasks/done", anew: bool = True) -> Command:
+        log = bench.path(f"{count}.log")
+        call = bench.call(
+            *("batch", path, prompts(count), "--log", log, "--quiet", *words),
+            proof='"status":"SUCCEEDED"',
+            env={"RUNWAY_SKILLS_HISTORY": "off"},
+        )
+        removing = ("/bin/sh", "-c", 'rm -f "$0"; exec "$@"', log) if anew else ()
+        return Command((*removing, *call.argv), call.proof, call.stdin, call.env)
+
+    many = ("--parallel", "16")
+    yield Row("batch, 1,000 rows", batch(1000, *many), most=45 * MIB, rounds=0.2)
+    second = bench.script("import time; time.sleep(1)")
+    yield Row("batch, 1,000 done rows / 1 s", batch(1000, *many, anew=False), second, time=1.0, rounds=0.2)
+    ideal = bench.script("import time; time.sleep(30)")
+    timed = batch(60, "--parallel", "10", path="/v1/timed")
+    yield Row("batch, 60 rows of 5 s / ideal", timed, ideal, time=1.15, rounds=0.2)
 
 
 def _lists(bench: Bench) -> Iterator[Row]:

@@ -11,6 +11,7 @@ import socketserver
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 PIECE = memoryview(bytes(1 << 18))
 CONTRACT = Path(__file__).resolve().parents[1] / "data" / "contract.json"
+TASK_TIME = 5.0  # seconds that a timed task takes
 LISTED = 50  # records that /v1/avatars holds
 
 
@@ -111,6 +113,10 @@ def content(place: str, name: str, query: str) -> bytes:
         return records(int(name))
     if name == "contract.json":
         return CONTRACT.read_bytes()
+    if name == "timed":  # a POST that starts a task of TASK_TIME seconds, whose id tells when it began
+        return _json({"id": f"timed-{time.monotonic():.6f}", "estimatedCost": {"credits": 5}})
+    if name.startswith("timed-") and time.monotonic() - float(name[6:]) < TASK_TIME:
+        return _json({"id": name, "status": "RUNNING", "createdAt": "2026-10-01T09:00:00.000Z"})
     return _json(
         {
             "id": name,
