@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
-PROCESSES = (os.cpu_count() or 1) + 1
+PROCESSES = max(2, os.cpu_count() or 1)
 
 
 def load_tests(_loader: unittest.TestLoader, _tests: unittest.TestSuite, _pattern: str | None) -> unittest.TestSuite:
