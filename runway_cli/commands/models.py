@@ -52,7 +52,12 @@ def _path(endpoint: str) -> str:
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[Column]:
-    keys = dict.fromkeys(key for row in rows for key in row)
+    """What a person compares models by: the keys that several models have. JSON has them all."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        for key in row:
+            counts[key] = counts.get(key, 0) + 1
+    keys = [key for key, count in counts.items() if count > 1 or len(rows) == 1]
     return [Column(key[0].upper() + key[1:], key, wrap=key != "model") for key in keys]
 
 
