@@ -99,7 +99,7 @@ _ESCAPES = {
 def _decode(data: bytes | str) -> str:
     if isinstance(data, bytes):
         try:
-            data = data.decode("utf-8-sig")
+            data = data.decode("utf-8").removeprefix("\ufeff")  # utf-8-sig is one more module to import
         except UnicodeDecodeError as error:
             raise ValueError(f"not UTF-8 (byte {error.start + 1} is 0x{data[error.start]:02x})") from None
     if not data or data.isspace():

@@ -23,7 +23,7 @@ if sys.platform != "win32":
     import termios
 
 from runway_cli import shutdown
-from runway_cli.api import client, responses
+from runway_cli.api import attempts, client, responses
 from runway_cli.api.client import Client
 from runway_cli.cli import options as global_options
 from runway_cli.cli import parser
@@ -481,12 +481,12 @@ class MomentTest(ServiceTest):
     def test_a_post_that_was_answered_is_never_the_example(self) -> None:
         for place, name, options, goes_on in (
             (Transport, "send", ["--wait"], True),
-            (client, "decode", ["--wait"], True),
+            (attempts, "decode", ["--wait"], True),
             (History, "started", ["--wait"], True),
             (Console, "tell", ["--wait"], True),
             (Scheduler, "run", ["--wait"], True),
             (Transport, "send", [], False),
-            (client, "decode", [], False),
+            (attempts, "decode", [], False),
             (Console, "result", [], False),
         ):
             with self.subTest(name, options=options):

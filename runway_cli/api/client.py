@@ -5,7 +5,6 @@ from __future__ import annotations
 from .. import __version__
 from ..errors import ApiError, AuthError, Interrupted, NetworkError
 from .paths import checked_path, with_query
-from .responses import Answer, decode
 from .retry import DIRECT, MAX_RETRY_AFTER, UNSAFE_METHODS, Retrying
 
 TYPE_CHECKING = False
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from ..shutdown import Clock, Shutdown
     from ..terminal.console import Console
     from ..transport.http import Request, Response, Stream
-    from .responses import Unwrapped
+    from .responses import Answer, Unwrapped
     from .retry import RetryPolicy
 
     class Sender(Protocol):
@@ -119,22 +118,11 @@ class Client:
         path = checked_path(path, self.target.base_url)
         self.check_secret()
         _ = self.transport  # imported before anything is sent
-        retrying = self.retrying(retries=retries, deadline=deadline)
-        lost = False
+        from .attempts import Attempts  # a dry run does without
 
-        def attempt(before: RunwayError | None) -> Answer:
-            nonlocal lost
-            lost = lost or (isinstance(before, NetworkError) and before.maybe_received)
-            try:
-                return self._watched_attempt(method, path, body, deadline)
-            except ApiError as failure:
-                if method == "DELETE" and lost and failure.status == 404 and failure.from_provider:
-                    self.console.note("already deleted by an earlier attempt")
-                    return Answer(404, {})
-                raise
-
+        attempts = Attempts(self, method, path, body, deadline)
         try:
-            return retrying.run(method, attempt)
+            return self.retrying(retries=retries, deadline=deadline).run(method, attempts.send)
         except (ApiError, NetworkError) as failure:
             raise self._reported(method, failure) from None
         except Interrupted as stop:
@@ -196,55 +184,6 @@ class Client:
         limit = None if deadline is None else max(0.1, deadline - self.clock.monotonic())
         request = Request(method, url, {**headers, "User-Agent": user_agent()}, body)
         return self.transport.stream(request, self.target.timeout, limit)
-
-    def _watched_attempt(self, method: str, path: str, body: bytes | None, deadline: float | None) -> Answer:
-        """One try. While a POST or PATCH is under way, the report of a second signal says that it may be accepted."""
-        if method not in UNSAFE_METHODS:
-            return self._attempt(method, path, body, deadline)
-        known = self.shutdown.facts
-        self.shutdown.remember({"may_have_been_accepted": True, "balance_call": self.service.balance_call})
-        try:
-            answer = self._attempt(method, path, body, deadline)
-        except (ApiError, NetworkError) as failure:
-            if not self.service.policy.may_have_been_accepted(method, failure):
-                self.shutdown.remember(known)
-            raise
-        self.shutdown.remember(known)
-        return answer
-
-    def _attempt(self, method: str, path: str, body: bytes | None, deadline: float | None) -> Answer:
-        """One try, at each address in turn while the service says that another one may help."""
-        failure: RunwayError | None = None
-        for url in self.service.addresses(method, path):
-            try:
-                answer = self._ask(method, url, body, deadline)
-            except ApiError as error:
-                failure = self.service.preferred(failure, error) if isinstance(failure, ApiError) else error
-                if not self.service.is_worth_another_address(path, error):
-                    break
-            except NetworkError as error:
-                if method == "DELETE" and error.maybe_received and self.service.finds_deleted(self, path):
-                    return Answer(204, {})
-                failure = self.service.preferred(failure, error) if isinstance(failure, ApiError) else error
-                break
-            else:
-                note = self.service.worked(url)
-                if note:
-                    self.console.note(note)
-                return answer
-        if isinstance(failure, ApiError):
-            raise self.service.explained(method, path, failure)
-        assert failure is not None
-        raise failure
-
-    def _ask(self, method: str, url: str, body: bytes | None, deadline: float | None) -> Answer:
-        from ..transport.http import Request
-
-        timeout = self.target.timeout
-        if deadline is not None:
-            timeout = max(0.001, min(timeout, deadline - self.clock.monotonic()))
-        response = self.transport.send(Request(method, url, self.headers(body is not None), body), timeout)
-        return decode(response, self.service, self.console.mask)
 
     def _reported(self, method: str, failure: ApiError | NetworkError) -> ApiError | NetworkError:
         """The failure as it is reported: may the request have been accepted, what did the service ask for."""

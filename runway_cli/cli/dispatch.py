@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from .. import __version__
 from ..errors import CLOSED_OUTPUT, ClosedOutput, InternalError, Interrupted, RunwayError, UsageError
 from ..shutdown import Shutdown
@@ -89,6 +91,7 @@ class Run:
             format=options.output, select=options.select, quiet=options.quiet, verbose=options.verbose
         )
         context = self._context()
+        gc.enable()
         try:
             return self.call.command.run(context, options)
         finally:

@@ -7,7 +7,6 @@ from ..api.paths import checked_path, with_query
 from ..api.retry import UNSAFE_METHODS
 from ..errors import ApiError, ClosedOutput, Failure, Interrupted, OutputError, UsageError
 from ..settings.values import UnknownWord
-from ..terminal.columns import columns_of, rows_of
 from . import _body
 from ._command import COSTS, Command, Operand, Option
 from ._wait_options import WAIT_OPTIONS, WaitOptions, check_open
@@ -80,8 +79,6 @@ def run(context: Context, options: Options) -> int:
 
 def _check_options(context: Context, options: Options, path: str) -> None:
     """Refuses options that contradict the method or each other. Raises UsageError."""
-    from ..jobs.pollable import may_start
-
     method = options.method
     if method not in BODY_METHODS and (options.body is not None or options.stdin):
         words = f"{method} takes no body: use -f KEY=TEXT for its query, or another method"
@@ -95,7 +92,7 @@ def _check_options(context: Context, options: Options, path: str) -> None:
         raise UsageError(f"--paginate is for GET, not {method}", drop=("--paginate",))
     if options.check and method not in BODY_METHODS:
         raise UsageError(f"--check is for POST, PATCH and PUT, not {method}", drop=("--check",))
-    if options.wait and (method != "POST" or not may_start(path)):
+    if options.wait and (method != "POST" or not _may_start(path)):
         words = f"--wait is for a POST that starts something, not for {method} {path.partition('?')[0]}"
         raise UsageError(words, drop=("--wait", "--download", "--open", "--max-wait", "--interval"))
     if options.download and not options.wait:
@@ -105,6 +102,12 @@ def _check_options(context: Context, options: Options, path: str) -> None:
     if context.console.needs_rows and (options.dry_run or (method != "GET" and not options.wait)):
         words = f"--output {context.console.format} is for rows: a list, or the task of --wait"
         raise UsageError(words, drop=("--output",))
+
+
+def _may_start(path: str) -> bool:
+    from ..jobs.pollable import may_start  # a dry run does without
+
+    return may_start(path)
 
 
 def _with_fields(options: Options, path: str) -> str:
@@ -205,6 +208,8 @@ def _print(context: Context, client: Client, options: Options, answer: Any) -> N
 
 
 def _print_rows(context: Context, answer: Any) -> None:
+    from ..terminal.columns import columns_of, rows_of
+
     rows = rows_of(answer)
     if rows is None:
         words = f"--output {context.console.format} is for rows, but the answer is not a list"
