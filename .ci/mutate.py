@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "runway_cli"
 TIMEOUT = 300  # seconds for the tests of one mutation; a mutant that hangs is noticed too
-RETRY_TESTS = ("test_retries", "test_faults", "test_lowcodeapi")
+RETRY_TESTS = ("test_retry_policy", "test_retries", "test_faults", "test_lowcodeapi")
 SECRET_TESTS = ("test_masking", "test_secrecy", "test_console", "test_output")
 
 
@@ -80,7 +80,7 @@ MUTATIONS = (
         "streams.printable(text)",
         *SECRET_TESTS,
     ),
-    Mutation("masking: errors", "terminal/console.py", "self.secrets.mask_value(value)", "value", *SECRET_TESTS),
+    Mutation("masking: errors", "terminal/console.py", "self.secrets.mask_value(document)", "document", *SECRET_TESTS),
     Mutation("masking: traces", "terminal/console.py", "self.mask(masking.body(body))", "body.decode()", *SECRET_TESTS),
     Mutation(
         "masking: excerpts",

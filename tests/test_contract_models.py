@@ -103,6 +103,16 @@ class ChoicesTest(unittest.TestCase):
         )
         self.assertEqual(rows(schema), [{"model": "one"}])
 
+    def test_what_must_be_chosen_inside_of_a_required_field_is_shown(self) -> None:
+        voice = {
+            "type": "object",
+            "required": ["presetId"],
+            "properties": {"presetId": {"enum": ["Maya", "Arjun"]}, "style": {"enum": ["calm", "lively"]}},
+        }
+        schema = form("one", voice=voice)
+        schema["required"] = ["voice"]
+        self.assertEqual(rows(schema), [{"model": "one", "voice.presetId": ["Maya", "Arjun"]}])
+
     def test_several_models_of_one_form(self) -> None:
         self.assertEqual(
             rows(form(["one", "two"], ratio={"enum": ["1:1"]})),

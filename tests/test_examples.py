@@ -1,4 +1,4 @@
-"""The `example` of an error: about forty mistakes, and what happens to who runs the example unchanged."""
+"""The `example` of an error: more than fifty mistakes, and what happens to who runs the example unchanged."""
 
 from __future__ import annotations
 
@@ -27,6 +27,28 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
     "avatars get": (("avatars", "get", "AVATAR"), ("request", "GET", "/v1/avatars/AVATAR"), 0),
     "avatars delete": (("avatars", "delete", "AVATAR"), ("request", "DELETE", "/v1/avatars/AVATAR", "--dry-run"), 0),
     "--json as a word": (("--json", "avatars", "list"), ("--output", "json", "avatars", "list"), 0),
+    "--markdown as a word": (("avatars", "list", "--markdown"), ("avatars", "list", "--output", "markdown"), 0),
+    "the beginning of a command": (("doc", "list"), ("documents", "list"), 0),
+    "a field as an option": (
+        (*IMAGE, "--prompt", "a red fox", "--dry-run"),
+        (*IMAGE, "-f", "promptText=a red fox", "--dry-run"),
+        0,
+    ),
+    "a field as an option, with =": ((*IMAGE, "--prompt=a red fox"), (*IMAGE, "-f", "promptText=a red fox"), 1),
+    "a file for --output": ((*FOX, "--wait", "--output", "NEW"), (*FOX, "--wait", "--download", "NEW"), 1),
+    "a mistyped model with --check": (
+        (*IMAGE[:3], "-f", "model=gen4_imag", "-f", "promptText=a", "-f", "ratio=1920:1080", "--check"),
+        (*IMAGE[:3], "-f", "model=gen4_image", "-f", "promptText=a", "-f", "ratio=1920:1080", "--check"),
+        1,
+    ),
+    "an unknown record": (("request", "GET", f"/v1/documents/{GONE}"), ("documents", "list"), 0),
+    "an unknown task": (("request", "GET", f"/v1/tasks/{GONE}"), ("history",), 0),
+    "an id that is no UUID": (("wait", "44868203"), ("history",), 0),
+    "the reference of a short name": (
+        ("reference", "text_to_image", "--model", "gen4_image"),
+        ("reference", "POST", "/v1/text_to_image", "--model", "gen4_image"),
+        0,
+    ),
     "no path": (("request", "GET"), ("request", "--help"), 0),
     "an empty path": (("request", "GET", ""), ("request", "--help"), 0),
     "a bad method": (("request", "FETCH", "/v1/avatars"), ("request", "--help"), 0),

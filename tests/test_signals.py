@@ -23,7 +23,7 @@ if sys.platform != "win32":
     import termios
 
 from runway_cli import shutdown
-from runway_cli.api import attempts, client, responses
+from runway_cli.api import attempts, responses
 from runway_cli.api.client import Client
 from runway_cli.cli import options as global_options
 from runway_cli.cli import parser

@@ -21,6 +21,10 @@ def with_known_word(words: Words, wrong: str, right: str) -> list[str]:
     """`words` with `right` in place of `wrong`, which is a word or the part of one before or after its `=`."""
     for index, word in enumerate(words):
         name, mark, value = word.partition("=")
+        if name == wrong and right.endswith("="):  # an option that is a field here
+            flag, key = right.split(" ")
+            end = index + (1 if mark else 2)
+            return [*words[:index], flag, key + (value if mark else "".join(words[index + 1 : end])), *words[end:]]
         if word == wrong:
             replacement = right.split(" ")
         elif mark and name == wrong:

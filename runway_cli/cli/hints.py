@@ -10,26 +10,58 @@ from __future__ import annotations
 from ..errors import NetworkError, UsageError
 from ..terminal import masking
 from ..terminal.program import command_line
+from . import hint_rules, word_rules
 from .attempt import Attempt
-from .hint_rules import RULES, environment_prefix, is_matter_of_time
 from .options import GLOBAL_OPTIONS, SERVICE_OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Optional
 
     from ..errors import Failure
     from .parser import Call
 
     Words = Sequence[str]
+    Rule = Callable[[Attempt], Optional[Words]]
 
 MAX_EXAMPLE = 1000  # characters of a failed call that are worth repeating; the ids of a wait are kept, however many
+
+# In this order: the first rule whose answer can be used decides.
+RULES: tuple[Rule, ...] = (
+    hint_rules.go_on_with_the_batch,
+    hint_rules.go_on_waiting,
+    hint_rules.look_at_the_balance,
+    hint_rules.call_directly,
+    hint_rules.fix_the_environment,
+    hint_rules.log_in,
+    hint_rules.try_next,
+    word_rules.take_a_free_name,
+    word_rules.name_a_folder,
+    word_rules.upload_the_file,
+    hint_rules.save_the_outputs,
+    hint_rules.show_the_deletion,
+    word_rules.use_the_known_words,
+    word_rules.translate_other_tools,
+    word_rules.change_the_options,
+    word_rules.save_to_the_file,
+    word_rules.use_text_for_json,
+    word_rules.use_json_for_text,
+    word_rules.use_the_suggested_values,
+    hint_rules.wait_for_the_resource,
+    hint_rules.look_for_the_id,
+    hint_rules.look_at_the_task,
+    hint_rules.read_the_reference,
+    hint_rules.try_again,
+    hint_rules.look_at_the_account,
+    hint_rules.usual,
+)
 
 
 def example(failure: Failure, words: Words, call: Call | None) -> str:
     """The call that helps, as it can be pasted."""
     attempt = Attempt(failure, words, call)
-    prefix = environment_prefix(attempt)
+    prefix = hint_rules.environment_prefix(attempt)
     usable = [
         found for rule in RULES for found in [rule(attempt)] if found is not None and _is_usable(attempt, found, prefix)
     ]
@@ -55,7 +87,12 @@ def _is_usable(attempt: Attempt, words: Words, prefix: str) -> bool:
         sum(map(len, words)) > MAX_EXAMPLE and words[:1] != ["wait"]
     ):
         return False
-    return not attempt.is_same(words) or bool(prefix) or is_matter_of_time(attempt) or attempt.command == "batch"
+    return (
+        not attempt.is_same(words)
+        or bool(prefix)
+        or hint_rules.is_matter_of_time(attempt)
+        or attempt.command == "batch"
+    )
 
 
 def _service_words(attempt: Attempt, words: Words) -> list[str]:

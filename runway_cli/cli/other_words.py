@@ -32,6 +32,20 @@ OTHER_WORDS: dict[tuple[str, ...], Sequence[str]] = {
     ("install",): ("skill", "install"),
     ("version",): ("--version",),
 }
+# Their options → ours; one that ends in = is a field, with the option's value
+OTHER_OPTIONS = {
+    "--json": "--output json",
+    "--markdown": "--output markdown",
+    "--table": "--output table",
+    "--format": "--output",
+    "--out": "--download",
+    "-o": "--download",
+    "--check-only": "--check",
+    "--prompt": "-f promptText=",
+    "--model": "-f model=",
+    "--ratio": "-f ratio=",
+    "--duration": "-F duration=",
+}
 RESOURCES = ("avatars", "voices", "documents")
 READING_WORDS = ("get", "show", "read", "describe", "view")
 DELETING_WORDS = ("delete", "remove", "rm", "del")

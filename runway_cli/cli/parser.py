@@ -41,7 +41,7 @@ COMMAND_NAMES = (
     "completions",
 )
 SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
-OTHER_NAMES = {"--json": "--output json", "--format": "--output", "--out": "--download", "--check-only": "--check"}
+MIN_BEGINNING = 3  # characters that are enough to recognize the only word that begins with them
 _VALUED = {flag for option in GLOBAL_OPTIONS if not option.is_switch for flag in option.flags}
 _KNOWN = {flag for option in GLOBAL_OPTIONS for flag in option.flags} | {*HELP_FLAGS, *VERSION_FLAGS}
 
@@ -168,9 +168,14 @@ def _unknown(message: str, wrong: str, known: Collection[str], **facts: Any) -> 
     """The error for a word that is not known, with the nearest known one."""
     import difflib  # only a mistyped word needs it
 
-    other = OTHER_NAMES.get(wrong, "")
+    from .other_words import OTHER_OPTIONS
+
+    other = OTHER_OPTIONS.get(wrong, "")
     is_other = other.partition(" ")[0] in known
-    near = [other] if is_other else difflib.get_close_matches(wrong, known, 1, SIMILARITY)
+    longer = [word for word in known if len(wrong) >= MIN_BEGINNING and word.startswith(wrong)]
+    near = (
+        [other] if is_other else longer if len(longer) == 1 else difflib.get_close_matches(wrong, known, 1, SIMILARITY)
+    )
     if near and near[0] != wrong:
         return Mistyped(f"{message}; did you mean {near[0]}?", wrong=wrong, right=near[0], **facts)
     return UsageError(message, **facts)

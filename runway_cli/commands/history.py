@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..jobs.history import parse_since, total
-from ..settings.values import positive
+from ..settings.values import positive, shown_number
 from ..terminal.columns import Column
+from ..terminal.results import TABLES
 from ._command import Command, GlobalOptions, Option
 
 TYPE_CHECKING = False
@@ -46,6 +47,8 @@ def run(context: Context, options: Options) -> int:
     if len(shown) < len(rows):
         more["truncated"] = True
     context.console.rows(shown, COLUMNS, more)
+    if context.console.format in TABLES:
+        context.console.note(f"{len(shown)} rows, {shown_number(more['credits'])} credits")
     return 0
 
 
@@ -60,7 +63,7 @@ COMMAND = Command(
     summary="show what was started here, and its cost",
     options=(
         Option("--limit", metavar="N", read=positive, help="print N rows at most (default: 1000)"),
-        Option("--since", metavar="WHEN", read=_since, help="only what was started since: 2h, 3d, or a date"),
+        Option("--since", metavar="WHEN", read=_since, help="only what was started since: 2h, 3d, today, or a date"),
         Option("--unfinished", help="only what has started and not ended"),
         Option("--session", help="only what this client id started"),
     ),

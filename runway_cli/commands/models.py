@@ -23,13 +23,13 @@ def run(context: Context, options: Options) -> int:
     """Prints every model with its endpoints, or the models of one endpoint with their allowed values."""
     from ..contract import source
     from ..contract.models import models, models_of
-    from ..contract.schema import endpoints, matching, nearest
+    from ..contract.schema import endpoints, full_path, matching, nearest
 
     document = source.load(context.client(with_secret=False)).document
     if options.endpoint is None:
         context.console.rows(models(document), COLUMNS, {})
         return 0
-    path = _path(options.endpoint)
+    path = full_path(options.endpoint)
     known = endpoints(document)
     endpoint = next((found for found in matching(known, path) if found.method == "POST"), None)
     if endpoint is None:
@@ -43,12 +43,6 @@ def run(context: Context, options: Options) -> int:
         raise UsageError(words, try_next=("reference", "POST", endpoint.path))
     context.console.rows(rows, _columns(rows), {})
     return 0
-
-
-def _path(endpoint: str) -> str:
-    """`image_to_video`, `generate/video` and `/v1/image_to_video` name the same kind of thing."""
-    plain = endpoint.strip("/")
-    return "/" + plain if plain.startswith("v1/") else "/v1/" + plain
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[Column]:

@@ -61,15 +61,17 @@ def _checked(words: list[str], model: str | None, methods: tuple[str, ...]) -> l
     """METHOD in capitals and PATH, or nothing. Raises UsageError for anything else."""
     if not words and model is not None:
         raise UsageError("--model needs an endpoint: METHOD PATH", try_next=_call("POST", FALLBACK, model))
+    from ..contract.schema import full_path
+
     known = [word for word in words if word.upper() in methods]
     others = [word for word in words if word.upper() not in methods]
     if len(words) not in (0, 2):
         method = known[0].upper() if known else "POST"
         words_ = "name METHOD and PATH of one endpoint, or neither for a list of all"
-        raise UsageError(words_, try_next=_call(method, others[0] if others else FALLBACK))
+        raise UsageError(words_, try_next=_call(method, full_path(others[0]) if others else FALLBACK, model))
     if words and words[0].upper() not in methods:
         message = f"unknown METHOD {words[0]!r}: choose from {', '.join(methods)}"
-        raise UsageError(message, try_next=_call("POST", words[1]))
+        raise UsageError(message, try_next=_call("POST", full_path(words[1]), model))
     return [words[0].upper(), words[1]] if words else []
 
 

@@ -38,9 +38,9 @@ def models(document: Schema) -> list[dict[str, Any]]:
 def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
     """Each model of an endpoint with what it lets choose from: [{"model", "ratio"?, "duration"?, …}]; perhaps none.
 
-    A field of the body whose values are listed is that list, without the fields inside of others. `duration` without a
-    list is its range as words, such as "2-10". What a model does not take, or takes any value of, is left out.
-    Raises ValueError for a document that nests too deeply.
+    A field of the body whose values are listed is that list; of the fields inside of others only what must be chosen,
+    such as `voice.presetId`. `duration` without a list is its range as words, such as "2-10". What a model does not
+    take, or takes any value of, is left out. Raises ValueError for a document that nests too deeply.
     """
     with deep_nesting_as_value_error():
         fields = Fields(document)
@@ -48,8 +48,11 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
         body = Body(fields, schema)
         rows = []
         for model in body.models:
-            chosen = list(fields.below("", body.forms_of(model), 0))
-            rows.append(_row(model, [field for field in chosen if field["name"] != body.name]))
+            chosen = list(fields.below("", body.forms_of(model), 1))
+            required = {field["name"] for field in chosen if field.get("required")}
+            rows.append(
+                _row(model, [field for field in chosen if field["name"] != body.name and _is_chosen(field, required)])
+            )
     return rows
 
 
@@ -63,6 +66,12 @@ def _models_of(document: Schema, endpoint: Endpoint) -> list[str]:
         fields = Fields(document)
         kind, schema = fields.content(endpoint.operation.get("requestBody"))
         return Body(fields, schema).models if "json" in kind else []
+
+
+def _is_chosen(field: Field, required: set[str]) -> bool:
+    """Whether a field is the body's own, or must be given inside one that must be given."""
+    parent, dot, _ = field["name"].rpartition(".")
+    return not dot or (parent in required and field["name"] in required)
 
 
 def _row(model: str, fields: list[Field]) -> dict[str, Any]:

@@ -70,6 +70,12 @@ def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
     return [endpoint for _, endpoint in sorted(ranked, key=lambda pair: pair[0])]
 
 
+def full_path(name: str) -> str:
+    """`image_to_video`, `v1/image_to_video` and `/v1/image_to_video` name the same endpoint: its path."""
+    plain = name.strip("/")
+    return "/" + plain if plain.startswith("v1/") else "/v1/" + plain
+
+
 def nearest(known: Iterable[Endpoint], path: str) -> list[str]:
     """The paths most like a mistyped one, MAX_SUGGESTIONS at most."""
     import difflib  # only a mistyped path needs it

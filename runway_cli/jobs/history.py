@@ -180,13 +180,15 @@ def iso_time(moment: float) -> str:
 
 
 def parse_since(text: str, now: float) -> float:
-    """`2h` before `now`, or a date or date-time, in seconds of the epoch. Raises ValueError.
+    """`2h` before `now`, `today`, or a date or date-time, in seconds of the epoch. Raises ValueError.
 
     A date or time without a zone is in UTC, as the times in the rows are.
     """
     import re
     from datetime import datetime, timezone
 
+    if text == "today":
+        return now - now % SECONDS["d"]
     span = re.fullmatch(r"([0-9]{1,6})([mhdw])", text)
     if span:
         return now - int(span[1]) * SECONDS[span[2]]
@@ -196,7 +198,7 @@ def parse_since(text: str, now: float) -> float:
             raise ValueError
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
-        words = f"must be a time such as 2h, 3d, 2026-11-24 or 2026-11-24T09:30, not {text!r}"
+        words = f"must be a time such as 2h, 3d, today, 2026-11-24 or 2026-11-24T09:30, not {text!r}"
         raise ValueError(words) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
