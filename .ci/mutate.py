@@ -135,7 +135,7 @@ MUTATIONS = (
     Mutation("disk: fsync", "jobs/journal.py", ".fsync(", ".fstat(", "test_history", "test_journal"),
     Mutation(
         "files: never over another",
-        "files/destination.py",
+        "files/part_file.py",
         "os.link(part, path)",
         "os.replace(part, path)",
         "test_downloads",

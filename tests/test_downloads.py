@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Callable
 from unittest import mock
 
-from runway_cli.files import destination, download
+from runway_cli.files import destination
+from runway_cli.files.part_file import PartFile
 from tests.fake import Fault, pseudo_content, sample
 from tests.program import Clock, Result, call, run
 from tests.served import ServedTest, pasted
@@ -213,14 +214,15 @@ class NeverOverAFile(DownloadTest):
         for links in (True, False):
             with self.subTest(links=links):
                 path = self.folder / "fox.bin"
-                begin = download._Download._part_file
 
-                def race(begun: Any, begin: Any = begin, path: Path = path) -> Any:
+                def race(
+                    part: PartFile, *, force: bool, path: Path = path, take_name: Any = PartFile.take_name
+                ) -> None:
                     path.write_bytes(b"mine")
-                    return begin(begun)
+                    take_name(part, force=force)
 
                 with (
-                    mock.patch.object(download._Download, "_part_file", race),
+                    mock.patch.object(PartFile, "take_name", race),
                     mock.patch("os.link", os.link if links else mock.Mock(side_effect=OSError)),
                 ):
                     self.assert_error(self.saved(), 74, kind="io")
@@ -250,13 +252,13 @@ class NeverOverAFile(DownloadTest):
     def test_an_output_that_another_run_saves_meanwhile_is_skipped(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT])
         path = self.folder / f"{task}.png"
-        begin = download._Download._part_file
+        take_name = PartFile.take_name
 
-        def race(begun: Any) -> Any:
+        def race(part: PartFile, *, force: bool) -> None:
             path.write_bytes(CONTENT)
-            return begin(begun)
+            take_name(part, force=force)
 
-        with mock.patch.object(download._Download, "_part_file", race):
+        with mock.patch.object(PartFile, "take_name", race):
             result = self.call("wait", task, "--download", f"{self.folder}/")
         self.assert_success(result)
         self.assertEqual(result.json["saved"], [str(path)])

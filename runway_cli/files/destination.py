@@ -11,15 +11,10 @@ from .media import EXTENSIONS, media_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from email.message import Message
-    from typing import TypeVar
-
-    T = TypeVar("T")
 
 MAX_NAME = 120  # characters; file systems end at 255 bytes, and a number and an extension are still to come
 MAX_EXTENSION = 20  # characters of it, with the dot
-PART_FILE = re.compile(r"\..+\.[0-9a-f]{12}\.part")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # Windows devices, with any extension
 
 
@@ -139,49 +134,9 @@ def name_of(url: str) -> str:
     return safe_name(unquote(urlsplit(url).path.rstrip("/").rpartition("/")[2]))
 
 
-def writing(path: str, act: Callable[[], T]) -> T:
-    """What `act` returns; its OSError as an OutputError."""
-    try:
-        return act()
-    except FileExistsError:
-        raise OutputError(taken_message(path), taken=path) from None
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{path!r} could not be written: {reason(error)}") from None
-
-
 def reason(error: OSError | ValueError) -> str:
     """The system's words for a failure."""
     return getattr(error, "strerror", None) or str(error)
-
-
-def link_or_rename(part: str, path: str) -> None:
-    """Renames a file only where its new name is free. Raises FileExistsError."""
-    if os.name == "nt":
-        os.rename(part, path)  # which refuses to replace
-        return
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links: the name was free a moment ago
-        if os.path.lexists(path):
-            raise FileExistsError(path) from None
-        os.rename(part, path)
-
-
-def remove_old_part_files(folder: str, now: float, max_age: float = 86_400.0) -> None:
-    """Removes the part files in a folder that a killed run left more than `max_age` seconds ago."""
-    try:
-        entries = list(os.scandir(folder or "."))
-    except OSError:
-        return
-    for entry in entries:
-        if PART_FILE.fullmatch(entry.name):
-            try:
-                if entry.is_file(follow_symlinks=False) and now - entry.stat(follow_symlinks=False).st_mtime > max_age:
-                    os.unlink(entry.path)
-            except OSError:
-                continue
 
 
 def _exists(path: str) -> bool:

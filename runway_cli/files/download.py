@@ -6,18 +6,17 @@ off at any byte: what has arrived is kept, and the next try asks for the rest (R
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 
 from ..errors import ApiError, NetworkError, OutputError, WaitTimeout
-from .destination import link_or_rename, remove_old_part_files, replacement_fault, taken_message, writing
+from .destination import replacement_fault, taken_message
+from .part_file import PartFile
 from .storage import storage_error, url_fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from io import FileIO
 
     from ..api.client import Client
     from ..transport.http import Stream
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 5
 PIECE = 256 * 1024  # bytes read and written at a time
-SHOWN_NAME = 40  # characters of the name that a part file shows: up to four bytes each
 
 
 class Saved:
@@ -74,16 +72,19 @@ class _Download:
         self.force = force
         self.emit = emit
         self.deadline = deadline
-        self.done = 0  # bytes in the part file
         self.total: int | None = None
         self.validator = ""  # the ETag or date that a Range must still match
         self.path = ""
-        self.part = ""
-        self.file: FileIO | None = None
+        self.part: PartFile | None = None
 
     @property
     def name(self) -> str:
         return self.path or self.destination.path
+
+    @property
+    def done(self) -> int:
+        """Bytes that have arrived."""
+        return self.part.size if self.part else 0
 
     def run(self) -> Saved:
         """One try, from where the last one broke off."""
@@ -93,23 +94,19 @@ class _Download:
             self._begin(answer)
             if self._is_there():
                 return Saved(self.path, self.total or 0, skipped=True)
-            file = self._part_file()
+            if self.part is None:
+                self.part = PartFile(self.path, self.client.shutdown, self.client.clock)
             while piece := answer.read(PIECE):
-                writing(self.path, functools.partial(_write_all, file, piece))
-                self.done += len(piece)
+                self.part.write(piece)
                 self.emit(Transferred(self.done, self.total))
         if self.total is not None and self.done != self.total:
             raise NetworkError(f"{self.path}: {self.done} of {self.total} bytes arrived", maybe_received=True)
         return self._finish()
 
     def close(self) -> None:
-        """Leaves no part file behind; it is closed first, because Windows removes no open file."""
-        if self.file:
-            self.file.close()  # nothing is buffered, so that nothing can fail here
-            self.file = None
+        """Leaves no part file behind."""
         if self.part:
-            self.client.shutdown.remove_part_file(self.part)
-            self.part = ""
+            self.part.remove()
 
     def _open(self) -> Stream:
         """The answer to a GET after its redirects; its status is 200 or 206."""
@@ -137,7 +134,7 @@ class _Download:
                 words = f"the download came {packed}-compressed, which was not requested"
                 raise ApiError(words, status=answer.status)
             if answer.status != 200 and not self._continues(answer):
-                self._forget()
+                self._start_over()
                 words = "the server cannot resume the download; starting over"
                 raise NetworkError(words, maybe_received=True)
         except BaseException:
@@ -160,18 +157,16 @@ class _Download:
         """Notes what the headers say; a whole answer to a Range starts the file anew."""
         if answer.status == 206:
             return
-        self._forget()
+        self._start_over()
         length = answer.headers.get("Content-Length", "")
         self.total = int(length) if length.isascii() and length.isdigit() else None
         tag = answer.headers.get("ETag", "")
         self.validator = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
         self.path = self.destination.file_name(self.url, answer.headers)
 
-    def _forget(self) -> None:
-        self.done = 0
-        if self.file:
-            self.file.seek(0)
-            writing(self.path, self.file.truncate)
+    def _start_over(self) -> None:
+        if self.part:
+            self.part.clear()
 
     def _is_there(self) -> bool:
         """Whether the file was saved before. Raises OutputError if something else has its name."""
@@ -190,39 +185,16 @@ class _Download:
         is_ours = self.destination.in_folder and os.path.isfile(self.path)
         return is_ours and self.total is not None and os.path.getsize(self.path) == self.total
 
-    def _part_file(self) -> FileIO:
-        if self.file is None:
-            folder, name = os.path.split(self.path)
-            part = os.path.join(folder, f".{name[:SHOWN_NAME]}.{os.urandom(6).hex()}.part")
-            writing(self.path, lambda: os.makedirs(folder or ".", exist_ok=True))
-            remove_old_part_files(folder, self.client.clock.time())
-            self.file = writing(self.path, lambda: self.client.shutdown.create_part_file(part))
-            self.part = part
-        return self.file
-
     def _finish(self) -> Saved:
         """Gives the whole file its name; without --force never in place of another, even one made just now."""
-        file, self.file = self.file, None
-        assert file is not None
-        writing(self.path, file.close)
+        assert self.part is not None
         try:
-            if self.force:
-                writing(self.path, lambda: os.replace(self.part, self.path))
-            else:
-                writing(self.path, lambda: link_or_rename(self.part, self.path))
+            self.part.take_name(force=self.force)
         except OutputError:
             if self.force or not self._is_saved_output():
                 raise
             return Saved(self.path, self.done, skipped=True)  # another run saved the same output meanwhile
-        finally:
-            self.close()
         return Saved(self.path, self.done, skipped=False)
-
-
-def _write_all(file: FileIO, piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[file.write(rest) :]
 
 
 def _redirected(url: str, location: str | None) -> str:

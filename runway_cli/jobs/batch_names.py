@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from ..files.destination import PART_FILE
-from ..files.download import SHOWN_NAME
+from ..files import part_file
 from ..shutdown import remove
 from .batch_state import STARTED, UNCERTAIN
 
@@ -57,7 +56,7 @@ def taken_names(rows: Iterable[Row], folder: str, state: LogState, log_path: str
     numbered: dict[str, str] = {}
     for name in _listing(folder):
         path = os.path.join(os.path.abspath(folder), name)
-        if path == os.path.abspath(log_path) or PART_FILE.fullmatch(name):
+        if path == os.path.abspath(log_path) or part_file.NAME.fullmatch(name):
             continue
         stem = os.path.splitext(name)[0].casefold()
         files.setdefault(stem, name)
@@ -70,13 +69,13 @@ def taken_names(rows: Iterable[Row], folder: str, state: LogState, log_path: str
 def remove_part_files(folders: Iterable[str], names: Iterable[str]) -> None:
     """Removes the part files that a killed run of this batch left. The log is locked: no other run of it has any."""
     own = {name.casefold() for name in names}
-    long = [name for name in own if len(name) > SHOWN_NAME - MAX_REST]
+    long = [name for name in own if len(name) > part_file.SHOWN_NAME - MAX_REST]
     for folder in folders:
         for entry in _listing(folder):
-            if PART_FILE.fullmatch(entry):
+            if part_file.NAME.fullmatch(entry):
                 shown = entry[1:-TAIL].casefold()
                 stem = os.path.splitext(shown)[0]
-                is_cut = len(shown) == SHOWN_NAME and any(_is_beginning(shown, name) for name in long)
+                is_cut = len(shown) == part_file.SHOWN_NAME and any(_is_beginning(shown, name) for name in long)
                 if stem in own or _without_number(stem) in own or is_cut:
                     remove(os.path.join(folder, entry))
 
@@ -112,7 +111,9 @@ def _listing(folder: str) -> list[str]:
 def _is_beginning(shown: str, name: str) -> bool:
     """Whether a cut name is that of a file of the row `name`."""
     rest = shown[len(name) :]
-    return shown == name[:SHOWN_NAME] or (shown.startswith(name) and bool(re.fullmatch(r"(-\d*)?(\.\w*)?", rest)))
+    return shown == name[: part_file.SHOWN_NAME] or (
+        shown.startswith(name) and bool(re.fullmatch(r"(-\d*)?(\.\w*)?", rest))
+    )
 
 
 def _without_number(stem: str) -> str:

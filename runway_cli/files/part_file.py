@@ -1,0 +1,109 @@
+"""A file that is on its way: hidden beside its destination until it is whole, and never over another file."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ..errors import OutputError
+from .destination import reason, taken_message
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from io import FileIO
+    from typing import TypeVar
+
+    from ..shutdown import Clock, Shutdown
+
+    T = TypeVar("T")
+
+NAME = re.compile(r"\..+\.[0-9a-f]{12}\.part")
+SHOWN_NAME = 40  # characters of the destination's name in it: up to four bytes each
+
+
+class PartFile:
+    """The file that becomes `path`. Made at once, with its folder; raises OutputError where that fails.
+
+    `shutdown` removes it when the run ends early.
+    """
+
+    def __init__(self, path: str, shutdown: Shutdown, clock: Clock) -> None:
+        folder, name = os.path.split(path)
+        self.size = 0  # in bytes
+        self._path = path
+        self._shutdown = shutdown
+        self._part = os.path.join(folder, f".{name[:SHOWN_NAME]}.{os.urandom(6).hex()}.part")
+        _writing(path, lambda: os.makedirs(folder or ".", exist_ok=True))
+        remove_old_part_files(folder, clock.time())
+        self._file: FileIO = _writing(path, lambda: shutdown.create_part_file(self._part))
+
+    def write(self, piece: bytes) -> None:
+        """Adds a piece. Raises OutputError."""
+        _writing(self._path, lambda: _write_all(self._file, piece))
+        self.size += len(piece)
+
+    def clear(self) -> None:
+        """Begins again with an empty file. Raises OutputError."""
+        self.size = 0
+        self._file.seek(0)
+        _writing(self._path, self._file.truncate)
+
+    def take_name(self, *, force: bool) -> None:
+        """Gives the file its name, in place of another only with `force`; else it is removed. Raises OutputError."""
+        try:
+            _writing(self._path, self._file.close)
+            _writing(self._path, lambda: (os.replace if force else link_or_rename)(self._part, self._path))
+        finally:
+            self.remove()
+
+    def remove(self) -> None:
+        """Leaves nothing behind; the file is closed first, because Windows removes no open file."""
+        self._file.close()  # nothing is buffered, so that nothing can fail here
+        self._shutdown.remove_part_file(self._part)
+
+
+def link_or_rename(part: str, path: str) -> None:
+    """Renames a file only where its new name is free. Raises FileExistsError."""
+    if os.name == "nt":
+        os.rename(part, path)  # which refuses to replace
+        return
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: the name was free a moment ago
+        if os.path.lexists(path):
+            raise FileExistsError(path) from None
+        os.rename(part, path)
+
+
+def remove_old_part_files(folder: str, now: float, max_age: float = 86_400.0) -> None:
+    """Removes the part files in a folder that a killed run left more than `max_age` seconds ago."""
+    try:
+        entries = list(os.scandir(folder or "."))
+    except OSError:
+        return
+    for entry in entries:
+        if NAME.fullmatch(entry.name):
+            try:
+                if entry.is_file(follow_symlinks=False) and now - entry.stat(follow_symlinks=False).st_mtime > max_age:
+                    os.unlink(entry.path)
+            except OSError:
+                continue
+
+
+def _writing(path: str, act: Callable[[], T]) -> T:
+    """What `act` returns; its OSError as an OutputError."""
+    try:
+        return act()
+    except FileExistsError:
+        raise OutputError(taken_message(path), taken=path) from None
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path!r} could not be written: {reason(error)}") from None
+
+
+def _write_all(file: FileIO, piece: bytes) -> None:
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[file.write(rest) :]
