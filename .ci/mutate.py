@@ -87,6 +87,7 @@ MUTATIONS = (
         "api/responses.py",
         "text = mask(text)[: 20 * MAX_EXCERPT]",
         "text = text[: 20 * MAX_EXCERPT]",
+        "test_secrecy",
         "test_faults",
         "test_output",
         "test_masking",

@@ -249,6 +249,14 @@ class NeverOverAFile(DownloadTest):
         self.assertIn("is not a regular file", result.error["error"])
         self.assertTrue(path.is_fifo())
 
+    def test_a_file_that_could_not_be_replaced_is_no_success(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT])
+        path = self.file(f"{task}.png", b"x" * len(CONTENT))
+        with mock.patch("os.replace", side_effect=OSError):
+            result = self.call("wait", task, "--download", f"{self.folder}/", "--force")
+        self.assert_error(result, 74, kind="io")
+        self.assertEqual(path.read_bytes(), b"x" * len(CONTENT))
+
     def test_an_output_that_another_run_saves_meanwhile_is_skipped(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT])
         path = self.folder / f"{task}.png"

@@ -8,6 +8,7 @@ import unittest
 from collections.abc import Callable
 from typing import Any
 
+from runway_cli.api.responses import MAX_EXCERPT, excerpt
 from runway_cli.terminal import masking
 from runway_cli.terminal.columns import Column
 from runway_cli.terminal.console import MAX_BODY, MAX_MESSAGE, MAX_NOTE, Console
@@ -81,6 +82,13 @@ class Masked(unittest.TestCase):
                     console.keep_secret(KEY)
                     act(console, "x" * start + KEY + "y" * 100)
                     self.assertNotIn("key_", kept.err.text)
+
+    def test_a_key_at_the_cut_of_a_long_answer_is_masked(self) -> None:
+        secrets = Console().secrets
+        secrets.keep(KEY)
+        for spaces in range(20 * MAX_EXCERPT - len(KEY) - 5, 20 * MAX_EXCERPT + 1, 7):
+            with self.subTest(spaces):
+                self.assertNotIn("key_", excerpt(b" " * spaces + KEY.encode() + b" y" * 100, secrets.mask))
 
     def test_an_error_stays_json_whatever_is_masked(self) -> None:
         document = {
