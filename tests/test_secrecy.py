@@ -149,7 +149,7 @@ class RandomKeys(unittest.TestCase):
                 console.trace(">", [text], text.encode())
                 console.trace("<", [], json.dumps({"a": [text], key: key}).encode())
                 console.error(
-                    {"error": text, "issues": [{"field": key, "messages": [text, key]}], "example": f"x {key}"}, [text]
+                    {"error": text, "issues": [{"field": key, "messages": [text, key]}], "example": f"x {key}"}
                 )
             self.check(key, kept.err.text)
             if not kept.err.is_terminal:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 NAME = re.compile(r"\..+\.[0-9a-f]{12}\.part")
+MAX_AGE = 86_400  # seconds that a part file may be left by another run, which may be at work
 SHOWN_NAME = 40  # characters of the destination's name in it: up to four bytes each
 
 
@@ -78,8 +79,8 @@ def link_or_rename(part: str, path: str) -> None:
         os.rename(part, path)
 
 
-def remove_old_part_files(folder: str, now: float, max_age: float = 86_400.0) -> None:
-    """Removes the part files in a folder that a killed run left more than `max_age` seconds ago."""
+def remove_old_part_files(folder: str, now: float) -> None:
+    """Removes the part files in a folder that a killed run left more than a day ago."""
     try:
         entries = list(os.scandir(folder or "."))
     except OSError:
@@ -87,7 +88,7 @@ def remove_old_part_files(folder: str, now: float, max_age: float = 86_400.0) ->
     for entry in entries:
         if NAME.fullmatch(entry.name):
             try:
-                if entry.is_file(follow_symlinks=False) and now - entry.stat(follow_symlinks=False).st_mtime > max_age:
+                if entry.is_file(follow_symlinks=False) and now - entry.stat(follow_symlinks=False).st_mtime > MAX_AGE:
                     os.unlink(entry.path)
             except OSError:
                 continue

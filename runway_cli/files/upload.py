@@ -57,14 +57,14 @@ def refuse_service(client: Client) -> None:
         raise UsageError(client.service.upload_refusal, call_directly=True)
 
 
-def upload(client: Client, media: Media, emit: Emit, deadline: float | None = None) -> str:
+def upload(client: Client, media: Media, emit: Emit) -> str:
     """Uploads a file and returns its `runway://` URI, which works for 24 hours.
 
     `emit` hears of progress. The storage host gets the form that the API made, and none of Runway's headers. Raises
     ApiError or NetworkError; an upload costs nothing, so that it is sent again like a PUT.
     """
     body = jsontext.dumps({"filename": media.name, "type": "ephemeral"}).encode("utf-8", "backslashreplace")
-    slot = client.call("POST", "/v1/uploads", body, deadline=deadline).value
+    slot = client.call("POST", "/v1/uploads", body).value
     found = slot if isinstance(slot, dict) else {}
     url, fields, uri = found.get("uploadUrl"), found.get("fields"), found.get("runwayUri")
     if not isinstance(url, str) or not isinstance(fields, dict) or not isinstance(uri, str):
@@ -73,7 +73,7 @@ def upload(client: Client, media: Media, emit: Emit, deadline: float | None = No
     if fault:
         raise ApiError(f"the upload URL {url!r} {fault}", status=200)
     form = Form(fields, media)
-    client.transfer_retrying(deadline).run("PUT", lambda _: _send(client, url, form, emit, deadline))
+    client.transfer_retrying().run("PUT", lambda _: _send(client, url, form, emit))
     return uri
 
 
@@ -119,9 +119,9 @@ class Form:
         yield self.tail
 
 
-def _send(client: Client, url: str, form: Form, emit: Emit, deadline: float | None) -> None:
+def _send(client: Client, url: str, form: Form, emit: Emit) -> None:
     headers = {"Content-Type": form.type, "Content-Length": str(len(form))}
-    with client.stream("POST", url, headers, form.pieces(emit), deadline=deadline) as answer:
+    with client.stream("POST", url, headers, form.pieces(emit)) as answer:
         if not 200 <= answer.status < 300:
             raise storage_error(
                 "the upload was refused", answer, lambda text: client.console.mask(form.mask(text))

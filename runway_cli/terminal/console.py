@@ -118,10 +118,10 @@ class Console:
         if len(text) > MAX_BODY:
             self._put(f"{mark} … {len(text) - MAX_BODY} characters more")
 
-    def error(self, document: Mapping[str, Any], lines: Iterable[str] = ()) -> None:
+    def error(self, document: Mapping[str, Any]) -> None:
         """The failure, last on stderr: a JSON object on one line; on a terminal plain text, unless --output json.
 
-        `document` has `error` and `example`. `lines` are shown in plain text only. Later notes are dropped.
+        `document` has `error` and `example`. Later notes are dropped.
         """
         shown: dict[str, Any] = {}
         for key, item in document.items():  # one by one: what is nested too deeply must not hide the rest
@@ -132,7 +132,7 @@ class Console:
         if streams.is_terminal(sys.stderr) and not self._wants_json_errors:
             from .failure_text import plain_lines
 
-            for line in plain_lines(shown, lines):
+            for line in plain_lines(shown):
                 self._put(line)
         else:
             streams.write_stderr(jsontext.dumps(shown) + "\n")

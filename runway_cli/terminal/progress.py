@@ -104,13 +104,13 @@ def bar(share: float) -> str:
     return "[" + "#" * full + "-" * (BAR - full) + "]"
 
 
-def transferred(done: int, total: int | None, seconds: float = 0.0, before: int = 0) -> str:
+def transferred(done: int, total: int | None, seconds: float = 0.0) -> str:
     """Bytes as people read them, with a bar if the total is known, the rate, and the remaining time.
 
-    `seconds` is the time since the transfer began; `before` are the bytes of `done` that were there by then.
+    `seconds` is the time since the transfer began.
     """
     words = [f"{bar(done / total)} {readable_size(done)} of {readable_size(total)}" if total else readable_size(done)]
-    rate = (done - before) / seconds if seconds >= MIN_RATE_TIME else 0.0
+    rate = done / seconds if seconds >= MIN_RATE_TIME else 0.0
     if rate > 0:
         words.append(f"{readable_size(rate)}/s")
         if total and 0 < (total - done) / rate < MAX_REMAINING:
