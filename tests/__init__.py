@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
-PROCESSES = max(2, os.cpu_count() or 1)
+PROCESSES = (os.cpu_count() or 1) + 1
+LONGEST = ("test_transport_limits", "test_signals", "test_batch_signals", "test_transport_tls", "test_flow")  # they wait
 
 
 def load_tests(_loader: unittest.TestLoader, _tests: unittest.TestSuite, _pattern: str | None) -> unittest.TestSuite:
@@ -29,8 +30,9 @@ class SeveralProcesses(unittest.TestSuite):
 
     def run(self, result: unittest.TestResult, debug: bool = False) -> unittest.TestResult:
         largest_first = sorted(FOLDER.glob("test_*.py"), key=lambda path: -path.stat().st_size)
+        modules = dict.fromkeys([*LONGEST, *(path.stem for path in largest_first)])
         with ThreadPoolExecutor(PROCESSES) as threads:
-            for outcomes in threads.map(_outcomes, [path.stem for path in largest_first]):
+            for outcomes in threads.map(_outcomes, modules):
                 for name, outcome, text in outcomes:
                     _tell(result, name, outcome, text)
         return result
