@@ -17,7 +17,13 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 PROCESSES = (os.cpu_count() or 1) + 1
-LONGEST = ("test_transport_limits", "test_signals", "test_batch_signals", "test_transport_tls", "test_flow")  # they wait
+LONGEST = (
+    "test_transport_limits",
+    "test_signals",
+    "test_batch_signals",
+    "test_transport_tls",
+    "test_flow",
+)  # they wait
 
 
 def load_tests(_loader: unittest.TestLoader, _tests: unittest.TestSuite, _pattern: str | None) -> unittest.TestSuite:

@@ -278,6 +278,9 @@ class DeclarationsTest(unittest.TestCase):
 
 
 class Shells(ProgramTest):
+    def test_no_part_of_a_script_can_be_selected(self) -> None:
+        self.assert_error(call("completions", "bash", "--select", "x"), 2, kind="usage")
+
     def test_a_shell_that_is_not_known_is_a_usage_error(self) -> None:
         self.assert_error(
             call("completions", "powershell"),

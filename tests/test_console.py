@@ -226,6 +226,11 @@ class Errors(unittest.TestCase):
         lines = self.shown({"error": "x" * 5000, "example": "x"}, terminal=False)
         self.assertEqual(json.loads(lines[0])["error"], "x" * 4000)
 
+    def test_a_message_of_an_issue_has_a_thousand_characters_at_most(self) -> None:
+        issue = {"field": "line 1", "messages": ["x" * 5000]}
+        lines = self.shown({"error": "bad", "issues": [issue], "example": "x"}, terminal=False)
+        self.assertEqual(json.loads(lines[0])["issues"], [{**issue, "messages": ["x" * 1000]}])
+
     def test_the_error_is_the_last_word(self) -> None:
         with captured() as kept:
             console = Console()

@@ -190,6 +190,12 @@ class ExamplesTest(ServedTest):
                     if made.is_file():
                         made.unlink()
 
+    def test_a_mistyped_force_is_not_proposed(self) -> None:
+        for call in (("cancel", "TASK"), ("wait", "TASK", "--download", "TAKEN"), ("download", "URL")):
+            with self.subTest(call):
+                words = self.filled(call)
+                self.assertEqual(pasted(self.call(*words, "--forse")), words)
+
     def test_without_a_key_the_example_says_how_to_set_it(self) -> None:
         failed = self.call("auth", "status", env={"RUNWAY_SKILLS_API_SECRET": ""})
         self.assertEqual(pasted(failed), ["auth", "login"])

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from runway_cli.errors import OutputError
-from runway_cli.jobs.history import MAX_SIZE, History, account, iso_time, parse_since
+from runway_cli.jobs.history import MAX_SIZE, History, account, iso_time, parse_since, total
+from runway_cli.jsontext import Number
 from tests.recorded_disk import RecordedDisk
 
 BASE_URL = "https://api.dev.runwayml.com"
@@ -225,7 +226,7 @@ class Filters(HistoryCase):
         key = self.start("mine")
         for other in (self.open(secret="key_another"), self.open(base_url="https://api.dev-stage.runwayml.com")):
             self.assertEqual(other.entries(), [])
-            self.assertIsNone(other.find(key))
+            self.assertEqual(other.fates([key]), {})
             other.ended("mine", "FAILED", 0)
         self.assertEqual(self.open().entries()[0]["status"], "STARTED")
 
@@ -234,15 +235,24 @@ class Finding(HistoryCase):
     def test_the_id_of_a_key_is_found(self) -> None:
         key = self.start("task-1")
         self.start("task-2")
-        self.assertEqual(self.open().find(key), "task-1")
+        self.assertEqual(self.open().fates([key]), {key: "task-1"})
+
+    def test_a_refused_post_is_told(self) -> None:
+        key = self.history.intend("/v1/text_to_image", FOX)
+        self.history.refused(key)
+        self.assertEqual(self.open().fates([key]), {key: ""})
+
+    def test_credits_without_an_end_are_no_credits(self) -> None:
+        self.history.started(self.history.intend("/v1/text_to_image", FOX), "task-1", Number("1e400"))
+        self.assertEqual(total(row["credits"] for row in self.open().entries()), 0)
 
     def test_an_intent_alone_has_no_id(self) -> None:
-        self.assertIsNone(self.open().find(self.history.intend("/v1/text_to_image", FOX)))
+        self.assertEqual(self.open().fates([self.history.intend("/v1/text_to_image", FOX)]), {})
 
     def test_a_history_that_cannot_be_read_has_no_id_and_one_note(self) -> None:
         os.mkdir(self.path)
-        self.assertIsNone(self.history.find("0" * 32))
-        self.assertIsNone(self.history.find("0" * 32))
+        self.assertEqual(self.history.fates(["0" * 32]), {})
+        self.assertEqual(self.history.fates(["0" * 32]), {})
         self.assertEqual(len(self.notes), 1)
         self.assertIn("the history cannot be read", self.notes[0])
 
@@ -307,7 +317,7 @@ class Disk(HistoryCase):
         history = self.open(path=None)
         key = history.intend("/v1/text_to_image", FOX)
         history.started(key, "task-1", 5)
-        self.assertIsNone(history.find(key))
+        self.assertEqual(history.fates([key]), {})
         self.assertEqual(history.entries(), [])
         self.assertEqual(self.disk.calls, [])
         self.assertEqual(len(key), 32)

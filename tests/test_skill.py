@@ -300,6 +300,11 @@ class Replacing(SkillTest):
         write(self.path, {".runway-cli.json": json.dumps(manifest).encode()})
         self.assert_refused(self.path / "AUTH.md", "was not written by skill install")
 
+    def test_a_manifest_that_nests_too_deeply_is_none(self) -> None:
+        self.install("claude")
+        write(self.path, {".runway-cli.json": b"[" * 100_000})
+        self.assert_refused(self.path, "was not written by skill install")
+
     def test_a_place_that_cannot_be_written(self) -> None:
         write(self.home, {".claude/skills": b"not a folder"})
         result = self.install("claude")

@@ -61,6 +61,12 @@ class Attempt:
         """Whether these words make the failed call again, in whatever order."""
         return sorted(words) == sorted(self.words)
 
+    def extended(self, words: Words) -> list[str]:
+        """The failed call with these words too, before a `--`; switches that it has already stay once."""
+        new = [word for word in words if word not in self.words or not word.startswith("--")]
+        end = self.words.index("--") if "--" in self.words else len(self.words)
+        return [*self.words[:end], *new, *self.words[end:]]
+
     def without(self, flags: Words) -> Words:
         """The failed call without these options and their values."""
         valued = {flag for option in self._options() if not option.is_switch for flag in option.flags}

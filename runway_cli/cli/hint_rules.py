@@ -47,12 +47,12 @@ def environment_prefix(attempt: Attempt) -> str:
 
 def go_on_with_the_batch(attempt: Attempt) -> Words | None:
     found = attempt.fact("batch_call")
-    if found == "same":
-        return attempt.words
+    if found == "same":  # rows that this run has sent again are not to be sent once more
+        return attempt.without(("--retry-failed", "--retry-uncertain"))
     if found == "dry run":
-        return [*attempt.words, *(["--dry-run"] if "--dry-run" not in attempt.words else [])]
+        return attempt.extended(("--dry-run",))
     if found == "retry failed":
-        return [*(word for word in attempt.words if word != "--retry-failed"), "--retry-failed", "--dry-run"]
+        return attempt.extended(("--retry-failed", "--dry-run"))
     return found or None
 
 

@@ -82,9 +82,11 @@ def _without_deletion(attempt: Attempt, words: Words) -> Words:
 
 
 def _is_usable(attempt: Attempt, words: Words, prefix: str) -> bool:
-    """Whether a call may be shown: nothing masked, nothing too long, not the failed call unless time may help."""
-    if any(masking.text(word) != word for word in words) or (
-        sum(map(len, words)) > MAX_EXAMPLE and words[:1] != ["wait"]
+    """Whether a call may be shown: nothing forced, masked or too long, not the failed call unless time may help."""
+    if (
+        "--force" in words
+        or any(masking.text(word) != word for word in words)
+        or (sum(map(len, words)) > MAX_EXAMPLE and words[:1] != ["wait"])
     ):
         return False
     return (

@@ -172,10 +172,10 @@ def _unknown(message: str, wrong: str, known: Collection[str], **facts: Any) -> 
 
     other = OTHER_OPTIONS.get(wrong, "")
     is_other = other.partition(" ")[0] in known
-    longer = [word for word in known if len(wrong) >= MIN_BEGINNING and word.startswith(wrong)]
-    near = (
-        [other] if is_other else longer if len(longer) == 1 else difflib.get_close_matches(wrong, known, 1, SIMILARITY)
-    )
+    plain, words = wrong.lstrip("-"), {word.lstrip("-"): word for word in known}  # equal dashes are no likeness
+    longer = [word for word in words if len(plain) >= MIN_BEGINNING and word.startswith(plain)]
+    close = longer if len(longer) == 1 else difflib.get_close_matches(plain, words, 1, SIMILARITY)
+    near = [other] if is_other else [words[word] for word in close]
     if near and near[0] != wrong:
         return Mistyped(f"{message}; did you mean {near[0]}?", wrong=wrong, right=near[0], **facts)
     return UsageError(message, **facts)

@@ -60,7 +60,9 @@ def use_the_known_words(attempt: Attempt) -> Words | None:
     failure: Failure | None = attempt.failure
     for _ in words:
         if isinstance(failure, Mistyped):
-            words = with_known_word(words, failure.fact("wrong"), failure.fact("right"))
+            wrong, right = failure.fact("wrong"), failure.fact("right")
+            is_force = right == "--force"
+            words = [word for word in words if word != wrong] if is_force else with_known_word(words, wrong, right)
             failure = _parse_failure(words)
     return (*failure.fact("path", ()), "--help") if isinstance(failure, UsageError) else words
 
@@ -85,7 +87,7 @@ def change_the_options(attempt: Attempt) -> Words | None:
     drop, add = attempt.fact("drop"), attempt.fact("add")
     if drop:
         return attempt.without(drop)
-    return [*attempt.words, *add] if add else None
+    return attempt.extended(add) if add else None
 
 
 def use_the_suggested_values(attempt: Attempt) -> Words | None:

@@ -66,6 +66,16 @@ def folder_of(options: Options) -> str | None:
     return path if path is None or path.endswith(("/", os.sep)) else path + "/"
 
 
+def in_another_folder(words: Sequence[str], options: Options) -> list[str]:
+    """The words of the call with a folder that does not exist yet, beside the one of --download."""
+    from ..files.destination import first_free
+
+    given = str(options.download)
+    other = first_free(given.rstrip("/" + os.sep)) + "/"
+    changed = {given: other, f"--download={given}": f"--download={other}"}
+    return [changed.get(word, word) for word in words if word != "--force"]
+
+
 def log_path(options: Options) -> str:
     """The path of the log."""
     if options.log:

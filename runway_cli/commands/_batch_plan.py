@@ -9,7 +9,7 @@ from ..jobs.batch import BatchPlan
 from ..jobs.batch_names import set_names, taken_names
 from ..jobs.batch_row import set_keys
 from ..settings.environment import absolute
-from ._batch_options import folder_of, log_path
+from ._batch_options import folder_of, in_another_folder, log_path
 from ._batch_rows import Faults
 
 TYPE_CHECKING = False
@@ -50,22 +50,13 @@ def make_plan(context: Context, options: Options, client: Client, state: LogStat
 
 def _refuse_taken(context: Context, options: Options, taken: list[tuple[Row, str]]) -> None:
     """Raises UsageError for new rows whose files would have the names of others."""
-    from ..files.destination import first_free
-
     faults = Faults()
     for row, file in taken:
         faults.add(row.line, f"{os.path.join(folder_of(options) or '', file)!r} exists: use another @name or --force")
     try:
         faults.check()
     except UsageError as error:
-        given = str(options.download)
-        other = first_free(given.rstrip("/" + os.sep)) + "/"
-        words = [
-            other if word == given else f"--download={other}" if word == f"--download={given}" else word
-            for word in context.words
-            if word != "--force"
-        ]
-        raise error.but(batch_call=words) from None
+        raise error.but(batch_call=in_another_folder(context.words, options)) from None
 
 
 def _check(client: Client, rows: Sequence[Row]) -> None:

@@ -95,7 +95,7 @@ class Report:
     def end(self, *, at_budget: int | None) -> RunwayError | None:
         """Prints the last note. Returns why the whole failed, None if it did not.
 
-        `at_budget` is the limit of credits if it was reached.
+        `at_budget` is the limit of credits if it lets no further row start.
         """
         self.note()
         failures = list(self._failures)
@@ -104,6 +104,8 @@ class Report:
         left = f"{self._not_started} of {self.total} rows are not started"
         if self._not_started and at_budget is not None:
             words = f"the budget of {at_budget} credits is reached: {left}; raise --max-credits to go on"
+            if not self._log.state.most:
+                words = f"the API has not told what a row costs: {left}; leave --max-credits out to go on"
             budget = WaitTimeout(words, batch_call="dry run")
             if not failures:
                 return budget
@@ -126,10 +128,10 @@ class Report:
         failure = failure_of(task, self._max_wait, is_paid=True)
         is_good = task.status in GOOD_ENDS
         is_gone = _is_gone(task)
+        ended_badly = task.has_ended and (task.status in BAD_ENDS or bool(task.node_errors))
         if failure:
-            is_lost = is_gone and not was_done
-            is_bad = is_lost or (task.error is None and task.has_ended)
-            failure = failure.but(batch_call="retry failed" if is_bad else _again(failure), waiting_for=None)
+            is_over = ended_badly or (is_gone and not was_done)
+            failure = failure.but(batch_call="retry failed" if is_over else _again(failure), waiting_for=None)
         status = task.status or ("SUCCEEDED" if was_done else "STARTED")
         credits = job.credits if job.credits is not None else state.credits
         if task.status in (*GOOD_ENDS, *BAD_ENDS) or (is_gone and not was_done):
@@ -143,7 +145,7 @@ class Report:
                 folder=folder,
                 saved=[absolute(path) for path in task.saved],
                 error=failure.message if failure else None,
-                is_bad=bool(failure) and task.error is None,
+                is_bad=ended_badly,
             )
             record_end(self._history, task)
         line = self._line(row, status, failure, identity=state.id, credits=credits, saved=task.saved)

@@ -6,6 +6,7 @@ Every fault is named with its line, all of them at once, before anything is sent
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 from .. import jsontext
 from ..api.paths import checked_path
@@ -65,14 +66,9 @@ class Shared:
         self.shutdown = shutdown
         self.path = checked_endpoint(path, base_url)
         self.files = InputFiles()
-        self._body = _body.read_body(body, False, shutdown)
-        self._fields = [(field, self._value(field)) for field in fields]
-        self.body()  # faults of the shared fields are no line's
-
-    def body(self) -> Any:
-        """The shared body, a new one for each row; NOTHING without one."""
-        base = _body.NOTHING if self._body is None else jsontext.loads(self._body)
-        return _body.laid_over(base, [(field, _copied(value)) for field, value in self._fields])
+        data = _body.read_body(body, False, shutdown)
+        base = _body.NOTHING if data is None else jsontext.loads(data)
+        self.body = _body.laid_over(base, [(field, self._value(field)) for field in fields])  # NOTHING without one
 
     def _value(self, field: Field) -> Any:
         if field.kind in (_body.UPLOAD, _body.DATA_URI):
@@ -101,6 +97,8 @@ def read_rows(source: str, shared: Shared, faults: Faults) -> list[Row]:
             rows.append(_row(number, line, cells, shared))
         except (UsageError, ValueError) as error:
             faults.add(line, str(error))
+        except RecursionError:
+            faults.add(line, "nested too deeply")
     if not number:
         faults.check()
         raise UsageError(f"ROWS {source!r} has no rows")
@@ -132,7 +130,7 @@ def _row(number: int, line: int, cells: dict[str, Any], shared: Shared) -> Row:
             raise UsageError(f"unknown key {key!r}: use @name, @path, @upload.KEY or @data-uri.KEY")
         else:
             fields.append((Field(_body.JSON, _parts(key), value), value))
-    body = _body.laid_over(shared.body(), fields)
+    body = _body.laid_over(shared.body, fields)
     has_body = body is not _body.NOTHING
     if is_api_dry_run(path, body):
         raise UsageError("dryRun: true starts nothing: use `request` for it")
@@ -214,7 +212,8 @@ def _header(cells: list[str], line: int) -> list[str]:
     if len(keys) == 1 and any(mark in keys[0] for mark in ";\t"):
         raise UsageError(f"line {line}: the header is one column: separate the columns with commas")
     plain = [key[: -len(":json")] if key.endswith(":json") else key for key in keys if key]
-    twice = next((key for key in plain if plain.count(key) > 1), None)
+    counts = Counter(plain)
+    twice = next((key for key in plain if counts[key] > 1), None)
     if twice is not None:
         raise UsageError(f"line {line}: the column {twice!r} is there twice")
     return keys
@@ -239,12 +238,3 @@ def _cells(header: list[str], cells: list[str], line: int, faults: Faults) -> di
             faults.add(line, f"{cell!r} is not JSON ({error})", name)
             return None
     return found
-
-
-def _copied(value: Any) -> Any:
-    """A value of its own, which other fields may be laid into."""
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copied(item) for item in value]
-    return value

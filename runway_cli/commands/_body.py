@@ -79,7 +79,7 @@ BODY_OPTIONS = (
 
 
 def laid_over(body: Any, fields: Iterable[tuple[Field, Any]]) -> Any:
-    """`body`, which may be NOTHING, with each field's value put at its key.
+    """`body`, which may be NOTHING, with each field's value put at its key; `body` itself stays as it is.
 
     Dots nest, a number is a list index. Raises UsageError for a key given twice, an index past the end of its list, and
     a key through a value that is neither an object nor a list.
@@ -197,7 +197,7 @@ def _put(root: list[Any], field: Field, value: Any) -> None:
     for depth, part in enumerate(field.key):
         if container[slot] is NOTHING:
             container[slot] = [] if _is_index(part) else {}
-        container = container[slot]
+        container[slot] = container = _own(container[slot])
         if isinstance(container, list):
             slot = _index(container, part, field, depth)
             if slot == len(container):
@@ -208,6 +208,11 @@ def _put(root: list[Any], field: Field, value: Any) -> None:
         else:
             raise UsageError(f"{_short(field.name)}: {_way(field, depth)} is neither an object nor a list")
     container[slot] = value
+
+
+def _own(container: Any) -> Any:
+    """A container that may be changed: others may have this one too."""
+    return container.copy() if isinstance(container, (dict, list)) else container
 
 
 def _index(container: list[Any], part: str, field: Field, depth: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import ClosedOutput, Failure, InternalError, Interrupted, RunwayError, UsageError
 from ..settings.environment import absolute
 from . import _body
-from ._batch_options import OPTIONS, STDIN, Options, folder_of, log_path
+from ._batch_options import OPTIONS, STDIN, Options, folder_of, in_another_folder, log_path
 from ._command import COSTS, Command, Operand
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ def run(context: Context, options: Options) -> int:
         with _opened_log(context, options, client) as log:
             return _run(context, options, client, log, rows)
     except (RunwayError, Interrupted) as failure:
-        raise _going_on(options, failure) from None
+        raise _going_on(context, options, failure) from None
 
 
 def _check_options(options: Options) -> None:
@@ -145,6 +145,9 @@ def _while_running(stop: BaseException, batch: Batch) -> Failure:
     words = [f"{running} rows are running", f"{len(batch.left)} are not started"]
     if batch.starts.sending:
         words.append(f"{batch.starts.sending} have no answer yet")
+    if batch.log.failure:  # nothing else knows them
+        names = [job.task.name for job in batch.in_flight if job.task]
+        words.append(f"{batch.log.failure.message}; in no log: {', '.join(names) or 'none'}")
     return failure.but(f"{failure.message}: {', '.join(words)}; the same call goes on", batch_call="same")
 
 
@@ -160,10 +163,12 @@ def _note_left_rows(context: Context, state: LogState, rows: list[Row]) -> None:
         )
 
 
-def _going_on(options: Options, failure: RunwayError | Interrupted) -> RunwayError | Interrupted:
+def _going_on(context: Context, options: Options, failure: RunwayError | Interrupted) -> RunwayError | Interrupted:
     """The failure with the call that goes on. ROWS from stdin cannot be read again: what was started is waited for."""
     call = failure.fact("batch_call") or ("same" if isinstance(failure, Interrupted) else None)
-    if options.rows == STDIN and call in ("same", "dry run", "retry failed"):
+    if call == "same" and failure.fact("taken"):
+        call = in_another_folder(context.words, options)
+    if options.rows == STDIN and (call in ("same", "dry run", "retry failed") or isinstance(call, list)):
         call = GO_ON_WAITING
     return failure.but(batch_call=call)
 

@@ -8,6 +8,7 @@ from the cached contract, never from the network.
 
 from __future__ import annotations
 
+from ..errors import UsageError
 from ..settings.values import one_of
 from ._command import Command, GlobalOptions, Operand
 from ._shells import BASH, FISH, WALK, ZSH
@@ -41,6 +42,8 @@ class Options(GlobalOptions):
 
 def run(context: Context, options: Options) -> int:
     """Prints the script."""
+    if options.select:
+        raise UsageError("--select is for JSON, and a script is none", drop=("--select",))
     program = context.program()
     context.console.write(script(options.shell, program.commands, program.global_options, _contract_words(context)))
     return 0

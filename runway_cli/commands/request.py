@@ -172,7 +172,7 @@ def _post(context: Context, client: Client, options: Options, path: str, body: b
     if started.pollable is None:
         _print(context, client, options, started.answer)
         if options.wait and not is_api_dry_run(path, value):
-            raise no_id(client)
+            raise no_id(client, started.answer)
         return 0
     facts: dict[str, Any] = {"task_id": started.pollable.id, "waiting_for": (started.pollable.name,)}
     try:

@@ -174,7 +174,7 @@ def _manifest(folder: Path) -> dict[str, str] | None:
     try:
         files = json.loads((folder / MANIFEST).read_bytes())["files"]
         return {str(name): str(found) for name, found in files.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 

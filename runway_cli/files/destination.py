@@ -19,14 +19,19 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  #
 
 
 class Destination:
-    """Where one output goes: `path`, without its extension where `needs_extension`; `in_folder`: the name is ours."""
+    """Where one output goes: `path`, without its extension where `needs_extension`.
 
-    __slots__ = ("in_folder", "needs_extension", "path")
+    `in_folder`: the name is ours, so that a file that has it may be this output. It is by its name and size where no
+    other output has the name, else (`by_content`) by its bytes alone.
+    """
 
-    def __init__(self, path: str, *, in_folder: bool, needs_extension: bool = False) -> None:
+    __slots__ = ("by_content", "in_folder", "needs_extension", "path")
+
+    def __init__(self, path: str, *, in_folder: bool, needs_extension: bool = False, by_content: bool = False) -> None:
         self.path = path
         self.in_folder = in_folder
         self.needs_extension = needs_extension
+        self.by_content = by_content
 
     def file_name(self, url: str, headers: Message) -> str:
         """The path with the extension that the URL's last part has, else the media type's, else `.bin`."""
@@ -42,13 +47,14 @@ def is_folder(path: str) -> bool:
     return path.endswith(("/", os.sep)) or os.path.isdir(path)
 
 
-def destinations(path: str, stem: str, count: int) -> list[Destination]:
+def destinations(path: str, stem: str, count: int, *, by_content: bool = False) -> list[Destination]:
     """Of `count` outputs: in a folder STEM or STEM-1, STEM-2, …; else `path`, or fox-1.png, fox-2.png, …"""
     numbers = [""] if count == 1 else [f"-{number}" for number in range(1, count + 1)]
     if is_folder(path):
         stem = safe_name(stem)
         return [
-            Destination(os.path.join(path, stem + number), in_folder=True, needs_extension=True) for number in numbers
+            Destination(os.path.join(path, stem + number), in_folder=True, needs_extension=True, by_content=by_content)
+            for number in numbers
         ]
     root, extension = os.path.splitext(path)
     return [Destination(root + number + extension, in_folder=False) for number in numbers]

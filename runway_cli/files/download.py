@@ -178,7 +178,7 @@ class _Download:
                 raise OutputError(fault, taken=self.path)
             return False
         if self._is_saved_output():
-            return True
+            return not self.destination.by_content  # that is seen when all has arrived
         raise OutputError(taken_message(self.path), taken=self.path)
 
     def _is_saved_output(self) -> bool:
@@ -188,10 +188,12 @@ class _Download:
     def _finish(self) -> Saved:
         """Gives the whole file its name; without --force never in place of another, even one made just now."""
         assert self.part is not None
+        if self.destination.by_content and not self.force and self.part.equals(self.path):
+            return Saved(self.path, self.done, skipped=True)
         try:
             self.part.take_name(force=self.force)
         except OutputError:
-            if self.force or not self._is_saved_output():
+            if self.force or self.destination.by_content or not self._is_saved_output():
                 raise
             return Saved(self.path, self.done, skipped=True)  # another run saved the same output meanwhile
         return Saved(self.path, self.done, skipped=False)

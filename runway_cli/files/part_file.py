@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 
 from ..errors import OutputError
 from .destination import reason, taken_message
+from .file_lock import try_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from io import FileIO
+    from io import BufferedReader, FileIO
     from typing import TypeVar
 
     from ..shutdown import Clock, Shutdown
@@ -38,6 +40,8 @@ class PartFile:
         _writing(path, lambda: os.makedirs(folder or ".", exist_ok=True))
         remove_old_part_files(folder, clock.time())
         self._file: FileIO = _writing(path, lambda: shutdown.create_part_file(self._part))
+        if os.name != "nt":  # where an open file cannot be removed anyway
+            _try_lock(self._file)
 
     def write(self, piece: bytes) -> None:
         """Adds a piece. Raises OutputError."""
@@ -49,6 +53,12 @@ class PartFile:
         self.size = 0
         self._file.seek(0)
         _writing(self._path, self._file.truncate)
+
+    def equals(self, path: str) -> bool:
+        """Whether a file holds the same bytes. Raises OutputError."""
+        import filecmp
+
+        return _writing(path, lambda: os.path.isfile(path) and filecmp.cmp(self._part, path, shallow=False))
 
     def take_name(self, *, force: bool) -> None:
         """Gives the file its name, in place of another only with `force`; else it is removed. Raises OutputError."""
@@ -88,10 +98,33 @@ def remove_old_part_files(folder: str, now: float) -> None:
     for entry in entries:
         if NAME.fullmatch(entry.name):
             try:
-                if entry.is_file(follow_symlinks=False) and now - entry.stat(follow_symlinks=False).st_mtime > MAX_AGE:
-                    os.unlink(entry.path)
+                if now - entry.stat(follow_symlinks=False).st_mtime > MAX_AGE:
+                    remove_abandoned(entry.path)
             except OSError:
                 continue
+
+
+def remove_abandoned(path: str) -> None:
+    """Removes a part file, unless the run that writes it is at work: that has it locked, or open on Windows."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return
+        if os.name == "nt":
+            os.unlink(path)
+            return
+        with open(path, "rb") as file:
+            if _try_lock(file):
+                os.unlink(path)
+    except OSError:
+        pass
+
+
+def _try_lock(file: FileIO | BufferedReader) -> bool:
+    """Locks a file, or returns False where another run has it locked; True where the file system has no locks."""
+    try:
+        return try_lock(file.fileno())
+    except OSError:
+        return True
 
 
 def _writing(path: str, act: Callable[[], T]) -> T:

@@ -63,7 +63,7 @@ class Limits:
 
 
 class Batch:
-    """A run. `in_flight` are the jobs at work, `left` the rows that are still to be sent."""
+    """A run. `in_flight` are the jobs at work, `left` the rows that are still to be sent, `log` knows the others."""
 
     def __init__(
         self,
@@ -80,23 +80,15 @@ class Batch:
         self.starts = Starts(client)
         self._work = Work(client, history, log, self.starts, limits.max_wait)
         self._waiting = list(reversed(plan.waiting))
-        self._log = log
+        self.log = log
         self._limits = limits
         self._outputs = outputs
         self._scheduler: Scheduler | None = None
 
     @property
-    def spent(self) -> float:
-        """The credits of all rows of the log, with what is known by now of those in flight."""
-        states = self._log.state.rows
-        news = [(job.credits, states.get(job.row.key)) for job in self.in_flight]
-        more = sum(amount(credits) - amount(state.credits) for credits, state in news if state and credits is not None)
-        return self._log.state.credits() + more
-
-    @property
     def is_at_budget(self) -> bool:
-        """Whether the credits that may be spent are spent."""
-        return self._limits.max_credits is not None and self.spent >= self._limits.max_credits
+        """Whether --max-credits lets no further row start."""
+        return self._limits.max_credits is not None and not self._is_within(self._limits.max_credits)
 
     def run(self, emit: Emit) -> Iterator[RowJob]:
         """Yields each row whose work has ended: done, failed, out of time or not sent. Raises Interrupted."""
@@ -141,7 +133,7 @@ class Batch:
             if self._waiting:
                 row = self._waiting.pop()
                 save = self._outputs.saver(row) if self._outputs else None
-                job = RowJob(self._work, row, save, self._work.task(self._log.state.rows[row.key].id, save))
+                job = RowJob(self._work, row, save, self._work.task(self.log.state.rows[row.key].id, save))
             elif self.left and self._may_send():
                 row = self.left.pop()
                 job = RowJob(self._work, row, self._outputs.saver(row) if self._outputs else None)
@@ -151,14 +143,17 @@ class Batch:
             self._scheduler.add(job)
 
     def _may_send(self) -> bool:
-        """Whether one more row may be sent. At a budget, a POST on its way counts as what a row has cost at most."""
-        if self.starts.is_stopped or self._log.failure:
-            return False
-        if self._limits.max_credits is None:
-            return True
-        unknown = sum(not job.is_sent for job in self.in_flight)
-        costs = [amount(state.credits) for state in self._log.state.rows.values()]
-        most = max(costs, default=0.0)
-        if unknown and not most:
-            return False  # the first answer tells
-        return self.spent + unknown * most < self._limits.max_credits
+        """Whether one more row may be sent."""
+        return not (self.starts.is_stopped or self.log.failure or self.is_at_budget)
+
+    def _is_within(self, limit: int) -> bool:
+        """Whether all rows of the log cost less than this, and what is on its way with them.
+
+        A row whose cost is not known counts as what a row has cost at most; the first one has to tell.
+        """
+        state = self.log.state
+        priced = [job for job in self.in_flight if job.credits is not None]
+        unknown = state.unknown.union(job.row.key for job in self.in_flight).difference(job.row.key for job in priced)
+        news = sum(amount(job.credits) - amount(state.rows[job.row.key].credits) for job in priced)
+        most = max([state.most, *(amount(job.credits) for job in priced)])
+        return (most > 0 or not unknown) and state.spent + news + len(unknown) * most < limit

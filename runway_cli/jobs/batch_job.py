@@ -124,7 +124,7 @@ class RowJob:
             return self._failed(failure)
         work.starts.accepted()
         if started.pollable is None:
-            self.failure, self.is_uncertain = no_id(work.client), True
+            self.failure, self.is_uncertain = no_id(work.client, started.answer), True
             return None
         self.failure = None
         self._estimate = credits_of(started.answer)

@@ -6,7 +6,6 @@ import os
 import re
 
 from ..files import part_file
-from ..shutdown import remove
 from .batch_state import STARTED, UNCERTAIN
 
 TYPE_CHECKING = False
@@ -39,23 +38,29 @@ def set_names(rows: Sequence[Row], state: LogState) -> list[tuple[Row, str]]:
                 other = first if late is row else row
                 faults.append((late, f"the name {late.name!r} is taken by line {other.line}"))
     taken.update(named)
+    last = 0  # up to this number, none is free that a later row could have
     for row in rows:
         if not row.name:
             number = row.number
-            while str(number) in taken:
-                number += 1
+            if str(number) in taken:
+                number = max(number, last) + 1
+                while str(number) in taken:
+                    number += 1
+                last = number
             row.name = str(number)
             taken.add(row.name)
     return faults
 
 
-def taken_names(rows: Iterable[Row], folder: str, state: LogState, log_path: str) -> list[tuple[Row, str]]:
+def taken_names(rows: Sequence[Row], folder: str, state: LogState, log_path: str) -> list[tuple[Row, str]]:
     """The rows whose name has a file in the folder already, with that file. Files of other rows do not count."""
-    known = {path for other in state.rows.values() for path in other.files(os.path.abspath(folder))}
+    folder = os.path.abspath(folder)
+    new = {row.key for row in rows}
+    known = {path for key, other in state.rows.items() if key not in new for path in other.files(folder)}
     files: dict[str, str] = {}
     numbered: dict[str, str] = {}
     for name in _listing(folder):
-        path = os.path.join(os.path.abspath(folder), name)
+        path = os.path.join(folder, name)
         if path == os.path.abspath(log_path) or part_file.NAME.fullmatch(name):
             continue
         stem = os.path.splitext(name)[0].casefold()
@@ -77,7 +82,7 @@ def remove_part_files(folders: Iterable[str], names: Iterable[str]) -> None:
                 stem = os.path.splitext(shown)[0]
                 is_cut = len(shown) == part_file.SHOWN_NAME and any(_is_beginning(shown, name) for name in long)
                 if stem in own or _without_number(stem) in own or is_cut:
-                    remove(os.path.join(folder, entry))
+                    part_file.remove_abandoned(os.path.join(folder, entry))
 
 
 def saved_files(known: RowState, folder: str | None) -> list[str] | None:

@@ -6,6 +6,7 @@ equal rows, its count. So neither its place in the file nor the name of an input
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 from .. import jsontext
@@ -73,10 +74,11 @@ class Row:
     """A row as it is sent. `body` may hold InputFiles as values; `has_body` is False where nothing is sent as a body.
 
     `number` counts the rows from 1, `line` is its line in the file. `label` is its @name made safe, None without one;
-    `name` is what its files are called, and `key` what the log knows it by.
+    `name` is what its files are called, and `key` what the log knows it by: its `identity`, and its count among equals.
+    Raises RecursionError for a body that is nested too deeply.
     """
 
-    __slots__ = ("body", "has_body", "key", "label", "line", "name", "number", "path")
+    __slots__ = ("body", "has_body", "identity", "key", "label", "line", "name", "number", "path")
 
     def __init__(self, number: int, line: int, path: str, body: Any, *, has_body: bool, label: str | None) -> None:
         self.number = number
@@ -86,6 +88,7 @@ class Row:
         self.has_body = has_body
         self.label = label
         self.name = label or ""
+        self.identity = _identity(path, body if has_body else None, has_body, label)
         self.key = ""
 
     def files(self) -> list[InputFile]:
@@ -104,20 +107,23 @@ def encoded(value: Any) -> bytes:
 
 def set_keys(rows: list[Row]) -> None:
     """Gives each row the key that it has in the log."""
-    import hashlib
-
     counts: dict[bytes, int] = {}
     for row in rows:
-        body = _rendered(row.body, lambda file: {"@content": file.digest}) if row.has_body else None
-        identity = encoded(_sorted([row.path, row.has_body, body, row.label]))
-        counts[identity] = counts.get(identity, 0) + 1
-        row.key = hashlib.sha256(identity + b"\n%d" % counts[identity]).hexdigest()[:KEY_LENGTH]
+        digest = row.identity.digest()
+        counts[digest] = counts.get(digest, 0) + 1
+        found = row.identity.copy()
+        found.update(b"\n%d" % counts[digest])
+        row.key = found.hexdigest()[:KEY_LENGTH]
+
+
+def _identity(path: str, body: Any, has_body: bool, label: str | None) -> hashlib._Hash:
+    """The hash of what makes a row the same row in the next run."""
+    plain = _rendered(body, lambda file: {"@content": file.digest})
+    return hashlib.sha256(encoded(_sorted([path, has_body, plain, label])))
 
 
 def _digest(path: str, option: str) -> tuple[str, tuple[int, int]]:
     """A hash of the content of a file, and its size and time of change before it was read. Raises UsageError."""
-    import hashlib
-
     found = hashlib.sha256()
     try:
         with open(path, "rb") as file:

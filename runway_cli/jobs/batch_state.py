@@ -16,6 +16,9 @@ The last intent of a row decides: with `started` it has an id, with neither that
 
 from __future__ import annotations
 
+import math
+import threading
+
 from .polling import GOOD_ENDS
 
 TYPE_CHECKING = False
@@ -60,6 +63,11 @@ class RowState:
         return DONE if self.status in GOOD_ENDS and not self.is_bad else FAILED
 
     @property
+    def has_unknown_cost(self) -> bool:
+        """Whether it cost something that nobody knows: it may have been accepted, or ended well, without a price."""
+        return self.credits is None and self.standing in (UNCERTAIN, STARTED, DONE)
+
+    @property
     def total_credits(self) -> float:
         """The credits of all its attempts."""
         return self.past_credits + amount(self.credits)
@@ -80,9 +88,17 @@ class RowState:
 
 
 class LogState:
-    """What a log says, by its records."""
+    """What a log says, by its records. Safe for several threads.
+
+    `spent` are the credits of all rows and all their attempts, as far as they are known, `most` those of the dearest
+    row; `unknown` are the keys of the rows whose cost is not known.
+    """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
+        self.spent = 0.0
+        self.most = 0.0
+        self.unknown: set[str] = set()
+        self._turn = threading.Lock()
         self.accounts: list[str] = []
         self.folders: list[str] = []
         self.uploads: dict[str, tuple[str, float]] = {}  # hash of the content: (URI, seconds of the epoch)
@@ -92,6 +108,10 @@ class LogState:
 
     def add(self, record: Record) -> None:
         """Takes in one record; one of a kind or form that is not known is skipped."""
+        with self._turn:
+            self._add(record)
+
+    def _add(self, record: Record) -> None:
         event, key = record.get("event"), record.get("row")
         if event == "batch" and isinstance(record.get("account"), str):
             self.accounts.append(record["account"])
@@ -99,31 +119,32 @@ class LogState:
             self.folders.append(record["folder"])
         elif event == "upload" and isinstance(record.get("uri"), str) and isinstance(record.get("time"), (int, float)):
             self.uploads[str(record.get("digest"))] = (record["uri"], record["time"])
-        elif isinstance(key, str) and event == "intent":
-            name = str(record.get("name") or "")
-            self.rows.setdefault(key, RowState(name)).begin(str(record.get("key")), name)
-        elif isinstance(key, str) and key in self.rows:
-            _take(self.rows[key], record)
-
-    def credits(self) -> float:
-        """What all rows and all their attempts cost, as far as it is known."""
-        return sum(state.total_credits for state in self.rows.values())
+        elif isinstance(key, str) and (event == "intent" or key in self.rows):
+            state = self.rows.get(key) or RowState("")
+            before = state.total_credits
+            if event == "intent":
+                state.begin(str(record.get("key")), str(record.get("name") or ""))
+            else:
+                _take(state, record)
+            self.rows[key] = state
+            self.spent += state.total_credits - before
+            self.most = max(self.most, amount(state.credits))
+            (self.unknown.add if state.has_unknown_cost else self.unknown.discard)(key)
 
     def resolve(self, history: History, found: Callable[[str, str, str], None]) -> None:
         """Asks the history about intents without an answer: `found(row, key, id)`, the id "" for a refusal."""
-        for key, state in list(self.rows.items()):
-            if state.standing == UNCERTAIN:
-                identity = history.find(state.intent)
-                if identity or history.was_refused(state.intent):
-                    found(key, state.intent, identity or "")
+        uncertain = {state.intent: key for key, state in self.rows.items() if state.standing == UNCERTAIN}
+        for intent, identity in history.fates(uncertain).items():
+            found(uncertain[intent], intent, identity)
 
 
 def amount(credits: Any) -> float:
     """Credits as a number, 0 where they are not known."""
     try:
-        return 0.0 if credits is None or isinstance(credits, (bool, str)) else float(credits)
+        found = 0.0 if credits is None or isinstance(credits, (bool, str)) else float(credits)
     except (TypeError, ValueError):
         return 0.0
+    return found if math.isfinite(found) else 0.0
 
 
 def _take(state: RowState, record: Record) -> None:

@@ -14,6 +14,7 @@ Every record names the account; those of other accounts are never shown.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 
@@ -23,7 +24,7 @@ from .journal import SharedJournal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from typing import Any, Protocol
 
     from .journal import Record, System
@@ -118,26 +119,25 @@ class History:
             rows = [row for row in rows if row["status"] == "STARTED" and row["id"]]
         return rows
 
-    def find(self, key: str) -> str | None:
-        """The id or path that was recorded for an intent's key; None if there is none or the file cannot be read."""
-        found = self._record(key, "started")
-        return str(found["id"]) if found and isinstance(found.get("id"), str) else None
+    def fates(self, keys: Collection[str]) -> dict[str, str]:
+        """What became of these intents, by their keys: the id or path that was started, "" for a POST that was refused.
 
-    def was_refused(self, key: str) -> bool:
-        """Whether it was recorded that the POST of an intent's key started nothing."""
-        return self._record(key, "refused") is not None
-
-    def _record(self, key: str, event: str) -> Record | None:
-        if not self._journal:
-            return None
+        Those of which neither was recorded are left out; all of them where the file cannot be read, with a note.
+        """
+        found: dict[str, str] = {}
+        if not self._journal or not keys:
+            return found
         try:
-            for record in self._journal.records(containing=key.encode()):
-                is_own = record.get("key") == key and record.get("account") == self._account
-                if is_own and record.get("event") == event:
-                    return record
+            for record in self._journal.records():
+                key = _text(record, "key") or ""
+                if key in keys and record.get("account") == self._account:
+                    if record.get("event") == "started" and isinstance(record.get("id"), str):
+                        found[key] = record["id"]
+                    elif record.get("event") == "refused":
+                        found.setdefault(key, "")
         except OSError as error:
             self._note_once(f"the history cannot be read: {self._path!r}: {error.strerror or error}")
-        return None
+        return found
 
     def _write(self, event: str, **facts: Any) -> None:
         if not self._journal:
@@ -261,6 +261,6 @@ def _text(record: Record, name: str) -> str | None:
 
 
 def _number(value: Any) -> Any:
-    """A JSON number, None for anything else."""
+    """A JSON number that can be added, None for anything else."""
     is_number = isinstance(value, (int, float, Number)) and not isinstance(value, bool)
-    return value if is_number else None
+    return value if is_number and math.isfinite(float(value)) else None

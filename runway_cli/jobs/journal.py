@@ -79,20 +79,20 @@ class SharedJournal:
             _make_folder(os.path.dirname(self._path), self._system)
             append(line)
 
-    def records(self, containing: bytes = b"") -> Iterator[Record]:
-        """The records of the old file, then of the current one, whose lines contain these bytes.
+    def records(self) -> Iterator[Record]:
+        """The records of the old file, then of the current one.
 
         Raises OSError if a file is there and cannot be read.
         """
         files = self._open_both()
         try:
             for file in files:
-                yield from _records(file, containing)
+                yield from _records(file)
         finally:
             _close(files)
 
     def _append_under_lock(self, line: bytes) -> None:
-        from .file_lock import LockFile
+        from ..files.file_lock import LockFile
 
         lock = LockFile(self._path + ".lock")
         if not lock.acquire(MAX_LOCK_WAIT):
@@ -130,7 +130,7 @@ class SharedJournal:
         if self._uses_lock:
             self._rename_if_full(length)  # under the lock already
             return
-        from .file_lock import LockFile
+        from ..files.file_lock import LockFile
 
         lock = LockFile(self._path + ".lock")
         if lock.acquire():
@@ -179,7 +179,7 @@ class ExclusiveJournal:
     def __init__(self, path: str, *, system: System = os) -> None:
         import threading  # its user has started threads already
 
-        from .file_lock import try_lock
+        from ..files.file_lock import try_lock
 
         self._path = path
         self._system = system
@@ -206,7 +206,7 @@ class ExclusiveJournal:
 
     def close(self) -> None:
         """Ends the lock, for others to open the journal."""
-        from .file_lock import unlock
+        from ..files.file_lock import unlock
 
         unlock(self._descriptor)
         self._system.close(self._descriptor)
@@ -232,7 +232,10 @@ def _line(record: Record) -> bytes:
 
 def _write(descriptor: int, line: bytes, path: str, system: System) -> None:
     """Writes a line to the end and to the disk."""
-    size = system.fstat(descriptor).st_size
+    status = system.fstat(descriptor)
+    if stat.S_ISFIFO(status.st_mode):
+        raise OSError(errno.EINVAL, "it is a pipe, which keeps nothing")
+    size = status.st_size
     if size and not _ends_a_line(descriptor, system):
         line = b"\n" + line
     for _ in range(MAX_WRITES):
@@ -295,15 +298,14 @@ def _open_to_read(path: str) -> BinaryIO | None:
         return None
 
 
-def _records(file: BinaryIO, containing: bytes = b"") -> Iterator[Record]:
+def _records(file: BinaryIO) -> Iterator[Record]:
     for line in file:
-        if containing in line:
-            try:
-                record = jsontext.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict):
-                yield record
+        try:
+            record = jsontext.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            yield record
 
 
 def _close(files: Iterable[BinaryIO]) -> None:

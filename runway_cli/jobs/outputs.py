@@ -25,7 +25,8 @@ def saver(path: str, *, force: bool, stem: str | None = None) -> Callable[[Polle
     """What saves the outputs of a polled task at `path`, in a folder under the name `stem`, else the task's id."""
 
     def save_all(task: PolledTask, emit: Emit) -> None:
-        save_outputs(task, destinations(path, stem or task.pollable.id, len(urls_of(task.answer))), force, emit)
+        name, count = stem or task.pollable.id, len(urls_of(task.answer))
+        save_outputs(task, destinations(path, name, count, by_content=stem is not None), force, emit)
 
     return save_all
 

@@ -138,10 +138,11 @@ class PolledTask:
 
 
 def credits_of(answer: Any) -> Any:
-    """The credits that an answer names: `cost`, else `estimatedCost`; None without either."""
+    """The credits that an answer names: `cost`, else `estimatedCost`, its own or of its `routing`; None without."""
     found = answer if isinstance(answer, dict) else {}
-    for key in ("cost", "estimatedCost"):
-        cost = found.get(key)
+    routing = found.get("routing")
+    estimate = routing.get("estimatedCost") if isinstance(routing, dict) else None
+    for cost in (found.get("cost"), found.get("estimatedCost"), estimate):
         if isinstance(cost, dict) and cost.get("credits") is not None:
             return cost["credits"]
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import jsontext
 from ..errors import ApiError, Failure
 from .pollable import Pollable, is_id, may_start, started_by
 from .polling import credits_of
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
         def started(self, key: str, name: str, credits: Any) -> None: ...
 
         def refused(self, key: str, failure: Failure) -> None: ...
+
+
+MAX_SHOWN = 200  # characters of an id that cannot be one
 
 
 class Started:
@@ -83,10 +87,12 @@ def is_api_dry_run(path: str, value: Any) -> bool:
     return path.startswith("/v1/generate/") and isinstance(value, dict) and value.get("dryRun") is True
 
 
-def no_id(client: Client) -> ApiError:
+def no_id(client: Client, answer: Any) -> ApiError:
     """The failure of a POST whose answer names nothing to wait for."""
+    found = answer.get("id") if isinstance(answer, dict) else None
+    named = "" if found is None else f", but {jsontext.dumps(found)[:MAX_SHOWN]}"
     return ApiError(
-        "the answer has no id to wait for",
+        f"the answer has no id to wait for{named}",
         status=200,
         may_have_been_accepted=True,
         balance_call=client.service.balance_call,

@@ -127,6 +127,8 @@ class Console:
         for key, item in document.items():  # one by one: what is nested too deeply must not hide the rest
             shown.update(self._masked({key: item}))
         shown["error"] = shown["error"][:MAX_MESSAGE]
+        if isinstance(shown.get("issues"), list):
+            shown["issues"] = [_shortened(issue) for issue in shown["issues"]]
         if self.live is not None:
             self.live.close()
         if streams.is_terminal(sys.stderr) and not self._wants_json_errors:
@@ -175,3 +177,11 @@ class Console:
             self.live.above(line + "\n")
         else:
             streams.write_stderr(line + "\n")
+
+
+def _shortened(issue: Any) -> Any:
+    """An issue with messages of MAX_NOTE characters at most."""
+    messages = issue.get("messages") if isinstance(issue, dict) else None
+    if not isinstance(messages, list):
+        return issue
+    return {**issue, "messages": [word[:MAX_NOTE] if isinstance(word, str) else word for word in messages]}

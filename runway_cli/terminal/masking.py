@@ -20,14 +20,16 @@ MAX_DATA_URI = 200  # characters that are shown whole
 TOO_DEEP = "… (nested too deeply to be shown)"
 
 _HIDDEN_KEYS = {"sessionKey", "api_token", "Authorization"}
-_AFTER_URL = ".,;:!)]}"  # what ends a sentence or a value, and not a URL
+_AFTER_URL = ".,;:!)]}'"  # what ends a sentence or a value, and not a URL
 # the patterns are compiled when a text has the word that they look for: that saves every short run 3 ms
-_REST = r"""(?:[^\s"'<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*"""  # of a URL, which JSON may have escaped
-_URL = rf"https?:(?:\\*/){{2}}{_REST}"
-_ENCODED_URL = r"""https?%3A%2F%2F[^\s"'<>&\\?]*"""
-_DATA_URI = rf"data:(?:[\w.+-]+\\*/[\w.+-]+(?:;[\w=.+-]+)*|;base64),{_REST}"
-_NAMED = r"""((?:sessionKey|api_token)\\*["']?\s*(?:[:=]|%3D)\s*)(?:(\\*["'])[^"'\\]*|([^"'\\\s&<>]+))"""
-_FIELDS = r'("fields\\*"\s*:\s*)\{[^}]*\}?'
+_URL = r"""https?:(?:\\*/){2}(?:[^\s"<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*"""  # which JSON may have escaped
+_ENCODED_URL = r"""https?%3A%2F%2F[^\s"<>&\\?]*"""
+_DATA_URI = r"""data:(?:[\w.+-]+\\*/[\w.+-]+(?:;[\w=.+-]+)*|;base64),(?:[^\s"'<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*"""
+# to the end of the text, where an answer is cut off before the end of what is masked
+_NAMED = (
+    r"""((?:sessionKey|api_token)\\*["']?\s*(?:[:=]|%3D)\s*)(?:(\\*["'])(?:(?!\2)(?:\\.|[^\\]))*|([^"'\\\s&<>]+))"""
+)
+_FIELDS = r"""("fields\\*"\s*:\s*)\{(?:[^{}"\\]|\{[^{}"\\]*\}|(\\*)"(?:(?!\2")(?:\\.|[^\\]))*\2")*(?:\}|.*)"""
 
 
 def value(shown: Any) -> Any:
@@ -102,7 +104,7 @@ def _masked(shown: Any) -> Any:
 
 
 def _replaced(pattern: str, replace: Callable[[re.Match[str]], str], shown: str) -> str:
-    return re.sub(pattern, replace, shown, flags=re.IGNORECASE)
+    return re.sub(pattern, replace, shown, flags=re.IGNORECASE | re.DOTALL)
 
 
 def _short_data_uri(match: re.Match[str]) -> str:
