@@ -13,6 +13,7 @@ from unittest import mock
 
 from runway_cli.files import destination
 from runway_cli.files.part_file import PartFile
+from tests import links
 from tests.fake import Fault, pseudo_content, sample
 from tests.program import Clock, Result, call, run
 from tests.served import ServedTest, pasted
@@ -203,7 +204,7 @@ class NeverOverAFile(DownloadTest):
         path = self.folder / "fox.bin"
         words = f"{str(path)!r} exists: choose another name, or use --force to replace it"
         makes: list[Callable[[], object]] = [lambda: path.write_bytes(b"mine"), lambda: path.symlink_to("nowhere")]
-        for make in makes[:1] if sys.platform == "win32" else makes:  # where links need a privilege
+        for make in makes if links.ARE_POSSIBLE else makes[:1]:
             make()
             before = path.lstat()
             self.assert_error(self.saved(), 74, kind="io", error=words)
@@ -211,8 +212,8 @@ class NeverOverAFile(DownloadTest):
             path.unlink()
 
     def test_a_file_that_appears_meanwhile_is_kept(self) -> None:
-        for links in (True, False):
-            with self.subTest(links=links):
+        for has_links in (True, False):
+            with self.subTest(has_links=has_links):
                 path = self.folder / "fox.bin"
 
                 def race(
@@ -223,7 +224,7 @@ class NeverOverAFile(DownloadTest):
 
                 with (
                     mock.patch.object(PartFile, "take_name", race),
-                    mock.patch("os.link", os.link if links else mock.Mock(side_effect=OSError)),
+                    mock.patch("os.link", os.link if has_links else mock.Mock(side_effect=OSError)),
                 ):
                     self.assert_error(self.saved(), 74, kind="io")
                 self.assertEqual((path.read_bytes(), self.listing()), (b"mine", ["fox.bin"]))
@@ -233,7 +234,7 @@ class NeverOverAFile(DownloadTest):
         with mock.patch("os.link", side_effect=OSError):
             self.assert_whole(self.saved())
 
-    @unittest.skipIf(sys.platform == "win32", "links need a privilege there")
+    @links.need_links
     def test_force_replaces_a_link_but_not_what_it_leads_to(self) -> None:
         other = self.file("other.bin", b"mine")
         (self.folder / "fox.bin").symlink_to(other)
@@ -269,7 +270,7 @@ class NeverOverAFile(DownloadTest):
         with mock.patch.object(PartFile, "take_name", race):
             result = self.call("wait", task, "--download", f"{self.folder}/")
         self.assert_success(result)
-        self.assertEqual(result.json["saved"], [str(path)])
+        self.assertEqual(result.json["saved"], [f"{self.folder}/{path.name}"])
         self.assertEqual(self.listing(), [path.name])
 
     def test_old_part_files_are_removed_and_recent_ones_are_kept(self) -> None:

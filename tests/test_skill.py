@@ -14,6 +14,7 @@ from unittest import mock
 
 from runway_cli import __version__
 from runway_cli.commands import skill
+from tests.links import need_links
 from tests.program import ROOT, ProgramTest, Result, run
 
 PAGES = {"SKILL.md": b"---\nname: runway-cli\n---\n", "AUTH.md": b"# Keys\n"}
@@ -260,11 +261,12 @@ class Replacing(SkillTest):
         write(self.path.parent, {"runway-cli": b"a file"})
         self.assert_refused(self.path, "was not written by skill install")
 
+    @need_links
     def test_a_link_in_its_place_is_refused(self) -> None:
         self.path.parent.mkdir(parents=True)
         for target in (self.checkout, self.folder / "nowhere"):
             with self.subTest(target=target):
-                self.link(self.path, target)
+                self.path.symlink_to(target)
                 self.assert_refused(self.path, "was not written by skill install")
                 self.path.unlink()
         self.assertEqual(tree(self.checkout), SKILL)
@@ -274,19 +276,21 @@ class Replacing(SkillTest):
         write(self.path, {"SKILL.md": b"my own words"})
         self.assert_refused(self.path / "SKILL.md", "was changed since skill install wrote it")
 
+    @need_links
     def test_a_file_that_was_made_a_link_is_refused(self) -> None:
         self.install("claude")
         (self.path / "AUTH.md").unlink()
-        self.link(self.path / "AUTH.md", self.checkout / "AUTH.md")
+        (self.path / "AUTH.md").symlink_to(self.checkout / "AUTH.md")
         self.assert_refused(self.path / "AUTH.md", "was changed since skill install wrote it")
 
+    @need_links
     def test_nothing_is_written_through_a_folder_that_was_made_a_link(self) -> None:
         for name in ("runway_cli", "runway_cli/commands"):
             with self.subTest(name):
                 self.install("claude")
                 elsewhere = self.folder / "elsewhere"
                 (self.path / name).rename(elsewhere)
-                self.link(self.path / name, elsewhere)
+                (self.path / name).symlink_to(elsewhere)
                 before = tree(elsewhere)
                 self.assert_refused(self.path / name, "is a symbolic link, which skill install did not make")
                 self.assertEqual(tree(elsewhere), before)
@@ -327,12 +331,6 @@ class Replacing(SkillTest):
             skill._swap(new, folder, old)
         self.assertEqual(tree(folder), {"SKILL.md": b"old"})
         self.assertEqual(old.exists(), False)
-
-    def link(self, path: Path, target: Path) -> None:
-        try:
-            path.symlink_to(target)
-        except OSError as error:  # Windows asks for a right
-            self.skipTest(f"no links here: {error}")
 
 
 if __name__ == "__main__":
