@@ -9,9 +9,11 @@ import sys
 import unittest
 from email.parser import BytesParser
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from runway_cli.errors import UsageError
+from runway_cli.files import upload
 from runway_cli.files.media import TYPES, checked
 from runway_cli.files.upload import MAX_DATA_URI, MAX_UPLOAD, Form, checked_upload, data_uri
 from tests.fake import Fault, sample
@@ -222,6 +224,19 @@ class Uploads(ServedTest):
         self.assertEqual(self.clock.slept[0] // 1, 1)
         self.fake.fault(Fault("reset_after_request"), server="storage", times=None)
         self.assert_error(self.call("upload", cat, "--retries", "1"), 69, kind="network")
+
+    def test_the_file_is_closed_where_an_upload_breaks_off(self) -> None:
+        opened: list[Any] = []
+
+        def remembering(path: str, mode: str) -> Any:
+            opened.append(open(path, mode))
+            return opened[-1]
+
+        self.fake.fault(Fault("reset_mid_body"), server="storage", times=None)
+        with mock.patch.object(upload, "open", remembering, create=True):
+            cat = self.file("cat.png", bytes(3_000_000))
+            self.assert_error(self.call("upload", cat, "--retries", "1"), 69, kind="network")
+        self.assertEqual([file.closed for file in opened], [True, True])
 
     def test_no_file_goes_to_an_upload_url_that_cannot_be_used(self) -> None:
         cat = self.file("cat.png", b"x")

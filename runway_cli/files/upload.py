@@ -11,7 +11,7 @@ from .storage import Transferred, storage_error, url_fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from typing import Any
 
     from ..api.client import Client
@@ -105,7 +105,7 @@ class Form:
             text = text.replace(secret, "***")
         return text
 
-    def pieces(self, emit: Emit) -> Iterator[bytes]:
+    def pieces(self, emit: Emit) -> Generator[bytes, None, None]:
         """The form's bytes. Raises UsageError when the file became shorter while it was read."""
         yield self.head
         sent = 0
@@ -121,11 +121,15 @@ class Form:
 
 def _send(client: Client, url: str, form: Form, emit: Emit) -> None:
     headers = {"Content-Type": form.type, "Content-Length": str(len(form))}
-    with client.stream("POST", url, headers, form.pieces(emit)) as answer:
-        if not 200 <= answer.status < 300:
-            raise storage_error(
-                "the upload was refused", answer, lambda text: client.console.mask(form.mask(text))
-            )  # fmt: skip
+    pieces = form.pieces(emit)
+    try:
+        with client.stream("POST", url, headers, pieces) as answer:
+            if not 200 <= answer.status < 300:
+                raise storage_error(
+                    "the upload was refused", answer, lambda text: client.console.mask(form.mask(text))
+                )  # fmt: skip
+    finally:
+        pieces.close()  # the file is closed also where the upload broke off
 
 
 def _data_uri_head(media: Media) -> str:
