@@ -406,8 +406,16 @@ class Locks(JournalCase):
     def test_a_range_that_is_locked_on_windows_is_not_an_error(self) -> None:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT)
         self.addCleanup(os.close, descriptor)
-        locks = load_file_lock_of_windows(mock.Mock(side_effect=PermissionError(errno.EACCES, "locked")))
-        self.assertFalse(locks.try_lock(descriptor))
+        for number in (errno.EACCES, 0):
+            locks = load_file_lock_of_windows(mock.Mock(side_effect=OSError(number, "locked")))
+            self.assertFalse(locks.try_lock(descriptor))
+
+    def test_a_file_that_cannot_be_locked_on_windows_is_an_error(self) -> None:
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT)
+        self.addCleanup(os.close, descriptor)
+        locks = load_file_lock_of_windows(mock.Mock(side_effect=OSError(errno.EINVAL, "no locks")))
+        with self.assertRaises(OSError):
+            locks.try_lock(descriptor)
 
 
 def load_file_lock_of_windows(locking: object) -> types.ModuleType:

@@ -5,6 +5,7 @@ A lock belongs to the descriptor, so two descriptors in one process exclude each
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -22,7 +23,9 @@ if sys.platform == "win32":
         os.lseek(descriptor, POSITION, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except PermissionError:
+        except OSError as error:
+            if error.errno not in (errno.EACCES, 0):  # 0: a C runtime that gives no reason
+                raise
             return False
         return True
 
