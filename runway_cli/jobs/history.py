@@ -39,7 +39,7 @@ MAX_SIZE = 8 << 20  # bytes
 MAX_PROMPT = 80  # characters
 PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first that is there counts
 SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-MAX_MOMENT = 253402300799.0  # seconds; the last of the year 9999
+MAX_MOMENT = 32535215999.0  # seconds; the last of the year 3000: Windows knows no later one
 
 
 def account(base_url: str, secret: str) -> str:
