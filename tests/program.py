@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -91,6 +92,24 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """What of this process's environment a call may see, without the developer's own files, and `extra`."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return {**kept, **ISOLATED, **(extra or {})}
+
+
+if sys.platform == "win32":
+    import ctypes
+
+    def shell_words(command: str) -> list[str]:
+        """The words of a pasted call, as a program is given them there."""
+        split = ctypes.windll.shell32.CommandLineToArgvW
+        split.restype = ctypes.POINTER(ctypes.c_wchar_p)
+        count = ctypes.c_int()
+        words = split(command, ctypes.byref(count))
+        return [str(words[number]) for number in range(count.value)]
+
+else:
+
+    def shell_words(command: str) -> list[str]:
+        """The words of a pasted call, as a shell passes them on."""
+        return shlex.split(command)
 
 
 def reset_signals() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import tempfile
 import time
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from tests.fake import FakeRunway, Recorded
-from tests.program import Clock, ProgramTest, Result, call
+from tests.program import Clock, ProgramTest, Result, call, shell_words
 
 PATIENCE = 10.0  # seconds that a busy machine may take for what is sure to happen
 
@@ -23,7 +22,7 @@ def pasted(result: Result) -> list[str]:
 
 def without_program(command: str) -> list[str]:
     """The words of a call that a note or an error shows, without the program's own."""
-    words = shlex.split(command)
+    words = shell_words(command)
     return words[3:] if words[1:3] == ["-m", "runway_cli"] else words[1:]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from unittest import mock
 
 from runway_cli.cli import parser
 from tests.fake import SECRET, FakeRunway, Fault
-from tests.program import ROOT, ProgramTest, call, environment
+from tests.program import ROOT, ProgramTest, call, environment, shell_words
 
 POST = ("request", "POST", "/v1/x")
 
@@ -39,7 +38,7 @@ class RefusedTest(ProgramTest):
             self.assertIn(words, result.error["error"])
             self.assertEqual(result.stdout, "")
             self.assertEqual(result.notes, [])
-            example = shlex.split(result.error["example"])[1:]
+            example = shell_words(result.error["example"])[1:]
             self.assertTrue("--help" in example or callable(parser.parse(example).command.run), example)
 
     def test_unknown_and_missing_words(self) -> None:

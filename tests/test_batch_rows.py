@@ -74,7 +74,7 @@ class JsonLinesTest(BatchTest):
 
     def test_no_rows_are_an_error(self) -> None:
         self.prompts.write_bytes(b"\n")
-        self.assert_error(self.batch(), 2, error=f"ROWS '{self.prompts}' has no rows")
+        self.assert_error(self.batch(), 2, error=f"ROWS {str(self.prompts)!r} has no rows")
 
     def test_a_missing_file_is_an_error(self) -> None:
         self.assert_error(self.batch(), 2, kind="usage")
@@ -127,7 +127,7 @@ class NamesTest(BatchTest):
         self.assert_error(result, 2, kind="usage")
         self.assertIn("line 2: ", result.error["error"])
         self.assertEqual(self.posts(), [])
-        self.assertIn(f"{self.folder}/sky-2/", result.error["example"])
+        self.assertIn(f"{self.folder / 'sky-2'}/", result.error["example"])
 
     def test_force_replaces_a_foreign_file(self) -> None:
         path = self.file("sky/1.png", b"mine")

@@ -20,7 +20,7 @@ from runway_cli.api.registry import secret_variables
 from runway_cli.cli import parser
 from runway_cli.cli.options import GLOBAL_OPTIONS
 from tests.fake import FakeRunway, Fault
-from tests.program import EXITS, ROOT, ProgramTest, call, environment, run
+from tests.program import EXITS, ROOT, ProgramTest, call, environment, run, shell_words
 
 NETWORK = {"urllib", "http", "ssl", "_ssl", "socket", "email"}  # packages that only a request needs
 SEPARATOR = "----"
@@ -168,6 +168,11 @@ class StartUpTest(ProgramTest):
         self.assertNotIn("argparse", found)
 
 
+def path_word(path: Path) -> str:
+    """A path with a space as examples show it."""
+    return f'"{path.as_posix()}"' if os.name == "nt" else shlex.quote(str(path))
+
+
 class WaysToStartTest(ProgramTest):
     """The examples of each way, pasted into a shell, go the same way again."""
 
@@ -188,10 +193,9 @@ class WaysToStartTest(ProgramTest):
         self.assert_error(result, 2, kind="usage")
         example = result.error["example"]
         self.assertTrue(example.endswith(f"{expected} avatars list --limit 3"), example)
-        if os.name == "nt":
-            return
         done = subprocess.run(
-            ["/bin/sh", "-c", example],
+            example,
+            shell=True,
             env=environment(surroundings),
             capture_output=True,
             cwd=cwd,
@@ -206,7 +210,7 @@ class WaysToStartTest(ProgramTest):
         self.goes_on(" -m runway_cli", "-m", "runway_cli", cwd=self.package.parent)
 
     def test_as_a_folder_from_anywhere_without_an_install(self) -> None:
-        self.goes_on(f" {shlex.quote(str(self.package))}", str(self.package), cwd=self.folder)
+        self.goes_on(f" {path_word(self.package)}", str(self.package), cwd=self.folder)
 
     def test_as_a_folder_by_a_relative_path(self) -> None:
         self.goes_on(" runway_cli", "runway_cli", cwd=self.package.parent)
@@ -217,7 +221,7 @@ class WaysToStartTest(ProgramTest):
             "from runway_cli.cli.main import run\nrun()\n", encoding="utf-8"
         )
         zipapp.create_archive(self.package.parent, archive)
-        self.goes_on(f" {shlex.quote(str(archive))}", str(archive), cwd=self.package)
+        self.goes_on(f" {path_word(archive)}", str(archive), cwd=self.package)
 
     @unittest.skipIf(os.name == "nt", "an installed command is an .exe there")
     def test_as_an_installed_command(self) -> None:
@@ -327,7 +331,7 @@ class MistypedTest(ProgramTest):
     def test_an_argument_that_a_shell_would_split_is_quoted_in_the_example(self) -> None:
         result = call("requst", "POST", "/v1/x", "--body", '{"a": "it\'s $HOME"}')
         self.assertEqual(
-            shlex.split(result.error["example"])[1:], ["request", "POST", "/v1/x", "--body", '{"a": "it\'s $HOME"}']
+            shell_words(result.error["example"])[1:], ["request", "POST", "/v1/x", "--body", '{"a": "it\'s $HOME"}']
         )
 
 
