@@ -112,6 +112,11 @@ else:
         return shlex.split(command)
 
 
+def in_markdown(path: str | Path) -> str:
+    """A path as a Markdown table shows it, which escapes the backslashes of Windows."""
+    return str(path).replace("\\", "\\\\")
+
+
 def reset_signals() -> None:
     """Lets children start with the default handlers: a shell that runs the tests in the background ignores SIGINT.
 

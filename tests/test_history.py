@@ -200,7 +200,8 @@ class PrivateTest(HistoryTest):
 
     def test_without_a_variable_it_is_in_the_state_folder(self) -> None:
         self.call(*FOX, env={"RUNWAY_SKILLS_HISTORY": "", "XDG_STATE_HOME": str(self.folder)})
-        self.assertEqual(self.listing(), ["runway-cli/history.jsonl"])
+        lock = ["runway-cli/history.jsonl.lock"] if os.name == "nt" else []
+        self.assertEqual(self.listing(), ["runway-cli/history.jsonl", *lock])
 
     def test_a_file_that_cannot_be_written_is_one_note_and_no_failure(self) -> None:
         blocked = self.file("blocked", b"a file where a folder should be")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import select
 import socket
 import socketserver
@@ -221,6 +222,7 @@ class ProxyTest(ProgramTest):
             self.assertEqual(self.fake.requests, [])
 
     def test_a_proxy_that_cannot_be_used_is_a_configuration_error(self) -> None:
+        variable = "https_proxy" if os.name == "nt" else "HTTPS_PROXY"  # there the two are one variable
         for value in (
             "https://proxy.example:3128",
             "socks5://proxy.example:1080",
@@ -237,5 +239,5 @@ class ProxyTest(ProgramTest):
                     result,
                     78,
                     kind="config",
-                    error=("HTTPS_PROXY is not an http:// proxy such as http://proxy.example:8080"),
+                    error=f"{variable} is not an http:// proxy such as http://proxy.example:8080",
                 )

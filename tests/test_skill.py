@@ -15,7 +15,7 @@ from unittest import mock
 from runway_cli import __version__
 from runway_cli.commands import skill
 from tests.links import need_links
-from tests.program import ROOT, ProgramTest, Result, run
+from tests.program import ROOT, ProgramTest, Result, in_markdown, run
 
 PAGES = {"SKILL.md": b"---\nname: runway-cli\n---\n", "AUTH.md": b"# Keys\n"}
 CODE = {file.relative_to(ROOT).as_posix(): file.read_bytes() for file in ROOT.glob("runway_cli/**/*.py")}
@@ -181,7 +181,7 @@ class Targets(SkillTest):
 
     def test_as_a_table(self) -> None:
         result = self.install("claude", "--output", "markdown")
-        path = self.home / ".claude" / "skills" / "runway-cli"
+        path = in_markdown(self.home / ".claude" / "skills" / "runway-cli")
         self.assertEqual(
             result.stdout.splitlines()[::2],
             ["| Host | Path | Files | Version |", f"| claude | {path} | {len(SKILL)} | {__version__} |"],

@@ -229,7 +229,7 @@ class Uploads(ServedTest):
         opened: list[Any] = []
 
         def remembering(path: str, mode: str) -> Any:
-            opened.append(open(path, mode))
+            opened.append(open(path, mode))  # noqa: SIM115 - the upload closes it
             return opened[-1]
 
         self.fake.fault(Fault("reset_mid_body"), server="storage", times=None)

@@ -9,7 +9,7 @@ import time
 import unittest
 
 from tests.fake import Fault
-from tests.program import ROOT, Result, checked, environment
+from tests.program import ROOT, Result, checked, environment, in_markdown
 from tests.served import ServedTest, pasted
 
 RUNNING = "RUNNING"
@@ -120,7 +120,7 @@ class Several(ServedTest):
             [  # a folder's name may hold a _
                 "| Id | Status | Credits | Saved |",
                 "| --- | --- | --- | --- |",
-                f"| {task} | SUCCEEDED | 5 | {self.folder}/{task}.png |",
+                f"| {task} | SUCCEEDED | 5 | {in_markdown(self.folder)}/{task}.png |",
             ],
         )
 
