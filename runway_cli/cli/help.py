@@ -6,7 +6,7 @@ import textwrap
 
 from ..commands._command import Command
 from ..errors import EXITS
-from ..terminal.program import command_line, quoted_call
+from ..terminal.program import IS_WINDOWS, command_line, quoted_call
 from ..terminal.streams import terminal_width
 from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS
 from .parser import COMMAND_NAMES, load
@@ -187,7 +187,9 @@ def _table(rows: Sequence[tuple[str, str]], most: int = MAX_NAMES) -> list[str]:
 
 
 def _examples(examples: Sequence[Sequence[str]]) -> list[str]:
-    """Calls over several lines that a shell still reads as one."""
+    """Calls over several lines that a shell still reads as one; cmd and PowerShell have no sign for that in common."""
+    if IS_WINDOWS:
+        return ["  " + command_line(example) for example in examples]
     width = _width()
     lines = []
     for example in examples:
