@@ -334,22 +334,7 @@ class FormatTest(FakeTest):
         self.assertNotIn("| v1 |", markdown)
 
 
-@unittest.skipIf(os.name == "nt", "for a POSIX shell")
-class StreamsTest(FakeTest):
-    def shell(self, redirection: str, *argv: str, **env: str) -> tuple[int, bytes, bytes]:
-        """Exit status and streams of a call whose streams a shell has redirected."""
-        command = f'"$PYTHON" -m runway_cli "$@" {redirection}'
-        surroundings = environment({**self.fake.env(), "PYTHONPATH": str(ROOT), "PYTHON": sys.executable, **env})
-        done = subprocess.run(
-            ["/bin/sh", "-c", command, "sh", *argv],
-            env=surroundings,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=30,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
-
+class ReaderTest(FakeTest):
     def test_a_reader_that_has_gone_ends_it_quietly(self) -> None:
         reader, writer = os.pipe()
         os.close(reader)
@@ -368,6 +353,23 @@ class StreamsTest(FakeTest):
                     self.assertEqual(done.stderr, b"")
         finally:
             os.close(writer)
+
+
+@unittest.skipIf(os.name == "nt", "for a POSIX shell")
+class StreamsTest(FakeTest):
+    def shell(self, redirection: str, *argv: str, **env: str) -> tuple[int, bytes, bytes]:
+        """Exit status and streams of a call whose streams a shell has redirected."""
+        command = f'"$PYTHON" -m runway_cli "$@" {redirection}'
+        surroundings = environment({**self.fake.env(), "PYTHONPATH": str(ROOT), "PYTHON": sys.executable, **env})
+        done = subprocess.run(
+            ["/bin/sh", "-c", command, "sh", *argv],
+            env=surroundings,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
 
     def test_a_closed_stdout_ends_it_quietly(self) -> None:
         self.assertEqual(self.shell(">&-", "avatars", "list"), (141, b"", b""))
