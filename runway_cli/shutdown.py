@@ -115,6 +115,24 @@ class Shutdown:
                 self.remove_part_file(path)
 
 
+class SlicedClock:
+    """A clock whose sleeps let every signal through within SLICE seconds: on Windows, SIGINT alone ends a sleep."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def time(self) -> float:
+        return self._clock.time()
+
+    def sleep(self, seconds: float, /) -> None:
+        end = self.monotonic() + seconds
+        while (left := end - self.monotonic()) > 0:
+            self._clock.sleep(min(left, SLICE))
+
+
 def remove(path: str) -> None:
     """Removes a file if it is there."""
     try:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, Callable
 from unittest import mock
 
 if sys.platform != "win32":
@@ -33,7 +33,7 @@ from runway_cli.jobs.scheduler import Scheduler
 from runway_cli.terminal.console import Console
 from runway_cli.transport.http import Transport
 from tests.fake import Fault
-from tests.program import ROOT, Result, checked, environment
+from tests.program import ROOT, Clock, Result, checked, environment
 from tests.served import PATIENCE, ServiceTest, eventually, pasted
 
 POST = ("request", "POST", "/v1/text_to_image", "--body")
@@ -554,3 +554,75 @@ class LookUpTest(ServiceTest):
             stdout, stderr = process.communicate(timeout=PATIENCE)
         result = checked(Result(["request"], process.returncode, stdout, stderr), env)
         self.assert_error(result, 143, kind="interrupted", maybeAccepted=None)
+
+
+def listing(folder: str, _: object) -> list[str]:
+    return os.listdir(folder)
+
+
+class OtherThreadTest(ServiceTest):
+    """A signal as Windows delivers it: in a thread of its own, so that it ends no wait of the main thread."""
+
+    SCRIPT = (
+        "import signal, sys, threading\n"
+        "def press():\n"
+        "    sys.stdin.read()\n"
+        "    signal.raise_signal(getattr(signal, name))\n"
+        "name = sys.argv.pop(1)\n"
+        "threading.Thread(target=press, daemon=True).start()\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from runway_cli.cli.main import run\n"
+        "run()\n"
+    )
+    ENDS = (("SIGINT", 130), ("SIGTERM", 143), *([("SIGBREAK", 143)] if os.name == "nt" else []))
+
+    def broken_off(self, name: str, *words: str, when: Callable[[Any], object]) -> Result:
+        """The call, with the signal sent as soon as the condition holds for the process. It ends within a second."""
+        env = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
+        with subprocess.Popen(
+            [sys.executable, "-c", self.SCRIPT, name, *words],
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            eventually(partial(when, process))
+            began = time.monotonic()
+            stdout, stderr = process.communicate(timeout=PATIENCE)  # which closes stdin
+            self.assertLess(time.monotonic() - began, 1)
+        return checked(Result(words, process.returncode, stdout, stderr), env)
+
+    def test_during_a_request(self) -> None:
+        for name, exit_status in self.ENDS:
+            with self.subTest(name):
+                self.forget()
+                self.fake.fault(Fault("no_answer"))
+                result = self.broken_off(name, *POST, BODY, when=lambda _: self.fake.requests)
+                self.assert_error(result, exit_status, kind="interrupted", maybeAccepted=True)
+
+    def test_during_a_download_no_part_file_is_left(self) -> None:
+        for name, exit_status in self.ENDS:
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                self.forget()
+                task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[bytes(100_000)])
+                self.fake.fault(Fault("drip", seconds=0.05, chunk=300), server="storage", times=None)
+                words = ("wait", task, "--download", f"{folder}/")
+                result = self.broken_off(name, *words, when=partial(listing, folder))
+                self.assert_error(result, exit_status, kind="interrupted")
+                self.assertEqual(os.listdir(folder), [])
+
+    @unittest.skipUnless(os.name == "nt", "elsewhere a signal ends a sleep")
+    def test_before_another_try(self) -> None:
+        for name, exit_status in self.ENDS:
+            with self.subTest(name):
+                self.forget()
+                self.fake.fault(Fault("status", status=429, headers={"Retry-After": "50"}))
+                result = self.broken_off(name, *LOOK, when=lambda process: process.stderr.readline())
+                self.assert_error(result, exit_status, kind="interrupted")
+
+
+class SlicedClockTest(unittest.TestCase):
+    def test_a_sleep_is_taken_in_slices(self) -> None:
+        clock = Clock()
+        shutdown.SlicedClock(clock).sleep(1.1)
+        self.assertEqual([round(seconds, 3) for seconds in clock.slept], [0.25, 0.25, 0.25, 0.25, 0.1])

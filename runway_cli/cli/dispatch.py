@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 
 from .. import __version__
 from ..errors import CLOSED_OUTPUT, ClosedOutput, InternalError, Interrupted, RunwayError, UsageError
-from ..shutdown import Shutdown
+from ..shutdown import Shutdown, SlicedClock
 from ..terminal.console import Console
 
 TYPE_CHECKING = False
@@ -117,7 +118,7 @@ class Run:
         if clock is None:
             import time
 
-            clock = time
+            clock = SlicedClock(time) if os.name == "nt" else time
         return Context(self.console, clock, self.shutdown, options=self.call.options, words=self.words, program=Program)
 
 
