@@ -106,7 +106,7 @@ def use_the_suggested_values(attempt: Attempt) -> Words | None:
 def save_to_the_file(attempt: Attempt) -> Words | None:
     """--download for an --output that names a file."""
     flags, text = attempt.fact("bad_value") or ((), "")
-    if "--output" not in flags or attempt.command not in ("request", "wait") or not re.search(r"[./]", text):
+    if "--output" not in flags or attempt.command not in ("request", "wait") or not re.search(r"[./\\]", text):
         return None
     return [
         {"--output": "--download", f"--output={text}": f"--download={text}"}.get(word, word) for word in attempt.words
