@@ -259,10 +259,10 @@ class MistypedTest(ProgramTest):
     CASES: tuple[tuple[str, str, str], ...] = (
         # call, words of the error, example: the call repaired where every mistake in it is known, else help
         ("avatras list", "unknown command 'avatras'", "avatars list"),
-        ("avatars lst", "unknown command 'avatars lst': choose from list; did you mean list?", "avatars list"),
+        ("avatars lst", "unknown command 'avatars lst': use one of list; did you mean list?", "avatars list"),
         (
             "auth state",
-            "unknown command 'auth state': choose from status, login, logout; did you mean status?",
+            "unknown command 'auth state': use one of status, login, logout; did you mean status?",
             "auth status",
         ),
         ("requests GET /v1/x", "did you mean request?", "request GET /v1/x"),
@@ -286,7 +286,7 @@ class MistypedTest(ProgramTest):
         ("requst GTE /v1/x --dryrun", "did you mean request?", "request GET /v1/x --dry-run"),
         ("requst GET", "did you mean request?", "request --help"),
         ("avatars list --json", "unknown option --json; did you mean --output json?", "avatars list --output json"),
-        ("zzzz", "unknown command 'zzzz': choose from request, batch, wait, ", "--help"),
+        ("zzzz", "unknown command 'zzzz': use one of request, batch, wait, ", "--help"),
         ("avatars list --zzzz", "unknown option --zzzz", "avatars list --help"),
         ("avatars list more", "unexpected argument 'more'", "avatars list --help"),
         ("wait", "name the ids to wait for, or use --unfinished", "wait --help"),

@@ -32,9 +32,13 @@ EXAMPLES = (
 )
 GROUPS = {  # commands that share a line
     ("avatars", "voices", "documents"): "list them",
-    ("skill", "completions"): "install as an agent's skill; complete in a shell",
+    ("upload", "download"): "files to the API's storage; outputs to files",
 }
-SUMMARIES = {"auth": "check the API key; show how to set it"}
+MORE = (
+    "More: COMMAND --help, help options (--output, --stage, …), help environment (keys, NO_COLOR), "
+    "help exit (exit status)"
+)
+SUMMARIES = {"auth": "check the API key; show how to set it", "skill": "install this program as a skill of agents"}
 
 _VARIABLES = (
     ("RUNWAY_SKILLS_API_SECRET", "the API key; else RUNWAYML_API_SECRET"),
@@ -68,10 +72,10 @@ def text(path: Sequence[str], topic: str | None = None) -> str:
 
 def summary(name: str) -> str:
     """What a command, or a group of commands, does."""
+    if name in SUMMARIES:
+        return SUMMARIES[name]
     found = load(name)
-    if isinstance(found, Command):
-        return found.summary
-    return SUMMARIES.get(name) or next(iter(found.values())).summary.partition(":")[0]
+    return found.summary if isinstance(found, Command) else next(iter(found.values())).summary
 
 
 def _program() -> str:
@@ -92,7 +96,7 @@ def _program() -> str:
         "",
         "Examples:",
         *_examples(EXAMPLES),
-        *_folded(f"More: COMMAND --help, help options (--stage, …), help {', help '.join(TOPICS[1:])}"),
+        *_folded(MORE),
     )
 
 

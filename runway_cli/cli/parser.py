@@ -160,7 +160,7 @@ def _refuse_unknown_options(words: Sequence[str], path: Path) -> None:
 
 def _unknown_command(word: str, names: Sequence[str], path: Path, words: Sequence[str]) -> UsageError:
     what = " ".join((*path, word))
-    message = f"unknown command {what!r}: choose from {', '.join(names)}"
+    message = f"unknown command {what!r}: use one of {', '.join(names)}"
     return _unknown(message, word, names, path=path, unknown_command=(*path, word))
 
 

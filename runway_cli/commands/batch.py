@@ -181,7 +181,7 @@ def _rows_operand(text: str) -> str:
 
 COMMAND = Command(
     run,
-    summary="send many requests from a file, each paid for once",
+    summary="send many requests, each paid for once",
     operands=(
         Operand("path", "PATH", help="the endpoint of the POSTs, such as /v1/text_to_image"),
         Operand("rows", "ROWS", help="FILE.jsonl, FILE.csv, or - for JSON Lines on stdin", read=_rows_operand),
