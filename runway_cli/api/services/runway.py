@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ... import __version__
 from ...errors import ApiError, DeniedError, NetworkError
-from ..responses import Unwrapped
 from ..retry import DIRECT
 
 TYPE_CHECKING = False
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from ...errors import RunwayError
     from ...settings.target import Target
     from ..client import Client
+    from ..responses import Unwrapped
 
 SECRET = "RUNWAY_SKILLS_API_SECRET"
 SDK_SECRET = "RUNWAYML_API_SECRET"  # the name that the official SDKs read
@@ -62,6 +62,8 @@ class Service:
         }
 
     def unwrap(self, status: int, value: Any) -> Unwrapped:
+        from ..responses import Unwrapped  # a dry run does without
+
         return Unwrapped(status, value)
 
     def is_worth_another_address(self, path: str, error: ApiError) -> bool:
