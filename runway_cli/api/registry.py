@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol
 
-    from .client import Service
+    from .interfaces import Service
 
     class TargetOptions(Protocol):
         """The global options that say how to reach a service."""

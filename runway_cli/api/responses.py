@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..transport.http import Response
-    from .client import Service
+    from .interfaces import Service
 
 MAX_MESSAGE = 4000  # characters of the API's own words
 MAX_EXCERPT = 300  # characters of an answer that is not JSON

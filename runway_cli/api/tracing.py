@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from ..terminal.console import Console
     from ..transport.http import Request, Response, Stream
-    from .client import Sender
+    from .interfaces import Sender
 
 
 class TracingTransport:

@@ -22,7 +22,6 @@ NO_BREAK = "\u00a0"  # a space at which no line is folded
 MAX_WIDTH = 80  # columns that help keeps to
 MIN_WIDTH = 40
 MAX_NAMES = 26  # columns of the names of options; what is longer has its text on the next line
-TOPICS = ("options", "environment", "exit")
 EXAMPLES = (
     (
         *("request", "POST", "/v1/text_to_image", "-f", "model=gen4_image", "-f", "promptText=a red fox"),

@@ -40,6 +40,7 @@ COMMAND_NAMES = (
     "skill",
     "completions",
 )
+TOPICS = ("options", "environment", "exit")
 SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
 MIN_BEGINNING = 3  # characters that are enough to recognize the only word that begins with them
 _VALUED = {flag for option in GLOBAL_OPTIONS if not option.is_switch for flag in option.flags}
@@ -286,8 +287,6 @@ def _known(error: ValueError) -> Sequence[str]:
 
 def _help(words: Sequence[str]) -> HelpRequested:
     """`help`, `help COMMAND [WORD]` or `help TOPIC`. Raises UsageError for anything else."""
-    from .help import TOPICS
-
     names = [word for word in words if not _is_option(word)]
     if len(names) == 1 and names[0] in TOPICS:
         return HelpRequested((), names[0])

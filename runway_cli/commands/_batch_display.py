@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..jobs.batch_state import amount
+from ..settings.values import shown_credits
 from ..terminal.progress import REDRAW, live, readable_time
 from ._display import NOTE_INTERVAL, TaskLines
 
@@ -78,10 +79,3 @@ class BatchDisplay:
         since = self._since.setdefault(job, self._clock.monotonic())
         words = self._lines.words(job.task, since) if job.task else job.activity
         return job.row.name, words
-
-
-def shown_credits(credits: float) -> str:
-    """30.0 as 30, 2.5 as 2.5."""
-    from ..settings.values import shown_number
-
-    return shown_number(round(credits, 4))

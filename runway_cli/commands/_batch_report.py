@@ -9,8 +9,8 @@ from ..jobs.batch_names import saved_files
 from ..jobs.batch_state import DONE, FAILED, UNCERTAIN, amount
 from ..jobs.polling import BAD_ENDS, GOOD_ENDS
 from ..settings.environment import absolute
+from ..settings.values import shown_credits
 from ..terminal.columns import Column
-from ._batch_display import shown_credits
 from ._summary import summary
 from ._waiting import failure_of, record_end
 

@@ -123,6 +123,11 @@ def shown_number(value: float) -> str:
     return str(int(value)) if value == int(value) else str(value)
 
 
+def shown_credits(credits: float) -> str:
+    """30.0 as 30, 2.5 as 2.5."""
+    return shown_number(round(credits, 4))
+
+
 def random_uuid() -> str:
     """A random UUID, version 4 (RFC 9562). The module uuid would cost 6 ms to import."""
     bits = bytearray(os.urandom(16))
