@@ -11,6 +11,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 
@@ -38,12 +39,12 @@ class Number:
         return self.text
 
 
-def loads(data: bytes | str) -> Any:
-    """The value of a JSON text, UTF-8 with or without a byte order mark.
+def loads(data: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """The value of a JSON text, UTF-8 with or without a byte order mark; `pairs` makes an object of its members.
 
     Raises ValueError with words for a user: empty, not UTF-8, not JSON, nested too deeply.
     """
-    return _parse(_decode(data), _integer, _decimal)
+    return _parse(_decode(data), _integer, _decimal, pairs)
 
 
 def check(data: bytes) -> None:

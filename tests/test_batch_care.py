@@ -159,6 +159,12 @@ class RowTest(BatchTest):
         self.assert_error(result, 2, kind="usage")
         self.assertIn("line 2: nested too deeply", result.error["error"])
 
+    def test_a_key_that_is_there_twice_is_named(self) -> None:
+        self.prompts.write_text('{"promptText":"fox","seed":1,"seed":2}\n', encoding="utf-8")
+        result = self.batch()
+        self.assert_error(result, 2, kind="usage")
+        self.assertIn("line 1: not JSON: the key 'seed' is there twice", result.error["error"])
+
     def test_the_fields_of_a_row_do_not_reach_the_next(self) -> None:
         self.write({"contentModeration.publicFigureThreshold": "low", "promptText": "fox"}, "owl")
         shared = '{"contentModeration":{"publicFigureThreshold":"auto"}}'

@@ -165,7 +165,7 @@ def _json_rows(data: bytes, faults: Faults) -> Iterator[tuple[int, dict[str, Any
         if not text.strip():
             continue
         try:
-            found = jsontext.loads(text.decode("utf-8"))
+            found = jsontext.loads(text.decode("utf-8"), _object)
         except UnicodeDecodeError as error:
             faults.add(line, f"not UTF-8 (byte {error.start + 1})")
             found = None
@@ -177,6 +177,15 @@ def _json_rows(data: bytes, faults: Faults) -> Iterator[tuple[int, dict[str, Any
                 faults.add(line, "not a JSON object")
                 found = None
         yield line, found
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of these members. Raises ValueError where one of two would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {twice!r} is there twice")
+    return found
 
 
 def _csv_rows(data: bytes, faults: Faults) -> Iterator[tuple[int, dict[str, Any] | None]]:
