@@ -100,6 +100,13 @@ class ExampleTest(BatchTest):
         words = pasted(result)
         self.assertLess(words.index("--dry-run"), words.index("--"))
 
+    def test_rows_that_the_log_does_not_know_are_not_retried(self) -> None:
+        self.write("fox")
+        self.assertEqual(self.batch("-F", "seed=7").exit, 0)
+        result = self.batch("--retry-failed")
+        self.assert_error(result, 2, kind="usage")
+        self.assertEqual(len(self.fake.accepted), 1)
+
 
 class FilesTest(BatchTest):
     def test_an_output_of_another_batch_with_the_same_size_is_not_taken_for_its_own(self) -> None:

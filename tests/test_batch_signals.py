@@ -75,7 +75,7 @@ class SignalTest(unittest.TestCase):
         self.assertEqual(result.exit, 130)
         self.assertGreater(waited, 4.5)
         self.assertLess(waited, 8)
-        self.assertIn("4 have no answer yet", result.error["error"])
+        self.assertIn("without an answer: 4", result.error["error"])
 
     def test_without_answers_on_their_way_it_ends_at_once(self) -> None:
         self.fake.pace.seconds_to_finish = 1000
@@ -86,8 +86,8 @@ class SignalTest(unittest.TestCase):
         process.send_signal(signal.SIGINT)
         result = self.ended(process)
         self.assertLess(time.monotonic() - began, 2)
-        self.assertIn("4 rows are running, 4 are not started", result.error["error"])
-        self.assertEqual(result.notes[-1], "0 of 8 succeeded, 0 credits")
+        self.assertIn("rows running: 4, not started: 4", result.error["error"])
+        self.assertEqual(result.notes[-1], "0 of 8 done, 4 running, 0 failed, 20 credits")
 
     def test_a_reader_that_leaves_ends_it_quietly_and_loses_nothing(self) -> None:
         process = self.start()

@@ -49,6 +49,26 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
         ("reference", "POST", "/v1/text_to_image", "--model", "gen4_image"),
         0,
     ),
+    "the text of a file for -F": (
+        (*IMAGE, "-F", "promptText=@PROMPT"),
+        (*IMAGE, "--text-file", "promptText=PROMPT"),
+        1,
+    ),
+    "--download for a GET": (
+        ("request", "GET", "/v1/organization", "--download", "NEW"),
+        ("request", "GET", "/v1/organization"),
+        0,
+    ),
+    "--max-wait without --wait": ((*FOX, "--max-wait", "9"), FOX, 1),
+    "--max-wait as a word for a POST": ((*FOX, "--wait", "--max-wait", "ten"), ("request", "--help"), 0),
+    "a bad option of auth status": (("auth", "status", "--limit", "2"), ("auth", "status", "--help"), 0),
+    "a batch without rows": (("batch", "/v1/text_to_image"), ("batch", "--help"), 0),
+    "a batch with bad --parallel": (("batch", "/v1/text_to_image", "ROWS", "--parallel", "0"), ("batch", "--help"), 0),
+    "a batch the wrong way round": (
+        ("batch", "ROWS", "/v1/text_to_image", "-f", "model=gen4_image", "-f", "ratio=1280:720", "--dry-run"),
+        ("batch", "/v1/text_to_image", "ROWS", "-f", "model=gen4_image", "-f", "ratio=1280:720", "--dry-run"),
+        0,
+    ),
     "no path": (("request", "GET"), ("request", "--help"), 0),
     "an empty path": (("request", "GET", ""), ("request", "--help"), 0),
     "a bad method": (("request", "FETCH", "/v1/avatars"), ("request", "--help"), 0),
@@ -150,6 +170,8 @@ class ExamplesTest(ServedTest):
             "TAKEN": str(self.taken),
             "FREE": str(self.folder / "fox-2.png"),
             "NEW": str(self.folder / "new"),
+            "PROMPT": str(self.file("prompt.txt", b"a red fox")),
+            "ROWS": str(self.file("rows.jsonl", b'{"promptText":"a red fox"}\n')),
         }
         for name in (task, other):
             self.call("wait", name)
@@ -159,7 +181,9 @@ class ExamplesTest(ServedTest):
         found = list(words)
         for name, value in self.values.items():
             found = [
-                word.replace(name, value) if name in (*word.split("="), *word.split("/"), word.rstrip("/")) else word
+                word.replace(name, value)
+                if name in (*word.split("="), *word.split("/"), *word.split("@"), word.rstrip("/"))
+                else word
                 for word in found
             ]
         return found

@@ -21,6 +21,7 @@ from runway_cli.api.registry import secret_variables
 from runway_cli.cli import help as help_texts
 from runway_cli.cli import parser
 from runway_cli.cli.options import GLOBAL_OPTIONS
+from runway_cli.cli.parser import COMMAND_NAMES, TOPICS
 from runway_cli.terminal import program
 from tests.fake import FakeRunway, Fault
 from tests.program import EXITS, ROOT, ProgramTest, call, environment, run, shell_words
@@ -83,9 +84,17 @@ class HelpTest(ProgramTest):
                 self.assertEqual([line for line in lines if len(line) > 80], [])
                 self.assertEqual(call(*path, "-h").stdout, result.stdout)
 
+    def test_no_help_is_wider_than_a_narrow_window(self) -> None:
+        places = [*((name,) for name in COMMAND_NAMES), ("avatars", "list"), ("auth", "status"), ("skill", "install")]
+        with mock.patch.object(help_texts, "terminal_width", return_value=50):
+            texts = [*map(help_texts.text, places), *(help_texts.text((), topic) for topic in TOPICS)]
+        for text in texts:
+            with self.subTest(text.partition("\n")[0]):
+                self.assertEqual([line for line in text.splitlines() if len(line) > 50], [])
+
     def test_the_programs_help_fits_a_small_terminal(self) -> None:
         text = call("--help").stdout
-        self.assertLessEqual(len(text.splitlines()), 24)
+        self.assertLessEqual(len(text.splitlines()), 23, "and the prompt below it")
         self.assertEqual(len(examples(text)), 2)
         for name in parser.COMMAND_NAMES:
             self.assertRegex(text, rf"(?m)^  ([a-z]+, )*{name}\b")
@@ -259,10 +268,10 @@ class MistypedTest(ProgramTest):
     CASES: tuple[tuple[str, str, str], ...] = (
         # call, words of the error, example: the call repaired where every mistake in it is known, else help
         ("avatras list", "unknown command 'avatras'", "avatars list"),
-        ("avatars lst", "unknown command 'avatars lst': use one of list; did you mean list?", "avatars list"),
+        ("avatars lst", "unknown command 'avatars lst'; did you mean list?", "avatars list"),
         (
             "auth state",
-            "unknown command 'auth state': use one of status, login, logout; did you mean status?",
+            "unknown command 'auth state'; did you mean status?",
             "auth status",
         ),
         ("requests GET /v1/x", "did you mean request?", "request GET /v1/x"),
@@ -290,7 +299,7 @@ class MistypedTest(ProgramTest):
         ("avatars list --zzzz", "unknown option --zzzz", "avatars list --help"),
         ("avatars list more", "unexpected argument 'more'", "avatars list --help"),
         ("wait", "name the ids to wait for, or use --unfinished", "wait --help"),
-        ("avatars list --limit", "--limit: expected one argument", "avatars list --help"),
+        ("avatars list --limit", "--limit: needs a value", "avatars list --help"),
         (
             "--output jsn avatars list",
             "--output: must be one of json, jsonl, table, markdown, not 'jsn'; did you mean json?",

@@ -131,6 +131,16 @@ class UnfinishedTest(HistoryTest):
         self.assertEqual(result.exit, 0, result)
         self.assertIn("nothing to wait for", result.stderr)
 
+    def test_what_has_no_answer_and_what_others_started_is_noted(self) -> None:
+        self.fake.fault(Fault("forward_then_status"), path="/v1/text_to_image")
+        self.program(*FOX)
+        result = self.program("wait", "--unfinished")
+        self.assertEqual(result.exit, 0, result)
+        self.assertIn("without an answer, and perhaps accepted: 1; see `history`", result.stderr)
+        result = self.program("history", RUNWAY_SKILLS_API_SECRET="key_" + "1" * 128)
+        self.assertEqual(result.json["data"], [])
+        self.assertIn("the history has entries of other keys or base URLs", result.stderr)
+
     def test_ids_and_unfinished_exclude_each_other(self) -> None:
         self.assert_error(self.program("wait", "--unfinished", "ID"), 2)
         self.assert_error(self.program("wait"), 2)

@@ -85,6 +85,8 @@ class Text(unittest.TestCase):
             (r'{"sessionKey":"abc\/def","id":1}', '{"sessionKey":"***","id":1}'),
             (r'"{\"sessionKey\":\"abc\\/def\"}"', r'"{\"sessionKey\":\"***\"}"'),
             ("sessionKey=abc", "sessionKey=***"),
+            ("unexpected argument 'key_" + "0f" * 64 + "'", "unexpected argument '***'"),
+            ("the key_of_a_door", "the key_of_a_door"),
             ("the sessionKey is missing", "the sessionKey is missing"),
             ('{"fields":{"key":"k","policy":"p"},"x":1}', '{"fields":"***","x":1}'),
             ('{"fields":{"key":"up/${filename}","policy":"p"},"x":1}', '{"fields":"***","x":1}'),

@@ -199,7 +199,7 @@ class AtATerminal(ServedTest):
         frames = self.shown("wait", task, "--max-wait", "3", columns=120)
         self.assertEqual(self.status, 75)
         words, example = frames[-1]
-        self.assertEqual(words, f"error: {task} has not ended after 3 s: it is RUNNING")
+        self.assertEqual(words, f"error: {task} is still RUNNING after 3 s")
         self.assertTrue(example.startswith("  try: "), example)
         self.assertTrue(example.endswith(f" wait {task} --max-wait 3"), example)
 

@@ -268,7 +268,7 @@ class TimeIsUp(ServedTest):
         }
         pairs = [word for pair in options.items() for word in pair]
         result = self.call("wait", task, *pairs, "--quiet", "--force")
-        self.assert_error(result, 75, kind="timeout", id=task, error=f"{task} has not ended after 12 s: it is RUNNING")
+        self.assert_error(result, 75, kind="timeout", id=task, error=f"{task} is still RUNNING after 12 s")
         self.assertEqual(result.json["status"], RUNNING)
         words = pasted(result)
         self.assertEqual(words, ["wait", task, *pairs, "--quiet"])
@@ -312,7 +312,7 @@ class TimeIsUp(ServedTest):
         self.fake.fault(Fault("no_answer"), times=None)
         result = self.call("wait", "x", "--max-wait", "0.3")
         self.assert_error(result, 75, kind="timeout")
-        words = r"^x has not ended after 0\.3 s: its status is unknown \(.*within 0\.3 s\)$"
+        words = r"^x is of unknown status after 0\.3 s \(.*within 0\.3 s\)$"
         self.assertRegex(result.error["error"], words)
         self.assertEqual(result.stdout, "")
         self.assertEqual(len(self.fake.requests), 1)
@@ -320,7 +320,7 @@ class TimeIsUp(ServedTest):
     def test_a_time_shorter_than_the_interval_is_waited_for_to_its_end(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING])
         result = self.call("wait", task, "--max-wait", "3")
-        self.assert_error(result, 75, error=f"{task} has not ended after 3 s: it is RUNNING")
+        self.assert_error(result, 75, error=f"{task} is still RUNNING after 3 s")
         self.assertEqual(sum(self.clock.slept), 3.0)
         self.assertEqual(self.polls(), [f"/v1/tasks/{task}"])
 
@@ -333,7 +333,7 @@ class TimeIsUp(ServedTest):
     def test_what_has_no_status_is_waited_for_like_any_other(self) -> None:
         self.fake.fault(Fault("status", status=200, body={"id": "x"}), times=None)
         result = self.call("wait", "x", "--max-wait", "11")
-        self.assert_error(result, 75, error="x has not ended after 11 s: it has no status")
+        self.assert_error(result, 75, error="x is without a status after 11 s")
         self.assertEqual(result.json, {"id": "x"})
         self.assertEqual(len(self.polls()), 3)
 

@@ -32,12 +32,13 @@ EXAMPLES = (
 GROUPS = {  # commands that share a line
     ("avatars", "voices", "documents"): "list them",
     ("upload", "download"): "files to the API's storage; outputs to files",
+    ("schema", "skill"): "for agents: describe or install this program",
 }
 MORE = (
     "More: COMMAND --help, help options (--output, --stage, …), help environment (keys, NO_COLOR), "
     "help exit (exit status)"
 )
-SUMMARIES = {"auth": "check the API key; show how to set it", "skill": "install this program as a skill of agents"}
+SUMMARIES = {"auth": "check the API key; show how to set it"}
 
 _VARIABLES = (
     ("RUNWAY_SKILLS_API_SECRET", "the API key; else RUNWAYML_API_SECRET"),
@@ -101,7 +102,7 @@ def _program() -> str:
 
 def _group(name: str, commands: Mapping[str, Command]) -> str:
     return _lines(
-        f"Usage: {command_line((name,))} COMMAND [options]",
+        *_folded(f"Usage: {command_line((name,))} COMMAND [options]"),
         "",
         "Commands:",
         *_table([(word, command.summary) for word, command in commands.items()]),
@@ -175,8 +176,9 @@ def _rows(options: Sequence[Option]) -> list[tuple[str, str]]:
 def _table(rows: Sequence[tuple[str, str]], most: int = MAX_NAMES) -> list[str]:
     """Names and texts in two columns; a name that is too long stands on a line of its own."""
     width = _width()
-    most = min(most, width // 2)
-    column = min(max(len(name) for name, _ in rows), most) + 4
+    longest = max(len(word) for _, words in rows for word in words.split(" "))
+    column = min(max(len(name) for name, _ in rows), most, width // 2) + 4
+    column = max(6, min(column, width - longest))  # no word is broken in a narrow window
     lines = []
     for name, words in rows:
         folded = _folded(words, width - column)

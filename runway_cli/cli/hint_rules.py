@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Rule = Callable[[Attempt], Optional[Words]]
 
 CHOOSES_SERVER = ("RUNWAY_SKILLS_STAGE", "RUNWAY_SKILLS_GATEWAY", "RUNWAY_SKILLS_BASE_URL", "LOWCODEAPI_BASE_URL")
+BODY_FLAGS = {"-f", "--field", "-F", "--json-field", "--text-file", "--data-uri", "--upload", "--body"}
 GATEWAY_FLAGS = ("--gateway", "--url-format")
 
 
@@ -156,6 +157,8 @@ def read_the_reference(attempt: Attempt) -> Words | None:
     """
     if attempt.command not in ("request", "batch") or not isinstance(attempt.failure, (ApiError, UsageError)):
         return None
+    if isinstance(attempt.failure, UsageError) and not _is_about_the_body(attempt):
+        return None
     if isinstance(attempt.failure, ApiError) and attempt.failure.status not in (400, 404, 405, 409, 415, 422):
         return None
     method, path = attempt.option("method") or "POST", attempt.option("path")
@@ -171,6 +174,12 @@ def read_the_reference(attempt: Attempt) -> Words | None:
     is_refused = any(issue.get("field") == "model" for issue in attempt.fact("issues") or ())
     model = _model(attempt)
     return [*words, "--model", model] if model and not is_refused and method == "POST" else words
+
+
+def _is_about_the_body(attempt: Attempt) -> bool:
+    """Whether what is wrong with a call may be its body: no other option, and no row of a batch."""
+    flags, _ = attempt.fact("bad_value") or ((), "")
+    return not BODY_FLAGS.isdisjoint(flags) if flags else attempt.command == "request" or bool(attempt.fact("contract"))
 
 
 def try_again(attempt: Attempt) -> Words | None:
@@ -200,7 +209,9 @@ def _typed_endpoint(attempt: Attempt) -> tuple[str, str]:
     words = [word for word in attempt.words if not word.startswith("-")]
     method = next((word.upper() for word in words if word.upper() in METHODS), "")
     path = next((word for word in words if word.startswith(("/v1/", "v1/"))), "")
-    return (method, path) if method or attempt.command == "batch" else ("", "")
+    if attempt.command == "batch":
+        return "POST", path
+    return (method, path) if method else ("", "")
 
 
 def without_origin(path: str) -> str:

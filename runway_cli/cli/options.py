@@ -44,7 +44,7 @@ GLOBAL_OPTIONS = (
         "--client-id",
         metavar="UUID",
         read=values.client_id,
-        help="correlates the requests of a session (default: a new one)",
+        help="groups the requests of a session (default: a new one)",
         variable="RUNWAY_SKILLS_CLIENT_ID",
     ),
     Option(
@@ -64,8 +64,15 @@ GLOBAL_OPTIONS = (
         variable="RUNWAY_SKILLS_RETRIES",
     ),
     Option("--output", metavar="FORMAT", choices=FORMATS, help="json, jsonl, table or markdown (default: json)"),
-    Option("--select", metavar="PATH[,PATH]", read=_select, help="print parts of the result: id, output.0, data.*.id"),
-    Option("-q", "--quiet", help="no progress or notes", variable="RUNWAY_SKILLS_QUIET"),
+    Option(
+        "--select", metavar="PATH[,PATH]", read=_select, help="print parts of the result, or of each row: id, output.0"
+    ),
+    Option(
+        "-q",
+        "--quiet",
+        help="no progress or notes; the id of a started task is still shown",
+        variable="RUNWAY_SKILLS_QUIET",
+    ),
     Option("--verbose", help="show requests and answers on stderr", variable="RUNWAY_SKILLS_VERBOSE"),
 )
 # Every command has these too; they end the call before it begins.

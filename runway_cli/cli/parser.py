@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from importlib import import_module
 
 from ..commands._command import Command, Option, Options
@@ -161,8 +162,9 @@ def _refuse_unknown_options(words: Sequence[str], path: Path) -> None:
 
 def _unknown_command(word: str, names: Sequence[str], path: Path, words: Sequence[str]) -> UsageError:
     what = " ".join((*path, word))
-    message = f"unknown command {what!r}: use one of {', '.join(names)}"
-    return _unknown(message, word, names, path=path, unknown_command=(*path, word))
+    facts = {"path": path, "unknown_command": (*path, word)}
+    error = _unknown(f"unknown command {what!r}", word, names, **facts)
+    return error if isinstance(error, Mistyped) else error.but(f"{error.message}: use one of {', '.join(names)}")
 
 
 def _unknown(message: str, wrong: str, known: Collection[str], **facts: Any) -> UsageError:
@@ -184,7 +186,9 @@ def _unknown(message: str, wrong: str, known: Collection[str], **facts: Any) -> 
 
 class _ArgumentParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message.replace("argument ", "", 1) if message.startswith("argument -") else message)
+        message = message.replace("argument ", "", 1) if message.startswith("argument -") else message
+        message = message.replace("expected one argument", "needs a value")
+        raise UsageError(re.sub(r"ignored explicit argument (.*)", r"takes no value, not \1", message))
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:

@@ -117,9 +117,12 @@ def use_text_for_json(attempt: Attempt) -> Words | None:
     flags, text = attempt.fact("bad_value") or ((), "")
     if "-F" not in flags:
         return None
+    key, _, value = text.partition("=")
     for index, word in enumerate(attempt.words):
         if word in VALUE_FLAGS and attempt.words[index + 1 : index + 2] == [text]:
-            return [*attempt.words[:index], VALUE_FLAGS[word], *attempt.words[index + 1 :]]
+            is_file = value.startswith("@") and len(value) > 1  # as other tools write the text of a file
+            new = ["--text-file", f"{key}={value[1:]}"] if is_file else [VALUE_FLAGS[word], text]
+            return [*attempt.words[:index], *new, *attempt.words[index + 2 :]]
         if word == f"--json-field={text}":
             return [*attempt.words[:index], f"--field={text}", *attempt.words[index + 1 :]]
     return None

@@ -41,10 +41,10 @@ class BatchDisplay:
         if self._live:
             if event is None or now - self._drawn > REDRAW:
                 self._drawn = now
-                self._live.show([self._whole(), *map(self._line, self._batch.in_flight)])
+                self._live.show([self.whole(), *map(self._line, self._batch.in_flight)])
         elif now >= self._next_note:
             self._next_note = now + NOTE_INTERVAL
-            self._console.note(self._whole())
+            self._console.note(self.whole())
 
     def ended(self, job: RowJob) -> None:
         """Drops what is kept about a row."""
@@ -57,7 +57,8 @@ class BatchDisplay:
         if self._live:
             self._live.close()
 
-    def _whole(self) -> str:
+    def whole(self) -> str:
+        """What is done, running and failed, and the credits, in words."""
         report, batch = self._report, self._batch
         words = [
             f"{report.count - report.failed} of {report.total} done",

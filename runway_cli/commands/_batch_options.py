@@ -42,7 +42,7 @@ OPTIONS = (
         metavar="N",
         read=values.parallel,
         default=4,
-        help="rows in flight, 64 at most (default: 4)",
+        help="rows at the same time, 64 at most (default: 4)",
     ),
     Option(
         "--max-wait",
@@ -51,7 +51,9 @@ OPTIONS = (
         default=MAX_WAIT,
         help="stop waiting for a row after this time, 0 for no limit (default: 600)",
     ),
-    Option("--max-credits", metavar="N", read=values.positive, help="start no row once the log has cost N credits"),
+    Option(
+        "--max-credits", metavar="N", read=values.positive, help="start no more rows once the batch has cost N credits"
+    ),
     Option("--check", help="check every row against the API's contract first"),
     Option("--dry-run", help="show the requests that would be sent, and send nothing"),
     Option("--retry-failed", help="send the rows that failed again"),

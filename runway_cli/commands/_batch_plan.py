@@ -30,6 +30,13 @@ def make_plan(context: Context, options: Options, client: Client, state: LogStat
     for row, words in set_names(rows, state):
         faults.add(row.line, words)
     faults.check()
+    if (
+        (options.retry_failed or options.retry_uncertain)
+        and state.rows
+        and not any(row.key in state.rows for row in rows)
+    ):
+        words = "the log knows none of these rows: give the options and the file that they were sent with"
+        raise UsageError(words, batch_call=("batch", "--help"))
     plan = BatchPlan(
         rows,
         state,

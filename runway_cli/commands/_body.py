@@ -68,7 +68,12 @@ BODY_OPTIONS = (
     *(
         Option(*flags, metavar=metavar, dest="fields", is_list=True, read=reader(kind), help=words)
         for flags, kind, metavar, words in (
-            (("-f", "--field"), TEXT, "KEY=TEXT", "a text in the body; dots nest (with GET and DELETE: in the query)"),
+            (
+                ("-f", "--field"),
+                TEXT,
+                "KEY=TEXT",
+                "set a field of the body to a text; a.b=x nests (with GET and DELETE: of the query)",
+            ),
             (("-F", "--json-field"), JSON, "KEY=JSON", "the same for a number, true, null, a list or an object"),
             (("--text-file",), TEXT_FILE, "KEY=FILE", "the text of a file, - for stdin"),
             (("--data-uri",), DATA_URI, "KEY=FILE", "a file of up to 5 MiB, inlined in the body"),

@@ -157,10 +157,10 @@ def _shown(task: PolledTask, row: dict[str, Any], *, has_columns: bool) -> dict[
 
 
 def _timeout(task: PolledTask, max_wait: float, facts: dict[str, Any]) -> WaitTimeout:
-    last = f"it is {task.status}" if task.status else "it has no status" if task.answer else "its status is unknown"
+    last = f"still {task.status}" if task.status else "without a status" if task.answer else "of unknown status"
     trouble = f" ({task.trouble.message})" if task.trouble else ""
     limit = values.shown_number(max_wait)
-    words = f"{task.name} has not ended after {limit} s: {last}{trouble}"
+    words = f"{task.name} is {last} after {limit} s{trouble}"
     return WaitTimeout(words, **facts, waiting_for=(task.name,))
 
 

@@ -76,7 +76,6 @@ COMMANDS = {
         summary="check the key, and show the credit balance",
         examples=(("auth", "status"), ("auth", "status", "--stage")),
         prints='{"authenticated", "source", "variable", "baseUrl", "keyPrefix", "organization", "creditBalance"}',
-        after_error=("auth", "login"),
     ),
     "login": Command(
         login,

@@ -27,7 +27,7 @@ def run(context: Context, options: Options) -> int:
     """Sends, waits for and saves every row that the log does not know as done, and prints each as it ends."""
     from ._batch_rows import Faults, Shared, read_rows
 
-    _check_options(options)
+    _check_options(context, options)
     client = context.client()
     if not options.dry_run:
         client.check_secret()
@@ -47,7 +47,12 @@ def run(context: Context, options: Options) -> int:
         raise _going_on(context, options, failure) from None
 
 
-def _check_options(options: Options) -> None:
+def _check_options(context: Context, options: Options) -> None:
+    if options.rows.startswith(("/v1/", "v1/")):
+        first, second = context.words.index(options.path), context.words.index(options.rows)
+        swapped = list(context.words)
+        swapped[first], swapped[second] = swapped[second], swapped[first]
+        raise UsageError("PATH comes first, then ROWS", batch_call=swapped)
     if options.rows != STDIN:
         return
     if not options.log and not options.download:
@@ -131,7 +136,7 @@ def _work(context: Context, options: Options, batch: Batch, report: Report) -> N
         display.close()
         if isinstance(stop, ClosedOutput):
             raise
-        report.note()
+        context.console.note(display.whole())
         context.shutdown.end()  # threads may still be at work: the error is to be the last word
         raise _while_running(stop, batch) from None
     finally:
@@ -142,13 +147,15 @@ def _while_running(stop: BaseException, batch: Batch) -> Failure:
     """Whatever ends the run, be it a defect of this program, says what is left; the same call goes on."""
     failure = stop if isinstance(stop, Failure) else InternalError(f"{type(stop).__name__}: {stop}")
     running = sum(job.is_sent for job in batch.in_flight)
-    words = [f"{running} rows are running", f"{len(batch.left)} are not started"]
+    words = [f"rows running: {running}", f"not started: {len(batch.left)}"]
     if batch.starts.sending:
-        words.append(f"{batch.starts.sending} have no answer yet")
+        words.append(f"without an answer: {batch.starts.sending}")
     if batch.log.failure:  # nothing else knows them
         names = [job.task.name for job in batch.in_flight if job.task]
         words.append(f"{batch.log.failure.message}; in no log: {', '.join(names) or 'none'}")
-    return failure.but(f"{failure.message}: {', '.join(words)}; the same call goes on", batch_call="same")
+    return failure.but(
+        f"{failure.message}: {', '.join(words)}; run the same command again to continue", batch_call="same"
+    )
 
 
 def _note_left_rows(context: Context, state: LogState, rows: list[Row]) -> None:
@@ -192,14 +199,18 @@ COMMAND = Command(
             *("batch", "/v1/text_to_image", "prompts.jsonl", "-f", "model=gen4_image", "-f", "ratio=1280:720"),
             *("--download", "sky/"),
         ),
-        ("batch", "/v1/text_to_image", "prompts.jsonl", "--retry-failed", "--dry-run"),
+        (
+            *("batch", "/v1/text_to_image", "prompts.jsonl", "-f", "model=gen4_image", "-f", "ratio=1280:720"),
+            *("--download", "sky/", "--retry-failed", "--dry-run"),
+        ),
     ),
     prints='{"row", "name", "id", "status", "credits", "saved"} for each row as it ends, with `error` where it failed',
     effect=COSTS,
     has_rows=True,
     after_error=("batch", "--help"),
     notes=(
-        "A row's keys are fields as with -F; @name, @path, @upload.KEY and @data-uri.KEY name its files and endpoint.",
-        "The same call again goes on: what is done or was paid for is not sent again.",
+        "A row's keys are fields: in JSON Lines as with -F, in CSV KEY for text and KEY:json for JSON. @name, @path, "
+        "@upload.KEY and @data-uri.KEY name its files and endpoint.",
+        "Run the same command again to continue: what is done or was paid for is not sent again.",
     ),
 )

@@ -41,12 +41,15 @@ def run(context: Context, options: Options) -> int:
     client = context.client()
     client.check_secret()
     since = parse_since(options.since, context.clock.time()) if options.since else None
-    rows = context.history(client).entries(since=since, unfinished=options.unfinished, session=options.session)
+    history = context.history(client)
+    rows = history.entries(since=since, unfinished=options.unfinished, session=options.session)
     shown = rows[: options.limit or MAX_ROWS]
     more: dict[str, Any] = {"credits": total(row["credits"] for row in shown)}
     if len(shown) < len(rows):
         more["truncated"] = True
     context.console.rows(shown, COLUMNS, more)
+    if not rows and history.has_others:
+        context.console.note("the history has entries of other keys or base URLs")
     if context.console.format in TABLES:
         context.console.note(f"{len(shown)} rows, {shown_number(more['credits'])} credits")
     return 0

@@ -6,10 +6,10 @@ from .. import jsontext
 from ..api.paths import checked_path, with_query
 from ..api.retry import UNSAFE_METHODS
 from ..errors import ApiError, ClosedOutput, Failure, Interrupted, OutputError, UsageError
-from ..settings.values import UnknownWord
+from ..settings.values import MIN_INTERVAL, UnknownWord
 from . import _body
 from ._command import COSTS, Command, Operand, Option
-from ._wait_options import WAIT_OPTIONS, WaitOptions, check_open
+from ._wait_options import MAX_WAIT, WAIT_OPTIONS, WaitOptions, check_open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,8 +96,10 @@ def _check_options(context: Context, options: Options, path: str) -> None:
         words = f"--wait is for a POST that starts something, not for {method} {path.partition('?')[0]}"
         raise UsageError(words, drop=("--wait", "--download", "--open", "--max-wait", "--interval"))
     if options.download and not options.wait:
-        words = "--download needs --wait: there is nothing to save before the task has ended"
-        raise UsageError(words, add=("--wait",))
+        words = "--download needs --wait, which is for a POST: it saves the outputs of a task that has ended"
+        raise UsageError(words, **({"add": ("--wait",)} if method == "POST" else {"drop": ("--download",)}))
+    if not options.wait and (options.max_wait != MAX_WAIT or options.interval != MIN_INTERVAL):
+        raise UsageError("--max-wait and --interval need --wait", drop=("--max-wait", "--interval"))
     check_open(options)
     if context.console.needs_rows and (options.dry_run or (method != "GET" and not options.wait)):
         words = f"--output {context.console.format} is for rows: a list, or the task of --wait"
@@ -280,7 +282,7 @@ COMMAND = Command(
         ("request", "PATCH", "/v1/avatars/ID", "--body", '{"name":"Ada"}'),
         ("request", "DELETE", "/v1/avatars/ID", "--dry-run"),
     ),
-    prints="the API's answer; with --wait the finished task over it; {} for an empty success",
+    prints="the API's answer, {} for an empty success; with --wait, the finished task laid over it",
     effect=COSTS,
     has_rows="maybe",
     after_error=("request", "--help"),

@@ -9,6 +9,8 @@ from ._wait_options import WAIT_OPTIONS, WaitOptions, check_open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..jobs.history import History
+    from ..jobs.pollable import Pollable
     from ._context import Context
 
 
@@ -31,12 +33,26 @@ def run(context: Context, options: Options) -> int:
     client.check_secret()
     history = context.history(client)
     if options.unfinished:
-        pollables = parse_all([row["id"] for row in history.entries(unfinished=True) if row["id"]])
+        pollables = _unfinished(context, history)
         if not pollables:
-            context.console.note("nothing to wait for: the history has no unfinished tasks of this account")
             return 0
         _check_download(options, len(pollables))
     return wait_for(context, options, client, history, pollables=pollables)
+
+
+def _unfinished(context: Context, history: History) -> list[Pollable]:
+    """What the history knows as started and not ended; notes say what else there is."""
+    from ..jobs.pollable import parse_all
+
+    rows = history.entries()
+    uncertain = sum(row["status"] == "UNCERTAIN" for row in rows)
+    found = parse_all([row["id"] for row in rows if row["status"] == "STARTED" and row["id"]])
+    if not found:
+        others = ", though some of other keys or base URLs" if history.has_others and not rows else ""
+        context.console.note(f"nothing to wait for: the history has no unfinished tasks of this account{others}")
+    if uncertain:
+        context.console.note(f"without an answer, and perhaps accepted: {uncertain}; see `history`")
+    return found
 
 
 def _check_download(options: Options, count: int) -> None:

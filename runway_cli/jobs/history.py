@@ -24,7 +24,7 @@ from .journal import SharedJournal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from typing import Any, Protocol
 
     from .journal import Record, System
@@ -76,6 +76,7 @@ class History:
         self._note = note
         self._mask = mask
         self._is_noted = False
+        self.has_others = False  # whether `entries` met those of other accounts
 
     def intend(self, path: str, body: Any) -> str:
         """Records a POST that is about to be sent, and returns its key. `body` is the JSON value that is sent."""
@@ -107,9 +108,8 @@ class History:
         """
         if not self._journal:
             return []
-        own = (record for record in self._journal.records() if record.get("account") == self._account)
         try:
-            rows = _joined(own, self._client_id if session else None)
+            rows = _joined(self._own_records(), self._client_id if session else None)
         except OSError as error:
             raise OutputError(f"the history cannot be read: {error.strerror or error}") from None
         if since is not None:
@@ -118,6 +118,13 @@ class History:
         if unfinished:
             rows = [row for row in rows if row["status"] == "STARTED" and row["id"]]
         return rows
+
+    def _own_records(self) -> Iterator[Record]:
+        for record in self._journal.records() if self._journal else ():
+            if record.get("account") == self._account:
+                yield record
+            else:
+                self.has_others = True
 
     def fates(self, keys: Collection[str]) -> dict[str, str]:
         """What became of these intents, by their keys: the id or path that was started, "" for a POST that was refused.

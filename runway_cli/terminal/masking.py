@@ -29,6 +29,7 @@ _DATA_URI = r"""data:(?:[\w.+-]+\\*/[\w.+-]+(?:;[\w=.+-]+)*|;base64),(?:[^\s"'<>
 _NAMED = (
     r"""((?:sessionKey|api_token)\\*["']?\s*(?:[:=]|%3D)\s*)(?:(\\*["'])(?:(?!\2)(?:\\.|[^\\]))*|([^"'\\\s&<>]+))"""
 )
+_KEY = r"\bkey_[0-9a-z]{32,}"  # of the API, even where it is not this run's
 _FIELDS = r"""("fields\\*"\s*:\s*)\{(?:[^{}"\\]|\{[^{}"\\]*\}|(\\*)"(?:(?!\2")(?:\\.|[^\\]))*\2")*(?:\}|.*)"""
 
 
@@ -53,6 +54,8 @@ def text(shown: str, own: str = "") -> str:
         shown = _replaced(_ENCODED_URL, _without_encoded_query, shown)
     if "sessionkey" in lowered or "api_token" in lowered:
         shown = _replaced(_NAMED, _without_named, shown)
+    if "key_" in lowered:
+        shown = _replaced(_KEY, lambda _: MASK, shown)
     if "fields" in lowered:
         shown = _replaced(_FIELDS, lambda match: f'{match[1]}"{MASK}"', shown)
     return shown
