@@ -27,7 +27,7 @@ class Column:
 
     @property
     def is_id(self) -> bool:
-        return self.key == "id" or self.key.endswith("Id")
+        return self.key in ("id", "model") or self.key.endswith("Id")
 
 
 def with_id(columns: Sequence[Column], rows: Sequence[Row]) -> Sequence[Column]:
