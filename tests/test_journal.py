@@ -306,6 +306,29 @@ class Reading(JournalCase):
         with mock.patch.object(journal_module, "_open_to_read", open_and_rename):
             self.assertEqual(list(self.journal().records()), [{"a": 2}, {"a": 3}])
 
+    def test_a_file_that_windows_refuses_while_it_is_renamed_is_read_a_moment_later(self) -> None:
+        Path(self.path).write_bytes(b'{"a":1}\n')
+        attempts = [PermissionError(errno.EACCES, "renamed"), PermissionError(errno.EACCES, "renamed")]
+
+        def refuse_twice(path: str) -> BinaryIO | None:
+            if attempts:
+                raise attempts.pop()
+            return open_to_read(path)
+
+        with mock.patch.object(journal_module, "_open_to_read", refuse_twice):
+            journal = SharedJournal(self.path, max_size=NO_LIMIT, uses_lock=True)
+            self.assertEqual(list(journal.records()), [{"a": 1}])
+
+    def test_a_file_that_windows_keeps_refusing_is_an_error(self) -> None:
+        refused = mock.Mock(side_effect=PermissionError)
+        with (
+            mock.patch.object(journal_module, "_open_to_read", refused),
+            mock.patch.object(file_lock, "MAX_RENAME", 0.03),
+            self.assertRaises(PermissionError),
+        ):
+            list(SharedJournal(self.path, max_size=NO_LIMIT, uses_lock=True).records())
+        self.assertGreater(refused.call_count, 1)
+
 
 class ForOneProcess(JournalCase):
     def test_what_was_appended_is_read_while_it_is_open(self) -> None:

@@ -10,7 +10,15 @@ import os
 import sys
 import time
 
-INTERVAL = 0.01  # seconds between two attempts to get a lock
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+INTERVAL = 0.01  # seconds between two attempts
+MAX_RENAME = 1.0  # seconds for which another process may be at renaming a file
 
 if sys.platform == "win32":
     import msvcrt
@@ -51,6 +59,18 @@ else:
     def unlock(descriptor: int) -> None:
         """Ends the lock."""
         fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def open_patiently(act: Callable[[], T]) -> T:
+    """What `act` opens, where a refusal may be one of Windows: for the moment in which another process renames it."""
+    deadline = time.monotonic() + MAX_RENAME
+    while True:
+        try:
+            return act()
+        except PermissionError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(INTERVAL)
 
 
 class LockFile:

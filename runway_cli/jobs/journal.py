@@ -84,7 +84,9 @@ class SharedJournal:
 
         Raises OSError if a file is there and cannot be read.
         """
-        files = self._open_both()
+        from ..files.file_lock import open_patiently
+
+        files = open_patiently(self._open_both) if self._uses_lock else self._open_both()
         try:
             for file in files:
                 yield from _records(file)
