@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import sys
 import tempfile
 import threading
@@ -18,6 +19,10 @@ from tests.served import ServiceTest, eventually
 
 BOUND = 0.25  # seconds
 GRACE = 1.0  # seconds that the program may take to end after its bound
+
+
+def setUpModule() -> None:
+    ssl.create_default_context()  # a system's certificates may take long when they are read for the first time
 
 
 class TimeoutTest(ServiceTest):
