@@ -92,6 +92,7 @@ class Run:
             format=options.output, select=options.select, quiet=options.quiet, verbose=options.verbose
         )
         context = self._context()
+        gc.freeze()  # what is loaded by now stays: no collection looks through it again
         gc.enable()
         try:
             return self.call.command.run(context, options)
