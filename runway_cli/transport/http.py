@@ -15,7 +15,7 @@ from .connection import Connection, ConnectionPool
 from .exchange import Exchange
 from .failures import FAILURES, network_error
 from .proxy import proxy_for
-from .sockets import make_context
+from .sockets import SecureSocket, make_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..shutdown import Shutdown
 
+TLS_RECORD = 16 * 1024  # bytes that a TLS record holds at most (RFC 8446, 5.1)
 MAX_UNPACKED = 1 << 30  # bytes that a compressed answer may unpack to
 
 
@@ -62,6 +63,7 @@ class Stream:
         self._answer = answer
         self._connection = connection
         self._exchange = exchange
+        self._is_secure = isinstance(connection.sock, SecureSocket)
 
     def read(self, size: int) -> bytes:
         """What arrives next, 1 to `size` bytes; empty at the end. Raises NetworkError if the answer is cut off.
@@ -69,7 +71,8 @@ class Stream:
         A piece is returned as it comes: what arrived before the connection broke is never lost.
         """
         try:
-            piece = self._answer.read1(size)
+            # A read over TLS gives one record. To make room for more each time takes as long as to decrypt it.
+            piece = self._answer.read1(min(size, TLS_RECORD) if self._is_secure else size)
             missing = self._answer.length  # what Content-Length promised and is still to come
             if not piece and missing:
                 raise http.client.IncompleteRead(b"", missing)
