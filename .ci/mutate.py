@@ -145,8 +145,8 @@ MUTATIONS = (
     Mutation(
         "files: force",
         "files/download.py",
-        "if self.force or not self._is_saved_output():",
-        "if not self._is_saved_output():",
+        "if self.force or self.destination.by_content",
+        "if self.destination.by_content",
         "test_downloads",
     ),
     Mutation(

@@ -54,6 +54,27 @@ class BudgetTest(BatchTest):
         self.batch("--max-credits", "20", "--parallel", "1")
         self.assertEqual(len(self.fake.accepted), 4)
 
+    def test_an_attempt_that_was_sent_again_still_counts(self) -> None:
+        self.fake.fault(Fault("forward_then_status", 500), path=PATH, after=1)
+        self.batch("--max-credits", "10", "--parallel", "1")
+        self.assertEqual(len(self.fake.accepted), 2)
+        self.batch("--max-credits", "15", "--parallel", "1", "--retry-uncertain")
+        self.assertEqual(len(self.fake.accepted), 3)
+
+    def test_a_row_without_an_answer_does_not_block_the_next_run(self) -> None:
+        self.fake.fault(Fault("forward_then_status", 500), path=PATH)
+        self.batch("--max-credits", "100")
+        self.assertEqual(len(self.fake.accepted), 1)
+        self.batch("--max-credits", "100")
+        self.assertEqual(len(self.fake.accepted), 8)
+
+    def test_a_budget_is_no_failed_row(self) -> None:
+        self.fake.fault(Fault("forward_then_status", 500), path=PATH, after=1)
+        result = self.batch("--max-credits", "10", "--parallel", "1")
+        self.assertEqual(result.exit, 1)
+        self.assertIn("the budget of 10 credits is reached: 6 of 8 rows are not started", result.error["error"])
+        self.assertNotIn("2 of 8 failed", result.error["error"])
+
 
 class ExampleTest(BatchTest):
     def test_rows_that_were_sent_again_are_not_sent_once_more(self) -> None:
@@ -170,7 +191,7 @@ class RowTest(BatchTest):
         self.prompts.write_text('{"promptText":"fox","seed":1,"seed":2}\n', encoding="utf-8")
         result = self.batch()
         self.assert_error(result, 2, kind="usage")
-        self.assertIn("line 1: not JSON: the key 'seed' is there twice", result.error["error"])
+        self.assertIn("line 1: not JSON: duplicate key 'seed'", result.error["error"])
 
     def test_the_fields_of_a_row_do_not_reach_the_next(self) -> None:
         self.write({"contentModeration.publicFigureThreshold": "low", "promptText": "fox"}, "owl")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.fake import Fault
+from tests.fake import Fault, sample
 from tests.program import Result
 from tests.served import ServedTest, pasted
 
@@ -35,11 +35,27 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
         0,
     ),
     "a field as an option, with =": ((*IMAGE, "--prompt=a red fox"), (*IMAGE, "-f", "promptText=a red fox"), 1),
-    "a file for --output": ((*FOX, "--wait", "--output", "NEW"), (*FOX, "--wait", "--download", "NEW"), 1),
+    "a file for --output": ((*FOX, "--output", "NEW"), (*FOX, "--download", "NEW", "--wait"), 1),
+    "a field as an option, without a value": ((*IMAGE, "--prompt", "--wait"), ("request", "--help"), 0),
+    "a mistyped field with --check": (
+        (*IMAGE[:5], "-f", "ratio=1920:1080", "-f", "promptTxt=a red fox", "--check"),
+        (*IMAGE[:5], "-f", "ratio=1920:1080", "-f", "promptText=a red fox", "--check", "--dry-run"),
+        0,
+    ),
+    "an image for -F": (
+        ("request", "POST", "/v1/image_to_video", "-F", "promptImage=@PICTURE.png", "--dry-run"),
+        ("request", "POST", "/v1/image_to_video", "--upload", "promptImage=PICTURE.png", "--dry-run"),
+        0,
+    ),
+    "the text of a file for a GET": (
+        ("request", "GET", "/v1/organization", "-F", "x=@y"),
+        ("request", "GET", "/v1/organization", "-f", "x=@y"),
+        0,
+    ),
     "a mistyped model with --check": (
         (*IMAGE[:3], "-f", "model=gen4_imag", "-f", "promptText=a", "-f", "ratio=1920:1080", "--check"),
-        (*IMAGE[:3], "-f", "model=gen4_image", "-f", "promptText=a", "-f", "ratio=1920:1080", "--check"),
-        1,
+        (*IMAGE[:3], "-f", "model=gen4_image", "-f", "promptText=a", "-f", "ratio=1920:1080", "--check", "--dry-run"),
+        0,
     ),
     "an unknown record": (("request", "GET", f"/v1/documents/{GONE}"), ("documents", "list"), 0),
     "an unknown task": (("request", "GET", f"/v1/tasks/{GONE}"), ("history",), 0),
@@ -59,7 +75,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
         ("request", "GET", "/v1/organization"),
         0,
     ),
-    "--max-wait without --wait": ((*FOX, "--max-wait", "9"), FOX, 1),
+    "--max-wait without --wait": ((*FOX, "--max-wait", "90"), (*FOX, "--max-wait", "90", "--wait"), 1),
     "--max-wait as a word for a POST": ((*FOX, "--wait", "--max-wait", "ten"), ("request", "--help"), 0),
     "a bad option of auth status": (("auth", "status", "--limit", "2"), ("auth", "status", "--help"), 0),
     "a batch without rows": (("batch", "/v1/text_to_image"), ("batch", "--help"), 0),
@@ -171,6 +187,7 @@ class ExamplesTest(ServedTest):
             "FREE": str(self.folder / "fox-2.png"),
             "NEW": str(self.folder / "new"),
             "PROMPT": str(self.file("prompt.txt", b"a red fox")),
+            "PICTURE.png": str(self.file("cat.png", sample("png"))),
             "ROWS": str(self.file("rows.jsonl", b'{"promptText":"a red fox"}\n')),
         }
         for name in (task, other):

@@ -136,10 +136,10 @@ class UnfinishedTest(HistoryTest):
         self.program(*FOX)
         result = self.program("wait", "--unfinished")
         self.assertEqual(result.exit, 0, result)
-        self.assertIn("without an answer, and perhaps accepted: 1; see `history`", result.stderr)
+        self.assertIn("which may have been accepted: 1; see `history`", result.stderr)
         result = self.program("history", RUNWAY_SKILLS_API_SECRET="key_" + "1" * 128)
         self.assertEqual(result.json["data"], [])
-        self.assertIn("the history has entries of other keys or base URLs", result.stderr)
+        self.assertIn("the history also has entries of other keys or base URLs", result.stderr)
 
     def test_ids_and_unfinished_exclude_each_other(self) -> None:
         self.assert_error(self.program("wait", "--unfinished", "ID"), 2)

@@ -87,6 +87,7 @@ class Text(unittest.TestCase):
             ("sessionKey=abc", "sessionKey=***"),
             ("unexpected argument 'key_" + "0f" * 64 + "'", "unexpected argument '***'"),
             ("the key_of_a_door", "the key_of_a_door"),
+            (r'{"error":"bad\nkey_' + "0f" * 64 + '"}', r'{"error":"bad\n***"}'),
             ("the sessionKey is missing", "the sessionKey is missing"),
             ('{"fields":{"key":"k","policy":"p"},"x":1}', '{"fields":"***","x":1}'),
             ('{"fields":{"key":"up/${filename}","policy":"p"},"x":1}', '{"fields":"***","x":1}'),

@@ -67,6 +67,19 @@ class SecureTest(unittest.TestCase):
 
 
 class TlsTest(SecureTest):
+    def test_a_download_is_read_a_record_at_a_time(self) -> None:
+        for echo in (b"", b"Connection: close\r\n"):
+            with self.subTest(echo):
+
+                def script(conversation: Conversation, echo: bytes = echo) -> None:
+                    conversation.read_request()
+                    conversation.say(b"HTTP/1.1 200 OK\r\n" + echo + b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000)
+
+                with self.transport.stream(Request("GET", self.start(script).url, {}), 20) as stream:
+                    pieces = list(iter(lambda: len(stream.read(1 << 18)), 0))
+                self.assertEqual(sum(pieces), 100_000)
+                self.assertLessEqual(max(pieces), 16 * 1024)
+
     def test_an_exchange_over_tls(self) -> None:
         server = self.start(answering())
         self.assertEqual(self.post(server.url).body, b"{}")

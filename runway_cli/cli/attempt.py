@@ -23,8 +23,11 @@ def with_known_word(words: Words, wrong: str, right: str) -> list[str]:
         name, mark, value = word.partition("=")
         if name == wrong and right.endswith("="):  # an option that is a field here
             flag, key = right.split(" ")
-            end = index + (1 if mark else 2)
-            return [*words[:index], flag, key + (value if mark else "".join(words[index + 1 : end])), *words[end:]]
+            if mark:
+                return [*words[:index], flag, key + value, *words[index + 1 :]]
+            if words[index + 1 : index + 2] and not words[index + 1].startswith("-"):
+                return [*words[:index], flag, key + words[index + 1], *words[index + 2 :]]
+            break  # it has no value
         if word == wrong:
             replacement = right.split(" ")
         elif mark and name == wrong:
@@ -61,11 +64,12 @@ class Attempt:
         """Whether these words make the failed call again, in whatever order."""
         return sorted(words) == sorted(self.words)
 
-    def extended(self, words: Words) -> list[str]:
-        """The failed call with these words too, before a `--`; switches that it has already stay once."""
-        new = [word for word in words if word not in self.words or not word.startswith("--")]
-        end = self.words.index("--") if "--" in self.words else len(self.words)
-        return [*self.words[:end], *new, *self.words[end:]]
+    def extended(self, words: Words, call: Words | None = None) -> list[str]:
+        """The failed call, or another `call`, with these words too, before a `--`; a switch that it has stays once."""
+        call = self.words if call is None else call
+        new = [word for word in words if word not in call or not word.startswith("--")]
+        end = call.index("--") if "--" in call else len(call)
+        return [*call[:end], *new, *call[end:]]
 
     def without(self, flags: Words) -> Words:
         """The failed call without these options and their values."""

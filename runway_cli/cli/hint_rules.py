@@ -11,14 +11,13 @@ from .word_rules import free_folder, free_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Optional
+    from collections.abc import Sequence
 
     Words = Sequence[str]
-    Rule = Callable[[Attempt], Optional[Words]]
 
 CHOOSES_SERVER = ("RUNWAY_SKILLS_STAGE", "RUNWAY_SKILLS_GATEWAY", "RUNWAY_SKILLS_BASE_URL", "LOWCODEAPI_BASE_URL")
 BODY_FLAGS = {"-f", "--field", "-F", "--json-field", "--text-file", "--data-uri", "--upload", "--body"}
+RETRY_FLAGS = ("--retry-failed", "--retry-uncertain")
 GATEWAY_FLAGS = ("--gateway", "--url-format")
 
 
@@ -49,9 +48,9 @@ def environment_prefix(attempt: Attempt) -> str:
 def go_on_with_the_batch(attempt: Attempt) -> Words | None:
     found = attempt.fact("batch_call")
     if found == "same":  # rows that this run has sent again are not to be sent once more
-        return attempt.without(("--retry-failed", "--retry-uncertain"))
+        return attempt.without(RETRY_FLAGS)
     if found == "dry run":
-        return attempt.extended(("--dry-run",))
+        return attempt.extended(("--dry-run",), attempt.without(RETRY_FLAGS))
     if found == "retry failed":
         return attempt.extended(("--retry-failed", "--dry-run"))
     return found or None

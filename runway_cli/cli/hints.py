@@ -62,11 +62,16 @@ def example(failure: Failure, words: Words, call: Call | None) -> str:
     """The call that helps, as it can be pasted."""
     attempt = Attempt(failure, words, call)
     prefix = hint_rules.environment_prefix(attempt)
-    usable = [
-        found for rule in RULES for found in [rule(attempt)] if found is not None and _is_usable(attempt, found, prefix)
-    ]
-    chosen = _without_deletion(attempt, usable[0] if usable else _help(attempt))
+    chosen = _without_deletion(attempt, _first_answer(attempt, prefix))
     return prefix + command_line([*chosen, *_service_words(attempt, chosen)])
+
+
+def _first_answer(attempt: Attempt, prefix: str) -> Words:
+    for rule in RULES:
+        found = rule(attempt)
+        if found is not None and _is_usable(attempt, found, prefix):
+            return found
+    return (*attempt.path, "--help")
 
 
 def _without_deletion(attempt: Attempt, words: Words) -> Words:
@@ -103,7 +108,3 @@ def _service_words(attempt: Attempt, words: Words) -> list[str]:
         return []
     kept = [option for option in GLOBAL_OPTIONS if option.dest in SERVICE_OPTIONS]
     return [word for option in kept if option.flags[-1] not in words for word in attempt.typed(option)]
-
-
-def _help(attempt: Attempt) -> Words:
-    return (*attempt.path, "--help")

@@ -91,16 +91,31 @@ def change_the_options(attempt: Attempt) -> Words | None:
 
 
 def use_the_suggested_values(attempt: Attempt) -> Words | None:
-    """The call with each value that the contract refused replaced by the nearest allowed one; nothing was sent."""
+    """The call with each field or value that the contract refused replaced by the nearest one, as a dry run.
+
+    The nearest by its spelling may be another one than was meant, with another price.
+    """
     if not isinstance(attempt.failure, UsageError):
         return None
-    words = list(attempt.words)
+    keys: dict[str, str] = {}
+    values: dict[str, str] = {}
     for issue in attempt.fact("issues") or ():
-        suggested = re.search(r"; did you mean (\S+)\?", " ".join(issue["messages"]))
-        for index, word in enumerate(words):
-            if suggested and words[index - 1] in FIELD_FLAGS and word.startswith(f"{issue['field']}="):
-                words[index] = f"{issue['field']}={suggested[1]}"
-    return words if words != attempt.words else None
+        field = str(issue["field"])
+        inside = field[: field.rfind(".") + 1]
+        for message in issue["messages"]:
+            found = re.match(r"(must|unknown|is required)\b.*; did you (?:mean|misspell it as) (\S+)\?$", message)
+            if found and found[1] == "must":
+                values[field] = found[2]
+            elif found and found[1] == "unknown":
+                keys[field] = inside + found[2]
+            elif found:
+                keys[inside + found[2]] = field
+    words = list(attempt.words)
+    for index, word in enumerate(words):
+        name, _, value = word.partition("=")
+        if words[index - 1] in (*FIELD_FLAGS, *VALUE_FLAGS):
+            words[index] = f"{keys.get(name, name)}={values.get(name, value)}"
+    return attempt.extended(("--dry-run",), words) if words != attempt.words else None
 
 
 def save_to_the_file(attempt: Attempt) -> Words | None:
@@ -108,23 +123,23 @@ def save_to_the_file(attempt: Attempt) -> Words | None:
     flags, text = attempt.fact("bad_value") or ((), "")
     if "--output" not in flags or attempt.command not in ("request", "wait") or not re.search(r"[./\\]", text):
         return None
-    return [
-        {"--output": "--download", f"--output={text}": f"--download={text}"}.get(word, word) for word in attempt.words
-    ]
+    if attempt.command == "request" and "POST" not in map(str.upper, attempt.words):
+        return None
+    flags = {"--output": "--download", f"--output={text}": f"--download={text}"}
+    words = [flags.get(word, word) for word in attempt.words]
+    return words if attempt.command == "wait" else attempt.extended(("--wait",), words)
 
 
 def use_text_for_json(attempt: Attempt) -> Words | None:
     flags, text = attempt.fact("bad_value") or ((), "")
     if "-F" not in flags:
         return None
-    key, _, value = text.partition("=")
     for index, word in enumerate(attempt.words):
-        if word in VALUE_FLAGS and attempt.words[index + 1 : index + 2] == [text]:
-            is_file = value.startswith("@") and len(value) > 1  # as other tools write the text of a file
-            new = ["--text-file", f"{key}={value[1:]}"] if is_file else [VALUE_FLAGS[word], text]
-            return [*attempt.words[:index], *new, *attempt.words[index + 2 :]]
-        if word == f"--json-field={text}":
-            return [*attempt.words[:index], f"--field={text}", *attempt.words[index + 1 :]]
+        after = attempt.words[index + 1 :]
+        if word in VALUE_FLAGS and after[:1] == [text]:
+            return [*attempt.words[:index], *_as_text(attempt, text, VALUE_FLAGS[word]), *after[1:]]
+        if word in (f"-F{text}", f"--json-field={text}"):
+            return [*attempt.words[:index], *_as_text(attempt, text, "-f"), *after]
     return None
 
 
@@ -137,6 +152,17 @@ def use_json_for_text(attempt: Attempt) -> Words | None:
         if word in FIELD_FLAGS and key in wanted and _is_json(value):
             words[index] = FIELD_FLAGS[word]
     return words if words != attempt.words else None
+
+
+def _as_text(attempt: Attempt, text: str, flag: str) -> list[str]:
+    """KEY=TEXT as an option of its own; other tools read the file in KEY=@FILE, where there is a body."""
+    from ..files.media import TYPES
+
+    key, _, value = text.partition("=")
+    if not value.startswith("@") or len(value) == 1 or {"GET", "DELETE"} & {word.upper() for word in attempt.words}:
+        return [flag, text]
+    is_media = value.rpartition(".")[2].lower() in TYPES
+    return ["--upload" if is_media else "--text-file", f"{key}={value[1:]}"]
 
 
 def free_name(path: str) -> str:

@@ -35,7 +35,7 @@ def make_plan(context: Context, options: Options, client: Client, state: LogStat
         and state.rows
         and not any(row.key in state.rows for row in rows)
     ):
-        words = "the log knows none of these rows: give the options and the file that they were sent with"
+        words = "the log knows none of these rows: use the file and the options of the earlier run"
         raise UsageError(words, batch_call=("batch", "--help"))
     plan = BatchPlan(
         rows,

@@ -36,6 +36,7 @@ COLUMNS = (
     Column("Error", "error", wrap=True),
 )
 MAX_FAILED = 20  # rows that the error object names; stdout has them all
+NO_COST = "the cost of a row is not known"
 UNCERTAIN_WORDS = (
     "the POST may have been accepted, and no answer is known: look for it in the account; "
     "--retry-uncertain sends it again"
@@ -103,13 +104,11 @@ class Report:
             failures.append((self._log.path, self._log.failure))
         left = f"{self._not_started} of {self.total} rows are not started"
         if self._not_started and at_budget is not None:
-            words = f"the budget of {at_budget} credits is reached: {left}; raise --max-credits to go on"
-            if not self._log.state.most:
-                words = f"the API has not told what a row costs: {left}; leave --max-credits out to go on"
-            budget = WaitTimeout(words, batch_call="dry run")
+            advice = "raise --max-credits" if self._log.state.most else "leave --max-credits out"
+            why = f"the budget of {at_budget} credits is reached" if self._log.state.most else NO_COST
+            left = f"{why}: {left}; {advice} to go on"
             if not failures:
-                return budget
-            failures.append(("", budget))
+                return WaitTimeout(left, batch_call="dry run")
         if not failures:
             return None
         error = summary(failures, max(self.total, 2) if len(failures) > 1 else self.total)

@@ -72,7 +72,7 @@ BODY_OPTIONS = (
                 ("-f", "--field"),
                 TEXT,
                 "KEY=TEXT",
-                "set a field of the body to a text; a.b=x nests (with GET and DELETE: of the query)",
+                "set a body field to text; dots nest (GET, DELETE: a query parameter)",
             ),
             (("-F", "--json-field"), JSON, "KEY=JSON", "the same for a number, true, null, a list or an object"),
             (("--text-file",), TEXT_FILE, "KEY=FILE", "the text of a file, - for stdin"),
@@ -148,11 +148,6 @@ def field_value(field: Field, shutdown: Shutdown) -> Any:
     if field.kind == TEXT_FILE:
         return _text(field, shutdown)
     return field.value
-
-
-def encoded(value: Any) -> bytes:
-    """A JSON value as a body."""
-    return jsontext.dumps(value).encode("utf-8", "backslashreplace")
 
 
 def read_stdin(what: str, shutdown: Shutdown) -> bytes:

@@ -49,9 +49,10 @@ def run(context: Context, options: Options) -> int:
 
 def _check_options(context: Context, options: Options) -> None:
     if options.rows.startswith(("/v1/", "v1/")):
-        first, second = context.words.index(options.path), context.words.index(options.rows)
-        swapped = list(context.words)
-        swapped[first], swapped[second] = swapped[second], swapped[first]
+        swapped = [word for word in context.words if word != "--force"]
+        last = len(swapped) - 1 - swapped[::-1].index(options.rows)
+        first = last - 1 - swapped[:last][::-1].index(options.path)
+        swapped[first], swapped[last] = swapped[last], swapped[first]
         raise UsageError("PATH comes first, then ROWS", batch_call=swapped)
     if options.rows != STDIN:
         return

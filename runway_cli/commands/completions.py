@@ -43,7 +43,7 @@ class Options(GlobalOptions):
 def run(context: Context, options: Options) -> int:
     """Prints the script."""
     if options.select:
-        raise UsageError("--select is for JSON, and a script is none", drop=("--select",))
+        raise UsageError("--select applies to JSON, not to a script", drop=("--select",))
     program = context.program()
     context.console.write(script(options.shell, program.commands, program.global_options, _contract_words(context)))
     return 0

@@ -49,7 +49,7 @@ def run(context: Context, options: Options) -> int:
         more["truncated"] = True
     context.console.rows(shown, COLUMNS, more)
     if not rows and history.has_others:
-        context.console.note("the history has entries of other keys or base URLs")
+        context.console.note("the history also has entries of other keys or base URLs")
     if context.console.format in TABLES:
         context.console.note(f"{len(shown)} rows, {shown_number(more['credits'])} credits")
     return 0

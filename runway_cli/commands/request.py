@@ -99,7 +99,8 @@ def _check_options(context: Context, options: Options, path: str) -> None:
         words = "--download needs --wait, which is for a POST: it saves the outputs of a task that has ended"
         raise UsageError(words, **({"add": ("--wait",)} if method == "POST" else {"drop": ("--download",)}))
     if not options.wait and (options.max_wait != MAX_WAIT or options.interval != MIN_INTERVAL):
-        raise UsageError("--max-wait and --interval need --wait", drop=("--max-wait", "--interval"))
+        change = {"add": ("--wait",)} if method == "POST" else {"drop": ("--max-wait", "--interval")}
+        raise UsageError("--max-wait and --interval need --wait", **change)
     check_open(options)
     if context.console.needs_rows and (options.dry_run or (method != "GET" and not options.wait)):
         words = f"--output {context.console.format} is for rows: a list, or the task of --wait"
@@ -147,7 +148,7 @@ def _laid_over(body: bytes | None, values: list[tuple[Field, Any]], uris: list[s
         return body
     rest = iter(uris)
     placed = [(field, next(rest) if field.kind == _body.UPLOAD else value) for field, value in values]
-    return _body.encoded(_body.laid_over(_body.NOTHING if body is None else jsontext.loads(body), placed))
+    return jsontext.encoded(_body.laid_over(_body.NOTHING if body is None else jsontext.loads(body), placed))
 
 
 def _check_body(context: Context, client: Client, options: Options, path: str, body: bytes | None) -> None:

@@ -48,10 +48,10 @@ def _unfinished(context: Context, history: History) -> list[Pollable]:
     uncertain = sum(row["status"] == "UNCERTAIN" for row in rows)
     found = parse_all([row["id"] for row in rows if row["status"] == "STARTED" and row["id"]])
     if not found:
-        others = ", though some of other keys or base URLs" if history.has_others and not rows else ""
+        others = "; it also has entries of other keys or base URLs" if history.has_others and not rows else ""
         context.console.note(f"nothing to wait for: the history has no unfinished tasks of this account{others}")
     if uncertain:
-        context.console.note(f"without an answer, and perhaps accepted: {uncertain}; see `history`")
+        context.console.note(f"requests with no known answer, which may have been accepted: {uncertain}; see `history`")
     return found
 
 

@@ -13,7 +13,7 @@ from .file_lock import try_lock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from io import BufferedReader, FileIO
+    from io import BufferedRandom, FileIO
     from typing import TypeVar
 
     from ..shutdown import Clock, Shutdown
@@ -112,14 +112,14 @@ def remove_abandoned(path: str) -> None:
         if os.name == "nt":
             os.unlink(path)
             return
-        with open(path, "rb") as file:
+        with open(path, "r+b") as file:  # a lock over NFS needs the right to write
             if _try_lock(file):
                 os.unlink(path)
     except OSError:
         pass
 
 
-def _try_lock(file: FileIO | BufferedReader) -> bool:
+def _try_lock(file: FileIO | BufferedRandom) -> bool:
     """Locks a file, or returns False where another run has it locked; True where the file system has no locks."""
     try:
         return try_lock(file.fileno())

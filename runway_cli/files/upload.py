@@ -63,7 +63,7 @@ def upload(client: Client, media: Media, emit: Emit) -> str:
     `emit` hears of progress. The storage host gets the form that the API made, and none of Runway's headers. Raises
     ApiError or NetworkError; an upload costs nothing, so that it is sent again like a PUT.
     """
-    body = jsontext.dumps({"filename": media.name, "type": "ephemeral"}).encode("utf-8", "backslashreplace")
+    body = jsontext.encoded({"filename": media.name, "type": "ephemeral"})
     slot = client.call("POST", "/v1/uploads", body).value
     found = slot if isinstance(slot, dict) else {}
     url, fields, uri = found.get("uploadUrl"), found.get("fields"), found.get("runwayUri")

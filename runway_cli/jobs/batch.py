@@ -78,6 +78,7 @@ class Batch:
         self.in_flight: list[RowJob] = []
         self.left = list(reversed(plan.unsent))
         self.starts = Starts(client)
+        self._sent: set[str] = set()  # keys of the rows that this run sends
         self._work = Work(client, history, log, self.starts, limits.max_wait)
         self._waiting = list(reversed(plan.waiting))
         self.log = log
@@ -136,6 +137,7 @@ class Batch:
                 job = RowJob(self._work, row, save, self._work.task(self.log.state.rows[row.key].id, save))
             elif self.left and self._may_send():
                 row = self.left.pop()
+                self._sent.add(row.key)
                 job = RowJob(self._work, row, self._outputs.saver(row) if self._outputs else None)
             else:
                 return
@@ -149,11 +151,20 @@ class Batch:
     def _is_within(self, limit: int) -> bool:
         """Whether all rows of the log cost less than this, and what is on its way with them.
 
-        A row whose cost is not known counts as what a row has cost at most; the first one has to tell.
+        An attempt whose cost is not known counts as what a row has cost at most. Where no row has told yet, the first
+        one of this run has to.
         """
         state = self.log.state
-        priced = [job for job in self.in_flight if job.credits is not None]
-        unknown = state.unknown.union(job.row.key for job in self.in_flight).difference(job.row.key for job in priced)
-        news = sum(amount(job.credits) - amount(state.rows[job.row.key].credits) for job in priced)
-        most = max([state.most, *(amount(job.credits) for job in priced)])
-        return (most > 0 or not unknown) and state.spent + news + len(unknown) * most < limit
+        unknown, spent, most = dict(state.unknown), state.spent, state.most
+        for job in self.in_flight:
+            row = state.rows.get(job.row.key)
+            past = row.past_unknown if row else 0
+            if job.credits is None:
+                unknown[job.row.key] = max(unknown.get(job.row.key, 0), past + 1)
+            else:
+                unknown[job.row.key] = past
+                spent += amount(job.credits) - (amount(row.credits) if row else 0.0)
+                most = max(most, amount(job.credits))
+        if not most and any(unknown.get(key) for key in self._sent):
+            return False
+        return spent + sum(unknown.values()) * most < limit

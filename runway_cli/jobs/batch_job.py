@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .. import jsontext
 from ..errors import DeniedError, OutputError, RunwayError, UsageError
-from .batch_row import encoded
 from .batch_start import is_unsent
 from .pollable import parse
 from .polling import GOOD_ENDS, PolledTask, credits_of
@@ -115,7 +115,7 @@ class RowJob:
         row, work = self.row, self._work
         try:
             value = row.value(lambda file: uris[file.digest] if file.is_upload else file.data_uri())
-            body = encoded(value) if row.has_body else None
+            body = jsontext.encoded(value) if row.has_body else None
             started = start(work.client, work.history, row.path, body, value, retries=0, recorder=self)
         except UsageError as changed:
             self.failure = OutputError(changed.message)

@@ -100,11 +100,6 @@ class Row:
         return _rendered(self.body, text)
 
 
-def encoded(value: Any) -> bytes:
-    """A JSON value as a body."""
-    return jsontext.dumps(value).encode("utf-8", "backslashreplace")
-
-
 def set_keys(rows: list[Row]) -> None:
     """Gives each row the key that it has in the log."""
     counts: dict[bytes, int] = {}
@@ -119,7 +114,7 @@ def set_keys(rows: list[Row]) -> None:
 def _identity(path: str, body: Any, has_body: bool, label: str | None) -> hashlib._Hash:
     """The hash of what makes a row the same row in the next run."""
     plain = _rendered(body, lambda file: {"@content": file.digest})
-    return hashlib.sha256(encoded(_sorted([path, has_body, plain, label])))
+    return hashlib.sha256(jsontext.encoded(_sorted([path, has_body, plain, label])))
 
 
 def _digest(path: str, option: str) -> tuple[str, tuple[int, int]]:

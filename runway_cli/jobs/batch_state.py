@@ -35,7 +35,10 @@ NEW, UNCERTAIN, STARTED, DONE, FAILED = "new", "uncertain", "started", "done", "
 class RowState:
     """What the log knows about one row: its last attempt, and the credits of those before."""
 
-    __slots__ = ("credits", "error", "id", "intent", "is_bad", "is_refused", "name", "past_credits", "saved", "status")
+    __slots__ = (
+        *("credits", "error", "id", "intent", "is_bad", "is_refused", "name", "past_credits", "past_unknown", "saved"),
+        "status",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -47,6 +50,7 @@ class RowState:
         self.is_bad = False  # it ended badly
         self.is_refused = False
         self.past_credits = 0.0
+        self.past_unknown = 0  # attempts before whose cost is not known
         self.saved: dict[str, list[str]] = {}  # folder: the files of all outputs
 
     @property
@@ -81,6 +85,7 @@ class RowState:
     def begin(self, key: str, name: str) -> None:
         """Notes a new attempt."""
         self.past_credits = self.total_credits
+        self.past_unknown += self.has_unknown_cost
         self.intent, self.name = key, name
         self.id, self.status, self.credits, self.error = "", "", None, None
         self.is_bad = self.is_refused = False
@@ -91,13 +96,13 @@ class LogState:
     """What a log says, by its records. Safe for several threads.
 
     `spent` are the credits of all rows and all their attempts, as far as they are known, `most` those of the dearest
-    row; `unknown` are the keys of the rows whose cost is not known.
+    row; `unknown` counts the attempts whose cost is not known, by the keys of their rows.
     """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self.spent = 0.0
         self.most = 0.0
-        self.unknown: set[str] = set()
+        self.unknown: dict[str, int] = {}
         self._turn = threading.Lock()
         self.accounts: list[str] = []
         self.folders: list[str] = []
@@ -129,7 +134,7 @@ class LogState:
             self.rows[key] = state
             self.spent += state.total_credits - before
             self.most = max(self.most, amount(state.credits))
-            (self.unknown.add if state.has_unknown_cost else self.unknown.discard)(key)
+            self.unknown[key] = state.past_unknown + state.has_unknown_cost
 
     def resolve(self, history: History, found: Callable[[str, str, str], None]) -> None:
         """Asks the history about intents without an answer: `found(row, key, id)`, the id "" for a refusal."""

@@ -229,7 +229,7 @@ def read_records(path: str) -> Iterator[Record]:
 
 
 def _line(record: Record) -> bytes:
-    return jsontext.dumps(record).encode("utf-8", "backslashreplace") + b"\n"
+    return jsontext.encoded(record) + b"\n"
 
 
 def _write(descriptor: int, line: bytes, path: str, system: System) -> None:

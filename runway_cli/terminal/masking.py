@@ -29,7 +29,7 @@ _DATA_URI = r"""data:(?:[\w.+-]+\\*/[\w.+-]+(?:;[\w=.+-]+)*|;base64),(?:[^\s"'<>
 _NAMED = (
     r"""((?:sessionKey|api_token)\\*["']?\s*(?:[:=]|%3D)\s*)(?:(\\*["'])(?:(?!\2)(?:\\.|[^\\]))*|([^"'\\\s&<>]+))"""
 )
-_KEY = r"\bkey_[0-9a-z]{32,}"  # of the API, even where it is not this run's
+_KEY = r"key_[0-9a-z]{32,}"  # of the API, even where it is not this run's
 _FIELDS = r"""("fields\\*"\s*:\s*)\{(?:[^{}"\\]|\{[^{}"\\]*\}|(\\*)"(?:(?!\2")(?:\\.|[^\\]))*\2")*(?:\}|.*)"""
 
 

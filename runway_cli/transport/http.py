@@ -15,7 +15,7 @@ from .connection import Connection, ConnectionPool
 from .exchange import Exchange
 from .failures import FAILURES, network_error
 from .proxy import proxy_for
-from .sockets import SecureSocket, make_context
+from .sockets import make_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Stream:
         self._answer = answer
         self._connection = connection
         self._exchange = exchange
-        self._is_secure = isinstance(connection.sock, SecureSocket)
+        self._is_secure = connection.context is not None
 
     def read(self, size: int) -> bytes:
         """What arrives next, 1 to `size` bytes; empty at the end. Raises NetworkError if the answer is cut off.
