@@ -137,7 +137,7 @@ class KillsTest(unittest.TestCase):
         killer = Killer(self.fake)
         began = time.monotonic()
         part_files = 0
-        plan = itertools.cycle((*MOMENTS, CLOCK))
+        plan = itertools.cycle((CLOCK, *MOMENTS))
         while sum(killer.hits.values()) < KILLS:
             # a kill in the middle of an output brings no row nearer to its end: there are rows left for the last kill
             is_early = len(self.fake.accepted) / (ROWS - SPARE) > sum(killer.hits.values()) / KILLS
@@ -169,7 +169,7 @@ class KillsTest(unittest.TestCase):
         process = self.start(parallel)
         if moment == CLOCK:
             killer.arm("", process, skip=0, delay=0.0)
-            time.sleep(self.start_up * (0.6 + delay / MAX_DELAY))
+            time.sleep(self.start_up * (0.5 + 0.6 * delay / MAX_DELAY))
             killer.kill(CLOCK)
         else:
             killer.arm(moment, process, skip=skip, delay=delay)

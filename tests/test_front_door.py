@@ -90,7 +90,10 @@ class HelpTest(ProgramTest):
             texts = [*map(help_texts.text, places), *(help_texts.text((), topic) for topic in TOPICS)]
         for text in texts:
             with self.subTest(text.partition("\n")[0]):
-                self.assertEqual([line for line in text.splitlines() if len(line) > 50], [])
+                lines = text.splitlines()
+                if os.name == "nt" and "Examples:" in lines:  # where an example has one line
+                    lines = lines[: lines.index("Examples:")]
+                self.assertEqual([line for line in lines if len(line) > 50], [])
 
     def test_the_programs_help_fits_a_small_terminal(self) -> None:
         text = call("--help").stdout
