@@ -42,8 +42,6 @@ COMMAND_NAMES = (
     "completions",
 )
 TOPICS = ("options", "environment", "exit")
-SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
-MIN_BEGINNING = 3  # characters that are enough to recognize the only word that begins with them
 _VALUED = {flag for option in GLOBAL_OPTIONS if not option.is_switch for flag in option.flags}
 _KNOWN = {flag for option in GLOBAL_OPTIONS for flag in option.flags} | {*HELP_FLAGS, *VERSION_FLAGS}
 
@@ -168,20 +166,9 @@ def _unknown_command(word: str, names: Sequence[str], path: Path, words: Sequenc
 
 
 def _unknown(message: str, wrong: str, known: Collection[str], **facts: Any) -> UsageError:
-    """The error for a word that is not known, with the nearest known one."""
-    import difflib  # only a mistyped word needs it
+    from .mistyped import unknown
 
-    from .other_words import OTHER_OPTIONS
-
-    other = OTHER_OPTIONS.get(wrong, "")
-    is_other = other.partition(" ")[0] in known
-    plain, words = wrong.lstrip("-"), {word.lstrip("-"): word for word in known}  # equal dashes are no likeness
-    longer = [word for word in words if len(plain) >= MIN_BEGINNING and word.startswith(plain)]
-    close = longer if len(longer) == 1 else difflib.get_close_matches(plain, words, 1, SIMILARITY)
-    near = [other] if is_other else [words[word] for word in close]
-    if near and near[0] != wrong:
-        return Mistyped(f"{message}; did you mean {near[0]}?", wrong=wrong, right=near[0], **facts)
-    return UsageError(message, **facts)
+    return unknown(message, wrong, known, **facts)
 
 
 class _ArgumentParser(argparse.ArgumentParser):
