@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import ApiError, NetworkError
+from ..errors import ApiError, Interrupted, NetworkError
 from .responses import Answer, decode
-from .retry import UNSAFE_METHODS
+from .retry import MAX_RETRY_AFTER, UNSAFE_METHODS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,18 @@ class Attempts:
         self._deadline = deadline
         self._was_lost = False  # an earlier attempt may have been received
 
+    def run(self, retries: int | None) -> Answer:
+        """Sends it, again where the service's policy allows. See `Client.call`."""
+        client = self._client
+        try:
+            return client.retrying(retries=retries, deadline=self._deadline).run(self._method, self.send)
+        except (ApiError, NetworkError) as failure:
+            raise self._reported(failure) from None
+        except Interrupted as stop:
+            is_uncertain = self._method in UNSAFE_METHODS and stop.fact("maybe_received", False)
+            balance_call = client.service.balance_call
+            raise stop.but(may_have_been_accepted=is_uncertain, balance_call=balance_call) from None
+
     def send(self, before: RunwayError | None) -> Answer:
         """One attempt; `before` is how the one before it failed. Raises ApiError, DeniedError or NetworkError."""
         self._was_lost = self._was_lost or (isinstance(before, NetworkError) and before.maybe_received)
@@ -33,6 +45,14 @@ class Attempts:
                 self._client.console.note("already deleted by an earlier attempt")
                 return Answer(404, {})
             raise
+
+    def _reported(self, failure: ApiError | NetworkError) -> ApiError | NetworkError:
+        """The failure as it is reported: may the request have been accepted, what did the service ask for."""
+        service, message = self._client.service, failure.message
+        if isinstance(failure, ApiError) and failure.retry_after > MAX_RETRY_AFTER:
+            message += f" (the service asks to wait {failure.retry_after:.0f} s)"
+        is_uncertain = service.policy.may_have_been_accepted(self._method, failure)
+        return failure.but(message, may_have_been_accepted=is_uncertain, balance_call=service.balance_call)
 
     def _watched(self) -> Answer:
         """While a POST or PATCH is under way, the report of a second signal says that it may be accepted."""

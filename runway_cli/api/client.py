@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from .. import __version__
-from ..errors import ApiError, AuthError, Interrupted, NetworkError
+from ..errors import AuthError
 from .paths import checked_path, with_query
-from .retry import DIRECT, MAX_RETRY_AFTER, UNSAFE_METHODS, Retrying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from ..transport.http import Response, Stream
     from .interfaces import Sender, Service
     from .responses import Answer
-    from .retry import RetryPolicy
+    from .retry import Retrying, RetryPolicy
 
 
 class Client:
@@ -81,19 +80,14 @@ class Client:
         _ = self.transport  # imported before anything is sent
         from .attempts import Attempts  # a dry run does without
 
-        attempts = Attempts(self, method, path, body, deadline)
-        try:
-            return self.retrying(retries=retries, deadline=deadline).run(method, attempts.send)
-        except (ApiError, NetworkError) as failure:
-            raise self._reported(method, failure) from None
-        except Interrupted as stop:
-            is_uncertain = method in UNSAFE_METHODS and stop.fact("maybe_received", False)
-            raise stop.but(may_have_been_accepted=is_uncertain, balance_call=self.service.balance_call) from None
+        return Attempts(self, method, path, body, deadline).run(retries)
 
     def retrying(
         self, policy: RetryPolicy | None = None, *, retries: int | None = None, deadline: float | None = None
     ) -> Retrying:
         """The retry loop with this run's limits; the service's own policy unless another one is given."""
+        from .retry import Retrying
+
         return Retrying(
             policy or self.service.policy,
             retries=self.target.retries if retries is None else retries,
@@ -105,6 +99,8 @@ class Client:
 
     def transfer_retrying(self, deadline: float | None = None) -> Retrying:
         """The retry loop of a transfer to or from a storage host, which costs nothing and may be sent again."""
+        from .retry import DIRECT
+
         return self.retrying(DIRECT, deadline=deadline)
 
     def check_secret(self) -> None:
@@ -145,14 +141,6 @@ class Client:
         limit = None if deadline is None else max(0.1, deadline - self.clock.monotonic())
         request = Request(method, url, {**headers, "User-Agent": user_agent()}, body)
         return self.transport.stream(request, self.target.timeout, limit)
-
-    def _reported(self, method: str, failure: ApiError | NetworkError) -> ApiError | NetworkError:
-        """The failure as it is reported: may the request have been accepted, what did the service ask for."""
-        message = failure.message
-        if isinstance(failure, ApiError) and failure.retry_after > MAX_RETRY_AFTER:
-            message += f" (the service asks to wait {failure.retry_after:.0f} s)"
-        is_uncertain = self.service.policy.may_have_been_accepted(method, failure)
-        return failure.but(message, may_have_been_accepted=is_uncertain, balance_call=self.service.balance_call)
 
 
 def user_agent() -> str:

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     class Service(Protocol):
         """One service: how it wants to be asked, and what its answers mean in Runway's words. See `api.services`."""
 
-        policy: RetryPolicy
         balance_call: Sequence[str]  # the call that shows the state of the account after a POST with no answer
         contract_urls: Sequence[str]  # the sources of its OpenAPI document, tried in turn
         upload_refusal: str | None  # why it takes no uploads
+
+        @property
+        def policy(self) -> RetryPolicy: ...
 
         def addresses(self, method: str, path: str) -> list[str]:
             """The URLs to try, in order, for a path that `checked_path` has passed."""

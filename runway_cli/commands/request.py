@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .. import jsontext
 from ..api.paths import checked_path, with_query
-from ..api.retry import UNSAFE_METHODS
 from ..errors import ApiError, ClosedOutput, Failure, Interrupted, OutputError, UsageError
 from ..settings.values import MIN_INTERVAL, UnknownWord
 from . import _body
@@ -194,6 +193,8 @@ def _post(context: Context, client: Client, options: Options, path: str, body: b
 
 def _print(context: Context, client: Client, options: Options, answer: Any) -> None:
     """The answer on stdout; where it cannot be written, what a POST started is named, and no second one proposed."""
+    from ..api.retry import UNSAFE_METHODS  # a dry run does without
+
     is_unsafe = options.method in UNSAFE_METHODS
     identity = answer.get("id") if isinstance(answer, dict) and is_unsafe else None
     try:

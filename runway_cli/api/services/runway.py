@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ... import __version__
 from ...errors import ApiError, DeniedError, NetworkError
-from ..retry import DIRECT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from ...settings.target import Target
     from ..client import Client
     from ..responses import Unwrapped
+    from ..retry import RetryPolicy
 
 SECRET = "RUNWAY_SKILLS_API_SECRET"
 SDK_SECRET = "RUNWAYML_API_SECRET"  # the name that the official SDKs read
@@ -38,7 +38,6 @@ def base_url(stage: bool) -> str:
 class Service:
     """Runway itself: its words need no translation."""
 
-    policy = DIRECT
     balance_call: Sequence[str] = ("request", "GET", "/v1/organization")
     contract_urls: Sequence[str] = (
         "https://docs.dev.runwayml.com/openapi.json",
@@ -48,6 +47,12 @@ class Service:
 
     def __init__(self, target: Target) -> None:
         self.target = target
+
+    @property
+    def policy(self) -> RetryPolicy:
+        from ..retry import DIRECT  # a dry run does without
+
+        return DIRECT
 
     def addresses(self, method: str, path: str) -> list[str]:
         return [self.target.base_url + path]
