@@ -17,11 +17,11 @@ from typing import BinaryIO
 from unittest import mock
 
 from runway_cli.files import file_lock
-from runway_cli.jobs import journal as journal_module
-from runway_cli.jobs.journal import ExclusiveJournal, JournalLocked, SharedJournal
+from runway_cli.jobs import shared_journal
+from runway_cli.jobs.journal import ExclusiveJournal, JournalLocked, open_to_read
+from runway_cli.jobs.shared_journal import SharedJournal
 from tests.recorded_disk import RecordedDisk
 
-open_to_read = journal_module._open_to_read
 ROOT = Path(__file__).resolve().parent.parent
 IS_WINDOWS = os.name == "nt"
 NO_LIMIT = 1 << 30
@@ -31,7 +31,8 @@ WRITER = """
 import sys
 root, path, name, count, max_size, uses_lock = sys.argv[1:]
 sys.path.insert(0, root)
-from runway_cli.jobs.journal import IS_WINDOWS, SharedJournal
+from runway_cli.jobs.journal import IS_WINDOWS
+from runway_cli.jobs.shared_journal import SharedJournal
 journal = SharedJournal(path, max_size=int(max_size), uses_lock=IS_WINDOWS or uses_lock == "lock")
 print("ready", flush=True)
 sys.stdin.read()
@@ -303,7 +304,7 @@ class Reading(JournalCase):
 
         if IS_WINDOWS:
             self.skipTest("Windows renames no open file")
-        with mock.patch.object(journal_module, "_open_to_read", open_and_rename):
+        with mock.patch.object(shared_journal, "open_to_read", open_and_rename):
             self.assertEqual(list(self.journal().records()), [{"a": 2}, {"a": 3}])
 
     def test_a_file_that_windows_refuses_while_it_is_renamed_is_read_a_moment_later(self) -> None:
@@ -315,14 +316,14 @@ class Reading(JournalCase):
                 raise attempts.pop()
             return open_to_read(path)
 
-        with mock.patch.object(journal_module, "_open_to_read", refuse_twice):
+        with mock.patch.object(shared_journal, "open_to_read", refuse_twice):
             journal = SharedJournal(self.path, max_size=NO_LIMIT, uses_lock=True)
             self.assertEqual(list(journal.records()), [{"a": 1}])
 
     def test_a_file_that_windows_keeps_refusing_is_an_error(self) -> None:
         refused = mock.Mock(side_effect=PermissionError)
         with (
-            mock.patch.object(journal_module, "_open_to_read", refused),
+            mock.patch.object(shared_journal, "open_to_read", refused),
             mock.patch.object(file_lock, "MAX_RENAME", 0.03),
             self.assertRaises(PermissionError),
         ):
