@@ -199,13 +199,24 @@ def _examples(examples: Sequence[Sequence[str]]) -> list[str]:
     lines = []
     for example in examples:
         line = "  "
-        for word in quoted_call(example):
-            if len(line) + len(word) > width - 3 and line.strip():
+        for words in _with_values(quoted_call(example)):
+            if len(line) + len(words) > width - 3 and line.strip():
                 lines.append(line + "\\")
                 line = "    "
-            line += word + " "
+            line += words + " "
         lines.append(line.rstrip())
     return lines
+
+
+def _with_values(words: Sequence[str]) -> list[str]:
+    """The words, an option and what follows it as one: a line does not end between them."""
+    found: list[str] = []
+    for word in words:
+        if found and found[-1].startswith("-") and " " not in found[-1] and not word.startswith("-"):
+            found[-1] += f" {word}"
+        else:
+            found.append(word)
+    return found
 
 
 def _folded(words: str, width: int | None = None) -> list[str]:
