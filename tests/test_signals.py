@@ -463,8 +463,8 @@ class MomentTest(ServiceTest):
                 (Transport, "send", True),
                 (responses, "error_of", False),
                 (responses, "_not_json", False),
-                (Client, "_reported", False),
-                (Client, "_reported", True),
+                (attempts.Attempts, "_reported", False),
+                (attempts.Attempts, "_reported", True),
                 (Run, "report", False),
                 (Console, "error", False),
             ):
