@@ -236,15 +236,18 @@ def _print_pages(context: Context, client: Client, path: str) -> int:
 
 def _show(context: Context, client: Client, options: Options, path: str, body: bytes | None) -> int:
     """The request as it would be sent, masked."""
-    from ..terminal import masking
+    url = client.address(options.method, path)
+    if "?" in url:
+        from ..terminal import masking
 
+        url = masking.own_url(url)
     context.console.result(
         {
             "dry_run": True,
             "method": options.method,
-            "url": masking.own_url(client.address(options.method, path)),
+            "url": url,
             "headers": client.headers(body is not None),
-            "body": None if body is None else masking.value(jsontext.loads(body)),
+            "body": None if body is None else context.console.inspected(jsontext.loads(body)),
         }
     )
     return 0

@@ -153,6 +153,18 @@ class Console:
 
         return masking.text(text, own)
 
+    def inspected(self, value: Any) -> Any:
+        """A JSON value as it may be shown for inspection; the secrets themselves are masked where it is printed."""
+        try:
+            lowered = jsontext.dumps(value).lower()
+            if not any(word in lowered for word in _INSPECTED):
+                return value  # most dry runs: they do without a module
+        except RecursionError:
+            pass  # `masking` says that it is nested too deeply
+        from . import masking
+
+        return masking.value(value)
+
     def shown(self, text: str, own: str = "") -> str:
         """`text` as stderr may show it: masked, then on one line that cannot steer a terminal."""
         return streams.printable(self.mask(text, own))
