@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import unittest
 import uuid
@@ -112,6 +113,15 @@ class ExampleTest(BatchTest):
         self.assertIn(f"{self.sky}-2/", pasted(result))
         self.assertEqual(self.call(*pasted(result), env=self.env).exit, 0)
         self.assertEqual(len(self.fake.accepted), 1)
+
+    def test_another_folder_for_the_working_directory_is_one_inside_of_it(self) -> None:
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        self.write({"promptText": "fox", "@name": "fox"})
+        self.file("fox.png", b"mine")
+        result = self.batch("--download", ".")
+        self.assert_error(result, 2, kind="usage")
+        self.assertEqual(pasted(result)[-1], "./outputs/")
 
     def test_words_are_added_before_a_double_dash(self) -> None:
         self.write("fox", "owl")

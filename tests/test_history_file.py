@@ -242,6 +242,11 @@ class Finding(HistoryCase):
         self.history.refused(key)
         self.assertEqual(self.open().fates([key]), {key: ""})
 
+    def test_a_start_without_an_id_is_no_refusal(self) -> None:
+        key = self.history.intend("/v1/text_to_image", FOX)
+        self.history.started(key, None)
+        self.assertEqual(self.open().fates([key]), {})
+
     def test_credits_without_an_end_are_no_credits(self) -> None:
         self.history.started(self.history.intend("/v1/text_to_image", FOX), "task-1", Number("1e400"))
         self.assertEqual(total(row["credits"] for row in self.open().entries()), 0)

@@ -172,6 +172,10 @@ class MaskingTest(FakeTest):
                 result = call(*words, env={**self.fake.env(), **env})
                 self.assert_error(result, exit_status, example=example)
 
+    def test_a_header_in_a_body_is_masked_in_a_dry_run(self) -> None:
+        result = call("request", "POST", "/v1/x", "-f", "Authorization=Bearer abc", "--dry-run")
+        self.assertEqual(result.json["body"], {"Authorization": "***"})
+
     def test_a_signed_url_in_a_query_is_masked_in_a_dry_run(self) -> None:
         shown = call("request", "GET", f"/v1/x?a=1&image={SIGNED}", "--dry-run", env=self.fake.env()).json
         self.assertEqual(shown["url"], f"{self.fake.url}/v1/x?a=1&image=https://storage.example/a/b.png?***")

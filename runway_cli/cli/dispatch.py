@@ -92,8 +92,10 @@ class Run:
             format=options.output, select=options.select, quiet=options.quiet, verbose=options.verbose
         )
         context = self._context()
-        gc.freeze()  # what is loaded by now stays: no collection looks through it again
-        gc.enable()
+        if not gc.isenabled():  # see `cli.main.run`
+            if hasattr(gc, "freeze"):  # what is loaded by now stays: no collection looks through it again
+                gc.freeze()
+            gc.enable()
         try:
             return self.call.command.run(context, options)
         finally:

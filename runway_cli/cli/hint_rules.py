@@ -7,7 +7,7 @@ from .attempt import Attempt
 from .options import GLOBAL_OPTIONS
 from .other_words import RESOURCES
 from .parser import load
-from .word_rules import free_folder, free_name
+from .word_rules import free_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ def go_on_waiting(attempt: Attempt) -> Words | None:
     words = ["wait", *names, *attempt.repeated(options)]
     path = attempt.option("download")
     if path and path in words:
-        words[words.index("--download") + 1] = free_folder(path) if attempt.fact("taken") else free_name(path)
+        from ..files.destination import free_folder, is_folder
+
+        other = free_folder if attempt.fact("taken") and is_folder(path) else free_name
+        words[words.index("--download") + 1] = other(path)
     if attempt.is_same(words) and not is_matter_of_time(attempt):  # a disk is full: the URLs can still be had
         kept = [option for option in options if option.dest not in ("download", "open")]
         return ["wait", *names, *attempt.repeated(kept)]

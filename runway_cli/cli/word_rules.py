@@ -125,8 +125,8 @@ def save_to_the_file(attempt: Attempt) -> Words | None:
         return None
     if attempt.command == "request" and "POST" not in map(str.upper, attempt.words):
         return None
-    flags = {"--output": "--download", f"--output={text}": f"--download={text}"}
-    words = [flags.get(word, word) for word in attempt.words]
+    changed = {"--output": "--download", f"--output={text}": f"--download={text}"}
+    words = [changed.get(word, word) for word in attempt.words]
     return words if attempt.command == "wait" else attempt.extended(("--wait",), words)
 
 
@@ -179,20 +179,6 @@ def free_name(path: str) -> str:
         number += 1
         candidate = f"{root}-{number}{extension}"
     return candidate
-
-
-def free_folder(path: str) -> str:
-    """A folder beside this one, for what must not replace a file in it; of a file name, the first free one."""
-    import os
-
-    from ..files.destination import first_free, is_folder
-
-    if not is_folder(path):
-        return free_name(path)
-    plain = path.rstrip("/" + os.sep)
-    if os.path.basename(plain) in ("", os.curdir, os.pardir):
-        plain = os.path.join(path, "outputs")
-    return first_free(plain) + "/"
 
 
 def _parse_failure(words: Words) -> Failure | None:

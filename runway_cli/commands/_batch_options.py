@@ -70,10 +70,10 @@ def folder_of(options: Options) -> str | None:
 
 def in_another_folder(words: Sequence[str], options: Options) -> list[str]:
     """The words of the call with a folder that does not exist yet, beside the one of --download."""
-    from ..files.destination import first_free
+    from ..files.destination import free_folder
 
     given = str(options.download)
-    other = first_free(given.rstrip("/" + os.sep)) + "/"
+    other = free_folder(given)
     changed = {given: other, f"--download={given}": f"--download={other}"}
     return [changed.get(word, word) for word in words if word != "--force"]
 

@@ -59,10 +59,10 @@ def run(context: Context, options: Options) -> int:
 
 def _checked(words: list[str], model: str | None, methods: tuple[str, ...]) -> list[str]:
     """METHOD in capitals and PATH, or nothing. Raises UsageError for anything else."""
-    if not words and model is not None:
-        raise UsageError("--model needs an endpoint: METHOD PATH", try_next=_call("POST", FALLBACK, model))
     from ..contract.schema import full_path
 
+    if not words and model is not None:
+        raise UsageError("--model needs an endpoint: METHOD PATH", try_next=_call("POST", FALLBACK, model))
     known = [word for word in words if word.upper() in methods]
     others = [word for word in words if word.upper() not in methods]
     if len(words) not in (0, 2):

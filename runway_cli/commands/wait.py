@@ -42,11 +42,12 @@ def run(context: Context, options: Options) -> int:
 
 def _unfinished(context: Context, history: History) -> list[Pollable]:
     """What the history knows as started and not ended; notes say what else there is."""
+    from ..jobs.history import is_unfinished
     from ..jobs.pollable import parse_all
 
     rows = history.entries()
     uncertain = sum(row["status"] == "UNCERTAIN" for row in rows)
-    found = parse_all([row["id"] for row in rows if row["status"] == "STARTED" and row["id"]])
+    found = parse_all([row["id"] for row in rows if is_unfinished(row)])
     if not found:
         others = "; it also has entries of other keys or base URLs" if history.has_others and not rows else ""
         context.console.note(f"nothing to wait for: the history has no unfinished tasks of this account{others}")

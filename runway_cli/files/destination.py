@@ -119,6 +119,14 @@ def first_free(path: str) -> str:
     return free
 
 
+def free_folder(path: str) -> str:
+    """A folder that does not exist yet, beside this one; inside of it where it has no name of its own."""
+    plain = path.rstrip("/" + os.sep)
+    if os.path.basename(plain) in ("", os.curdir, os.pardir):
+        plain = os.path.join(path, "outputs")
+    return first_free(plain) + "/"
+
+
 def safe_name(name: str) -> str:
     """A file name of ASCII letters, digits, dots, dashes and underscores.
 

@@ -134,7 +134,9 @@ class LogState:
             self.rows[key] = state
             self.spent += state.total_credits - before
             self.most = max(self.most, amount(state.credits))
-            self.unknown[key] = state.past_unknown + state.has_unknown_cost
+            self.unknown.pop(key, None)
+            if state.past_unknown or state.has_unknown_cost:  # few: the budget looks at all of them for every row
+                self.unknown[key] = state.past_unknown + state.has_unknown_cost
 
     def resolve(self, history: History, found: Callable[[str, str, str], None]) -> None:
         """Asks the history about intents without an answer: `found(row, key, id)`, the id "" for a refusal."""

@@ -116,7 +116,7 @@ class History:
             earliest = iso_time(since)
             rows = [row for row in rows if row["startedAt"] >= earliest]
         if unfinished:
-            rows = [row for row in rows if row["status"] == "STARTED" and row["id"]]
+            rows = [row for row in rows if is_unfinished(row)]
         return rows
 
     def _own_records(self) -> Iterator[Record]:
@@ -138,8 +138,9 @@ class History:
             for record in self._journal.records():
                 key = _text(record, "key") or ""
                 if key in keys and record.get("account") == self._account:
-                    if record.get("event") == "started" and isinstance(record.get("id"), str):
-                        found[key] = record["id"]
+                    identity = _text(record, "id")
+                    if record.get("event") == "started" and identity:
+                        found[key] = identity
                     elif record.get("event") == "refused":
                         found.setdefault(key, "")
         except OSError as error:
@@ -171,6 +172,11 @@ class History:
 
         masked = self._mask(text)
         return re.sub(r'(?is)data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+="-]+)*,.*', "data:…", masked)
+
+
+def is_unfinished(row: Row) -> bool:
+    """Whether it has started and no end was seen: it can be waited for."""
+    return row["status"] == "STARTED" and bool(row["id"])
 
 
 def total(credits: Iterable[Any]) -> float:

@@ -109,11 +109,12 @@ def read_records(path: str) -> Iterator[Record]:
 
 
 def line_of(record: Record) -> bytes:
+    """The line that a record is in the file."""
     return jsontext.encoded(record) + b"\n"
 
 
 def write_line(descriptor: int, line: bytes, path: str, system: System) -> None:
-    """Writes a line to the end and to the disk."""
+    """Writes a line to the end and to the disk. Raises OSError."""
     status = system.fstat(descriptor)
     if stat.S_ISFIFO(status.st_mode):
         raise OSError(errno.EINVAL, "it is a pipe, which keeps nothing")
@@ -168,6 +169,7 @@ def open_to_read(path: str) -> BinaryIO | None:
 
 
 def records_of(file: BinaryIO) -> Iterator[Record]:
+    """The records of an open file; lines that are no JSON object are skipped. Raises OSError."""
     for line in file:
         try:
             record = jsontext.loads(line)

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
         def refused(self, key: str, failure: Failure) -> None: ...
 
 
-MAX_SHOWN = 200  # characters of an id that cannot be one
-
-
 class Started:
     """A POST that was answered: the answer, and what it started, None where it names no id. `key`: of its record."""
 
@@ -90,7 +87,7 @@ def is_api_dry_run(path: str, value: Any) -> bool:
 def no_id(client: Client, answer: Any) -> ApiError:
     """The failure of a POST whose answer names nothing to wait for."""
     found = answer.get("id") if isinstance(answer, dict) else None
-    named = "" if found is None else f", but {jsontext.dumps(found)[:MAX_SHOWN]}"
+    named = "" if found is None else f", but {jsontext.dumps(found)}"
     return ApiError(
         f"the answer has no id to wait for{named}",
         status=200,

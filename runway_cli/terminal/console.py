@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 MAX_BODY = 2048  # characters of a body that --verbose shows
 MAX_NOTE = 1000  # characters
 MAX_MESSAGE = 4000  # characters of an error's message
-_INSPECTED = ("data:", "http", "key", "token", "fields")  # a text without them holds nothing that `masking` masks
+_INSPECTED = (
+    "data:",
+    "http",
+    "key",
+    "token",
+    "fields",
+    "authorization",
+)  # a text without them holds nothing that `masking` masks
 
 
 class Console:
