@@ -130,6 +130,11 @@ class InternalError(RunwayError):
 
     kind = "internal"
 
+    @classmethod
+    def of(cls, defect: BaseException, **facts: Any) -> InternalError:
+        """Returns the failure for an exception that nothing expected."""
+        return cls(f"{type(defect).__name__}: {defect}", **facts)
+
 
 class AuthError(RunwayError):
     """No secret is set: nothing was sent."""

@@ -11,13 +11,15 @@ Rules:
 from __future__ import annotations
 
 import os
+import signal
+import time
 from _thread import RLock  # threading costs 2 ms to import
 
 from .errors import Interrupted, OutputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from io import FileIO
     from typing import Any, Protocol, TypeVar
 
@@ -39,7 +41,6 @@ class Shutdown:
 
     def __init__(self) -> None:
         self.is_over = False
-        self.facts: Mapping[str, Any] = {}  # what the report of a second signal names
         self._signal = 0
         self._is_raised = False
         self._may_raise = False
@@ -57,11 +58,6 @@ class Shutdown:
         if self._may_raise:
             self._may_raise = False
             self.check()
-
-    def remember(self, facts: Mapping[str, Any]) -> None:
-        """Sets the facts that the report of a second signal names. For the main thread; in others it does nothing."""
-        if _is_main_thread():
-            self.facts = facts
 
     def check(self) -> None:
         """Raises Interrupted once, if a signal has arrived. For the main thread; in others it does nothing."""
@@ -146,3 +142,61 @@ def _is_main_thread() -> bool:
 
     threading = sys.modules.get("threading")  # a program that never imported it has one thread
     return threading is None or threading.current_thread() is threading.main_thread()
+
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that this system has
+SIGBREAK: int | None = getattr(signal, "SIGBREAK", None)  # Windows: Ctrl-Break, or the console was closed
+GRACE = 0.5  # seconds in which a further signal is the same request: a terminal and a wrapper may both send one
+STDERR = 2
+LAST_WORDS = b'{"error":"interrupted twice","kind":"interrupted","example":"runway-cli history"}\n'
+
+
+class SignalHandlers:
+    """The handlers of SIGINT, SIGTERM and SIGHUP.
+
+    The first signal is noted, and the run ends where nothing can be lost. One that arrives more than GRACE seconds later
+    ends the process at once.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}  # by the signal's number
+        self._first = 0  # the signal that arrived first
+        self._moment = 0.0
+        self._shutdown: Shutdown | None = None
+
+    def install(self) -> None:
+        """Handles each signal, except one that the caller ignores. Does nothing outside the main thread."""
+        for name in SIGNALS:
+            number = getattr(signal, name, None)
+            if number is None or signal.getsignal(number) in (signal.SIG_IGN, None):  # None: not set from Python
+                continue
+            try:
+                self._before[number] = signal.signal(number, self._handle)
+            except ValueError:  # not the main thread
+                return
+
+    def attach(self, shutdown: Shutdown) -> None:
+        """Tells `shutdown` of the first signal from now on, or of one that has arrived already."""
+        self._shutdown = shutdown
+        if self._first:
+            shutdown.notice(self._first)
+
+    def restore(self) -> None:
+        """Puts back what was there before `install`."""
+        while self._before:
+            number, handler = self._before.popitem()
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: object) -> None:
+        if not self._first:
+            self._first = int(signal.SIGTERM) if number == SIGBREAK else number
+            self._moment = time.monotonic()
+            if self._shutdown is not None:
+                self._shutdown.notice(self._first)
+        elif time.monotonic() - self._moment > GRACE:
+            try:
+                if self._shutdown is not None:
+                    self._shutdown.end()
+                os.write(STDERR, LAST_WORDS)
+            finally:
+                os._exit(128 + self._first)

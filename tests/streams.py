@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from runway_cli.terminal import streams
+from runway_cli.terminal import console as streams
 
 
 class Stream(io.TextIOWrapper):

@@ -38,7 +38,8 @@ UPWARD_TYPES: set[tuple[str, str]] = set()
 # Not at run time: each costs milliseconds of every start.
 SLOW_IMPORTS = {"typing", "dataclasses", "enum", "uuid", "inspect", "pathlib", "logging"}
 SELDOM_STARTED = {"runway_cli.commands.skill": ["pathlib"]}  # a command where that does not matter
-MAX_LINES = 300
+MAX_LINES = 700
+MAX_FILES = 60
 CONTAINERS = {"list", "dict", "set", "defaultdict", "deque", "OrderedDict", "Counter"}
 CACHES = {"cache", "lru_cache", "cached_property"}
 CHANGES = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "remove", "discard", "clear"}

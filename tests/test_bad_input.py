@@ -287,7 +287,7 @@ class SentTest(ProgramTest):
                 self.assert_error(result, 77, kind="auth", status=status, example="runway-cli auth status --stage")
 
     def test_a_defect_of_the_program_is_one_json_object(self) -> None:
-        with mock.patch("runway_cli.commands._lists.pages", side_effect=ZeroDivisionError("oh")):
+        with mock.patch("runway_cli.api.client.pages", side_effect=ZeroDivisionError("oh")):
             result = call("avatars", "list")
         self.assert_error(
             result, 1, kind="internal", error="ZeroDivisionError: oh", example="runway-cli avatars list --help"
@@ -296,7 +296,7 @@ class SentTest(ProgramTest):
 
     def test_a_defect_during_a_post_leads_to_the_balance(self) -> None:
         env = {"RUNWAY_SKILLS_API_SECRET": SECRET}
-        with mock.patch("runway_cli.jobs.starting.start", side_effect=ZeroDivisionError("oh")):
+        with mock.patch("runway_cli.jobs.start.start", side_effect=ZeroDivisionError("oh")):
             result = call(*POST, "--body", "{}", "--stage", env=env)
         self.assert_error(result, 1, kind="internal", example="runway-cli request GET /v1/organization --stage")
 

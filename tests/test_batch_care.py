@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from runway_cli.files import file_lock
+from runway_cli.files import lock as file_lock
 from tests.batches import PATH, BatchTest, by_name, statuses
 from tests.fake import Fault
 from tests.served import pasted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -10,6 +9,7 @@ import sys
 import time
 import unittest
 
+from runway_cli.shutdown import GRACE
 from tests.batches import PATH, SHARED, BatchTest
 from tests.fake import FakeRunway
 from tests.program import ROOT, Result, checked, environment
@@ -107,9 +107,9 @@ class SignalTest(unittest.TestCase):
             self.await_accepted(4)
             began = time.monotonic()
             process.send_signal(signal.SIGINT)
-            time.sleep(0.5)
+            time.sleep(GRACE + 0.2)
             process.send_signal(signal.SIGINT)
             result = self.ended(process)
         self.assertLess(time.monotonic() - began, 3)
         self.assertEqual(result.exit, 130)
-        self.assertIn("batch", json.dumps(result.error["example"]), result)
+        self.assertEqual(result.error["example"], "runway-cli history", result)

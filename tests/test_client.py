@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from email.message import Message
 from typing import Any, Union
 
-from runway_cli.api import registry
+from runway_cli.api import services as registry
 from runway_cli.api.client import Client
 from runway_cli.errors import ApiError, AuthError, NetworkError
-from runway_cli.settings.target import Target
+from runway_cli.settings import Target
 from runway_cli.shutdown import Shutdown
 from runway_cli.terminal.console import Console
 from runway_cli.transport.http import Request, Response, Stream

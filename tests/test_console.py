@@ -7,10 +7,9 @@ import unittest
 from typing import Any
 
 from runway_cli import jsontext
-from runway_cli.terminal.columns import Column
-from runway_cli.terminal.console import MAX_NOTE, Console
+from runway_cli.terminal.console import MAX_NOTE, Console, parse
 from runway_cli.terminal.progress import live
-from runway_cli.terminal.select import parse
+from runway_cli.terminal.tables import Column
 from tests.streams import captured
 from tests.test_masking import BASE, SIGNED
 

@@ -6,11 +6,8 @@ import unittest
 from typing import Any
 
 from runway_cli import jsontext
-from runway_cli.contract.describe import BODY_DEPTH, MODEL_SIZE, UnknownModel, describe, one_line
-from runway_cli.contract.forms import joined
-from runway_cli.contract.rows import field_rows
-from runway_cli.contract.schema import Endpoint, endpoints, is_openapi, matching, nearest
-from runway_cli.contract.sentences import MAX_DESCRIPTION
+from runway_cli.contract.describe import BODY_DEPTH, MODEL_SIZE, UnknownModel, describe, field_rows, joined, one_line
+from runway_cli.contract.schema import MAX_DESCRIPTION, Endpoint, endpoints, is_openapi, matching, nearest
 
 STRING = {"type": "string"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 from typing import Any
 
-from runway_cli.contract.models import models, models_of, short_name
+from runway_cli.contract.describe import models, models_of, short_name
 from runway_cli.contract.schema import Endpoint, endpoints
 
 STRING = {"type": "string"}

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Callable
 from unittest import mock
 
-from runway_cli.files import destination
-from runway_cli.files.part_file import PartFile
+from runway_cli.files import download as destination
+from runway_cli.files.download import PartFile
 from tests import links
 from tests.fake import Fault, pseudo_content, sample
 from tests.program import Clock, Result, call, run

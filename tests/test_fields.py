@@ -5,8 +5,8 @@ from __future__ import annotations
 import unittest
 from typing import Any
 
-from runway_cli.commands._body import NOTHING, Field, laid_over, query, reader
 from runway_cli.errors import UsageError
+from runway_cli.jobs.fields import NOTHING, Field, laid_over, query, reader
 
 
 def text(*pairs: str) -> list[Field]:

@@ -195,8 +195,8 @@ class NothingIsLost(FlowTest):
 
     def test_a_defect_of_the_program_does_not_lead_to_paying_again(self) -> None:
         for place in (
-            "runway_cli.jobs.polling.PolledTask.poll",
-            "runway_cli.jobs.outputs.save_outputs",
+            "runway_cli.jobs.tasks.PolledTask.poll",
+            "runway_cli.jobs.tasks.save_outputs",
         ):
             with self.subTest(place), mock.patch(place, side_effect=TypeError("a defect")):
                 self.anew()
@@ -205,7 +205,7 @@ class NothingIsLost(FlowTest):
             self.assert_goes_on(result)
 
     def test_a_defect_after_the_file_was_saved_does_not_lead_to_replacing_it(self) -> None:
-        with mock.patch("runway_cli.commands._waiting._shown", side_effect=TypeError("a defect")):
+        with mock.patch("runway_cli.commands.wait._shown", side_effect=TypeError("a defect")):
             result = self.call(*self.words())
         (task,) = self.fake.tasks
         self.assert_error(result, 1, kind="internal", id=task)

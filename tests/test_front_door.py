@@ -17,11 +17,11 @@ from typing import Any
 from unittest import mock
 
 from runway_cli import __version__
-from runway_cli.api.registry import secret_variables
+from runway_cli.api.services import secret_variables
 from runway_cli.cli import help as help_texts
 from runway_cli.cli import parser
-from runway_cli.cli.options import GLOBAL_OPTIONS
 from runway_cli.cli.parser import COMMAND_NAMES, TOPICS
+from runway_cli.commands.options import GLOBAL_OPTIONS
 from runway_cli.terminal import program
 from tests.fake import FakeRunway, Fault
 from tests.program import EXITS, ROOT, ProgramTest, call, environment, run, shell_words
@@ -182,7 +182,7 @@ class StartUpTest(ProgramTest):
             if name.startswith("runway_cli.")
         }
         self.assertIn("runway_cli.commands.request", own)
-        others = {"commands.avatars", "commands.auth", "api.services.lowcodeapi", "files.download", "jobs.polling"}
+        others = {"commands.lists", "commands.auth", "api.lowcodeapi", "files.download", "jobs.tasks"}
         self.assertEqual(own & {f"runway_cli.{other}" for other in others}, set())
         packages = {name.split(".")[1] for name in own}
         self.assertEqual(packages & {"contract", "files", "transport"}, set())

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from runway_cli.settings.environment import is_loopback
+from runway_cli.settings import is_loopback
 from tests.fake import Fault, sample
 from tests.program import ROOT, Clock, Result, call
 from tests.served import ServiceTest

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import BinaryIO
 from unittest import mock
 
-from runway_cli.files import file_lock
-from runway_cli.jobs import shared_journal
-from runway_cli.jobs.journal import ExclusiveJournal, JournalLocked, open_to_read
-from runway_cli.jobs.shared_journal import SharedJournal
+from runway_cli.files import lock as file_lock
+from runway_cli.jobs import journal as shared_journal
+from runway_cli.jobs.journal import ExclusiveJournal, JournalLocked, SharedJournal, open_to_read
 from tests.recorded_disk import RecordedDisk
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +31,7 @@ import sys
 root, path, name, count, max_size, uses_lock = sys.argv[1:]
 sys.path.insert(0, root)
 from runway_cli.jobs.journal import IS_WINDOWS
-from runway_cli.jobs.shared_journal import SharedJournal
+from runway_cli.jobs.journal import SharedJournal
 journal = SharedJournal(path, max_size=int(max_size), uses_lock=IS_WINDOWS or uses_lock == "lock")
 print("ready", flush=True)
 sys.stdin.read()

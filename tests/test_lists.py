@@ -6,10 +6,10 @@ import json
 import unittest
 from typing import Any
 
-from runway_cli.commands._lists import iso_time
-from runway_cli.commands.avatars import compact as avatar_row
-from runway_cli.commands.documents import compact as document_row
-from runway_cli.commands.voices import compact as voice_row
+from runway_cli.commands.lists import avatar as avatar_row
+from runway_cli.commands.lists import document as document_row
+from runway_cli.commands.lists import iso_time
+from runway_cli.commands.lists import voice as voice_row
 from tests.fake import FakeRunway, Fault
 from tests.program import ProgramTest, Result, call
 

@@ -7,10 +7,10 @@ import re
 import unittest
 from unittest import mock
 
-from runway_cli.terminal import streams
+from runway_cli.terminal import console as streams
 from runway_cli.terminal.console import Console
 from runway_cli.terminal.progress import Live, bar, fitted, live, readable_time, screen_lines, transferred
-from runway_cli.terminal.widths import clusters, display_width
+from runway_cli.terminal.tables import clusters, display_width
 from tests.streams import Streams, captured
 
 TASK = "17f20503-6c24-4c16-946b-35dbbce2af2f"

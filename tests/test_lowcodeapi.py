@@ -7,8 +7,8 @@ import unittest
 from typing import Any
 from urllib.parse import quote
 
-from runway_cli.api.services.lowcodeapi import Service
-from runway_cli.settings.target import Target
+from runway_cli.api.lowcodeapi import Service
+from runway_cli.settings import Target
 from tests.fake import SECRET, TOKEN, Fault, sample
 from tests.program import Result, call
 from tests.served import ServedTest, pasted

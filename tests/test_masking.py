@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 from runway_cli import jsontext
 from runway_cli.terminal import masking
-from runway_cli.terminal.secrets import Secrets
+from runway_cli.terminal.masking import Secrets
 
 DATA_URI = "data:image/png;base64," + "iVBORw0KGgo" * 100
 SHORT_URI = "data:image/png;base64,iVBORw0KGgo="

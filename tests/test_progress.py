@@ -19,7 +19,7 @@ if sys.platform != "win32":
 
 from runway_cli.cli.main import main
 from runway_cli.terminal.masking import readable_size
-from runway_cli.terminal.widths import display_width
+from runway_cli.terminal.tables import display_width
 from tests.fake import Fault, sample
 from tests.program import Clock, environment
 from tests.served import ServedTest

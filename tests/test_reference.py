@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from runway_cli.api import lowcodeapi, runway
 from runway_cli.api.client import Client
-from runway_cli.api.services import lowcodeapi, runway
 from runway_cli.contract import source
 from runway_cli.errors import NetworkError
 from runway_cli.transport.http import Response

@@ -8,7 +8,7 @@ import unittest
 from unittest import mock
 
 from runway_cli import jsontext
-from runway_cli.api import responses
+from runway_cli.api import answers as responses
 from runway_cli.terminal.console import Console
 from tests.fake import SECRET, Fault, sample
 from tests.program import Result, call

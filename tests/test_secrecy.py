@@ -8,12 +8,11 @@ import unittest
 from collections.abc import Callable
 from typing import Any
 
-from runway_cli.api.responses import MAX_EXCERPT, excerpt
+from runway_cli.api.answers import MAX_EXCERPT, excerpt
 from runway_cli.terminal import masking
-from runway_cli.terminal.columns import Column
-from runway_cli.terminal.console import MAX_BODY, MAX_MESSAGE, MAX_NOTE, Console
+from runway_cli.terminal.console import MAX_BODY, MAX_MESSAGE, MAX_NOTE, Console, parse
 from runway_cli.terminal.progress import live
-from runway_cli.terminal.select import parse
+from runway_cli.terminal.tables import Column
 from tests.streams import captured
 from tests.test_masking import DATA_URI, SIGNED, random_key
 

@@ -7,9 +7,8 @@ import unittest
 from typing import Any
 
 from runway_cli import jsontext
-from runway_cli.terminal.columns import Column
-from runway_cli.terminal.console import Console
-from runway_cli.terminal.select import MAX_PARTS, explain, parse
+from runway_cli.terminal.console import MAX_PARTS, Console, explain, parse
+from runway_cli.terminal.tables import Column
 from tests.streams import captured
 
 TASK: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unittest
 
-from runway_cli.settings.environment import is_loopback
+from runway_cli.settings import is_loopback
 from tests.fake import SECRET, STAGE_SECRET, TOKEN, FakeRunway
 from tests.program import ProgramTest, call
 

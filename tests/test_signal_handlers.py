@@ -12,26 +12,17 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from runway_cli.cli.signals import SIGBREAK, SignalHandlers
-from runway_cli.shutdown import Shutdown
+from runway_cli.shutdown import LAST_WORDS, SIGBREAK, Shutdown, SignalHandlers
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if getattr(signal, name, None)]
 PROGRAM = """
 import os, signal, sys, time
-from runway_cli.cli.signals import SignalHandlers
-from runway_cli.shutdown import Shutdown
+import runway_cli.shutdown
+from runway_cli.shutdown import Shutdown, SignalHandlers
 
+runway_cli.shutdown.GRACE = 0.0
 shutdown = Shutdown()
-
-def report(number):
-    shutdown.end()
-    os.write(1, b"report %d\\n" % number)  # print may be what the signal has interrupted, and cannot be entered twice
-    if "hang" in sys.argv:
-        time.sleep(60)
-    if "fail" in sys.argv:
-        raise OSError("disk full")
-    return 128 + number
 
 class Busy:
     def __del__(self):
@@ -44,7 +35,7 @@ class Busy:
 
 handlers = SignalHandlers()
 handlers.install()
-handlers.attach(shutdown, report)
+handlers.attach(shutdown)
 shutdown.create_part_file(sys.argv[1])
 Busy()
 """
@@ -58,7 +49,7 @@ class HandlersTest(unittest.TestCase):
             self.addCleanup(signal.signal, number, signal.signal(number, signal.SIG_DFL))
         self.shutdown = Shutdown()
         self.handlers = SignalHandlers()
-        self.handlers.attach(self.shutdown, lambda _: None)
+        self.handlers.attach(self.shutdown)
         self.addCleanup(self.handlers.restore)
 
     def test_the_first_signal_is_noted(self) -> None:
@@ -67,13 +58,13 @@ class HandlersTest(unittest.TestCase):
                 shutdown = Shutdown()
                 handlers = SignalHandlers()
                 handlers.install()
-                handlers.attach(shutdown, lambda _: None)
+                handlers.attach(shutdown)
                 signal.raise_signal(number)
                 handlers.restore()
                 self.assertEqual(shutdown.signal, signal.SIGTERM if number == SIGBREAK else number)
 
     def test_a_break_is_a_termination(self) -> None:
-        with mock.patch("runway_cli.cli.signals.SIGBREAK", signal.SIGINT):
+        with mock.patch("runway_cli.shutdown.SIGBREAK", signal.SIGINT):
             self.handlers.install()
             signal.raise_signal(signal.SIGINT)
         self.assertEqual(self.shutdown.signal, signal.SIGTERM)
@@ -94,17 +85,17 @@ class HandlersTest(unittest.TestCase):
         signal.raise_signal(signal.SIGTERM)
         self.assertEqual(self.shutdown.signal, signal.SIGTERM)
 
-    def test_one_more_signal_does_not_cut_off_the_report_of_a_failure(self) -> None:
+    def test_a_signal_that_is_sent_twice_counts_once(self) -> None:
         self.handlers.install()
         signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)  # the report returns None: it is being written already
+        signal.raise_signal(signal.SIGINT)
         self.assertEqual(self.shutdown.signal, signal.SIGINT)
 
     def test_a_signal_before_the_run_exists_is_not_forgotten(self) -> None:
         handlers, shutdown = SignalHandlers(), Shutdown()
         handlers.install()
         signal.raise_signal(signal.SIGTERM)
-        handlers.attach(shutdown, lambda _: None)
+        handlers.attach(shutdown)
         handlers.restore()
         self.assertEqual(shutdown.signal, signal.SIGTERM)
 
@@ -128,49 +119,34 @@ class SecondSignalTest(unittest.TestCase):
         for number in NUMBERS:
             self.addCleanup(signal.signal, number, signal.signal(number, signal.SIG_DFL))
 
-    def end(self, first: int, second: int, *mode: str) -> tuple[int, bytes]:
-        """The exit status and the output of a process that gets two signals; a third one where it hangs."""
-        with subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(self.part), *mode],
+    def test_a_later_signal_ends_the_process_with_the_status_of_the_first(self) -> None:
+        for first, second in ((signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT), (signal.SIGHUP,) * 2):
+            with self.subTest(first=first, second=second), self.busy() as process:
+                assert process.stdout and process.stderr
+                self.assertEqual(process.stdout.readline(), b"ready\n")
+                self.assertTrue(self.part.exists())
+                process.send_signal(first)
+                self.assertEqual(process.stdout.readline(), b"noticed %d\n" % first)
+                process.send_signal(second)
+                process.wait(10)
+                self.assertEqual(process.returncode, 128 + first)
+                self.assertEqual(process.stderr.read(), LAST_WORDS)
+                self.assertFalse(self.part.exists())
+
+    def busy(self) -> subprocess.Popen[bytes]:
+        """A process that looks at no signal, with a part file."""
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(self.part)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            assert process.stdout
-            self.assertEqual(process.stdout.readline(), b"ready\n")
-            self.assertTrue(self.part.exists())
-            process.send_signal(first)
-            self.assertEqual(process.stdout.readline(), b"noticed %d\n" % first)
-            process.send_signal(second)
-            output = process.stdout.readline()
-            if "hang" in mode:
-                process.send_signal(second)
-            process.wait(10)
-            return process.returncode, output
-
-    def test_a_second_signal_ends_the_process_with_the_status_of_the_first(self) -> None:
-        for first, second in ((signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT), (signal.SIGHUP,) * 2):
-            with self.subTest(first=first, second=second):
-                status, output = self.end(first, second)
-                self.assertEqual(status, 128 + first)
-                self.assertEqual(output, b"report %d\n" % first)
-                self.assertFalse(self.part.exists())
-
-    def test_a_report_that_fails_still_ends_the_process(self) -> None:
-        status, _ = self.end(signal.SIGINT, signal.SIGINT, "fail")
-        self.assertEqual(status, 130)
-
-    def test_a_third_signal_ends_a_report_that_hangs(self) -> None:
-        status, _ = self.end(signal.SIGINT, signal.SIGTERM, "hang")
-        self.assertEqual(status, 130)
+            stderr=subprocess.PIPE,
+        )
 
 
 class ImportTest(unittest.TestCase):
     def test_the_handlers_are_installed_before_most_modules_are_imported(self) -> None:
-        program = (
-            "import sys; before = set(sys.modules); import runway_cli.cli.signals; print(*set(sys.modules) - before)"
-        )
+        program = "import sys; before = set(sys.modules); import runway_cli.shutdown; print(*set(sys.modules) - before)"
         done = subprocess.run(
             [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True, encoding="ascii"
         )

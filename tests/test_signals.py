@@ -23,13 +23,14 @@ if sys.platform != "win32":
     import termios
 
 from runway_cli import shutdown
-from runway_cli.api import attempts, responses
+from runway_cli.api import answers as responses
+from runway_cli.api import client as attempts
 from runway_cli.api.client import Client
-from runway_cli.cli import options as global_options
 from runway_cli.cli import parser
-from runway_cli.cli.dispatch import Run
+from runway_cli.cli.main import Run
+from runway_cli.commands import options as global_options
 from runway_cli.jobs.history import History
-from runway_cli.jobs.scheduler import Scheduler
+from runway_cli.jobs.schedule import Scheduler
 from runway_cli.terminal.console import Console
 from runway_cli.transport.http import Transport
 from tests.fake import Fault
@@ -262,7 +263,7 @@ class SignalTest(ProcessTest):
         self.assertEqual(self.fake.requests, [])
 
     def test_no_moment_of_the_start_leaves_a_traceback(self) -> None:
-        for module in ("cli.dispatch", "errors", "terminal.console", "cli.parser", "commands.request", "api.client"):
+        for module in ("terminal.console", "cli.parser", "commands.request", "api.client"):
             for count in (1, 2):
                 with self.subTest(module, signals=count):
                     result = self.injected(AT_IMPORT, f"runway_cli.{module}", str(count), *POST, "{}")
@@ -311,15 +312,15 @@ class SecondSignalTest(ProcessTest):
             assert process.stderr
             self.assertEqual(process.stderr.readline(), b"stuck\n")
             process.send_signal(signal.SIGTERM)
-            time.sleep(0.2)
+            time.sleep(shutdown.GRACE + 0.1)
             self.assertIsNone(process.poll())
             process.send_signal(signal.SIGTERM)
             result = self.ended(process, POST)
-        self.assert_error(result, 143, kind="interrupted", error="terminated", maybeAccepted=True)
+        self.assert_error(result, 143, kind="interrupted", error="interrupted twice", example="runway-cli history")
 
     def test_two_signals_during_the_report_do_not_change_it(self) -> None:
         self.fake.fault(Fault("forward_then_status"), method="POST")
-        result = self.injected(AT_IMPORT, "runway_cli.cli.hints", "2", *POST, BODY)
+        result = self.injected(AT_IMPORT, "runway_cli.cli.examples", "2", *POST, BODY)
         self.assert_error(result, 1, kind="api", status=500, maybeAccepted=True)
         self.assertEqual(pasted(result), LOOK)
         self.assertEqual(len(result.stderr.splitlines()), 1, result)

@@ -111,6 +111,8 @@ class Sources(SkillTest):
         archive = self.folder / "runway-cli.pyz"
         with zipfile.ZipFile(archive, "w") as target:
             target.writestr("__main__.py", "from runway_cli.cli.main import run\nrun()\n")
+            for name in sorted({name.rpartition("/")[0] for name in INSIDE}):
+                target.writestr(name + "/", "")
             for name, content in INSIDE.items():
                 target.writestr(name, content)
         self.check(str(archive))

@@ -13,9 +13,8 @@ from typing import Any
 from unittest import mock
 
 from runway_cli.errors import ClosedOutput, OutputError
-from runway_cli.terminal import streams
-from runway_cli.terminal.console import Console
-from runway_cli.terminal.select import parse
+from runway_cli.terminal import console as streams
+from runway_cli.terminal.console import Console, parse
 from tests.streams import captured
 
 
@@ -113,7 +112,7 @@ class BrokenStreams(unittest.TestCase):
     def test_it_is_utf8_in_an_ascii_locale(self) -> None:
         code = (
             "from runway_cli.terminal.console import Console; c = Console(format='markdown'); c.note('狐');"
-            "from runway_cli.terminal.columns import Column; c.rows([{'a': '狐'}], [Column('é', 'a')], {})"
+            "from runway_cli.terminal.tables import Column; c.rows([{'a': '狐'}], [Column('é', 'a')], {})"
         )
         environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": "."}
         done = subprocess.run(

@@ -8,9 +8,18 @@ import sys
 import unittest
 
 from runway_cli import jsontext
-from runway_cli.terminal.columns import Column, columns_of, rows_of, with_id
-from runway_cli.terminal.tables import MIN_WIDTH, markdown, table
-from runway_cli.terminal.widths import cut, display_width, wrapped
+from runway_cli.terminal.tables import (
+    MIN_WIDTH,
+    Column,
+    columns_of,
+    cut,
+    display_width,
+    markdown,
+    rows_of,
+    table,
+    with_id,
+    wrapped,
+)
 
 
 def columns(**keys: str) -> list[Column]:

@@ -10,11 +10,9 @@ from unittest import mock
 
 from runway_cli.errors import NetworkError
 from runway_cli.shutdown import Shutdown
-from runway_cli.transport import connection as connections
-from runway_cli.transport.connection import FinalResponse
-from runway_cli.transport.exchange import Exchange
-from runway_cli.transport.failures import network_error
-from runway_cli.transport.http import Request, Response, Stream
+from runway_cli.transport import sockets as connections
+from runway_cli.transport.http import Request, Response, Stream, network_error
+from runway_cli.transport.sockets import Exchange, FinalResponse
 from tests.loopback import Conversation, Script, Server, answering, eventually, make_transport
 
 INTERIM = b"HTTP/1.1 %d Wait\r\nLink: </style.css>; rel=preload\r\n\r\n"

@@ -336,12 +336,12 @@ class InterruptTest(LimitTest):
     def test_a_real_signal_ends_a_process_within_a_second(self) -> None:
         program = (
             "import json, sys\n"
-            "from runway_cli.cli.signals import SignalHandlers\n"
+            "from runway_cli.shutdown import SignalHandlers\n"
             "from runway_cli.errors import Interrupted\n"
             "from runway_cli.shutdown import Shutdown\n"
             "from runway_cli.transport.http import Request, Transport\n"
             "shutdown = Shutdown()\n"
-            "handlers = SignalHandlers(); handlers.install(); handlers.attach(shutdown, print)\n"
+            "handlers = SignalHandlers(); handlers.install(); handlers.attach(shutdown)\n"
             "try:\n"
             "    Transport(shutdown).send(Request('POST', sys.argv[1], {}, b'{}'), 60)\n"
             "except Interrupted as stop:\n"

@@ -18,9 +18,8 @@ from unittest import mock
 
 from runway_cli.errors import ConfigError, Interrupted, NetworkError
 from runway_cli.shutdown import Shutdown
-from runway_cli.transport.address import Address
 from runway_cli.transport.http import Request, Response, Transport
-from runway_cli.transport.proxy import proxy_for
+from runway_cli.transport.sockets import Address, proxy_for
 from tests.certificates import FUTURE, PAST, Authority
 from tests.loopback import OK, WINE, Conversation, Script, Server, SilentListener, answering, content_length
 

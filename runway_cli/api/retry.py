@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Outcome = Union[int, str]
     Table = Mapping[Outcome, "tuple[bool, bool]"]
 
+
 UNSAFE_METHODS = ("POST", "PATCH")
 UNSENT, LOST, NOT_JSON = "unsent", "lost", "not JSON"
 MAX_BACKOFF = 4.0  # seconds: 1, 2, then 4

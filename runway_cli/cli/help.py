@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import textwrap
 
-from ..commands._command import Command
+from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command
 from ..errors import EXITS
+from ..terminal.console import terminal_width
 from ..terminal.program import IS_WINDOWS, command_line, quoted_call
-from ..terminal.streams import terminal_width
-from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS
 from .parser import COMMAND_NAMES, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..commands._command import Option
+    from ..commands.options import Option
+
 
 TITLE = "The Runway API (generative video, images, audio, avatars) on the command line."
 NO_BREAK = "\u00a0"  # a space at which no line is folded

@@ -1,4 +1,4 @@
-"""The start of the program. Signal handlers are installed first: until then this imports as little as possible."""
+"""One run: dispatch, and the one place where an exception becomes an error object and an exit status."""
 
 from __future__ import annotations
 
@@ -6,14 +6,123 @@ import gc
 import os
 import sys
 
-from .signals import SignalHandlers
+from .. import __version__
+from ..errors import CLOSED_OUTPUT, ClosedOutput, InternalError, Interrupted, RunwayError, UsageError
+from ..shutdown import Shutdown, SignalHandlers, SlicedClock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
+    from ..commands.context import Context
     from ..shutdown import Clock
+    from .parser import Call
+
+
+class Run:
+    """One call of the program, from its words to its exit status."""
+
+    def __init__(self, words: Sequence[str], clock: Clock | None) -> None:
+        from ..terminal.console import Console  # imported late: the handlers of signals are installed before
+
+        self.words = list(words)
+        self.console = Console()
+        self.shutdown = Shutdown()
+        self.call: Call | None = None
+        self._clock = clock
+
+    def status(self) -> int:
+        """Does what the words say and reports what failed; never raises."""
+        try:
+            self.shutdown.check()
+            if self.words in (["-v"], ["-V"], ["--version"]):  # without argparse, which is half of such a start
+                return self._version()
+            self._keep_secrets()
+            return self._run()
+        except ClosedOutput:
+            return CLOSED_OUTPUT
+        except (RunwayError, Interrupted) as failure:
+            return self.report(failure)
+        except Exception as error:  # a defect of this program: still an error object and no traceback
+            return self.report(InternalError.of(error))
+
+    def report(self, failure: RunwayError | Interrupted) -> int:
+        """Writes the failure on stderr, last. Returns its exit status."""
+        self.shutdown.end()
+        try:
+            from . import examples
+
+            example = examples.example(failure, self.words, self.call)
+        except Exception:  # two signals may have stopped an import halfway: the facts must be told all the same
+            example = "runway-cli history"
+        document = {"error": failure.message, "kind": failure.kind, **failure.reported(), "example": example}
+        self.console.error(document)
+        return failure.exit_status
+
+    def _run(self) -> int:
+        from .parser import HelpRequested, VersionRequested, parse
+
+        wants_json = "--output=json" in self.words or ("--output", "json") in zip(self.words, self.words[1:])
+        self.console.configure(format="json" if wants_json else None, select=None, quiet=False, verbose=False)
+        try:
+            self.call = parse(self.words)
+        except HelpRequested as request:
+            from . import help
+
+            self.console.write(help.text(request.path, request.topic))
+            return 0
+        except VersionRequested:
+            return self._version()
+        options = self.call.options
+        _check_output(self.call)
+        self.console.configure(
+            format=options.output, select=options.select, quiet=options.quiet, verbose=options.verbose
+        )
+        context = self._context()
+        if not gc.isenabled():  # see `cli.main.run`
+            if hasattr(gc, "freeze"):  # what is loaded by now stays: no collection looks through it again
+                gc.freeze()
+            gc.enable()
+        try:
+            return self.call.command.run(context, options)
+        finally:
+            context.close()
+
+    def _version(self) -> int:
+        self.console.write(__version__ + "\n")
+        return 0
+
+    def _keep_secrets(self) -> None:
+        from ..api.services import secret_variables
+        from ..settings import secret_words
+
+        for secret in secret_words(secret_variables()):
+            self.console.keep_secret(secret)
+
+    def _context(self) -> Context:
+        from ..commands.context import Context
+        from .parser import Program
+
+        assert self.call is not None
+        clock = self._clock
+        if clock is None:
+            import time
+
+            clock = SlicedClock(time) if os.name == "nt" else time
+        return Context(self.console, clock, self.shutdown, options=self.call.options, words=self.words, program=Program)
+
+
+def _check_output(call: Call) -> None:
+    """Raises UsageError where --output cannot apply."""
+    output = call.options.output
+    if output in (None, "json") or call.command.has_rows:
+        return
+    name = " ".join(call.path)
+    raise UsageError(f"--output {output} is for commands that print rows; {name} prints one result", drop=("--output",))
+
+
+# --- The start of the program. Signal handlers are installed first: until then this imports as little as possible.
 
 
 def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
@@ -38,8 +147,7 @@ def run() -> NoReturn:
 
 
 def _status(handlers: SignalHandlers, argv: Sequence[str] | None, clock: Clock | None) -> int:
-    from .dispatch import Run
 
     one = Run(sys.argv[1:] if argv is None else argv, clock)
-    handlers.attach(one.shutdown, one.report_signal)
+    handlers.attach(one.shutdown)
     return one.status()

@@ -9,10 +9,9 @@ import argparse
 import re
 from importlib import import_module
 
-from ..commands._command import Command, Option, Options
+from .. import settings as values
+from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Option, Options, resolved
 from ..errors import Mistyped, UsageError
-from ..settings import values
-from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, resolved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,25 +21,27 @@ if TYPE_CHECKING:
     Path = tuple[str, ...]
     Found = Union[Command, Mapping[str, Command]]
 
-# In the order of the help; the module of a command has its name.
-COMMAND_NAMES = (
-    "request",
-    "batch",
-    "wait",
-    "cancel",
-    "history",
-    "upload",
-    "download",
-    "avatars",
-    "voices",
-    "documents",
-    "models",
-    "reference",
-    "auth",
-    "schema",
-    "skill",
-    "completions",
-)
+
+# In the order of the help: the first word of a command and the module that declares it.
+COMMAND_MODULES = {
+    "request": "request",
+    "batch": "batch",
+    "wait": "wait",
+    "cancel": "cancel",
+    "history": "history",
+    "upload": "files",
+    "download": "files",
+    "avatars": "lists",
+    "voices": "lists",
+    "documents": "lists",
+    "models": "reference",
+    "reference": "reference",
+    "auth": "auth",
+    "schema": "schema",
+    "skill": "skill",
+    "completions": "completions",
+}
+COMMAND_NAMES = tuple(COMMAND_MODULES)
 TOPICS = ("options", "environment", "exit")
 _VALUED = {flag for option in GLOBAL_OPTIONS if not option.is_switch for flag in option.flags}
 _KNOWN = {flag for option in GLOBAL_OPTIONS for flag in option.flags} | {*HELP_FLAGS, *VERSION_FLAGS}
@@ -95,10 +96,12 @@ def parse(words: Sequence[str]) -> Call:
 
 
 def load(name: str) -> Found:
-    """What a command's module declares: one command, or several by their second word."""
-    module = import_module(f"..commands.{name}", __package__)
-    found: Found = module.COMMAND if hasattr(module, "COMMAND") else module.COMMANDS
-    return found
+    """Returns the command with this first word, or, where there are several, a command for each second word."""
+    commands = import_module(f"..commands.{COMMAND_MODULES[name]}", __package__).COMMANDS
+    found: dict[str, Command] = {
+        key.partition(" ")[2]: command for key, command in commands.items() if key.split(" ")[0] == name
+    }
+    return found.get("", found)
 
 
 class Program:
@@ -166,7 +169,7 @@ def _unknown_command(word: str, names: Sequence[str], path: Path, words: Sequenc
 
 
 def _unknown(message: str, wrong: str, known: Collection[str], **facts: Any) -> UsageError:
-    from .mistyped import unknown
+    from .examples import unknown
 
     return unknown(message, wrong, known, **facts)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from ..api import registry
+from ..api import services as registry
 from ..errors import ApiError, AuthError, DeniedError, NetworkError, RunwayError, UsageError
-from ._command import Command, GlobalOptions
+from .options import Command, GlobalOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._context import Context
+    from .context import Context
+
 
 SHOWN_KEY = 8  # characters of a key, and never more than a third of it
 
@@ -71,13 +72,13 @@ def _prefix(secret: str | None) -> str | None:
 _STORED = "nothing: the message on stderr names the variable"
 
 COMMANDS = {
-    "status": Command(
+    "auth status": Command(
         status,
         summary="check the key, and show the credit balance",
         examples=(("auth", "status"), ("auth", "status", "--stage")),
         prints='{"authenticated", "source", "variable", "baseUrl", "keyPrefix", "organization", "creditBalance"}',
     ),
-    "login": Command(
+    "auth login": Command(
         login,
         summary="show how to set the key",
         examples=(("auth", "login"),),
@@ -85,7 +86,7 @@ COMMANDS = {
         notes=("The key goes into RUNWAY_SKILLS_API_SECRET (with --stage: RUNWAY_SKILLS_API_SECRET_STAGE;",
                "with --gateway lowcodeapi: LOWCODEAPI_API_TOKEN). This program stores nothing."),
     ),
-    "logout": Command(
+    "auth logout": Command(
         logout,
         summary="show how to unset the key",
         examples=(("auth", "logout"),),

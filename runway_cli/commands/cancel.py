@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from ..errors import ApiError, RunwayError, TaskError, UsageError
-from ..jobs.pollable import TASKS, parse
-from ..jobs.polling import BAD_ENDS, GOOD_ENDS
-from ..terminal.columns import Column
-from ._command import WRITES, Command, GlobalOptions, Operand, Option
-from ._ids import expanded
-from ._summary import summary
+from ..jobs.tasks import BAD_ENDS, GOOD_ENDS, TASKS, parse
+from ..terminal.tables import Column
+from .context import summary
+from .options import WRITES, Command, GlobalOptions, Operand, Option
+from .wait import expanded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
-    from ..jobs.pollable import Pollable
-    from ._context import Context
+    from ..jobs.tasks import Pollable
+    from .context import Context
 
     Row = dict[str, Any]
+
 
 COLUMNS = (
     Column("Id", "id"),
@@ -106,14 +106,16 @@ def _refusal(task: Pollable, status: str | None) -> TaskError:
     return TaskError(f"{task.name} {words}: {reason}", save_outputs_of=outputs_of, look_at=task.path)
 
 
-COMMAND = Command(
-    run,
-    summary="cancel running tasks; finished work is kept",
-    operands=(Operand("ids", "ID", takes="+", help="a task's id, or - for ids on stdin"),),
-    options=(Option("--force", help="also delete finished tasks, which destroys their outputs"),),
-    examples=(("cancel", "ID"), ("cancel", "ID1", "ID2")),
-    prints='{"id", "cancelled", "status"} for each task',
-    effect=WRITES,
-    has_rows=True,
-    after_error=("cancel", "--help"),
-)
+COMMANDS = {
+    "cancel": Command(
+        run,
+        summary="cancel running tasks; finished work is kept",
+        operands=(Operand("ids", "ID", takes="+", help="a task's id, or - for ids on stdin"),),
+        options=(Option("--force", help="also delete finished tasks, which destroys their outputs"),),
+        examples=(("cancel", "ID"), ("cancel", "ID1", "ID2")),
+        prints='{"id", "cancelled", "status"} for each task',
+        effect=WRITES,
+        has_rows=True,
+        after_error=("cancel", "--help"),
+    )
+}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..jobs.history import parse_since, total
-from ..settings.values import positive, shown_number
-from ..terminal.columns import Column
-from ..terminal.results import TABLES
-from ._command import Command, GlobalOptions, Option
+from ..settings import positive, shown_number
+from ..terminal.console import TABLES
+from ..terminal.tables import Column
+from .options import Command, GlobalOptions, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._context import Context
+    from .context import Context
+
 
 MAX_ROWS = 1000  # without --limit
 COLUMNS = (
@@ -61,17 +62,21 @@ def _since(text: str) -> str:
     return text
 
 
-COMMAND = Command(
-    run,
-    summary="show what was started here, and its cost",
-    options=(
-        Option("--limit", metavar="N", read=positive, help="print N rows at most (default: 1000)"),
-        Option("--since", metavar="WHEN", read=_since, help="only what was started since: 2h, 3d, today, or a date"),
-        Option("--unfinished", help="only what has started and not ended"),
-        Option("--session", help="only what this client id started"),
-    ),
-    examples=(("history",), ("history", "--since", "2h", "--output", "table"), ("history", "--unfinished")),
-    prints='{"data": [{"id", "startedAt", "path", "model", "prompt", "status", "credits", "saved"}], '
-    '"credits": their sum}',
-    has_rows=True,
-)
+COMMANDS = {
+    "history": Command(
+        run,
+        summary="show what was started here, and its cost",
+        options=(
+            Option("--limit", metavar="N", read=positive, help="print N rows at most (default: 1000)"),
+            Option(
+                "--since", metavar="WHEN", read=_since, help="only what was started since: 2h, 3d, today, or a date"
+            ),
+            Option("--unfinished", help="only what has started and not ended"),
+            Option("--session", help="only what this client id started"),
+        ),
+        examples=(("history",), ("history", "--since", "2h", "--output", "table"), ("history", "--unfinished")),
+        prints='{"data": [{"id", "startedAt", "path", "model", "prompt", "status", "credits", "saved"}], '
+        '"credits": their sum}',
+        has_rows=True,
+    )
+}

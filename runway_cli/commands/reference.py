@@ -1,17 +1,76 @@
-"""`reference`: the API's own contract, fetched once a day: its endpoints, or one endpoint's fields."""
+"""`models`: the models of the API's contract, and what each allows at an endpoint."""
 
 from __future__ import annotations
 
 from ..errors import ApiError, UsageError
-from ..terminal.columns import Column
-from ._command import Command, GlobalOptions, Operand, Option
+from ..terminal.tables import Column
+from .options import Command, GlobalOptions, Operand, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ..contract.schema import Endpoint
-    from ._context import Context
+    from .context import Context
+
+
+COLUMNS = (Column("Model", "model"), Column("Endpoints", "endpoints", wrap=True))
+
+
+class Options(GlobalOptions):
+    endpoint: str | None
+
+
+def run(context: Context, options: Options) -> int:
+    """Prints every model with its endpoints, or the models of one endpoint with their allowed values."""
+    from ..contract import source
+    from ..contract.describe import models, models_of
+    from ..contract.schema import endpoints, full_path, matching, nearest
+
+    document = source.load(context.client(with_secret=False)).document
+    if options.endpoint is None:
+        context.console.rows(models(document), COLUMNS, {})
+        return 0
+    path = full_path(options.endpoint)
+    known = endpoints(document)
+    endpoint = next((found for found in matching(known, path) if found.method == "POST"), None)
+    if endpoint is None:
+        near = [name.replace("/v1/", "", 1) for name in nearest(known, path)]
+        suggestion = f"; the nearest: {', '.join(near)}" if near else ": `models` lists all of them"
+        words = f"the contract has no POST endpoint {options.endpoint!r}{suggestion}"
+        raise UsageError(words, try_next=("models", *near[:1]))
+    rows = models_of(document, endpoint)
+    if not rows:
+        words = f"{endpoint.path} has no models"
+        raise UsageError(words, try_next=("reference", "POST", endpoint.path))
+    context.console.rows(rows, _columns(rows), {})
+    return 0
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[Column]:
+    """What a person compares models by: the keys that several models have. JSON has them all."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        for key in row:
+            counts[key] = counts.get(key, 0) + 1
+    keys = [key for key, count in counts.items() if count > 1 or len(rows) == 1]
+    return [Column(key[0].upper() + key[1:], key, wrap=key != "model") for key in keys]
+
+
+_MODELS = Command(
+    run,
+    summary="list the models and their allowed values",
+    operands=(
+        Operand("endpoint", "ENDPOINT", takes="?", help="such as image_to_video; without it all models are listed"),
+    ),
+    examples=(("models",), ("models", "image_to_video"), ("models", "text_to_image", "--output", "table")),
+    prints="rows: each model with its endpoints, or with the allowed `ratio`, `duration` and other values",
+    has_rows=True,
+)
+
+
+# --- `reference`: the API's own contract, fetched once a day: its endpoints, or one endpoint's fields.
+
 
 ENDPOINT_COLUMNS = (
     Column("Method", "method"),
@@ -28,15 +87,15 @@ FIELD_COLUMNS = (
 FALLBACK = "/v1/text_to_image"  # in examples, where the call names no path
 
 
-class Options(GlobalOptions):
+class ReferenceOptions(GlobalOptions):
     endpoint: list[str]
     model: str | None
 
 
-def run(context: Context, options: Options) -> int:
+def reference_run(context: Context, options: ReferenceOptions) -> int:
     """Prints the endpoints, or what one of them takes and gives."""
     from ..contract import source
-    from ..contract.rows import field_rows
+    from ..contract.describe import field_rows
     from ..contract.schema import METHODS, endpoints
 
     words = _checked(options.endpoint, options.model, METHODS)
@@ -127,8 +186,8 @@ def _fields(described: dict[str, Any]) -> list[dict[str, Any]]:
     return [*described.get("parameters", ()), *models, *body.get("fields", ())]
 
 
-COMMAND = Command(
-    run,
+_REFERENCE = Command(
+    reference_run,
     summary="show the API's endpoints and their fields",
     operands=(Operand("endpoint", "METHOD PATH", takes="*", help="an endpoint; without it all are listed"),),
     options=(Option("--model", metavar="M", help="only the fields that this model takes"),),
@@ -140,3 +199,4 @@ COMMAND = Command(
     prints="the endpoints, or the parameters, body and response of one",
     has_rows=True,
 )
+COMMANDS = {"models": _MODELS, "reference": _REFERENCE}

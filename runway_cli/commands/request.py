@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from .. import jsontext
 from ..api.paths import checked_path, with_query
-from ..errors import ApiError, ClosedOutput, Failure, Interrupted, OutputError, UsageError
-from ..settings.values import MIN_INTERVAL, UnknownWord
-from . import _body
-from ._command import COSTS, Command, Operand, Option
-from ._wait_options import MAX_WAIT, WAIT_OPTIONS, WaitOptions, check_open
+from ..errors import ApiError, ClosedOutput, Failure, InternalError, Interrupted, OutputError, UsageError
+from ..jobs import fields as _body
+from ..settings import MIN_INTERVAL, UnknownWord
+from .body import BODY_OPTIONS
+from .options import COSTS, Command, Operand, Option
+from .wait import MAX_WAIT, WAIT_OPTIONS, WaitOptions, check_open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
     from ..api.client import Client
     from ..files.media import Media
-    from ._body import Field
-    from ._context import Context
+    from ..jobs.fields import Field
+    from .context import Context
+
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 BODY_METHODS = ("POST", "PATCH", "PUT")
@@ -57,7 +59,7 @@ def run(context: Context, options: Options) -> int:
         return _print_pages(context, client, path)
     client.check_secret()
     if options.download:
-        from ..files.destination import check_destination
+        from ..files.download import check_destination
 
         check_destination(options.download, force=options.force)
     if uploads:
@@ -70,7 +72,7 @@ def run(context: Context, options: Options) -> int:
     except ApiError as error:
         if error.status not in REFUSED or error.fact("task_id"):
             raise
-        from ._check import explained
+        from .body import explained
 
         body_value = None if shown is None else jsontext.loads(shown)
         raise explained(client, options.method, path, body_value, error) from None
@@ -107,7 +109,7 @@ def _check_options(context: Context, options: Options, path: str) -> None:
 
 
 def _may_start(path: str) -> bool:
-    from ..jobs.pollable import may_start  # a dry run does without
+    from ..jobs.tasks import may_start  # a dry run does without
 
     return may_start(path)
 
@@ -117,7 +119,7 @@ def _with_fields(options: Options, path: str) -> str:
     if options.method not in BODY_METHODS:
         path = with_query(path, _body.query(options.fields))
     if options.paginate and "?limit=" not in path and "&limit=" not in path:
-        from ..api.pages import PAGE
+        from ..api.client import PAGE
 
         path = with_query(path, [("limit", str(PAGE))])
     return path
@@ -151,14 +153,14 @@ def _laid_over(body: bytes | None, values: list[tuple[Field, Any]], uris: list[s
 
 
 def _check_body(context: Context, client: Client, options: Options, path: str, body: bytes | None) -> None:
-    from ._check import check_body
+    from .body import check_body
 
     check_body(client, options.method, path, None if body is None else jsontext.loads(body), has_body=body is not None)
 
 
 def _upload(context: Context, client: Client, media: Media) -> str:
     from ..files.upload import upload
-    from ._display import TransferLine
+    from .display import TransferLine
 
     with TransferLine(context.console, context.clock, media.name) as line:
         return upload(client, media, line)
@@ -166,7 +168,7 @@ def _upload(context: Context, client: Client, media: Media) -> str:
 
 def _post(context: Context, client: Client, options: Options, path: str, body: bytes | None) -> int:
     """Sends a POST. From its answer on, every way to fail names what it started."""
-    from ..jobs.starting import is_api_dry_run, no_id, start
+    from ..jobs.start import is_api_dry_run, no_id, start
 
     value = jsontext.loads(body) if body is not None and len(body) <= MAX_RECORDED else None
     history = context.history(client)
@@ -181,14 +183,16 @@ def _post(context: Context, client: Client, options: Options, path: str, body: b
         if not options.wait:
             _print(context, client, options, started.answer)
             return 0
-        from ._waiting import wait_for
+        from .wait import wait_for
 
         context.console.tell(f"started {started.pollable.name}")
         return wait_for(context, options, client, history, pollables=[started.pollable], answer=started.answer)
     except (Interrupted, Exception) as failure:
-        if not isinstance(failure, Failure) or failure.fact("waiting_for") or failure.fact("look_at"):
+        if isinstance(failure, ClosedOutput):
             raise
-        raise failure.but(**facts) from None
+        if not isinstance(failure, Failure):
+            raise InternalError.of(failure, **facts) from None
+        raise failure if failure.fact("waiting_for") or failure.fact("look_at") else failure.but(**facts)
 
 
 def _print(context: Context, client: Client, options: Options, answer: Any) -> None:
@@ -212,7 +216,7 @@ def _print(context: Context, client: Client, options: Options, answer: Any) -> N
 
 
 def _print_rows(context: Context, answer: Any) -> None:
-    from ..terminal.columns import columns_of, rows_of
+    from ..terminal.tables import columns_of, rows_of
 
     rows = rows_of(answer)
     if rows is None:
@@ -222,7 +226,7 @@ def _print_rows(context: Context, answer: Any) -> None:
 
 
 def _print_pages(context: Context, client: Client, path: str) -> int:
-    from ..api.pages import pages
+    from ..api.client import pages
 
     records: list[Any] = []
     for found, _ in pages(client, path, {}, None):
@@ -260,35 +264,37 @@ def _method(text: str) -> str:
     return method
 
 
-COMMAND = Command(
-    run,
-    summary="call any endpoint, wait, and save the outputs",
-    operands=(
-        Operand("method", "METHOD", help=", ".join(METHODS), read=_method),
-        Operand("path", "PATH", help="below the base URL, such as /v1/organization"),
-    ),
-    options=(
-        _body.BODY_OPTIONS[0],
-        Option("--stdin", help="read the body from stdin"),
-        *_body.BODY_OPTIONS[1:],
-        Option("--dry-run", help="show the request and send nothing"),
-        Option("--check", help="check the body against the API's contract first"),
-        Option("--paginate", help="GET every page and print one list"),
-        Option("--wait", help="wait for what the POST started"),
-        *WAIT_OPTIONS,
-    ),
-    examples=(
-        (
-            *("request", "POST", "/v1/image_to_video", "-f", "model=gen4_turbo", "-f", "promptText=slow dolly in"),
-            *("-f", "ratio=1280:720", "-F", "duration=5", "--upload", "promptImage=cat.png"),
-            *("--wait", "--download", "generated/cat.mp4"),
+COMMANDS = {
+    "request": Command(
+        run,
+        summary="call any endpoint, wait, and save the outputs",
+        operands=(
+            Operand("method", "METHOD", help=", ".join(METHODS), read=_method),
+            Operand("path", "PATH", help="below the base URL, such as /v1/organization"),
         ),
-        ("request", "GET", "/v1/organization"),
-        ("request", "PATCH", "/v1/avatars/ID", "--body", '{"name":"Ada"}'),
-        ("request", "DELETE", "/v1/avatars/ID", "--dry-run"),
-    ),
-    prints="the API's answer, {} for an empty success; with --wait, the finished task laid over it",
-    effect=COSTS,
-    has_rows="maybe",
-    after_error=("request", "--help"),
-)
+        options=(
+            BODY_OPTIONS[0],
+            Option("--stdin", help="read the body from stdin"),
+            *BODY_OPTIONS[1:],
+            Option("--dry-run", help="show the request and send nothing"),
+            Option("--check", help="check the body against the API's contract first"),
+            Option("--paginate", help="GET every page and print one list"),
+            Option("--wait", help="wait for what the POST started"),
+            *WAIT_OPTIONS,
+        ),
+        examples=(
+            (
+                *("request", "POST", "/v1/image_to_video", "-f", "model=gen4_turbo", "-f", "promptText=slow dolly in"),
+                *("-f", "ratio=1280:720", "-F", "duration=5", "--upload", "promptImage=cat.png"),
+                *("--wait", "--download", "generated/cat.mp4"),
+            ),
+            ("request", "GET", "/v1/organization"),
+            ("request", "PATCH", "/v1/avatars/ID", "--body", '{"name":"Ada"}'),
+            ("request", "DELETE", "/v1/avatars/ID", "--dry-run"),
+        ),
+        prints="the API's answer, {} for an empty success; with --wait, the finished task laid over it",
+        effect=COSTS,
+        has_rows="maybe",
+        after_error=("request", "--help"),
+    )
+}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from .. import __version__
 from ..errors import EXITS
-from ._command import Command, GlobalOptions
+from .options import Command, GlobalOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._command import Operand, Option
-    from ._context import Context
+    from .context import Context
+    from .options import Operand, Option
+
 
 MANY = {"1": False, "?": False, "+": True, "*": True}
 
@@ -74,9 +75,11 @@ def _formats(command: Command) -> tuple[str, ...]:
     return ("json", "jsonl", "table", "markdown") if command.has_rows else ("json",)
 
 
-COMMAND = Command(
-    run,
-    summary="describe this command line as JSON, for agents",
-    examples=(("schema",), ("schema", "--select", "commands.*.command")),
-    prints="commands, operands, options, what each prints and does, and the exit statuses",
-)
+COMMANDS = {
+    "schema": Command(
+        run,
+        summary="describe this command line as JSON, for agents",
+        examples=(("schema",), ("schema", "--select", "commands.*.command")),
+        prints="commands, operands, options, what each prints and does, and the exit statuses",
+    )
+}

@@ -14,16 +14,17 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import OutputError, UsageError
-from ..settings.environment import absolute, home
-from ..terminal.columns import Column
-from ._command import WRITES, Command, GlobalOptions, Operand, Option
+from ..settings import absolute, home
+from ..terminal.tables import Column
+from .options import WRITES, Command, GlobalOptions, Operand, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from importlib.abc import Traversable
 
-    from ._context import Context
+    from .context import Context
+
 
 NAME = "runway-cli"
 MANIFEST = ".runway-cli.json"
@@ -231,7 +232,7 @@ def _swap(new: Path, folder: Path, old: Path) -> None:
 
 
 COMMANDS = {
-    "install": Command(
+    "skill install": Command(
         install,
         summary="copy this program into the skills folders of agents",
         operands=(

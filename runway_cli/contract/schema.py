@@ -1,13 +1,9 @@
-"""Reads an OpenAPI document, 3.0 or 3.1: its endpoints, and its schemas with references and `allOf` resolved. No I/O.
-
-No document makes it run long or deep: chains of references are followed in a loop, and a union has MAX_FORMS forms at
-most. What nests deeper than Python can follow raises RecursionError, which the public functions of the package turn
-into a ValueError with `deep_nesting_as_value_error`; what is too much raises ValueError by itself, after MAX_STEPS.
-"""
+"""Descriptions made short: the first sentence, and every sentence that binds whoever fills in the field."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +13,83 @@ if TYPE_CHECKING:
     Schema = dict[str, Any]
     Seen = frozenset[str]
     Form = tuple[Schema, Seen]
+
+
+MAX_DESCRIPTION = 100  # characters, where no sentence binds
+MAX_BINDING = 400  # characters with the sentences that bind
+MAX_READ = 4_000  # characters of a description that are looked at
+
+_LINK = re.compile(r"\[([^\[\]]*)\]\([^()]*\)")
+_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z`])")
+_WEIGHTY = re.compile(r"default|requir|deprecated", re.IGNORECASE)
+_BINDING = re.compile(
+    r"\breplaces\b|\bmust\b|\bonly\b|\bnot with\b|\bat most\b|\bwhen\b|\bforbid|\bor omit\b|\bomit \w+ (?:for|when)\b"
+    r"|\bexceed|\bcannot\b|\bmay not\b|\bnone may\b",
+    re.IGNORECASE,
+)
+
+
+def one_line(text: object) -> str:
+    """Markdown as one line of MAX_DESCRIPTION characters: its first sentence, then those that bind or tell a default.
+
+    Where the sentences that bind do not fit, they stand alone and whole, up to MAX_BINDING characters. "" for what is
+    not a string.
+    """
+    sentences = _sentences(text)
+    if not sentences:
+        return ""
+    line = sentences[0]
+    for sentence in sentences[1:]:
+        if is_binding(sentence) or (tells_default(sentence) and _fits(line, sentence, MAX_DESCRIPTION)):
+            line += " " + sentence
+    if len(line) <= MAX_DESCRIPTION:
+        return line
+    return binding(text) or _cut(sentences[0], MAX_DESCRIPTION)
+
+
+def binding(text: object) -> str:
+    """Only the sentences that bind."""
+    line = ""
+    for sentence in filter(is_binding, _sentences(text)):
+        if _fits(line, sentence, MAX_BINDING):
+            line = f"{line} {sentence}".lstrip()
+    return line
+
+
+def is_binding(text: str) -> bool:
+    """Whether a text says what has to hold."""
+    return _BINDING.search(text) is not None
+
+
+def tells_default(text: str) -> bool:
+    """Whether a text tells a default, a requirement, or that something is deprecated."""
+    return _WEIGHTY.search(text) is not None
+
+
+def _sentences(text: object) -> list[str]:
+    if not isinstance(text, str):
+        return []
+    plain = _LINK.sub(r"\1", " ".join(text[:MAX_READ].split()))
+    parts = _SENTENCE_END.split(plain)
+    return [part for part in parts if part and not part.startswith(("See ", "You can read"))]
+
+
+def _fits(line: str, sentence: str, most: int) -> bool:
+    return len(line) + 1 + len(sentence) <= most
+
+
+def _cut(sentence: str, most: int) -> str:
+    if len(sentence) <= most:
+        return sentence
+    return sentence[: most - 1].rpartition(" ")[0].rstrip(" ,;:.") + "…"
+
+
+# --- Reads an OpenAPI document, 3.0 or 3.1: its endpoints, and its schemas with references and `allOf` resolved. No I/O.
+
+# No document makes it run long or deep: chains of references are followed in a loop, and a union has MAX_FORMS forms at
+# most. What nests deeper than Python can follow raises RecursionError, which the public functions of the package turn
+# into a ValueError with `deep_nesting_as_value_error`; what is too much raises ValueError by itself, after MAX_STEPS.
+
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE")
 MAX_SUGGESTIONS = 3  # paths that an error names
@@ -30,7 +103,6 @@ class Endpoint:
     __slots__ = ("method", "operation", "path", "summary")
 
     def __init__(self, method: str, path: str, operation: Schema) -> None:
-        from .sentences import one_line
 
         self.method = method
         self.path = path
@@ -65,7 +137,7 @@ def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
     ranked = []
     for endpoint in known:
         pattern = _pattern(endpoint)
-        if len(words) == len(pattern) and all(map(_fits, words, pattern)):
+        if len(words) == len(pattern) and all(map(_schema_fits, words, pattern)):
             ranked.append((sum(word != part for word, part in zip(words, pattern)), endpoint))
     return [endpoint for _, endpoint in sorted(ranked, key=lambda pair: pair[0])]
 
@@ -233,5 +305,5 @@ def _pattern(endpoint: Endpoint) -> list[str]:
     return [*parts[:-1], "{}"] if parts[-1:] == ["id"] and "id" in names else parts
 
 
-def _fits(word: str, part: str) -> bool:
+def _schema_fits(word: str, part: str) -> bool:
     return part in (word, "{}")

@@ -7,7 +7,7 @@ import os
 from .. import jsontext
 from ..api.retry import DIRECT
 from ..errors import ApiError, DeniedError, NetworkError, RunwayError
-from ..settings.environment import cache_folder, contract_url
+from ..settings import cache_folder, contract_url
 from .schema import is_openapi
 
 TYPE_CHECKING = False
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..api.client import Client
     from ..transport.http import Response
+
 
 MAX_AGE = 24 * 3600  # seconds that a copy is used without asking again
 MAX_SIZE = 20_000_000  # bytes of a document

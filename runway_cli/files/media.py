@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from email.message import Message
 
+
 HEAD = 16  # bytes that tell a media type
 MAX_FILENAME = 255  # characters, the API's limit
 

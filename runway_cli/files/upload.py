@@ -6,8 +6,8 @@ import os
 
 from .. import jsontext
 from ..errors import ApiError, UsageError
+from .download import Transferred, storage_error, url_fault
 from .media import checked
-from .storage import Transferred, storage_error, url_fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .media import Media
 
     Emit = Callable[[Transferred], None]
+
 
 MAX_DATA_URI = 5_242_880  # characters as encoded; the API's limit
 MAX_UPLOAD = 200 * 1024 * 1024  # bytes; the API's limit is 200 MB

@@ -20,7 +20,7 @@ import time
 
 from ..errors import OutputError
 from ..jsontext import Number
-from .shared_journal import SharedJournal
+from .journal import SharedJournal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import sys
 
-from ..settings.environment import setting
-from .streams import printable
+from ..settings import setting
+from .console import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
 
 NAME = "runway-cli"
 PACKAGE = "runway_cli"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from threading import RLock
 
-from ..settings.environment import is_dumb_terminal
-from . import streams
+from ..settings import is_dumb_terminal
+from ..terminal import console as streams
 from .masking import readable_size
 
 TYPE_CHECKING = False
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .console import Console
 
     Line = Union[str, tuple[str, str]]  # a line, or a name and the rest: of these, the name is cut first
+
 
 BAR = 10  # characters: a task's line, its id and all, fits into 80 columns
 MIN_NAME = 8  # columns of a name that are kept: the first group of an id tells tasks apart
@@ -65,7 +66,7 @@ class Live:
     def _fitted(self, line: Line, width: int) -> str:
         if isinstance(line, str):
             return fitted(self._shown(line), width)
-        from .widths import display_width
+        from .tables import display_width
 
         name, rest = (self._shown(part) for part in line)
         room = max(width - display_width(rest) - 1, MIN_NAME)
@@ -81,14 +82,14 @@ def live(console: Console) -> Live | None:
 
 def fitted(line: str, width: int) -> str:
     """`line` cut to `width` columns: one that wraps could not be drawn over."""
-    from .widths import cut, display_width
+    from .tables import cut, display_width
 
     return line if display_width(line) <= width else cut(line, width)
 
 
 def screen_lines(line: str, width: int) -> int:
     """How many lines of a screen `line` takes, which was drawn on a wider one."""
-    from .widths import clusters
+    from .tables import clusters
 
     count, left = 1, width
     for _, columns in clusters(line):

@@ -1,0 +1,230 @@
+"""LowCodeAPI's runwayml gateway: a Runway request as its URL, and its envelope as what Runway would have said.
+
+The gateway keeps the customer's Runway key and takes a token of its own, in the query. It has two URL formats. New:
+path parameters stay in the path, /v1/tasks/ID. Old: they go into the query, /v1/tasks/id?id=ID. One path has a
+parameter. Sources: the gateway's documentation, its OpenAPI document, and what the self-hosted server answers.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import ApiError, DeniedError, NetworkError
+from .answers import BrokenJson, Unwrapped
+from .retry import GATEWAY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ..errors import RunwayError
+    from ..settings import Target
+    from .client import Client
+
+
+TOKEN = "LOWCODEAPI_API_TOKEN"
+BASE_VARIABLE = "LOWCODEAPI_BASE_URL"
+HOSTED = "https://api.lowcodeapi.com/runwayml"
+HOSTED_CONTRACTS = (
+    "https://backend.lowcodeapi.com/runwayml/openapi",
+    "https://backend.lowcodeapi.com/runwayml/definition",
+)
+KEY_SOURCE = "a token of LowCodeAPI"
+PROVIDER = "/runwayml"  # the part of the path that names the provider
+OFFERED = "POST /v1/image_to_video, GET /v1/tasks/ID and DELETE /v1/tasks/ID"
+NO_TASK = "/v1/tasks/00000000-0000-4000-8000-000000000000"  # requested to see whether the token works
+PROVIDER_FAILED = 500  # the gateway's status for an error of the provider that has none of its own
+FORMAT_ERRORS = (400, 404, 405, 422)  # and 5xx: what a gateway that knows only the other format may answer
+_TASK = r"/v1/tasks/([^/?]+)(?:\?(.*))?$"
+_OFFERED = {"POST": r"/v1/image_to_video/?(\?|$)", "GET": _TASK, "DELETE": _TASK}
+_ROUTE = r"(?i)\b(route|endpoint|cannot (get|post|put|patch|delete))\b"
+
+
+def secret_names(stage: bool) -> tuple[str, ...]:
+    return (TOKEN,)
+
+
+def base_url(stage: bool) -> str:
+    return HOSTED
+
+
+class Service:
+    """The gateway, for one process: once a URL format has worked, it stays with it."""
+
+    policy = GATEWAY
+    balance_call: Sequence[str] = ("auth", "status")  # it shows neither a balance nor a list of tasks
+    upload_refusal: str | None = (
+        "uploads need a Runway key, which a gateway does not have: set RUNWAY_SKILLS_API_SECRET and leave "
+        "--gateway out, or pass an https URL instead of a file"
+    )
+
+    def __init__(self, target: Target) -> None:
+        self.base_url = target.base_url
+        self.token = target.secret or ""
+        self.format = target.url_format
+
+    @property
+    def contract_urls(self) -> Sequence[str]:
+        """A self-hosted gateway describes itself on its own origin."""
+        if self.base_url == HOSTED:
+            return HOSTED_CONTRACTS
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(self.base_url)
+        return (f"{parts.scheme}://{parts.netloc}{PROVIDER}/definition", *HOSTED_CONTRACTS)
+
+    def addresses(self, method: str, path: str) -> list[str]:
+        """The new format first, and the old one for a GET or DELETE with a path parameter: a POST is sent once."""
+        new = self._with_token(path)
+        task = re.match(_TASK, path)
+        if not task or method not in ("GET", "DELETE") or self.format == "new":
+            return [new]
+        from urllib.parse import quote, unquote
+
+        query = "&".join(filter(None, ("id=" + quote(unquote(task[1]), safe=""), task[2])))
+        old = self._with_token("/v1/tasks/id?" + query)
+        return [old] if self.format == "old" else [new, old]
+
+    def headers(self) -> dict[str, str]:
+        """None: the token stands in the query, and Runway's headers belong to an account that is not the gateway's."""
+        return {}
+
+    def unwrap(self, status: int, value: Any) -> Unwrapped:
+        """Hosted {"data": …} and self-hosted {"provider", "result" | "error", …} without their envelope."""
+        if not isinstance(value, dict):
+            return Unwrapped(status, value, from_provider=False)
+        if "provider" in value and "result" in value:
+            result = value["result"]
+            is_broken = isinstance(result, str) and result != ""  # upstream's JSON could not be parsed
+            return Unwrapped(status, BrokenJson() if is_broken else _filled(result))
+        if "provider" in value and "error" in value and not _is_own_error(value):
+            return _upstream_error(status, value)
+        if list(value) == ["data"]:
+            inner = value["data"]
+            is_error = isinstance(inner, dict) and bool(inner.get("error"))
+            return _error(status, inner) if is_error else Unwrapped(status, _filled(inner))
+        return _own_error(status, value) if status >= 400 else Unwrapped(status, value, from_provider=False)
+
+    def is_worth_another_address(self, path: str, error: ApiError) -> bool:
+        """Whether the error may be the format's fault. For the task that does not exist a 404 is the answer."""
+        if path == NO_TASK and error.from_provider:
+            return False
+        return error.status in FORMAT_ERRORS or error.status >= 500
+
+    def preferred(self, first: ApiError, second: RunwayError) -> RunwayError:
+        """The first, unless it only says that the route is unknown and the second says more."""
+        is_route = not first.from_provider and first.status in (404, 405)
+        says_more = isinstance(second, (NetworkError, DeniedError)) or (
+            isinstance(second, ApiError) and second.from_provider
+        )
+        return second if says_more and (is_route or isinstance(second, ApiError)) and not first.from_provider else first
+
+    def worked(self, url: str) -> str | None:
+        """Stays with the format that worked; a note when that is the old one."""
+        if self.format != "auto" or not url.startswith(self.base_url + "/v1/tasks/"):
+            return None
+        if not url.startswith(self.base_url + "/v1/tasks/id?"):
+            self.format = "new"
+            return None
+        self.format = "old"
+        return "the gateway uses the old URL format: --url-format old saves a request"
+
+    def explained(self, method: str, path: str, error: ApiError) -> ApiError:
+        """The error with what the gateway offers, or what is wrong with its address."""
+        if error.status not in (404, 405):
+            return error
+        offered = _OFFERED.get(method)
+        if not (offered and re.match(offered, path)):
+            return error.but(
+                f"{error.message}. The gateway offers {OFFERED}; for anything else call Runway directly: without "
+                "--gateway, with RUNWAY_SKILLS_API_SECRET",
+                call_directly=("request", method, path.partition("?")[0], "--dry-run"),
+            )
+        if not error.from_provider and PROVIDER not in self.base_url:
+            words = f"{error.message}. {BASE_VARIABLE} should end in {PROVIDER}, the provider's name"
+            return error.but(words, variable=BASE_VARIABLE)
+        return error
+
+    def finds_deleted(self, client: Client, path: str) -> bool:
+        """The self-hosted gateway never answers a DELETE that upstream answers without a body: the task tells."""
+        try:
+            task = client.call("GET", path.partition("?")[0], retries=0).value
+        except ApiError as error:
+            return error.status == 404 and error.from_provider
+        except NetworkError:
+            return False
+        return isinstance(task, dict) and task.get("status") == "CANCELLED"
+
+    def check_key(self, client: Client) -> dict[str, Any]:
+        """The gateway has no endpoint that tells, so a task that does not exist is requested.
+
+        An answer of the provider came through: the token works. Raises DeniedError, or another failure with the fact
+        `undecided`.
+        """
+        note = "the token works; the gateway shows neither the organization nor its credits"
+        try:
+            client.call("GET", NO_TASK, retries=0)
+        except DeniedError:
+            raise
+        except (ApiError, NetworkError) as error:
+            if not isinstance(error, ApiError) or error.status not in (400, 404) or not error.from_provider:
+                raise error.but(undecided=error.message) from None
+            if error.status == 400:
+                note += f". Runway's answer to a test request: {error.message}"
+        return {"note": note}
+
+    def _with_token(self, path: str) -> str:
+        from urllib.parse import quote
+
+        return f"{self.base_url}{path}{'&' if '?' in path else '?'}api_token={quote(self.token, safe='')}"
+
+
+def _filled(inner: Any) -> Any:
+    """An empty answer of the provider in an envelope, as the direct API's is read."""
+    return {} if inner in (None, "") else inner
+
+
+def _is_own_error(value: dict[str, Any]) -> bool:
+    """Upstream's errors come with upstream's headers; the gateway's own have none, and only these keys inside."""
+    inner = value["error"]
+    return "headers" not in value and isinstance(inner, dict) and set(inner) <= {"code", "logging", "message"}
+
+
+def _upstream_error(status: int, value: dict[str, Any]) -> Unwrapped:
+    """Upstream's error: its body in `error`, text where it was not JSON, its headers in `headers`."""
+    body = value["error"]
+    found = _error(status, body if isinstance(body, dict) else {"error": body})
+    headers = value.get("headers")
+    headers = headers if isinstance(headers, dict) else {}
+    retry_after = next((str(text) for name, text in headers.items() if name.lower() == "retry-after"), None)
+    words = found.value.get("error") or found.value.get("message") or value.get("message")
+    if status == 401:
+        words = f"{words} (Runway refused the key that the gateway keeps; the token itself is good)"
+    content = {key: item for key, item in found.value.items() if key not in ("headers", "message")}
+    return Unwrapped(found.status, {**content, "error": words}, found.from_provider, retry_after)
+
+
+def _own_error(status: int, value: dict[str, Any]) -> Unwrapped:
+    """The gateway's own error: its `message` is the words; `error.logging` repeats the token and is dropped."""
+    inner = value.get("error")
+    message = value.get("message") or (inner.get("message") if isinstance(inner, dict) else inner)
+    return Unwrapped(status, {"error": message} if isinstance(message, str) else {}, from_provider=False)
+
+
+def _error(status: int, body: dict[str, Any]) -> Unwrapped:
+    """An error's status and body as Runway's: {"error": words, "code", "issues", "docUrl"}.
+
+    One under HTTP 200 takes its status from its code, where that is one.
+    """
+    inner = body.get("error")
+    if isinstance(inner, dict):
+        body = {**body, **inner, "error": inner.get("error") or inner.get("message")}
+    code = str(body.get("code", ""))
+    if status < 400:
+        status = int(code) if len(code) == 3 and code.isdigit() and "400" <= code <= "599" else PROVIDER_FAILED
+    if code == str(status):
+        body = {key: item for key, item in body.items() if key != "code"}
+    words = body.get("error") or body.get("message")
+    is_route = status == 404 and re.search(_ROUTE, str(words)) is not None
+    return Unwrapped(status, body, from_provider=not is_route)

@@ -1,0 +1,157 @@
+"""`avatars list`, `voices list`, `documents list`: every page of a list as compact rows."""
+
+from __future__ import annotations
+
+from ..settings import not_empty, positive
+from ..terminal.tables import Column
+from .options import Command, GlobalOptions, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .context import Context
+
+    Record = dict[str, Any]
+
+MAX_ROWS = 1000  # without --limit
+LIMIT = Option("--limit", metavar="N", read=positive, help="print N rows at most (default: 1000)")
+AVATAR_ID = Option("--avatar-id", metavar="ID", read=not_empty, help="only the documents that this avatar uses")
+VOICE_TYPES = {"custom": " (custom)", "preset": " (preset)", "runway-live-preset": " (preset)"}
+
+
+class Options(GlobalOptions):
+    limit: int | None
+
+
+def avatar(record: Record) -> Record:
+    """The row of an avatar: its voice by name, followed by (custom) or (preset); older answers give a bare string."""
+    voice, documents = record.get("voice"), record.get("documentIds")
+    if isinstance(voice, dict):
+        names = (voice.get(key) for key in ("name", "presetId", "id"))
+        name = next((name for name in names if name and isinstance(name, str)), "Unknown")
+        voice = name + VOICE_TYPES.get(str(voice.get("type")), "")
+    return {
+        **_picked(record, "id", "name", "status"),
+        "voice": voice or None,
+        "documents": len(documents) if isinstance(documents, list) else 0,
+        "createdAt": iso_time(record.get("createdAt")),
+    }
+
+
+def voice(record: Record) -> Record:
+    """The row of a voice; older answers spell provider and preview in other ways."""
+    previews = (record.get(key) for key in ("previewUrl", "previewAudioUri", "previewUri"))
+    return {
+        **_picked(record, "id", "name"),
+        "provider": record.get("provider") or record.get("type"),
+        "status": record.get("status"),
+        "preview": next(filter(None, previews), None),
+    }
+
+
+def document(record: Record) -> Record:
+    """The row of a document."""
+    users = _users(record)
+    return {
+        **_picked(record, "id", "name", "type"),
+        "avatarId": record.get("avatarId") or (users[0].get("id") if users else None),
+        "usedBy": [user.get("name") for user in users],
+        "createdAt": iso_time(record.get("createdAt")),
+    }
+
+
+def _uses(record: Record, avatar_id: str) -> bool:
+    """Whether a document may belong to the avatar: a server that ignores the query must not mislead."""
+    if "avatarId" not in record and "usedBy" not in record:
+        return True
+    return avatar_id in (record.get("avatarId"), *(user.get("id") for user in _users(record)))
+
+
+def _users(record: Record) -> list[Record]:
+    users = record.get("usedBy")
+    return [user for user in users if isinstance(user, dict)] if isinstance(users, list) else []
+
+
+def _picked(record: Record, *keys: str) -> Record:
+    return {key: record.get(key) for key in keys}
+
+
+def _list(
+    name: str, row: Callable[[Record], Record], keys: str, *columns: Column, example: str = "", query: Any = ()
+) -> Command:
+    """The command that lists /v1/NAME."""
+
+    def run(context: Context, options: Options) -> int:
+        from ..api.client import pages
+
+        most, avatar_id = options.limit or MAX_ROWS, getattr(options, "avatar_id", None)
+        asked = {**dict(query), **({"avatarId": avatar_id} if avatar_id else {})}
+        rows: list[Record] = []
+        truncated = False
+        for records, has_more in pages(context.client(), f"/v1/{name}", asked, None if avatar_id else most):
+            found = [record if isinstance(record, dict) else {} for record in records]  # no shape breaks the list
+            kept = [record for record in found if not avatar_id or _uses(record, avatar_id)]
+            truncated = has_more or len(rows) + len(kept) > most
+            rows += [row(record) for record in kept[: most - len(rows)]]
+            if len(rows) >= most:
+                break
+        context.console.rows(rows, columns, {"truncated": True} if truncated else {})
+        return 0
+
+    return Command(
+        run,
+        summary=f"list {name}: {keys}",
+        options=(AVATAR_ID, LIMIT) if query else (LIMIT,),
+        examples=((name, "list"), (name, "list", *example.split())),
+        prints=f'{{"data": [{{{keys}}}]}}, with "truncated": true where there are more',
+        has_rows=True,
+    )
+
+
+def iso_time(value: Any) -> Any:
+    """A date as YYYY-MM-DDTHH:MM:SS.mmmZ, read as UTC where it names no zone; anything else unchanged."""
+    import re
+    from datetime import datetime, timedelta
+
+    pattern = r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(:\d\d(?:[.,](\d+))?)?\s*(?:[Zz]|([+-])(\d\d):?(\d\d))?)?"
+    match = re.fullmatch(pattern, value.strip(), re.ASCII) if isinstance(value, str) else None
+    if not match:
+        return value
+    day, minute, second, fraction, sign, hours, minutes = match.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day}T{minute or '00:00'}{(second or ':00')[:3]}")
+        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+        moment = moment + offset if sign == "-" else moment - offset
+    except (ValueError, OverflowError):
+        return value
+    return f"{moment.isoformat()}.{(fraction or '0')[:3]:<03}Z"
+
+
+CREATED = Column("Created", "createdAt")
+NAME = Column("Name", "name")
+COMMANDS = {
+    "avatars list": _list(
+        "avatars",
+        avatar,
+        "id, name, status, voice, documents, createdAt",
+        *(NAME, Column("Status", "status"), Column("Voice", "voice"), Column("Docs", "documents"), CREATED),
+        example="--output markdown",
+    ),
+    "voices list": _list(
+        "voices",
+        voice,
+        "id, name, provider, status, preview",
+        *(NAME, Column("Provider", "provider"), Column("Preview", "preview", link="listen")),
+        example="--limit 20 --output table",
+    ),
+    "documents list": _list(
+        "documents",
+        document,
+        "id, name, type, avatarId, usedBy, createdAt",
+        *(NAME, Column("Avatar", "avatarId"), CREATED),
+        example="--avatar-id ID",
+        query={"sort": "createdAt", "order": "desc"},  # required; the API no longer lists avatarId, and takes it
+    ),
+}
