@@ -45,8 +45,39 @@ if sys.platform == "win32":
         except OSError:
             pass  # closing the descriptor ends it
 
+    def try_lock_byte(descriptor: int, position: int) -> bool:
+        """Locks one byte of a file for this process, or returns False where another process has it. Raises OSError."""
+        os.lseek(descriptor, position, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, 0):
+                raise
+            return False
+        return True
+
+    def unlock_byte(descriptor: int, position: int) -> None:
+        """Ends the lock of one byte."""
+        os.lseek(descriptor, position, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        except OSError:
+            pass
+
 else:
     import fcntl
+
+    def try_lock_byte(descriptor: int, position: int) -> bool:
+        """Locks one byte of a file for this process, or returns False where another process has it. Raises OSError."""
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, position)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def unlock_byte(descriptor: int, position: int) -> None:
+        """Ends the lock of one byte."""
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, position)
 
     def try_lock(descriptor: int) -> bool:
         """Locks the file, or returns False where another descriptor has it locked. Raises OSError."""

@@ -1,0 +1,521 @@
+"""The ledger: every job that was paid for, in a SQLite file, on the disk before anything depends on it.
+
+One class serves the history of this machine, which many processes write, and the ledger beside a batch's rows, which
+one process holds for as long as it runs. A row of the table is one attempt at a job:
+
+    SENDING    the intent, recorded before the POST is sent; UNCERTAIN once the process that sent it is gone
+    STARTED    the POST was answered with an id
+    UNSENT     the POST was surely not accepted: as if it had never been
+    REFUSED    the API refused it: a row of a batch stays refused until it is retried
+    any other  the end that was seen: SUCCEEDED, FAILED, CANCELLED, GONE …
+
+A process that sends holds a lock on one byte of a file beside the ledger, the byte numbered as the attempt: the lock
+dies with its process, so everybody else sees at once whether the answer may still come.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .. import jsontext
+from ..errors import ConfigError, OutputError
+from ..files.lock import try_lock_byte, unlock_byte
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from ..shutdown import Clock
+
+SENDING, STARTED, SUCCEEDED, UNSENT, REFUSED = "SENDING", "STARTED", "SUCCEEDED", "UNSENT", "REFUSED"
+OPEN = (SENDING, STARTED)  # in progress, as far as the ledger knows
+APPLICATION = 0x52775943  # of SQLite's header: no other program's database is ever written to
+LOCKED = 10.0  # seconds for which another process may keep the ledger locked
+YEAR = 365 * 86_400.0
+MAX_PROMPT = 80  # characters
+PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first that is there counts
+MAX_MOMENT = 32535215999.0  # seconds; the last of the year 3000: Windows knows no later one
+MAX_CREDITS = 1e12  # of one job; what claims to be more is no price
+CHECKED = 2 << 20  # bytes of a ledger whose indexes are compared with its table at each start
+COLUMNS = (
+    *("n", "key", "account", "client", "job", "digest", "shape", "at", "path", "model", "prompt", "status", "id"),
+    *("credits", "ended", "code", "error", "destination", "name", "saved"),
+)
+MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
+    """
+    CREATE TABLE attempts (
+      n INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE NOT NULL, account TEXT NOT NULL, client TEXT,
+      job TEXT, digest TEXT, shape TEXT, at REAL NOT NULL, path TEXT, model TEXT, prompt TEXT, status TEXT NOT NULL,
+      id TEXT, credits REAL, ended REAL, code TEXT, error TEXT, destination TEXT, name TEXT, saved TEXT);
+    CREATE INDEX attempts_by_job ON attempts (account, job);
+    CREATE INDEX attempts_by_id ON attempts (id);
+    CREATE TABLE uploads (digest TEXT PRIMARY KEY, uri TEXT NOT NULL, at REAL NOT NULL);
+    """,
+)
+
+
+class Attempt:
+    """One attempt at a job, as the ledger has it; `at` and `ended` in seconds of the epoch, `saved` {folder: [paths]}."""
+
+    __slots__ = COLUMNS
+
+    n: int
+    key: str
+    job: str | None
+    digest: str | None
+    at: float
+    status: str
+    id: str | None
+    credits: Any
+    code: str | None
+    error: str | None
+    destination: str | None
+    name: str | None
+    saved: dict[str, list[str]]
+
+    def __init__(self, row: sqlite3.Row) -> None:
+        for column in COLUMNS:
+            setattr(self, column, row[column])
+        self.credits = number_of(self.credits)
+        self.saved = jsontext.loads(row["saved"]) if row["saved"] else {}
+
+    @property
+    def files(self) -> list[str]:
+        """Returns every file that was saved, by absolute path."""
+        return list(dict.fromkeys(path for paths in self.saved.values() for path in paths))
+
+    @property
+    def is_safety(self) -> bool:
+        """Returns whether moderation refused it: to repeat it unchanged costs again."""
+        return (self.code or "").startswith("SAFETY.")
+
+
+class LedgerLocked(Exception):
+    """Another process holds the ledger."""
+
+
+class LedgerMissing(Exception):
+    """There can be no ledger: it is off, its folder cannot be written, or this Python has no sqlite3. Says why."""
+
+
+class Spending:
+    """What attempts cost: `known` is a sum of credits, `unknown` counts those without a price, `dearest` is one price."""
+
+    def __init__(self, prices: Iterable[Any]) -> None:
+        found = list(prices)
+        known = [price for price in found if price is not None]
+        self.known = sum(known)
+        self.unknown = len(found) - len(known)
+        self.dearest = max(known, default=None)
+
+    def allows(self, limit: float, price: Any = None) -> bool:
+        """Returns whether one more job stays within a limit. A price that is not known counts as the dearest.
+
+        While no price is known at all, one job at a time has to tell.
+        """
+        if self.dearest is None:
+            return not self.unknown and (price or 0) <= limit
+        next_one = self.dearest if price is None else price
+        return bool(self.known + self.unknown * self.dearest + next_one <= limit)
+
+
+class Ledger:
+    """The attempts of one account in one file. Safe for several threads.
+
+    `mask` hides secrets and the signatures of URLs in a text, `mask_id` what may not even stand in an id. `exclusive`
+    keeps other processes out until `close`. What is missing is made: the folder with mode 0700, the file with 0600. Every
+    method raises OutputError where the file is damaged, full or locked, ConfigError where it is no ledger, LedgerMissing
+    where there can be none, and LedgerLocked where `exclusive` cannot be had.
+    """
+
+    def __init__(
+        self,
+        path: str | None,
+        *,
+        account: str,
+        client: str = "",
+        clock: Clock,
+        mask: Callable[[str], str],
+        mask_id: Callable[[str], str] = str,
+        exclusive: bool = False,
+    ) -> None:
+        import threading
+
+        self.path = path or ""
+        self.account = account
+        self._client = client
+        self._clock = clock
+        self._mask = mask
+        self._mask_id = mask_id
+        self._is_exclusive = exclusive
+        self._turn = threading.RLock()
+        self._db: sqlite3.Connection | None = None
+        self._depth = 0
+        self._locks = -1  # the descriptor of the file whose bytes are locked
+
+    # -- transactions --
+
+    def __enter__(self) -> Ledger:
+        """Begins a transaction: what is read and written until the end of the `with` is one step for everybody else."""
+        self._turn.acquire()
+        try:
+            if self._depth == 0:
+                self._run("BEGIN IMMEDIATE")
+        except BaseException:
+            self._turn.release()
+            raise
+        self._depth += 1
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._depth -= 1
+        try:
+            if self._depth == 0:
+                try:
+                    self._run("COMMIT" if kind is None else "ROLLBACK")
+                finally:
+                    if self._db is not None and self._db.in_transaction:  # the disk is full
+                        self._db.execute("ROLLBACK")
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """Closes the file, and ends every lock on it."""
+        with self._turn:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+            if self._locks >= 0:
+                os.close(self._locks)
+                self._locks = -1
+
+    # -- what is written --
+
+    def intend(self, path: str, body: Any, *, key: str = "", **facts: Any) -> Attempt:
+        """Records a POST that is about to be sent, and returns it. `body` is the JSON value that is sent.
+
+        `facts` are columns: `job`, `digest`, `shape`, `destination`, `name`.
+        """
+        fields = body if isinstance(body, dict) else {}
+        prompt = next((fields[name] for name in PROMPT_FIELDS if isinstance(fields.get(name), str)), None)
+        shown = {"path": path, "model": fields.get("model"), "prompt": prompt}
+        shown = {name: self._short(text, None if name == "path" else MAX_PROMPT) for name, text in shown.items()}
+        row = {"key": key or os.urandom(16).hex(), "account": self.account, "client": self._client, **shown, **facts}
+        row.update(at=self._clock.time(), status=SENDING)
+        with self:
+            if not self._is_exclusive:
+                self._run("DELETE FROM attempts WHERE status NOT IN (?, ?) AND at < ?", *OPEN, row["at"] - YEAR)
+            self._run(_insert("INSERT", row), *row.values())
+            attempt = self.attempt(row["key"])
+            assert attempt is not None
+            if not self._is_exclusive:
+                try_lock_byte(self._lock_file(), attempt.n)
+        return attempt
+
+    def started(self, key: str, name: str, credits: Any = None) -> None:
+        """Records a successful answer: the id or path to wait for, and the estimated credits."""
+        self._update("key = ?", key, status=STARTED, id=self._mask_id(name), credits=number_of(credits))
+        self.sent(key)
+
+    def sent(self, key: str) -> None:
+        """Ends the wait for an answer that this process will not see any more."""
+        attempt = self.attempt(key) if self._locks >= 0 else None
+        if attempt is not None:
+            unlock_byte(self._locks, attempt.n)
+
+    def unsent(self, key: str) -> None:
+        """Records that a POST was surely not accepted."""
+        self._update("key = ?", key, status=UNSENT)
+        self.sent(key)
+
+    def refused(self, key: str, error: str) -> None:
+        """Records that the API refused a POST."""
+        self._update("key = ?", key, status=REFUSED, error=self._mask(error), ended=self._clock.time())
+        self.sent(key)
+
+    def ended(
+        self,
+        name: str,
+        status: str,
+        *,
+        credits: Any = None,
+        saved: Iterable[str] = (),
+        code: Any = None,
+        error: str | None = None,
+    ) -> None:
+        """Records an end that was seen of what was started as `name`, with the absolute paths of all its files."""
+        changes = {"status": self._mask(status), "ended": self._clock.time(), "code": self._short(code, MAX_PROMPT)}
+        changes["error"] = self._mask(error) if error else None
+        if number_of(credits) is not None:
+            changes["credits"] = number_of(credits)
+        paths = [self._mask(path) for path in saved]
+        with self:
+            for attempt in self._select("id = ? AND account = ?", self._mask_id(name), self.account):
+                folders = dict(attempt.saved)
+                for folder in dict.fromkeys(map(os.path.dirname, paths)):
+                    folders.pop(folder, None)  # the last one comes last
+                    folders[folder] = [path for path in paths if os.path.dirname(path) == folder]
+                self._update("n = ?", attempt.n, **changes, saved=jsontext.dumps(folders) if folders else None)
+
+    def uploaded(self, digest: str, uri: str, moment: float) -> None:
+        """Records the URI of an uploaded file by the hash of its content."""
+        with self:
+            self._run("REPLACE INTO uploads VALUES (?, ?, ?)", digest, uri, moment)
+
+    # -- what is read --
+
+    def attempt(self, key: str) -> Attempt | None:
+        """Returns one attempt by its key."""
+        return next(iter(self._select("key = ?", key)), None)
+
+    def last(self, job: str) -> Attempt | None:
+        """Returns the last attempt at a job of this account."""
+        where = "account = ? AND job = ? AND status <> ? ORDER BY n DESC LIMIT 1"
+        return next(iter(self._select(where, self.account, job, UNSENT)), None)
+
+    def attempts(self) -> list[Attempt]:
+        """Returns the attempts of this account in their order; none where there is no file, which is not made."""
+        if not os.path.lexists(self.path):
+            return []
+        return self._select("account = ? AND status <> ? ORDER BY n", self.account, UNSENT)
+
+    def has_others(self) -> bool:
+        """Returns whether there are attempts of other accounts."""
+        return bool(self._run("SELECT 1 FROM attempts WHERE account <> ? LIMIT 1", self.account))
+
+    def is_sending(self, attempt: Attempt) -> bool:
+        """Returns whether a living process waits for the answer to this attempt's POST."""
+        if attempt.status != SENDING:
+            return False
+        if try_lock_byte(self._lock_file(), attempt.n):
+            unlock_byte(self._locks, attempt.n)
+            return False
+        return True
+
+    def priced(self, shape: str) -> Attempt | None:
+        """Returns the last attempt of the same shape whose cost is known."""
+        where = "account = ? AND shape = ? AND credits IS NOT NULL AND status = ? ORDER BY n DESC LIMIT 1"
+        return next(iter(self._select(where, self.account, shape, SUCCEEDED)), None)
+
+    def spending(self, since: float | None) -> Spending:
+        """Returns what was spent since a moment, all attempts in progress or UNCERTAIN included; all for None."""
+        where = "account = ? AND status NOT IN (?, ?) AND (at > ? OR status IN (?, ?))"
+        values = (self.account, UNSENT, REFUSED, -1.0 if since is None else since, *OPEN)
+        return Spending(attempt.credits for attempt in self._select(where, *values))
+
+    def upload(self, digest: str, since: float) -> str | None:
+        """Returns the URI of an upload that was made after a moment."""
+        found = self._run("SELECT uri FROM uploads WHERE digest = ? AND at > ?", digest, since)
+        return found[0]["uri"] if found else None
+
+    # -- the file --
+
+    def _update(self, where: str, *values: Any, **changes: Any) -> None:
+        names = ", ".join(f"{name} = ?" for name in changes)
+        with self:
+            self._run(f"UPDATE attempts SET {names} WHERE {where}", *changes.values(), *values)
+
+    def _select(self, where: str, *values: Any) -> list[Attempt]:
+        rows = self._run(f"SELECT * FROM attempts WHERE {where}", *values)
+        try:
+            return [Attempt(row) for row in rows]
+        except ValueError:
+            raise self._failure("it is damaged") from None
+
+    def _run(self, words: str, *values: Any) -> list[sqlite3.Row]:
+        """Runs a statement and returns its rows. Raises the exceptions that the class names."""
+        try:
+            import sqlite3
+        except ImportError:
+            raise LedgerMissing("this Python has no sqlite3") from None
+        try:
+            with self._turn:
+                return (self._db or self._opened()).execute(words, values).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self._failure(str(error)) from None
+
+    def _opened(self) -> sqlite3.Connection:
+        """Opens the file, checks it as a whole, and brings its schema up to date."""
+        import sqlite3
+
+        self._make_file()
+        wait = 1.0 if self._is_exclusive else LOCKED
+        db = sqlite3.connect(self.path, timeout=wait, isolation_level=None, check_same_thread=False)
+        try:
+            db.row_factory = sqlite3.Row
+            db.execute(
+                "PRAGMA synchronous = EXTRA"
+            )  # with the default journal: one file can be copied, any disk will do
+            db.execute("PRAGMA fullfsync = 1")  # macOS: on the disk, not in its cache
+            if self._is_exclusive:
+                db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            db.execute("BEGIN EXCLUSIVE" if self._is_exclusive else "BEGIN")
+            version = self._checked(db)
+            db.execute("COMMIT")
+            if version < len(MIGRATIONS):
+                self._migrate(db)
+        except BaseException:
+            db.close()
+            raise
+        self._db = db
+        return db
+
+    def _checked(self, db: sqlite3.Connection) -> int:
+        """Returns the version of a file's schema, 0 for a new file; raises for one that must not be written to."""
+        import sqlite3
+
+        pages, size = _pragma(db, "page_count"), os.path.getsize(self.path)
+        version: int = _pragma(db, "user_version")
+        if pages and _pragma(db, "application_id") != APPLICATION:
+            raise self._no_ledger("is not a ledger of this program")
+        if version > len(MIGRATIONS):
+            raise self._no_ledger("was written by a newer version of this program")
+        if pages and pages * _pragma(db, "page_size") != size:  # SQLite itself misses a few bytes that were cut off
+            raise sqlite3.DatabaseError("its size is wrong")
+        found = _pragma(db, "integrity_check(1)" if size < CHECKED else "quick_check(1)")
+        if found != "ok":
+            raise sqlite3.DatabaseError("it is damaged")
+        return version
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        version = _pragma(db, "user_version")  # another process may have been here in between
+        for number in range(version, len(MIGRATIONS)):
+            for statement in filter(str.strip, MIGRATIONS[number].split(";")):
+                db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION}")
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        if version == 0 and not self._is_exclusive:
+            for row in _imported(os.path.join(os.path.dirname(self.path), "history.jsonl")):
+                db.execute(_insert("INSERT OR IGNORE", row), list(row.values()))
+        db.execute("COMMIT")
+
+    def _make_file(self) -> None:
+        """Makes the folder and the file where they are missing."""
+        import stat
+
+        if not self.path:
+            raise LedgerMissing("the history is off")
+        try:
+            if not stat.S_ISREG(os.stat(self.path).st_mode):  # a pipe might never answer
+                raise self._no_ledger("is not a file")
+        except OSError:
+            try:
+                os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            except OSError as error:
+                raise LedgerMissing(f"{self.path!r}: {error.strerror or error}") from None
+
+    def _failure(self, words: str) -> Exception:
+        if "not a database" in words:
+            return self._no_ledger("is not a ledger of this program")
+        if "locked" in words and self._is_exclusive:
+            return LedgerLocked(self.path)
+        if "unable to open" in words or "readonly" in words:
+            return LedgerMissing(f"{self.path!r}: {words}")
+        reason = f"another process has kept it locked for {LOCKED:.0f} s" if "locked" in words else words
+        return OutputError(f"the ledger {self.path!r} cannot be used: {reason}")
+
+    def _no_ledger(self, words: str) -> ConfigError:
+        from ..settings import HISTORY_VARIABLE
+
+        return ConfigError(f"{self.path!r} {words}", variable=None if self._is_exclusive else HISTORY_VARIABLE)
+
+    def _lock_file(self) -> int:
+        if self._locks < 0:
+            self._locks = os.open(self.path + "-lock", os.O_RDWR | os.O_CREAT, 0o600)
+        return self._locks
+
+    def _short(self, text: Any, most: int | None) -> str | None:
+        """Returns a text up to its first data URI, cut after it was masked, so that no part of a secret is left."""
+        if not isinstance(text, str):
+            return None
+        import re
+
+        return re.sub(r'(?is)data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+="-]+)*,.*', "data:…", self._mask(text))[:most]
+
+
+def account_of(base_url: str, secret: str) -> str:
+    """Returns the name of an account: the base URL and a hash that tells keys apart and does not give them away."""
+    import hashlib
+
+    return f"{base_url} {hashlib.sha256(secret.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+
+
+def number_of(credits: Any) -> Any:
+    """Returns credits as an int or a float, also where they come as text; None for what is no price."""
+    if isinstance(credits, bool) or not isinstance(credits, (int, float, str, jsontext.Number)):
+        return None
+    try:
+        found = float(str(credits))
+    except (ValueError, OverflowError):
+        return None
+    if not 0 <= found < MAX_CREDITS:  # not NaN either
+        return None
+    return int(found) if found == int(found) else found
+
+
+def iso_time(moment: float) -> str:
+    """Returns seconds of the epoch as YYYY-MM-DDTHH:MM:SS.mmmZ."""
+    milliseconds = int(min(max(moment, 0.0), MAX_MOMENT) * 1000)
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
+    return f"{whole}.{milliseconds % 1000:03}Z"
+
+
+def _pragma(db: sqlite3.Connection, name: str) -> Any:
+    return db.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def _insert(verb: str, row: dict[str, Any]) -> str:
+    return f"{verb} INTO attempts ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
+
+
+def _imported(path: str) -> list[dict[str, Any]]:
+    """Returns the rows for a history of version 2: JSON Lines with the events intent, started, refused and ended."""
+    rows: dict[str, dict[str, Any]] = {}
+    by_id: dict[tuple[str, str], dict[str, Any]] = {}
+    for line in _lines(path + ".1", path):
+        try:
+            record = jsontext.loads(line)
+            event, owner = record["event"], str(record["account"])
+            moment = _moment(record["at"])
+        except (ValueError, TypeError, KeyError):  # a line that was cut off
+            continue
+        key, name = str(record.get("key")), str(record.get("id"))
+        if event == "ended" and (owner, name) in by_id:
+            row = by_id[owner, name]
+            saved = [path for path in record.get("saved") or () if isinstance(path, str)]
+            credits = number_of(record.get("credits"))
+            row.update(
+                status=str(record.get("status")), ended=moment, credits=row["credits"] if credits is None else credits
+            )
+            row["saved"] = jsontext.dumps({os.path.dirname(path): saved for path in saved}) if saved else row["saved"]
+        elif event == "refused":
+            rows.pop(key, None)
+        elif event in ("intent", "started"):
+            new = {"key": key, "account": owner, "client": record.get("clientId"), "at": moment, "status": SENDING}
+            row = rows.setdefault(
+                key, {**new, **dict.fromkeys(("path", "model", "prompt", "id", "credits", "ended", "saved"))}
+            )
+            if event == "intent":
+                row.update((column, record.get(column)) for column in ("path", "model", "prompt"))
+            else:
+                row.update(status=STARTED, id=record.get("id"), credits=number_of(record.get("credits")))
+                by_id[owner, name] = row
+    return sorted(rows.values(), key=lambda row: float(row["at"]))
+
+
+def _lines(*paths: str) -> Iterator[bytes]:
+    for path in paths:
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                yield from file
+
+
+def _moment(text: str) -> float:
+    from datetime import datetime, timezone
+
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc).timestamp()
