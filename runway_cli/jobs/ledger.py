@@ -220,6 +220,10 @@ class Ledger:
         self._update("key = ?", key, status=STARTED, id=self._mask_id(name), credits=number_of(credits))
         self.sent(key)
 
+    def finished(self, key: str, status: str) -> None:
+        """Records that an attempt has ended with its answer."""
+        self._update("key = ?", key, status=status, ended=self._clock.time())
+
     def sent(self, key: str) -> None:
         """Ends the wait for an answer that this process will not see any more."""
         attempt = self.attempt(key) if self._locks >= 0 else None
@@ -367,13 +371,15 @@ class Ledger:
         """Returns the version of a file's schema, 0 for a new file; raises for one that must not be written to."""
         import sqlite3
 
-        pages, size = _pragma(db, "page_count"), os.path.getsize(self.path)
+        size = os.path.getsize(self.path)
         version: int = _pragma(db, "user_version")
-        if pages and _pragma(db, "application_id") != APPLICATION:
+        if size and _pragma(db, "application_id") != APPLICATION:
             raise self._no_ledger("is not a ledger of this program")
         if version > len(MIGRATIONS):
             raise self._no_ledger("was written by a newer version of this program")
-        if pages and pages * _pragma(db, "page_size") != size:  # SQLite itself misses a few bytes that were cut off
+        if (
+            size and _pragma(db, "page_count") * _pragma(db, "page_size") != size
+        ):  # SQLite itself misses a few bytes that were cut off
             raise sqlite3.DatabaseError("its size is wrong")
         found = _pragma(db, "integrity_check(1)" if size < CHECKED else "quick_check(1)")
         if found != "ok":

@@ -1,0 +1,359 @@
+"""The ledger: what was paid for is on the disk, whoever writes at once, and whatever happens to the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from runway_cli.errors import ConfigError, OutputError
+from runway_cli.jobs.ledger import Attempt, Ledger, LedgerLocked, LedgerMissing, Spending, number_of
+from tests.program import ROOT
+
+ACCOUNT = "https://api.example.test 0123456789ab"
+BODY = {"model": "gen4_image", "promptText": "a red fox"}
+OPENED = f"""
+import sys, time
+from runway_cli.jobs.ledger import Ledger
+ledger = Ledger(sys.argv[1], account={ACCOUNT!r}, clock=time, mask=str)
+"""
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        self.now += seconds
+
+
+class LedgerTest(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name) / "state" / "runway-cli" / "history.db"
+        self.clock = Clock()
+        self.ledger = self.open()
+
+    def open(self, *, account: str = ACCOUNT, exclusive: bool = False) -> Ledger:
+        ledger = Ledger(str(self.path), account=account, clock=self.clock, mask=str, exclusive=exclusive)
+        self.addCleanup(ledger.close)
+        return ledger
+
+    def paid(self, name: str, credits: object = 5, **facts: object) -> Attempt:
+        """An attempt that was answered with an id."""
+        attempt = self.ledger.intend("/v1/text_to_image", BODY, **facts)
+        self.ledger.started(attempt.key, name, credits)
+        return attempt
+
+    def python(self, program: str, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", OPENED + program, str(self.path), *words],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+
+
+class Records(LedgerTest):
+    def test_an_intent_is_there_before_anything_else_happens(self) -> None:
+        self.ledger.intend("/v1/text_to_image", BODY, job="once fox", digest="d")
+        found = self.open().last("once fox")
+        assert found
+        self.assertEqual(
+            (found.status, found.path, found.model, found.prompt),
+            ("SENDING", "/v1/text_to_image", "gen4_image", "a red fox"),
+        )  # type: ignore[attr-defined]
+
+    def test_the_last_attempt_of_a_job_counts(self) -> None:
+        self.paid("first", job="once fox")
+        self.paid("second", job="once fox")
+        self.paid("other", job="once hen")
+        found = self.ledger.last("once fox")
+        assert found
+        self.assertEqual((found.id, found.status), ("second", "STARTED"))
+
+    def test_a_request_that_was_never_accepted_is_as_if_it_had_not_been(self) -> None:
+        attempt = self.ledger.intend("/v1/text_to_image", BODY, job="once fox")
+        self.ledger.unsent(attempt.key)
+        self.assertIsNone(self.ledger.last("once fox"))
+        self.assertEqual(self.ledger.attempts(), [])
+        self.assertEqual(self.ledger.spending(None).unknown, 0)
+
+    def test_an_end_is_recorded_with_its_files_by_folder(self) -> None:
+        self.paid("fox")
+        self.ledger.ended("fox", "SUCCEEDED", credits=7, saved=["/a/fox-1.png", "/a/fox-2.png"])
+        self.ledger.ended("fox", "SUCCEEDED", saved=["/b/fox.png"])
+        (found,) = self.ledger.attempts()
+        self.assertEqual(found.saved, {"/a": ["/a/fox-1.png", "/a/fox-2.png"], "/b": ["/b/fox.png"]})
+        self.assertEqual(
+            (found.status, found.credits, found.files), ("SUCCEEDED", 7, ["/a/fox-1.png", "/a/fox-2.png", "/b/fox.png"])
+        )
+
+    def test_another_account_has_other_jobs(self) -> None:
+        self.paid("fox", job="once fox")
+        other = self.open(account="https://api.example.test other")
+        self.assertIsNone(other.last("once fox"))
+        self.assertEqual((other.attempts(), other.has_others()), ([], True))
+
+    def test_what_ended_more_than_a_year_ago_is_dropped(self) -> None:
+        self.paid("ended")
+        self.ledger.ended("ended", "SUCCEEDED")
+        self.paid("running")
+        self.clock.now += 366 * 86_400
+        self.paid("new")
+        self.assertEqual([attempt.id for attempt in self.ledger.attempts()], ["running", "new"])
+
+    def test_no_more_of_a_prompt_than_its_beginning_is_kept(self) -> None:
+        for prompt, kept in (("x" * 200, "x" * 80), ("see data:image/png;base64,AAAA now", "see data:…")):
+            attempt = self.ledger.intend("/v1/x", {"promptText": prompt})
+            self.assertEqual(attempt.prompt, kept)  # type: ignore[attr-defined]
+
+    def test_credits_that_come_as_text_are_a_number(self) -> None:
+        for given, number in (
+            *((5, 5), (5.0, 5), (2.5, 2.5), ("5", 5), ("2.5", 2.5), (0, 0)),
+            *((True, None), ({"amount": 5}, None), ("five", None), (None, None), (float("nan"), None)),
+            *((float("inf"), None), (1.7e308, None), (-1, None), ("", None)),
+        ):
+            with self.subTest(given):
+                self.assertEqual(number_of(given), number)
+                self.assertIs(type(number_of(given)), type(number))
+
+
+class Budget(LedgerTest):
+    def test_what_is_spent_in_progress_and_uncertain_counts(self) -> None:
+        self.paid("old", 100)
+        self.ledger.ended("old", "SUCCEEDED")
+        self.paid("running", 7)
+        self.ledger.intend("/v1/x", BODY)
+        self.clock.now += 2 * 86_400
+        self.paid("today", 5)
+        self.ledger.ended("today", "SUCCEEDED")
+        found = self.ledger.spending(self.clock.now - 86_400)
+        self.assertEqual((found.known, found.unknown, found.dearest), (12, 1, 7))
+
+    def test_a_clock_that_was_set_back_hides_nothing(self) -> None:
+        self.paid("fox", 5)
+        self.ledger.ended("fox", "SUCCEEDED")
+        self.clock.now -= 86_400
+        self.assertEqual(self.ledger.spending(self.clock.now - 86_400).known, 5)
+
+    def test_whether_one_more_job_stays_within_a_limit(self) -> None:
+        for prices, limit, price, is_allowed in (
+            ([], 10, None, True),
+            ([], 10, 11, False),
+            ([None], 10, None, False),  # one job at a time has to tell its price
+            ([5], 10, None, True),
+            ([5, 5], 10, None, False),
+            ([5, None], 10, None, False),
+            ([2, 5], 10, 3, True),
+            ([2, 5], 10, 4, False),
+        ):
+            with self.subTest(prices=prices, limit=limit, price=price):
+                self.assertIs(Spending(prices).allows(limit, price), is_allowed)
+
+    def test_a_price_is_that_of_the_last_job_of_the_same_shape(self) -> None:
+        self.paid("first", 5, shape="s")
+        self.paid("second", 6, shape="s")
+        self.ledger.ended("first", "SUCCEEDED")
+        found = self.ledger.priced("s")
+        assert found
+        self.assertEqual((found.id, found.credits), ("first", 5))
+        self.assertIsNone(self.ledger.priced("t"))
+
+
+class Processes(LedgerTest):
+    def test_an_attempt_is_being_sent_for_as_long_as_its_process_lives(self) -> None:
+        sender = self.python("ledger.intend('/v1/x', {}, job='once fox')\nprint('sent', flush=True)\ntime.sleep(60)\n")
+        with sender:
+            assert sender.stdout
+            self.assertEqual(sender.stdout.readline(), "sent\n")
+            found = self.ledger.last("once fox")
+            assert found
+            self.assertTrue(self.ledger.is_sending(found))
+            sender.kill()
+            sender.wait(10)
+            self.assertFalse(self.ledger.is_sending(found))
+
+    def test_many_processes_write_at_once_into_a_new_home_and_lose_nothing(self) -> None:
+        program = "for n in range(5):\n    a = ledger.intend('/v1/x', {})\n    ledger.started(a.key, f'{sys.argv[2]}-{n}', 1)\n"
+        writers = [self.python(program, str(number)) for number in range(20)]
+        for writer in writers:
+            _, errors = writer.communicate(timeout=60)
+            self.assertEqual((writer.returncode, errors), (0, ""))
+        found = {attempt.id for attempt in self.ledger.attempts()}
+        self.assertEqual(found, {f"{number}-{n}" for number in range(20) for n in range(5)})
+
+    def test_of_many_processes_one_starts_a_job(self) -> None:
+        program = (
+            "with ledger:\n"
+            "    if ledger.last('once fox') is None:\n"
+            "        time.sleep(0.05)\n"
+            "        ledger.intend('/v1/x', {}, job='once fox')\n"
+        )
+        for starter in [self.python(program) for _ in range(12)]:
+            _, errors = starter.communicate(timeout=60)
+            self.assertEqual((starter.returncode, errors), (0, ""))
+        self.assertEqual(len(self.ledger.attempts()), 1)
+
+    def test_a_process_that_is_killed_at_any_moment_loses_no_record(self) -> None:
+        program = (
+            "for n in range(1000):\n"
+            "    a = ledger.intend('/v1/x', {})\n"
+            "    print('intent', a.key, flush=True)\n"
+            "    ledger.started(a.key, f'id-{a.key}', 1)\n"
+            "    print('started', a.key, flush=True)\n"
+        )
+        chance = random.Random(7)
+        told: dict[str, str] = {}
+        for _ in range(15):
+            writer = self.python(program)
+            time.sleep(0.12 + chance.random() * 0.1)
+            writer.kill()
+            output, _ = writer.communicate(timeout=10)
+            for line in output.splitlines():
+                if line.count(" ") == 1 and len(line.split(" ")[1]) == 32:
+                    event, key = line.split(" ")
+                    told[key] = event
+        self.assertGreater(len(told), 15)
+        found = {attempt.key: attempt for attempt in self.ledger.attempts()}
+        for key, event in told.items():
+            self.assertIn(key, found)
+            if event == "started":
+                self.assertEqual(found[key].id, f"id-{key}")
+
+    def test_a_batch_keeps_others_out_until_its_process_ends(self) -> None:
+        holder = Ledger(str(self.path), account=ACCOUNT, clock=self.clock, mask=str, exclusive=True)
+        holder.intend("/v1/x", BODY)
+        program = (
+            "from runway_cli.jobs.ledger import LedgerLocked\n"
+            f"other = Ledger(sys.argv[1], account={ACCOUNT!r}, clock=time, mask=str, exclusive=True)\n"
+            "try:\n    other.attempts()\nexcept LedgerLocked:\n    print('locked')\n"
+        )
+        self.assertEqual(self.python(program).communicate(timeout=30)[0], "locked\n")
+        holder.close()
+        self.assertEqual(len(self.open(exclusive=True).attempts()), 1)
+
+
+class Files(LedgerTest):
+    @unittest.skipIf(os.name == "nt", "Windows has no such modes")
+    def test_nobody_else_may_read_it(self) -> None:
+        self.paid("fox")
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE(self.path.parent.stat().st_mode), 0o700)
+
+    def test_reading_makes_no_file(self) -> None:
+        self.assertEqual(self.ledger.attempts(), [])
+        self.assertFalse(self.path.exists())
+
+    def test_a_file_that_is_no_ledger_is_refused_and_stays_as_it_is(self) -> None:
+        import sqlite3
+
+        self.path.parent.mkdir(parents=True)
+        foreign = self.path.with_name("foreign.db")
+        with sqlite3.connect(foreign) as db:
+            db.execute("CREATE TABLE notes (text)")
+        db.close()
+        for content in (b"my notes\n", b'{"event":"intent"}\n' * 999, foreign.read_bytes()):
+            with self.subTest(content[:20]):
+                self.path.write_bytes(content)
+                with self.assertRaises(ConfigError):
+                    self.open().intend("/v1/x", BODY)
+                self.assertEqual(self.path.read_bytes(), content)
+
+    def test_a_damaged_file_is_refused_and_stays_as_it_is(self) -> None:
+        for number in range(20):
+            self.paid(str(number), job=f"once {number}")
+        self.ledger.close()
+        whole = self.path.read_bytes()
+        for what, content in (
+            ("a few bytes cut off", whole[:-3]),
+            ("a page cut off", whole[:-4096]),
+            ("something behind it", whole + b"\0" * 10),
+            ("a page of zeros", whole[:4096] + bytes(4096) + whole[8192:]),
+        ):
+            with self.subTest(what):
+                self.path.write_bytes(content)
+                with self.assertRaises(OutputError):
+                    self.open().intend("/v1/x", BODY)
+                self.assertEqual(self.path.read_bytes(), content)
+
+    def test_a_new_file_may_be_there_already(self) -> None:
+        self.path.parent.mkdir(parents=True)
+        self.path.touch()
+        self.paid("fox")
+        self.assertEqual(len(self.ledger.attempts()), 1)
+
+    def test_what_is_no_file_is_refused_at_once(self) -> None:
+        self.path.mkdir(parents=True)
+        with self.assertRaises(ConfigError):
+            self.ledger.intend("/v1/x", BODY)
+        self.path.rmdir()
+        if hasattr(os, "mkfifo"):
+            os.mkfifo(self.path)
+            with self.assertRaises(ConfigError):
+                self.open().attempts()
+
+    def test_without_a_place_for_it_there_is_none(self) -> None:
+        self.path.parent.parent.parent.joinpath("file").touch()
+        off = Ledger(None, account=ACCOUNT, clock=self.clock, mask=str)
+        nowhere = Ledger(
+            str(self.path.parent.parent.parent / "file" / "history.db"), account=ACCOUNT, clock=self.clock, mask=str
+        )
+        for ledger in (off, nowhere):
+            with self.assertRaises(LedgerMissing):
+                ledger.intend("/v1/x", BODY)
+
+    def test_a_newer_version_is_refused(self) -> None:
+        import sqlite3
+
+        self.paid("fox")
+        self.ledger.close()
+        db = sqlite3.connect(self.path)
+        db.execute("PRAGMA user_version = 99")
+        db.commit()
+        db.close()
+        with self.assertRaisesRegex(ConfigError, "newer version"):
+            self.open().attempts()
+
+    def test_a_history_of_version_2_beside_a_new_ledger_is_taken_over_once(self) -> None:
+        self.path.parent.mkdir(parents=True)
+        own = {"account": ACCOUNT, "clientId": "c", "at": "2026-11-24T09:30:00.500Z"}
+        records = [
+            {"event": "intent", "key": "a", "path": "/v1/x", "model": "m", "prompt": "fox", **own},
+            {"event": "started", "key": "a", "id": "fox", "credits": 5, **own},
+            {"event": "ended", "id": "fox", "status": "SUCCEEDED", "credits": 6, "saved": ["/a/fox.png"], **own},
+            {"event": "intent", "key": "b", "path": "/v1/x", **own},
+            {"event": "intent", "key": "c", "path": "/v1/x", **own},
+            {"event": "refused", "key": "c", **own},
+        ]
+        text = "\n".join(map(json.dumps, records)) + '\n{"event": "int'
+        (self.path.parent / "history.jsonl").write_text(text, encoding="utf-8")
+        self.ledger.intend("/v1/y", BODY)
+        self.ledger.close()
+        found = self.open().attempts()
+        self.assertEqual(
+            [(each.key, each.id, each.status, each.credits, each.files) for each in found[:2]],
+            [("a", "fox", "SUCCEEDED", 6, ["/a/fox.png"]), ("b", None, "SENDING", None, [])],
+        )
+        self.assertEqual(len(found), 3)
+
+
+if __name__ == "__main__":
+    unittest.main()
