@@ -371,8 +371,8 @@ class Ledger:
         """Returns the version of a file's schema, 0 for a new file; raises for one that must not be written to."""
         import sqlite3
 
+        version: int = _pragma(db, "user_version")  # from this read on no other process changes the file
         size = os.path.getsize(self.path)
-        version: int = _pragma(db, "user_version")
         if size and _pragma(db, "application_id") != APPLICATION:
             raise self._no_ledger("is not a ledger of this program")
         if version > len(MIGRATIONS):
