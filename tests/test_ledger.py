@@ -214,6 +214,8 @@ class Processes(LedgerTest):
 
     def test_a_process_that_is_killed_at_any_moment_loses_no_record(self) -> None:
         program = (
+            "ledger.attempts()\n"
+            "print('ready', flush=True)\n"
             "for n in range(1000):\n"
             "    a = ledger.intend('/v1/x', {})\n"
             "    print('intent', a.key, flush=True)\n"
@@ -224,7 +226,9 @@ class Processes(LedgerTest):
         told: dict[str, str] = {}
         for _ in range(15):
             writer = self.python(program)
-            time.sleep(0.12 + chance.random() * 0.1)
+            assert writer.stdout
+            self.assertEqual(writer.stdout.readline(), "ready\n")
+            time.sleep(0.01 + chance.random() * 0.1)
             writer.kill()
             output, _ = writer.communicate(timeout=10)
             for line in output.splitlines():
