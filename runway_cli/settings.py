@@ -327,3 +327,22 @@ class Target:
         self.url_format = url_format
         self.timeout = timeout
         self.retries = retries
+
+
+def url_fault(url: str) -> str | None:
+    """Returns why a URL is never requested, None for one that may be.
+
+    It must be https, or http to a loopback host, in visible ASCII and without a user name.
+    """
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        is_usable = bool(parts.hostname) and parts.port != 0 and parts.username is None and is_plain(url)
+    except ValueError:
+        is_usable = False
+    if not is_usable or parts.scheme not in ("https", "http"):
+        return "is not an https URL"
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        return "is http: only https is used, except for a loopback address"
+    return None

@@ -128,7 +128,7 @@ class AtATerminal(ServedTest):
             frames[-1],
             [
                 "THROTTLED: queued until a running generation ends; your tier limits how many run at once",
-                f"{ids[0]}: a fault was ordered; polling goes on",
+                f"{ids[0]}: a fault was ordered; polling continues",
             ],
         )
         self.assertIn([frames[-1][0], f"{ids[0]} THROTTLED 2 s 5 credits", f"{ids[1]} THROTTLED 2 s 5 credits"], frames)

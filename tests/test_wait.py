@@ -170,20 +170,20 @@ class Failures(ServedTest):
         self.assertEqual(self.fake.hasty, [], result)
         self.assertEqual(len(self.fake.requests), len(faults) + 2)
         self.assertAlmostEqual(sum(self.clock.slept), 5 * (len(faults) + 1))
-        self.assertGreaterEqual(len([note for note in result.notes if note.endswith("; polling goes on")]), 6)
+        self.assertGreaterEqual(len([note for note in result.notes if note.endswith("; polling continues")]), 6)
 
     def test_a_poll_that_gets_no_answer_ends_at_the_timeout(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
         self.fake.fault(Fault("no_answer"))
         result = self.call("wait", task, "--timeout", "0.3")
         self.assertEqual(result.exit, 0, result)
-        self.assertIn("no complete answer within 0.3 s; polling goes on", result.notes[0])
+        self.assertIn("no complete answer within 0.3 s; polling continues", result.notes[0])
 
     def test_the_same_failure_is_noted_once_and_retry_after_is_respected(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
         self.fake.fault(Fault("status", status=429, headers={"Retry-After": "30"}), times=3)
         result = self.call("wait", task)
-        self.assertEqual(len([note for note in result.notes if "polling goes on" in note]), 1)
+        self.assertEqual(len([note for note in result.notes if "polling continues" in note]), 1)
         self.assertAlmostEqual(sum(self.clock.slept), 90)
 
     def test_a_refusal_ends_the_wait(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..errors import DeniedError, Interrupted, RunwayError, UsageError
-from ..settings import destination, input_file
+from ..settings import destination, input_file, url_fault
 from ..terminal.tables import Column
 from .context import summary
 from .options import WRITES, Command, GlobalOptions, Operand, Option
@@ -86,7 +86,7 @@ class DownloadOptions(GlobalOptions):
 
 def download_run(context: Context, options: DownloadOptions) -> int:
     """Saves each URL and prints where; one that fails does not stop the others."""
-    from ..files.download import check_output, url_fault
+    from ..files.download import check_output
     from ..files.media import mismatch
 
     for url in options.urls:

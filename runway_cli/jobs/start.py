@@ -1,4 +1,4 @@
-"""The one way to send a POST that may start something: recorded before it is sent and before its answer is used."""
+"""The one way to send a POST that may cost credits: recorded before it is sent and before its answer is used."""
 
 from __future__ import annotations
 
@@ -14,23 +14,19 @@ if TYPE_CHECKING:
     from .history import History
 
     class Recorder(Protocol):
-        """A second record of the same POST, under the key that the history has."""
+        """A second record of the same POST, under the history's key. `intend` may raise OutputError: no POST."""
 
-        def intend(self, key: str) -> None:
-            """Records the intent. Raises OutputError where that is impossible: then nothing is sent."""
-
+        def intend(self, key: str) -> None: ...
         def started(self, key: str, name: str, credits: Any) -> None: ...
-
         def refused(self, key: str, failure: Failure) -> None: ...
 
 
 class Started:
-    """A POST that was answered: the answer, and what it started, None where it names no id. `key`: of its record."""
+    """A POST that was answered: the answer, and the resource that it created, None where it names no id."""
 
-    __slots__ = ("answer", "key", "pollable")
+    __slots__ = ("answer", "pollable")
 
-    def __init__(self, key: str, answer: Any, pollable: Pollable | None) -> None:
-        self.key = key
+    def __init__(self, answer: Any, pollable: Pollable | None = None) -> None:
         self.answer = answer
         self.pollable = pollable
 
@@ -45,14 +41,15 @@ def start(
     retries: int | None = None,
     recorder: Recorder | None = None,
 ) -> Started:
-    """Sends a POST. `value` is the body as a JSON value, for the record.
+    """Sends a POST once, apart from `retries` where nothing was accepted, and returns what it created.
 
-    The history, and then the recorder, have its intent before it is sent, and its id before anything else happens with
-    the answer: no signal is raised in between. Raises what `client.call` raises, and OutputError of the recorder.
+    `value` is the body as a JSON value, for the record. The history, and then the recorder, get the intent before the
+    request is sent, and the id before anything else happens with the answer. Raises what `client.call` raises, and
+    OutputError of the recorder.
     """
     client.check_secret()
     if not may_start(path) or is_api_dry_run(path, value):
-        return Started("", client.call("POST", path, body, retries=retries).value, None)
+        return Started(client.call("POST", path, body, retries=retries).value)
     key = history.intend(path, value)
     try:
         if recorder:
@@ -69,26 +66,22 @@ def start(
         raise InternalError.of(defect, **facts) from None
     identity = answer.get("id") if isinstance(answer, dict) else None
     if not isinstance(identity, str) or not is_id(identity):
-        return Started(key, answer, None)
+        return Started(answer)
     pollable = started_by(path, identity)
-    history.started(key, pollable.name, credits_of(answer))
-    if recorder:
-        recorder.started(key, pollable.name, credits_of(answer))
-    return Started(key, answer, pollable)
+    for record in (history, recorder):
+        if record:
+            record.started(key, pollable.name, credits_of(answer))
+    return Started(answer, pollable)
 
 
 def is_api_dry_run(path: str, value: Any) -> bool:
-    """Whether the body asks the API to start nothing: `/v1/generate/*` take "dryRun": true."""
+    """Returns whether the body asks the API to create nothing: `/v1/generate/*` take "dryRun": true."""
     return path.startswith("/v1/generate/") and isinstance(value, dict) and value.get("dryRun") is True
 
 
 def no_id(client: Client, answer: Any) -> ApiError:
-    """The failure of a POST whose answer names nothing to wait for."""
+    """Returns the failure of a POST whose answer has no id to wait for."""
     found = answer.get("id") if isinstance(answer, dict) else None
-    named = "" if found is None else f", but {jsontext.dumps(found)}"
-    return ApiError(
-        f"the answer has no id to wait for{named}",
-        status=200,
-        may_have_been_accepted=True,
-        balance_call=client.service.balance_call,
-    )
+    words = "the answer has no id to wait for" + ("" if found is None else f", but {jsontext.dumps(found)}")
+    facts = {"may_have_been_accepted": True, "balance_call": client.service.balance_call}
+    return ApiError(words, status=200, **facts)
