@@ -37,6 +37,7 @@ TYPED = [
     ("runway-cli skill install co", ["skill", "install", "codex"]),
     ("runway-cli skill install ./fo", ["skill", "install", "./folder/"]),
     ("runway-cli upload ca", ["upload", "cat.png"]),
+    ("runway-cli upload dog\\ ", ["upload", "dog two.mp4"]),
     ("runway-cli upload cat.png do", ["upload", "cat.png", "dog two.mp4"]),
     ("runway-cli upload folder/in", ["upload", "folder/inner.png"]),
     ("runway-cli upload ~/place/ca", ["upload", "~/place/cat.png"]),
@@ -47,7 +48,7 @@ TYPED = [
     ("runway-cli request POST /v --upload=image=ca", ["request", "POST", "/v", "--upload=image=cat.png"]),
     ("runway-cli request POST /v --upload 'image=do", ["request", "POST", "/v", "--upload", "image=dog two.mp4"]),
     ("runway-cli request POST /v --data-uri a.0=fo", ["request", "POST", "/v", "--data-uri", "a.0=folder/"]),
-    ("runway-cli request PUT /v -f 'a=a b' --body @bo", ["request", "PUT", "/v", "-f", "a=a b", "--body", "@body.json"]),
+    ("runway-cli request PUT /v -f 'a=b c' --body @b", ["request", "PUT", "/v", "-f", "a=b c", "--body", "@body.json"]),
 ]  # fmt: skip
 # the same where nothing is known: no file is offered
 LEFT_ALONE = [

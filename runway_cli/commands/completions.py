@@ -72,7 +72,7 @@ def run(context: Context, options: Options) -> int:
     if file_start is not None and options.shell != "zsh":
         words += _files(typed, file_start)
     if options.shell == "bash":
-        part = options.typed[-1].lstrip("'\"")
+        part = re.sub(r"\\(.)", r"\1", options.typed[-1].lstrip("'\""))
         kept = typed if part in ("=", ":") else typed[: len(typed) - len(part)].rstrip("@")
         words = [word[len(kept) :] for word in words]
     first = "words" if file_start is None else f"files {file_start}"
@@ -84,12 +84,12 @@ def _split(line: str) -> list[str]:
     """Returns the words behind the program's name. The last one is at the cursor, perhaps "" or in an open quote."""
     import shlex
 
-    for end in ("", "'", '"'):
+    for end in (".", ".'", '."'):  # the dot stands for what is still to be typed
         try:
             words = shlex.split(line + end)
         except ValueError:
             continue
-        return [*words[1:], ""] if line[-1:].isspace() and not end else words[1:]
+        return [*words[1:-1], words[-1][:-1]]
     return [""]
 
 
