@@ -103,8 +103,7 @@ def parse_all(names: Sequence[str]) -> list[Pollable]:
 
 def is_id(text: str) -> bool:
     """Returns whether a text can be an id: it must stay within its segment of a path."""
-    is_strange = any(c in "/\\?#" or c.isspace() or not c.isprintable() for c in text)
-    return text not in ("", ".", "..") and not is_strange
+    return text not in ("", ".", "..") and text.isprintable() and not any(c in " /\\?#'\"{}" for c in text)
 
 
 def may_start(path: str) -> bool:
