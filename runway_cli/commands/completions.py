@@ -28,7 +28,7 @@ SCRIPTS = {
 _runway_cli() {
   local IFS=$'\\n' found
   found=($(command runway-cli completions bash -- "${COMP_LINE:0:COMP_POINT}" "${COMP_WORDS[COMP_CWORD]}" 2>/dev/null))
-  [[ ${found[0]} == files* ]] && compopt -o filenames 2>/dev/null # bash 3 has none: it quotes nothing there
+  [[ ${found[0]-} == files* ]] && compopt -o filenames 2>/dev/null # bash 3 has none: it quotes nothing there
   COMPREPLY=("${found[@]:1}")
 }
 complete -F _runway_cli runway-cli

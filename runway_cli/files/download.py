@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import contextmanager
 
 from ..api.answers import excerpt
 from ..errors import ApiError, DeniedError, NetworkError, OutputError, UsageError, WaitTimeout
@@ -17,16 +18,14 @@ from .media import EXTENSIONS, media_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from email.message import Message
     from io import BufferedRandom, FileIO
-    from typing import TypeVar
 
     from ..api.client import Client
     from ..shutdown import Clock, Shutdown
     from ..transport.http import Stream
 
-    T = TypeVar("T")
     Emit = Callable[["Transferred"], None]
 
 
@@ -183,40 +182,41 @@ class PartFile:
         self._path = path
         self._shutdown = shutdown
         self._part = os.path.join(folder, f".{name[:SHOWN_NAME]}.{os.urandom(6).hex()}.part")
-        _writing(path, lambda: os.makedirs(folder or ".", exist_ok=True))
-        _remove_old_part_files(folder or ".", clock.time())
-        self._file: FileIO = _writing(path, lambda: shutdown.create_part_file(self._part))
+        with _writing(path):
+            os.makedirs(folder or ".", exist_ok=True)
+            _remove_old_part_files(folder or ".", clock.time())
+            self._file: FileIO = shutdown.create_part_file(self._part)
         if os.name != "nt":  # where an open file cannot be removed anyway
             _try_lock(self._file)
 
     def write(self, piece: bytes) -> None:
         """Appends a piece. Raises OutputError."""
-
-        def write_all() -> None:
-            rest = memoryview(piece)
+        rest = memoryview(piece)
+        with _writing(self._path):
             while rest:
                 rest = rest[self._file.write(rest) :]
-
-        _writing(self._path, write_all)
         self.size += len(piece)
 
     def clear(self) -> None:
         """Empties the file. Raises OutputError."""
         self.size = 0
-        self._file.seek(0)
-        _writing(self._path, self._file.truncate)
+        with _writing(self._path):
+            self._file.seek(0)
+            self._file.truncate()
 
     def equals(self, path: str) -> bool:
         """Returns whether a file holds the same bytes. Raises OutputError."""
         import filecmp
 
-        return _writing(path, lambda: os.path.isfile(path) and filecmp.cmp(self._part, path, shallow=False))
+        with _writing(path):
+            return os.path.isfile(path) and filecmp.cmp(self._part, path, shallow=False)
 
     def take_name(self, *, force: bool) -> None:
         """Gives the file its name, in place of another one only with `force`; else removes it. Raises OutputError."""
         try:
-            _writing(self._path, self._file.close)
-            _writing(self._path, lambda: (os.replace if force else _rename_if_free)(self._part, self._path))
+            with _writing(self._path):
+                self._file.close()
+                (os.replace if force else _rename_if_free)(self._part, self._path)
         finally:
             self.remove()
 
@@ -276,10 +276,11 @@ def _rename_if_free(part: str, path: str) -> None:
         os.rename(part, path)
 
 
-def _writing(path: str, act: Callable[[], T]) -> T:
-    """Returns what `act` returns, and raises its OSError as an OutputError."""
+@contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """Raises an OSError of the block as an OutputError."""
     try:
-        return act()
+        yield
     except FileExistsError:
         raise OutputError(taken_message(path), taken=path) from None
     except (OSError, ValueError) as error:

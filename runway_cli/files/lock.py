@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 INTERVAL = 0.01  # seconds between two attempts
+MAX_RENAME = 1.0  # seconds for which another process may be renaming a file
 
 if sys.platform == "win32":
     import msvcrt
@@ -61,7 +62,10 @@ else:
 
 
 class LockFile:
-    """A lock in a file of its own. The file stays: were it deleted, one process could lock it, and another its successor."""
+    """A lock in a file of its own.
+
+    The file stays: were it deleted, one process could lock the deleted file while another locks a new one.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -90,8 +94,8 @@ class LockFile:
 
 
 def open_patiently(act: Callable[[], T]) -> T:
-    """Returns what `act` opens, tried for a second where Windows refuses because another process renames the file."""
-    deadline = time.monotonic() + 1.0
+    """Returns what `act` opens. Windows refuses while another process renames the file: then it is tried again."""
+    deadline = time.monotonic() + MAX_RENAME
     while True:
         try:
             return act()
