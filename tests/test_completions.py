@@ -40,6 +40,7 @@ TYPED = [
     ("runway-cli upload dog\\ ", ["upload", "dog two.mp4"]),
     ("runway-cli upload cat.png do", ["upload", "cat.png", "dog two.mp4"]),
     ("runway-cli upload folder/in", ["upload", "folder/inner.png"]),
+    ("runway-cli upload 'folder/[", ["upload", "folder/[x].png"]),
     ("runway-cli upload ~/place/ca", ["upload", "~/place/cat.png"]),
     ("runway-cli download https://example.com/x --to fo", ["download", "https://example.com/x", "--to", "folder/"]),
     ("runway-cli wait ID --download fo", ["wait", "ID", "--download", "folder/"]),
@@ -76,6 +77,8 @@ class ShellTest(unittest.TestCase):
             "place/dog two.mp4",
             "place/body.json",
             "place/folder/inner.png",
+            "place/folder/x.png",
+            "place/folder/[x].png",
         ):
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / name).touch(0o755)

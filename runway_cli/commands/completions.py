@@ -26,8 +26,10 @@ SCRIPTS = {
 # Completions of runway-cli for bash. Now: source <(runway-cli completions bash)
 # Always: runway-cli completions bash > ~/.local/share/bash-completion/completions/runway-cli
 _runway_cli() {
-  local IFS=$'\\n' found
-  found=($(command runway-cli completions bash -- "${COMP_LINE:0:COMP_POINT}" "${COMP_WORDS[COMP_CWORD]}" 2>/dev/null))
+  local found=() word
+  while IFS= read -r word; do found+=("$word"); done < <(
+    command runway-cli completions bash -- "${COMP_LINE:0:COMP_POINT}" "${COMP_WORDS[COMP_CWORD]}" 2>/dev/null
+  )
   [[ ${found[0]-} == files* ]] && compopt -o filenames 2>/dev/null # bash 3 has none: it quotes nothing there
   COMPREPLY=("${found[@]:1}")
 }
