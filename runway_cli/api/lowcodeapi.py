@@ -139,7 +139,8 @@ class Service:
             return error.but(
                 f"{error.message}. The gateway offers {OFFERED}; for anything else call Runway directly: without "
                 "--gateway, with RUNWAY_SKILLS_API_SECRET",
-                call_directly=("request", method, path.partition("?")[0], "--dry-run"),
+                try_next=("request", method, path.partition("?")[0], "--dry-run"),
+                drop=("--gateway", "--url-format"),
             )
         if not error.from_provider and PROVIDER not in self.base_url:
             words = f"{error.message}. {BASE_VARIABLE} should end in {PROVIDER}, the provider's name"
