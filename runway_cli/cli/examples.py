@@ -28,11 +28,11 @@ from ..commands.options import GLOBAL_OPTIONS, SERVICE_OPTIONS, Command
 from ..errors import (
     ApiError,
     AuthError,
+    ConfigError,
     DeniedError,
     Interrupted,
     Mistyped,
     NetworkError,
-    RunwayError,
     UsageError,
     WaitTimeout,
 )
@@ -156,7 +156,9 @@ class Attempt:
             return False
         status = self.fact("status") or 0
         is_network = self.failure.kind == "network" and not self.fact("permanent")
-        return is_network or isinstance(self.failure, (WaitTimeout, Interrupted)) or status in (408, 429) or status > 499
+        return (
+            is_network or isinstance(self.failure, (WaitTimeout, Interrupted)) or status in (408, 429) or status > 499
+        )
 
     def changed(self, change: Callable[[str, str | None], Unit | None]) -> list[str]:
         """Returns the words with each option and operand as `change` gives it, None to leave it out."""
@@ -213,11 +215,12 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
     """Yields the calls that may help, the best first; None where a rule does not apply."""
     fact, failure = attempt.fact, attempt.failure
     # What was paid for, or may have been, comes before anything that was wrong with the call.
-    if fact("batch_call") in BATCH_CALLS:
-        dropped, added = BATCH_CALLS[fact("batch_call")]
+    batch_call = fact("batch_call")
+    if isinstance(batch_call, str):
+        dropped, added = BATCH_CALLS[batch_call]
         yield _extended(attempt.without(dropped), added)
     else:
-        yield fact("batch_call")
+        yield batch_call
     yield _wait(attempt)
     yield _look(attempt)
     yield fact("try_next")
@@ -228,13 +231,14 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
         yield ("auth", "login") if attempt.path == ("auth", "status") else ("auth", "status")
     # The words of the call, corrected.
     if fact("taken"):
-        yield attempt.changed(lambda flag, value: (flag, _free(value)) if value and flag in PATH_FLAGS else (flag, value))
+        yield attempt.changed(lambda flag, value: (flag, _free(value) if value and flag in PATH_FLAGS else value))
     if fact("as_folder"):
         path = fact("as_folder")
         yield attempt.changed(lambda flag, value: (flag, f"{path}/" if value == path else value))
     if fact("use_upload"):
+        end = f"={fact('use_upload')}"
         yield attempt.changed(
-            lambda flag, value: ("--upload" if (value or "").endswith(f"={fact('use_upload')}") else flag, value)
+            lambda flag, value: ("--upload" if flag == "--data-uri" and (value or "").endswith(end) else flag, value)
         )
     yield _known_words(failure, attempt.words)
     yield _other_words(attempt)
@@ -359,16 +363,12 @@ def _known_words(failure: Failure | None, words: Words) -> Words | None:
     changed = Attempt(failure, words, None).changed(change)
     try:
         parse(changed)
-    except (HelpRequested, VersionRequested):
-        pass
-    except Mistyped as next_failure:
-        if changed != list(words):
-            return _known_words(next_failure, changed)
-        return (*next_failure.fact("path", ()), "--help")
+    except (HelpRequested, VersionRequested, ConfigError):
+        return changed
     except UsageError as other:
+        if isinstance(other, Mistyped) and changed != list(words):
+            return _known_words(other, changed)
         return (*other.fact("path", ()), "--help")
-    except RunwayError:
-        pass
     return changed
 
 
@@ -386,24 +386,24 @@ def _other_words(attempt: Attempt) -> Words | None:
 def _other_value(attempt: Attempt) -> Words | None:
     """Puts a value that an option cannot take where it can stand: a file for --output, text for -F."""
     flags, text = attempt.fact("bad_value") or ((), "")
-    is_post = "POST" in map(str.upper, attempt.words)
-    if "--output" in flags and re.search(r"[./\\]", text) and (attempt.name == "wait" or is_post):
-        words = attempt.changed(lambda flag, value: ("--download", value) if flag == "--output" else (flag, value))
+    typed = {word.upper() for word in attempt.words}
+    if "--output" in flags and re.search(r"[./\\]", text) and (attempt.name == "wait" or "POST" in typed):
+        words = attempt.changed(lambda flag, value: ("--download" if flag == "--output" else flag, value))
         return words if attempt.name == "wait" else _extended(words, ("--wait",)) if attempt.name == "request" else None
     if "-F" not in flags:
         return None
-    key, _, value = text.partition("=")
-    is_file = len(value) > 1 and value.startswith("@") and not {"GET", "DELETE"} & {*map(str.upper, attempt.words)}
+    key, _, file = text.partition("=@")
+    field = f"{key}={file}"
+    flag_of_file = None
+    if file and "=" not in key and typed.isdisjoint(("GET", "DELETE")):
+        from ..files.media import TYPES
+
+        flag_of_file = "--upload" if file.rpartition(".")[2].lower() in TYPES else "--text-file"
 
     def change(flag: str, value: str | None) -> Unit:
         if flag not in JSON_FLAGS or value != text:
             return flag, value
-        if not is_file:
-            return JSON_FLAGS[flag], value
-        from ..files.media import TYPES
-
-        file = text[len(key) + 2 :]
-        return "--upload" if file.rpartition(".")[2].lower() in TYPES else "--text-file", f"{key}={file}"
+        return (flag_of_file, field) if flag_of_file else (JSON_FLAGS[flag], value)
 
     return attempt.changed(change)
 
@@ -414,7 +414,9 @@ def _other_type(attempt: Attempt) -> Words | None:
 
     refusal = re.compile(r"(?i)(expected|must be) (an? )?(number|integer|int|boolean|array|object|list)\b")
     issues = attempt.fact("issues") or ()
-    wanted = {str(issue.get("field")) for issue in issues if refusal.search(" ".join(map(str, issue.get("messages") or ())))}
+    wanted = {
+        str(issue.get("field")) for issue in issues if refusal.search(" ".join(map(str, issue.get("messages") or ())))
+    }
 
     def change(flag: str, value: str | None) -> Unit:
         key, _, text = (value or "").partition("=")
@@ -487,7 +489,9 @@ def _reference(attempt: Attempt) -> Words | None:
         return None
     if isinstance(failure, UsageError):  # no other option than the body's, and no row of a batch
         flags, _ = attempt.fact("bad_value") or ((), "")
-        may_be_body = not BODY_FLAGS.isdisjoint(flags) if flags else attempt.name == "request" or attempt.fact("contract")
+        may_be_body = (
+            not BODY_FLAGS.isdisjoint(flags) if flags else attempt.name == "request" or attempt.fact("contract")
+        )
         if not may_be_body:
             return None
     elif not isinstance(failure, ApiError) or failure.status not in (400, 404, 405, 409, 415, 422):
@@ -503,17 +507,14 @@ def _reference(attempt: Attempt) -> Words | None:
 
 
 def _endpoint(attempt: Attempt) -> tuple[str, str]:
-    """Returns METHOD and PATH, from the words of a call that could not be parsed too; "" where they are not there."""
-    if attempt.option("path"):
-        return attempt.option("method") or "POST", _without_origin(attempt.option("path"))
+    """Returns METHOD and PATH as the call names them, even one that could not be parsed; "" where it does not."""
     from ..commands.request import METHODS
 
-    words = [word for word in attempt.words if not word.startswith("-")]
-    path = next((word for word in words if word.startswith(("/v1/", "v1/"))), "")
+    operands = [value or "" for flag, value, _ in attempt.units() if flag == "" and value not in ("--", attempt.name)]
     if attempt.name == "batch":
-        return "POST", path
-    method = next((word.upper() for word in words if word.upper() in METHODS), "")
-    return method, path if method else ""
+        operands.insert(0, "POST")
+    method, path = (*operands, "", "")[:2]
+    return (method.upper(), _without_origin(path)) if method.upper() in METHODS else ("", "")
 
 
 def _without_origin(path: str) -> str:

@@ -61,7 +61,9 @@ def run(context: Context, options: Options) -> int:
 def _task(name: str) -> Pollable:
     found = parse(name)
     if found.family is not TASKS:
-        raise UsageError(f"{name!r} is not a task: use request DELETE", try_next=("request", "DELETE", found.path, "--dry-run"))
+        raise UsageError(
+            f"{name!r} is not a task: use request DELETE", try_next=("request", "DELETE", found.path, "--dry-run")
+        )
     return found
 
 

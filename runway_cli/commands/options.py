@@ -1,7 +1,7 @@
 """How a command declares itself, and the options that every command has.
 
-Parser, help, completions, `schema` and examples derive from these declarations. A module of this package has `COMMANDS`:
-a Command by its words, such as "avatars list".
+Parser, help, completions, `schema` and examples derive from these declarations. A module of this package that has
+commands has `COMMANDS`: each Command by its words, such as "avatars list".
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def resolved(given: Mapping[str, Any], options: Sequence[Option]) -> dict[str, A
 
     Raises ConfigError for a variable that cannot be read, UsageError for options that contradict each other.
     """
-    found = {option.dest: given[option.dest] if option.dest in given else _unnamed(option) for option in options}
+    found = {option.dest: given[option.dest] if option.dest in given else _from_variable(option) for option in options}
     if "url_format" in given and not found["gateway"]:
         raise UsageError("--url-format is for a gateway: add --gateway lowcodeapi", add=("--gateway", GATEWAYS[0]))
     if found["stage"] and found["gateway"]:
@@ -217,7 +217,7 @@ def resolved(given: Mapping[str, Any], options: Sequence[Option]) -> dict[str, A
     return found
 
 
-def _unnamed(option: Option) -> Any:
+def _from_variable(option: Option) -> Any:
     """Returns the value of an option that the command line does not name."""
     text = settings.setting(option.variable) if option.variable else None
     if text is None:
