@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TOKEN = "LOWCODEAPI_API_TOKEN"
 BASE_VARIABLE = "LOWCODEAPI_BASE_URL"
+VARIABLES = ((TOKEN, "the gateway's token"), (BASE_VARIABLE, "the address of a self-hosted gateway"))
 HOSTED = "https://api.lowcodeapi.com/runwayml"
 HOSTED_CONTRACTS = (
     "https://backend.lowcodeapi.com/runwayml/openapi",
