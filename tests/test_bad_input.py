@@ -259,15 +259,6 @@ class SentTest(ProgramTest):
                     sent = [request.target for request in fake.requests]
                     self.assertEqual(sent, ["/%5C%5Cevil.example%5Cx" if target is None else target])
 
-    def test_two_dashes_end_the_options(self) -> None:
-        with FakeRunway() as fake:
-            for line in ("-- avatars list", "avatars -- list", "avatars list --"):
-                with self.subTest(line):
-                    self.assert_success(call(*line.split(), env=fake.env()), stdout='{"data":[]}\n', stderr="")
-            for line in ("-- avatars list --limit 3", "request -- GET /v1/x --dry-run"):
-                with self.subTest(line):
-                    self.assert_error(call(*line.split(), env=fake.env()), 2, kind="usage")
-
     def test_a_byte_order_mark_is_not_sent(self) -> None:
         for form in ("file", "stdin"):
             with self.subTest(form), FakeRunway() as fake, tempfile.TemporaryDirectory() as folder:
