@@ -254,7 +254,7 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
     yield _reference(attempt)
     if attempt.is_matter_of_time():
         yield attempt.words
-        if attempt.option("method") in ("POST", "PATCH"):  # too long to be repeated: does the service answer again?
+        if attempt.name == "request":  # one that cannot be repeated here: does the service answer again?
             yield _account(attempt)
     yield attempt.command.after_error if attempt.command else None
 
