@@ -12,6 +12,7 @@ what the user typed, it carries one of these facts instead, and the typed words 
     variable             an environment variable that stands in the way; `is_secret` where it holds a secret
     issues, bad_value    what is wrong with fields or options, sometimes with the word that was meant
     endpoint             the (method, path) that the contract has for the call, or one like it
+    may_have_been_accepted, was_sent   True for a request that must not be repeated
 
 No example overwrites a file, deletes anything or starts what costs credits, unless the failed call was exactly that
 step and nothing was sent: so none contains --force. None is the failed call itself, unless time may help. None shows
@@ -24,7 +25,7 @@ import difflib
 import os
 import re
 
-from ..commands.options import GLOBAL_OPTIONS, SERVICE_OPTIONS, Command
+from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command
 from ..errors import (
     ApiError,
     AuthError,
@@ -125,8 +126,7 @@ def example(failure: Failure, words: Words, call: Call | None) -> str:
     found = (words for words in _candidates(attempt, prefix) if words and _is_usable(attempt, words, prefix))
     chosen = _without_deletion(attempt, next(found, (*attempt.path, "--help")))
     if "--help" not in chosen and chosen[0] != "help" and not attempt.fact("drop"):
-        flags = {flag for option in GLOBAL_OPTIONS if option.dest in SERVICE_OPTIONS for flag in option.flags}
-        chosen = [*chosen, *attempt.typed(flags - {*chosen})]
+        chosen = _extended(chosen, attempt.typed({*SERVICE_FLAGS} - {*chosen}))
     return prefix + command_line(chosen)
 
 
@@ -282,9 +282,9 @@ def _without_deletion(attempt: Attempt, words: Words) -> Words:
 def _environment_prefix(attempt: Attempt) -> str:
     """Returns `env -u VARIABLE ` where a variable stands in the way, "" for a secret; Windows has no such command."""
     variable = None if attempt.fact("is_secret") else attempt.fact("variable")
-    words = {word.upper() for word in attempt.words}
-    may_change = "--DRY-RUN" not in words and not words.isdisjoint(("POST", "PATCH", "PUT", "DELETE", "BATCH"))
-    if variable in CHOOSES_SERVER and may_change:
+    typed = {word.upper() for word in attempt.words}
+    may_change = not typed.isdisjoint(("POST", "PATCH", "PUT", "DELETE", "BATCH")) and "--DRY-RUN" not in typed
+    if variable in CHOOSES_SERVER and may_change:  # elsewhere it might cost something
         return ""
     if "--gateway" in (attempt.fact("drop") or ()) and not attempt.typed(("--gateway", "--url-format")):
         variable = "RUNWAY_SKILLS_GATEWAY"
@@ -296,8 +296,8 @@ def _wait(attempt: Attempt) -> Words | None:
     names, wait = attempt.fact("waiting_for"), declared(("wait",))
     if not names or not wait or (attempt.name == "wait" and isinstance(attempt.failure, DeniedError)):
         return None
-    kept = {flag for option in (*GLOBAL_OPTIONS, *wait.options) for flag in option.flags} - {"--unfinished"}
-    kept -= {flag for option in GLOBAL_OPTIONS if option.dest in SERVICE_OPTIONS for flag in option.flags}
+    kept = {flag for option in (*GLOBAL_OPTIONS, *wait.options) for flag in option.flags}
+    kept -= {"--unfinished", *SERVICE_FLAGS}  # the ids are named; the service follows for every example
     is_taken = bool(attempt.fact("taken"))
 
     def change(flag: str, value: str | None) -> Unit | None:

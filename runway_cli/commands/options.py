@@ -198,7 +198,7 @@ GLOBAL_OPTIONS = (
 # Every command has these too; they end the call before it begins.
 HELP_FLAGS = ("-h", "--help")
 VERSION_FLAGS = ("-v", "-V", "--version")
-SERVICE_OPTIONS = ("stage", "gateway", "url_format")  # which choose the service: every example keeps them
+SERVICE_FLAGS = ("--stage", "--gateway", "--url-format")  # which choose the service: every example keeps them
 
 
 def resolved(given: Mapping[str, Any], options: Sequence[Option]) -> dict[str, Any]:
