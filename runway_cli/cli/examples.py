@@ -15,8 +15,8 @@ what the user typed, it carries one of these facts instead, and the typed words 
     may_have_been_accepted, was_sent   True for a request that must not be repeated
 
 No example overwrites a file, deletes anything or starts what costs credits, unless the failed call was exactly that
-step and nothing was sent: so none contains --force. None is the failed call itself, unless time may help. None shows
-what is masked elsewhere.
+step and nothing was sent: so none contains a word of NEVER. None is the failed call itself, unless time may help. None
+shows what is masked elsewhere.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ OTHER_VERBS = {
     **dict.fromkeys(("get", "show", "read", "describe", "view"), "request GET {}"),
     **dict.fromkeys(("delete", "remove", "rm", "del"), "request DELETE {} --dry-run"),
 }
+NEVER = ("--force", "--again")  # replace a file; pay again
 SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
 MIN_BEGINNING = 3  # characters that are enough to recognize the only word that begins with them
 MAX_EXAMPLE = 1000  # characters of a failed call that are worth repeating; the ids of a wait are kept, however many
@@ -96,7 +97,6 @@ MAX_EXAMPLE = 1000  # characters of a failed call that are worth repeating; the 
 TEXT_FLAGS = {"-f": "-F", "--field": "--json-field"}  # KEY=TEXT: the flag for KEY=JSON in the same spelling
 JSON_FLAGS = {"-F": "-f", "--json-field": "--field"}
 BODY_FLAGS = {*TEXT_FLAGS, *JSON_FLAGS, "--text-file", "--data-uri", "--upload", "--body"}
-PATH_FLAGS = ("--download", "--to")
 RETRY_FLAGS = ("--retry-failed", "--retry-uncertain")
 # The fact `batch_call`: the options that the call of a batch loses, and those that it gains.
 BATCH_CALLS = {
@@ -131,12 +131,12 @@ def example(failure: Failure, words: Words, call: Call | None) -> str:
 
 
 class Attempt:
-    """A failed call: the failure, the words without --force, and as much of the parsed call as there is."""
+    """A failed call: the failure, the words but those of NEVER, and as much of the parsed call as there is."""
 
     def __init__(self, failure: Failure, words: Words, call: Call | None) -> None:
         self.failure = failure
         self.fact = failure.fact
-        self.words = [word for word in words if word != "--force"]
+        self.words = [word for word in words if word not in NEVER]
         self.call = call
         self.path: tuple[str, ...] = call.path if call else tuple(failure.fact("path", ()))
         self.name = self.path[0] if self.path else ""
@@ -231,7 +231,9 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
         yield ("auth", "login") if attempt.path == ("auth", "status") else ("auth", "status")
     # The words of the call, corrected.
     if fact("taken"):
-        yield attempt.changed(lambda flag, value: (flag, _free(value) if value and flag in PATH_FLAGS else value))
+        yield attempt.changed(
+            lambda flag, value: (flag, _free(value) if value and flag in ("--download", "--to") else value)
+        )
     if fact("as_folder"):
         path = fact("as_folder")
         yield attempt.changed(lambda flag, value: (flag, f"{path}/" if value == path else value))
@@ -261,7 +263,7 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
 
 def _is_usable(attempt: Attempt, words: Words, prefix: str) -> bool:
     """Whether a call may be shown: nothing forced, masked or too long, not the failed call unless time may help."""
-    if "--force" in words or any(masking.text(word) != word for word in words):
+    if not {*NEVER}.isdisjoint(words) or any(masking.text(word) != word for word in words):
         return False
     if sum(map(len, words)) > MAX_EXAMPLE and words[0] != "wait":
         return False
@@ -353,7 +355,7 @@ def _known_words(failure: Failure | None, words: Words) -> Words | None:
     def change(flag: str, value: str | None) -> Unit | None:
         if flag != wrong:
             return flag, right if value == wrong else value
-        if right == "--force":
+        if right in NEVER:
             return None
         name, _, key = right.partition(" ")
         if key.endswith("="):  # an option that is a field here
@@ -389,7 +391,7 @@ def _other_value(attempt: Attempt) -> Words | None:
     typed = {word.upper() for word in attempt.words}
     if "--output" in flags and re.search(r"[./\\]", text) and (attempt.name == "wait" or "POST" in typed):
         words = attempt.changed(lambda flag, value: ("--download" if flag == "--output" else flag, value))
-        return words if attempt.name == "wait" else _extended(words, ("--wait",)) if attempt.name == "request" else None
+        return {"wait": words, "request": _extended(words, ("--wait",))}.get(attempt.name)
     if "-F" not in flags:
         return None
     key, _, file = text.partition("=@")
@@ -414,9 +416,7 @@ def _other_type(attempt: Attempt) -> Words | None:
 
     refusal = re.compile(r"(?i)(expected|must be) (an? )?(number|integer|int|boolean|array|object|list)\b")
     issues = attempt.fact("issues") or ()
-    wanted = {
-        str(issue.get("field")) for issue in issues if refusal.search(" ".join(map(str, issue.get("messages") or ())))
-    }
+    wanted = {issue.get("field") for issue in issues if refusal.search(str(issue.get("messages")))}
 
     def change(flag: str, value: str | None) -> Unit:
         key, _, text = (value or "").partition("=")
@@ -471,7 +471,8 @@ def _about_the_record(attempt: Attempt) -> Words | None:
     if status == 409 and len(parts) >= 3:
         from ..jobs.tasks import STARTED_IN_PLACE
 
-        return ("wait", "/" + "/".join(parts[:3])) if "/" + "/".join(parts[:2]) in STARTED_IN_PLACE else None
+        kind = f"/{parts[0]}/{parts[1]}"
+        return ("wait", f"{kind}/{parts[2]}") if kind in STARTED_IN_PLACE else None
     if status != 404 or attempt.name != "request" or len(parts) != 3:
         return None
     if COMMAND_MODULES.get(parts[1]) == "lists":
@@ -489,10 +490,7 @@ def _reference(attempt: Attempt) -> Words | None:
         return None
     if isinstance(failure, UsageError):  # no other option than the body's, and no row of a batch
         flags, _ = attempt.fact("bad_value") or ((), "")
-        may_be_body = (
-            not BODY_FLAGS.isdisjoint(flags) if flags else attempt.name == "request" or attempt.fact("contract")
-        )
-        if not may_be_body:
+        if BODY_FLAGS.isdisjoint(flags) if flags else attempt.name == "batch" and not attempt.fact("contract"):
             return None
     elif not isinstance(failure, ApiError) or failure.status not in (400, 404, 405, 409, 415, 422):
         return None
