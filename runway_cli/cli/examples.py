@@ -249,8 +249,7 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
     elif fact("add"):
         yield _extended(attempt.words, fact("add"))
     yield _other_value(attempt)
-    yield _other_type(attempt)
-    yield _suggested_values(attempt)
+    yield _refused_fields(attempt)
     # Another call that tells more.
     yield _about_the_record(attempt)
     yield _reference(attempt)
@@ -267,7 +266,7 @@ def _is_usable(attempt: Attempt, words: Words, prefix: str) -> bool:
         return False
     if sum(map(len, words)) > MAX_EXAMPLE and words[0] != "wait":
         return False
-    return not attempt.is_same(words) or bool(prefix) or attempt.is_matter_of_time() or attempt.name == "batch"
+    return not attempt.is_same(words) or bool(prefix or attempt.fact("batch_call")) or attempt.is_matter_of_time()
 
 
 def _without_deletion(attempt: Attempt, words: Words) -> Words:
@@ -410,56 +409,50 @@ def _other_value(attempt: Attempt) -> Words | None:
     return attempt.changed(change)
 
 
-def _other_type(attempt: Attempt) -> Words | None:
-    """Gives a field as JSON where the API, or its contract, wanted another type than text."""
-    from .. import jsontext
-
-    refusal = re.compile(r"(?i)(expected|must be) (an? )?(number|integer|int|boolean|array|object|list)\b")
-    issues = attempt.fact("issues") or ()
-    wanted = {issue.get("field") for issue in issues if refusal.search(str(issue.get("messages")))}
-
-    def change(flag: str, value: str | None) -> Unit:
-        key, _, text = (value or "").partition("=")
-        if flag in TEXT_FLAGS and key in wanted:
-            try:
-                if not isinstance(jsontext.loads(text), str):
-                    return TEXT_FLAGS[flag], value
-            except ValueError:
-                pass
-        return flag, value
-
-    return attempt.changed(change) if wanted else None
-
-
-def _suggested_values(attempt: Attempt) -> Words | None:
-    """Replaces each field and value that the contract refused by the nearest one, as a dry run.
+def _refused_fields(attempt: Attempt) -> Words | None:
+    """Corrects fields that the API or its contract refused: JSON for text; the nearest name or value, as a dry run.
 
     The nearest by its spelling may be another one than was meant, with another price.
     """
-    if not isinstance(attempt.failure, UsageError):
-        return None
-    keys: dict[str, str] = {}
+    wants_json: set[str] = set()
+    names: dict[str, str] = {}
     values: dict[str, str] = {}
     for issue in attempt.fact("issues") or ():
-        field = str(issue["field"])
+        field = str(issue.get("field"))
         inside = field[: field.rfind(".") + 1]
-        for message in issue["messages"]:
-            found = re.match(r"(must|unknown|is required)\b.*; did you (?:mean|misspell it as) (\S+)\?$", message)
-            if found and found[1] == "must":
-                values[field] = found[2]
-            elif found and found[1] == "unknown":
-                keys[field] = inside + found[2]
-            elif found:
-                keys[inside + found[2]] = field
+        for message in map(str, issue.get("messages") or ()):
+            if re.search(r"(?i)(expected|must be) (an? )?(number|integer|int|boolean|array|object|list)\b", message):
+                wants_json.add(field)
+            near = re.match(r"(must|unknown|is required)\b.*; did you (?:mean|misspell it as) (\S+)\?$", message)
+            if near and near[1] == "must":
+                values[field] = near[2]
+            elif near and near[1] == "unknown":
+                names[field] = inside + near[2]
+            elif near:
+                names[inside + near[2]] = field
+    if not isinstance(attempt.failure, UsageError):  # of a refused call only what is sure
+        names, values = {}, {}
 
     def change(flag: str, value: str | None) -> Unit:
-        if flag not in (*TEXT_FLAGS, *JSON_FLAGS) or not value:
+        key, mark, text = (value or "").partition("=")
+        if not mark or flag not in (*TEXT_FLAGS, *JSON_FLAGS):
             return flag, value
-        key, _, text = value.partition("=")
-        return flag, f"{keys.get(key, key)}={values.get(key, text)}"
+        if key in wants_json and _is_json(text):
+            flag = TEXT_FLAGS.get(flag, flag)
+        return flag, f"{names.get(key, key)}={values.get(key, text)}"
 
     words = attempt.changed(change)
-    return None if attempt.is_same(words) else _extended(words, ("--dry-run",))
+    return _extended(words, ("--dry-run",)) if (names or values) and not attempt.is_same(words) else words
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text is JSON, and no string."""
+    from .. import jsontext
+
+    try:
+        return not isinstance(jsontext.loads(text), str)
+    except ValueError:
+        return False
 
 
 def _about_the_record(attempt: Attempt) -> Words | None:
