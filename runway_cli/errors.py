@@ -18,7 +18,7 @@
     ClosedOutput             the reader of stdout has gone
 
 An exception carries facts by name. `REPORTED` lists the facts that the error object on stderr shows; the others are for
-`cli.hints`, which chooses the call that helps. To add a fact to an exception that is on its way, raise `error.but(…)`,
+`cli.examples`, which chooses the call that helps. To add a fact to an exception that is on its way, raise `error.but(…)`,
 a new exception.
 """
 

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 OPENAPI_VARIABLE = "RUNWAY_SKILLS_OPENAPI_URL"
 HISTORY_VARIABLE = "RUNWAY_SKILLS_HISTORY"
+# What `help environment` says of them. A service's own are in its module, those of options in their declarations.
+VARIABLES = (
+    (HISTORY_VARIABLE, "the history file, or off"),
+    (OPENAPI_VARIABLE, "where the API's contract comes from"),
+    ("RUNWAY_SKILLS_DIR", "a checkout of the skill"),
+    ("HTTPS_PROXY, NO_PROXY", "the proxy, and hosts that are reached without it"),
+    ("SSL_CERT_FILE, SSL_CERT_DIR", "further certificate authorities"),
+)
 FOLDER = "runway-cli"  # this program's folder in the user's folders for caches and state
 
 

@@ -514,7 +514,7 @@ class ExpiredOutputs(DownloadTest):
                 self.fake.fault(Fault("status"), path=f"/v1/tasks/{task}", after=1, times=2)
                 result = self.call("wait", task, "--download", f"{self.folder}/", "--max-wait", str(limit))
                 self.assertEqual((result.exit, len(self.polls()), self.fake.hasty), (expected, 3 if limit else 4, []))
-        self.assertEqual(pasted(result), ["wait", task, "--max-wait", "11", "--download", f"{self.folder}/"])
+        self.assertEqual(pasted(result), ["wait", task, "--download", f"{self.folder}/", "--max-wait", "11"])
 
     def test_urls_that_stay_expired_end_it(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"], stale_reads=9)

@@ -128,7 +128,7 @@ class OneCommand(FlowTest):
         self.assertEqual(result.notes[0], f"started {task}")
         words = pasted(result)
         self.assertEqual(
-            words, ["wait", task, "--max-wait", "9", "--download", str(self.saved), "--timeout", "30", "--stage"]
+            words, ["wait", task, "--download", str(self.saved), "--max-wait", "9", "--timeout", "30", "--stage"]
         )
         self.clock.sleep(6)
         self.assert_done(self.call(*words))

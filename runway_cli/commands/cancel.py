@@ -61,7 +61,9 @@ def run(context: Context, options: Options) -> int:
 def _task(name: str) -> Pollable:
     found = parse(name)
     if found.family is not TASKS:
-        raise UsageError(f"{name!r} is not a task: use request DELETE", delete_path=found.path)
+        raise UsageError(
+            f"{name!r} is not a task: use request DELETE", try_next=("request", "DELETE", found.path, "--dry-run")
+        )
     return found
 
 
@@ -102,8 +104,9 @@ def _cancel(client: Client, task: Pollable, row: Row, force: bool) -> None:
 def _refusal(task: Pollable, status: str | None) -> TaskError:
     words = f"is {status}" if status else "has no status"
     reason = "nothing was changed, because deleting a finished task destroys its output"
-    outputs_of = task.name if status in GOOD_ENDS else None
-    return TaskError(f"{task.name} {words}: {reason}", save_outputs_of=outputs_of, look_at=task.path)
+    save = ("wait", task.name, "--download", "outputs/")
+    look = ("request", "GET", task.path)
+    return TaskError(f"{task.name} {words}: {reason}", try_next=save if status in GOOD_ENDS else look)
 
 
 COMMANDS = {

@@ -131,7 +131,7 @@ def _save(context: Context, client: Client, url: str, target: Destination, force
             return save(client, url, target, force=force, emit=line)
     except DeniedError as error:
         words = f"{error.message}; for a fresh URL read its task: wait ID --download PATH"
-        raise error.but(words, expired_url=True) from None
+        raise error.but(words, try_next=("history",)) from None
 
 
 def _targets(urls: list[str], to: str) -> list[Destination]:

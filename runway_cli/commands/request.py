@@ -192,7 +192,7 @@ def _post(context: Context, client: Client, options: Options, path: str, body: b
             raise
         if not isinstance(failure, Failure):
             raise InternalError.of(failure, **facts) from None
-        raise failure if failure.fact("waiting_for") or failure.fact("look_at") else failure.but(**facts)
+        raise failure if failure.fact("waiting_for") or failure.fact("try_next") else failure.but(**facts)
 
 
 def _print(context: Context, client: Client, options: Options, answer: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import __version__
 from ..errors import EXITS
-from .options import Command, GlobalOptions
+from .options import FORMATS, Command, GlobalOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _type(option: Option) -> str:
 
 
 def _formats(command: Command) -> tuple[str, ...]:
-    return ("json", "jsonl", "table", "markdown") if command.has_rows else ("json",)
+    return FORMATS if command.has_rows else ("json",)
 
 
 COMMANDS = {

@@ -240,7 +240,7 @@ def _task_error(task: PolledTask, facts: dict[str, Any]) -> TaskError:
     if isinstance(code, str):
         facts = {**facts, "failure_code": code}
         words += filter(None, [advice(code)])
-    return TaskError(": ".join(words), **facts, look_at=task.pollable.path)
+    return TaskError(": ".join(words), **facts, try_next=("request", "GET", task.pollable.path))
 
 
 def _node_message(error: Any) -> str:

@@ -56,7 +56,7 @@ def checked_upload(path: str, option: str = "upload") -> Media:
 def refuse_service(client: Client) -> None:
     """Raises UsageError where the service takes no uploads."""
     if client.service.upload_refusal:
-        raise UsageError(client.service.upload_refusal, call_directly=True)
+        raise UsageError(client.service.upload_refusal, drop=("--gateway", "--url-format"))
 
 
 def upload(client: Client, media: Media, emit: Emit) -> str:

@@ -92,7 +92,7 @@ def parse(name: str) -> Pollable:
     identity = name[len(family.path) :] if name.startswith(family.path) else name
     if not is_id(identity):
         paths = ", ".join(family.path + "ID" for family in FAMILIES)
-        raise UsageError(f"{name!r} is not an id, nor one of {paths}", bad_id=name)
+        raise UsageError(f"{name!r} is not an id, nor one of {paths}", try_next=("history",))
     return Pollable(family, identity)
 
 
