@@ -205,7 +205,7 @@ class NothingIsLost(FlowTest):
             self.assert_goes_on(result)
 
     def test_a_defect_after_the_file_was_saved_does_not_lead_to_replacing_it(self) -> None:
-        with mock.patch("runway_cli.commands.wait._shown", side_effect=TypeError("a defect")):
+        with mock.patch("runway_cli.commands.wait._print", side_effect=TypeError("a defect")):
             result = self.call(*self.words())
         (task,) = self.fake.tasks
         self.assert_error(result, 1, kind="internal", id=task)
