@@ -79,9 +79,14 @@ def run(context: Context, options: Options) -> int:
 
     # Read and check all input; a key that does not fit is refused before anything is uploaded.
     given = read_body(options.body, options.stdin, context.shutdown)
-    values: list[tuple[Field, Any]] = []
+    has_files = any(field.kind == UPLOAD for field in options.fields)
+    if has_files:
+        from ..files.upload import refuse_service
+
+        refuse_service(client)
+    values: list[tuple[Field, Any]] = []  # for an upload, the checked file
     if method in BODY_METHODS:
-        values = _values(context, client, options.fields)
+        values = [(field, field_value(field, context.shutdown)) for field in options.fields]
     else:
         path = with_query(path, query(options.fields))
     if options.paginate and "?limit=" not in path and "&limit=" not in path:
@@ -92,7 +97,7 @@ def run(context: Context, options: Options) -> int:
     if options.check:
         from .body import check_body
 
-        check_body(client, method, path, _parsed(body), has_body=body is not None)
+        check_body(client, method, path, body)
     if options.dry_run:
         return _show(console, client, method, path, body)
 
@@ -104,7 +109,7 @@ def run(context: Context, options: Options) -> int:
         from ..files.download import check_destination
 
         check_destination(options.download, force=options.force)
-    if any(field.kind == UPLOAD for field, _ in values):
+    if has_files:
         body = _merged(given, values, lambda file: _upload(context, client, file))
     try:
         if method == "POST":
@@ -116,7 +121,7 @@ def run(context: Context, options: Options) -> int:
             raise
         from .body import explained
 
-        raise explained(client, method, path, _parsed(body), error) from None
+        raise explained(client, method, path, body, error) from None
 
 
 def _check_options(options: Options, path: str, console: Console) -> None:
@@ -155,30 +160,12 @@ def _may_start(path: str) -> bool:
     return may_start(path)
 
 
-def _values(context: Context, client: Client, fields: Sequence[Field]) -> list[tuple[Field, Any]]:
-    """Returns what each field puts into the body, read once; for an upload, the checked file."""
-    values: list[tuple[Field, Any]] = []
-    for field in fields:
-        if field.kind == UPLOAD:
-            from ..files.upload import checked_upload, refuse_service
-
-            refuse_service(client)
-            values.append((field, checked_upload(field.value, "--upload")))
-        else:
-            values.append((field, field_value(field, context.shutdown)))
-    return values
-
-
 def _merged(body: bytes | None, values: list[tuple[Field, Any]], uri: Callable[[Media], str]) -> bytes | None:
     """Returns the body with the fields merged in, or the very bytes that were given where there are none."""
     if not values:
         return body
     placed = [(field, uri(value) if field.kind == UPLOAD else value) for field, value in values]
     return jsontext.encoded(laid_over(NOTHING if body is None else jsontext.loads(body), placed))
-
-
-def _parsed(body: bytes | None) -> Any:
-    return None if body is None else jsontext.loads(body)
 
 
 def _upload(context: Context, client: Client, file: Media) -> str:
@@ -196,15 +183,9 @@ def _show(console: Console, client: Client, method: str, path: str, body: bytes 
         from ..terminal import masking
 
         url = masking.own_url(url)
-    console.result(
-        {
-            "dry_run": True,
-            "method": method,
-            "url": url,
-            "headers": client.headers(body is not None),
-            "body": None if body is None else console.inspected(jsontext.loads(body)),
-        }
-    )
+    headers = client.headers(body is not None)
+    shown = None if body is None else console.inspected(jsontext.loads(body))
+    console.result({"dry_run": True, "method": method, "url": url, "headers": headers, "body": shown})
     return 0
 
 
@@ -212,7 +193,7 @@ def _post(context: Context, options: Options, client: Client, path: str, body: b
     """Sends a POST, and prints its answer or waits. From the answer on, every failure names what was started."""
     from ..jobs.start import is_api_dry_run, no_id, start
 
-    value = _parsed(body) if body is not None and len(body) <= MAX_RECORDED else None
+    value = None if body is None or len(body) > MAX_RECORDED else jsontext.loads(body)
     history = context.history(client)
     started = start(client, history, path, body, value)
     if started.pollable is None:
@@ -228,7 +209,7 @@ def _post(context: Context, options: Options, client: Client, path: str, body: b
         from .wait import wait_for
 
         context.console.tell(f"started {started.pollable.name}")
-        return wait_for(context, options, client, history, [started.pollable], started.answer)
+        return wait_for(context, options, client, history, [started.pollable], answer=started.answer)
     except ClosedOutput:
         raise
     except Failure as failure:
@@ -278,7 +259,8 @@ def _print_rows(console: Console, answer: Any) -> None:
     rows = rows_of(answer)
     if rows is None:
         raise UsageError(f"--output {console.format} is for rows, but the answer is not a list", drop=("--output",))
-    console.rows(rows, columns_of(rows), {})
+    columns = columns_of(rows)
+    console.rows(rows, columns, {})
 
 
 def _method(text: str) -> str:

@@ -160,6 +160,7 @@ def wait_for(
     client: Client,
     history: History,
     pollables: Sequence[Pollable],
+    *,
     answer: dict[str, Any] | None = None,
 ) -> int:
     """Waits for all, prints each as it ends, and returns 0 if all ended well. Raises RunwayError if one did not.
@@ -173,9 +174,15 @@ def wait_for(
 
     # Set up a task for each, polled in this thread where there is only one.
     deadline = context.clock.monotonic() + options.max_wait if options.max_wait else None
-    save = saver(options.download, force=options.force) if options.download else None
     tasks = [
-        PolledTask(client, pollable, interval=options.interval, deadline=deadline, save=save) for pollable in pollables
+        PolledTask(
+            client,
+            pollable,
+            interval=options.interval,
+            deadline=deadline,
+            save=saver(options.download, force=options.force) if options.download else None,
+        )
+        for pollable in pollables
     ]
     display = WaitDisplay(context.console, context.clock, tasks)
     workers = 0 if len(tasks) == 1 else min(MAX_WORKERS, len(tasks))
