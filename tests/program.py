@@ -113,8 +113,8 @@ else:
 
 
 def in_markdown(path: str | Path) -> str:
-    """A path as a Markdown table shows it: the backslashes of Windows and each _ are escaped."""
-    return str(path).replace("\\", "\\\\").replace("_", "\\_")
+    """A path as a Markdown table shows it, which escapes the backslashes of Windows."""
+    return str(path).replace("\\", "\\\\")
 
 
 def reset_signals() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .. import jsontext
 from ..contract import source
 from ..contract.check import NO_BODY, check, shown, unnamed
 from ..contract.schema import endpoints, matching, nearest
@@ -55,11 +54,10 @@ class Checker:
             self._client.console.note(text)
 
 
-def check_body(client: Client, method: str, path: str, body: bytes | None) -> None:
+def check_body(client: Client, method: str, path: str, body: Any, *, has_body: bool) -> None:
     """Raises UsageError with `issues` where the contract refuses the body, NetworkError without a contract."""
-    value = NO_BODY if body is None else jsontext.loads(body)
     checker = Checker(client)
-    issues = checker.issues(method, path, value)
+    issues = checker.issues(method, path, body if has_body else NO_BODY)
     if issues:
         fields = ", ".join(issue["field"] or "the body" for issue in issues)
         words = (
@@ -69,7 +67,7 @@ def check_body(client: Client, method: str, path: str, body: bytes | None) -> No
         raise UsageError(words, issues=issues, **checker.facts())
 
 
-def explained(client: Client, method: str, path: str, body: bytes | None, error: ApiError) -> ApiError:
+def explained(client: Client, method: str, path: str, body: Any, error: ApiError) -> ApiError:
     """Returns a refusal with what the contract in the cache knows about it; never asks the network.
 
     Adds the allowed values to the API's own issues, and the fact `endpoint`: the (method, path) that the contract has,
@@ -86,8 +84,7 @@ def explained(client: Client, method: str, path: str, body: bytes | None, error:
             near = nearest(known, plain)[:1]
             methods = [other.method for other in known if other.path in near]
             return error.but(endpoint=(method if method in methods else methods[0], near[0]) if near else None)
-        value = None if body is None else jsontext.loads(body)
-        allowed = {issue["field"]: issue["messages"] for issue in _issues(client, contract, endpoint, value)}
+        allowed = {issue["field"]: issue["messages"] for issue in _issues(client, contract, endpoint, body)}
     except (ConfigError, UsageError):  # what cannot be explained is reported as it is
         return error
     issues = [

@@ -88,7 +88,8 @@ def run(context: Context, options: Options) -> int:
     if method in BODY_METHODS:
         values = [(field, field_value(field, context.shutdown)) for field in options.fields]
     else:
-        path = with_query(path, query(options.fields))
+        pairs = query(options.fields)
+        path = with_query(path, pairs)
     if options.paginate and "?limit=" not in path and "&limit=" not in path:
         from ..api.client import PAGE
 
@@ -97,7 +98,8 @@ def run(context: Context, options: Options) -> int:
     if options.check:
         from .body import check_body
 
-        check_body(client, method, path, body)
+        value = None if body is None else jsontext.loads(body)
+        check_body(client, method, path, value, has_body=body is not None)
     if options.dry_run:
         return _show(console, client, method, path, body)
 
@@ -121,7 +123,8 @@ def run(context: Context, options: Options) -> int:
             raise
         from .body import explained
 
-        raise explained(client, method, path, body, error) from None
+        value = None if body is None else jsontext.loads(body)
+        raise explained(client, method, path, value, error) from None
 
 
 def _check_options(options: Options, path: str, console: Console) -> None:
@@ -139,9 +142,12 @@ def _check_options(options: Options, path: str, console: Console) -> None:
         raise UsageError(f"--paginate is for GET, not {method}", drop=("--paginate",))
     if options.check and method not in BODY_METHODS:
         raise UsageError(f"--check is for POST, PATCH and PUT, not {method}", drop=("--check",))
-    if options.wait and (method != "POST" or not _may_start(path)):
-        words = f"--wait is for a POST that starts something, not for {method} {path.partition('?')[0]}"
-        raise UsageError(words, drop=("--wait", "--download", "--open", "--max-wait", "--interval"))
+    if options.wait:
+        from ..jobs.tasks import may_start
+
+        if method != "POST" or not may_start(path):
+            words = f"--wait is for a POST that starts something, not for {method} {path.partition('?')[0]}"
+            raise UsageError(words, drop=("--wait", "--download", "--open", "--max-wait", "--interval"))
     if options.download and not options.wait:
         words = "--download needs --wait, which is for a POST: it saves the outputs of a task that has ended"
         raise UsageError(words, **({"add": ("--wait",)} if method == "POST" else {"drop": ("--download",)}))
@@ -152,12 +158,6 @@ def _check_options(options: Options, path: str, console: Console) -> None:
     if console.needs_rows and (options.dry_run or (method != "GET" and not options.wait)):
         words = f"--output {console.format} is for rows: a list, or the task of --wait"
         raise UsageError(words, drop=("--output",))
-
-
-def _may_start(path: str) -> bool:
-    from ..jobs.tasks import may_start  # a dry run does without
-
-    return may_start(path)
 
 
 def _merged(body: bytes | None, values: list[tuple[Field, Any]], uri: Callable[[Media], str]) -> bytes | None:
