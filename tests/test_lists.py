@@ -151,7 +151,7 @@ class RowsTest(ListTest):
         self.fake.add_document(id="d2", name="Rules", createdAt="2026-02-02T03:04:05Z")
         self.fake.add_avatar(id="a1", name="Ada", documentIds=["d1"])
         self.fake.add_avatar(id="a2", name="Bo", documentIds=["d1"])
-        rules = ("d2", "Rules", "text", None, [], "2026-02-02T03:04:05.000Z")
+        rules: tuple[Any, ...] = ("d2", "Rules", "text", None, [], "2026-02-02T03:04:05.000Z")
         faq = ("d1", "FAQ", "text", "a1", ["Ada", "Bo"], "2026-01-02T03:04:05.000Z")
         self.assert_rows("documents", DOCUMENT_KEYS, rules, faq)
         self.assertEqual(self.targets(), ["/v1/documents?limit=100&sort=createdAt&order=desc"])

@@ -205,7 +205,7 @@ class AtATerminal(ServedTest):
         self.clock = Ticking()
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[bytes(3_000_000)])
         frames = self.shown("wait", task, "--download", f"{self.folder}/", columns=120)
-        transfer = r"\[#+-+\] \S+ MB of 3\.0 MB, \S+ kB/s, \d s left"
+        transfer = r"\[#+-+\] \S+ MB of 3\.0 MB, \S+ [kM]B/s, \d s left"
         self.assert_shown(frames, rf"{task} SUCCEEDED {transfer} \d s 5 credits")
 
     def test_an_error_stands_where_the_lines_were(self) -> None:
