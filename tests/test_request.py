@@ -169,11 +169,8 @@ class RefusedBeforeSending(ServedTest):
             "HEAD /v1/x",
         ):
             with self.subTest(words):
-                self.assert_error(
-                    self.call("request", *(word.replace("DIR", str(self.folder)) for word in words.split())),
-                    2,
-                    kind="usage",
-                )
+                argv = [word.replace("DIR", str(self.folder)) for word in words.split()]
+                self.assert_error(self.call("request", *argv), 2, kind="usage")
         for path in ("", " "):
             self.assert_error(self.call("request", "POST", path), 2, kind="usage")
         self.assertEqual(self.fake.requests, [])
