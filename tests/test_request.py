@@ -48,15 +48,6 @@ class Bodies(ServedTest):
                 fields = self.call("request", "POST", IMAGE, *argv, "-f", "b=c", stdin=stdin)
                 self.assertEqual(self.sent(fields), b'{"a":1.10,"b":"c"}')
 
-    def test_a_body_in_another_encoding_is_named(self) -> None:
-        for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
-            mark = {"utf-16": b"", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}[encoding]
-            path = self.file("body.json", mark + '{"a":1}'.encode(encoding))
-            with self.subTest(encoding):
-                result = self.call("request", "POST", IMAGE, "--body", f"@{path}")
-                self.assert_error(result, 2, error=f"the body from {path} is UTF-16: save it as UTF-8")
-        self.assertEqual(self.fake.requests, [])
-
     def test_a_text_file_becomes_a_text_without_its_last_line_break(self) -> None:
         self.fake.fault(Fault("status", status=200, body={}), times=None)
         for content, text in (
@@ -128,19 +119,13 @@ class Bodies(ServedTest):
 
 
 class RefusedBeforeSending(ServedTest):
-    def test_options_that_contradict_the_method_or_each_other(self) -> None:
+    def test_options_and_files_that_cannot_be_used(self) -> None:
         for name, content in (("cat.png", sample("image")), ("notes.txt", b"words"), ("taken.png", b"old")):
             self.file(name, content)
         for words in (
-            "GET /v1/x --body {}",
-            "DELETE /v1/x --stdin",
             "GET /v1/x --upload a=DIR/cat.png",
             "DELETE /v1/x --data-uri a=DIR/cat.png",
-            "POST /v1/x --body {} --stdin",
-            "POST /v1/avatars --paginate",
             "GET /v1/tasks/x --wait",
-            "PATCH /v1/avatars/x --wait",
-            f"POST {IMAGE} --download x.png",
             f"POST {IMAGE} --wait --download DIR/taken.png",
             f"POST {IMAGE} --wait --download DIR/cat.png/below.png",
             f"POST {IMAGE} --wait --download=",
@@ -158,21 +143,13 @@ class RefusedBeforeSending(ServedTest):
             "POST /v1/x --text-file a=DIR/cat.png",
             "\u0261et /v1/x",
             "PO\u017fT /v1/x",
-            f"POST {IMAGE} --wait --interval 4.9",
-            f"POST {IMAGE} --wait --max-wait -1",
-            "POST /v1/x -f a=1 -f a.b=2",
             "POST /v1/x --upload a=DIR/notes.txt",
             "POST /v1/x --upload b=DIR/cat.png -f a.5=x",
-            "POST /v1/x --data-uri a=missing.png",
-            "POST /v1/../x",
-            "POST https://example.com/v1/x",
             "HEAD /v1/x",
         ):
             with self.subTest(words):
                 argv = [word.replace("DIR", str(self.folder)) for word in words.split()]
                 self.assert_error(self.call("request", *argv), 2, kind="usage")
-        for path in ("", " "):
-            self.assert_error(self.call("request", "POST", path), 2, kind="usage")
         self.assertEqual(self.fake.requests, [])
 
     def test_stdin_can_be_read_only_once(self) -> None:
@@ -207,24 +184,6 @@ class RefusedBeforeSending(ServedTest):
     def test_a_name_that_no_folder_can_hold(self) -> None:
         result = self.call("request", "POST", IMAGE, *FIELDS, "--wait", "--download", self.folder / ("n" * 400))
         self.assert_error(result, 2, kind="usage")
-        self.assertEqual(self.fake.requests, [])
-
-    def test_what_is_not_json(self) -> None:
-        for body, words in (
-            ("", "empty"),
-            ("{", "line 1, column 2"),
-            ("{'a':1}", "line 1, column 2"),
-            ('{"a":NaN}', "NaN is not"),
-            ("[Infinity]", "Infinity is not"),
-            ("[" * 100_000, "nested too deeply"),
-            ('{"a":1}x', "Extra data"),
-        ):
-            with self.subTest(body[:10]):
-                result = self.call("request", "POST", IMAGE, "--body", body)
-                self.assert_error(result, 2, kind="usage")
-                self.assertIn(words, result.error["error"])
-        self.assert_error(self.call("request", "POST", IMAGE, "--stdin", stdin=b'{"a":"\xff"}'), 2, kind="usage")
-        self.assert_error(self.call("request", "POST", IMAGE, "--body", "@/missing.json"), 2, kind="usage")
         self.assertEqual(self.fake.requests, [])
 
 
@@ -285,13 +244,11 @@ class Answers(ServedTest):
             b'{"z":1.10,"a":[1e400,"\xc3\xa9\\u2028"],"n":12345678901234567890123}\n',
         )
 
-    def test_every_method_in_any_case_and_any_spelling_of_the_path(self) -> None:
+    def test_every_method_in_any_case(self) -> None:
         self.fake.fault(Fault("empty"), times=None)
         for method in ("GET", "POST", "PATCH", "PUT", "DELETE"):
-            for path in ("/v1/x", "v1/x", f"{self.fake.url}/v1/x"):
-                self.assertEqual(self.call("request", method.lower(), path).stdout, "{}\n")
-                self.assertEqual(self.fake.requests[-1].method, method)
-                self.assertEqual(self.fake.requests[-1].target, "/v1/x")
+            self.assertEqual(self.call("request", method.lower(), "/v1/x").stdout, "{}\n")
+            self.assertEqual(self.fake.requests[-1].method, method)
 
     def test_pages_are_merged_into_one_list(self) -> None:
         for number in range(205):
