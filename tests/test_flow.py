@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
-import time
 import unittest
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from tests.fake import Fault, sample
-from tests.program import ROOT, Result, checked, environment, run
-from tests.served import ServedTest, eventually, pasted
+from tests.program import ROOT, Result, environment, run
+from tests.served import ServedTest, pasted
 
 POST = "/v1/image_to_video"
 FOREVER = None
@@ -125,22 +123,12 @@ class OneCommand(FlowTest):
         form: dict[str, Any] = {"method": "POST", "server": "storage"}
         for fault, where, posts in (
             (Fault("status", status=429), {"path": "/v1/uploads"}, 1),
-            (Fault("status"), {"path": "/v1/uploads"}, 1),
             (Fault("reset_mid_body"), form, 1),
-            (Fault("status"), form, 1),
-            (Fault("reset_after_request"), form, 1),
             (Fault("half_answer"), form, 1),
-            (Fault("status", status=429), {"path": POST}, 2),
             (Fault("status", status=503), {"path": POST}, 2),
-            (Fault("status"), {**polls, "times": 3}, 1),
-            (Fault("html"), polls, 1),
             (Fault("no_answer"), polls, 1),
-            (Fault("half_answer"), polls, 1),
             (Fault("reset_after_request"), {**polls, "times": 3}, 1),
-            (Fault("status", status=429, headers={"Retry-After": "20"}), polls, 1),
             (Fault("half_answer"), output, 1),
-            (Fault("reset_after_headers"), output, 1),
-            (Fault("status"), output, 1),
             (Fault("no_answer"), output, 1),
             (Fault("status", status=403), output, 1),
         ):
@@ -279,51 +267,6 @@ class NothingIsPaidTwice(FlowTest):
                 self.assert_error(self.call(*self.words()), expected)
                 self.assertEqual(self.posts(), [])
                 self.assertEqual(self.listing(), ["cat.png"])
-
-
-@unittest.skipIf(sys.platform == "win32", "signals are another matter there")
-class Signals(FlowTest):
-    """The command as a process, in real time."""
-
-    def interrupted(self, number: int, method: str, server: str, path: str | None = None) -> Result:
-        """The command, with a signal sent once a request that gets no answer has arrived."""
-        self.anew()
-        self.fake.fault(Fault("no_answer"), method=method, path=path, server=server)
-        surroundings = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
-        with subprocess.Popen(
-            [sys.executable, "-m", "runway_cli", *self.words("--quiet")],
-            env=surroundings,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process:
-            assert process.stderr
-            eventually(lambda: self.fake.sent(method, path, server))
-            if method == "GET":  # what was paid for is told before anybody asks for it
-                self.assertIn(b"started " + next(iter(self.fake.tasks)).encode(), process.stderr.readline())
-            time.sleep(0.1)
-            process.send_signal(number)
-            stdout, stderr = process.communicate(timeout=20)
-        return checked(Result([], process.returncode, stdout, stderr), surroundings)
-
-    def test_while_waiting(self) -> None:
-        for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
-            with self.subTest(number):
-                result = self.interrupted(number, "GET", "api")
-                self.assert_error(result, expected, kind="interrupted")
-                self.assert_goes_on(result)
-
-    def test_while_the_post_is_under_way(self) -> None:
-        result = self.interrupted(signal.SIGINT, "POST", "api", POST)
-        self.assert_error(result, 130, kind="interrupted", maybeAccepted=True)
-        self.assertEqual(pasted(result)[:3], ["request", "GET", "/v1/organization"])
-
-    def test_while_downloading(self) -> None:
-        self.fake.pace.polls_to_finish = 0
-        result = self.interrupted(signal.SIGTERM, "GET", "storage")
-        self.assert_error(result, 143, kind="interrupted")
-        self.assertEqual(self.listing(), ["cat.png"])
-        self.assert_goes_on(result)
 
 
 if __name__ == "__main__":
