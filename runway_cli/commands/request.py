@@ -5,19 +5,7 @@ from __future__ import annotations
 from .. import jsontext
 from ..api.paths import checked_path, with_query
 from ..errors import ApiError, ClosedOutput, Failure, InternalError, Interrupted, OutputError, UsageError
-from ..jobs.fields import (
-    DATA_URI,
-    JSON,
-    NOTHING,
-    TEXT,
-    TEXT_FILE,
-    UPLOAD,
-    field_value,
-    laid_over,
-    query,
-    read_body,
-    reader,
-)
+from ..jobs import fields
 from ..settings import MIN_INTERVAL, UnknownWord
 from .options import COSTS, Command, Operand, Option
 from .wait import MAX_WAIT, WAIT_OPTIONS, WaitOptions, check_open
@@ -41,18 +29,18 @@ REFUSED = (400, 404, 405, 422)  # statuses that the contract may explain
 BODY_OPTIONS = (
     Option("--body", metavar="JSON", help="the body: JSON, @FILE, or - for stdin; it is sent unchanged"),
     *(
-        Option(*flags, metavar=metavar, dest="fields", is_list=True, read=reader(kind), help=words)
-        for kind, flags, metavar, words in (
+        Option(*flags.split(), metavar=metavar, dest="fields", is_list=True, read=fields.reader(kind), help=words)
+        for flags, kind, metavar, words in (
             (
-                TEXT,
-                ("-f", "--field"),
+                "-f --field",
+                fields.TEXT,
                 "KEY=TEXT",
                 "set a body field to text; dots nest (GET, DELETE: a query parameter)",
             ),
-            (JSON, ("-F", "--json-field"), "KEY=JSON", "the same for a number, true, null, a list or an object"),
-            (TEXT_FILE, ("--text-file",), "KEY=FILE", "the text of a file, - for stdin"),
-            (DATA_URI, ("--data-uri",), "KEY=FILE", "a file of up to 5 MiB, inlined in the body"),
-            (UPLOAD, ("--upload",), "KEY=FILE", "a file of up to 200 MB, uploaded first"),
+            ("-F --json-field", fields.JSON, "KEY=JSON", "the same for a number, true, null, a list or an object"),
+            ("--text-file", fields.TEXT_FILE, "KEY=FILE", "the text of a file, - for stdin"),
+            ("--data-uri", fields.DATA_URI, "KEY=FILE", "a file of up to 5 MiB, inlined in the body"),
+            ("--upload", fields.UPLOAD, "KEY=FILE", "a file of up to 200 MB, uploaded first"),
         )
     ),
 )
@@ -78,17 +66,17 @@ def run(context: Context, options: Options) -> int:
     _check_options(options, path, console)
 
     # Read and check all input; a key that does not fit is refused before anything is uploaded.
-    given = read_body(options.body, options.stdin, context.shutdown)
-    has_files = any(field.kind == UPLOAD for field in options.fields)
+    given = fields.read_body(options.body, options.stdin, context.shutdown)
+    has_files = any(field.kind == fields.UPLOAD for field in options.fields)
     if has_files:
         from ..files.upload import refuse_service
 
         refuse_service(client)
     values: list[tuple[Field, Any]] = []  # for an upload, the checked file
     if method in BODY_METHODS:
-        values = [(field, field_value(field, context.shutdown)) for field in options.fields]
+        values = [(field, fields.field_value(field, context.shutdown)) for field in options.fields]
     else:
-        pairs = query(options.fields)
+        pairs = fields.query(options.fields)
         path = with_query(path, pairs)
     if options.paginate and "?limit=" not in path and "&limit=" not in path:
         from ..api.client import PAGE
@@ -135,7 +123,7 @@ def _check_options(options: Options, path: str, console: Console) -> None:
         raise UsageError(words, drop=("--body", "--stdin"))
     if options.body is not None and options.stdin:
         raise UsageError("use either --body or --stdin", drop=("--stdin",))
-    from_stdin = [field for field in options.fields if field.kind == TEXT_FILE and field.value == "-"]
+    from_stdin = [field for field in options.fields if field.kind == fields.TEXT_FILE and field.value == "-"]
     if len(from_stdin) + (options.stdin or options.body in ("-", "@-")) > 1:
         raise UsageError("stdin can be read only once: name a file for the other option")
     if options.paginate and method != "GET":
@@ -164,8 +152,8 @@ def _merged(body: bytes | None, values: list[tuple[Field, Any]], uri: Callable[[
     """Returns the body with the fields merged in, or the very bytes that were given where there are none."""
     if not values:
         return body
-    placed = [(field, uri(value) if field.kind == UPLOAD else value) for field, value in values]
-    return jsontext.encoded(laid_over(NOTHING if body is None else jsontext.loads(body), placed))
+    placed = [(field, uri(value) if field.kind == fields.UPLOAD else value) for field, value in values]
+    return jsontext.encoded(fields.laid_over(fields.NOTHING if body is None else jsontext.loads(body), placed))
 
 
 def _upload(context: Context, client: Client, file: Media) -> str:
