@@ -88,7 +88,6 @@ def run(context: Context, options: Options) -> int:
         raise UsageError("name the ids to wait for, or use --unfinished" + (", not both" if options.ids else ""))
     check_open(options)
     pollables = parse_all(expanded(options.ids, context.shutdown))
-    _check_download(options, len(pollables))
     client = context.client()
     client.check_secret()
     history = context.history(client)
@@ -96,7 +95,13 @@ def run(context: Context, options: Options) -> int:
         pollables = _unfinished(context, history)
         if not pollables:
             return 0
-        _check_download(options, len(pollables))
+    if options.download:
+        from ..files.download import check_output, is_folder
+
+        if len(pollables) > 1 and not is_folder(options.download):
+            words = "--download: name a folder for the outputs of several tasks, with a / at its end"
+            raise UsageError(words, as_folder=options.download)
+        check_output(options.download, force=options.force)
     return wait_for(context, options, client, history, pollables)
 
 
@@ -123,18 +128,6 @@ def expanded(words: Sequence[str], shutdown: Shutdown) -> list[str]:
         else:
             found.append(word)
     return found
-
-
-def _check_download(options: Options, count: int) -> None:
-    """Raises UsageError or OutputError for a destination that cannot take the outputs of so many tasks."""
-    if not options.download:
-        return
-    from ..files.download import check_output, is_folder
-
-    if count > 1 and not is_folder(options.download):
-        words = "--download: name a folder for the outputs of several tasks, with a / at its end"
-        raise UsageError(words, as_folder=options.download)
-    check_output(options.download, force=options.force)
 
 
 def _unfinished(context: Context, history: History) -> list[Pollable]:
