@@ -295,16 +295,6 @@ class Several(ServedTest):
         self.assertEqual(len(self.polls()), 2)
         self.assert_error(self.call("wait", "-", stdin=b" \n"), 2, kind="usage")
 
-    def test_a_lone_dash_behind_an_option_is_an_operand(self) -> None:
-        one, two = (self.fake.add_task(statuses=["SUCCEEDED"]) for _ in range(2))
-        for argv in ([two, "-q", "-"], ["-q", "-", two], ["-", "--max-wait", "9", two, "-q"]):
-            with self.subTest(argv):
-                self.clock.sleep(5)
-                result = self.call("wait", *argv, stdin=one.encode())
-                self.assertEqual(result.exit, 0)
-                self.assertEqual(sorted(line["id"] for line in result.lines), sorted([one, two]))
-                self.assertEqual(result.stderr, "")
-
     def test_a_hundred_at_once_keep_the_pace(self) -> None:
         ids = [self.fake.add_task(statuses=["PENDING", RUNNING, "SUCCEEDED"]) for _ in range(100)]
         result = self.call("wait", *ids)
