@@ -221,7 +221,7 @@ def wait_for(
 
 
 def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone: bool, with_saved: bool) -> None:
-    """Prints a task merged into the POST's answer, so that what only that told is kept.
+    """Prints a task merged into the POST's answer, so that no field of either is lost.
 
     Once every output is saved, JSON leaves the signed URLs out; --select still finds them.
     """
