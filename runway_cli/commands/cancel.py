@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..errors import ApiError, RunwayError, TaskError, UsageError
-from ..jobs.tasks import BAD_ENDS, GOOD_ENDS, TASKS, parse_all
+from ..jobs.tasks import BAD_ENDS, GOOD_ENDS, TASKS
 from ..terminal.tables import Column
 from .context import for_each
 from .options import WRITES, Command, GlobalOptions, Operand, Option
-from .wait import expanded
+from .wait import named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Options(GlobalOptions):
 
 def run(context: Context, options: Options) -> int:
     """Cancels each task and prints the result; one that fails does not stop the others."""
-    tasks = parse_all(expanded(options.ids, context.shutdown))
+    tasks = named(options.ids, context.shutdown)
     for task in tasks:
         if task.family is not TASKS:
             raise UsageError(f"{task.name!r} is not a task: use request DELETE", delete_path=task.path)

@@ -82,12 +82,10 @@ class Options(WaitOptions):
 
 def run(context: Context, options: Options) -> int:
     """Waits for each id; with --unfinished for every one that the history has as started and not ended."""
-    from ..jobs.tasks import parse_all
-
     if bool(options.ids) == options.unfinished:
         raise UsageError("name the ids to wait for, or use --unfinished" + (", not both" if options.ids else ""))
     check_open(options)
-    pollables = parse_all(expanded(options.ids, context.shutdown))
+    pollables = named(options.ids, context.shutdown)
     client = context.client()
     client.check_secret()
     history = context.history(client)
@@ -113,21 +111,22 @@ def check_open(options: WaitOptions) -> None:
         raise UsageError("--open needs a terminal", drop=("--open",))
 
 
-def expanded(words: Sequence[str], shutdown: Shutdown) -> list[str]:
-    """Returns the ids, with '-' replaced by those on stdin.
+def named(words: Sequence[str], shutdown: Shutdown) -> list[Pollable]:
+    """Returns what the ids stand for, each once; '-' stands for ids on stdin.
 
-    Raises UsageError where stdin is a terminal or has no ids.
+    Raises UsageError for a word that is no id, and where stdin is a terminal or has none.
     """
-    found: list[str] = []
+    from ..jobs.tasks import parse_all
+
+    ids: list[str] = []
     for word in words:
+        found = [word]
         if word == "-":
-            ids = read_stdin("'-', a list of ids,", shutdown).decode("utf-8-sig", "surrogateescape").split()
-            if not ids:
+            found = read_stdin("'-', a list of ids,", shutdown).decode("utf-8-sig", "surrogateescape").split()
+            if not found:
                 raise UsageError("there are no ids on stdin")
-            found += ids
-        else:
-            found.append(word)
-    return found
+        ids += found
+    return parse_all(ids)
 
 
 def _unfinished(context: Context, history: History) -> list[Pollable]:
