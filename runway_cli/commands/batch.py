@@ -28,9 +28,9 @@ from ..jobs.tasks import BAD_ENDS, GOOD_ENDS
 from ..settings import absolute, shown_credits
 from ..terminal import masking
 from ..terminal.tables import Column
-from .body import BODY_OPTIONS
 from .context import summary
 from .options import COSTS, Command, GlobalOptions, Operand, Option
+from .request import BODY_OPTIONS
 from .wait import MAX_WAIT, failure_of, record_end
 
 TYPE_CHECKING = False
@@ -524,7 +524,7 @@ def _work(context: Context, options: Options, batch: Batch, report: Report) -> N
         display.close()
         if isinstance(stop, ClosedOutput):
             raise
-        context.console.note(display.whole())
+        context.console.note(display.summary())
         context.shutdown.end()  # threads may still be at work: the error is to be the last word
         raise _while_running(stop, batch) from None
     finally:

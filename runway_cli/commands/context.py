@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from ..errors import SeveralFailed, heaviest
+from ..errors import RunwayError, SeveralFailed, heaviest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, TypeVar
 
     from ..api.client import Client
-    from ..errors import RunwayError
     from ..jobs.history import History
     from ..shutdown import Clock, Shutdown
     from ..terminal.console import Console
+    from ..terminal.tables import Column
     from .options import GlobalOptions
+
+    Item = TypeVar("Item")
 
 
 class Context:
@@ -39,28 +41,32 @@ class Context:
         self._clients: list[Client] = []
 
     def client(self, *, with_secret: bool = True) -> Client:
-        """A client for the service that the options choose. What needs no secret has *** for one.
+        """Returns a client for the service that the options choose; without a secret it shows *** for one.
 
         Raises ConfigError for an environment that cannot be used.
         """
-        from ..api import services as registry
+        from ..api import services
         from ..api.client import Client
 
-        target = registry.target(self.options, with_secret=with_secret)
-        service = registry.service(self.options.gateway, target)
+        def make_transport() -> Any:
+            from ..transport.http import Transport  # what sends nothing does without
+
+            return Transport(self.shutdown)
+
+        target = services.target(self.options, with_secret=with_secret)
         client = Client(
             target,
-            service,
+            services.service(self.options.gateway, target),
             console=self.console,
             clock=self.clock,
             shutdown=self.shutdown,
-            make_transport=self._transport,
+            make_transport=make_transport,
         )
         self._clients.append(client)
         return client
 
     def history(self, client: Client) -> History:
-        """The history of the client's account."""
+        """Returns the history of the client's account."""
         from ..jobs.history import History, account
         from ..settings import history_path
 
@@ -80,17 +86,30 @@ class Context:
         for client in self._clients:
             client.close()
 
-    def _transport(self) -> Any:
-        from ..transport.http import Transport
 
-        return Transport(self.shutdown)
+def for_each(
+    console: Console, columns: Sequence[Column], items: Sequence[tuple[str, Item]], work: Callable[[Item], None]
+) -> int:
+    """Does the work for each (name, item), which prints a row with these columns, and returns 0.
 
-
-# --- One error for several that failed.
+    An item that fails does not stop the others. Raises one RunwayError for all that failed.
+    """
+    failures: list[tuple[str, RunwayError]] = []
+    try:
+        for name, item in items:
+            try:
+                work(item)
+            except RunwayError as error:
+                failures.append((name, error))
+    finally:
+        console.end_rows(columns)
+    if failures:
+        raise summary(failures, len(items))
+    return 0
 
 
 def summary(failures: Sequence[tuple[str, RunwayError]], count: int) -> RunwayError:
-    """One error for the (name, error) of all that failed, out of `count`: the heaviest exit status counts."""
+    """Returns one error for the (name, error) of all that failed, out of `count`: the heaviest exit status counts."""
     worst = heaviest([failure for _, failure in failures])
     if count == 1:
         return worst

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..jobs.history import parse_since, total
-from ..settings import positive, shown_number
+from ..settings import shown_number
 from ..terminal.console import TABLES
 from ..terminal.tables import Column
+from .lists import LIMIT, MAX_ROWS
 from .options import Command, GlobalOptions, Option
 
 TYPE_CHECKING = False
@@ -16,14 +17,9 @@ if TYPE_CHECKING:
     from .context import Context
 
 
-MAX_ROWS = 1000  # without --limit
 COLUMNS = (
     Column("Started", "startedAt"),
-    Column("Model", "model"),
-    Column("Prompt", "prompt"),
-    Column("Status", "status"),
-    Column("Credits", "credits"),
-    Column("Saved", "saved"),
+    *(Column(key.capitalize(), key) for key in ("model", "prompt", "status", "credits", "saved")),
 )
 
 
@@ -57,7 +53,7 @@ def run(context: Context, options: Options) -> int:
 
 
 def _since(text: str) -> str:
-    """A moment such as 2h, 3d or a date; read when the command runs, against its clock."""
+    """Returns the text of a moment such as 2h, 3d or a date, which is read again against the clock of the run."""
     parse_since(text, 0.0)
     return text
 
@@ -67,12 +63,10 @@ COMMANDS = {
         run,
         summary="show what was started here, and its cost",
         options=(
-            Option("--limit", metavar="N", read=positive, help="print N rows at most (default: 1000)"),
-            Option(
-                "--since", metavar="WHEN", read=_since, help="only what was started since: 2h, 3d, today, or a date"
-            ),
-            Option("--unfinished", help="only what has started and not ended"),
-            Option("--session", help="only what this client id started"),
+            LIMIT,
+            Option("--since", metavar="WHEN", read=_since, help="only jobs started since: 2h, 3d, today, or a date"),
+            Option("--unfinished", help="only jobs that have started and not ended"),
+            Option("--session", help="only jobs that this client id started"),
         ),
         examples=(("history",), ("history", "--since", "2h", "--output", "table"), ("history", "--unfinished")),
         prints='{"data": [{"id", "startedAt", "path", "model", "prompt", "status", "credits", "saved"}], '

@@ -120,13 +120,13 @@ def read_body(text: str | None, stdin: bool, shutdown: Shutdown) -> bytes | None
 
 
 def field_value(field: Field, shutdown: Shutdown) -> Any:
-    """What a field puts into the body; an upload's value comes from elsewhere. Raises UsageError for a bad file."""
-    if field.kind == DATA_URI:
-        from ..files.upload import data_uri
-
-        return data_uri(field.value)
+    """What a field puts into the body; for an upload, the checked file (Media). Raises UsageError for a bad file."""
     if field.kind == TEXT_FILE:
         return _text(field, shutdown)
+    if field.kind in (DATA_URI, UPLOAD):
+        from ..files.upload import checked_upload, data_uri
+
+        return data_uri(field.value) if field.kind == DATA_URI else checked_upload(field.value, "--upload")
     return field.value
 
 
