@@ -9,8 +9,8 @@ from unittest import mock
 
 from runway_cli.terminal import console as streams
 from runway_cli.terminal.console import Console
-from runway_cli.terminal.progress import Live, bar, fitted, live, readable_time, screen_lines, transferred
-from runway_cli.terminal.tables import clusters, display_width
+from runway_cli.terminal.progress import Live, bar, live, readable_time, screen_lines, transferred
+from runway_cli.terminal.tables import columns_taken, display_width, fitted
 from tests.streams import Streams, captured
 
 TASK = "17f20503-6c24-4c16-946b-35dbbce2af2f"
@@ -46,11 +46,12 @@ class Screen:
 
     def _wrapped(self, line: str) -> list[str]:
         rows, width = [""], 0
-        for cluster, columns in clusters(line):
+        for character in line:
+            columns = columns_taken(character)
             if width + columns > self.columns:
                 rows.append("")
                 width = 0
-            rows[-1] += cluster
+            rows[-1] += character
             width += columns
         return rows
 
