@@ -293,7 +293,7 @@ class Table(unittest.TestCase):
 
     def test_every_line_fits_and_the_last_column_starts_at_one_place(self) -> None:
         chance = random.Random(11)
-        pieces = [piece for piece in PIECES if piece not in ("❤", "🇫🇷")]  # it may join others, or be cut in two
+        pieces = [piece for piece in PIECES if not re.search("[\ufe0f❤🇫]", piece)]  # a cut may go through them
         for _ in range(300):
             rows = [{key: "".join(chance.choices(pieces, k=chance.randrange(30))) for key in "ab"} for _ in range(4)]
             width = chance.randrange(2 * MIN_WIDTH + 5, 100)
