@@ -25,6 +25,9 @@ TASK: dict[str, Any] = {
 }
 LIST: dict[str, Any] = {"data": [{"id": "a", "voice": {"id": "v"}}, {"id": "b", "voice": None}, {"id": "c"}]}
 COLUMNS = (Column("Name", "name"), Column("Preview", "preview"))
+DEEP: Any = "end"
+for _ in range(MAX_PARTS):
+    DEEP = {"a": DEEP}
 
 
 def lines(path: str, value: Any) -> list[str]:
@@ -54,13 +57,16 @@ class OnePath(unittest.TestCase):
             ("0", {"0": "a key"}, ["a key"]),
             ("id", {"id": ""}, [""]),
             (" id ", TASK, ["t1"]),
+            ("a", jsontext.loads('{"a":1.10}'), ["1.10"]),
+            ("models.veo3.1.most", TASK, ["2"]),  # a key with a dot
+            ("a.b", {"a.b": 1, "a": {"b": 2}}, ["2"]),  # a key by itself counts before one with a dot,
+            ("a.b", {"a": 5, "a.b": 1}, ["1"]),  # and one that leads nowhere does not hide it
+            (".".join("a" * MAX_PARTS), DEEP, ["end"]),
+            ("é".encode().decode("ascii", "surrogateescape"), {"é": "x"}, ["x"]),  # from an ASCII locale
         )
         for path, value, shown in cases:
             with self.subTest(path):
                 self.assertEqual(lines(path, value), shown)
-
-    def test_a_number_is_printed_as_it_came(self) -> None:
-        self.assertEqual(lines("a", jsontext.loads('{"a":1.10}')), ["1.10"])
 
     def test_what_matches_nothing_is_null(self) -> None:
         for path in (
@@ -77,15 +83,6 @@ class OnePath(unittest.TestCase):
             with self.subTest(path):
                 self.assertEqual(lines(path, TASK), ["null"])
 
-    def test_a_key_with_a_dot_is_found(self) -> None:
-        self.assertEqual(lines("models.veo3.1.most", TASK), ["2"])
-
-    def test_a_key_by_itself_counts_before_one_with_a_dot(self) -> None:
-        self.assertEqual(lines("a.b", {"a.b": 1, "a": {"b": 2}}), ["2"])
-
-    def test_a_key_that_leads_nowhere_does_not_hide_one_with_a_dot(self) -> None:
-        self.assertEqual(lines("a.b", {"a": 5, "a.b": 1}), ["1"])
-
     def test_a_string_with_line_breaks_stays_one_line(self) -> None:
         for text in ("a\nb", "a\r", "\x1b[2J", "a\u2028b", "tab\t", "\x9b"):
             with self.subTest(text):
@@ -101,13 +98,13 @@ class OnePath(unittest.TestCase):
 
 class SeveralPaths(unittest.TestCase):
     def test_they_are_one_object_with_the_paths_as_keys(self) -> None:
-        self.assertEqual(lines("id,cost.credits", TASK), ['{"id":"t1","cost.credits":5}'])
-
-    def test_each_element_is_a_list(self) -> None:
-        self.assertEqual(lines("data.*.id, data.0.id", LIST), ['{"data.*.id":["a","b","c"],"data.0.id":"a"}'])
-
-    def test_what_matches_nothing_is_null(self) -> None:
-        self.assertEqual(lines("id,nope,empty.*", TASK), ['{"id":"t1","nope":null,"empty.*":null}'])
+        for paths, value, shown in (
+            ("id,cost.credits", TASK, '{"id":"t1","cost.credits":5}'),
+            ("data.*.id, data.0.id", LIST, '{"data.*.id":["a","b","c"],"data.0.id":"a"}'),
+            ("id,nope,empty.*", TASK, '{"id":"t1","nope":null,"empty.*":null}'),
+        ):
+            with self.subTest(paths):
+                self.assertEqual(lines(paths, value), [shown])
 
 
 class Mistakes(unittest.TestCase):
@@ -128,15 +125,6 @@ class Mistakes(unittest.TestCase):
             with self.subTest(text), self.assertRaises(ValueError) as caught:
                 parse(text)
             self.assertIn(words, str(caught.exception))
-
-    def test_an_ascii_locale_does_not_matter(self) -> None:
-        self.assertEqual(lines("é".encode().decode("ascii", "surrogateescape"), {"é": "x"}), ["x"])
-
-    def test_the_longest_path_is_followed(self) -> None:
-        value: Any = "end"
-        for _ in range(MAX_PARTS):
-            value = {"a": value}
-        self.assertEqual(lines(".".join("a" * MAX_PARTS), value), ["end"])
 
     def test_a_note_says_what_is_there(self) -> None:
         for path, words in (
@@ -202,17 +190,17 @@ class Printed(unittest.TestCase):
         self.assertEqual(streams.out.lines[2:5], ["| voice.id | id |", "| --- | --- |", "| v | a |"])
 
     def test_a_typing_mistake_is_noted_once_for_all_rows(self) -> None:
-        for format in ("json", "table"):
-            with self.subTest(format), captured() as streams:
-                self.console("nam", format).rows([{"id": "a"}, {"id": "b"}], COLUMNS, {})
-                self.assertEqual(streams.err.lines, ["--select nam matches nothing: the keys are id"])
+        def listed(console: Console) -> None:
+            console.rows([{"id": "a"}, {"id": "b"}], COLUMNS, {})
 
-    def test_rows_that_come_one_by_one_are_noted_once(self) -> None:
-        with captured() as streams:
-            console = self.console("nam")
+        def one_by_one(console: Console) -> None:
             for name in "ab":
                 console.row({"id": name}, alone=False)
-        self.assertEqual(streams.err.lines, ["--select nam matches nothing: the keys are id"])
+
+        for act, format in ((listed, "json"), (listed, "table"), (one_by_one, "json")):
+            with self.subTest(act.__name__, format=format), captured() as streams:
+                act(self.console("nam", format))
+                self.assertEqual(streams.err.lines, ["--select nam matches nothing: the keys are id"])
 
     def test_a_path_that_some_rows_lack_is_not_noted(self) -> None:
         with captured() as streams:
