@@ -83,6 +83,8 @@ class Failure(BaseException):
         super().__init__(message)
         self.message = message
         self.facts: Mapping[str, Any] = facts
+        # A class may declare a fact and its default as an attribute.
+        vars(self).update({name: fact for name, fact in facts.items() if fact is not None})
 
     @property
     def exit_status(self) -> int:
@@ -105,14 +107,15 @@ class Failure(BaseException):
 class Interrupted(Failure):
     """SIGINT, SIGTERM or SIGHUP arrived. Not an Exception, so that nothing that handles errors swallows it.
 
-    Facts: `signal`, its number; `maybe_received`, whether a byte of a request was sent that has no answer yet.
+    Fact: `maybe_received`, whether a byte of a request was sent that has no answer yet.
     """
 
     kind = "interrupted"
+    signal = 0  # its number
 
     @property
     def exit_status(self) -> int:
-        return 128 + int(self.facts["signal"])
+        return 128 + self.signal
 
 
 class RunwayError(Failure, Exception):
@@ -144,26 +147,13 @@ class AuthError(RunwayError):
 class ApiError(RunwayError):
     """A complete HTTP answer that is not a success.
 
-    Facts: `status`, the HTTP status code; `retry_after`, the seconds that the service asks to wait; `is_json`, False
-    for a 2xx whose body is something else; `from_provider`, False for what only a gateway says; `issues`, the API's
-    own, as [{"field", "messages"}]; `more`, further keys of the API's error body.
+    Further facts: `issues`, the API's own, as [{"field", "messages"}]; `more`, further keys of the API's error body.
     """
 
-    @property
-    def status(self) -> int:
-        return int(self.facts.get("status", 0))
-
-    @property
-    def retry_after(self) -> float:
-        return float(self.facts.get("retry_after") or 0.0)
-
-    @property
-    def is_json(self) -> bool:
-        return bool(self.facts.get("is_json", True))
-
-    @property
-    def from_provider(self) -> bool:
-        return bool(self.facts.get("from_provider", True))
+    status = 0  # of HTTP
+    retry_after = 0.0  # seconds that the service asks to wait
+    is_json = True  # False for a 2xx whose body is something else
+    from_provider = True  # False for what only a gateway says
 
 
 class DeniedError(ApiError):
@@ -173,21 +163,11 @@ class DeniedError(ApiError):
 
 
 class NetworkError(RunwayError):
-    """No complete HTTP answer.
-
-    Facts: `maybe_received`, True once a byte of the request was sent; `permanent`, True where trying again cannot help
-    (a certificate that is not trusted).
-    """
+    """No complete HTTP answer."""
 
     kind = "network"
-
-    @property
-    def maybe_received(self) -> bool:
-        return bool(self.facts.get("maybe_received", False))
-
-    @property
-    def permanent(self) -> bool:
-        return bool(self.facts.get("permanent", False))
+    maybe_received = False  # True once a byte of the request was sent
+    permanent = False  # True where trying again cannot help: a certificate that is not trusted
 
 
 class TaskError(RunwayError):

@@ -7,7 +7,7 @@ import unittest
 from typing import Any
 
 from runway_cli import jsontext
-from runway_cli.terminal.console import MAX_PARTS, Console, explain, parse
+from runway_cli.terminal.console import MAX_PARTS, Console, explain, parse, selected_lines
 from runway_cli.terminal.tables import Column
 from tests.streams import captured
 
@@ -31,7 +31,7 @@ for _ in range(MAX_PARTS):
 
 
 def lines(path: str, value: Any) -> list[str]:
-    return parse(path).lines(value)
+    return selected_lines(value, parse(path))
 
 
 class OnePath(unittest.TestCase):

@@ -39,7 +39,12 @@ class Console:
     """
 
     def __init__(
-        self, *, format: str | None = None, select: Selection | None = None, quiet: bool = False, verbose: bool = False
+        self,
+        *,
+        format: str | None = None,
+        select: Sequence[str] | None = None,
+        quiet: bool = False,
+        verbose: bool = False,
     ) -> None:
         self.secrets = masking.Secrets()
         self.live: Live | None = None
@@ -48,13 +53,13 @@ class Console:
         self._explained: set[str] = set()  # paths of --select that a note has explained
         self.configure(format=format, select=select, quiet=quiet, verbose=verbose)
 
-    def configure(self, *, format: str | None, select: Selection | None, quiet: bool, verbose: bool) -> None:
+    def configure(self, *, format: str | None, select: Sequence[str] | None, quiet: bool, verbose: bool) -> None:
         """Sets what the options say, once they are known. `format` is None if --output was not given."""
         self.format = format or "json"
         self.needs_rows = self.format != "json"
         self.quiet = quiet
         self.verbose = verbose
-        self._select = select
+        self._select = select or ()
         self._wants_json_errors = format == "json"
 
     # Results, on stdout.
@@ -90,7 +95,7 @@ class Console:
         if self.format in TABLES:
             self._write_table(rows, columns)
         elif self._select:
-            self._write_selected(self._select, rows, is_row=True)
+            self._write_selected(rows, is_row=True)
         elif self.format == "jsonl":
             for row in rows:
                 self._write_json(row, None)
@@ -109,7 +114,7 @@ class Console:
     def _print(self, value: Any, full: Any, *, indent: int | None, is_row: bool = False) -> None:
         try:
             if self._select:
-                self._write_selected(self._select, [value if full is None else full], is_row=is_row)
+                self._write_selected([value if full is None else full], is_row=is_row)
             else:
                 self._write_json(value, indent)
         except OutputError as error:
@@ -126,9 +131,9 @@ class Console:
             text = jsontext.dumps(self._without_secrets(value))
         self.write(text + "\n")
 
-    def _write_selected(self, select: Selection, values: Sequence[Any], *, is_row: bool) -> None:
-        self._explain(select, values, is_row=is_row)
-        lines = [line for value in values for line in select.lines(self._without_secrets(value))]
+    def _write_selected(self, values: Sequence[Any], *, is_row: bool) -> None:
+        self._explain(values, is_row=is_row)
+        lines = [line for value in values for line in selected_lines(self._without_secrets(value), self._select)]
         self.write("".join(line + "\n" for line in lines))
 
     def _write_table(self, rows: Sequence[Row], columns: Sequence[Column]) -> None:
@@ -136,9 +141,9 @@ class Console:
         from . import tables  # only these formats need it
 
         if self._select:
-            self._explain(self._select, rows, is_row=True)
-            columns = [tables.Column(path, path) for path in self._select.paths]
-            rows = [self._select.row(row) for row in rows]
+            self._explain(rows, is_row=True)
+            columns = [tables.Column(path, path) for path in self._select]
+            rows = [selected_row(row, self._select) for row in rows]
         elif self.format == "table":
             columns = tables.with_id(columns, rows)
         hide = self._without_secrets
@@ -151,9 +156,9 @@ class Console:
         else:
             self.write(tables.table(rows, columns, terminal_width() if is_terminal(sys.stdout) else None))
 
-    def _explain(self, select: Selection, values: Sequence[Any], *, is_row: bool) -> None:
+    def _explain(self, values: Sequence[Any], *, is_row: bool) -> None:
         """Notes, once for each path, what is there instead of a path that matches in none of these values."""
-        for path in select.paths:
+        for path in self._select:
             if values and path not in self._explained and not any(matches(value, path) for value in values):
                 self._explained.add(path)
                 hint = " (paths are relative to a row)" if is_row and path.startswith("data.") else ""
@@ -269,34 +274,8 @@ MAX_PARTS = 100  # of one path; each part is one call deep
 MAX_KEYS = 30  # that a note names
 
 
-class Selection:
-    """The paths of one `--select`, as they were written."""
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self.paths = paths
-
-    def lines(self, value: Any) -> list[str]:
-        """Returns the lines that stand for `value`.
-
-        One path: one line per match, strings raw, everything else compact JSON; `null` where nothing matches. A string
-        that does not fit on one line (a line break or another control character) is printed as JSON too, so that a
-        match is one line always. Several paths: one compact JSON object.
-        """
-        if len(self.paths) > 1:
-            return [jsontext.dumps(self.row(value))]
-        return [_line(match) for match in matches(value, self.paths[0])] or ["null"]
-
-    def row(self, value: Any) -> dict[str, Any]:
-        """Returns what each path matches in `value`, by path: null for nothing; a list where the path has a `*`."""
-        row: dict[str, Any] = {}
-        for path in self.paths:
-            found = matches(value, path)
-            row[path] = (found if EACH in path.split(".") else found[0]) if found else None
-        return row
-
-
-def parse(text: str) -> Selection:
-    """Returns the selection that an option's text describes. Raises ValueError with words for a user."""
+def parse(text: str) -> list[str]:
+    """Returns the paths that an option's text names. Raises ValueError with words for a user."""
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # an ASCII locale does not decode é
     paths = [path.strip() for path in text.split(",")]
     for path in paths:
@@ -310,7 +289,36 @@ def parse(text: str) -> Selection:
             raise ValueError(f"{path!r} has an empty part: write id or data.*.id, without a dot at either end")
         if len(parts) > MAX_PARTS:
             raise ValueError(f"a path has {MAX_PARTS} parts at most, not {len(parts)}")
-    return Selection(paths)
+    return paths
+
+
+def selected_lines(value: Any, paths: Sequence[str]) -> list[str]:
+    """Returns the lines that stand for `value`.
+
+    One path: one line per match, strings raw, everything else compact JSON; `null` where nothing matches. A string
+    that does not fit on one line (a line break or another control character) is printed as JSON too, so that a match
+    is one line always. Several paths: one compact JSON object.
+    """
+    if len(paths) > 1:
+        return [jsontext.dumps(selected_row(value, paths))]
+    return [_line(match) for match in matches(value, paths[0])] or ["null"]
+
+
+def _line(value: Any) -> str:
+    text = jsontext.dumps(value)
+    if not isinstance(value, str):
+        return text
+    is_one_line = text[1:-1] == value.replace("\\", "\\\\").replace('"', '\\"')  # nothing else had to be escaped
+    return value if is_one_line else text
+
+
+def selected_row(value: Any, paths: Sequence[str]) -> dict[str, Any]:
+    """Returns what each path matches in `value`, by path: null for nothing; a list where the path has a `*`."""
+    row: dict[str, Any] = {}
+    for path in paths:
+        found = matches(value, path)
+        row[path] = (found if EACH in path.split(".") else found[0]) if found else None
+    return row
 
 
 def matches(value: Any, path: str) -> list[Any]:
@@ -335,14 +343,6 @@ def _matches(value: Any, parts: Sequence[str]) -> list[Any]:
             if found:
                 return found
     return []
-
-
-def _line(value: Any) -> str:
-    text = jsontext.dumps(value)
-    if not isinstance(value, str):
-        return text
-    is_one_line = text[1:-1] == value.replace("\\", "\\\\").replace('"', '\\"')  # nothing else had to be escaped
-    return value if is_one_line else text
 
 
 def explain(value: Any, path: str) -> str:
