@@ -44,36 +44,31 @@ class BaseUrlTest(ShownTest):
 
     def test_bases_that_are_refused(self) -> None:
         for base in (
-            "http://runway.example",
-            "http://192.168.0.1",
-            "http://127.0.0.1.evil.example",
-            "http://localhost.example",
-            "http://127.1",
-            "http://127.0.0.256",
-            "http://0.0.0.0",
-            "ftp://127.0.0.1",
-            "file:///etc/passwd",
-            "//host",
-            "runway.example",
-            "localhost:8080",
-            "https://",
-            "https:///v1",
-            "https://user@host",
-            "https://user:pw@host",
-            "https://@host",
-            "https://host?x=1",
-            "https://host?",
-            "https://host#part",
-            "https://host:port",
-            "https://host:99999",
-            "https://host:0",
-            "https://[::1",
-            "https://ho st",
-            "https://host\r\nX: y",
-            "https://höst.example",
-            "https://good.example\\@evil.example",
-            "javascript:alert(1)",
-            "x" * 3000,
+            *(
+                "http://runway.example",
+                "http://192.168.0.1",
+                "http://127.0.0.1.evil.example",
+                "http://localhost.example",
+            ),
+            *(
+                "http://127.1",
+                "http://127.0.0.256",
+                "http://0.0.0.0",
+                "ftp://127.0.0.1",
+                "file:///etc/passwd",
+                "//host",
+            ),
+            *(
+                "runway.example",
+                "localhost:8080",
+                "https://",
+                "https:///v1",
+                "https://user@host",
+                "https://user:pw@host",
+            ),
+            *("https://@host", "https://host?x=1", "https://host?", "https://host#part", "https://host:port"),
+            *("https://host:99999", "https://host:0", "https://[::1", "https://ho st", "https://host\r\nX: y"),
+            *("https://höst.example", "https://good.example\\@evil.example", "javascript:alert(1)", "x" * 3000),
         ):
             for variable, options in (
                 ("RUNWAY_SKILLS_BASE_URL", ()),
@@ -136,16 +131,9 @@ class SecretTest(ShownTest):
 
     def test_one_that_no_header_can_hold_is_refused_and_never_shown(self) -> None:
         for secret in (
-            "key_first_half\nkey_second_half",
-            "key_first_half\r\nX-Evil: key_second_half",
-            "key_first_half key_second_half",
-            "key_first_half\x7f",
-            "key_first_half\x1b[2J",
-            "key_first_hälf",
-            "key_first\u2028half",
-            "“key_first_half”",
-            "\ufeff" + SECRET,
-            "key_first_half\udcff",
+            *("key_first_half\nkey_second_half", "key_first_half\r\nX-Evil: key_second_half", "key_first_half second"),
+            *("key_first_half\x7f", "key_first_half\x1b[2J", "key_first_hälf", "key_first\u2028half"),
+            *("“key_first_half”", "\ufeff" + SECRET, "key_first_half\udcff"),
         ):
             for words in (("auth", "status"), ("avatars", "list"), ("--verbose", "request", "GET", "/v1/x")):
                 with self.subTest(secret=ascii(secret), words=words):
@@ -202,16 +190,10 @@ class ClientIdTest(ShownTest):
             self.assertEqual(len({request.headers["x-runway-client-id"] for request in fake.requests}), 1)
 
     def test_anything_else_is_refused(self) -> None:
+        uuid = "123e4567-e89b-42d3-a456-426614174000"
         for word in (
-            "me",
-            "123e4567-e89b-42d3-a456-42661417400",
-            "123e4567-e89b-42d3-a456-4266141740000",
-            "123e4567e89b42d3a456426614174000",
-            "g23e4567-e89b-42d3-a456-426614174000",
-            "x\r\nEvil: 1",
-            "\u066123e4567-e89b-42d3-a456-426614174000",
-            "{123e4567-e89b-42d3-a456-426614174000}",
-            "",
+            *("", "me", "x\r\nEvil: 1", uuid[:-1], uuid + "0", uuid.replace("-", "")),
+            *("g" + uuid[1:], "\u0661" + uuid[1:], "{" + uuid + "}"),
         ):
             with self.subTest(word=word):
                 self.assert_error(call(*SHOW, "--client-id", word), 2, kind="usage")

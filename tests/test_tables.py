@@ -31,26 +31,8 @@ NAMES = columns(Name="name")
 
 # a character, with the marks that belong to it, and the columns that a terminal gives it
 PIECES = {
-    "a": 1,
-    "Z": 1,
-    "7": 1,
-    " ": 1,
-    "é": 1,
-    "e\u0301": 1,
-    "ж": 1,
-    "ש": 1,
-    "\u0915\u094d": 1,
-    "狐": 2,
-    "한": 2,
-    "\uff21": 2,
-    "ｱ": 1,
-    "🦊": 2,
-    "🇫🇷": 2,
-    "❤️": 2,
-    "❤": 1,
-    "1️⃣": 2,
-    "…": 1,
-    "\ufffd": 1,
+    **dict.fromkeys(["a", "Z", "7", " ", "é", "e\u0301", "ж", "ש", "\u0915\u094d", "ｱ", "❤", "…", "\ufffd"], 1),
+    **dict.fromkeys(["狐", "한", "\uff21", "🦊", "🇫🇷", "❤️", "1️⃣"], 2),
 }
 _PIECE = re.compile("|".join(map(re.escape, sorted(PIECES, key=len, reverse=True))))
 
