@@ -74,23 +74,18 @@ class Lists(unittest.TestCase):
         self.assertEqual(json.loads(out), {"data": ROWS, "truncated": True})
         self.assertEqual(err, "")
 
-    def test_json_lines_are_the_rows(self) -> None:
-        out, err = self.printed("jsonl", {"truncated": True})
-        self.assertEqual([json.loads(line) for line in out.splitlines()], ROWS)
-        self.assertEqual(err, "there are more: raise --limit\n")
-
-    def test_a_table_shows_ids(self) -> None:
-        out, _ = self.printed("table")
-        self.assertEqual(out, "Id  Name  Preview\na   Fox   https://x.example/a\nb\n")
-
-    def test_markdown_has_the_documented_columns_and_links(self) -> None:
-        out, _ = self.printed("markdown")
-        expected = "| Name | Preview |\n| --- | --- |\n| Fox | [listen](https://x.example/a) |\n|  |  |\n"
-        self.assertEqual(out, expected)
-
-    def test_a_table_fits_a_terminal(self) -> None:
-        out, _ = self.printed("table", out_is_terminal=True, columns=22)
-        self.assertEqual(out.splitlines()[1], "a   Fox   https://x.e…")
+    def test_in_other_formats_a_note_says_that_there_are_more(self) -> None:
+        table = "Id  Name  Preview\na   Fox   https://x.example/a\nb\n"
+        for format, options, expected in (
+            ("jsonl", {}, "".join(jsontext.dumps(row) + "\n" for row in ROWS)),
+            ("table", {}, table),
+            ("table", {"out_is_terminal": True, "columns": 22}, table.replace("xample/a", "…")),
+            ("markdown", {}, "| Name | Preview |\n| --- | --- |\n| Fox | [listen](https://x.example/a) |\n|  |  |\n"),
+        ):
+            with self.subTest(format, options=options):
+                out, err = self.printed(format, {"truncated": True}, **options)
+                self.assertEqual(out, expected)
+                self.assertEqual(err, "there are more: raise --limit\n")
 
     def test_rows_that_come_one_by_one_are_a_table_at_the_end(self) -> None:
         with captured() as kept:

@@ -24,6 +24,7 @@ TASK: dict[str, Any] = {
     "models": {"veo3.1": {"most": 2}, "veo3": {"most": 1}},
 }
 LIST: dict[str, Any] = {"data": [{"id": "a", "voice": {"id": "v"}}, {"id": "b", "voice": None}, {"id": "c"}]}
+ROWS = {"a": '"v"', "b": "null", "c": "null"}  # their ids and voices
 COLUMNS = (Column("Name", "name"), Column("Preview", "preview"))
 DEEP: Any = "end"
 for _ in range(MAX_PARTS):
@@ -166,62 +167,41 @@ class Printed(unittest.TestCase):
         url = "https://x.example/b.png?_jwt=2"
         self.assertEqual(streams.out.lines, [url, url, url, "output.1", url])
 
-    def test_rows_are_a_line_each(self) -> None:
-        for format in (None, "json", "jsonl"):
-            with self.subTest(format), captured() as streams:
-                console = self.console("id,voice.id", format)
-                console.rows(LIST["data"], [Column("Id", "id")], {})
-                console.row({"id": "d"}, alone=False)
-                self.assertEqual(
-                    streams.out.lines,
-                    [
-                        '{"id":"a","voice.id":"v"}',
-                        '{"id":"b","voice.id":null}',
-                        '{"id":"c","voice.id":null}',
-                        '{"id":"d","voice.id":null}',
-                    ],
-                )
-
-    def test_the_paths_are_the_columns_of_a_table(self) -> None:
-        with captured() as streams:
-            self.console("voice.id,output.*", "table").rows([{"id": "a", "output": ["x", "y"]}], COLUMNS, {})
-            self.console("voice.id,id", "markdown").rows(LIST["data"], COLUMNS, {})
-        self.assertEqual(streams.out.lines[:2], ["voice.id  output.*", "          x, y"])
-        self.assertEqual(streams.out.lines[2:5], ["| voice.id | id |", "| --- | --- |", "| v | a |"])
+    def test_of_rows_each_is_a_line_or_a_row_of_a_table(self) -> None:
+        for select, format, out in (
+            ("voice.id", "json", ["v", "null", "null"]),  # what some rows lack is not explained
+            ("id,voice.id", "jsonl", [f'{{"id":"{row}","voice.id":{voice}}}' for row, voice in ROWS.items()]),
+            ("voice.id,id", "table", ["voice.id  id", "v         a", "          b", "          c"]),
+            ("voice.id,id", "markdown", ["| voice.id | id |", "| --- | --- |", "| v | a |", "|  | b |", "|  | c |"]),
+        ):
+            with self.subTest(select, format=format), captured() as streams:
+                self.console(select, format).rows(LIST["data"], COLUMNS, {"truncated": True})
+                self.assertEqual(streams.out.lines, out)
+                self.assertEqual(streams.err.lines, ["there are more: raise --limit"])
 
     def test_a_typing_mistake_is_noted_once_for_all_rows(self) -> None:
         def listed(console: Console) -> None:
-            console.rows([{"id": "a"}, {"id": "b"}], COLUMNS, {})
+            console.rows(LIST["data"], COLUMNS, {})
 
         def one_by_one(console: Console) -> None:
-            for name in "ab":
-                console.row({"id": name}, alone=False)
+            for row in LIST["data"]:
+                console.row(row, alone=False)
 
-        for act, format in ((listed, "json"), (listed, "table"), (one_by_one, "json")):
+        for act, select, format, hint in (
+            (listed, "nam", "json", ""),
+            (listed, "nam", "table", ""),
+            (one_by_one, "nam", "json", ""),
+            (listed, "data.*.id", "json", " (paths are relative to a row)"),
+        ):
             with self.subTest(act.__name__, format=format), captured() as streams:
-                act(self.console("nam", format))
-                self.assertEqual(streams.err.lines, ["--select nam matches nothing: the keys are id"])
-
-    def test_a_path_that_some_rows_lack_is_not_noted(self) -> None:
-        with captured() as streams:
-            self.console("voice.id").rows(LIST["data"], COLUMNS, {})
-        self.assertEqual(streams.out.lines, ["v", "null", "null"])
-        self.assertEqual(streams.err.text, "")
-
-    def test_the_path_of_a_whole_list_is_explained(self) -> None:
-        with captured() as streams:
-            self.console("data.*.id").rows(LIST["data"], COLUMNS, {})
-        self.assertIn("(paths are relative to a row)", streams.err.text)
+                act(self.console(select, format))
+                note = f"--select {select} matches nothing: the keys are id, voice{hint}"
+                self.assertEqual(streams.err.lines, [note])
 
     def test_no_rows_are_no_lines(self) -> None:
         with captured() as streams:
             self.console("id").rows([], COLUMNS, {})
         self.assertEqual((streams.out.text, streams.err.text), ("", ""))
-
-    def test_a_list_that_goes_on_says_so(self) -> None:
-        with captured() as streams:
-            self.console("id").rows([{"id": "a"}], COLUMNS, {"truncated": True})
-        self.assertEqual(streams.err.lines, ["there are more: raise --limit"])
 
     def test_the_quiet_print_null_alone(self) -> None:
         with captured() as streams:
