@@ -97,11 +97,6 @@ def proxy_variable() -> str | None:
     return next((name for name in ("https_proxy", "HTTPS_PROXY") if setting(name)), None)
 
 
-def is_dumb_terminal() -> bool:
-    """Returns whether the terminal cannot move its cursor."""
-    return os.environ.get("TERM") == "dumb"
-
-
 def home() -> str | None:
     """Returns the user's folder; None where there is none."""
     found = os.path.expanduser("~") if os.name == "nt" or setting("HOME") else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from threading import RLock
 
-from ..settings import is_dumb_terminal
+from ..settings import setting
 from . import console as streams
 from .masking import readable_size
 from .tables import columns_taken, display_width, fitted
@@ -29,7 +29,7 @@ MAX_REMAINING = 100 * 3600  # seconds
 
 def live(console: Console) -> Live | None:
     """Returns the console's live lines; None with --quiet, or where stderr is not a terminal that can show them."""
-    can_redraw = streams.is_terminal(sys.stderr) and not is_dumb_terminal() and streams.enable_ansi()
+    can_redraw = streams.is_terminal(sys.stderr) and setting("TERM") != "dumb" and streams.enable_ansi()
     if console.live is None and not console.quiet and can_redraw:
         console.live = Live(console.shown)
     return console.live
