@@ -138,7 +138,7 @@ class Console:
 
     def _write_table(self, rows: Sequence[Row], columns: Sequence[Column]) -> None:
         """Writes a table, masked before anything is escaped or cut; headings may come from an answer or --select."""
-        from . import tables  # only these formats need it
+        from . import tables  # which imports this module
 
         if self._select:
             self._explain(rows, is_row=True)
@@ -159,7 +159,8 @@ class Console:
     def _explain(self, values: Sequence[Any], *, is_row: bool) -> None:
         """Notes, once for each path, what is there instead of a path that matches in none of these values."""
         for path in self._select:
-            if values and path not in self._explained and not any(matches(value, path) for value in values):
+            parts = path.split(".")
+            if values and path not in self._explained and not any(matches(value, parts) for value in values):
                 self._explained.add(path)
                 hint = " (paths are relative to a row)" if is_row and path.startswith("data.") else ""
                 self.note(explain(values[0], path) + hint)
@@ -301,7 +302,7 @@ def selected_lines(value: Any, paths: Sequence[str]) -> list[str]:
     """
     if len(paths) > 1:
         return [jsontext.dumps(selected_row(value, paths))]
-    return [_line(match) for match in matches(value, paths[0])] or ["null"]
+    return [_line(match) for match in matches(value, paths[0].split("."))] or ["null"]
 
 
 def _line(value: Any) -> str:
@@ -316,30 +317,27 @@ def selected_row(value: Any, paths: Sequence[str]) -> dict[str, Any]:
     """Returns what each path matches in `value`, by path: null for nothing; a list where the path has a `*`."""
     row: dict[str, Any] = {}
     for path in paths:
-        found = matches(value, path)
-        row[path] = (found if EACH in path.split(".") else found[0]) if found else None
+        parts = path.split(".")
+        found = matches(value, parts)
+        row[path] = (found if EACH in parts else found[0]) if found else None
     return row
 
 
-def matches(value: Any, path: str) -> list[Any]:
-    """Returns everything in `value` that a path leads to, in order."""
-    return _matches(value, path.split("."))
-
-
-def _matches(value: Any, parts: Sequence[str]) -> list[Any]:
+def matches(value: Any, parts: Sequence[str]) -> list[Any]:
+    """Returns everything in `value` that the parts of a path lead to, in order."""
     if not parts:
         return [value]
     part, rest = parts[0], parts[1:]
     if part == EACH:
         elements = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
-        return [match for element in elements for match in _matches(element, rest)]
+        return [match for element in elements for match in matches(element, rest)]
     if isinstance(value, list):
         is_index = part.isascii() and part.isdigit() and len(part) < 10 and int(part) < len(value)
-        return _matches(value[int(part)], rest) if is_index else []
+        return matches(value[int(part)], rest) if is_index else []
     if isinstance(value, dict):
         for end in range(1, len(parts) + 1):
             key = ".".join(parts[:end])
-            found = _matches(value[key], parts[end:]) if key in value else []
+            found = matches(value[key], parts[end:]) if key in value else []
             if found:
                 return found
     return []
@@ -349,7 +347,7 @@ def explain(value: Any, path: str) -> str:
     """Returns why a path matches nothing in `value`: what is there at the last place that it reaches."""
     place: list[str] = []
     for part in path.split("."):
-        following = _matches(value, [part])
+        following = matches(value, [part])
         if not following:
             break
         value = following[0]
