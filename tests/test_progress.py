@@ -21,8 +21,8 @@ from runway_cli.cli.main import main
 from runway_cli.terminal import console as streams
 from runway_cli.terminal.console import Console
 from runway_cli.terminal.masking import readable_size
-from runway_cli.terminal.progress import Live, bar, fitted, live, readable_time, screen_lines, transferred
-from runway_cli.terminal.tables import display_width
+from runway_cli.terminal.progress import Live, bar, live, readable_time, screen_lines, transferred
+from runway_cli.terminal.tables import display_width, fitted
 from tests.fake import Fault, sample
 from tests.program import Clock, environment
 from tests.served import ServedTest
