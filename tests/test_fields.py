@@ -6,7 +6,7 @@ import unittest
 from typing import Any
 
 from runway_cli.errors import UsageError
-from runway_cli.jobs.fields import NOTHING, Field, laid_over, query, reader
+from runway_cli.jobs.fields import NOTHING, Field, merge, query, reader
 
 
 def text(*pairs: str) -> list[Field]:
@@ -14,7 +14,7 @@ def text(*pairs: str) -> list[Field]:
 
 
 def over(body: Any, *fields: Field) -> Any:
-    return laid_over(body, [(field, field.value) for field in fields])
+    return merge(body, [(field, field.value) for field in fields])
 
 
 class ReadingAField(unittest.TestCase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import jsontext
 from ..api.paths import checked_path, with_query
 from ..errors import ApiError, ClosedOutput, Failure, InternalError, Interrupted, OutputError, UsageError
-from ..jobs import fields as _body
+from ..jobs import fields
 from ..settings import MIN_INTERVAL, UnknownWord
 from .body import BODY_OPTIONS
 from .options import COSTS, Command, Operand, Option
@@ -45,7 +45,7 @@ def run(context: Context, options: Options) -> int:
     client = context.client(with_secret=not options.dry_run)
     path = checked_path(options.path, client.target.base_url)
     _check_options(context, options, path)
-    body = _body.read_body(options.body, options.stdin, context.shutdown)
+    body = fields.read_body(options.body, options.stdin, context.shutdown)
     uploads = _uploads(client, options)
     path = _with_fields(options, path)
     values = _values(context, options)
@@ -86,7 +86,7 @@ def _check_options(context: Context, options: Options, path: str) -> None:
         raise UsageError(words, drop=("--body", "--stdin"))
     if options.body is not None and options.stdin:
         raise UsageError("use either --body or --stdin", drop=("--stdin",))
-    texts = [field for field in options.fields if field.kind == _body.TEXT_FILE and field.value == "-"]
+    texts = [field for field in options.fields if field.kind == fields.TEXT_FILE and field.value == "-"]
     if len(texts) + (options.stdin or options.body in ("-", "@-")) > 1:
         raise UsageError("stdin can be read only once: name a file for the other option")
     if options.paginate and method != "GET":
@@ -117,7 +117,7 @@ def _may_start(path: str) -> bool:
 def _with_fields(options: Options, path: str) -> str:
     """The path with the fields of a GET or DELETE as its query, and the largest page for --paginate."""
     if options.method not in BODY_METHODS:
-        path = with_query(path, _body.query(options.fields))
+        path = with_query(path, fields.query(options.fields))
     if options.paginate and "?limit=" not in path and "&limit=" not in path:
         from ..api.client import PAGE
 
@@ -127,20 +127,20 @@ def _with_fields(options: Options, path: str) -> str:
 
 def _uploads(client: Client, options: Options) -> list[Media]:
     """The files of --upload, checked."""
-    fields = [field for field in options.fields if field.kind == _body.UPLOAD]
-    if not fields:
+    uploads = [field for field in options.fields if field.kind == fields.UPLOAD]
+    if not uploads:
         return []
     from ..files.upload import checked_upload, refuse_service
 
     refuse_service(client)
-    return [checked_upload(field.value, "--upload") for field in fields]
+    return [checked_upload(field.value, "--upload") for field in uploads]
 
 
 def _values(context: Context, options: Options) -> list[tuple[Field, Any]]:
     """The fields of the body and what each puts there, read once; an upload's value is still to come."""
     if options.method not in BODY_METHODS:
         return []
-    return [(field, _body.field_value(field, context.shutdown)) for field in options.fields]
+    return [(field, fields.field_value(field, context.shutdown)) for field in options.fields]
 
 
 def _laid_over(body: bytes | None, values: list[tuple[Field, Any]], uris: list[str]) -> bytes | None:
@@ -148,8 +148,8 @@ def _laid_over(body: bytes | None, values: list[tuple[Field, Any]], uris: list[s
     if not values:
         return body
     rest = iter(uris)
-    placed = [(field, next(rest) if field.kind == _body.UPLOAD else value) for field, value in values]
-    return jsontext.encoded(_body.laid_over(_body.NOTHING if body is None else jsontext.loads(body), placed))
+    placed = [(field, next(rest) if field.kind == fields.UPLOAD else value) for field, value in values]
+    return jsontext.encoded(fields.merge(fields.NOTHING if body is None else jsontext.loads(body), placed))
 
 
 def _check_body(context: Context, client: Client, options: Options, path: str, body: bytes | None) -> None:
