@@ -251,8 +251,6 @@ class Batch:
                 self.is_stopped = self.is_stopped or self._exhausted >= MAX_EXHAUSTED
         if delay is not None and is_first:
             retrying.note(f"{failure.message}: retrying in {delay:.1f} s")
-        if is_throttled and delay is not None:
-            delay = max(delay, self._not_before - self.client.clock.monotonic())
         return delay
 
 
@@ -293,14 +291,8 @@ class RowJob:
         self.task = PolledTask(batch.client, pollable, deadline=deadline, save=save)
 
     def step(self, emit: Emit) -> float | None:
-        """Polls what the row has started, else sends the row. Returns the seconds until the next step, None at the end."""
-        if self.task:
-            return self.task.step(emit)
-        try:
-            return self._send()
-        except UsageError as error:  # an input file was changed or removed
-            self.failure = OutputError(error.message)
-            return None
+        """Polls what the row has started, else sends it. Returns the seconds until the next step, None at the end."""
+        return self.task.step(emit) if self.task else self._send()
 
     def _send(self) -> float | None:
         batch, row = self._batch, self.row
@@ -310,11 +302,8 @@ class RowJob:
                 if file.is_upload and not batch.is_stopped:
                     self.activity = "uploading"
                     uris[file.digest] = batch.upload(file)
-        except UsageError:
-            raise
-        except RunwayError as failure:
-            self.failure = failure.but(may_have_been_accepted=False)  # an upload costs nothing
-            return self._try_again(failure, batch.client.target.retries + 1)
+        except RunwayError as failure:  # it has been tried again already, and costs nothing
+            return self._failed(failure.but(may_have_been_accepted=False), batch.client.target.retries + 1)
 
         def of_file(file: InputFile) -> str:
             file.check_unchanged()
@@ -331,17 +320,14 @@ class RowJob:
             body = jsontext.encoded(value) if row.has_body else None
             started = start(batch.client, batch.history, row.path, body, value, retries=0, recorder=self)
             is_accepted = True
-        except UsageError:
-            raise
         except RunwayError as failure:
-            self.failure = failure
-            self.activity = "waiting to be sent"
             if failure.fact("may_have_been_accepted"):
                 self.status = "UNCERTAIN"
             elif not is_unsent(failure):
                 self.status = "FAILED"
             else:
-                return self._try_again(failure, 1)
+                return self._failed(failure, 1)
+            self.failure = failure
             return None
         finally:
             batch.end_post(is_accepted=is_accepted)
@@ -353,9 +339,13 @@ class RowJob:
         self.wait_for(started.pollable)
         return 0.0
 
-    def _try_again(self, failure: RunwayError, used: int) -> float | None:
-        """Returns the delay before the next try after `used` more tries that failed, None if there is none."""
-        self._tries += used
+    def _failed(self, failure: RunwayError, tries: int) -> float | None:
+        """Returns the seconds until the row is tried again after `tries` more that failed, None if it is left."""
+        self.failure = failure
+        if isinstance(failure, UsageError):  # an input file was changed or removed
+            self.failure = OutputError(failure.message)
+        self.activity = "waiting to be sent"
+        self._tries += tries
         return self._batch.delay(failure, self._tries - 1, self._rounds)
 
     def _save(self, task: PolledTask, emit: Emit) -> None:

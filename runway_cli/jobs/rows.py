@@ -224,8 +224,8 @@ class RowReader:
         return fields.field_value(field, self._shutdown)
 
 
-def refuse(faults: Sequence[Fault]) -> None:
-    """Raises UsageError with every fault and its line, if there is any."""
+def refuse(faults: Sequence[Fault], intro: str = "", **facts: Any) -> None:
+    """Raises UsageError with every fault and its line behind `intro`, if there is any."""
     if not faults:
         return
     shown, issues = [], []
@@ -234,7 +234,7 @@ def refuse(faults: Sequence[Fault]) -> None:
         shown.append(f"{place}: {message}")
         issues.append({"field": place, "messages": [message]})
     more = f"; and {len(shown) - MAX_SHOWN} more" if len(shown) > MAX_SHOWN else ""
-    raise UsageError("; ".join(shown[:MAX_SHOWN]) + more, issues=issues)
+    raise UsageError(intro + "; ".join(shown[:MAX_SHOWN]) + more, issues=issues, **facts)
 
 
 def _text(key: str, value: Any) -> str:
