@@ -30,7 +30,7 @@ class CreditsTest(BatchTest):
         self.assertEqual(len(self.fake.accepted), 3)
         self.assertEqual(list(statuses(result).values()).count(NOT_STARTED), 3)
         self.assertEqual(result.error["error"], "the budget of 12 credits is reached: 3 of 6 rows are not started; "
-                                                "raise --max-credits to go on")  # fmt: skip
+                                                "raise --max-credits to continue")  # fmt: skip
         self.assertEqual(pasted(result)[-1], "--dry-run")
 
     def test_the_budget_counts_earlier_runs_and_raising_it_goes_on(self) -> None:

@@ -21,10 +21,10 @@ from ..errors import (
     WaitTimeout,
 )
 from ..jobs import fields
-from ..jobs.batch import Batch, files_in_the_way, remove_part_files, saved_files, sorted_rows
-from ..jobs.batch_log import DONE, FAILED, STARTED, UNCERTAIN, BatchLog, amount, check_account, read_state
+from ..jobs.batch import Batch, files_in_the_way, remove_part_files, saved_files
+from ..jobs.batch_log import DONE, FAILED, NEW, STARTED, UNCERTAIN, BatchLog, amount, check_account, read_state
 from ..jobs.history import account
-from ..jobs.rows import RowReader, refuse, set_names
+from ..jobs.rows import PRINT, SEND, WAIT, InputFile, RowReader, refuse, set_names
 from ..jobs.tasks import BAD_ENDS, GOOD_ENDS
 from ..settings import absolute, shown_credits
 from ..terminal import masking
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ..jobs.batch import RowJob
     from ..jobs.batch_log import LogState
     from ..jobs.history import History
-    from ..jobs.rows import Fault, InputFile, Row
+    from ..jobs.rows import Fault, Row
     from .context import Context
 
 
@@ -181,12 +181,10 @@ def _next_call(context: Context, options: Options, failure: Failure) -> str | Se
     return call
 
 
-def _plan(
-    context: Context, options: Options, client: Client, state: LogState, rows: list[Row]
-) -> tuple[list[Row], list[Row], list[Row]]:
-    """Names the rows. Returns those that are over, started and unsent, all checked.
+def _plan(context: Context, options: Options, client: Client, state: LogState, rows: list[Row]) -> list[Row]:
+    """Names the rows and sets what is to be done with each. Returns those to be sent.
 
-    Raises UsageError, and NetworkError for --check without a contract.
+    Raises UsageError where one of these must not be sent, and NetworkError for --check without a contract.
     """
     refuse(set_names(rows, {key: known.name for key, known in state.rows.items()}))
     is_retry = options.retry_failed or options.retry_uncertain
@@ -194,13 +192,16 @@ def _plan(
         words = "the log knows none of these rows: use the file and the options of the earlier run"
         raise UsageError(words, batch_call=("batch", "--help"))
     folder = folder_of(options)
-    over, started, unsent = sorted_rows(
-        rows,
-        state,
-        folder=absolute(folder) if folder else None,
-        retry_failed=options.retry_failed,
-        retry_uncertain=options.retry_uncertain,
-    )
+    again = {NEW, *((FAILED,) if options.retry_failed else ()), *((UNCERTAIN,) if options.retry_uncertain else ())}
+    for row in rows:
+        known = state.rows.get(row.key)
+        if known is None or known.standing in again:
+            row.todo = SEND
+        elif known.standing == DONE:
+            row.todo = WAIT if saved_files(known, folder) is None else PRINT
+        else:
+            row.todo = WAIT if known.standing == STARTED else PRINT
+    unsent = [row for row in rows if row.todo == SEND]
     if any(file.is_upload for row in unsent for file in row.files()):
         from ..files.upload import refuse_service
 
@@ -212,7 +213,7 @@ def _plan(
         refuse(faults, batch_call=in_another_folder(context.words, options))
     if options.check and unsent:
         _check(client, unsent)
-    return over, started, unsent
+    return unsent
 
 
 def _check(client: Client, rows: Sequence[Row]) -> None:
@@ -222,14 +223,9 @@ def _check(client: Client, rows: Sequence[Row]) -> None:
     checker = Checker(client)
     faults: list[Fault] = []
     for row in rows:
-        for issue in checker.issues("POST", row.path, row.value(shown_file) if row.has_body else {}):
+        for issue in checker.issues("POST", row.path, row.value(InputFile.shown) if row.has_body else {}):
             faults.append((row.line, issue["field"] or "the body", "; ".join(issue["messages"])))
     refuse(faults, f"the API's contract of {checker.contract.date} refuses rows: ", **checker.facts())
-
-
-def shown_file(file: InputFile) -> str:
-    """Returns the value that stands for a file in a body that is not sent."""
-    return f"runway://… ({file.media.name})" if file.is_upload else file.data_uri()
 
 
 def _show(context: Context, options: Options, client: Client, rows: list[Row]) -> int:
@@ -238,7 +234,7 @@ def _show(context: Context, options: Options, client: Client, rows: list[Row]) -
     if client.target.secret:
         check_account(state, account(client.target.base_url, client.target.secret), log_path(options))
         _resolve(state, context.history(client), None)
-    unsent = _plan(context, options, client, state, rows)[2]
+    unsent = _plan(context, options, client, state, rows)
     shown_client = context.client(with_secret=False)
     try:
         for row in unsent:
@@ -249,7 +245,7 @@ def _show(context: Context, options: Options, client: Client, rows: list[Row]) -
                 "method": "POST",
                 "url": masking.own_url(shown_client.address("POST", row.path)),
                 "headers": shown_client.headers(row.has_body),
-                "body": masking.value(row.value(shown_file)),
+                "body": masking.value(row.value(InputFile.shown)),
             }
             context.console.row(shown, alone=False)
     finally:
@@ -295,18 +291,16 @@ class BatchRun:
         """Does what is to be done. Returns 0 if every row succeeded; raises why one did not."""
         options, log = self._options, self._log
         _resolve(log.state, self._history, log)
-        over, started, unsent = _plan(self._context, options, self._client, log.state, self._rows)
+        _plan(self._context, options, self._client, log.state, self._rows)
         self._note_left_rows()
         remove_part_files(log.state.folders, [known.name for known in log.state.rows.values()])
-        if self._folder and (started or unsent):
+        if self._folder and any(row.todo != PRINT for row in self._rows):
             log.saving_to(absolute(self._folder))
         batch = Batch(
             self._client,
             self._history,
             log,
             self._rows,
-            started=started,
-            unsent=unsent,
             folder=self._folder,
             force=options.force,
             parallel=options.parallel,
@@ -314,8 +308,9 @@ class BatchRun:
             max_credits=options.max_credits,
         )
         try:
-            for row in over:
-                self._over(row)
+            for row in self._rows:
+                if row.todo == PRINT:
+                    self._print_known(row)
             self._work(batch)
             for row in batch.unsent:
                 self._print(row, "NOT_STARTED")
@@ -372,7 +367,7 @@ class BatchRun:
         finally:
             display.close()
 
-    def _over(self, row: Row) -> None:
+    def _print_known(self, row: Row) -> None:
         """Prints a row from the log: done, failed, or one whose outcome is unknown."""
         known = self._log.state.rows[row.key]
         if known.standing == UNCERTAIN:
@@ -381,7 +376,7 @@ class BatchRun:
         failure = None
         if known.standing == FAILED:
             failure = TaskError(known.error or f"{known.id} is {known.status}", batch_call="retry failed")
-        files = saved_files(known, None if self._folder is None else absolute(self._folder)) or []
+        files = saved_files(known, self._folder) or []
         if self._folder:
             files = [os.path.join(self._folder, os.path.basename(path)) for path in files]
         facts = {"id": known.id or None, "credits": known.credits, "saved": files, "skipped": True}
@@ -413,13 +408,13 @@ class BatchRun:
         status = "GONE" if is_gone else task.status or ("SUCCEEDED" if was_done else "STARTED")
         credits = known.credits if job.credits is None else job.credits
         if is_gone or task.status in (*GOOD_ENDS, *BAD_ENDS):
-            is_whole = self._folder and task.status in GOOD_ENDS and task.error is None
+            is_saved = self._folder and task.status in GOOD_ENDS and task.error is None
             self._log.ended(
                 row.key,
                 known.id,
                 status,
                 credits=credits,
-                folder=absolute(self._folder) if self._folder and is_whole else None,
+                folder=absolute(self._folder) if self._folder and is_saved else None,
                 saved=[absolute(path) for path in task.saved],
                 error=failure.message if failure else None,
                 is_bad=is_bad,

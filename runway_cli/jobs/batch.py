@@ -17,7 +17,9 @@ from .. import jsontext
 from ..api.retry import DIRECT
 from ..errors import ApiError, ConfigError, DeniedError, NetworkError, OutputError, RunwayError, UsageError
 from ..files import download, upload
-from .batch_log import DONE, FAILED, NEW, STARTED, UNCERTAIN, amount
+from ..settings import absolute
+from .batch_log import amount
+from .rows import SEND, WAIT
 from .schedule import Scheduler
 from .start import no_id, start
 from .tasks import GOOD_ENDS, PolledTask, credits_of, parse, save_outputs, urls_of
@@ -42,35 +44,11 @@ MAX_EXHAUSTED = 3  # rows in succession whose retries are used up
 MAX_ROUNDS = 4  # of POSTs that are all answered 429, beyond --retries: a daily limit may be reached
 
 
-def sorted_rows(
-    rows: Sequence[Row], state: LogState, *, folder: str | None, retry_failed: bool, retry_uncertain: bool
-) -> tuple[list[Row], list[Row], list[Row]]:
-    """Returns the rows that are over (done, failed or uncertain), those to be waited for and those to be sent.
-
-    `folder` is the absolute path where outputs are saved: a row that is done is waited for if its files are not there.
-    """
-    over: list[Row] = []
-    started: list[Row] = []
-    unsent: list[Row] = []
-    again = {NEW, *((FAILED,) if retry_failed else ()), *((UNCERTAIN,) if retry_uncertain else ())}
-    for row in rows:
-        found = state.rows.get(row.key)
-        standing = found.standing if found else NEW
-        if standing in again:
-            unsent.append(row)
-        elif found and (standing == STARTED or (standing == DONE and saved_files(found, folder) is None)):
-            started.append(row)
-        else:
-            over.append(row)
-    return over, started, unsent
-
-
 class Batch:
     """A run. `in_flight` are the jobs at work, `unsent` the rows still to be sent; `log` knows the others.
 
-    `rows` are all rows, `started` those to be waited for. `folder` ends with a slash; None saves nothing. At most
-    `parallel` rows are in flight; `max_wait` are the seconds for each, 0 without a limit. The methods for RowJob are
-    called from several threads.
+    `folder` ends with a slash; None saves nothing. At most `parallel` rows are in flight; `max_wait` are the seconds
+    for each, 0 without a limit. What RowJob calls is safe for several threads.
     """
 
     def __init__(
@@ -78,10 +56,8 @@ class Batch:
         client: Client,
         history: History,
         log: BatchLog,
-        rows: Iterable[Row],
+        rows: Sequence[Row],
         *,
-        started: Iterable[Row],
-        unsent: Iterable[Row],
         folder: str | None,
         force: bool,
         parallel: int,
@@ -92,7 +68,7 @@ class Batch:
         self.history = history
         self.log = log
         self.owners = {row.name.casefold(): row for row in rows}
-        self.unsent = deque(unsent)
+        self.unsent = deque(row for row in rows if row.todo == SEND)
         self.in_flight: list[RowJob] = []
         self.folder = folder
         self.force = force
@@ -100,7 +76,7 @@ class Batch:
         self.is_stopped = False  # no further row is sent
         self.sending = 0  # POSTs whose answer has not been recorded yet
         self.rounds = 0  # how often a POST that was sent after the last 429 was answered 429 again
-        self._started = deque(started)
+        self._started = deque(row for row in rows if row.todo == WAIT)
         self._parallel = parallel
         self._max_credits = max_credits
         self._sent: set[str] = set()  # keys of the rows that this run sends
@@ -146,7 +122,7 @@ class Batch:
                 return
 
     def _fill(self) -> None:
-        """Puts rows to work while there is room; those that have started come first."""
+        """Puts rows to work while there is room, those that have started first."""
         while self._scheduler and len(self.in_flight) < self._parallel:
             if self._started:
                 job = RowJob(self, self._started.popleft())
@@ -349,7 +325,7 @@ class RowJob:
         return self._batch.delay(failure, self._tries - 1, self._rounds)
 
     def _save(self, task: PolledTask, emit: Emit) -> None:
-        """Saves the outputs as NAME.png, or as NAME-1.png, NAME-2.png, … Raises OutputError for a name of another row."""
+        """Saves the outputs as NAME.png, or NAME-1.png, NAME-2.png, … Raises OutputError for a name of another row."""
         batch = self._batch
         assert batch.folder
         targets = download.destinations(batch.folder, self.row.name, len(urls_of(task.answer)), by_content=True)
@@ -383,27 +359,25 @@ def is_unsent(failure: RunwayError) -> bool:
 
 
 def saved_files(known: RowState, folder: str | None) -> list[str] | None:
-    """Returns the files of a row that is done, None where they have to be saved (again).
+    """Returns the files of a row that is done, None where they have to be saved in the folder (again).
 
     Without a folder nothing has to be saved: then they are what was saved before.
     """
     if folder is None:
         return known.files(None)
-    if folder not in known.saved:
-        return None
-    files = known.saved[folder]
-    return files if all(map(os.path.isfile, files)) else None
+    files = known.saved.get(absolute(folder))
+    return files if files is not None and all(map(os.path.isfile, files)) else None
 
 
 def files_in_the_way(rows: Sequence[Row], folder: str, state: LogState, log_path: str) -> list[tuple[Row, str]]:
-    """Returns the rows whose name has a file in the folder already, with that file. Files of other rows do not count."""
-    folder = os.path.abspath(folder)
+    """Returns the rows whose name has a file in the folder already, with that file; not for other rows' files."""
+    folder = absolute(folder)
     own = {row.key for row in rows}
     others = {path for key, known in state.rows.items() if key not in own for path in known.files(folder)}
     files: dict[str, str] = {}
     for name in _listing(folder):
         path = os.path.join(folder, name)
-        if path != os.path.abspath(log_path) and not download.NAME.fullmatch(name):
+        if path != absolute(log_path) and not download.NAME.fullmatch(name):
             stem = os.path.splitext(name)[0].casefold()
             files[stem] = name
             if path not in others:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 
 NAME, PATH, UPLOAD, DATA_URI = "@name", "@path", "@upload.", "@data-uri."
+SEND, WAIT, PRINT = "send", "wait", "print"
 KEY_LENGTH = 32  # characters of the hash that is a row's key in the log
 PIECE = 1 << 20  # bytes that are hashed at a time
 MAX_SHOWN = 20  # faults that the message names; `issues` has all
@@ -90,10 +91,11 @@ class Row:
     """One row, as it is sent. `body` may hold InputFiles as values, and is NOTHING where no body is sent.
 
     `number` counts the rows from 1, `line` is its line in the file, `key` identifies it in the log. `label` is its
-    @name made safe, None without one; `name` is what its outputs are called, once `set_names` has run.
+    @name made safe, None without one; `name` is what its outputs are called, once `set_names` has run. `todo` is what
+    this run has to do: SEND it, WAIT for what it started, or PRINT what the log knows.
     """
 
-    __slots__ = ("body", "key", "label", "line", "name", "number", "path")
+    __slots__ = ("body", "key", "label", "line", "name", "number", "path", "todo")
 
     def __init__(self, number: int, line: int, path: str, body: Any, *, label: str | None, key: str) -> None:
         self.number = number
@@ -103,6 +105,7 @@ class Row:
         self.label = label
         self.key = key
         self.name = label or ""
+        self.todo = SEND
 
     @property
     def has_body(self) -> bool:
