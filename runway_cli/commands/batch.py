@@ -6,20 +6,7 @@ import os
 
 from .. import settings as values
 from ..api.retry import POLLING
-from ..errors import (
-    ApiError,
-    ClosedOutput,
-    DeniedError,
-    Failure,
-    InternalError,
-    Interrupted,
-    NetworkError,
-    OutputError,
-    RunwayError,
-    TaskError,
-    UsageError,
-    WaitTimeout,
-)
+from ..errors import ApiError, ClosedOutput, Failure, InternalError, RunwayError, TaskError, UsageError, WaitTimeout
 from ..jobs import fields
 from ..jobs.batch import Batch, files_in_the_way, remove_part_files, saved_files
 from ..jobs.batch_log import DONE, FAILED, NEW, STARTED, UNCERTAIN, BatchLog, amount, check_account, read_state
@@ -66,7 +53,7 @@ class Options(GlobalOptions):
 
 OPTIONS = (
     *BODY_OPTIONS,
-    Option("--download", metavar="DIR", read=values.destination, help="save the outputs in a folder, by row name"),
+    Option("--download", metavar="DIR", read=values.destination, help="folder to save outputs in, named by row"),
     Option("--log", metavar="FILE", read=values.destination, help="the log (default: ROWS.batch.jsonl)"),
     Option("--parallel", metavar="N", read=values.parallel, default=4, help="rows in flight, 64 at most (default: 4)"),
     Option(
@@ -81,8 +68,8 @@ OPTIONS = (
     ),
     Option("--check", help="check every row against the API's contract first"),
     Option("--dry-run", help="show the requests that would be sent, and send nothing"),
-    Option("--retry-failed", help="send the rows that failed again"),
-    Option("--retry-uncertain", help="send again the rows whose outcome is unknown: they may be charged twice"),
+    Option("--retry-failed", help="send failed rows again"),
+    Option("--retry-uncertain", help="send rows of unknown outcome again: they may be charged twice"),
     Option("--force", help="let outputs replace files"),
 )
 COLUMNS = (
@@ -115,25 +102,23 @@ def run(context: Context, options: Options) -> int:
     rows = reader.read(options.rows)
     if options.dry_run:
         return _show(context, options, client, rows)
-    folder = folder_of(options)
+    folder = _folder_of(options)
     try:
         if folder:
             from ..files.download import check_destination
 
             check_destination(folder, force=options.force)
         payer = account(base_url, client.target.secret or "")
-        with BatchLog(log_path(options), payer, clock=context.clock, mask=context.console.mask) as log:
+        with BatchLog(_log_path(options), payer, clock=context.clock, mask=context.console.mask) as log:
             return BatchRun(context, options, client, log, rows).run()
-    except (RunwayError, Interrupted) as failure:
+    except Failure as failure:
         raise failure.but(batch_call=_next_call(context, options, failure)) from None
 
 
 def _check_options(context: Context, options: Options) -> None:
     if options.rows.startswith(("/v1/", "v1/")):
-        swapped = [word for word in context.words if word != "--force"]
-        last = len(swapped) - 1 - swapped[::-1].index(options.rows)
-        first = last - 1 - swapped[:last][::-1].index(options.path)
-        swapped[first], swapped[last] = swapped[last], swapped[first]
+        other = {options.path: options.rows, options.rows: options.path}
+        swapped = [other.get(word, word) for word in context.words if word != "--force"]
         raise UsageError("PATH comes first, then ROWS", batch_call=swapped)
     if options.rows != STDIN:
         return
@@ -145,37 +130,37 @@ def _check_options(context: Context, options: Options) -> None:
         raise UsageError("stdin holds ROWS already: read the body or the text from a file")
 
 
-def folder_of(options: Options) -> str | None:
+def _folder_of(options: Options) -> str | None:
     """Returns --download with a slash at its end: here it is always a folder."""
     path = options.download
     return path if path is None or path.endswith(("/", os.sep)) else path + "/"
 
 
-def log_path(options: Options) -> str:
+def _log_path(options: Options) -> str:
     if options.log:
         return options.log
     if options.rows == STDIN:
-        return os.path.join(folder_of(options) or "", "batch.jsonl")
+        return os.path.join(_folder_of(options) or "", "batch.jsonl")
     return f"{options.rows}.batch.jsonl"
 
 
-def in_another_folder(words: Sequence[str], options: Options) -> list[str]:
+def _in_another_folder(context: Context, options: Options) -> list[str]:
     """Returns the words of the call with a folder that does not exist yet, beside the one of --download."""
     from ..files.download import free_folder
 
     given = str(options.download)
     other = free_folder(given)
     changed = {given: other, f"--download={given}": f"--download={other}"}
-    return [changed.get(word, word) for word in words if word != "--force"]
+    return [changed.get(word, word) for word in context.words if word != "--force"]
 
 
 def _next_call(context: Context, options: Options, failure: Failure) -> str | Sequence[str] | None:
     """Returns the call that continues after this failure. ROWS from stdin cannot be read again."""
     call: str | Sequence[str] | None = failure.fact("batch_call")
-    if isinstance(failure, Interrupted):
+    if failure.kind == "interrupted":
         call = call or "same"
     if call == "same" and failure.fact("taken"):
-        call = in_another_folder(context.words, options)
+        call = _in_another_folder(context, options)
     if options.rows == STDIN and (isinstance(call, list) or call in ("same", "dry run", "retry failed")):
         return ("wait", "--unfinished")
     return call
@@ -191,7 +176,7 @@ def _plan(context: Context, options: Options, client: Client, state: LogState, r
     if is_retry and state.rows and not any(row.key in state.rows for row in rows):
         words = "the log knows none of these rows: use the file and the options of the earlier run"
         raise UsageError(words, batch_call=("batch", "--help"))
-    folder = folder_of(options)
+    folder = _folder_of(options)
     again = {NEW, *((FAILED,) if options.retry_failed else ()), *((UNCERTAIN,) if options.retry_uncertain else ())}
     for row in rows:
         known = state.rows.get(row.key)
@@ -206,11 +191,11 @@ def _plan(context: Context, options: Options, client: Client, state: LogState, r
         from ..files.upload import refuse_service
 
         refuse_service(client)
-    taken = [] if not folder or options.force else files_in_the_way(unsent, folder, state, log_path(options))
+    taken = [] if not folder or options.force else files_in_the_way(unsent, folder, state, _log_path(options))
     if folder and taken:
         advice = "use another @name or --force"
         faults = [(row.line, "", f"{os.path.join(folder, file)!r} exists: {advice}") for row, file in taken]
-        refuse(faults, batch_call=in_another_folder(context.words, options))
+        refuse(faults, batch_call=_in_another_folder(context, options))
     if options.check and unsent:
         _check(client, unsent)
     return unsent
@@ -230,9 +215,9 @@ def _check(client: Client, rows: Sequence[Row]) -> None:
 
 def _show(context: Context, options: Options, client: Client, rows: list[Row]) -> int:
     """Prints the request of every row that would be sent, masked. No lock, no log, no change on the disk."""
-    state = read_state(log_path(options))
+    state = read_state(_log_path(options))
     if client.target.secret:
-        check_account(state, account(client.target.base_url, client.target.secret), log_path(options))
+        check_account(state, account(client.target.base_url, client.target.secret), _log_path(options))
         _resolve(state, context.history(client), None)
     unsent = _plan(context, options, client, state, rows)
     shown_client = context.client(with_secret=False)
@@ -283,7 +268,7 @@ class BatchRun:
         self._history = context.history(client)
         self._log = log
         self._rows = rows
-        self._folder = folder_of(options)
+        self._folder = _folder_of(options)
         self._not_started = 0
         self._failures: list[tuple[str, RunwayError]] = []
 
@@ -292,7 +277,16 @@ class BatchRun:
         options, log = self._options, self._log
         _resolve(log.state, self._history, log)
         _plan(self._context, options, self._client, log.state, self._rows)
-        self._note_left_rows()
+        keys = {row.key for row in self._rows}
+        left = [
+            f"{known.name} ({known.id or 'outcome unknown'})"
+            for key, known in log.state.rows.items()
+            if key not in keys and known.standing in (STARTED, UNCERTAIN)
+        ]
+        if left:
+            more = f" and {len(left) - MAX_NAMES} more" if len(left) > MAX_NAMES else ""
+            names = ", ".join(left[:MAX_NAMES]) + more
+            self._console.note(f"unfinished rows in the log that are no longer in ROWS: {names}")
         remove_part_files(log.state.folders, [known.name for known in log.state.rows.values()])
         if self._folder and any(row.todo != PRINT for row in self._rows):
             log.saving_to(absolute(self._folder))
@@ -323,18 +317,6 @@ class BatchRun:
             raise failure
         return 0
 
-    def _note_left_rows(self) -> None:
-        keys = {row.key for row in self._rows}
-        left = [
-            f"{known.name} ({known.id or 'outcome unknown'})"
-            for key, known in self._log.state.rows.items()
-            if key not in keys and known.standing in (STARTED, UNCERTAIN)
-        ]
-        if left:
-            more = f" and {len(left) - MAX_NAMES} more" if len(left) > MAX_NAMES else ""
-            names = ", ".join(left[:MAX_NAMES]) + more
-            self._console.note(f"unfinished rows in the log that are no longer in ROWS: {names}")
-
     def _work(self, batch: Batch) -> None:
         """Sends, waits and saves. Whatever ends it early, answers in progress are awaited and recorded first."""
         from .display import BatchDisplay
@@ -348,7 +330,7 @@ class BatchRun:
             for _ in batch.drain():
                 pass  # their answers are recorded
             raise
-        except (Interrupted, Exception) as stop:
+        except (Failure, Exception) as stop:
             for job in batch.drain():
                 self._ended(job)
             display.close()
@@ -465,11 +447,11 @@ class BatchRun:
 
 def _call_after(failure: RunwayError) -> str | Sequence[str] | None:
     """Returns what helps after this failure: the same call, or another one, None where neither is known."""
-    if isinstance(failure, DeniedError):
+    if failure.kind == "auth":
         return ("auth", "status")
     if isinstance(failure, ApiError):
         return "same" if POLLING.is_retryable("GET", failure) else None
-    return "same" if isinstance(failure, (NetworkError, OutputError, WaitTimeout)) else None
+    return "same" if failure.kind in ("network", "io", "timeout") else None
 
 
 def _rows_operand(text: str) -> str:
@@ -492,13 +474,13 @@ COMMANDS = {
         ),
         options=OPTIONS,
         examples=(EXAMPLE, (*EXAMPLE, "--retry-failed", "--dry-run")),
-        prints='{"row", "name", "id", "status", "credits", "saved"} for each row as it ends, with `error` where it failed',
+        prints='{"row", "name", "id", "status", "credits", "saved"} for each row as it ends, with `error` if it failed',
         effect=COSTS,
         has_rows=True,
         after_error=("batch", "--help"),
         notes=(
-            "A row's keys are fields: in JSON Lines as with -F, in CSV KEY for text and KEY:json for JSON. @name, @path, "
-            "@upload.KEY and @data-uri.KEY name its files and endpoint.",
+            "A row's keys are fields: in JSON Lines as with -F, in CSV KEY for text and KEY:json for JSON. "
+            "@name, @path, @upload.KEY and @data-uri.KEY name its files and endpoint.",
             "Run the same command again to resume: what is done or was paid for is not sent again.",
         ),
     )

@@ -165,7 +165,7 @@ class Batch:
             self.is_stopped = True
 
     def upload(self, file: InputFile) -> str:
-        """Returns the URI of a file, uploaded now or before. Raises UsageError if it was changed, and as `upload`."""
+        """Returns the URI of a file, uploaded now or before. Raises what `upload.upload` raises, and UsageError."""
         with self._uploads[file.digest]:
             known = self.log.upload(file.digest)
             if known:
@@ -371,13 +371,13 @@ def saved_files(known: RowState, folder: str | None) -> list[str] | None:
 
 def files_in_the_way(rows: Sequence[Row], folder: str, state: LogState, log_path: str) -> list[tuple[Row, str]]:
     """Returns the rows whose name has a file in the folder already, with that file; not for other rows' files."""
-    folder = absolute(folder)
+    folder, log_path = absolute(folder), absolute(log_path)
     own = {row.key for row in rows}
     others = {path for key, known in state.rows.items() if key not in own for path in known.files(folder)}
     files: dict[str, str] = {}
     for name in _listing(folder):
         path = os.path.join(folder, name)
-        if path != absolute(log_path) and not download.NAME.fullmatch(name):
+        if path != log_path and not download.NAME.fullmatch(name):
             stem = os.path.splitext(name)[0].casefold()
             files[stem] = name
             if path not in others:

@@ -228,7 +228,7 @@ class RowReader:
 
 
 def refuse(faults: Sequence[Fault], intro: str = "", **facts: Any) -> None:
-    """Raises UsageError with every fault and its line behind `intro`, if there is any."""
+    """Raises UsageError that lists every fault with its line, after `intro`; returns if there is none."""
     if not faults:
         return
     shown, issues = [], []
