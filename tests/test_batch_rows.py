@@ -250,7 +250,10 @@ class FilesTest(BatchTest):
         self.assert_refused(self.run_rows(), "line 1: @data-uri.promptImage")
 
     def test_a_file_that_changes_during_the_run_is_not_sent(self) -> None:
-        self.fake.on("post accepted", lambda _: self.cat.write_bytes(b"\x89PNG\r\n\x1a\nanother"))
+        def change(_: str) -> None:
+            self.cat.write_bytes(b"\x89PNG\r\n\x1a\nanother")
+
+        self.fake.on("post accepted", change)
         for key in ("@data-uri.promptImage", "@upload.promptImage"):
             with self.subTest(key):
                 self.cat.write_bytes(sample("image"))
