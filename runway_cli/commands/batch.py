@@ -63,9 +63,7 @@ OPTIONS = (
         default=MAX_WAIT,
         help="stop waiting for a row after this time, 0 for no limit (default: 600)",
     ),
-    Option(
-        "--max-credits", metavar="N", read=values.positive, help="start no more rows once the batch has cost N credits"
-    ),
+    Option("--max-credits", metavar="N", read=values.positive, help="start no more rows once N credits are spent"),
     Option("--check", help="check every row against the API's contract first"),
     Option("--dry-run", help="show the requests that would be sent, and send nothing"),
     Option("--retry-failed", help="send failed rows again"),

@@ -18,7 +18,6 @@ from ..api.retry import DIRECT
 from ..errors import ApiError, ConfigError, DeniedError, NetworkError, OutputError, RunwayError, UsageError
 from ..files import download, upload
 from ..settings import absolute
-from .batch_log import amount
 from .rows import SEND, WAIT
 from .schedule import Scheduler
 from .start import no_id, start
@@ -145,19 +144,11 @@ class Batch:
         if self._max_credits is None:
             return False
         state = self.log.state
-        unknown, spent, most = dict(state.unknown), state.spent, state.most
-        for job in self.in_flight:
-            row = state.rows.get(job.row.key)
-            past = row.past_unknown if row else 0
-            if job.credits is None:
-                unknown[job.row.key] = max(unknown.get(job.row.key, 0), past + 1)
-            else:
-                unknown[job.row.key] = past
-                spent += amount(job.credits) - (amount(row.credits) if row else 0.0)
-                most = max(most, amount(job.credits))
-        if not most and any(unknown.get(key) for key in self._sent):
+        about_to_be_sent = {job.row.key: 1 for job in self.in_flight if not job.task}  # perhaps not in the log yet
+        unknown = {**about_to_be_sent, **state.unknown}
+        if not state.most and any(key in unknown for key in self._sent):
             return True
-        return spent + sum(unknown.values()) * most >= self._max_credits
+        return state.spent + sum(unknown.values()) * state.most >= self._max_credits
 
     def stop(self) -> None:
         """Lets no further row be sent."""

@@ -54,10 +54,10 @@ class InputFile:
         self.media = (checked_upload if is_upload else checked_inline)(path, option)
         self.is_upload = is_upload
         self._option = option
+        self._stamp = _stamp(path)
         found = hashlib.sha256()
         try:
             with open(path, "rb") as file:
-                self._stamp = _stamp(os.fstat(file.fileno()))
                 while piece := file.read(PIECE):
                     found.update(piece)
         except OSError as error:
@@ -66,13 +66,8 @@ class InputFile:
 
     def check_unchanged(self) -> None:
         """Raises UsageError if the file is no longer the one that its row's key was made from."""
-        path = self.media.path
-        try:
-            is_same = _stamp(os.stat(path)) == self._stamp
-        except OSError:
-            is_same = False
-        if not is_same:
-            raise UsageError(f"{self._option}: {path!r} was changed or removed during the run")
+        if _stamp(self.media.path) != self._stamp:
+            raise UsageError(f"{self._option}: {self.media.path!r} was changed or removed during the run")
 
     def data_uri(self) -> str:
         """Returns the file inlined. Raises UsageError."""
@@ -83,7 +78,11 @@ class InputFile:
         return f"runway://… ({self.media.name})" if self.is_upload else self.data_uri()
 
 
-def _stamp(status: os.stat_result) -> tuple[int, int]:
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
     return status.st_size, status.st_mtime_ns
 
 
