@@ -148,12 +148,14 @@ class PaceTest(BatchTest):
                 self.assert_success(self.batch())
                 self.assertEqual(len(self.fake.accepted), 40)
 
-    def test_retry_after_is_kept_to(self) -> None:
-        self.write("fox", "owl")
+    def test_retry_after_holds_back_every_row(self) -> None:
+        self.write("fox", "owl", "elk")
         self.fake.fault(Fault("status", 429, headers={"Retry-After": "20"}), path=PATH)
-        before = self.clock.now
-        self.assert_success(self.batch("--parallel", "1"))
-        self.assertGreaterEqual(self.clock.now - before, 20)
+        before, accepted = self.clock.now, list[float]()
+        self.fake.on("post accepted", lambda _: accepted.append(self.clock.now))
+        self.assert_success(self.batch("--parallel", "2"))
+        late = [moment for moment in accepted if moment >= before + 20]
+        self.assertGreaterEqual(len(late), 2, "one row may have been in progress when the 429 came")
 
     def test_what_was_never_sent_is_recorded_as_unsent(self) -> None:
         self.write("fox")
