@@ -41,7 +41,7 @@ class BatchTest(ServedTest):
         return self.batch("--download", f"{self.sky}/", *words, **options)
 
     def next_task(self, *, path: str = PATH, after: int = 0, answer: dict[str, Any] | None = None, **task: Any) -> str:
-        """Let the next POST, or one after some others, start a task like this. `answer` is told beside its id."""
+        """Let the next POST, or one after some others, start a task like this. `answer` is sent beside its id."""
         identity = self.fake.add_task(**task)
         self.fake.fault(Fault("status", 200, body={"id": identity, **(answer or {})}), path=path, after=after)
         return identity

@@ -103,7 +103,7 @@ class RunTest(BatchTest):
         file = self.file("sea")
         self.assert_refused(self.batch("--download", file), sent=1)
 
-    def test_a_throttled_task_is_told_once(self) -> None:
+    def test_a_throttled_task_is_noted_once(self) -> None:
         self.write("fox", "owl")
         for _ in range(2):
             self.next_task(statuses=["THROTTLED", "SUCCEEDED"])
@@ -144,7 +144,7 @@ class RunTest(BatchTest):
         self.fake.fault(Fault("status", 200, body=body), path=PATH)
         self.assertEqual(statuses(self.batch()), {"1": "SUCCEEDED"})
 
-    def test_an_id_that_cannot_be_waited_for_is_told(self) -> None:
+    def test_an_id_that_cannot_be_waited_for_is_named(self) -> None:
         self.write("fox")
         self.fake.fault(Fault("status", 200, body={"id": 12345}), path=PATH)
         self.assertIn("12345", by_name(self.batch())["1"]["error"])

@@ -46,7 +46,7 @@ class CreditsTest(BatchTest):
         self.assert_error(self.batch("--retry-failed", "--max-credits", "7"), 75)
         self.assertEqual(len(self.fake.accepted), 0)
 
-    def test_a_cost_counts_wherever_it_is_told(self) -> None:
+    def test_a_cost_counts_wherever_the_api_names_it(self) -> None:
         routing = {"routing": {"estimatedCost": {"credits": 5}}}
         for place, answer, cost, sent in (("routing", routing, 5, 2), ("the end", {}, 5, 2), ("nowhere", {}, None, 1)):
             with self.subTest(place):
@@ -75,7 +75,7 @@ class CreditsTest(BatchTest):
         self.batch("--max-credits", "100")
         self.assertEqual(len(self.fake.accepted), 8)
 
-    def test_failed_rows_count_more_than_the_budget_and_are_told_apart(self) -> None:
+    def test_failed_rows_weigh_more_than_the_budget_and_are_counted_apart(self) -> None:
         self.fake.fault(Fault("status", 400, body={"error": "No"}), path=PATH)
         result = self.batch("--max-credits", "5", "--parallel", "1")
         self.assert_error(result, 1, kind="api")

@@ -327,7 +327,7 @@ class RowJob:
                 raise OutputError(words, taken=target.path)
         save_outputs(task, targets, batch.force, emit)
 
-    # the record of the POST in the log: `start` calls these, each before it goes on
+    # the record of the POST in the log: `start` calls these, and continues once it is on the disk
 
     def intend(self, key: str) -> None:
         self._batch.log.intend(self.row.key, key, self.row.name)
