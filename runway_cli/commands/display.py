@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..shutdown import Clock
     from ..terminal.console import Console
     from ..terminal.progress import Line
-    from .batch import Report
+    from .batch import BatchRun
 
 
 NOTE_INTERVAL = 60.0  # seconds between two lines where no terminal shows live ones
@@ -109,7 +109,7 @@ class BatchDisplay(Display):
     `report` knows which rows have ended, `batch` which are in flight.
     """
 
-    def __init__(self, console: Console, clock: Clock, batch: Batch, report: Report) -> None:
+    def __init__(self, console: Console, clock: Clock, batch: Batch, report: BatchRun) -> None:
         super().__init__(console, clock)
         self._batch = batch
         self._report = report
@@ -130,7 +130,7 @@ class BatchDisplay(Display):
         report, batch = self._report, self._batch
         words = [
             f"{report.count - report.failed} of {report.total} done",
-            f"{sum(job.is_sent for job in batch.in_flight)} running",
+            f"{sum(job.task is not None for job in batch.in_flight)} running",
             f"{report.failed} failed",
             f"{shown_credits(report.credits + sum(amount(job.credits) for job in batch.in_flight))} credits",
         ]

@@ -153,7 +153,7 @@ def _merged(body: bytes | None, values: list[tuple[Field, Any]], uri: Callable[[
     if not values:
         return body
     placed = [(field, uri(value) if field.kind == fields.UPLOAD else value) for field, value in values]
-    return jsontext.encoded(fields.laid_over(fields.NOTHING if body is None else jsontext.loads(body), placed))
+    return jsontext.encoded(fields.merge(fields.NOTHING if body is None else jsontext.loads(body), placed))
 
 
 def _upload(context: Context, client: Client, file: Media) -> str:

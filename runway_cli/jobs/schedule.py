@@ -48,7 +48,8 @@ class Scheduler:
         self._count = 0
         self._running = 0  # steps that have begun and whose results are still to be collected
         self._orders: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[tuple[str, Any, float | None]] = queue.SimpleQueue()
+        # not a SimpleQueue: its `get` waits for ever where a signal is handled later than its timeout
+        self._results: queue.Queue[tuple[str, Any, float | None]] = queue.Queue()
         for _ in range(workers):
             threading.Thread(target=self._work, daemon=True).start()
 
