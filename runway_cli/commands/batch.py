@@ -16,9 +16,9 @@ from ..jobs.tasks import BAD_ENDS, GOOD_ENDS
 from ..settings import absolute, shown_credits
 from ..terminal import masking
 from ..terminal.tables import Column
-from .body import BODY_OPTIONS
 from .context import summary
 from .options import COSTS, Command, GlobalOptions, Operand, Option
+from .request import BODY_OPTIONS
 from .wait import MAX_WAIT, failure_of, record_end
 
 TYPE_CHECKING = False

@@ -325,7 +325,7 @@ class RowJob:
             if owner is not self.row:
                 words = f"{target.path} is the name of line {owner.line}'s output: save this one with `wait`"
                 raise OutputError(words, taken=target.path)
-        save_outputs(task, targets, batch.force, emit)
+        save_outputs(task, targets, emit, force=batch.force)
 
     # the record of the POST in the log: `start` calls these, and continues once it is on the disk
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
-    from ..files.download import Saved
+    from ..files.download import Destination, Saved
     from .schedule import Emit
 
     Save = Callable[["PolledTask", Emit], None]
@@ -261,21 +261,24 @@ def urls_of(answer: Any) -> list[str]:
     return found
 
 
-def saver(path: str, *, force: bool, stem: str | None = None) -> Save:
-    """Returns what saves the outputs of a polled task below or as `path`: see `save_outputs`."""
-    return lambda task, emit: save_outputs(task, path, emit, force=force, stem=stem)
+def saver(path: str, *, force: bool) -> Save:
+    """Returns what saves the outputs of a polled task as `path`, or in that folder by the task's id."""
+
+    def save_all(task: PolledTask, emit: Emit) -> None:
+        targets = destinations(path, task.pollable.id, len(urls_of(task.answer)))
+        save_outputs(task, targets, emit, force=force)
+
+    return save_all
 
 
-def save_outputs(task: PolledTask, path: str, emit: Emit, *, force: bool, stem: str | None = None) -> None:
-    """Saves every output, adding each path to `task.saved` once its file is whole.
+def save_outputs(task: PolledTask, targets: list[Destination], emit: Emit, *, force: bool) -> None:
+    """Saves every output at its target, adding each path to `task.saved` once its file is whole.
 
-    Where `path` is a folder the files are named by `stem`, else by the task's id: see `destinations`. Only `force` lets
-    them replace files. Raises OutputError, ApiError, NetworkError or WaitTimeout.
+    Only `force` lets it replace files. Raises OutputError, ApiError, NetworkError or WaitTimeout.
     """
     client, urls = task.client, urls_of(task.answer)
     if not urls:
         client.console.note(f"{task.name} has no outputs to save")
-    targets = destinations(path, stem or task.pollable.id, len(urls), by_content=stem is not None)
     for target in targets:  # before the first one is saved: what is there afterwards is this run's
         if not force and not target.in_folder and os.path.lexists(target.path):
             raise OutputError(taken_message(target.path), taken=target.path)
