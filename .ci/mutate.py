@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "runway_cli"
 TIMEOUT = 300  # seconds for the tests of one mutation; a mutant that hangs is noticed too
 RETRY_TESTS = ("test_retry_policy", "test_retries", "test_faults", "test_lowcodeapi")
-SECRET_TESTS = ("test_masking", "test_secrecy", "test_console", "test_output")
+SECRET_TESTS = ("test_masking", "test_console", "test_output")
 
 
 class Mutation:
@@ -69,25 +69,26 @@ MUTATIONS = (
     Mutation(
         "masking: stdout",
         "terminal/console.py",
-        "self.secrets.mask(text, MIN_LENGTH_IN_RESULTS)",
+        "self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS)",
         "text",
         *SECRET_TESTS,
     ),
     Mutation(
         "masking: stderr",
         "terminal/console.py",
-        "streams.printable(self.mask(text, own))",
-        "streams.printable(text)",
+        "return printable(self.mask(text, own))",
+        "return printable(text)",
         *SECRET_TESTS,
     ),
-    Mutation("masking: errors", "terminal/console.py", "self.secrets.mask_value(document)", "document", *SECRET_TESTS),
+    Mutation(
+        "masking: errors", "terminal/console.py", "self.secrets.mask_value({key: item})", "{key: item}", *SECRET_TESTS
+    ),
     Mutation("masking: traces", "terminal/console.py", "self.mask(masking.body(body))", "body.decode()", *SECRET_TESTS),
     Mutation(
         "masking: excerpts",
         "api/responses.py",
         "text = mask(text)[: 20 * MAX_EXCERPT]",
         "text = text[: 20 * MAX_EXCERPT]",
-        "test_secrecy",
         "test_faults",
         "test_output",
         "test_masking",
@@ -103,8 +104,8 @@ MUTATIONS = (
     ),
     Mutation(
         "masking: rows",
-        "terminal/results.py",
-        "rows = [self._masked(row) for row in rows]",
+        "terminal/console.py",
+        "rows = [hide(row) for row in rows]",
         "rows = list(rows)",
         *SECRET_TESTS,
     ),

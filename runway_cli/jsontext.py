@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 
 PIECE = 1 << 20  # bytes that are checked to be UTF-8 at a time
+_ESCAPES = {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
 
 
 class Number:
@@ -40,11 +44,18 @@ class Number:
 
 
 def loads(data: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
-    """The value of a JSON text, UTF-8 with or without a byte order mark; `pairs` makes an object of its members.
+    """Returns the value of a JSON text, UTF-8 with or without a byte order mark; `pairs` makes an object of members.
 
     Raises ValueError with words for a user: empty, not UTF-8, not JSON, nested too deeply.
     """
-    return _parse(_decode(data), _integer, _decimal, pairs)
+    if isinstance(data, bytes):
+        try:
+            data = data.decode("utf-8").removeprefix("\ufeff")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"not UTF-8 (byte {error.start + 1} is 0x{data[error.start]:02x})") from None
+    if not data or data.isspace():
+        raise ValueError("empty")
+    return _parse(data, _integer, _decimal, pairs)
 
 
 def check(data: bytes) -> None:
@@ -53,77 +64,51 @@ def check(data: bytes) -> None:
     Objects and numbers are dropped as soon as they are read, and each byte is taken for one character (JSON's own are
     ASCII): 50 MB of records then take 110 MiB instead of 500, and an emoji does not make four bytes of every other one.
     """
+
+    def dropped(_: object) -> None:
+        return None
+
     try:
-        if not data.isascii():
-            _check_utf8(data)
-        _parse(data.decode("latin-1"), _dropped, _dropped, _dropped)
+        pieces = (data[start : start + PIECE] for start in range(0, len(data), PIECE))
+        for _ in codecs.iterdecode(pieces, "utf-8"):
+            pass
+        _parse(data.decode("latin-1"), dropped, dropped, dropped)
     except ValueError:
         loads(data)  # says where, in characters
         raise
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
-    """One line without spaces, or indented; characters stay as they are.
+    """Returns one line without spaces, or indented lines; characters stay as they are.
 
     C1 controls, DEL and what turns the writing direction, which can steer a terminal, are written as escapes. Halves of
     surrogate pairs stay: UTF-8 cannot hold them, so `encoded` writes them as escapes too.
     """
     import json  # help and --version do without: 2 ms
 
+    numbers: list[str] = []
     mark = os.urandom(8).hex()
-    seen = False
 
     def spell(number: object) -> str:
-        nonlocal seen
         if not isinstance(number, Number):
             raise TypeError(f"not a JSON value: {type(number).__name__}")
-        seen = True
-        return mark + number.text
+        numbers.append(number.text)
+        return mark
 
     separators = (",", ":") if indent is None else (",", ": ")
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators, default=spell)
-    if seen:
-        import re  # only for the rare number that needs it
-
-        text = re.sub(f'"{mark}([^"]*)"', r"\1", text)
-    if not text.isprintable():
-        text = text.translate(_ESCAPES)
-    return text
+    if numbers:
+        parts = text.split(f'"{mark}"')
+        text = "".join(part + number for part, number in zip(parts, [*numbers, ""]))
+    return text if text.isprintable() else text.translate(_ESCAPES)
 
 
 def encoded(value: Any) -> bytes:
-    """One line without spaces, as UTF-8."""
+    """Returns one line without spaces, as UTF-8."""
     return dumps(value).encode("utf-8", "backslashreplace")
 
 
-_ESCAPES = {
-    code: f"\\u{code:04x}"
-    for code in (*range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-}
-
-
-def _decode(data: bytes | str) -> str:
-    if isinstance(data, bytes):
-        try:
-            data = data.decode("utf-8").removeprefix("\ufeff")  # utf-8-sig is one more module to import
-        except UnicodeDecodeError as error:
-            raise ValueError(f"not UTF-8 (byte {error.start + 1} is 0x{data[error.start]:02x})") from None
-    if not data or data.isspace():
-        raise ValueError("empty")
-    return data
-
-
-def _check_utf8(data: bytes) -> None:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    for start in range(0, len(data), PIECE):
-        decoder.decode(data[start : start + PIECE], final=start + PIECE >= len(data))
-
-
-def _dropped(_: object) -> None:
-    return None
-
-
-def _parse(text: str, integer: Any, decimal: Any, pairs: Any = None) -> Any:
+def _parse(text: str, integer: Any, decimal: Any, pairs: Any) -> Any:
     import json
 
     try:

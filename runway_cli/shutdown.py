@@ -1,6 +1,5 @@
 """How a run ends early: the signal that arrived, and the part files that must not stay.
 
-Rules:
 1. A signal handler only notes the signal. `check` raises it, once, where nothing can be lost: before a wait, between
    two parts of a wait, and before a request is sent. So an answer that was read is never thrown away.
 2. Waits last at most SLICE seconds at a time, so that a signal acts within that time on every system.
@@ -12,8 +11,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from _thread import RLock  # threading costs 2 ms to import
 
 from .errors import Interrupted, OutputError
 
@@ -34,6 +33,61 @@ if TYPE_CHECKING:
 
 
 SLICE = 0.25  # seconds that a wait may last without a look at the signals
+GRACE = 0.5  # seconds in which a further signal is the same request: a terminal and a wrapper may both send one
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # as far as this system has them
+SIGBREAK: int | None = getattr(signal, "SIGBREAK", None)  # Windows: Ctrl-Break, or the console was closed
+LAST_WORDS = b'{"error":"interrupted twice","kind":"interrupted","example":"runway-cli history"}\n'
+
+
+class SignalHandlers:
+    """The handlers of SIGINT, SIGTERM and SIGHUP.
+
+    The first signal is noted, and the run ends where nothing can be lost. A further one, more than GRACE seconds later,
+    ends the process at once.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}  # handlers by the signal's number
+        self._first = 0  # the signal that arrived first
+        self._moment = 0.0
+        self._shutdown: Shutdown | None = None
+
+    def install(self) -> None:
+        """Handles each signal, except one that the caller ignores. Does nothing outside the main thread."""
+        for name in SIGNALS:
+            number = getattr(signal, name, None)
+            if number is None or signal.getsignal(number) in (signal.SIG_IGN, None):  # None: not set from Python
+                continue
+            try:
+                self._before[number] = signal.signal(number, self._handle)
+            except ValueError:  # not the main thread
+                return
+
+    def attach(self, shutdown: Shutdown) -> None:
+        """Tells `shutdown` of the first signal from now on, or of one that has arrived already."""
+        self._shutdown = shutdown
+        if self._first:
+            shutdown.notice(self._first)
+
+    def restore(self) -> None:
+        """Puts back the handlers from before `install`."""
+        while self._before:
+            number, handler = self._before.popitem()
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: object) -> None:
+        if not self._first:
+            self._first = int(signal.SIGTERM) if number == SIGBREAK else number
+            self._moment = time.monotonic()
+            if self._shutdown is not None:
+                self._shutdown.notice(self._first)
+        elif time.monotonic() - self._moment > GRACE:
+            try:
+                if self._shutdown is not None:
+                    self._shutdown.end()
+                os.write(2, LAST_WORDS)
+            finally:
+                os._exit(128 + self._first)
 
 
 class Shutdown:
@@ -41,29 +95,24 @@ class Shutdown:
 
     def __init__(self) -> None:
         self.is_over = False
-        self._signal = 0
+        self.signal = 0  # the number of the signal that arrived, 0 before one did
         self._is_raised = False
         self._may_raise = False
         self._part_files: dict[str, FileIO | None] = {}
-        self._lock = RLock()  # a second signal ends the run from within whatever the main thread does
-
-    @property
-    def signal(self) -> int:
-        """The number of the signal that arrived, 0 before one did."""
-        return self._signal
+        self._lock = threading.RLock()  # a second signal ends the run from within whatever the main thread does
 
     def notice(self, number: int) -> None:
         """Called by a signal handler, in the main thread. Raises Interrupted only where that loses nothing."""
-        self._signal = self._signal or number
+        self.signal = self.signal or number
         if self._may_raise:
             self._may_raise = False
             self.check()
 
     def check(self) -> None:
         """Raises Interrupted once, if a signal has arrived. For the main thread; in others it does nothing."""
-        if self._signal and not self._is_raised and _is_main_thread():
+        if self.signal and not self._is_raised and _is_main_thread():
             self._is_raised = True
-            raise Interrupted.by(self._signal)
+            raise Interrupted("interrupted" if self.signal == signal.SIGINT else "terminated", signal=self.signal)
 
     def sleep(self, clock: Clock, seconds: float) -> None:
         """Sleeps, unless a signal has arrived or arrives meanwhile."""
@@ -71,7 +120,7 @@ class Shutdown:
         self.check()
 
     def interruptible(self, act: Callable[[], T]) -> T:
-        """What `act` returns, a call that may block and can be broken off without a loss: a signal ends it at once."""
+        """Returns what `act` returns, a call that may block and can be broken off without a loss by a signal."""
         self.check()
         self._may_raise = _is_main_thread()
         try:
@@ -115,18 +164,14 @@ class SlicedClock:
     """A clock whose sleeps let every signal through within SLICE seconds: on Windows, SIGINT alone ends a sleep."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def monotonic(self) -> float:
-        return self._clock.monotonic()
-
-    def time(self) -> float:
-        return self._clock.time()
+        self.monotonic = clock.monotonic
+        self.time = clock.time
+        self._sleep = clock.sleep
 
     def sleep(self, seconds: float, /) -> None:
         end = self.monotonic() + seconds
         while (left := end - self.monotonic()) > 0:
-            self._clock.sleep(min(left, SLICE))
+            self._sleep(min(left, SLICE))
 
 
 def remove(path: str) -> None:
@@ -138,65 +183,4 @@ def remove(path: str) -> None:
 
 
 def _is_main_thread() -> bool:
-    import sys
-
-    threading = sys.modules.get("threading")  # a program that never imported it has one thread
-    return threading is None or threading.current_thread() is threading.main_thread()
-
-
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that this system has
-SIGBREAK: int | None = getattr(signal, "SIGBREAK", None)  # Windows: Ctrl-Break, or the console was closed
-GRACE = 0.5  # seconds in which a further signal is the same request: a terminal and a wrapper may both send one
-STDERR = 2
-LAST_WORDS = b'{"error":"interrupted twice","kind":"interrupted","example":"runway-cli history"}\n'
-
-
-class SignalHandlers:
-    """The handlers of SIGINT, SIGTERM and SIGHUP.
-
-    The first signal is noted, and the run ends where nothing can be lost. One that arrives more than GRACE seconds later
-    ends the process at once.
-    """
-
-    def __init__(self) -> None:
-        self._before: dict[int, Any] = {}  # by the signal's number
-        self._first = 0  # the signal that arrived first
-        self._moment = 0.0
-        self._shutdown: Shutdown | None = None
-
-    def install(self) -> None:
-        """Handles each signal, except one that the caller ignores. Does nothing outside the main thread."""
-        for name in SIGNALS:
-            number = getattr(signal, name, None)
-            if number is None or signal.getsignal(number) in (signal.SIG_IGN, None):  # None: not set from Python
-                continue
-            try:
-                self._before[number] = signal.signal(number, self._handle)
-            except ValueError:  # not the main thread
-                return
-
-    def attach(self, shutdown: Shutdown) -> None:
-        """Tells `shutdown` of the first signal from now on, or of one that has arrived already."""
-        self._shutdown = shutdown
-        if self._first:
-            shutdown.notice(self._first)
-
-    def restore(self) -> None:
-        """Puts back what was there before `install`."""
-        while self._before:
-            number, handler = self._before.popitem()
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, _frame: object) -> None:
-        if not self._first:
-            self._first = int(signal.SIGTERM) if number == SIGBREAK else number
-            self._moment = time.monotonic()
-            if self._shutdown is not None:
-                self._shutdown.notice(self._first)
-        elif time.monotonic() - self._moment > GRACE:
-            try:
-                if self._shutdown is not None:
-                    self._shutdown.end()
-                os.write(STDERR, LAST_WORDS)
-            finally:
-                os._exit(128 + self._first)
+    return threading.current_thread() is threading.main_thread()

@@ -20,7 +20,7 @@ PROCESSES = (os.cpu_count() or 1) + 1
 LONGEST = (
     "test_transport_limits",
     "test_signals",
-    "test_batch_signals",
+    "test_batch_kills",
     "test_transport_tls",
     "test_flow",
 )  # they wait

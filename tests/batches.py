@@ -1,4 +1,4 @@
-"""What the tests of `batch` share: a file of rows, its log, and calls that go on."""
+"""What the tests of `batch` share: a file of rows, its log, and calls that resume."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.fake import Fault
 from tests.program import Result
 from tests.served import ServedTest
 
@@ -30,7 +31,7 @@ class BatchTest(ServedTest):
         self.prompts.write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
 
     def batch(self, *words: str | Path, rows: str | Path | None = None, **options: Any) -> Result:
-        """`batch` with these words behind the shared fields, without --download unless they have it."""
+        """`batch` with these words after the shared fields, without --download unless they have it."""
         env = {**self.env, **options.pop("env", {})}
         source = self.prompts if rows is None else rows
         return self.call("batch", PATH, source, *SHARED, *words, env=env, **options)
@@ -38,6 +39,18 @@ class BatchTest(ServedTest):
     def download(self, *words: str | Path, **options: Any) -> Result:
         """The same with --download."""
         return self.batch("--download", f"{self.sky}/", *words, **options)
+
+    def next_task(self, *, path: str = PATH, after: int = 0, answer: dict[str, Any] | None = None, **task: Any) -> str:
+        """Let the next POST, or one after some others, start a task like this. `answer` is sent beside its id."""
+        identity = self.fake.add_task(**task)
+        self.fake.fault(Fault("status", 200, body={"id": identity, **(answer or {})}), path=path, after=after)
+        return identity
+
+    def assert_refused(self, result: Result, words: str = "", *, sent: int = 0) -> None:
+        """A usage error with these words; `sent` POSTs were sent before."""
+        self.assert_error(result, 2, kind="usage")
+        self.assertIn(words, result.error["error"])
+        self.assertEqual(len(self.posts()), sent)
 
     def prompts_sent(self) -> list[str]:
         """The prompts of the POSTs that the API saw, in their order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -94,22 +95,12 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, **ISOLATED, **(extra or {})}
 
 
-if sys.platform == "win32":
-    import ctypes
-
-    def shell_words(command: str) -> list[str]:
-        """The words of a pasted call, as a program is given them there."""
-        split = ctypes.windll.shell32.CommandLineToArgvW
-        split.restype = ctypes.POINTER(ctypes.c_wchar_p)
-        count = ctypes.c_int()
-        words = split(command, ctypes.byref(count))
-        return [str(words[number]) for number in range(count.value)]
-
-else:
-
-    def shell_words(command: str) -> list[str]:
-        """The words of a pasted call, as a shell passes them on."""
+def shell_words(command: str) -> list[str]:
+    """The words of a pasted call, as a shell passes them on: PowerShell on Windows."""
+    if os.name != "nt":
         return shlex.split(command)
+    words = re.findall(r"'(?:[^']|'')*'|\S+", command[2:] if command.startswith("& ") else command)
+    return [word[1:-1].replace("''", "'") if word.startswith("'") else word for word in words]
 
 
 def in_markdown(path: str | Path) -> str:

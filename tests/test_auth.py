@@ -5,30 +5,31 @@ from __future__ import annotations
 import unittest
 from typing import Any
 
-from tests.fake import SECRET, STAGE_SECRET, FakeRunway, Fault
+from tests.fake import SECRET, STAGE_SECRET, Fault
 from tests.program import ProgramTest, Result, call
+from tests.served import ServedTest
 
 ORGANIZATION, AVATARS = "/v1/organization", "/v1/avatars"
 NO_KEY = "no API key: set RUNWAY_SKILLS_API_SECRET or RUNWAYML_API_SECRET in the environment"
 WRONG_KEY = "The API key you provided was incorrect. Keys are made at https://dev.runwayml.com/"
 
 
-class StatusTest(ProgramTest):
-    def setUp(self) -> None:
-        self.fake = FakeRunway()
-        self.fake.__enter__()
-        self.addCleanup(self.fake.__exit__, None, None, None)
-
+class StatusTest(ServedTest):
     def status(self, *options: str, **env: str) -> Result:
-        return call("auth", "status", *options, env={**self.fake.env(), **env})
+        return self.call("auth", "status", *options, env=env)
 
     def fails(self, path: str, status: int, words: str) -> None:
         """From now on, every request for `path` is answered so; status 0 is a lost answer."""
         fault = Fault("status", status=status, body={"error": words}) if status else Fault("reset_after_request")
         self.fake.fault(fault, path=path, times=None)
 
-    def requests(self) -> list[tuple[str, str]]:
-        return [(request.method, request.target) for request in self.fake.requests]
+    def anew(self) -> None:
+        self.fake.clear_faults()
+        self.fake.requests.clear()
+
+    def assert_requested(self, *targets: str) -> None:
+        found = [f"{request.method} {request.target}" for request in self.fake.requests]
+        self.assertEqual(found, [f"GET {target}" for target in targets])
 
     def shown(self, **changed: Any) -> dict[str, Any]:
         """What is printed for a key that works, with these changes."""
@@ -48,33 +49,32 @@ class StatusTest(ProgramTest):
         result = self.status()
         self.assert_success(result, stderr="")
         self.assertEqual(list(result.json.items()), list(self.shown(organization="Acme", creditBalance=10000).items()))
-        self.assertEqual(self.requests(), [("GET", ORGANIZATION)])
+        self.assert_requested(ORGANIZATION)
 
     def test_without_a_key_nothing_is_sent(self) -> None:
         for secret in ("", " \n"):
             result = self.status(RUNWAY_SKILLS_API_SECRET=secret)
             self.assert_error(result, 77, kind="auth", error=NO_KEY, example="runway-cli auth login")
             self.assertEqual(result.json, self.shown(authenticated=False, variable=None, keyPrefix=None, error=NO_KEY))
-        self.assertEqual(self.requests(), [])
+        self.assert_requested()
 
     def test_a_wrong_key_is_reported_after_one_request(self) -> None:
         result = self.status(RUNWAY_SKILLS_API_SECRET="key_f" + "0" * 40)
         self.assert_error(result, 77, kind="auth", status=401, error=WRONG_KEY, example="runway-cli auth login")
         self.assertEqual(result.json, self.shown(authenticated=False, keyPrefix="key_f000...", error=WRONG_KEY))
-        self.assertEqual(self.requests(), [("GET", ORGANIZATION)])
+        self.assert_requested(ORGANIZATION)
 
     def test_a_list_proves_that_the_key_works_while_the_organization_fails(self) -> None:
         for first in (403, 404, 500, 503, 429, 0):
             with self.subTest(first=first):
-                self.fake.clear_faults()
-                self.fake.requests.clear()
+                self.anew()
                 self.fails(ORGANIZATION, first, "not today")
                 result = self.status()
                 self.assert_success(result, stderr="")
                 note = result.json.pop("note")
                 self.assertIn("/v1/organization does not answer: ", note)
                 self.assertEqual(result.json, self.shown(note=note))
-                self.assertEqual(self.requests(), [("GET", ORGANIZATION), ("GET", AVATARS + "?limit=1")])
+                self.assert_requested(ORGANIZATION, AVATARS + "?limit=1")
 
     def test_two_failures_tell_a_bad_key_from_a_bad_service(self) -> None:
         for first, second, authenticated, exit_status, kind in (
@@ -91,8 +91,7 @@ class StatusTest(ProgramTest):
             (429, 0, None, 1, "api"),
         ):
             with self.subTest(first=first, second=second):
-                self.fake.clear_faults()
-                self.fake.requests.clear()
+                self.anew()
                 self.fails(ORGANIZATION, first, "the first")
                 self.fails(AVATARS, second, "the second")
                 result = self.status("--retries", "5")
@@ -100,13 +99,12 @@ class StatusTest(ProgramTest):
                 error = result.json["error"]
                 self.assertEqual(error if first else "the first", "the first")
                 self.assertEqual(result.json, self.shown(authenticated=authenticated, error=error))
-                self.assertEqual(self.requests(), [("GET", ORGANIZATION), ("GET", AVATARS + "?limit=1")])
+                self.assert_requested(ORGANIZATION, AVATARS + "?limit=1")
 
     def test_an_organization_of_unexpected_shape_does_not_matter(self) -> None:
         bodies: tuple[Any, ...] = ([], [1], "text", {"creditBalance": None}, {"usage": {}})
         for body in bodies:
             with self.subTest(body=body):
-                self.fake.clear_faults()
                 self.fake.fault(Fault("status", status=200, body=body), path=ORGANIZATION)
                 self.assertEqual(self.status().json, self.shown())
 
@@ -136,7 +134,7 @@ class StatusTest(ProgramTest):
         result = self.status("--stage", RUNWAY_SKILLS_API_SECRET="", RUNWAYML_API_SECRET=SECRET)
         self.assert_error(result, 77, kind="auth")
         self.assertIn("RUNWAY_SKILLS_API_SECRET_STAGE", result.error["error"])
-        self.assertEqual(self.requests(), [])
+        self.assert_requested()
 
     def test_the_shown_prefix_is_at_most_a_third_of_the_key(self) -> None:
         for length, shown in ((1, 0), (2, 0), (4, 1), (10, 3), (23, 7), (24, 8), (100, 8)):

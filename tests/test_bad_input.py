@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -43,17 +44,14 @@ class RefusedTest(ProgramTest):
 
     def test_unknown_and_missing_words(self) -> None:
         for line, words in (
-            ("videos list", "unknown command 'videos'"),
             ("avatars delete", "unknown command 'avatars delete'"),
             ("auth whoami", "unknown command 'auth whoami'"),
             ("avatars list --all", "unknown option --all"),
             ("-x avatars list", "unknown option -x"),
             ("-- -x avatars list", "unknown command '-x'"),
-            ("request FETCH /v1/x", "unknown METHOD 'FETCH': choose from GET, POST, PATCH, PUT, DELETE"),
             ("request HEAD /v1/x", "unknown METHOD 'HEAD'"),
             ("request GET", "missing PATH"),
             ("request", "missing METHOD and PATH"),
-            ("wait", "name the ids to wait for"),
             ("cancel", "missing ID"),
             ("upload", "missing FILE"),
             ("download", "missing URL"),
@@ -184,23 +182,10 @@ class RefusedTest(ProgramTest):
             self.refused([*POST, *options], words)
 
     def test_ids_that_would_change_the_path(self) -> None:
+        paths = ("/v1/avatars", "/v1/organization", "/v1/avatars/../organization", "/v1/avatars/A/B", "/v1/avatars/..")
         for identity in (
-            "../avatars",
-            "..",
-            ".",
-            "a/b",
-            "a?b=c",
-            "a#b",
-            "a b",
-            "a\tb",
-            "a\nb",
-            "/v1/avatars",
-            "/v1/organization",
-            "/v1/avatars/../organization",
-            "/v1/avatars/A/B",
-            "/v1/avatars/..",
-            "https://evil.example/T",
-            "",
+            *("", ".", "..", "../avatars", "a/b", "a?b=c", "a#b", "a b", "a\tb", "a\nb", "https://evil.example/T"),
+            *paths,
         ):
             for command in ("wait", "cancel"):
                 self.refused([command, identity], f"{identity!r} is not an id")
@@ -209,30 +194,21 @@ class RefusedTest(ProgramTest):
 
     def test_paths_outside_the_service(self) -> None:
         base = self.fake.url
-        for path, words in (
-            ("https://evil.example/v1/x", "is not below"),
-            ("http://evil.example", "is not below"),
-            (f"{base}@evil.example/v1/x", "is not below"),
-            (f"{base}.evil.example/v1/x", "is not below"),
-            (f"{base[:-1]}/v1/x", "is not below"),
-            (base.replace("http:", "https:"), "is not below"),
-            ("file:///etc/passwd", "is not below"),
-            ("//evil.example/../x", "'..' segment"),
-            ("/v1/../admin", "'..' segment"),
-            ("/v1/%2e%2E/admin", "'..' segment"),
-            ("/v1/./x", "'..' segment"),
-            ("/v1/..%2fadmin", "'..' segment"),
-            ("/v1\\..\\admin", "'..' segment"),
-            ("..", "'..' segment"),
-            (f"{base}/../x", "'..' segment"),
-            ("/v1/x#part", "contains '#'"),
-            ("/v1/x\x7f", "control character"),
-            ("/v1/x\r\nHost: evil.example", "control character"),
-            ("/v1/x\x00", "control character"),
-            ("", "PATH is empty"),
-            (" ", "PATH is empty"),
+        others = (
+            f"{base}@evil.example/v1/x",
+            f"{base}.evil.example/v1/x",
+            f"{base[:-1]}/v1/x",
+            f"https{base[4:]}/v1/x",
+        )
+        for words, paths in (
+            ("is not below", ("https://evil.example/v1/x", "http://evil.example", "file:///etc/passwd", *others)),
+            ("'..' segment", ("..", "/v1/../admin", "/v1/./x", "//evil.example/../x", f"{base}/../x")),
+            ("'..' segment", ("/v1/%2e%2E/admin", "/v1/..%2fadmin", "/v1\\..\\admin")),
+            ("control character", ("/v1/x\x7f", "/v1/x\r\nHost: evil.example", "/v1/x\x00")),
+            ("contains '#'", ("/v1/x#part",)),
+            ("PATH is empty", ("", " ")),
         ):
-            for method in ("GET", "POST", "DELETE"):
+            for path, method in itertools.product(paths, ("GET", "POST", "DELETE")):
                 self.refused(["request", method, path], words)
                 self.refused(["request", method, path, "--dry-run"], words)
 
@@ -246,7 +222,7 @@ class SentTest(ProgramTest):
                 (".evil.example/x", "/.evil.example/x"),
                 ("@evil.example/x", "/@evil.example/x"),
                 (":80/x", "/:80/x"),
-                ("\\\\evil.example\\x", None),
+                ("\\\\evil.example\\x", "/%5C%5Cevil.example%5Cx"),
                 ("/v1/a b/é?q=ü&r=1 2", "/v1/a%20b/%C3%A9?q=%C3%BC&r=1%202"),
                 ("/v1/100%/x%2Fy", "/v1/100%25/x%2Fy"),
                 (f"{fake.url}/v1/x?a=1", "/v1/x?a=1"),
@@ -256,17 +232,7 @@ class SentTest(ProgramTest):
                     fake.requests.clear()
                     result = call("request", "GET", path, env=fake.env())
                     self.assert_error(result, 1, kind="api", status=404)
-                    sent = [request.target for request in fake.requests]
-                    self.assertEqual(sent, ["/%5C%5Cevil.example%5Cx" if target is None else target])
-
-    def test_two_dashes_end_the_options(self) -> None:
-        with FakeRunway() as fake:
-            for line in ("-- avatars list", "avatars -- list", "avatars list --"):
-                with self.subTest(line):
-                    self.assert_success(call(*line.split(), env=fake.env()), stdout='{"data":[]}\n', stderr="")
-            for line in ("-- avatars list --limit 3", "request -- GET /v1/x --dry-run"):
-                with self.subTest(line):
-                    self.assert_error(call(*line.split(), env=fake.env()), 2, kind="usage")
+                    self.assertEqual([request.target for request in fake.requests], [target])
 
     def test_a_byte_order_mark_is_not_sent(self) -> None:
         for form in ("file", "stdin"):

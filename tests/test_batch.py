@@ -1,14 +1,21 @@
-"""`batch`: one run from a file of rows to saved outputs."""
+"""`batch`: one run from a file of rows to saved outputs, its dry run, its check and its progress."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import time
+from unittest import mock
 
+from runway_cli.cli.main import main
 from tests.batches import PATH, SHARED, BatchTest, by_name, statuses
 from tests.fake import SECRET, Fault
+from tests.program import environment
 from tests.served import pasted
+from tests.streams import captured
 
-FIELDS = ["row", "name", "id", "status", "credits", "saved"]
+ROW = b'{"promptText": "fox"}\n'
 
 
 class RunTest(BatchTest):
@@ -18,13 +25,10 @@ class RunTest(BatchTest):
         self.assert_success(result)
         self.assertEqual(sorted(self.prompts_sent()), ["elk", "fox", "owl"])
         self.assertEqual(self.saved(), ["1.png", "2.png", "3.png"])
-        self.assertEqual([list(row) for row in result.lines], [FIELDS] * 3)
         row = by_name(result)["2"]
-        self.assertEqual(row["row"], 2)
-        self.assertEqual(row["status"], "SUCCEEDED")
-        self.assertEqual(row["credits"], 5)
-        self.assertEqual(row["saved"], [f"{self.sky}/2.png"])
         self.assertIn(row["id"], self.fake.tasks)
+        expected = {"row": 2, "name": "2", "id": row["id"], "status": "SUCCEEDED", "credits": 5}
+        self.assertEqual(list(row.items()), list({**expected, "saved": [f"{self.sky}/2.png"]}.items()))
 
     def test_the_last_note_counts(self) -> None:
         self.write("fox", "owl")
@@ -38,28 +42,25 @@ class RunTest(BatchTest):
 
     def test_as_many_rows_are_in_flight_as_parallel_says(self) -> None:
         self.write(*map(str, range(6)))
-        most = 0
+        in_flight = []
 
         def count(_: str) -> None:
-            nonlocal most
             ended = [task for task in self.fake.tasks.values() if task["polls"] >= len(task["statuses"])]
-            most = max(most, len(self.fake.tasks) - len(ended))
+            in_flight.append(len(self.fake.tasks) - len(ended))
 
         self.fake.on("post accepted", count)
         self.assert_success(self.batch("--parallel", "2"))
-        self.assertEqual(most, 2)
+        self.assertEqual(max(in_flight), 2)
 
     def test_outputs_of_one_row_are_numbered(self) -> None:
         self.write({"promptText": "fox", "@name": "red fox!"})
-        task = self.fake.add_task(outputs=2, statuses=["SUCCEEDED"])
-        self.fake.fault(Fault("status", 200, body={"id": task}), path=PATH)
+        self.next_task(outputs=2, statuses=["SUCCEEDED"])
         self.assert_success(self.download())
         self.assertEqual(self.saved(), ["red_fox-1.png", "red_fox-2.png"])
 
     def test_an_output_that_would_have_the_name_of_another_row_is_not_saved(self) -> None:
         self.write({"promptText": "fox", "@name": "fox"}, {"promptText": "owl", "@name": "fox-1"})
-        task = self.fake.add_task(outputs=2, statuses=["SUCCEEDED"])
-        self.fake.fault(Fault("status", 200, body={"id": task}), path=PATH)
+        self.next_task(outputs=2, statuses=["SUCCEEDED"])
         result = self.download("--parallel", "1")
         self.assert_error(result, 74, kind="io")
         self.assertEqual(self.saved(), ["fox-1.png"])
@@ -86,41 +87,32 @@ class RunTest(BatchTest):
         self.assertEqual(len(table), 3)
 
     def test_rows_come_from_stdin_with_a_log_in_the_folder(self) -> None:
-        result = self.download(rows="-", stdin=b'{"promptText": "fox"}\n')
-        self.assert_success(result)
+        self.assert_success(self.download(rows="-", stdin=ROW))
         self.assertEqual(self.saved(), ["1.png", "batch.jsonl"])
 
-    def test_rows_from_stdin_need_a_place_for_the_log(self) -> None:
-        result = self.batch(rows="-", stdin=b'{"promptText": "fox"}\n')
-        self.assert_error(result, 2, kind="usage")
+    def test_rows_from_stdin_need_a_place_for_the_log_and_stdin_for_themselves(self) -> None:
+        result = self.batch(rows="-", stdin=ROW)
+        self.assert_refused(result)
         self.assertEqual(pasted(result)[-2:], ["--download", "outputs/"])
-
-    def test_stdin_is_not_read_twice(self) -> None:
-        self.assert_error(self.download("--body", "-", rows="-", stdin=b"{}"), 2, kind="usage")
+        self.assert_refused(self.download("--body", "-", rows="-", stdin=b"{}"), "stdin holds ROWS already")
 
     def test_the_folder_is_always_a_folder(self) -> None:
         self.write("fox")
         self.assert_success(self.batch("--download", self.sky))
         self.assertEqual(self.saved(), ["1.png"])
+        file = self.file("sea")
+        self.assert_refused(self.batch("--download", file), sent=1)
 
-    def test_a_file_in_place_of_the_folder_is_refused(self) -> None:
-        self.write("fox")
-        self.sky.write_bytes(b"")
-        self.assert_error(self.batch("--download", self.sky), 2, kind="usage")
-        self.assertEqual(self.posts(), [])
-
-    def test_a_throttled_task_is_told_once(self) -> None:
+    def test_a_throttled_task_is_noted_once(self) -> None:
         self.write("fox", "owl")
         for _ in range(2):
-            task = self.fake.add_task(statuses=["THROTTLED", "SUCCEEDED"])
-            self.fake.fault(Fault("status", 200, body={"id": task}), path=PATH)
+            self.next_task(statuses=["THROTTLED", "SUCCEEDED"])
         notes = self.batch().notes
         self.assertEqual(sum(note.startswith("THROTTLED") for note in notes), 1)
 
     def test_without_a_terminal_there_is_a_note_a_minute(self) -> None:
         self.write("fox")
-        task = self.fake.add_task(statuses=["RUNNING"] * 40 + ["SUCCEEDED"])
-        self.fake.fault(Fault("status", 200, body={"id": task}), path=PATH)
+        self.next_task(statuses=["RUNNING"] * 40 + ["SUCCEEDED"])
         notes = self.batch().notes
         self.assertEqual(notes[0], "0 of 1 done, 1 running, 0 failed, 5 credits")
         self.assertEqual(len(notes), 4)
@@ -145,6 +137,27 @@ class RunTest(BatchTest):
         self.assertEqual(row["prompt"], "fox")
         self.assertEqual(row["saved"], [str(self.sky / "1.png")])
 
+    def test_credits_without_an_end_are_no_credits(self) -> None:
+        self.write("fox")
+        task = self.fake.add_task(statuses=["SUCCEEDED"])
+        body = f'{{"id":"{task}","estimatedCost":{{"credits":1e400}}}}'.encode()
+        self.fake.fault(Fault("status", 200, body=body), path=PATH)
+        self.assertEqual(statuses(self.batch()), {"1": "SUCCEEDED"})
+
+    def test_an_id_that_cannot_be_waited_for_is_named(self) -> None:
+        self.write("fox")
+        self.fake.fault(Fault("status", 200, body={"id": 12345}), path=PATH)
+        self.assertIn("12345", by_name(self.batch())["1"]["error"])
+
+    def test_the_error_object_names_few_rows_of_many(self) -> None:
+        self.write(*map(str, range(30)))
+        self.fake.fault(Fault("status", 400, body={"error": "No"}), path=PATH, times=None)
+        result = self.batch()
+        self.assert_error(result, 1)
+        self.assertEqual(len(result.error["failed"]), 20)
+        self.assertEqual(len(result.lines), 30)
+        self.assertIn("30 of 30 failed", json.dumps(result.error))
+
 
 class DryRunTest(BatchTest):
     def test_it_shows_each_request_and_sends_nothing(self) -> None:
@@ -160,81 +173,80 @@ class DryRunTest(BatchTest):
         self.assertFalse(self.log.exists())
         self.assertFalse(self.sky.exists())
 
-    def test_it_shows_only_what_would_be_sent(self) -> None:
-        self.write("fox")
-        self.assert_success(self.batch())
-        self.write("fox", "owl")
-        result = self.batch("--dry-run")
-        self.assertEqual([row["body"]["promptText"] for row in result.lines], ["owl"])
-        self.assertEqual(result.notes, ["1 of 2 rows would be sent"])
-
-    def test_it_changes_neither_log_nor_history(self) -> None:
+    def test_it_shows_only_what_would_be_sent_and_changes_neither_log_nor_history(self) -> None:
         self.write("fox")
         self.assert_success(self.batch())
         before = self.log.read_bytes(), self.history.read_bytes()
         self.write("fox", "owl")
-        self.batch("--dry-run")
+        result = self.batch("--dry-run")
+        self.assertEqual([row["body"]["promptText"] for row in result.lines], ["owl"])
+        self.assertEqual(result.notes, ["1 of 2 rows would be sent"])
         self.assertEqual((self.log.read_bytes(), self.history.read_bytes()), before)
 
     def test_files_are_shown_short(self) -> None:
-        self.file("cat.png", b"\x89PNG\r\n\x1a\n" + bytes(3000))
-        self.write({"promptText": "fox", "@data-uri.referenceImages.0.uri": str(self.folder / "cat.png"),
-                    "@upload.referenceImages.1.uri": str(self.folder / "cat.png")})  # fmt: skip
+        cat = str(self.file("cat.png", b"\x89PNG\r\n\x1a\n" + bytes(3000)))
+        files = {"@data-uri.referenceImages.0.uri": cat, "@upload.referenceImages.1.uri": cat}
+        self.write({"promptText": "fox", **files})
         images = self.batch("--dry-run").lines[0]["body"]["referenceImages"]
-        self.assertEqual(images[0]["uri"], "data:image/png;base64,… (3.0 kB)")
-        self.assertEqual(images[1]["uri"], "runway://… (cat.png)")
+        self.assertEqual(
+            [image["uri"] for image in images], ["data:image/png;base64,… (3.0 kB)", "runway://… (cat.png)"]
+        )
 
 
 class CheckTest(BatchTest):
+    def setUp(self) -> None:
+        super().setUp()
+        self.env |= {"RUNWAY_SKILLS_OPENAPI_URL": self.fake.contract_url, "XDG_CACHE_HOME": str(self.folder)}
+
     def test_every_row_is_checked_before_anything_is_sent(self) -> None:
         self.write("fox", {"promptText": "owl", "ratio": 7}, {"promptText": "elk", "seed": "many"})
-        env = {"RUNWAY_SKILLS_OPENAPI_URL": self.fake.contract_url, "XDG_CACHE_HOME": str(self.folder)}
-        result = self.batch("--check", env=env)
-        self.assert_error(result, 2, kind="usage")
+        result = self.batch("--check")
+        self.assert_refused(result)
         fields = [issue["field"] for issue in result.error["issues"]]
         self.assertEqual(fields, ["line 2: ratio", "line 3: seed"])
-        self.assertEqual(self.posts(), [])
 
     def test_good_rows_pass(self) -> None:
         self.write("fox")
-        env = {"RUNWAY_SKILLS_OPENAPI_URL": self.fake.contract_url, "XDG_CACHE_HOME": str(self.folder)}
-        self.assert_success(self.batch("--check", env=env))
+        self.assert_success(self.batch("--check"))
 
-    def test_rows_that_are_done_need_no_contract(self) -> None:
+    def test_without_a_contract_nothing_is_sent_and_rows_that_are_done_need_none(self) -> None:
+        self.env["RUNWAY_SKILLS_OPENAPI_URL"] = "http://127.0.0.1:9/"
         self.write("fox")
-        self.assert_success(self.batch())
-        env = {"RUNWAY_SKILLS_OPENAPI_URL": "http://127.0.0.1:9/", "XDG_CACHE_HOME": str(self.folder)}
-        self.assert_success(self.batch("--check", env=env))
-
-    def test_without_a_contract_nothing_is_sent(self) -> None:
-        self.write("fox")
-        env = {"RUNWAY_SKILLS_OPENAPI_URL": "http://127.0.0.1:9/", "XDG_CACHE_HOME": str(self.folder)}
-        self.assert_error(self.batch("--check", env=env), 69, kind="network")
+        self.assert_error(self.batch("--check"), 69, kind="network")
         self.assertEqual(self.posts(), [])
+        self.assert_success(self.batch())
+        self.assert_success(self.batch("--check"))
 
 
-class ShownWordsTest(BatchTest):
-    def test_the_examples_of_failures_are_calls_that_go_on(self) -> None:
-        self.write("fox")
-        self.fake.fault(Fault("status", 400, body={"error": "No"}), path=PATH)
-        result = self.batch()
-        self.assert_error(result, 1, error="No")
-        words = ["batch", PATH, str(self.prompts), *SHARED, "--retry-failed", "--dry-run"]
-        self.assertEqual(pasted(result), words)
-        self.assertEqual(statuses(result), {"1": "FAILED"})
+class TerminalTest(BatchTest):
+    def frames(self, *words: str) -> list[list[str]]:
+        """What was drawn, frame by frame."""
+        env = environment({**self.fake.env(), **self.env, "TERM": "xterm"})
+        argv = ["batch", PATH, str(self.prompts), *SHARED, *words]
+        with mock.patch.dict(os.environ, env, clear=True), captured(err_is_terminal=True, columns=100) as kept:
+            self.assertEqual(main(argv, self.clock), 0)
+        self.text = kept.err.text
+        return [frame.splitlines() for frame in re.split(r"\r\x1b\[\d+A\x1b\[J", self.text)]
 
-    def test_with_stdin_the_example_waits_for_what_was_started(self) -> None:
-        task = self.fake.add_task(statuses=["FAILED"])
-        self.fake.fault(Fault("status", 200, body={"id": task}), path=PATH)
-        result = self.download(rows="-", stdin=b'{"promptText": "fox"}\n')
-        self.assert_error(result, 1, kind="task")
-        self.assertEqual(pasted(result), ["wait", "--unfinished"])
+    def test_the_whole_and_each_row_in_flight_have_a_line(self) -> None:
+        self.write({"promptText": "fox", "@name": "fox"}, {"promptText": "owl", "@name": "owl"})
+        frames = self.frames()
+        self.assertIn("0 of 2 done, 2 running, 0 failed, 10 credits", [frame[0] for frame in frames if frame])
+        running = next(frame for frame in frames if len(frame) == 3 and "RUNNING" in frame[1])
+        self.assertRegex(running[1], r"^(fox|owl) +RUNNING \[#*-*\] \d+% \d+ s 5 credits$")
+        self.assertEqual(frames[-1], ["2 of 2 succeeded, 10 credits"], "the lines are removed at the end")
 
-    def test_the_error_object_names_few_rows_of_many(self) -> None:
-        self.write(*map(str, range(30)))
-        self.fake.fault(Fault("status", 400, body={"error": "No"}), path=PATH, times=None)
-        result = self.batch()
-        self.assert_error(result, 1)
-        self.assertEqual(len(result.error["failed"]), 20)
-        self.assertEqual(len(result.lines), 30)
-        self.assertIn("30 of 30 failed", json.dumps(result.error))
+    def test_the_time_left_follows_from_the_pace_so_far(self) -> None:
+        self.write("fox", "owl", "elk")
+        wholes = [frame[0] for frame in self.frames("--parallel", "1") if frame]
+        self.assertNotIn(" left", wholes[0])
+        self.assertTrue(any(re.search(r"^1 of 3 done, .*, \d+ s left$", whole) for whole in wholes), wholes)
+
+    def test_a_row_that_is_not_sent_yet_says_what_it_does(self) -> None:
+        cat = self.file("cat.png", b"\x89PNG\r\n\x1a\n1")
+        self.write({"promptText": "fox", "@upload.referenceImages.0.uri": str(cat)})
+        self.fake.fault(Fault("slow", seconds=1.3), path="/v1/uploads")
+        self.fake.pace.polls_to_finish = 0
+        self.clock = time  # type: ignore[assignment]
+        self.frames()
+        self.assertIn("\n1 uploading\n", self.text)

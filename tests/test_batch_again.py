@@ -1,11 +1,20 @@
-"""The same `batch` call again: what the log knows is never paid for twice."""
+"""The same `batch` call again: what the log knows is never paid for twice; each failure names the call to resume."""
 
 from __future__ import annotations
 
-from tests.batches import PATH, BatchTest, by_name, statuses
+import os
+import sys
+import unittest
+from pathlib import Path
+
+from runway_cli.files import lock as file_lock
+from tests.batches import PATH, SHARED, BatchTest, by_name, statuses
 from tests.fake import Fault
 from tests.fake.tasks import NODES
+from tests.program import Result
 from tests.served import pasted
+
+ROW = b'{"promptText":"fox"}\n'
 
 
 class DoneTest(BatchTest):
@@ -25,37 +34,28 @@ class DoneTest(BatchTest):
         self.assertEqual(self.fake.requests, [])
         self.assertEqual(self.log.read_bytes(), before)
 
-    def test_a_row_put_first_is_the_only_one_that_is_sent(self) -> None:
-        self.write("elk", "fox", "owl")
-        result = self.download()
-        self.assert_success(result)
-        self.assertEqual(self.prompts_sent(), ["elk"])
-        self.assertEqual({row["row"]: row["name"] for row in result.lines}, {1: "3", 2: "1", 3: "2"})
-        self.assertEqual(self.saved(), ["1.png", "2.png", "3.png"])
+    def test_a_row_is_known_by_its_content_and_a_new_one_takes_the_next_number(self) -> None:
+        for rows, names, sent in (
+            (("elk", "fox", "owl"), {1: "3", 2: "1", 3: "2"}, ["elk"]),
+            (("owl", "fox"), {1: "2", 2: "1"}, []),
+            (("red fox", "owl"), {1: "4", 2: "2"}, ["red fox"]),
+            (("fox", "fox", "fox", "owl"), {1: "1", 2: "5", 3: "6", 4: "2"}, ["fox", "fox"]),  # equal rows count
+            (("fox", "fox", "owl"), {1: "1", 2: "5", 3: "2"}, []),
+        ):
+            with self.subTest(rows):
+                self.fake.requests.clear()
+                self.write(*rows)
+                result = self.download()
+                self.assert_success(result)
+                self.assertEqual({row["row"]: row["name"] for row in result.lines}, names)
+                self.assertEqual(self.prompts_sent(), sent)
+        self.assertEqual(self.saved(), [f"{number}.png" for number in range(1, 7)])
 
-    def test_rows_in_another_order_are_the_same(self) -> None:
-        self.write("owl", "fox")
-        result = self.download()
-        self.assertEqual({row["row"]: row["name"] for row in result.lines}, {1: "2", 2: "1"})
-        self.assertEqual(self.prompts_sent(), [])
-
-    def test_a_changed_row_is_a_new_one_and_takes_the_next_number(self) -> None:
-        self.write("red fox", "owl")
-        result = self.download()
-        self.assert_success(result)
-        self.assertEqual(self.prompts_sent(), ["red fox"])
-        self.assertEqual({row["row"]: row["name"] for row in result.lines}, {1: "3", 2: "2"})
-
-    def test_a_changed_shared_field_makes_all_rows_new(self) -> None:
+    def test_a_changed_shared_field_or_another_log_makes_all_rows_new(self) -> None:
         self.assert_success(self.download("-F", "seed=1"))
         self.assertEqual(len(self.prompts_sent()), 2)
-
-    def test_equal_rows_are_told_apart_by_their_count(self) -> None:
-        self.write("fox", "fox", "fox", "owl")
-        self.assert_success(self.download())
-        self.assertEqual(self.prompts_sent(), ["fox", "fox"])
-        self.write("fox", "fox", "owl")
-        self.assertEqual([row["skipped"] for row in self.download().lines], [True] * 3)
+        self.assert_success(self.batch("--log", self.folder / "other.jsonl"))
+        self.assertEqual(len(self.prompts_sent()), 4)
 
     def test_a_file_that_is_gone_is_saved_again(self) -> None:
         (self.sky / "2.png").unlink()
@@ -69,24 +69,22 @@ class DoneTest(BatchTest):
         self.assertEqual(len(self.polls()), 1)
 
     def test_another_folder_pays_for_nothing_again(self) -> None:
-        result = self.batch("--download", self.folder / "sea")
-        self.assert_success(result)
-        self.assertEqual(sorted(path.name for path in (self.folder / "sea").iterdir()), ["1.png", "2.png"])
+        sea = self.folder / "sea"
+        self.assert_success(self.batch("--download", sea))
+        self.assertEqual(sorted(path.name for path in sea.iterdir()), ["1.png", "2.png"])
         self.assertEqual(self.posts(), [])
         self.fake.requests.clear()
-        self.assert_success(self.batch("--download", self.folder / "sea"))
+        self.assert_success(self.batch("--download", sea))
         self.assert_success(self.download())
         self.assertEqual(self.fake.requests, [])
 
     def test_without_download_the_saved_files_are_still_named(self) -> None:
-        result = self.batch()
-        self.assertEqual(by_name(result)["1"]["saved"], [str(self.sky / "1.png")])
+        self.assertEqual(by_name(self.batch())["1"]["saved"], [str(self.sky / "1.png")])
         self.assertEqual(self.fake.requests, [])
 
     def test_an_output_that_the_api_no_longer_has_stays_paid_for(self) -> None:
         (self.sky / "1.png").unlink()
-        task = by_name(self.batch())["1"]["id"]
-        del self.fake.tasks[task]
+        del self.fake.tasks[by_name(self.batch())["1"]["id"]]
         result = self.download("--retry-failed")
         self.assert_error(result, 1, status=404)
         self.assertEqual(by_name(result)["1"]["status"], "SUCCEEDED")
@@ -95,18 +93,11 @@ class DoneTest(BatchTest):
     def test_a_row_with_a_name_that_changes_does_not_replace_its_file(self) -> None:
         self.write({"promptText": "a", "@name": "fox"})
         self.assert_success(self.download())
-        self.fake.requests.clear()
         self.write({"promptText": "b", "@name": "fox"})
-        self.assert_error(self.download(), 2, kind="usage")
-        self.assertEqual(self.posts(), [])
-
-    def test_a_log_elsewhere_is_another_batch(self) -> None:
-        result = self.batch("--log", self.folder / "other.jsonl")
-        self.assert_success(result)
-        self.assertEqual(len(self.prompts_sent()), 2)
+        self.assert_refused(self.download(), "fox.png' exists", sent=1)
 
 
-class DownloadLaterTest(BatchTest):
+class SavedLaterTest(BatchTest):
     def test_download_added_later_pays_for_nothing_again(self) -> None:
         self.write("fox")
         self.assert_success(self.batch())
@@ -114,7 +105,7 @@ class DownloadLaterTest(BatchTest):
         self.assertEqual(self.saved(), ["1.png"])
         self.assertEqual(len(self.fake.accepted), 1)
 
-    def test_a_download_that_failed_is_taken_up_again(self) -> None:
+    def test_a_download_that_failed_is_resumed(self) -> None:
         self.write("fox")
         self.fake.fault(Fault("status", 404), server="storage", times=None)
         result = self.download()
@@ -125,40 +116,58 @@ class DownloadLaterTest(BatchTest):
         self.assertEqual(self.saved(), ["1.png"])
         self.assertEqual(len(self.fake.accepted), 1)
 
+    def test_an_output_of_another_batch_with_the_same_size_is_not_taken_for_its_own(self) -> None:
+        content = [b"\x89PNG\r\n\x1a\nAAAA", b"\x89PNG\r\n\x1a\nBBBB"]
+        batches = [self.file(f"{name}.jsonl", ROW) for name in "ab"]
+        for number, output in enumerate(content):
+            self.next_task(statuses=["SUCCEEDED"], outputs=[output], after=number)
+        self.assert_success(self.download(rows=batches[0]))
+        self.assert_success(self.batch(rows=batches[1]))
+        result = self.download(rows=batches[1])
+        self.assert_error(result, 74, kind="io")
+        self.assertEqual(by_name(result)["1"]["saved"], [])
+        self.assertEqual((self.sky / "1.png").read_bytes(), content[0])
+
+    @unittest.skipIf(sys.platform == "win32", "an open file cannot be removed there")
+    def test_part_files_are_removed_but_for_one_that_another_run_writes(self) -> None:
+        long = "a-name-that-is-longer-than-what-a-part-file-shows"
+        self.write({"promptText": "fox", "@name": "fox"}, {"promptText": "owl", "@name": long})
+        self.assert_success(self.download())
+        names = ("fox-2.png", "fox.png", long[:40], f"{long}-1.png"[:40], "foxes.png", "elk.png")
+        at_work, *_, foxes, elk = paths = [
+            self.sky / f".{name}.{mark * 12}.part" for name, mark in zip(names, "abcdef")
+        ]
+        for path in paths:
+            path.touch()
+        with at_work.open("wb") as file:
+            self.assertTrue(file_lock.try_lock(file.fileno()))
+            self.assert_success(self.download())
+        self.assertEqual(self.saved(), sorted([at_work.name, foxes.name, elk.name, "fox.png", f"{long}.png"]))
+
 
 class FailedTest(BatchTest):
     def setUp(self) -> None:
         super().setUp()
         self.write("fox", "owl")
-        task = self.fake.add_task(statuses=["FAILED"])
-        self.fake.fault(Fault("status", 200, body={"id": task, "estimatedCost": {"credits": 5}}), path=PATH)
+        self.next_task(statuses=["FAILED"], answer={"estimatedCost": {"credits": 5}})
         self.first = self.download("--parallel", "1")
 
-    def test_a_failed_row_is_reported(self) -> None:
+    def test_a_failed_row_is_reported_and_stays_failed(self) -> None:
         self.assert_error(self.first, 1, kind="task", failureCode="INTERNAL.BAD_OUTPUT.CODE01")
         self.assertEqual(statuses(self.first), {"1": "FAILED", "2": "SUCCEEDED"})
         self.assertIn("the same call may be tried again", by_name(self.first)["1"]["error"])
         self.assertEqual(self.first.notes[-1], "1 of 2 succeeded, 5 credits")
-
-    def test_it_stays_failed(self) -> None:
         self.fake.requests.clear()
         result = self.download()
         self.assert_error(result, 1, kind="task")
-        row = by_name(result)["1"]
-        self.assertEqual(row["status"], "FAILED")
-        self.assertTrue(row["skipped"])
-        self.assertEqual(row["error"], by_name(self.first)["1"]["error"])
+        self.assertEqual(by_name(result)["1"], {**by_name(self.first)["1"], "skipped": True})
         self.assertEqual(self.fake.requests, [])
 
-    def test_the_example_shows_what_would_be_sent_again(self) -> None:
+    def test_retry_failed_sends_it_again_and_the_example_shows_that(self) -> None:
         words = pasted(self.first)
         self.assertEqual(words[-2:], ["--retry-failed", "--dry-run"])
-        shown = self.call(*words, env=self.env)
-        self.assertEqual([row["name"] for row in shown.lines], ["1"])
-
-    def test_retry_failed_sends_it_again(self) -> None:
-        result = self.download("--retry-failed")
-        self.assert_success(result)
+        self.assertEqual([row["name"] for row in self.call(*words, env=self.env).lines], ["1"])
+        self.assert_success(self.download("--retry-failed"))
         self.assertEqual(self.prompts_sent(), ["fox", "owl", "fox"])
         self.assertEqual(self.saved(), ["1.png", "2.png"])
 
@@ -167,33 +176,111 @@ class FailedTest(BatchTest):
         self.fake.fault(Fault("status", 400, body={"error": "No elks"}), path=PATH)
         row = by_name(self.download())["3"]
         self.assertEqual((row["status"], row["id"], row["error"]), ("FAILED", None, "No elks"))
-        again = by_name(self.download())["3"]
-        self.assertEqual((again["status"], again["error"], again["skipped"]), ("FAILED", "No elks", True))
+        self.assertEqual(by_name(self.download())["3"], {**row, "skipped": True})
         result = self.download("--retry-failed")
         self.assert_success(result)
         self.assertEqual(by_name(result)["3"]["status"], "SUCCEEDED")
 
     def test_a_task_that_is_gone_counts_as_failed(self) -> None:
         self.write("elk")
-        task = self.fake.add_task(statuses=["RUNNING"])
-        self.fake.fault(Fault("status", 200, body={"id": task}), path=PATH)
+        task = self.next_task(statuses=["RUNNING"])
         self.fake.fault(Fault("status", 404), path=f"/v1/tasks/{task}", after=1)
         result = self.download()
         self.assert_error(result, 1, status=404)
         self.assertEqual([row["status"] for row in result.lines], ["GONE"])
         self.assertEqual([row["status"] for row in self.download().lines], ["GONE"])
 
+
+class FailedNodesTest(BatchTest):
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = f"/v1/workflows/{self.fake.add_workflow(name='Poster')}"
+        self.prompts.write_text('{"@name":"poster"}\n', encoding="utf-8")
+
+    def run_workflow(self, *words: str | Path) -> Result:
+        """The batch, whose next POST starts an invocation with two outputs and a node that fails."""
+        errors = {NODES[0]: {"message": "too dark"}}
+        self.next_task(path=self.path, kind="workflow", statuses=["SUCCEEDED"], outputs=2, nodeErrors=errors)
+        return self.call("batch", self.path, self.prompts, "--body", "{}", *words, env=self.env)
+
     def test_nodes_that_failed_make_a_row_fail_and_its_outputs_are_saved(self) -> None:
-        invocation = self.fake.add_task(
-            kind="workflow", statuses=["SUCCEEDED"], nodeErrors={NODES[0]: {"message": "too dark"}}
-        )
-        workflow = self.fake.add_workflow(name="Poster")
-        path = f"/v1/workflows/{workflow}"
-        self.write({"@name": "poster", "@path": path})
-        self.fake.fault(Fault("status", 200, body={"id": invocation}), path=path)
-        words = ("batch", path, self.prompts, "--body", "{}", "--download", self.sky)
-        result = self.call(*words, env=self.env)
+        result = self.run_workflow("--download", self.sky)
         self.assert_error(result, 1, kind="task")
-        self.assertIn("poster.png", self.saved())
+        self.assertEqual(self.saved(), ["poster-1.png", "poster-2.png"])
         self.assertIn(f"node {NODES[0]}: too dark", result.lines[0]["error"])
-        self.assertTrue(self.call(*words, env=self.env).lines[0]["skipped"])
+        self.assertTrue(self.run_workflow("--download", self.sky).lines[0]["skipped"])
+
+    def test_a_retry_that_could_not_be_saved_is_refused_before_it_is_paid(self) -> None:
+        self.run_workflow("--download", self.sky)
+        self.assert_refused(self.run_workflow("--download", self.sky, "--retry-failed"), "exists", sent=1)
+
+    def test_a_failure_is_remembered_where_saving_failed_too(self) -> None:
+        self.fake.fault(Fault("status", 404), server="storage", times=None)
+        self.run_workflow("--download", self.sky)
+        self.assertEqual(self.run_workflow().exit, 1)
+
+
+class ExampleTest(BatchTest):
+    def test_after_a_refused_row_it_shows_what_a_retry_would_send(self) -> None:
+        self.write("fox")
+        self.fake.fault(Fault("status", 400, body={"error": "No"}), path=PATH)
+        result = self.batch()
+        self.assert_error(result, 1, error="No")
+        self.assertEqual(pasted(result), ["batch", PATH, str(self.prompts), *SHARED, "--retry-failed", "--dry-run"])
+        self.assertEqual(statuses(result), {"1": "FAILED"})
+
+    def test_rows_that_were_sent_again_are_not_sent_once_more(self) -> None:
+        self.write("fox")
+        self.next_task(statuses=["FAILED"])
+        self.batch()
+        self.next_task(statuses=["RUNNING"] * 99)
+        result = self.batch("--retry-failed", "--max-wait", "6")
+        self.assert_error(result, 75, kind="timeout")
+        self.assertNotIn("--retry-failed", pasted(result))
+
+    def test_with_stdin_it_waits_for_what_was_started(self) -> None:
+        self.next_task(statuses=["FAILED"])
+        result = self.download(rows="-", stdin=ROW)
+        self.assert_error(result, 1, kind="task")
+        self.assertEqual(pasted(result), ["wait", "--unfinished"])
+        (self.sky / "2.png").write_bytes(b"mine")
+        result = self.download(rows="-", stdin=ROW + b'{"promptText":"owl"}\n')
+        self.assert_refused(result, "2.png' exists", sent=1)
+        self.assertEqual(pasted(result), ["wait", "--unfinished"])
+
+    def test_an_option_of_another_command_is_replaced(self) -> None:
+        self.write("fox")
+        result = self.batch("--to", self.sky)
+        self.assert_refused(result)
+        self.assertEqual(pasted(result)[-2:], ["--download", str(self.sky)])
+
+    def test_a_file_that_appeared_means_another_folder(self) -> None:
+        self.write("fox")
+        self.assert_success(self.batch())
+        self.file("sky/1.png", b"mine")
+        result = self.download()
+        self.assert_error(result, 74, kind="io")
+        self.assertIn(f"{self.sky}-2/", pasted(result))
+        self.assert_success(self.call(*pasted(result), env=self.env))
+        self.assertEqual(len(self.fake.accepted), 1)
+
+    def test_another_folder_for_the_working_directory_is_one_inside_of_it(self) -> None:
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        self.write({"promptText": "fox", "@name": "fox"})
+        self.file("fox.png", b"mine")
+        result = self.batch("--download", ".")
+        self.assert_refused(result)
+        self.assertEqual(pasted(result)[-1], "./outputs/")
+
+    def test_words_are_added_before_a_double_dash(self) -> None:
+        self.write("fox", "owl")
+        result = self.call("batch", "--max-credits", "5", *SHARED, "--", PATH, self.prompts, env=self.env)
+        self.assert_error(result, 75, kind="timeout")
+        words = pasted(result)
+        self.assertLess(words.index("--dry-run"), words.index("--"))
+
+    def test_rows_that_the_log_does_not_know_are_not_retried(self) -> None:
+        self.write("fox")
+        self.assert_success(self.batch("-F", "seed=7"))
+        self.assert_refused(self.batch("--retry-failed"), "the log knows none of these rows", sent=1)

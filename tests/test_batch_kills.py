@@ -1,4 +1,4 @@
-"""A batch that is killed again and again: no row is paid for twice, and every output is there, whole.
+"""A batch as a process that is killed or interrupted: no row is paid for twice, and no output is lost.
 
 Kills by the clock alone miss the moments that matter, so the stand-in kills the process at exact ones too, and the
 campaign fails if one of them was never hit. The short one is part of the suite; RUNWAY_CLI_LONG_TESTS=1 plays 60 rows
@@ -8,12 +8,11 @@ with 150 kills.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import random
+import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import unittest
@@ -21,17 +20,43 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from runway_cli.shutdown import GRACE
+from tests.batches import PATH, SHARED, BatchTest
 from tests.fake import FakeRunway, pseudo_content
-from tests.program import ROOT, environment
+from tests.program import ROOT, Result, checked, environment
+from tests.served import eventually
 
 IS_LONG = bool(os.environ.get("RUNWAY_CLI_LONG_TESTS"))
 ROWS, KILLS = (60, 150) if IS_LONG else (14, 14)
 SPARE = 6  # rows that are left for the last kills
 SIZE = 3_000_000  # bytes of an output: more than a socket holds, so that half an output is a part file
-PATH = "/v1/text_to_image"
 CLOCK = "by the clock"
 MOMENTS = ("post accepted", "post answered", "output half sent", "output sent")
 MAX_DELAY = 0.02  # seconds after a moment; what follows it on the client's side is hit too
+
+
+class ProcessTest(BatchTest):
+    """A batch as a process, with services in real time."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.fake = FakeRunway(seconds_to_finish=0.001)
+        self.fake.__enter__()
+        self.addCleanup(self.fake.__exit__, None, None, None)
+        self.surroundings = environment({**self.fake.env(), **self.env, "PYTHONPATH": str(ROOT)})
+        self.words = ["batch", PATH, str(self.prompts), *SHARED, "--download", f"{self.sky}/"]
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        full, pipe = [sys.executable, "-m", "runway_cli", *self.words, *words], subprocess.PIPE
+        return subprocess.Popen(full, env=self.surroundings, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
+
+    def ended(self, process: subprocess.Popen[bytes]) -> Result:
+        stdout, stderr = process.communicate(timeout=120)
+        return checked(Result(self.words, process.returncode, stdout, stderr), self.surroundings)
+
+    def assert_never_paid_twice(self) -> None:
+        prompts = Counter(accepted.body["promptText"] for accepted in self.fake.accepted)
+        self.assertEqual([prompt for prompt, count in prompts.items() if count > 1], [], "paid for twice")
 
 
 class Killer:
@@ -80,41 +105,14 @@ class Killer:
         return react
 
 
-class KillsTest(unittest.TestCase):
+class KillsTest(ProcessTest):
     def setUp(self) -> None:
-        self.fake = FakeRunway(seconds_to_finish=0.001)
+        super().setUp()
         self.fake.output_size = SIZE
-        self.fake.__enter__()
-        self.addCleanup(self.fake.__exit__, None, None, None)
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        self.sky = self.folder / "sky"
-        rows = self.folder / "prompts.jsonl"
-        rows.write_text("".join(f'{{"promptText": "fox {row}"}}\n' for row in range(1, ROWS + 1)), encoding="utf-8")
-        state = str(self.folder / "history.jsonl")
-        self.env = environment({**self.fake.env(), "PYTHONPATH": str(ROOT), "RUNWAY_SKILLS_HISTORY": state})
-        shared = ("-f", "model=gen4_image", "-f", "ratio=1280:720", "--download", str(self.sky))
-        self.words = [sys.executable, "-m", "runway_cli", "batch", PATH, str(rows), *shared]
-
+        self.write(*map(str, range(1, ROWS + 1)))
         began = time.monotonic()
-        self.finish("--dry-run")
+        self.ended(self.start("--dry-run"))
         self.start_up = time.monotonic() - began
-
-    def start(self, parallel: str) -> subprocess.Popen[bytes]:
-        quiet = subprocess.DEVNULL
-        words = [*self.words, "--parallel", parallel]
-        return subprocess.Popen(words, env=self.env, stdin=quiet, stdout=quiet, stderr=quiet)
-
-    def finish(self, *words: str) -> tuple[int, list[dict[str, Any]]]:
-        """Run it to its end: the exit status and the rows."""
-        done = subprocess.run([*self.words, *words], env=self.env, capture_output=True, timeout=120, check=False)
-        self.assertIn(done.returncode, (0, 1), done.stderr)
-        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
-
-    def assert_never_paid_twice(self) -> None:
-        prompts = Counter(accepted.body["promptText"] for accepted in self.fake.accepted)
-        self.assertEqual([prompt for prompt, count in prompts.items() if count > 1], [], "paid for twice")
 
     def assert_whole(self, rows: list[dict[str, Any]]) -> None:
         """Every row is done with its file, or UNCERTAIN and said to be so; nothing else is in the folder."""
@@ -127,10 +125,10 @@ class KillsTest(unittest.TestCase):
                 self.assertTrue(row["maybeAccepted"])
                 continue
             self.assertEqual(row["status"], "SUCCEEDED", row)
-            self.assertEqual(row["id"], paid[f"fox {row['row']}"])
+            self.assertEqual(row["id"], paid[str(row["row"])])
             self.assertEqual(Path(row["saved"][0]).read_bytes(), content, row)
             names.append(Path(row["saved"][0]).name)
-        self.assertEqual(sorted(path.name for path in self.sky.iterdir()), sorted(names))
+        self.assertEqual(self.saved(), sorted(names))
 
     def test_no_kill_makes_a_row_be_paid_for_twice_or_lose_its_output(self) -> None:
         chance = random.Random(11)
@@ -147,18 +145,18 @@ class KillsTest(unittest.TestCase):
                 delay = chance.choice((0.0, chance.uniform(0.0, MAX_DELAY)))
                 parallel = chance.choice(("1", "3"))
                 self.kill_once(killer, next(plan), parallel, skip=chance.choice((0, 0, 1)), delay=delay)
-            part_files += any(path.name.endswith(".part") for path in self.sky.glob(".*"))
+            part_files += any(name.endswith(".part") for name in self.saved())
             self.assert_never_paid_twice()
-        status, rows = self.finish()
+        result = self.ended(self.start())
         self.assert_never_paid_twice()
-        self.assert_whole(rows)
-        uncertain = sum(row["status"] == "UNCERTAIN" for row in rows)
-        self.assertEqual(status, 1 if uncertain else 0)
+        self.assert_whole(result.lines)
+        uncertain = sum(row["status"] == "UNCERTAIN" for row in result.lines)
+        self.assertEqual(result.exit, 1 if uncertain else 0)
         for moment in (*MOMENTS, CLOCK):
             self.assertGreater(killer.hits[moment], 0, f"no kill hit: {moment}")
         self.assertGreater(part_files, 0, "no kill left a part file")
         self.assertGreater(uncertain, 0, "no kill came between a POST and its answer")
-        self.assertGreater(len(rows) - uncertain, ROWS // 3, "too few rows were left to be saved")
+        self.assertGreater(len(result.lines) - uncertain, ROWS // 3, "too few rows were left to be saved")
         if IS_LONG:
             print(f"{dict(killer.hits)}, {part_files} part files, {uncertain} uncertain, "
                   f"{time.monotonic() - began:.0f} s")  # fmt: skip
@@ -166,14 +164,93 @@ class KillsTest(unittest.TestCase):
     def kill_once(self, killer: Killer, moment: str, parallel: str, *, skip: int, delay: float) -> None:
         """Play one run, and kill it at the moment."""
         hits = sum(killer.hits.values())
-        process = self.start(parallel)
+        process = self.start("--parallel", parallel)
         if moment == CLOCK:
             killer.arm("", process, skip=0, delay=0.0)
             time.sleep(self.start_up * (0.5 + 0.6 * delay / MAX_DELAY))
             killer.kill(CLOCK)
         else:
             killer.arm(moment, process, skip=skip, delay=delay)
-        process.wait(60)
+        process.communicate(timeout=60)
         killer.disarm()
         is_killed = sum(killer.hits.values()) > hits
         self.assertTrue(is_killed, f"it ended by itself: no row was left for a kill; {killer.hits}")
+
+
+@unittest.skipUnless(os.name == "posix", "signals between processes")
+class SignalTest(ProcessTest):
+    def setUp(self) -> None:
+        super().setUp()
+        self.write(*map(str, range(8)))
+
+    def started(self, count: int = 4) -> subprocess.Popen[bytes]:
+        """A run, once that many POSTs of it were accepted."""
+        expected = len(self.fake.accepted) + count
+        process = self.start()
+        eventually(lambda: len(self.fake.accepted) == expected)
+        return process
+
+    def test_answers_in_progress_are_awaited_and_the_same_call_resumes(self) -> None:
+        for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
+            with self.subTest(status), self.fake.hold("post accepted") as held:
+                process = self.started()
+                before = len(self.fake.accepted)
+                process.send_signal(number)
+                time.sleep(0.6)
+                held.release()
+                result = self.ended(process)
+                self.assertEqual(result.exit, status, result)
+                self.assertEqual(result.error["kind"], "interrupted")
+                self.assertIn("batch /v1/text_to_image", result.error["example"])
+                self.assertEqual(len(self.fake.accepted), before, "a row was started after the signal")
+                self.assertEqual(len(self.records("started")), before)
+            self.write(*map(str, range(before + 8)))
+        self.assert_success(self.ended(self.start()))
+        self.assert_never_paid_twice()
+
+    def test_an_answer_that_does_not_come_is_awaited_for_five_seconds(self) -> None:
+        with self.fake.hold("post accepted"):
+            process = self.started()
+            process.send_signal(signal.SIGINT)
+            began = time.monotonic()
+            result = self.ended(process)
+            waited = time.monotonic() - began
+        self.assertEqual(result.exit, 130)
+        self.assertGreater(waited, 4.5)
+        self.assertLess(waited, 8)
+        self.assertIn("without an answer: 4", result.error["error"])
+
+    def test_without_answers_in_progress_it_ends_at_once(self) -> None:
+        self.fake.pace.seconds_to_finish = 1000
+        process = self.started()
+        eventually(lambda: len(self.records("started")) == 4 and len(self.fake.sent("GET")) == 4)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        result = self.ended(process)
+        self.assertLess(time.monotonic() - began, 2)
+        self.assertIn("rows running: 4, not started: 4", result.error["error"])
+        self.assertEqual(result.notes[-1], "0 of 8 done, 4 running, 0 failed, 20 credits")
+
+    def test_a_closed_stdout_ends_it_quietly_and_loses_nothing(self) -> None:
+        process = self.start()
+        assert process.stdout and process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        stderr = process.stderr.read()
+        process.stderr.close()
+        self.assertEqual(process.wait(30), 141)
+        self.assertNotIn(b"error", stderr)
+        recorded = {record["id"] for record in self.records("started")}
+        self.assertEqual(recorded, {accepted.id for accepted in self.fake.accepted})
+
+    def test_a_second_signal_ends_it_at_once(self) -> None:
+        with self.fake.hold("post accepted"):
+            process = self.started()
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            time.sleep(GRACE + 0.2)
+            process.send_signal(signal.SIGINT)
+            result = self.ended(process)
+        self.assertLess(time.monotonic() - began, 3)
+        self.assertEqual(result.exit, 130)
+        self.assertEqual(result.error["example"], "runway-cli history", result)

@@ -161,7 +161,7 @@ class LogTest(BatchTest):
         self.write("owl")
         result = self.batch()
         self.assert_success(result)
-        self.assertEqual(result.notes[0], f"rows of the log that have not ended and are no longer in ROWS: 1 ({task})")
+        self.assertEqual(result.notes[0], f"unfinished rows in the log that are no longer in ROWS: 1 ({task})")
         self.assertNotIn(f"/v1/tasks/{task}", self.polls())
 
     def test_part_files_of_a_killed_run_are_removed_and_others_stay(self) -> None:

@@ -10,188 +10,168 @@ from tests.batches import PATH, BatchTest, by_name
 from tests.fake import sample
 from tests.program import Result
 
-VIDEO = ("batch", "/v1/image_to_video")
+MARK = b"\xef\xbb\xbf"
 
 
 class JsonLinesTest(BatchTest):
-    def bodies(self) -> list[Any]:
-        return sorted((seen.json() for seen in self.fake.sent("POST", PATH)), key=lambda body: str(body["promptText"]))
+    def bodies(self, *words: str) -> list[Any]:
+        """The bodies that would be sent."""
+        result = self.batch("--dry-run", *words)
+        self.assert_success(result)
+        return [line["body"] for line in result.lines]
 
     def test_dots_nest_and_a_rows_own_field_wins(self) -> None:
         self.write({"promptText": "fox", "ratio": "1080:1080", "contentModeration.publicFigureThreshold": "low"})
+        moderation = {"publicFigureThreshold": "low"}
+        body = {"model": "gen4_image", "ratio": "1080:1080", "promptText": "fox", "contentModeration": moderation}
+        self.assertEqual(self.bodies(), [body])
         self.assert_success(self.batch())
-        self.assertEqual(
-            self.bodies()[0],
-            {
-                "model": "gen4_image",
-                "ratio": "1080:1080",
-                "promptText": "fox",
-                "contentModeration": {"publicFigureThreshold": "low"},
-            },
-        )
+        self.assertEqual([seen.json() for seen in self.fake.sent("POST", PATH)], [body])
 
-    def test_a_rows_object_takes_the_place_of_a_shared_part(self) -> None:
-        self.write({"promptText": "fox", "contentModeration": {"publicFigureThreshold": "low"}}, "owl")
-        self.assert_success(self.batch("-f", "contentModeration.publicFigureThreshold=auto"))
-        thresholds = [body["contentModeration"]["publicFigureThreshold"] for body in self.bodies()]
-        self.assertEqual(thresholds, ["low", "auto"])
+    def test_the_fields_of_a_row_do_not_reach_the_next(self) -> None:
+        key = "contentModeration.publicFigureThreshold"
+        shared = '{"contentModeration":{"publicFigureThreshold":"auto"},"seed":4}'
+        for own in ({key: "low"}, {"contentModeration": {"publicFigureThreshold": "low"}}):
+            for words in (("--body", shared), ("-f", f"{key}=auto", "-F", "seed=4")):
+                with self.subTest(own=own, words=words):
+                    self.write({"promptText": "fox", **own}, "owl")
+                    bodies = self.bodies(*words)
+                    thresholds = [body["contentModeration"]["publicFigureThreshold"] for body in bodies]
+                    self.assertEqual(thresholds, ["low", "auto"])
+                    self.assertEqual([body["seed"] for body in bodies], [4, 4])
 
     def test_a_byte_order_mark_empty_lines_and_line_ends_of_windows_are_taken(self) -> None:
-        self.prompts.write_bytes(b'\xef\xbb\xbf{"promptText": "fox"}\r\n\r\n{"promptText": "owl"}')
-        result = self.batch()
-        self.assert_success(result)
-        self.assertEqual(sorted(row["row"] for row in result.lines), [1, 2])
+        self.prompts.write_bytes(MARK + b'{"promptText": "fox"}\r\n\r\n{"promptText": "owl"}')
+        self.assertEqual([body["promptText"] for body in self.bodies()], ["fox", "owl"])
 
     def test_numbers_are_sent_as_they_are_written(self) -> None:
         self.prompts.write_text('{"promptText": "fox", "seed": 12345678901234567890}\n', encoding="utf-8")
-        result = self.batch("--dry-run")
-        self.assertIn('"seed":12345678901234567890', result.stdout)
-
-    def test_a_shared_body_is_laid_under_each_row(self) -> None:
-        self.write("fox", "owl")
-        self.assert_success(self.batch("--body", '{"seed": 4}'))
-        self.assertEqual([body["seed"] for body in self.bodies()], [4, 4])
+        self.assertIn('"seed":12345678901234567890', self.batch("--dry-run").stdout)
 
     def test_every_bad_row_is_named_and_nothing_is_sent(self) -> None:
-        self.prompts.write_bytes(
-            b'{"promptText": "fox"}\nnot json\n[1]\n{"@size": 3}\n{"a..b": 1}\n{"@name": ""}\n'
-            b'{"@path": "/v1/uploads"}\n{"@upload.promptImage": "missing.png"}\n\xff\n{"a": 1, "a.b": 2}\n'
-        )
+        faults = {
+            b"not json": "not JSON: ",
+            b"[1]": "not a JSON object",
+            b'{"a": 1, "a": 2}': "not JSON: duplicate key 'a'",
+            b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}": "",  # nested too deeply: the words depend on the interpreter
+            b"\xff": "not UTF-8 (byte 1)",
+            b'{"@nmae": "fox"}': "unknown key '@nmae': use @name, @path, @upload.KEY or @data-uri.KEY",
+            b'{"@name": ""}': '@name must be a non-empty string, not ""',
+            b'{"@path": "/v1/uploads"}': "a POST to /v1/uploads creates no task: use `request`",
+            b'{"@path": "/v1/generate/image", "dryRun": true}': "dryRun: true creates no task: use `request`",
+            b'{"@upload.promptImage": "missing.png"}': "@upload.promptImage: 'missing.png' cannot be read",
+            b'{"a..b": 1}': "'a..b' is not a field key: it has an empty part",
+            b'{"a": 1, "a.b": 2}': "a.b is given twice, or as a part of another field",
+        }
+        self.prompts.write_bytes(b'{"promptText": "fox"}\n' + b"\n".join(faults))
         result = self.batch()
-        self.assert_error(result, 2, kind="usage")
-        for line in range(2, 11):
-            self.assertIn(f"line {line}: ", result.error["error"])
-        self.assertNotIn("line 1:", result.error["error"])
-        self.assertEqual(len(result.error["issues"]), 9)
+        self.assert_refused(result)
+        found = {issue["field"]: issue["messages"][0] for issue in result.error["issues"]}
+        self.assertEqual(list(found), [f"line {line}" for line in range(2, len(faults) + 2)])
+        for line, words in enumerate(faults.values(), 2):
+            with self.subTest(words):
+                self.assertIn(words, found[f"line {line}"])
+                self.assertIn(f"line {line}: {found[f'line {line}']}", result.error["error"])
         self.assertEqual(self.fake.requests, [])
         self.assertFalse(self.log.exists())
 
-    def test_unknown_keys_of_ours_are_errors(self) -> None:
-        self.write({"promptText": "fox", "@nmae": "fox"})
-        self.assert_error(
-            self.batch(), 2, error="line 1: unknown key '@nmae': use @name, @path, @upload.KEY or @data-uri.KEY"
-        )
+    def test_a_file_without_usable_rows_is_refused(self) -> None:
+        self.assert_refused(self.batch(), "cannot be read")
+        for content, words in (
+            (b"\n", f"ROWS {str(self.prompts)!r} has no rows"),
+            ('{"promptText": "fox"}'.encode("utf-16"), "is UTF-16: save it as UTF-8"),
+        ):
+            with self.subTest(words):
+                self.prompts.write_bytes(content)
+                self.assert_refused(self.batch(), words)
 
-    def test_no_rows_are_an_error(self) -> None:
-        self.prompts.write_bytes(b"\n")
-        self.assert_error(self.batch(), 2, error=f"ROWS {str(self.prompts)!r} has no rows")
-
-    def test_a_missing_file_is_an_error(self) -> None:
-        self.assert_error(self.batch(), 2, kind="usage")
-
-    def test_utf_16_is_named(self) -> None:
-        self.prompts.write_bytes('{"promptText": "fox"}'.encode("utf-16"))
-        self.assertIn("UTF-16", self.batch().error["error"])
-
-    def test_an_endpoint_that_starts_nothing_is_refused(self) -> None:
+    def test_an_endpoint_that_creates_no_task_is_refused(self) -> None:
         self.write("fox")
-        self.assert_error(self.call("batch", "/v1/documents", self.prompts, env=self.env), 2, kind="usage")
-
-    def test_a_dry_run_of_the_api_is_refused(self) -> None:
-        self.write({"promptText": "fox", "dryRun": True})
-        self.assert_error(self.call("batch", "/v1/generate/image", self.prompts, env=self.env), 2, kind="usage")
+        self.assert_refused(self.call("batch", "/v1/documents", self.prompts, env=self.env), "creates no task")
 
 
 class NamesTest(BatchTest):
-    def refused(self, *rows: dict[str, Any]) -> Result:
-        self.write(*rows)
-        result = self.download()
-        self.assert_error(result, 2, kind="usage")
-        self.assertEqual(self.fake.requests, [])
-        return result
+    def named(self, *names: str | None) -> None:
+        """Write rows with these names, None for a row without one."""
+        rows = [{"promptText": str(number), "@name": name} for number, name in enumerate(names)]
+        self.write(*({key: value for key, value in row.items() if value is not None} for row in rows))
 
     def test_two_rows_with_one_name_are_refused(self) -> None:
-        result = self.refused({"promptText": "a", "@name": "fox"}, {"promptText": "b", "@name": "fox"})
-        self.assertEqual(result.error["error"], "line 2: the name 'fox' is taken by line 1")
-
-    def test_names_that_become_the_same_are_refused(self) -> None:
-        for one, other in (("a/b", "a?b"), ("Fox", "fox"), ("fox.", "fox")):
+        for one, other in (("fox", "fox"), ("a/b", "a?b"), ("Fox", "fox"), ("fox.", "fox")):
             with self.subTest(one=one, other=other):
-                self.refused({"promptText": "a", "@name": one}, {"promptText": "b", "@name": other})
+                self.named(one, other)
+                self.assert_refused(self.download(), "' is taken by line 1")
+        self.assertEqual(self.fake.requests, [])
 
     def test_names_are_made_safe(self) -> None:
-        self.write({"promptText": "a", "@name": "../../etc/pass wd"}, {"promptText": "b", "@name": "con"})
+        self.named("../../etc/pass wd", "con")
         self.assert_success(self.download())
         self.assertEqual(self.saved(), ["_con.png", "etc_pass_wd.png"])
 
     def test_a_number_that_is_a_name_is_not_given_again(self) -> None:
-        self.write("fox", {"promptText": "owl", "@name": "1"})
-        result = self.download()
-        self.assert_success(result)
+        self.named(None, "1")
+        result = self.download("--dry-run")
         self.assertEqual({name: row["row"] for name, row in by_name(result).items()}, {"1": 2, "2": 1})
 
-    def test_a_foreign_file_is_not_replaced(self) -> None:
-        self.file("sky/2.jpeg", b"mine")
+    def test_a_foreign_file_is_replaced_with_force_only(self) -> None:
+        path = self.file("sky/2.png", b"mine")
         self.write("fox", "owl")
         result = self.download()
-        self.assert_error(result, 2, kind="usage")
-        self.assertIn("line 2: ", result.error["error"])
-        self.assertEqual(self.posts(), [])
+        self.assert_refused(result, f"line 2: '{self.sky}/2.png' exists: use another @name or --force")
         self.assertIn(f"{self.folder / 'sky-2'}/", result.error["example"])
-
-    def test_force_replaces_a_foreign_file(self) -> None:
-        path = self.file("sky/1.png", b"mine")
-        self.write("fox")
         self.assert_success(self.download("--force"))
         self.assertEqual(path.read_bytes(), sample("image"))
 
-    def test_a_file_with_a_number_is_in_the_way_too(self) -> None:
-        self.file("sky/fox-1.png", b"mine")
-        self.write({"promptText": "a", "@name": "fox"})
-        self.assert_error(self.download(), 2, kind="usage")
+    def test_a_file_of_another_type_or_with_a_number_is_in_the_way_too(self) -> None:
+        self.named("fox")
+        for name in ("sky/fox.jpeg", "sky/fox-1.png"):
+            with self.subTest(name):
+                path = self.file(name, b"mine")
+                self.assert_refused(self.download(), "exists")
+                path.unlink()
 
     def test_files_of_other_rows_are_not_in_the_way(self) -> None:
-        self.write({"promptText": "a", "@name": "fox-1"})
+        self.named("fox-1")
         self.assert_success(self.download())
-        self.write({"promptText": "a", "@name": "fox-1"}, {"promptText": "b", "@name": "fox"})
+        self.named("fox-1", "fox")
         self.assert_success(self.download())
         self.assertEqual(self.saved(), ["fox-1.png", "fox.png"])
 
 
 class TableTest(BatchTest):
-    def table(self, text: str, *words: str, encoding: str = "utf-8") -> Result:
-        path = self.file("products.csv", text.encode(encoding))
-        return self.batch("--dry-run", *words, rows=path)
+    def table(self, content: bytes) -> Result:
+        return self.batch("--dry-run", rows=self.file("products.csv", content))
 
     def test_cells_are_texts_json_or_left_out(self) -> None:
-        rows = self.table('promptText,seed:json,@name\n"a fox, ""red""",7,fox\nan owl,,owl\n').lines
+        rows = self.table(b'promptText,seed:json,@name\n"a fox, ""red""",7,fox\nan owl,,owl\n').lines
         self.assertEqual(rows[0]["body"]["promptText"], 'a fox, "red"')
         self.assertEqual(rows[0]["body"]["seed"], 7)
         self.assertNotIn("seed", rows[1]["body"])
         self.assertEqual([row["name"] for row in rows], ["fox", "owl"])
 
-    def test_a_byte_order_mark_and_line_ends_of_spreadsheets_are_taken(self) -> None:
-        rows = self.table("promptText\r\nfox\r\n\r\n,\r\nowl\r\n", encoding="utf-8-sig").lines
-        self.assertEqual([row["body"]["promptText"] for row in rows], ["fox", "owl"])
+    def test_what_spreadsheets_write_is_taken(self) -> None:
+        for content in (
+            MARK + b"promptText\r\nfox\r\n\r\n,\r\nowl\r\n",
+            b"promptText,,\nfox,,\nowl,,\n",
+            b"promptText\n\nfox\nowl",
+        ):
+            with self.subTest(content):
+                self.assertEqual([row["body"]["promptText"] for row in self.table(content).lines], ["fox", "owl"])
 
-    def test_a_cell_may_have_several_lines(self) -> None:
-        result = self.table('promptText,seed:json\n"two\nlines",x\n')
-        self.assert_error(result, 2)
-        self.assertIn("line 2: seed: 'x' is not JSON", result.error["error"])
-
-    def test_lines_are_counted_behind_a_cell_of_several_lines(self) -> None:
-        result = self.table('promptText,seed:json\n"two\nlines",1\nfox,x\n')
-        self.assertIn("line 4: seed", result.error["error"])
-
-    def test_a_cell_without_a_column_is_an_error(self) -> None:
-        self.assertIn("line 3: a cell has no column", self.table("promptText\nfox\nowl,x\n").error["error"])
-
-    def test_empty_columns_at_the_end_are_dropped(self) -> None:
-        self.assertEqual(self.table("promptText,,\nfox,,\n").lines[0]["body"]["promptText"], "fox")
-
-    def test_headers_that_cannot_be_meant_are_refused(self) -> None:
-        for header in ("promptText,promptText", "seed,seed:json", "promptText;seed"):
-            with self.subTest(header):
-                self.assert_error(self.table(f"{header}\na,1\n"), 2, kind="usage")
-
-    def test_a_quote_that_does_not_end_is_an_error(self) -> None:
-        self.assertIn("line 2: not CSV", self.table('promptText\n"fox\n').error["error"])
-
-    def test_what_is_not_utf_8_is_named_with_its_line(self) -> None:
-        self.assertIn("line 3: not UTF-8", self.table("promptText\nfox\nm\xfcde\n", encoding="latin-1").error["error"])
-
-    def test_a_table_without_rows_is_an_error(self) -> None:
-        self.assert_error(self.table("promptText\n"), 2, kind="usage")
+    def test_a_fault_is_named_with_its_line(self) -> None:
+        for content, words in (
+            (b'promptText,seed:json\n"two\nlines",x\n', "line 2: seed: 'x' is not JSON"),
+            (b'promptText,seed:json\n"two\nlines",1\nfox,x\n', "line 4: seed: 'x' is not JSON"),
+            (b"promptText\nfox\nowl,x\n", "line 3: a cell has no column"),
+            (b"promptText,promptText\na,1\n", "line 1: the column 'promptText' is duplicated"),
+            (b"seed,seed:json\na,1\n", "line 1: the column 'seed' is duplicated"),
+            (b"promptText;seed\na,1\n", "line 1: the header has only one column"),
+            (b'promptText\n"fox\n', "line 2: not CSV"),
+            (b"promptText\nfox\nm\xfcde\n", "line 3: not UTF-8"),
+            (b"promptText\n", "has no rows"),
+        ):
+            with self.subTest(words):
+                self.assert_refused(self.table(content), words)
 
     def test_columns_in_another_order_are_the_same_rows(self) -> None:
         path = self.file("products.csv", b"promptText,seed:json\nfox,1\n")
@@ -204,97 +184,91 @@ class FilesTest(BatchTest):
     def setUp(self) -> None:
         super().setUp()
         self.cat = self.file("cat.png", sample("image"))
+        self.shared = ("--upload", f"promptImage={self.cat}")
 
     def run_rows(self, *words: str | os.PathLike[str], **env: str) -> Result:
-        found = map(str, words)
         shared = ("-f", "model=gen4_turbo", "-f", "ratio=1280:720")
-        return self.call(*VIDEO, self.prompts, *shared, *found, env={**self.env, **env})
+        found = map(str, words)
+        return self.call("batch", "/v1/image_to_video", self.prompts, *shared, *found, env={**self.env, **env})
+
+    def write_rows(self, *prompts: str, key: str = "@upload.promptImage", file: os.PathLike[str] | None = None) -> None:
+        """Write a row with the file for each prompt."""
+        self.write(*({"promptText": prompt, key: str(file or self.cat)} for prompt in prompts))
 
     def images(self) -> list[str]:
         return [seen.json()["promptImage"] for seen in self.fake.sent("POST", "/v1/image_to_video")]
 
     def test_a_file_is_uploaded_for_its_row(self) -> None:
-        self.write({"promptText": "fox", "@upload.promptImage": str(self.cat)})
+        self.write_rows("fox")
         self.assert_success(self.run_rows())
         uri = self.images()[0]
         self.assertEqual(self.fake.uploads[uri]["sha256"], hashlib.sha256(sample("image")).hexdigest())
 
-    def test_a_shared_upload_happens_once(self) -> None:
+    def test_a_file_of_several_rows_is_uploaded_once(self) -> None:
         self.write("fox", "owl", "elk", "bee", "cow")
-        self.assert_success(self.run_rows("--upload", f"promptImage={self.cat}"))
+        self.assert_success(self.run_rows(*self.shared))
+        copy = self.file("copy.png", sample("image"))
+        self.write_rows("ant", file=copy)
+        self.assert_success(self.run_rows())
         self.assertEqual(len(self.fake.uploads), 1)
         self.assertEqual(len(set(self.images())), 1)
 
-    def test_one_file_of_several_rows_is_uploaded_once(self) -> None:
-        copy = self.file("copy.png", sample("image"))
-        self.write(*({"promptText": str(path), "@upload.promptImage": str(path)} for path in (self.cat, copy)))
-        self.assert_success(self.run_rows())
-        self.assertEqual(len(self.fake.uploads), 1)
-
     def test_a_shared_upload_that_every_row_replaces_does_not_happen(self) -> None:
         self.write({"promptText": "fox", "promptImage": "https://example.com/a.png"})
-        self.assert_success(self.run_rows("--upload", f"promptImage={self.cat}"))
+        self.assert_success(self.run_rows(*self.shared))
         self.assertEqual(len(self.fake.uploads), 0)
 
     def test_a_file_is_inlined_for_its_row(self) -> None:
-        self.write({"promptText": "fox", "@data-uri.promptImage": str(self.cat)})
+        self.write_rows("fox", key="@data-uri.promptImage")
         self.assert_success(self.run_rows())
         self.assertTrue(self.images()[0].startswith("data:image/png;base64,"))
 
-    def test_no_upload_is_repeated_for_a_row_that_is_done(self) -> None:
-        self.write({"promptText": "fox", "@upload.promptImage": str(self.cat)})
-        self.assert_success(self.run_rows())
-        self.clock.now += 90_000
-        result = self.run_rows()
-        self.assertTrue(result.lines[0]["skipped"])
-        self.assertEqual(len(self.fake.uploads), 1)
-
-    def test_an_upload_is_used_again_for_a_day(self) -> None:
-        for seconds, count in ((80_000, 1), (8_000, 2)):
-            with self.subTest(seconds):
-                rows = ("fox", "owl", "elk")[: count + 1]
-                self.write(*({"promptText": name, "@upload.promptImage": str(self.cat)} for name in rows[:count]))
-                self.assert_success(self.run_rows())
+    def test_an_upload_is_used_again_for_a_day_and_none_is_repeated_for_a_row_that_is_done(self) -> None:
+        rows = ("fox", "owl", "elk")
+        for seconds, count, uploads in ((0, 1, 1), (80_000, 2, 1), (8_000, 2, 1), (0, 3, 2)):
+            with self.subTest(seconds=seconds, rows=count):
                 self.clock.now += seconds
-                self.write(*({"promptText": name, "@upload.promptImage": str(self.cat)} for name in rows))
+                self.write_rows(*rows[:count])
                 self.assert_success(self.run_rows())
-                self.assertEqual(len(self.fake.uploads), count)
+                self.assertEqual(len(self.fake.uploads), uploads)
+                self.assertEqual(len(self.fake.accepted), count)
 
-    def test_a_changed_file_makes_another_row(self) -> None:
-        self.write({"promptText": "fox", "@upload.promptImage": str(self.cat)})
+    def test_a_row_follows_the_content_of_its_file_and_not_its_name(self) -> None:
+        self.write_rows("fox", key="@data-uri.promptImage")
         self.assert_success(self.run_rows())
-        self.cat.write_bytes(sample("image") + b"changed")
+        renamed = self.cat.rename(self.folder / "dog.png")
+        self.write_rows("fox", key="@data-uri.promptImage", file=renamed)
+        self.assertTrue(self.run_rows().lines[0]["skipped"])
+        renamed.write_bytes(sample("image") + b"changed")
         self.assert_success(self.run_rows())
         self.assertEqual(len(self.fake.accepted), 2)
 
-    def test_a_renamed_file_makes_no_other_row(self) -> None:
-        self.write({"promptText": "fox", "@data-uri.promptImage": str(self.cat)})
-        self.assert_success(self.run_rows())
-        renamed = self.cat.rename(self.folder / "dog.png")
-        self.write({"promptText": "fox", "@data-uri.promptImage": str(renamed)})
-        self.assertTrue(self.run_rows().lines[0]["skipped"])
-
     def test_a_file_that_is_too_large_to_be_inlined_is_refused(self) -> None:
-        self.file("large.png", sample("image") + bytes(5_000_000))
-        self.write({"promptText": "fox", "@data-uri.promptImage": str(self.folder / "large.png")})
-        result = self.run_rows()
-        self.assert_error(result, 2)
-        self.assertIn("line 1: @data-uri.promptImage", result.error["error"])
+        self.write_rows(
+            "fox", key="@data-uri.promptImage", file=self.file("large.png", sample("image") + bytes(5_000_000))
+        )
+        self.assert_refused(self.run_rows(), "line 1: @data-uri.promptImage")
 
     def test_a_file_that_changes_during_the_run_is_not_sent(self) -> None:
-        self.write("fox", {"promptText": "owl", "@data-uri.promptImage": str(self.cat)})
-
         def change(_: str) -> None:
             self.cat.write_bytes(b"\x89PNG\r\n\x1a\nanother")
 
         self.fake.on("post accepted", change)
-        result = self.run_rows("-f", "promptImage=https://example.com/a.png", "--parallel", "1")
-        self.assert_error(result, 74)
-        self.assertEqual(len(self.fake.accepted), 1)
-        self.assertEqual(by_name(result)["2"]["status"], "NOT_STARTED")
+        for key in ("@data-uri.promptImage", "@upload.promptImage"):
+            with self.subTest(key):
+                self.cat.write_bytes(sample("image"))
+                first = {"promptText": key, "promptImage": "https://example.com/a.png"}
+                self.write(first, {"promptText": "owl", key: str(self.cat)})
+                before = len(self.fake.accepted)
+                result = self.run_rows("--parallel", "1")
+                self.assert_error(result, 74, kind="io")
+                self.assertIn("was changed or removed during the run", by_name(result)["2"]["error"])
+                self.assertEqual(by_name(result)["2"]["status"], "NOT_STARTED")
+                self.assertEqual(len(self.fake.accepted), before + 1)
+                self.assertEqual(len(self.fake.uploads), 0)
+                self.log.unlink()
 
     def test_through_a_gateway_that_takes_no_uploads_nothing_is_sent(self) -> None:
-        self.write({"promptText": "fox", "@upload.promptImage": str(self.cat)})
-        result = self.run_rows("--gateway", "lowcodeapi", **self.fake.gateway_env())
-        self.assert_error(result, 2)
+        self.write_rows("fox")
+        self.assert_refused(self.run_rows("--gateway", "lowcodeapi", **self.fake.gateway_env()))
         self.assertEqual(self.fake.requests, [])

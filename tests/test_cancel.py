@@ -125,8 +125,6 @@ class SeveralTasks(CancelTest):
         result = self.call("cancel", two, "-q", "-", stdin=f"{one}\n {two}\n".encode())
         self.assert_success(result, lines=[row(name, cancelled=True, status="RUNNING") for name in (two, one)])
         self.assertEqual(self.deleted(), [f"/v1/tasks/{two}", f"/v1/tasks/{one}"])
-
-    def test_a_stdin_without_ids_is_a_usage_error(self) -> None:
         self.assert_error(self.call("cancel", "-", stdin=b"\n"), 2, kind="usage", error="there are no ids on stdin")
 
 

@@ -7,6 +7,7 @@ import re
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -14,77 +15,79 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runway_cli.cli.parser import COMMAND_NAMES, Program
-from runway_cli.commands import completions
-from tests.fake import FakeRunway
-from tests.program import ProgramTest, call, run
+from runway_cli.commands.completions import SCRIPTS
+from tests.program import ROOT, ProgramTest, call, run
+from tests.served import ServedTest
 
 PATIENCE = 20  # seconds for a shell's answer
 
-# a line as it is typed, TAB at its end, and the words that the program then gets
+# a line as it is typed, TAB at its end, and the words that the program then gets; the last one is what TAB completes
 TYPED = [
     ("runway-cli av", ["avatars"]),
+    ("runway-cli help wa", ["help", "wait"]),
     ("runway-cli avatars li", ["avatars", "list"]),
     ("runway-cli --stage avatars list --li", ["--stage", "avatars", "list", "--limit"]),
     ("runway-cli --timeout 5 avatars li", ["--timeout", "5", "avatars", "list"]),
-    ("runway-cli auth st", ["auth", "status"]),
     ("runway-cli request PA", ["request", "PATCH"]),
     ("runway-cli reference DEL", ["reference", "DELETE"]),
     ("runway-cli request GET /v1/x --pag", ["request", "GET", "/v1/x", "--paginate"]),
     ("runway-cli voices list --output ta", ["voices", "list", "--output", "table"]),
     ("runway-cli --output=ma", ["--output=markdown"]),
-    ("runway-cli --gateway l", ["--gateway", "lowcodeapi"]),
     ("runway-cli completions z", ["completions", "zsh"]),
     ("runway-cli skill install co", ["skill", "install", "codex"]),
     ("runway-cli skill install ./fo", ["skill", "install", "./folder/"]),
     ("runway-cli upload ca", ["upload", "cat.png"]),
+    ("runway-cli upload dog\\ ", ["upload", "dog two.mp4"]),
     ("runway-cli upload cat.png do", ["upload", "cat.png", "dog two.mp4"]),
     ("runway-cli upload folder/in", ["upload", "folder/inner.png"]),
+    ("runway-cli upload 'folder/[", ["upload", "folder/[x].png"]),
+    ("runway-cli upload ~/place/ca", ["upload", "~/place/cat.png"]),
     ("runway-cli download https://example.com/x --to fo", ["download", "https://example.com/x", "--to", "folder/"]),
     ("runway-cli wait ID --download fo", ["wait", "ID", "--download", "folder/"]),
-    (
-        "runway-cli request POST /v1/x --upload promptImage=ca",
-        ["request", "POST", "/v1/x", "--upload", "promptImage=cat.png"],
-    ),
-    (
-        "runway-cli request POST /v1/x --data-uri a.0.uri=folder/in",
-        ["request", "POST", "/v1/x", "--data-uri", "a.0.uri=folder/inner.png"],
-    ),
-    ("runway-cli request POST /v1/x --upload image=do", ["request", "POST", "/v1/x", "--upload", "image=dog two.mp4"]),
-    ("runway-cli request POST /v1/x --upload=image=ca", ["request", "POST", "/v1/x", "--upload=image=cat.png"]),
-    ("runway-cli request POST /v1/x --upload 'image=do", ["request", "POST", "/v1/x", "--upload", "image=dog two.mp4"]),
-    (
-        "runway-cli request POST /v1/x -f 'promptText=a red fox' --body @bo",
-        ["request", "POST", "/v1/x", "-f", "promptText=a red fox", "--body", "@body.json"],
-    ),
-]
-
+    ("runway-cli request POST /v --upload image=ca", ["request", "POST", "/v", "--upload", "image=cat.png"]),
+    ("runway-cli request POST /v --upload image=do", ["request", "POST", "/v", "--upload", "image=dog two.mp4"]),
+    ("runway-cli request POST /v --upload=image=ca", ["request", "POST", "/v", "--upload=image=cat.png"]),
+    ("runway-cli request POST /v --upload 'image=do", ["request", "POST", "/v", "--upload", "image=dog two.mp4"]),
+    ("runway-cli request POST /v --data-uri a.0=fo", ["request", "POST", "/v", "--data-uri", "a.0=folder/"]),
+    ("runway-cli request PUT /v -f 'a=b c' --body @b", ["request", "PUT", "/v", "-f", "a=b c", "--body", "@body.json"]),
+]  # fmt: skip
 # the same where nothing is known: no file is offered
 LEFT_ALONE = [
     ("runway-cli wait ca", ["wait", "ca"]),
-    ("runway-cli request POST /v1/x -f ca", ["request", "POST", "/v1/x", "-f", "ca"]),
-    ("runway-cli request POST /v1/x --body bo", ["request", "POST", "/v1/x", "--body", "bo"]),
+    ("runway-cli request POST /v -f ca", ["request", "POST", "/v", "-f", "ca"]),
+    ("runway-cli request POST /v --body bo", ["request", "POST", "/v", "--body", "bo"]),
     ("runway-cli cancel ID --pag", ["cancel", "ID", "--pag"]),
 ]
 
 
-class Workplace(unittest.TestCase):
-    """A folder with files to complete, and the script of one shell beside it."""
+class ShellTest(unittest.TestCase):
+    """A folder with files to complete, the program in PATH, and the script of one shell."""
 
     shell = ""
 
     def setUp(self) -> None:
         if not shutil.which(self.shell):
-            self.skipTest(f"{self.shell} is not here")
+            self.skipTest(f"{self.shell} is not installed")
         self.folder = Path(tempfile.mkdtemp()).resolve()
         self.addCleanup(shutil.rmtree, self.folder)
         self.place = self.folder / "place"
-        (self.place / "folder").mkdir(parents=True)
-        for name in ("cat.png", "dog two.mp4", "body.json", "folder/inner.png"):
-            (self.place / name).touch()
+        for name in (
+            "bin/runway-cli",
+            "place/cat.png",
+            "place/dog two.mp4",
+            "place/body.json",
+            "place/folder/inner.png",
+            "place/folder/x.png",
+            "place/folder/[x].png",
+        ):
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / name).touch(0o755)
+        start = f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m runway_cli "$@"\n'
+        (self.folder / "bin" / "runway-cli").write_text(start, encoding="utf-8")
         self.script = self.folder / "script"
         self.script.write_text(run("completions", self.shell).stdout, encoding="utf-8")
         self.environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": f"{self.folder}/bin:{os.environ['PATH']}",
             "HOME": str(self.folder),
             "TERM": "xterm",
             "LC_ALL": "C",
@@ -92,8 +95,8 @@ class Workplace(unittest.TestCase):
             "HISTFILE": "",
         }
 
-    def check_typed_lines(self, arguments: Sequence[str], setting_up: str = "") -> None:
-        """Types each line into the shell, where a stand-in for the program prints what it got."""
+    def check_typed_lines(self, *arguments: str, setting_up: str = "") -> None:
+        """Types each line into the shell, where a stand-in for the program prints its words."""
         stand_in = self.folder / "stand-in"
         stand_in.write_text("runway-cli() { printf '<<'; printf '%s|' \"$@\"; printf '>>\\n'; }\n", encoding="utf-8")
         terminal = Terminal(self, arguments)
@@ -105,9 +108,10 @@ class Workplace(unittest.TestCase):
             with self.subTest(line=line):
                 terminal.type(line + "\t\r")
                 got = terminal.read_until("<<(.*?)>>.*ready> ").group(1)
-                self.assertEqual(got.split("|")[:-1], words)
+                self.assertEqual(got.replace(str(self.folder), "~").split("|")[:-1], words)
 
-    def run_shell(self, *arguments: str) -> str:
+    def run_shell(self, *arguments: str) -> list[str]:
+        """The lines that the shell prints."""
         done = subprocess.run(
             [self.shell, *arguments],
             cwd=self.place,
@@ -119,15 +123,14 @@ class Workplace(unittest.TestCase):
             stdin=subprocess.DEVNULL,
         )
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
-        return done.stdout
+        return done.stdout.splitlines()
 
 
 class Terminal:
     """An interactive shell behind a pseudo-terminal, whose prompt is `ready>`."""
 
-    def __init__(self, test: Workplace, arguments: Sequence[str]) -> None:
-        controller, terminal = os.openpty()
-        self.file = controller
+    def __init__(self, test: ShellTest, arguments: Sequence[str]) -> None:
+        self.file, terminal = os.openpty()
         self.shell = subprocess.Popen(
             [test.shell, *arguments],
             cwd=test.place,
@@ -159,113 +162,94 @@ class Terminal:
         raise AssertionError(f"no {pattern!r} in {text!r}")
 
 
-class Bash(Workplace):
+class Bash(ShellTest):
     shell = "bash"
 
     def setUp(self) -> None:
         super().setUp()
-        version = subprocess.run(
-            ["bash", "-c", "echo $BASH_VERSINFO"], capture_output=True, encoding="utf-8", check=True
-        )
-        if int(version.stdout) < 4:
+        if int(self.run_shell("-c", "echo $BASH_VERSINFO")[0]) < 4:
             self.skipTest("bash 3 takes words apart in another way")
 
     @unittest.skipIf(os.name == "nt", "Windows has no pseudo-terminals")
     def test_tab_completes_what_was_typed(self) -> None:
-        self.check_typed_lines(("--norc", "--noprofile", "-i"))
-
-    def test_every_matching_word_is_offered(self) -> None:
-        cases = {
-            ("runway-cli", ""): " ".join((*COMMAND_NAMES, "help")),
-            ("runway-cli", "documents", ""): "list",
-            ("runway-cli", "--output", ""): "json jsonl table markdown",
-            ("runway-cli", "download", "URL", "--"): "--stage --gateway --url-format --client-id --timeout --retries "
-            "--output --select --quiet --verbose --help --version --to --force",
-            ("runway-cli", "wait", ""): "",
-        }
-        for words, offered in cases.items():
-            with self.subTest(words=words):
-                self.assertEqual(self.offers(*words), offered.split())
-
-    def offers(self, *words: str) -> list[str]:
-        ask = (
-            'source "$1"; shift; COMP_LINE="$*" COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _runway_cli; '
-            'printf "%s\\n" "${COMPREPLY[@]}"'
-        )
-        return self.run_shell("--norc", "-c", ask, "bash", str(self.script), *words).split()
+        self.check_typed_lines("--norc", "--noprofile", "-i")
 
 
-class ContractWordsTest(ProgramTest):
-    """Endpoints and models come from the copy of the API's contract in the cache."""
-
-    def setUp(self) -> None:
-        self.fake = FakeRunway()
-        self.fake.__enter__()
-        self.addCleanup(self.fake.__exit__, None, None, None)
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.env = {**self.fake.env(), "XDG_CACHE_HOME": folder.name}
-
-    def test_endpoints_and_models_are_offered_once_the_contract_was_read(self) -> None:
-        before = call("completions", "bash", env=self.env)
-        self.assertNotIn("/v1/text_to_image", before.stdout)
-        self.assert_success(call("reference", env=self.env))
-        self.fake.requests.clear()
-        for shell in completions.SHELLS:
-            with self.subTest(shell):
-                script = call("completions", shell, env=self.env).stdout
-                for word in ("/v1/text_to_image", "gen4_image", "text_to_image"):
-                    self.assertIn(f" {word} ", script.replace("\n", " "))
-        self.assertEqual(self.fake.requests, [], "completions never use the network")
-
-    def test_a_script_without_a_contract_uses_no_network(self) -> None:
-        self.assert_success(call("completions", "bash", env=self.env), stderr="")
-        self.assertEqual(self.fake.requests, [])
-
-
-class Zsh(Workplace):
+class Zsh(ShellTest):
     shell = "zsh"
 
     @unittest.skipIf(os.name == "nt", "Windows has no pseudo-terminals")
     def test_tab_completes_what_was_typed(self) -> None:
-        self.check_typed_lines(("-f", "-i"), "autoload -U compinit; compinit -D -u; unsetopt AUTO_REMOVE_SLASH")
+        start = "autoload -U compinit; compinit -D -u; unsetopt AUTO_REMOVE_SLASH"
+        self.check_typed_lines("-f", "-i", setting_up=start)
 
     def test_the_script_is_also_a_function_of_fpath(self) -> None:
         shutil.copy(self.script, self.folder / "_runway-cli")
-        out = self.run_shell(
-            "-f", "-c", f"fpath=({self.folder} $fpath); autoload -U compinit; compinit -D -u;echo $_comps[runway-cli]"
-        )
-        self.assertEqual(out, "_runway-cli\n")
+        start = f"fpath=({self.folder} $fpath); autoload -U compinit; compinit -D -u; echo $_comps[runway-cli]"
+        self.assertEqual(self.run_shell("-f", "-c", start), ["_runway-cli"])
 
 
-class Fish(Workplace):
+class Fish(ShellTest):
     shell = "fish"
 
     def test_tab_completes_what_was_typed(self) -> None:
-        for line, words in TYPED:
+        for line, words in [*TYPED, *((line, []) for line, _ in LEFT_ALONE)]:
             with self.subTest(line=line):
-                self.assertEqual(self.offers(line), words[-1:])
-        for line, _ in LEFT_ALONE:
-            with self.subTest(line=line):
-                self.assertEqual(self.offers(line), [])
+                found = self.run_shell("--no-config", "-c", f"source {self.script}; complete -C $argv[1]", line)
+                self.assertEqual([word.split("\t")[0] for word in found], words[-1:])
 
-    def test_every_matching_word_is_offered(self) -> None:
-        self.assertEqual(self.offers("runway-cli --output "), ["json", "jsonl", "markdown", "table"])
-        self.assertEqual(
-            self.offers("runway-cli request POST /v1/x --upload image="),
-            ["image=body.json", "image=cat.png", "image=dog two.mp4", "image=folder/"],
-        )
-        self.assertEqual(self.offers("runway-cli wait "), [])
-        self.assertIn("--paginate", self.offers("runway-cli request GET /v1/x -"))
+
+class OfferedWordsTest(ServedTest):
+    """The words that a shell is given: endpoints and models of the cached contract, ids of the history."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.env = {"XDG_CACHE_HOME": str(self.folder), "RUNWAY_SKILLS_HISTORY": str(self.folder / "history")}
 
     def offers(self, line: str) -> list[str]:
-        out = self.run_shell("--no-config", "-c", f"source {self.script}; complete -C $argv[1]", line)
-        return [found.split("\t")[0] for found in out.splitlines()]
+        """The words that may stand at the end of a line; they are found without a request."""
+        before = len(self.fake.requests)
+        result = self.call("completions", "fish", "--", line, env=self.env)
+        self.assert_success(result, stderr="")
+        self.assertEqual(len(self.fake.requests), before, "completions never use the network")
+        return result.stdout.splitlines()[1:]
+
+    def test_every_matching_word_is_offered(self) -> None:
+        for line, offered in {
+            "runway-cli ": " ".join((*COMMAND_NAMES, "help")),
+            "runway-cli documents ": "list",
+            "runway-cli --output ": "json jsonl table markdown",
+            "runway-cli download URL --": "--stage --gateway --url-format --client-id --timeout --retries --output "
+            "--select --quiet --verbose --to --force --help --version",
+            "runway-cli wait ": "",
+            "runway-cli request GET /v1/x ": "",
+        }.items():
+            with self.subTest(line):
+                self.assertEqual(self.offers(line), offered.split())
+
+    def test_endpoints_and_models_are_offered_once_the_contract_was_read(self) -> None:
+        lines = {
+            "runway-cli request POST /v1/text_to_im": "/v1/text_to_image",
+            "runway-cli reference --model gen4_im": "gen4_image",
+            "runway-cli models text_to_im": "text_to_image",
+        }
+        for line in lines:
+            self.assertEqual(self.offers(line), [])
+        self.assert_success(self.call("reference", env=self.env))
+        for line, word in lines.items():
+            with self.subTest(line):
+                self.assertIn(word, self.offers(line))
+
+    def test_ids_of_unfinished_tasks_are_offered(self) -> None:
+        post = ("request", "POST", "/v1/text_to_image", "-f", "model=gen4_image", "-f", "ratio=1280:720")
+        first, second = (self.call(*post, "-f", "promptText=a fox", env=self.env).json["id"] for _ in range(2))
+        self.assertCountEqual(self.offers("runway-cli wait "), [first, second])
+        self.assertEqual(self.offers(f"runway-cli cancel {first[:-1]}"), [first])
+        self.assert_success(self.call("wait", first, env=self.env))
+        self.assertEqual(self.offers("runway-cli wait "), [second])
 
 
-class DeclarationsTest(unittest.TestCase):
-    """What the scripts are made from."""
-
+class ScriptsTest(ProgramTest):
     def test_every_option_name_takes_a_value_everywhere_or_nowhere(self) -> None:
         program = Program()
         found: dict[str, set[bool]] = {}
@@ -276,23 +260,14 @@ class DeclarationsTest(unittest.TestCase):
         self.assertIn("--download", found)
         self.assertEqual({name: takes for name, takes in found.items() if len(takes) > 1}, {})
 
-
-class Shells(ProgramTest):
-    def test_no_part_of_a_script_can_be_selected(self) -> None:
+    def test_a_wrong_call_is_a_usage_error(self) -> None:
         self.assert_error(call("completions", "bash", "--select", "x"), 2, kind="usage")
-
-    def test_a_shell_that_is_not_known_is_a_usage_error(self) -> None:
-        self.assert_error(
-            call("completions", "powershell"),
-            2,
-            kind="usage",
-            error="must be one of bash, zsh, fish, not 'powershell'",
-        )
+        words = "must be one of bash, zsh, fish, not 'powershell'"
+        self.assert_error(call("completions", "powershell"), 2, kind="usage", error=words)
 
     def test_nothing_of_the_environment_is_needed(self) -> None:
-        program = Program()
-        expected = completions.script("bash", program.commands, program.global_options)
-        self.assertEqual(run("completions", "bash", env={"HOME": "/nonexistent"}).stdout, expected)
+        for shell, script in SCRIPTS.items():
+            self.assertEqual(run("completions", shell, env={"HOME": "/nonexistent"}).stdout, script)
 
 
 if __name__ == "__main__":

@@ -1,63 +1,46 @@
-"""stdout and stderr: every value as it came, no secret, and a proper end if nobody reads."""
+"""What the console prints in each format, for a program and for a person, and streams that are closed, full or slow."""
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import io
 import json
+import os
+import sys
 import unittest
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+from unittest import mock
 
 from runway_cli import jsontext
+from runway_cli.errors import ClosedOutput, OutputError
+from runway_cli.terminal import console as streams
 from runway_cli.terminal.console import MAX_NOTE, Console, parse
 from runway_cli.terminal.progress import live
 from runway_cli.terminal.tables import Column
 from tests.streams import captured
 from tests.test_masking import BASE, SIGNED
 
-KEY = "key_" + "0123456789abcdef" * 8
 NAMES = [Column("Name", "name"), Column("Preview", "preview", link="listen")]
 ROWS: list[dict[str, Any]] = [
     {"id": "a", "name": "Fox", "preview": "https://x.example/a"},
     {"id": "b", "name": None, "preview": None},
 ]
-FAITHFUL = (
-    '{"z":1,"a":{"y":2,"b":3}}',
-    "1e400",
-    "-0",
-    "1.10",
-    "100e-2",
-    '"狐🦊"',
-    '{"a":1e400,"b":"1e400"}',
-    "{}",
-    "[]",
-)
 
 
 class Documents(unittest.TestCase):
-    def test_a_document_is_one_line_for_a_program(self) -> None:
-        for text in (*FAITHFUL, "[" * 400 + "]" * 400):
-            with self.subTest(text[:30]), captured() as kept:
-                Console().result(jsontext.loads(text))
-                self.assertEqual(kept.out.text, text + "\n")
-
     def test_a_document_is_indented_at_a_terminal(self) -> None:
         with captured(out_is_terminal=True) as kept:
             Console().result({"a": [jsontext.loads("1e400")], "b": {}})
         self.assertEqual(kept.out.text, '{\n  "a": [\n    1e400\n  ],\n  "b": {}\n}\n')
 
-    def test_an_indented_document_is_the_same_document(self) -> None:
-        for text in FAITHFUL:
-            self.assertEqual(jsontext.dumps(jsontext.loads(jsontext.dumps(jsontext.loads(text), 2))), text)
-
-    def test_the_only_row_is_a_document(self) -> None:
-        with captured(out_is_terminal=True) as kept:
-            Console().row({"a": 1}, alone=True)
-        self.assertEqual(kept.out.text, '{\n  "a": 1\n}\n')
-
-    def test_several_rows_are_a_line_each(self) -> None:
-        with captured(out_is_terminal=True) as kept:
-            for _ in range(2):
-                Console().row({"a": 1}, alone=False)
-        self.assertEqual(kept.out.text, '{"a":1}\n{"a":1}\n')
+    def test_the_only_row_is_a_document_and_several_are_a_line_each(self) -> None:
+        for alone, shown in ((True, '{\n  "a": 1\n}\n'), (False, '{"a":1}\n')):
+            with self.subTest(alone=alone), captured(out_is_terminal=True) as kept:
+                Console().row({"a": 1}, alone=alone)
+                self.assertEqual(kept.out.text, shown)
 
     def test_a_format_that_the_command_should_have_refused_is_not_ignored(self) -> None:
         with captured() as kept:
@@ -66,15 +49,8 @@ class Documents(unittest.TestCase):
         self.assertEqual(kept.err.text, "--output table does not apply here: this is JSON\n")
 
     def test_a_command_knows_that_the_format_needs_rows(self) -> None:
-        for format, needs_rows in (
-            (None, False),
-            ("json", False),
-            ("jsonl", True),
-            ("table", True),
-            ("markdown", True),
-        ):
-            with self.subTest(format):
-                self.assertEqual(Console(format=format).needs_rows, needs_rows)
+        formats = {None: False, "json": False, "jsonl": True, "table": True, "markdown": True}
+        self.assertEqual({format: Console(format=format).needs_rows for format in formats}, formats)
 
     def test_options_are_set_once_they_are_known(self) -> None:
         console = Console()
@@ -98,23 +74,18 @@ class Lists(unittest.TestCase):
         self.assertEqual(json.loads(out), {"data": ROWS, "truncated": True})
         self.assertEqual(err, "")
 
-    def test_json_lines_are_the_rows(self) -> None:
-        out, err = self.printed("jsonl", {"truncated": True})
-        self.assertEqual([json.loads(line) for line in out.splitlines()], ROWS)
-        self.assertEqual(err, "there are more: raise --limit\n")
-
-    def test_a_table_shows_ids(self) -> None:
-        out, _ = self.printed("table")
-        self.assertEqual(out, "Id  Name  Preview\na   Fox   https://x.example/a\nb\n")
-
-    def test_markdown_has_the_documented_columns_and_links(self) -> None:
-        out, _ = self.printed("markdown")
-        expected = "| Name | Preview |\n| --- | --- |\n| Fox | [listen](https://x.example/a) |\n|  |  |\n"
-        self.assertEqual(out, expected)
-
-    def test_a_table_fits_a_terminal(self) -> None:
-        out, _ = self.printed("table", out_is_terminal=True, columns=22)
-        self.assertEqual(out.splitlines()[1], "a   Fox   https://x.e…")
+    def test_in_other_formats_a_note_says_that_there_are_more(self) -> None:
+        table = "Id  Name  Preview\na   Fox   https://x.example/a\nb\n"
+        for format, options, expected in (
+            ("jsonl", {}, "".join(jsontext.dumps(row) + "\n" for row in ROWS)),
+            ("table", {}, table),
+            ("table", {"out_is_terminal": True, "columns": 22}, table.replace("xample/a", "…")),
+            ("markdown", {}, "| Name | Preview |\n| --- | --- |\n| Fox | [listen](https://x.example/a) |\n|  |  |\n"),
+        ):
+            with self.subTest(format, options=options):
+                out, err = self.printed(format, {"truncated": True}, **options)
+                self.assertEqual(out, expected)
+                self.assertEqual(err, "there are more: raise --limit\n")
 
     def test_rows_that_come_one_by_one_are_a_table_at_the_end(self) -> None:
         with captured() as kept:
@@ -139,10 +110,6 @@ class Traces(unittest.TestCase):
             lines, [f"> GET {BASE}/v1/x?limit=5", "> Link: https://storage.example/a/b.png?***", '> {"a":1}']
         )
 
-    def test_two_kilobytes_of_a_body_are_shown(self) -> None:
-        lines = self.trace("<", ["200"], json.dumps({"a": "é" * 5000}).encode())
-        self.assertEqual(lines[1:], ['< {"a":"' + "é" * (2048 - 6), f"< … {5008 - 2048} characters more"])
-
     def test_nothing_is_shown_without_verbose(self) -> None:
         self.assertEqual(self.trace(">", ["GET /"], b"{}", verbose=False), [])
 
@@ -160,15 +127,11 @@ class Notes(unittest.TestCase):
             Console().note("\x1b[2J \x9b31m a\u202eb \x07\r\n gone\u2028now\u00a0\u3000狐 👩\u200d🚀")
         self.assertEqual(kept.err.text, "\ufffd[2J \ufffd31m a\ufffdb \ufffd   gone now  狐 👩\u200d🚀\n")
 
-    def test_a_long_note_is_cut(self) -> None:
-        with captured() as kept:
-            Console().note("x" * 5000)
-        self.assertEqual(kept.err.text, "x" * (MAX_NOTE - 1) + "…\n")
-
-    def test_what_must_not_be_lost_is_not_cut(self) -> None:
-        with captured() as kept:
-            Console().tell("x" * 5000)
-        self.assertEqual(kept.err.text, "x" * 5000 + "\n")
+    def test_a_long_note_is_cut_and_what_must_not_be_lost_is_not(self) -> None:
+        for write, shown in ((Console.note, "x" * (MAX_NOTE - 1) + "…\n"), (Console.tell, "x" * 5000 + "\n")):
+            with captured() as kept:
+                write(Console(), "x" * 5000)
+            self.assertEqual(kept.err.text, shown)
 
 
 class Errors(unittest.TestCase):
@@ -207,23 +170,15 @@ class Errors(unittest.TestCase):
                     ],
                 )
 
-    def test_a_failure_without_issues_is_two_lines(self) -> None:
-        document = {"error": "two\nlines", "example": "runway-cli --help"}
-        self.assertEqual(self.shown(document), ["error: two lines", "  try: runway-cli --help"])
-
-    def test_a_person_is_told_that_a_request_may_have_been_accepted(self) -> None:
-        document = {"error": "the connection was reset", "maybeAccepted": True, "example": "x"}
-        self.assertEqual(
-            self.shown(document)[0], "error: the connection was reset (the request may have been accepted)"
-        )
-
-    def test_of_several_failures_each_is_a_line(self) -> None:
-        document = {"error": "1 of 2 failed", "failed": [{"id": "t1", "kind": "task", "error": "bad"}], "example": "x"}
-        self.assertEqual(self.shown(document), ["error: 1 of 2 failed", "  t1: bad", "  try: x"])
-
-    def test_a_message_has_four_thousand_characters_at_most(self) -> None:
-        lines = self.shown({"error": "x" * 5000, "example": "x"}, terminal=False)
-        self.assertEqual(json.loads(lines[0])["error"], "x" * 4000)
+    def test_what_a_failure_carries_is_told_in_words(self) -> None:
+        for document, lines in (
+            ({"error": "two\nlines"}, ["error: two lines"]),
+            ({"error": "reset", "maybeAccepted": True}, ["error: reset (the request may have been accepted)"]),
+            ({"error": "1 failed", "failed": [{"id": "t1", "error": "bad"}]}, ["error: 1 failed", "  t1: bad"]),
+        ):
+            with self.subTest(document):
+                shown = self.shown({**document, "example": "runway-cli --help"})
+                self.assertEqual(shown, [*lines, "  try: runway-cli --help"])
 
     def test_a_message_of_an_issue_has_a_thousand_characters_at_most(self) -> None:
         issue = {"field": "line 1", "messages": ["x" * 5000]}
@@ -238,23 +193,115 @@ class Errors(unittest.TestCase):
             console.tell("so does this one")
         self.assertEqual(len(kept.err.lines), 1)
 
-    def test_live_lines_make_room_for_an_error(self) -> None:
-        with captured(err_is_terminal=True) as kept:
-            console = Console()
-            lines = live(console)
-            assert lines is not None
-            lines.show(["t1 RUNNING"])
-            console.error({"error": "bad", "example": "x"})
-        self.assertEqual(kept.err.text, "t1 RUNNING\n\r\x1b[1A\x1b[Jerror: bad\n  try: x\n")
+    def test_live_lines_make_room_for_an_error_and_a_result(self) -> None:
+        cases: tuple[tuple[Callable[[Console], None], str], ...] = (
+            (lambda console: console.error({"error": "bad", "example": "x"}), "error: bad\n  try: x\n"),
+            (lambda console: console.result({}), ""),
+        )
+        for act, after in cases:
+            with captured(err_is_terminal=True) as kept:
+                console = Console()
+                lines = live(console)
+                assert lines is not None
+                lines.show(["t1 RUNNING"])
+                act(console)
+            self.assertEqual(kept.err.text, f"t1 RUNNING\n\r\x1b[1A\x1b[J{after}")
 
-    def test_live_lines_make_room_for_a_result(self) -> None:
-        with captured(err_is_terminal=True) as kept:
-            console = Console()
-            lines = live(console)
-            assert lines is not None
-            lines.show(["t1 RUNNING"])
-            console.result({})
-        self.assertTrue(kept.err.text.endswith("\x1b[1A\x1b[J"))
+
+class BrokenStream(io.RawIOBase):
+    """A stream that cannot be written."""
+
+    def __init__(self, error: OSError | ValueError) -> None:
+        self.error = error
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, _: Any) -> int:
+        raise self.error
+
+
+class SlowStream(io.RawIOBase):
+    """A stream that takes three bytes at a time."""
+
+    def __init__(self) -> None:
+        self.taken = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.taken += bytes(data[:3])
+        return len(data[:3])
+
+
+class BrokenStreams(unittest.TestCase):
+    def stdout(self, raw: io.RawIOBase) -> Any:
+        return mock.patch.object(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(raw), encoding="ascii"))
+
+    def test_windows_reports_a_reader_that_has_gone_as_an_invalid_argument(self) -> None:
+        invalid = OSError(errno.EINVAL, "Invalid argument")
+        for system, ending in (("nt", ClosedOutput), ("posix", OutputError)):
+            with self.subTest(system), self.stdout(BrokenStream(invalid)), mock.patch.object(os, "name", system):
+                self.assertRaises(ending, Console().write, "x")
+
+    def test_a_closed_stdout_ends_it_quietly(self) -> None:
+        closed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+        closed.close()
+        for stream in (None, closed):
+            with self.subTest(stream), mock.patch.object(sys, "stdout", stream), self.assertRaises(ClosedOutput):
+                Console().result({})
+
+    def test_a_full_disk_is_reported_with_the_id_of_what_was_paid_for(self) -> None:
+        for select in (None, parse("id")):
+            console = Console(select=select)
+            for act in (console.result, partial(console.row, alone=False)):
+                full = self.stdout(BrokenStream(OSError(errno.ENOSPC, "No space left on device")))
+                with self.subTest(select=select), full, self.assertRaises(OutputError) as caught:
+                    act({"id": "t1"})
+                self.assertEqual(caught.exception.fact("task_id"), "t1")
+                self.assertEqual(caught.exception.message, "stdout could not be written: No space left on device")
+
+    def test_what_a_stream_does_not_take_at_once_is_written_in_parts(self) -> None:
+        slow = SlowStream()
+        with self.stdout(slow):
+            Console().write("0123456789é")
+        self.assertEqual(slow.taken.decode(), "0123456789é")
+
+    def test_a_stream_of_text_alone_is_written_too(self) -> None:
+        with mock.patch.object(sys, "stdout", io.StringIO()) as out:
+            Console().result({"a": "é"})
+        self.assertEqual(out.getvalue(), '{"a":"é"}\n')
+
+
+class FakeKernel:
+    """The functions of the Windows console that are called."""
+
+    def __init__(self, *, is_console: bool = True, is_new: bool = True) -> None:
+        self.is_console = is_console
+        self.is_new = is_new
+        self.mode = 3
+        self.GetStdHandle = mock.Mock(return_value=7)
+
+    def GetConsoleMode(self, _: Any, mode: Any) -> int:
+        mode._obj.value = self.mode
+        return int(self.is_console)
+
+    def SetConsoleMode(self, _: Any, mode: int) -> int:
+        self.mode = mode
+        return int(self.is_new)
+
+
+class WindowsConsole(unittest.TestCase):
+    def test_escape_sequences_are_switched_on(self) -> None:
+        kernel = FakeKernel()
+        self.assertTrue(streams.enable_virtual_terminal(kernel, ctypes))
+        self.assertEqual(kernel.mode, 3 | 4)
+
+    def test_an_older_console_or_none_has_no_escape_sequences(self) -> None:
+        self.assertFalse(streams.enable_virtual_terminal(FakeKernel(is_new=False), ctypes))
+        self.assertFalse(streams.enable_virtual_terminal(FakeKernel(is_console=False), ctypes))
+        self.assertFalse(streams.enable_virtual_terminal(object(), ctypes))
 
 
 if __name__ == "__main__":

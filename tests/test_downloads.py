@@ -4,23 +4,50 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sys
 import time
 import unittest
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable
 from unittest import mock
 
-from runway_cli.files import download as destination
-from runway_cli.files.download import PartFile
+from runway_cli.files.download import MAX_NAME, PartFile, name_of, safe_name
 from tests import links
 from tests.fake import Fault, pseudo_content, sample
+from tests.loopback import Conversation, Script, Server
 from tests.program import Clock, Result, call, run
 from tests.served import ServedTest, pasted
 
 CONTENT = b"".join(pseudo_content(0, 700_000))
 TOO_LONG = () if sys.platform == "win32" else ("n" * 300,)  # a name that no folder can hold; Windows says it late
-PROGRAM = "import sys; from runway_cli.cli.main import main; sys.exit(main())"
+LIMITED = (
+    "import resource, sys; from runway_cli.cli.main import main; "
+    "resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, resource.RLIM_INFINITY)); sys.exit(main())"
+)
+
+
+def breaking(breaks: Sequence[tuple[str, int]]) -> Script:
+    """A server of CONTENT, each of whose answers ends early: (how: fin, rst or stall; after how many bytes)."""
+    rest = list(breaks)
+
+    def script(conversation: Conversation) -> None:
+        found = re.search(r"(?im)^range: bytes=(\d+)-", conversation.read_head())
+        start = int(found[1]) if found else 0
+        status = f"206 Partial Content\r\nContent-Range: bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+        head = f'ETag: "fox"\r\nContent-Length: {len(CONTENT) - start}\r\nConnection: close\r\n\r\n'
+        how, size = rest.pop(0) if rest else ("fin", len(CONTENT))
+        conversation.say(f"HTTP/1.1 {status if found else '200 OK'}\r\n{head}".encode())
+        conversation.say(CONTENT[start : start + size])
+        if how == "stall":
+            conversation.wait()
+        elif how == "rst":
+            time.sleep(0.2)  # else the reset would overtake what was sent
+            conversation.reset()
+
+    return script
 
 
 class RunningClock(Clock):
@@ -35,6 +62,16 @@ class DownloadTest(ServedTest):
         """A download of CONTENT, or of another output, to fox.bin in the test's folder."""
         url = self.fake.add_output(**{"content": CONTENT, **output})
         return self.call("download", url, "--to", self.folder / "fox.bin", *argv)
+
+    def appearing(self, path: Path, content: bytes) -> Any:
+        """Another program writes this file just before a download gets its name."""
+        take_name = PartFile.take_name
+
+        def race(part: PartFile, *, force: bool) -> None:
+            path.write_bytes(content)
+            take_name(part, force=force)
+
+        return mock.patch.object(PartFile, "take_name", race)
 
     def ranges(self) -> list[str | None]:
         return [seen.headers.get("range") for seen in self.fake.sent(server="storage")]
@@ -56,9 +93,6 @@ class WholeOrNothing(DownloadTest):
         self.assert_whole(self.saved(break_after=300_000, breaks=2))
         self.assertEqual(self.ranges(), [None, "bytes=300000-", "bytes=600000-"])
         self.assertEqual(len(self.fake.requests[1].headers["if-range"]), 34)
-
-    def test_progress_earns_new_tries(self) -> None:
-        self.assert_whole(self.saved("--retries", "1", break_after=100_000, breaks=6))
 
     def test_it_starts_over_if_the_server_has_no_ranges_or_another_content(self) -> None:
         for output, content in (
@@ -82,19 +116,17 @@ class WholeOrNothing(DownloadTest):
                 )
                 self.assert_whole(self.saved("--force", break_after=300_000))
 
-    def test_part_of_a_file_is_not_taken_for_the_whole(self) -> None:
-        self.fake.fault(
-            Fault("status", status=206, headers={"Content-Range": "bytes 0-4/9"}, body=b"12345"),
-            server="storage",
-            times=None,
-        )
-        self.assert_error(self.saved(), 69, kind="network")
-        self.assertEqual(self.listing(), [])
-
-    def test_a_wrong_length_ends_it_after_a_few_tries(self) -> None:
-        self.assert_error(self.saved(wrong_length=800_000), 69, kind="network")
-        self.assertLess(len(self.fake.requests), 8)
-        self.assertEqual(self.listing(), [])
+    def test_what_cannot_become_whole_ends_in_a_failure(self) -> None:
+        part = Fault("status", status=206, headers={"Content-Range": "bytes 0-4/9"}, body=b"12345")
+        for fault, output in ((part, {}), (None, {"wrong_length": 800_000})):
+            with self.subTest(fault=fault):
+                self.fake.requests.clear()
+                if fault:
+                    self.fake.fault(fault, server="storage", times=None)
+                self.assert_error(self.saved(**output), 69, kind="network")
+                self.assertLess(len(self.fake.requests), 8)
+                self.assertEqual(self.listing(), [])
+                self.fake.clear_faults()
 
     def test_the_total_of_a_range_counts_when_the_first_answer_had_no_length(self) -> None:
         broken = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"
@@ -178,8 +210,7 @@ class WholeOrNothing(DownloadTest):
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[])
         result = self.call("wait", task, "--download", f"{self.folder}/")
         self.assert_success(result, notes=[f"{task} has no outputs to save"])
-        self.assertEqual(result.json["saved"], [])
-        self.assertEqual(self.listing(), [])
+        self.assertEqual((result.json["saved"], self.listing()), ([], []))
 
     def test_only_https_is_asked_for(self) -> None:
         for url in (
@@ -199,6 +230,31 @@ class WholeOrNothing(DownloadTest):
                 self.assert_error(self.call("download", url), 2, kind="usage")
 
 
+class Breaks(DownloadTest):
+    def test_every_byte_that_arrived_before_a_break_is_kept(self) -> None:
+        for how in ("fin", "rst", "stall"):
+            for sizes in ((1,), (5_000,), (200_000,), (100, 7_000, 30_000)):
+                with self.subTest(how, sizes=sizes), Server(breaking([(how, size) for size in sizes])) as server:
+                    result = self.broken(server, "--timeout", "0.4", "--force")
+                    self.assert_whole(result)
+                    starts = [sum(sizes[: number + 1]) for number in range(len(sizes))]
+                    found = [re.findall(r"(?i)range: bytes=(\d+)-", head) for head in server.heads]
+                    self.assertEqual(found, [[], *([str(start)] for start in starts)])
+
+    def test_bytes_that_arrive_earn_new_tries(self) -> None:
+        with Server(breaking([("fin", 1_000)] * 12)) as server:
+            self.assert_whole(self.broken(server, "--retries", "1"))
+            self.assertEqual(len(server.heads), 13)
+
+    def test_breaks_without_a_byte_end_it(self) -> None:
+        with Server(breaking([("fin", 0)] * 9)) as server:
+            self.assert_error(self.broken(server, "--retries", "2"), 69, kind="network")
+            self.assertEqual((len(server.heads), self.listing()), (3, []))
+
+    def broken(self, server: Server, *words: str) -> Result:
+        return self.call("download", f"{server.url}/fox.bin", "--to", self.folder / "fox.bin", *words)
+
+
 class NeverOverAFile(DownloadTest):
     def test_an_existing_file_is_kept(self) -> None:
         path = self.folder / "fox.bin"
@@ -212,21 +268,10 @@ class NeverOverAFile(DownloadTest):
             path.unlink()
 
     def test_a_file_that_appears_meanwhile_is_kept(self) -> None:
-        for has_links in (True, False):
-            with self.subTest(has_links=has_links):
-                path = self.folder / "fox.bin"
-
-                def race(
-                    part: PartFile, *, force: bool, path: Path = path, take_name: Any = PartFile.take_name
-                ) -> None:
-                    path.write_bytes(b"mine")
-                    take_name(part, force=force)
-
-                with (
-                    mock.patch.object(PartFile, "take_name", race),
-                    mock.patch("os.link", os.link if has_links else mock.Mock(side_effect=OSError)),
-                ):
-                    self.assert_error(self.saved(), 74, kind="io")
+        path = self.folder / "fox.bin"
+        for link in (os.link, mock.Mock(side_effect=OSError)):
+            with self.subTest(link=link), self.appearing(path, b"mine"), mock.patch("os.link", link):
+                self.assert_error(self.saved(), 74, kind="io")
                 self.assertEqual((path.read_bytes(), self.listing()), (b"mine", ["fox.bin"]))
                 path.unlink()
 
@@ -245,9 +290,8 @@ class NeverOverAFile(DownloadTest):
     def test_force_replaces_nothing_but_regular_files(self) -> None:
         path = self.folder / "fox.bin"
         os.mkfifo(path)
-        result = self.saved("--force")
-        self.assert_error(result, 74, kind="io")
-        self.assertIn("is not a regular file", result.error["error"])
+        words = f"{str(path)!r} is not a regular file: --force does not replace it"
+        self.assert_error(self.saved("--force"), 74, kind="io", error=words)
         self.assertTrue(path.is_fifo())
 
     def test_a_file_that_could_not_be_replaced_is_no_success(self) -> None:
@@ -261,17 +305,24 @@ class NeverOverAFile(DownloadTest):
     def test_an_output_that_another_run_saves_meanwhile_is_skipped(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT])
         path = self.folder / f"{task}.png"
-        take_name = PartFile.take_name
-
-        def race(part: PartFile, *, force: bool) -> None:
-            path.write_bytes(CONTENT)
-            take_name(part, force=force)
-
-        with mock.patch.object(PartFile, "take_name", race):
+        with self.appearing(path, CONTENT):
             result = self.call("wait", task, "--download", f"{self.folder}/")
         self.assert_success(result)
         self.assertEqual(result.json["saved"], [f"{self.folder}/{path.name}"])
         self.assertEqual(self.listing(), [path.name])
+
+    def test_several_runs_that_save_the_same_output_at_once_all_succeed(self) -> None:
+        self.fake.fault(Fault("drip", seconds=0.01, chunk=2_000), server="storage", times=None)
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT[:100_000]])
+        words = ("wait", task, "--download", f"{self.folder}/out/")
+        with ThreadPoolExecutor(3) as threads:
+            results = list(threads.map(lambda _: run(*words, env=self.fake.env()), range(3)))
+        path = f"{self.folder}/out/{task}.png"
+        for result in results:
+            self.assertEqual((result.exit, result.json["saved"]), (0, [path]), result)
+        self.assertEqual(sum("is already saved" in result.stderr for result in results), 2)
+        self.assertEqual(self.listing(), [f"out/{task}.png"])
+        self.assertTrue(Path(path).read_bytes() == CONTENT[:100_000], "the content differs")
 
     def test_old_part_files_are_removed_and_recent_ones_are_kept(self) -> None:
         old = self.file(".a.bin.0123456789ab.part", b"half")
@@ -315,14 +366,13 @@ class Disks(DownloadTest):
         self.assertEqual(self.listing(), ["a file", "a file-2"])
 
     @unittest.skipIf(sys.platform == "win32", "there is no resource module")
-    def test_a_full_disk_leaves_nothing_and_the_example_goes_on(self) -> None:
-        limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY)); "
+    def test_a_full_disk_leaves_nothing_and_the_example_continues(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT])
-        result = run("wait", task, "--download", f"{self.folder}/", env=self.fake.env(), start=("-c", limit + PROGRAM))
+        start = ("-c", LIMITED.format(100_000))
+        result = run("wait", task, "--download", f"{self.folder}/", env=self.fake.env(), start=start)
         self.assert_error(result, 74, kind="io", id=task)
         self.assertIn("could not be written: File too large", result.error["error"])
-        self.assertEqual(result.json["status"], "SUCCEEDED")
-        self.assertEqual(self.listing(), [])
+        self.assertEqual((result.json["status"], self.listing()), ("SUCCEEDED", []))
         self.assertTrue(result.error["example"].endswith(f" wait {task}"), result)
         self.clock.sleep(5)
         (url,) = self.call("wait", task).json["output"]
@@ -330,14 +380,12 @@ class Disks(DownloadTest):
 
     @unittest.skipIf(sys.platform == "win32", "there is no resource module")
     def test_a_full_disk_is_reported_when_the_download_breaks_off_too(self) -> None:
-        limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
         path = self.folder / "fox.bin"
         url = self.fake.add_output(CONTENT, break_after=6000, breaks=9)
-        result = run("download", url, "--to", str(path), "--retries", "1", start=("-c", limit + PROGRAM))
+        start = ("-c", LIMITED.format(4096))
+        result = run("download", url, "--to", str(path), "--retries", "1", start=start)
         self.assert_error(result, 74, kind="io", error=f"{str(path)!r} could not be written: File too large")
-        self.assertEqual(self.listing(), [])
-        self.assertEqual(pasted(result), ["download", "--help"])
-        self.assertEqual(result.notes, [])
+        self.assertEqual((self.listing(), result.notes, pasted(result)), ([], [], ["download", "--help"]))
         self.assertNotIn("_jwt", result.stderr)
 
 
@@ -371,26 +419,25 @@ class Names(DownloadTest):
             ("https://x/a." + "e" * 400, "a" + "." + "e" * 19),
         ):
             with self.subTest(url[:40]):
-                self.assertEqual(destination.name_of(url), name)
-                self.assertLessEqual(len(name), destination.MAX_NAME)
+                self.assertEqual(name_of(url), name)
+                self.assertLessEqual(len(name), MAX_NAME)
 
     def test_no_server_can_choose_a_hidden_or_reserved_name(self) -> None:
         chance = random.Random(20_241_106)
         pieces = ("-", ".", "_", " ", "/", "\\", "..", "env", "con", "nul", "a", "\u00fc", "\0", ":", "x" * 130)
         for _ in range(3000):
             text = "".join(chance.choice(pieces) for _ in range(chance.randint(0, 8)))
-            name = destination.safe_name(text)
+            name = safe_name(text)
             with self.subTest(text):
                 self.assertRegex(name, r"\A_?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
                 self.assertNotIn(name.partition(".")[0].lower(), ("con", "nul"))
-                self.assertLessEqual(len(name), destination.MAX_NAME)
+                self.assertLessEqual(len(name), MAX_NAME)
 
     def test_stdout_is_not_a_destination(self) -> None:
         url = self.fake.add_output(CONTENT)
         for words in (("download", url, "--to", "-"), ("wait", "x", "--download", "-"), ("download", url, "--to", "")):
             with self.subTest(words):
-                result = self.call(*words)
-                self.assert_error(result, 2, kind="usage")
+                self.assert_error(self.call(*words), 2, kind="usage")
         self.assertEqual(self.fake.requests, [])
 
     def test_a_wrong_extension_is_kept_and_named_in_the_result(self) -> None:
@@ -399,8 +446,7 @@ class Names(DownloadTest):
         result = self.call("download", url, "--to", path)
         warning = f"{path} is image/png, not image/jpeg"
         self.assert_success(result, notes=[warning])
-        self.assertEqual(result.json["saved"], str(path))
-        self.assertEqual(result.json["warnings"], [warning])
+        self.assertEqual((result.json["saved"], result.json["warnings"]), (str(path), [warning]))
 
     def test_equal_names_are_numbered(self) -> None:
         urls = [
@@ -468,7 +514,7 @@ class ExpiredOutputs(DownloadTest):
                 self.fake.fault(Fault("status"), path=f"/v1/tasks/{task}", after=1, times=2)
                 result = self.call("wait", task, "--download", f"{self.folder}/", "--max-wait", str(limit))
                 self.assertEqual((result.exit, len(self.polls()), self.fake.hasty), (expected, 3 if limit else 4, []))
-        self.assertEqual(pasted(result), ["wait", task, "--max-wait", "11", "--download", f"{self.folder}/"])
+        self.assertEqual(pasted(result), ["wait", task, "--download", f"{self.folder}/", "--max-wait", "11"])
 
     def test_urls_that_stay_expired_end_it(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"], stale_reads=9)

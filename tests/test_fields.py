@@ -6,7 +6,7 @@ import unittest
 from typing import Any
 
 from runway_cli.errors import UsageError
-from runway_cli.jobs.fields import NOTHING, Field, laid_over, query, reader
+from runway_cli.jobs.fields import NOTHING, Field, merge, query, reader
 
 
 def text(*pairs: str) -> list[Field]:
@@ -14,10 +14,10 @@ def text(*pairs: str) -> list[Field]:
 
 
 def over(body: Any, *fields: Field) -> Any:
-    return laid_over(body, [(field, field.value) for field in fields])
+    return merge(body, [(field, field.value) for field in fields])
 
 
-class ReadingAField(unittest.TestCase):
+class ReaderTest(unittest.TestCase):
     def test_the_value_is_everything_after_the_first_equals_sign(self) -> None:
         for pair, key, value in (
             ("a=b", ["a"], "b"),
@@ -30,21 +30,13 @@ class ReadingAField(unittest.TestCase):
         ):
             with self.subTest(pair):
                 field = reader("text")(pair)
-                self.assertEqual(field.kind, "text")
-                self.assertEqual(field.key, key)
-                self.assertEqual(field.value, value)
+                self.assertEqual((field.kind, field.key, field.value), ("text", key, value))
 
     def test_json_keeps_its_types(self) -> None:
-        for pair, value in (
-            ("a=5", 5),
-            ("a=true", True),
-            ("a=null", None),
-            ('a="5"', "5"),
-            ('a=[{"b":1}]', [{"b": 1}]),
-            ("a={}", {}),
-        ):
-            with self.subTest(pair):
-                self.assertEqual(reader("json")(pair).value, value)
+        values: dict[str, Any] = {"5": 5, "true": True, "null": None, '"5"': "5", '[{"b":1}]': [{"b": 1}], "{}": {}}
+        for text, value in values.items():
+            with self.subTest(text):
+                self.assertEqual(reader("json")(f"a={text}").value, value)
 
     def test_a_malformed_field_is_answered_with_its_form(self) -> None:
         for kind, pair, words in (
@@ -73,7 +65,7 @@ class ReadingAField(unittest.TestCase):
             self.assertTrue(message.endswith("); for plain text use -f"), message)
 
 
-class LayingOver(unittest.TestCase):
+class MergeTest(unittest.TestCase):
     def test_fields_make_objects_and_lists_and_leave_the_rest_of_the_body(self) -> None:
         for body, pairs, expected in (
             (NOTHING, ["a=1"], {"a": "1"}),
@@ -127,22 +119,11 @@ class LayingOver(unittest.TestCase):
             self.assertEqual(caught.exception.message, words)
 
 
-class Queries(unittest.TestCase):
+class QueryTest(unittest.TestCase):
     def test_texts_numbers_booleans_and_lists_become_parameters(self) -> None:
         fields = [*text("a=1", "b.c=x y"), *map(reader("json"), ("d=5", "e=true", 'f=[1,"two",false]', "g=1.10"))]
-        self.assertEqual(
-            query(fields),
-            [
-                ("a", "1"),
-                ("b.c", "x y"),
-                ("d", "5"),
-                ("e", "true"),
-                ("f", "1"),
-                ("f", "two"),
-                ("f", "false"),
-                ("g", "1.10"),
-            ],
-        )
+        found = [f"{key}={value}" for key, value in query(fields)]
+        self.assertEqual(found, ["a=1", "b.c=x y", "d=5", "e=true", "f=1", "f=two", "f=false", "g=1.10"])
 
     def test_what_a_query_cannot_hold_is_refused(self) -> None:
         for kind, pair in (("json", "a=null"), ("json", 'a={"b":1}'), ("json", "a=[[1]]"), ("json", "a=[null]")):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
-import time
 import unittest
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from tests.fake import Fault, sample
-from tests.program import ROOT, Result, checked, environment, run
+from tests.program import ROOT, Result, environment, run
 from tests.served import ServedTest, pasted
 
 POST = "/v1/image_to_video"
@@ -38,23 +36,9 @@ class FlowTest(ServedTest):
 
     def words(self, *argv: str) -> list[str]:
         """The command that people come for."""
-        return [
-            "request",
-            "POST",
-            POST,
-            "-f",
-            "model=gen4_turbo",
-            "-f",
-            "promptText=slow dolly in",
-            "-f",
-            "ratio=1280:720",
-            "--upload",
-            f"promptImage={self.cat}",
-            "--wait",
-            "--download",
-            str(self.saved),
-            *argv,
-        ]
+        fields = ("-f", "model=gen4_turbo", "-f", "promptText=slow dolly in", "-f", "ratio=1280:720")
+        upload = ("--upload", f"promptImage={self.cat}")
+        return ["request", "POST", POST, *fields, *upload, "--wait", "--download", str(self.saved), *argv]
 
     def anew(self) -> None:
         """As if nothing had happened."""
@@ -128,7 +112,7 @@ class OneCommand(FlowTest):
         self.assertEqual(result.notes[0], f"started {task}")
         words = pasted(result)
         self.assertEqual(
-            words, ["wait", task, "--max-wait", "9", "--download", str(self.saved), "--timeout", "30", "--stage"]
+            words, ["wait", task, "--download", str(self.saved), "--max-wait", "9", "--timeout", "30", "--stage"]
         )
         self.clock.sleep(6)
         self.assert_done(self.call(*words))
@@ -139,22 +123,12 @@ class OneCommand(FlowTest):
         form: dict[str, Any] = {"method": "POST", "server": "storage"}
         for fault, where, posts in (
             (Fault("status", status=429), {"path": "/v1/uploads"}, 1),
-            (Fault("status"), {"path": "/v1/uploads"}, 1),
             (Fault("reset_mid_body"), form, 1),
-            (Fault("status"), form, 1),
-            (Fault("reset_after_request"), form, 1),
             (Fault("half_answer"), form, 1),
-            (Fault("status", status=429), {"path": POST}, 2),
             (Fault("status", status=503), {"path": POST}, 2),
-            (Fault("status"), {**polls, "times": 3}, 1),
-            (Fault("html"), polls, 1),
             (Fault("no_answer"), polls, 1),
-            (Fault("half_answer"), polls, 1),
             (Fault("reset_after_request"), {**polls, "times": 3}, 1),
-            (Fault("status", status=429, headers={"Retry-After": "20"}), polls, 1),
             (Fault("half_answer"), output, 1),
-            (Fault("reset_after_headers"), output, 1),
-            (Fault("status"), output, 1),
             (Fault("no_answer"), output, 1),
             (Fault("status", status=403), output, 1),
         ):
@@ -194,10 +168,7 @@ class NothingIsLost(FlowTest):
                 self.assert_goes_on(result)
 
     def test_a_defect_of_the_program_does_not_lead_to_paying_again(self) -> None:
-        for place in (
-            "runway_cli.jobs.tasks.PolledTask.poll",
-            "runway_cli.jobs.tasks.save_outputs",
-        ):
+        for place in ("runway_cli.jobs.tasks.PolledTask.poll", "runway_cli.jobs.tasks.save_outputs"):
             with self.subTest(place), mock.patch(place, side_effect=TypeError("a defect")):
                 self.anew()
                 result = self.call(*self.words())
@@ -205,7 +176,7 @@ class NothingIsLost(FlowTest):
             self.assert_goes_on(result)
 
     def test_a_defect_after_the_file_was_saved_does_not_lead_to_replacing_it(self) -> None:
-        with mock.patch("runway_cli.commands.wait._shown", side_effect=TypeError("a defect")):
+        with mock.patch("runway_cli.commands.wait._print", side_effect=TypeError("a defect")):
             result = self.call(*self.words())
         (task,) = self.fake.tasks
         self.assert_error(result, 1, kind="internal", id=task)
@@ -266,12 +237,18 @@ class NothingIsLost(FlowTest):
 
 class NothingIsPaidTwice(FlowTest):
     def test_a_post_without_an_answer_leads_to_the_balance(self) -> None:
-        for kind in ("forward_then_reset", "half_answer", "html", "forward_then_status", "no_answer"):
+        for kind, expected in (
+            ("forward_then_reset", 69),
+            ("half_answer", 69),
+            ("html", 1),
+            ("forward_then_status", 1),
+            ("no_answer", 69),
+        ):
             with self.subTest(kind):
                 self.anew()
                 self.fake.fault(Fault(kind), path=POST)
                 result = self.call(*self.words(*SHORT[kind == "no_answer"]))
-                self.assertIs(result.error["maybeAccepted"], True)
+                self.assert_error(result, expected, maybeAccepted=True)
                 self.assertEqual(pasted(result), ["request", "GET", "/v1/organization"])
                 self.assertEqual(self.posts(), [POST])
                 self.assertEqual(result.stdout, "")
@@ -290,60 +267,6 @@ class NothingIsPaidTwice(FlowTest):
                 self.assert_error(self.call(*self.words()), expected)
                 self.assertEqual(self.posts(), [])
                 self.assertEqual(self.listing(), ["cat.png"])
-
-
-@unittest.skipIf(sys.platform == "win32", "signals are another matter there")
-class SignalTest(FlowTest):
-    """The command as a process, in real time."""
-
-    def interrupted(self, number: int, method: str, server: str, path: str | None = None) -> Result:
-        """The command, with a signal sent once a request that gets no answer has arrived."""
-        self.anew()
-        self.fake.fault(Fault("no_answer"), method=method, path=path, server=server)
-        surroundings = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
-        with subprocess.Popen(
-            [sys.executable, "-m", "runway_cli", *self.words("--quiet")],
-            env=surroundings,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process:
-            assert process.stderr
-            deadline = time.monotonic() + 20
-            while not self.fake.sent(method, path, server) and time.monotonic() < deadline:
-                time.sleep(0.01)
-            if method == "GET":  # what was paid for is told before anybody asks for it
-                self.assertIn(b"started " + next(iter(self.fake.tasks)).encode(), process.stderr.readline())
-            time.sleep(0.1)
-            process.send_signal(number)
-            stdout, stderr = process.communicate(timeout=20)
-        return checked(Result([], process.returncode, stdout, stderr), surroundings)
-
-
-@unittest.skipIf(sys.platform == "win32", "signals are another matter there")
-class Signals(SignalTest):
-    def test_while_waiting(self) -> None:
-        for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
-            with self.subTest(number):
-                result = self.interrupted(number, "GET", "api")
-                self.assert_error(result, expected, kind="interrupted")
-                self.assert_goes_on(result)
-
-    def test_while_the_post_is_under_way(self) -> None:
-        result = self.interrupted(signal.SIGINT, "POST", "api", POST)
-        self.assert_error(result, 130, kind="interrupted", maybeAccepted=True)
-        self.assertEqual(pasted(result)[:3], ["request", "GET", "/v1/organization"])
-
-
-@unittest.skipIf(sys.platform == "win32", "signals are another matter there")
-class SignalsDuringDownloads(SignalTest):
-    polls_to_finish = 0
-
-    def test_while_downloading(self) -> None:
-        result = self.interrupted(signal.SIGTERM, "GET", "storage")
-        self.assert_error(result, 143, kind="interrupted")
-        self.assertEqual(self.listing(), ["cat.png"])
-        self.assert_goes_on(result)
 
 
 if __name__ == "__main__":

@@ -20,20 +20,24 @@ from runway_cli import __version__
 from runway_cli.api.services import secret_variables
 from runway_cli.cli import help as help_texts
 from runway_cli.cli import parser
-from runway_cli.cli.parser import COMMAND_NAMES, TOPICS
+from runway_cli.cli.parser import TOPICS
 from runway_cli.commands.options import GLOBAL_OPTIONS
 from runway_cli.terminal import program
 from tests.fake import FakeRunway, Fault
 from tests.program import EXITS, ROOT, ProgramTest, call, environment, run, shell_words
+from tests.served import ServedTest, pasted
 
 NETWORK = {"urllib", "http", "ssl", "_ssl", "socket", "email"}  # packages that only a request needs
-SEPARATOR = "----"
 LISTING = """import sys
 from runway_cli.cli.main import main
 status = main()
 print(*sys.modules, file=sys.stderr)  # -X importtime does not show what importlib imports
 sys.exit(status)
 """
+VARIABLES = (
+    *("RUNWAY_SKILLS_BASE_URL", "RUNWAY_SKILLS_HISTORY", "RUNWAY_SKILLS_OPENAPI_URL", "RUNWAY_SKILLS_DIR"),
+    *("LOWCODEAPI_BASE_URL", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
 CLIENT = "123e4567-e89b-42d3-a456-426614174000"
 OTHER_CLIENT = "00000000-0000-4000-8000-000000000001"
 
@@ -50,50 +54,32 @@ def examples(text: str) -> list[str]:
     return [line.strip() for line in takewhile(lambda line: line.startswith("  "), lines)]
 
 
-def read_by_a_shell(commands: list[str]) -> list[list[str]]:
-    """The words that the program is given when a shell runs these commands."""
-    if os.name == "nt":
-        return [shell_words(command)[1:] for command in commands]
-    with tempfile.TemporaryDirectory() as folder:
-        stub = Path(folder, "runway-cli")
-        stub.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" {SEPARATOR}\n", encoding="utf-8")
-        stub.chmod(0o755)
-        done = subprocess.run(
-            ["/bin/sh", "-e"],
-            input="\n".join(commands).encode(),
-            capture_output=True,
-            check=True,
-            timeout=30,
-            env={**environment(), "PATH": f"{folder}:{os.environ['PATH']}"},
-        )
-    calls = done.stdout.decode("utf-8").split(SEPARATOR + "\n")[:-1]
-    return [words.splitlines() for words in calls]
+def overlong(text: str, width: int) -> list[str]:
+    """The lines of a help that are wider; on Windows an example has one line, however long."""
+    shown = text.partition("Examples:")[0] if os.name == "nt" else text
+    return [line for line in shown.splitlines() if len(line) > width]
 
 
 class HelpTest(ProgramTest):
-    def test_every_level_shows_help_with_an_example_in_80_columns(self) -> None:
+    def test_every_level_shows_the_same_help_however_it_is_asked_for(self) -> None:
         for path in levels():
             with self.subTest(path=path):
                 result = call(*path, "--help")
                 self.assert_success(result, stderr="")
                 self.assertRegex(result.stdout, "^Usage: runway-cli " + " ".join(path))
                 self.assertGreater(len(examples(result.stdout)), 0)
-                lines = result.stdout.splitlines()
-                if os.name == "nt":  # where an example has one line
-                    lines = lines[: lines.index("Examples:")]
-                self.assertEqual([line for line in lines if len(line) > 80], [])
-                self.assertEqual(call(*path, "-h").stdout, result.stdout)
+                for words in ((*path, "-h"), ("help", *path)):
+                    self.assertEqual(call(*words).stdout, result.stdout)
+                if path not in parser.Program().commands:  # a group of commands alone
+                    self.assert_success(call(*path), stdout=result.stdout)
 
-    def test_no_help_is_wider_than_a_narrow_window(self) -> None:
-        places = [*((name,) for name in COMMAND_NAMES), ("avatars", "list"), ("auth", "status"), ("skill", "install")]
-        with mock.patch.object(help_texts, "terminal_width", return_value=50):
-            texts = [*map(help_texts.text, places), *(help_texts.text((), topic) for topic in TOPICS)]
-        for text in texts:
-            with self.subTest(text.partition("\n")[0]):
-                lines = text.splitlines()
-                if os.name == "nt" and "Examples:" in lines:  # where an example has one line
-                    lines = lines[: lines.index("Examples:")]
-                self.assertEqual([line for line in lines if len(line) > 50], [])
+    def test_help_is_no_wider_than_80_columns_or_the_window(self) -> None:
+        for window, width in ((50, 50), (200, 80)):
+            with mock.patch.object(help_texts, "terminal_width", return_value=window):
+                texts = [*map(help_texts.text, levels()), *(help_texts.text((), topic) for topic in TOPICS)]
+            for text in texts if window > 80 else texts[1:]:  # the examples of the program itself need 80
+                with self.subTest(text.partition("\n")[0], window=window):
+                    self.assertEqual(overlong(text, width), [])
 
     def test_the_programs_help_fits_a_small_terminal(self) -> None:
         text = call("--help").stdout
@@ -102,32 +88,16 @@ class HelpTest(ProgramTest):
         for name in parser.COMMAND_NAMES:
             self.assertRegex(text, rf"(?m)^  ([a-z]+, )*{name}\b")
 
-    def test_a_group_of_commands_alone_shows_its_help(self) -> None:
-        for group in ((), ("auth",), ("avatars",), ("voices",), ("documents",), ("skill",)):
-            with self.subTest(group=group):
-                self.assert_success(call(*group), stdout=call(*group, "--help").stdout)
-
-    def test_help_options_names_the_variable_of_each_option(self) -> None:
-        text = call("help", "options").stdout
-        for option, variable in (
-            ("--stage", "RUNWAY_SKILLS_STAGE"),
-            ("--gateway", "RUNWAY_SKILLS_GATEWAY"),
-            ("--url-format", "LOWCODEAPI_URL_FORMAT"),
-            ("--client-id", "RUNWAY_SKILLS_CLIENT_ID"),
-            ("--timeout", "RUNWAY_SKILLS_TIMEOUT"),
-            ("--retries", "RUNWAY_SKILLS_RETRIES"),
-            ("-q, --quiet", "RUNWAY_SKILLS_QUIET"),
-            ("--verbose", "RUNWAY_SKILLS_VERBOSE"),
-        ):
-            with self.subTest(option=option):
-                self.assertRegex(text, rf"\n  {option}\b[^\[]*\[env:\s+{variable}\]\n")
-
-    def test_help_environment_names_every_variable(self) -> None:
-        text = call("help", "environment").stdout
-        variables = [str(option.variable) for option in GLOBAL_OPTIONS if option.variable]
-        for variable in (*secret_variables(), *variables, "RUNWAY_SKILLS_HISTORY", "RUNWAY_SKILLS_OPENAPI_URL"):
+    def test_help_names_every_variable(self) -> None:
+        options, environment = call("help", "options").stdout, call("help", "environment").stdout
+        for option in GLOBAL_OPTIONS:
+            with self.subTest(option.flags):
+                shown = rf"\n  {', '.join(option.flags)}\b[^\[]*"
+                self.assertRegex(options, shown + (rf"\[env:\s+{option.variable}\]\n" if option.variable else ""))
+                self.assertIn(option.variable or "", environment)
+        for variable in (*secret_variables(), *VARIABLES):
             with self.subTest(variable):
-                self.assertIn(variable, text)
+                self.assertIn(variable, environment)
 
     def test_help_exit_names_every_exit_status(self) -> None:
         text = call("help", "exit").stdout
@@ -135,18 +105,13 @@ class HelpTest(ProgramTest):
             with self.subTest(status):
                 self.assertRegex(text, rf"(?m)^  {status}\b")
 
-    def test_help_before_a_command_is_its_help(self) -> None:
-        for path in levels():
-            with self.subTest(path=path):
-                self.assertEqual(call("help", *path).stdout, call(*path, "--help").stdout)
-
     def test_every_example_is_a_call_that_can_be_pasted(self) -> None:
-        commands = [example for path in levels() for example in examples(call(*path, "--help").stdout)]
-        calls = read_by_a_shell(commands)
-        self.assertEqual(len(calls), len(commands))
-        for words in calls:
-            with self.subTest(words=words):
-                self.assertTrue(callable(parser.parse(words).command.run))
+        for path in levels():
+            for example in examples(call(*path, "--help").stdout):
+                with self.subTest(example):
+                    program, *words = shell_words(example)
+                    self.assertEqual(program, "runway-cli")
+                    self.assertTrue(callable(parser.parse(words).command.run))
 
     def test_no_example_goes_on_in_another_line_on_windows(self) -> None:
         with mock.patch.object(help_texts, "IS_WINDOWS", True), mock.patch.object(program, "IS_WINDOWS", True):
@@ -268,61 +233,39 @@ class WaysToStartTest(ProgramTest):
 
 
 class MistypedTest(ProgramTest):
-    CASES: tuple[tuple[str, str, str], ...] = (
-        # call, words of the error, example: the call repaired where every mistake in it is known, else help
-        ("avatras list", "unknown command 'avatras'", "avatars list"),
-        ("avatars lst", "unknown command 'avatars lst'; did you mean list?", "avatars list"),
-        (
-            "auth state",
-            "unknown command 'auth state'; did you mean status?",
-            "auth status",
-        ),
-        ("requests GET /v1/x", "did you mean request?", "request GET /v1/x"),
-        (
-            "request GTE /v1/x",
-            "unknown METHOD 'GTE': choose from GET, POST, PATCH, PUT, DELETE; did you mean GET?",
-            "request GET /v1/x",
-        ),
-        ("avatars list --limt 3", "unknown option --limt; did you mean --limit?", "avatars list --limit 3"),
-        ("avatars list --limt=3", "unknown option --limt; did you mean --limit?", "avatars list --limit=3"),
-        (
-            "--outptu jsonl avatars list",
-            "unknown option --outptu; did you mean --output?",
-            "--output jsonl avatars list",
-        ),
-        ("--stag avatars list", "unknown option --stag; did you mean --stage?", "--stage avatars list"),
-        ("avatars list --stagee", "unknown option --stagee; did you mean --stage?", "avatars list --stage"),
-        ("avatars list --lim 3", "unknown option --lim; did you mean --limit?", "avatars list --limit 3"),
-        ("wait ID --downlaod x", "unknown option --downlaod; did you mean --download?", "wait ID --download x"),
-        ("avatars lst --helpp", "did you mean", "avatars list --help"),
-        ("requst GTE /v1/x --dryrun", "did you mean request?", "request GET /v1/x --dry-run"),
-        ("requst GET", "did you mean request?", "request --help"),
-        ("avatars list --json", "unknown option --json; did you mean --output json?", "avatars list --output json"),
-        ("zzzz", "unknown command 'zzzz': use one of request, batch, wait, ", "--help"),
-        ("avatars list --zzzz", "unknown option --zzzz", "avatars list --help"),
-        ("avatars list more", "unexpected argument 'more'", "avatars list --help"),
-        ("wait", "name the ids to wait for, or use --unfinished", "wait --help"),
-        ("avatars list --limit", "--limit: needs a value", "avatars list --help"),
-        (
-            "--output jsn avatars list",
-            "--output: must be one of json, jsonl, table, markdown, not 'jsn'; did you mean json?",
-            "--output json avatars list",
-        ),
-        ("--output=jsn avatars list", "did you mean json?", "--output=json avatars list"),
-        (
-            "--stage --gateway lowcodeapi avatars list",
-            "--stage and --gateway contradict each other",
-            "--stage avatars list",
-        ),
-        (
-            "avatars list --url-format old",
-            "--url-format is for a gateway",
-            "avatars list --url-format old --gateway lowcodeapi",
-        ),
-    )
+    # call | words of the error | example: the call repaired where every mistake in it is known, else help
+    CASES = """
+avatras list | unknown command 'avatras' | avatars list
+avatars lst | unknown command 'avatars lst'; did you mean list? | avatars list
+auth state | unknown command 'auth state'; did you mean status? | auth status
+requests GET /v1/x | did you mean request? | request GET /v1/x
+request GTE /v1/x | METHOD 'GTE': choose from GET, POST, PATCH, PUT, DELETE; did you mean GET? | request GET /v1/x
+avatars list --limt 3 | unknown option --limt; did you mean --limit? | avatars list --limit 3
+avatars list --limt=3 | unknown option --limt; did you mean --limit? | avatars list --limit=3
+--outptu jsonl avatars list | unknown option --outptu; did you mean --output? | --output jsonl avatars list
+--stag avatars list | unknown option --stag; did you mean --stage? | --stage avatars list
+avatars list --stagee | unknown option --stagee; did you mean --stage? | avatars list --stage
+avatars list --lim 3 | unknown option --lim; did you mean --limit? | avatars list --limit 3
+wait ID --downlaod x | unknown option --downlaod; did you mean --download? | wait ID --download x
+avatars lst --helpp | did you mean | avatars list --help
+requst GTE /v1/x --dryrun | did you mean request? | request GET /v1/x --dry-run
+requst GET | did you mean request? | request --help
+avatars list --json | unknown option --json; did you mean --output json? | avatars list --output json
+zzzz | unknown command 'zzzz': use one of request, batch, wait, | --help
+avatars list --zzzz | unknown option --zzzz | avatars list --help
+avatars list more | unexpected argument 'more' | avatars list --help
+wait | name the ids to wait for, or use --unfinished | wait --help
+avatars list --limit | --limit: needs a value | avatars list --help
+avatars list --quiet=1 | -q/--quiet: takes no value, not '1' | avatars list --help
+--output jsn avatars list | must be one of json, jsonl, table, markdown, not 'jsn'; did you mean json? | --output json avatars list
+--output=jsn avatars list | did you mean json? | --output=json avatars list
+--stage --gateway lowcodeapi avatars list | --stage and --gateway contradict each other | --stage avatars list
+avatars list --url-format old | --url-format is for a gateway | avatars list --url-format old --gateway lowcodeapi
+"""  # noqa: E501
 
     def test_the_error_names_the_nearest_word_and_repairs_the_call(self) -> None:
-        for line, words, example in self.CASES:
+        for case in self.CASES.strip().splitlines():
+            line, words, example = case.split(" | ")
             with self.subTest(call=line):
                 result = call(*line.split())
                 self.assert_error(result, 2, kind="usage", example=f"runway-cli {example}")
@@ -384,21 +327,11 @@ class GlobalOptionsTest(ProgramTest):
         self.assertEqual(shown["headers"]["X-Runway-Client-Id"], OTHER_CLIENT)
 
     def test_a_variable_sets_a_flag_unless_it_is_a_word_for_off(self) -> None:
-        for word, on in (
-            ("1", True),
-            ("true", True),
-            ("YES", True),
-            ("on", True),
-            ("", False),
-            ("  ", False),
-            ("0", False),
-            ("false", False),
-            ("No", False),
-            ("OFF", False),
-        ):
-            with self.subTest(word=word):
-                shown = self.shown("request", "GET", "/v1/x", "--dry-run", env={"RUNWAY_SKILLS_STAGE": word})
-                self.assertEqual("dev-stage" in shown["url"], on)
+        for words, on in ((("1", "true", "YES", "on"), True), (("", "  ", "0", "false", "No", "OFF"), False)):
+            for word in words:
+                with self.subTest(word=word):
+                    shown = self.shown("request", "GET", "/v1/x", "--dry-run", env={"RUNWAY_SKILLS_STAGE": word})
+                    self.assertEqual("dev-stage" in shown["url"], on)
 
     def test_a_variable_sets_a_value_and_the_option_wins(self) -> None:
         env = {"RUNWAY_SKILLS_CLIENT_ID": CLIENT, "RUNWAY_SKILLS_GATEWAY": "lowcodeapi", "LOWCODEAPI_URL_FORMAT": "old"}
@@ -434,28 +367,23 @@ class GlobalOptionsTest(ProgramTest):
             self.assert_error(slow, 69, kind="network")
 
     def test_an_unusable_variable_is_named_and_unset_in_the_example(self) -> None:
-        for variable, word in (
-            ("RUNWAY_SKILLS_TIMEOUT", "soon"),
-            ("RUNWAY_SKILLS_TIMEOUT", "0"),
-            ("RUNWAY_SKILLS_TIMEOUT", "1e400"),
-            ("RUNWAY_SKILLS_RETRIES", "-1"),
-            ("RUNWAY_SKILLS_RETRIES", "101"),
-            ("RUNWAY_SKILLS_CLIENT_ID", "me"),
-            ("RUNWAY_SKILLS_CLIENT_ID", CLIENT + "\nX: y"),
-            ("RUNWAY_SKILLS_GATEWAY", "other"),
-            ("LOWCODEAPI_URL_FORMAT", "oldest"),
-            ("RUNWAY_SKILLS_STAGE", "maybe"),
-            ("RUNWAY_SKILLS_QUIET", "2"),
-            ("RUNWAY_SKILLS_RETRIES", "1_0"),
-            ("RUNWAY_SKILLS_TIMEOUT", "\u0663"),
+        for variable, words in (
+            ("RUNWAY_SKILLS_TIMEOUT", ("soon", "0", "1e400", "\u0663")),
+            ("RUNWAY_SKILLS_RETRIES", ("-1", "101", "1_0")),
+            ("RUNWAY_SKILLS_CLIENT_ID", ("me", CLIENT + "\nX: y")),
+            ("RUNWAY_SKILLS_GATEWAY", ("other",)),
+            ("LOWCODEAPI_URL_FORMAT", ("oldest",)),
+            ("RUNWAY_SKILLS_STAGE", ("maybe",)),
+            ("RUNWAY_SKILLS_QUIET", ("2",)),
         ):
-            with self.subTest(variable=variable, word=word):
-                result = call("avatars", "list", env={variable: word})
-                example = f"env -u {variable} runway-cli avatars list"
-                if os.name == "nt":  # which has no such command
-                    example = "runway-cli help environment"
-                self.assert_error(result, 78, kind="config", example=example)
-                self.assertTrue(result.error["error"].startswith(f"{variable} must be "), result)
+            example = f"env -u {variable} runway-cli avatars list"
+            if os.name == "nt":  # which has no such command
+                example = "runway-cli help environment"
+            for word in words:
+                with self.subTest(variable=variable, word=word):
+                    result = call("avatars", "list", env={variable: word})
+                    self.assert_error(result, 78, kind="config", example=example)
+                    self.assertTrue(result.error["error"].startswith(f"{variable} must be "), result)
 
     def test_stage_and_a_gateway_from_the_environment_contradict_each_other(self) -> None:
         result = call("avatars", "list", "--stage", env={"RUNWAY_SKILLS_GATEWAY": "lowcodeapi"})
@@ -463,6 +391,58 @@ class GlobalOptionsTest(ProgramTest):
         self.assertIn("contradict", result.error["error"])
         example = "runway-cli help environment" if os.name == "nt" else "env -u RUNWAY_SKILLS_GATEWAY "
         self.assertTrue(result.error["example"].startswith(example), result)
+
+
+class DashesTest(ServedTest):
+    """`--` ends the options: the same on every version of Python, wherever it stands."""
+
+    def test_it_may_stand_before_between_and_after_the_words_of_a_command(self) -> None:
+        avatar = self.fake.add_avatar(name="Mira")
+        for line in (
+            "-- avatars list",
+            "avatars -- list",
+            "avatars list --",
+            "--quiet -- avatars list",
+            "avatars list --limit 5 --",
+        ):
+            with self.subTest(line):
+                self.assertEqual([row["id"] for row in self.call(*line.split()).json["data"]], [avatar])
+        for line in (
+            "request -- GET /v1/organization",
+            "request GET -- /v1/organization",
+            "request GET /v1/organization --",
+            "-- request GET /v1/organization",
+            "request --retries 0 -- GET /v1/organization",
+        ):
+            with self.subTest(line):
+                self.assertEqual(self.call(*line.split()).json, self.fake.organization)
+
+    def test_what_follows_it_is_an_operand(self) -> None:
+        for line, words in (
+            ("request -- GET /v1/x --dry-run", "unexpected argument '--dry-run'"),
+            ("request GET /v1/x -- --dry-run", "unexpected argument '--dry-run'"),
+            ("-- request GET /v1/x --dry-run", "unexpected argument '--dry-run'"),
+            ("request GET /v1/x -- --", "unexpected argument '--'"),
+            ("-- avatars list --limit 3", "unexpected argument '--limit'"),
+            ("-- --version", "unknown command '--version'"),
+            ("-- --help", "unknown command '--help'"),
+            ("-- -q", "unknown command '-q'"),
+        ):
+            with self.subTest(line):
+                result = self.call(*line.split())
+                self.assert_error(result, 2, kind="usage")
+                self.assertTrue(result.error["error"].startswith(words), result)
+                self.assertNotIn("did you mean", result.error["error"])
+                self.assertNotEqual(pasted(result), line.split())
+        self.assertEqual(self.fake.requests, [])
+
+    def test_an_id_that_looks_like_an_option_can_be_waited_for(self) -> None:
+        result = self.call("wait", "--max-wait", "1", "--", "-x", "--quiet")
+        self.assert_error(result, 1, kind="api", status=400)
+        self.assertEqual(sorted(self.polls()), ["/v1/tasks/--quiet", "/v1/tasks/-x"])
+
+    def test_alone_it_is_like_no_word_at_all(self) -> None:
+        self.assertEqual(self.call("--").stdout, self.call().stdout)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is hidden in what is shown for inspection: secrets in every encoding, signed URLs, tokens, data URIs."""
+"""What is masked: secrets in every encoding, signed URLs, tokens and data URIs, and in all that a console prints."""
 
 from __future__ import annotations
 
@@ -9,23 +9,31 @@ import shlex
 import string
 import time
 import unittest
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 from runway_cli import jsontext
+from runway_cli.api.answers import MAX_EXCERPT, excerpt
 from runway_cli.terminal import masking
+from runway_cli.terminal.console import MAX_BODY, MAX_MESSAGE, MAX_NOTE, Console, parse
 from runway_cli.terminal.masking import Secrets
+from runway_cli.terminal.progress import live
+from runway_cli.terminal.tables import Column
+from tests.streams import Streams, captured
 
 DATA_URI = "data:image/png;base64," + "iVBORw0KGgo" * 100
 SHORT_URI = "data:image/png;base64,iVBORw0KGgo="
 SIGNED = "https://storage.example/a/b.png?_jwt=eyJhbGciOiJIUzI1NiJ9.e30.x-y_z&w=1"
 UPLOAD = {"uploadUrl": SIGNED, "fields": {"policy": "p" * 10, "key": "k"}, "runwayUri": "runway://u"}
 BASE = "https://api.example/base"
-ODD = "_*|\\\"'%&<> +/é狐🦊.\u00a0"
+KEY = "key_" + "0123456789abcdef" * 8
+ODD = "_*|\\\"'%&<>+/=.$"  # what a header can hold, and URLs, JSON, Markdown or a shell write differently
+NAMES = [Column("Name", "name"), Column("Preview", "preview", link="listen")]
 
 
 def random_key(chance: random.Random) -> str:
-    """A key of 12 to 40 characters, many of them with a meaning in URLs, JSON, Markdown or a shell."""
+    """A key of 14 to 41 characters, many of them ODD."""
     length = chance.randrange(12, 40)
     return "k" + "".join(chance.choice(ODD + string.ascii_letters) for _ in range(length)) + "y"
 
@@ -39,15 +47,13 @@ def encodings(key: str) -> dict[str, str]:
         "path": quote(key),
         "query": quote_plus(key),
         "request line": quote(key, safe="/?%:@!$&'()*+,;=~[]-._"),
-        "JSON": json.dumps(key, ensure_ascii=False)[1:-1],
-        "ASCII JSON": escaped,
+        "JSON": escaped,
         "JSON with slashes": escaped.replace("/", "\\/"),
         "JSON in JSON": json.dumps(escaped)[1:-1],
         "our JSON": jsontext.dumps(key)[1:-1],
         "Python": repr(key)[1:-1],
         "HTML": html.escape(key),
-        "HTML, numbers": html.escape(key).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
-        "shell": shlex.quote(key).strip("'"),
+        "shell": shlex.quote(key)[1:-1] if shlex.quote(key) != key else key,
     }
 
 
@@ -191,66 +197,33 @@ class Values(unittest.TestCase):
                 self.assertEqual(masking.readable_size(size), shown)
 
 
-class Excerpts(unittest.TestCase):
-    def test_it_is_masked_before_it_is_cut(self) -> None:
-        secrets = Secrets()
-        key = "key_" + "a1" * 64
-        secrets.keep(key)
-        for start in range(250, 310):
-            shown = masking.excerpt("x" * start + key + "y" * 100, 300, secrets.mask)
-            self.assertNotIn("key_", shown)
-            self.assertLessEqual(len(shown), 300)
-
-    def test_a_key_over_two_lines_of_a_text_is_masked(self) -> None:
-        secrets = Secrets()
-        secrets.keep("two words of a key")
-        self.assertEqual(masking.excerpt("a two words\n of a key", 50, secrets.mask), "a ***")
-
-    def test_what_fits_is_whole(self) -> None:
-        self.assertEqual(masking.excerpt(" a\n b ", 3, str), "a b")
-        self.assertEqual(masking.excerpt("abcd", 3, str), "ab…")
-
-
 class SecretsTest(unittest.TestCase):
-    def masked(self, secret: str, text: str) -> str:
-        secrets = Secrets()
-        secrets.keep(secret)
-        return secrets.mask(text)
+    def masked(self, text: str, *secrets: str, min_length: int = 4) -> str:
+        kept = Secrets()
+        for secret in secrets:
+            kept.keep(secret)
+        return kept.mask(text, min_length)
 
-    def test_a_secret_is_hidden_in_every_encoding(self) -> None:
+    def test_a_secret_is_masked_in_every_encoding(self) -> None:
         chance = random.Random(17)
         for _ in range(400):
             key = random_key(chance)
             for name, text in encodings(key).items():
-                self.assertEqual(self.masked(key, f"a {text} b"), "a *** b", f"{name} of {key!r}: {text}")
+                self.assertEqual(self.masked(f"a {text} b", key), "a *** b", f"{name} of {key!r}: {text}")
 
-    def test_encodings_may_be_mixed(self) -> None:
-        self.assertEqual(self.masked('k/+"é y', 'k/%2B\\"%c3%A9+y'), "***")
-
-    def test_lower_case_hexadecimal_digits_are_hidden_too(self) -> None:
-        self.assertEqual(self.masked("k/é?", "k%2f%c3%a9%3f"), "***")
-
-    def test_a_secret_that_an_ascii_locale_did_not_decode_is_hidden_decoded(self) -> None:
+    def test_a_secret_that_an_ascii_locale_did_not_decode_is_masked_decoded(self) -> None:
         undecoded = "kéy-kéy".encode().decode("ascii", "surrogateescape")
-        for text in ("kéy-kéy", undecoded, "k%C3%A9y-k%C3%A9y"):
+        for text in ("kéy-kéy", undecoded, "k%C3%A9y-k%C3%A9y", "k\\u00e9y-k\\u00e9y"):
             with self.subTest(text):
-                self.assertEqual(self.masked(undecoded, text), "***")
-
-    def test_half_of_a_surrogate_pair_does_no_harm(self) -> None:
-        self.assertEqual(self.masked("k\ud83ey-k", "a k\ud83ey-k"), "a ***")
+                self.assertEqual(self.masked(text, undecoded), "***")
 
     def test_a_secret_that_is_part_of_another_does_not_reveal_it(self) -> None:
-        secrets = Secrets()
-        secrets.keep("abcdef")
-        secrets.keep("abcdefghij")
-        self.assertEqual(secrets.mask("abcdefghij abcdef"), "*** ***")
+        self.assertEqual(self.masked("abcdefghij abcdef", "abcdef", "abcdefghij"), "*** ***")
 
-    def test_a_short_secret_is_hidden_where_words_are_not_data(self) -> None:
-        secrets = Secrets()
-        for secret in ("sho", "short", "long-enough"):
-            secrets.keep(secret)
-        self.assertEqual(secrets.mask("sho short long-enough"), "sho *** ***")
-        self.assertEqual(secrets.mask("sho short long-enough", 8), "sho short ***")
+    def test_a_short_secret_is_masked_where_words_are_not_data(self) -> None:
+        secrets = ("sho", "short", "long-enough")
+        self.assertEqual(self.masked("sho short long-enough", *secrets), "sho *** ***")
+        self.assertEqual(self.masked("sho short long-enough", *secrets, min_length=8), "sho short ***")
 
     def test_json_values_stay_json(self) -> None:
         secrets = Secrets()
@@ -258,13 +231,151 @@ class SecretsTest(unittest.TestCase):
         given = {"a12345678": ["b12345678", 12345678, 123456789.5, True, None, jsontext.loads("0.123456780"), 7]}
         self.assertEqual(secrets.mask_value(given), {"a***": ["b***", "***", "***", True, None, "***", 7]})
 
-    def test_hostile_text_takes_linear_time(self) -> None:
-        for secret in ('\\\\"\\key', "key\\\\\\", 'k"\\"\\"', "k % + é"):
-            for piece in ("\\", "k\\", 'k"\\', '\\"', "%5c", "k+"):
-                with self.subTest(secret=secret, piece=piece):
-                    start = time.process_time()
-                    self.masked(secret, piece * (200_000 // len(piece)))
-                    self.assertLess(time.process_time() - start, 2, "quadratic time would be minutes")
+
+class Printed(unittest.TestCase):
+    """What a console prints has no secret in it, nor a part of one, whatever it is printed as."""
+
+    def printed(self, act: Callable[[Console], None], secret: str = KEY) -> Streams:
+        with captured() as kept:
+            console = Console(verbose=True)
+            console.keep_secret(secret)
+            act(console)
+        return kept
+
+    def test_a_result_is_data_and_only_the_secret_is_masked(self) -> None:
+        result = {"output": [SIGNED], "sessionKey": "abc", KEY: f"a {KEY}", "image": DATA_URI}
+        kept = self.printed(lambda console: console.result(result))
+        self.assertEqual(
+            json.loads(kept.out.text), {"output": [SIGNED], "sessionKey": "abc", "***": "a ***", "image": DATA_URI}
+        )
+
+    def test_a_result_with_a_secret_of_digits_stays_json(self) -> None:
+        kept = self.printed(lambda console: console.result({"a": 12345678, "b": 7}), "12345678")
+        self.assertEqual(json.loads(kept.out.text), {"a": "***", "b": 7})
+
+    def test_a_short_secret_is_not_masked_in_results(self) -> None:
+        result = self.printed(lambda console: console.result({"a": "short"}), "short")
+        self.assertEqual(result.out.text, '{"a":"short"}\n')
+        self.assertEqual(self.printed(lambda console: console.note("short"), "short").err.text, "***\n")
+
+    def test_whatever_goes_to_stderr_is_masked(self) -> None:
+        for given, shown in (
+            (f"trying again: {SIGNED}", "trying again: https://storage.example/a/b.png?***"),
+            ('{"sessionKey":"abc"}', '{"sessionKey":"***"}'),
+            ("api_token=at_1", "api_token=***"),
+            (DATA_URI, "data:image/png;base64,… (825 B)"),
+            ('"fields":{"policy":"p"}', '"fields":"***"'),
+            (f"key {KEY}", "key ***"),
+        ):
+            actions: tuple[Callable[[Console], None], ...] = (
+                lambda console: console.note(given),  # noqa: B023
+                lambda console: console.tell(given),  # noqa: B023
+                lambda console: console.trace("<", [given]),  # noqa: B023
+                lambda console: console.trace("<", [], given.encode()),  # noqa: B023
+            )
+            for number, act in enumerate(actions):
+                with self.subTest(given[:30], action=number):
+                    self.assertEqual(self.printed(act).err.text.strip("< \n"), shown)
+
+    def test_a_key_at_a_cut_is_masked(self) -> None:
+        acts: tuple[tuple[int, Callable[[Console, str], None]], ...] = (
+            (MAX_NOTE, Console.note),
+            (MAX_BODY, lambda console, text: console.trace("<", [text])),
+            (MAX_BODY, lambda console, text: console.trace("<", [], text.encode())),
+            (MAX_MESSAGE, lambda console, text: console.error({"error": text, "example": "x"})),
+        )
+        for limit, act in acts:
+            for start in range(limit - len(KEY) - 5, limit + 1, 7):
+                text = "x" * start + KEY + "y" * 100
+                with self.subTest(start):
+                    kept = self.printed(lambda console: act(console, text))  # noqa: B023
+                    self.assertNotIn("key_", kept.err.text)
+
+    def test_a_key_at_the_cut_of_a_long_answer_is_masked(self) -> None:
+        secrets = Secrets()
+        secrets.keep(KEY)
+        for spaces in range(20 * MAX_EXCERPT - len(KEY) - 5, 20 * MAX_EXCERPT + 1, 7):
+            with self.subTest(spaces):
+                self.assertNotIn("key_", excerpt(b" " * spaces + KEY.encode() + b" y" * 100, secrets.mask))
+
+    def test_an_error_stays_json_whatever_is_masked(self) -> None:
+        document = {
+            "error": f"the image {DATA_URI} and {SIGNED} of {KEY}",
+            "fields": {"a": {"b": 1}, "c": 2},
+            "sessionKey": {"a": 1},
+            "issues": [{"field": "sessionKey", "messages": [SIGNED]}],
+            "example": "runway-cli auth status",
+        }
+        shown = json.loads(self.printed(lambda console: console.error(document)).err.text)
+        self.assertEqual(
+            shown["error"], "the image data:image/png;base64,… (825 B) and https://storage.example/a/b.png?*** of ***"
+        )
+        self.assertEqual(shown["sessionKey"], "***")
+        self.assertEqual(shown["issues"], [{"field": "sessionKey", "messages": [masking.text(SIGNED)]}])
+
+    def test_an_error_that_is_nested_too_deeply_is_still_told(self) -> None:
+        for depth in (*range(200, 1000, 3), 100_000):
+            deep: Any = "x"
+            for _ in range(depth):
+                deep = [deep]
+            with captured() as kept:
+                Console().error({"error": "bad", "more": deep, "example": "x"})
+            shown = json.loads(kept.err.text)
+            self.assertEqual(shown["error"], "bad")
+            self.assertEqual(shown["example"], "x")
+        self.assertEqual(shown["more"], masking.TOO_DEEP)
+
+
+class RandomKeys(unittest.TestCase):
+    """A key does not appear, and no part of it that is longer than 8 characters."""
+
+    def check(self, key: str, text: str) -> None:
+        plain = " ".join(text.replace("\\", "").split())
+        wanted = " ".join(key.replace("\\", "").split())
+        for start in range(len(wanted) - 9):
+            piece = wanted[start : start + 9]
+            if len(set(piece)) > 4:
+                self.assertNotIn(piece, plain, f"a part of {key!r}")
+
+    def test_a_key_does_not_appear_on_stderr(self) -> None:
+        chance = random.Random(23)
+        for _ in range(150):
+            key = random_key(chance)
+            text = f"{'x' * chance.randrange(1100)} {key} {'y' * chance.randrange(90)}"
+            with captured(err_is_terminal=chance.random() < 0.5, columns=chance.randrange(9, 120)) as kept:
+                console = Console(verbose=True, format=chance.choice([None, "json"]))
+                console.keep_secret(key)
+                lines = live(console)
+                if lines:
+                    lines.show([text, (key, f"{key} {key}"), f"{key} {key}"])
+                console.note(text)
+                console.tell(text)
+                console.trace(">", [text], text.encode())
+                console.trace("<", [], json.dumps({"a": [text], key: key}).encode())
+                console.error(
+                    {"error": text, "issues": [{"field": key, "messages": [text, key]}], "example": f"x {key}"}
+                )
+            self.check(key, kept.err.text)
+            if not kept.err.is_terminal:
+                self.check(key, json.dumps(json.loads(kept.err.lines[-1]), ensure_ascii=False))
+
+    def test_a_key_does_not_appear_on_stdout(self) -> None:
+        chance = random.Random(29)
+        for _ in range(150):
+            key = random_key(chance).replace("..", ".é")  # a path has no empty part
+            text = f"{'x' * chance.randrange(60)}{key}{'y' * chance.randrange(30)}"
+            rows = [{"id": "a", "name": text, "preview": f"https://x.example/{key}?{text}", key: [key, {"a": text}]}]
+            columns = [*NAMES, Column(key, key), Column("Wrapped", key, wrap=True)]
+            for format in ("json", "jsonl", "table", "markdown"):
+                for select in (None, "name", f"name,{key}"):
+                    with captured(out_is_terminal=chance.random() < 0.5, columns=chance.randrange(9, 120)) as kept:
+                        console = Console(format=format, select=parse(select) if select else None)
+                        console.keep_secret(key)
+                        console.rows(rows, columns, {key: key})
+                        console.row(rows[0], alone=True)
+                        console.end_rows(columns)
+                        console.write(f"{key}\n")
+                    self.check(key, kept.out.text + kept.err.text)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Calls that can be pasted into a shell: POSIX shells, cmd and PowerShell."""
+"""Calls that can be pasted into a shell, named the way the program was started."""
 
 from __future__ import annotations
 
@@ -27,135 +27,80 @@ def call(script: str, spec: str | None, *words: str, typed: str = "python3", pat
         return program.command_line(words)
 
 
-class TemporaryFolder(unittest.TestCase):
+@unittest.skipIf(os.name == "nt", "the words are quoted for a POSIX shell")
+class StartedTest(unittest.TestCase):
     def setUp(self) -> None:
         kept = tempfile.TemporaryDirectory()
         self.addCleanup(kept.cleanup)
         self.folder = Path(kept.name).resolve()
 
-    def file(self, name: str) -> str:
+    def executable(self, name: str) -> str:
         path = self.folder / name
         path.parent.mkdir(exist_ok=True)
-        path.touch()
+        path.touch(0o755)
         return str(path)
 
-
-@unittest.skipIf(os.name == "nt", "the words are quoted for a POSIX shell")
-class Started(TemporaryFolder):
-    def test_a_module_is_named_as_one(self) -> None:
-        self.assertEqual(call("/x/runway_cli/__main__.py", "runway_cli.__main__", "wait"), "python3 -m runway_cli wait")
-
-    def test_a_folder_or_an_archive_is_named_as_it_was(self) -> None:
-        self.assertEqual(call("skills/runway_cli", "__main__", "wait"), "python3 skills/runway_cli wait")
-        self.assertEqual(call("my tools/x.pyz", "__main__"), "python3 'my tools/x.pyz'")
+    def test_a_module_a_folder_and_an_archive_are_named_as_they_were(self) -> None:
+        for script, spec, shown in (
+            ("/x/runway_cli/__main__.py", "runway_cli.__main__", "python3 -m runway_cli wait"),
+            ("skills/runway_cli", "__main__", "python3 skills/runway_cli wait"),
+            ("my tools/x.pyz", "__main__", "python3 'my tools/x.pyz' wait"),
+        ):
+            with self.subTest(script):
+                self.assertEqual(call(script, spec, "wait"), shown)
 
     def test_an_installed_script_is_named_alone_if_a_shell_finds_it(self) -> None:
-        script = self.file("bin/runway-cli")
-        self.assertEqual(call(script, None, "wait", path=str(self.folder / "bin")), "runway-cli wait")
-
-    def test_a_script_that_another_one_hides_is_named_with_its_folder(self) -> None:
-        script = self.file("bin/runway-cli")
-        other = self.file("other/runway-cli")
-        folders = os.pathsep.join((os.path.dirname(other), os.path.dirname(script)))
-        self.assertEqual(call(script, None, path=folders), script)
+        script, other = self.executable("bin/runway-cli"), self.executable("other/runway-cli")
+        for folders, shown in (
+            ([os.path.dirname(script)], "runway-cli"),
+            ([os.path.dirname(other), os.path.dirname(script)], script),
+            ([], script),
+        ):
+            with self.subTest(folders):
+                self.assertEqual(call(script, None, path=os.pathsep.join(folders)), shown)
 
     def test_a_python_that_was_named_by_its_folder_is_found_by_its_name(self) -> None:
-        python = self.file("bin/python3")
+        python = self.executable("bin/python3")
         with mock.patch.object(sys, "executable", python):
-            shown = call("x", "runway_cli.__main__", typed=python, path=str(self.folder / "bin"))
-            self.assertEqual(shown, "python3 -m runway_cli")
-            self.assertEqual(call("x", "runway_cli.__main__", typed=python), f"{python} -m runway_cli")
+            for path, shown in ((os.path.dirname(python), "python3 -m runway_cli"), ("", f"{python} -m runway_cli")):
+                self.assertEqual(call("x", "runway_cli.__main__", typed=python, path=path), shown)
 
     def test_words_are_quoted_for_a_posix_shell(self) -> None:
         words = ["a b", "it's", "$x", "data.*.id", '{"a":1}', "", "~", "id,name"]
-        shown = call("runway-cli", None, *words)
-        self.assertEqual(shlex.split(shown), ["runway-cli", *words])
+        self.assertEqual(shlex.split(call("runway-cli", None, *words)), ["runway-cli", *words])
 
     def test_control_characters_are_not_repeated(self) -> None:
         self.assertEqual(call("runway-cli", None, "a\x1b[2Jb\nc"), "runway-cli 'a\ufffd[2Jb c'")
 
-    def test_it_is_quoted_word_by_word(self) -> None:
-        self.assertEqual(call("runway-cli", None, "a b", "c").split(" ", 1)[0], "runway-cli")
-        self.assertEqual(program.quoted_call(["a b", "c"])[-2:], ["'a b'", "c"])
 
+class WindowsTest(unittest.TestCase):
+    def setUp(self) -> None:
+        windows = mock.patch.object(program, "IS_WINDOWS", True)
+        windows.start()
+        self.addCleanup(windows.stop)
 
-class Windows(TemporaryFolder):
-    def test_words_are_quoted_where_cmd_or_powershell_needs_it(self) -> None:
-        for word, quoted in (
-            ("wait", "wait"),
-            ("-F", "-F"),
-            ("duration=5", "duration=5"),
-            ("/v1/text_to_image", "/v1/text_to_image"),
-            ("1280:720", "1280:720"),
-            ("data.*.id", "data.*.id"),
-            ("C:\\out\\", "C:\\out\\"),
-            ("狐.png", "狐.png"),
-            ("", '""'),
-            ("a b", '"a b"'),
-            ("id,name", '"id,name"'),
-            ("a&b", '"a&b"'),
-            ("50%", '"50%"'),
-            ("x^y", '"x^y"'),
-            ("(x)", '"(x)"'),
-            ("@file.json", '"@file.json"'),
-            ("#1", '"#1"'),
-            ("it's", '"it\'s"'),
-            ("$x", '"$x"'),
-            ("a;b", '"a;b"'),
-            ("{x}", '"{x}"'),
-            ("~", '"~"'),
-            ("--select=output.0", '"--select=output.0"'),
-            ("C:\\my files\\", '"C:\\my files\\\\"'),
-            ('{"a":"x\\"}', '"{\\"a\\":\\"x\\\\\\"}"'),
+    def test_words_are_quoted_where_powershell_needs_it(self) -> None:
+        for word in (
+            *("wait", "-F", "duration=5", "/v1/text_to_image", "1280:720", "data.*.id", "C:\\out\\", "狐.png"),
         ):
             with self.subTest(word):
-                self.assertEqual(program.windows_word(word), quoted)
-
-    def test_what_c_programs_are_given_is_the_word(self) -> None:
-        for word in ('a"b', 'a\\"b c', "a b\\", 'say "hi" \\\\', ' " '):
+                self.assertEqual(call("runway-cli", None, word), f"runway-cli {word}")
+        for word in (
+            *("", "a b", "id,name", "a&b", "50%", "x^y", "(x)", "@file.json", "#1", "$x", "a;b", "{x}", "~", '{"a":1}'),
+            *("--select=output.0", "C:\\my files\\"),
+        ):
             with self.subTest(word):
-                self.assertEqual(unquoted(program.windows_word(word)), word)
+                self.assertEqual(call("runway-cli", None, word), f"runway-cli '{word}'")
+        self.assertEqual(call("runway-cli", None, "it's"), "runway-cli 'it''s'")
 
-    def test_a_name_is_found_with_the_extensions_of_programs(self) -> None:
-        launcher = self.file("Scripts/runway-cli.EXE")
-        folders = [str(self.folder), str(self.folder / "Scripts")]
-        self.assertEqual(program.find("runway-cli", folders, ["", ".COM", ".EXE"]), launcher)
-        self.assertIsNone(program.find("runway-cli", folders, [""]))
+    def test_paths_of_the_program_have_forward_slashes(self) -> None:
+        shown = call("C:\\my skills\\runway_cli", "__main__", "--to", "C:\\out\\", typed="python")
+        self.assertEqual(shown, "python 'C:/my skills/runway_cli' --to C:\\out\\")
 
-    def test_a_launcher_is_the_script_that_it_starts(self) -> None:
-        launcher = self.file("Scripts/runway-cli.EXE")
-        script = str(self.folder / "Scripts" / "runway-cli")
-        with mock.patch.object(program, "IS_WINDOWS", True):
-            self.assertTrue(program.is_same_program(launcher, script))
-            self.assertFalse(program.is_same_program(launcher, str(self.folder / "runway-cli")))
-        with mock.patch.object(program, "IS_WINDOWS", False):
-            self.assertFalse(program.is_same_program(launcher, script))
-
-    def test_paths_have_forward_slashes(self) -> None:
-        with mock.patch.object(program, "IS_WINDOWS", True):
-            shown = call("C:\\my skills\\runway_cli", "__main__", "--to", "C:\\out\\", typed="python")
-        self.assertEqual(shown, 'python "C:/my skills/runway_cli" --to C:\\out\\')
-
-
-def unquoted(word: str) -> str:
-    """A word as the C run-time of Windows reads it."""
-    found, quoted, backslashes = "", False, 0
-    for character in word:
-        if character == "\\":
-            backslashes += 1
-            continue
-        if character == '"':
-            found += "\\" * (backslashes // 2)
-            if backslashes % 2:
-                found += '"'
-            else:
-                quoted = not quoted
-        else:
-            assert quoted or character != " ", "a space ends the word"
-            found += "\\" * backslashes + character
-        backslashes = 0
-    assert not quoted, "the quotes are not closed"
-    return found + "\\" * backslashes
+    def test_a_program_whose_path_is_quoted_is_started_with_an_ampersand(self) -> None:
+        with mock.patch.object(sys, "executable", "C:\\my files\\python.exe"):
+            shown = call("x", "runway_cli.__main__", "wait", typed="C:\\my files\\python.exe")
+        self.assertEqual(shown, "& 'C:/my files/python.exe' -m runway_cli wait")
 
 
 if __name__ == "__main__":

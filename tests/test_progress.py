@@ -18,18 +18,63 @@ if sys.platform != "win32":
     import termios
 
 from runway_cli.cli.main import main
+from runway_cli.terminal import console as streams
+from runway_cli.terminal.console import Console
 from runway_cli.terminal.masking import readable_size
-from runway_cli.terminal.tables import display_width
+from runway_cli.terminal.progress import Live, bar, live, readable_time, screen_lines, transferred
+from runway_cli.terminal.tables import display_width, fitted
 from tests.fake import Fault, sample
 from tests.program import Clock, environment
 from tests.served import ServedTest
+from tests.streams import Streams, captured
+
+TASK = "17f20503-6c24-4c16-946b-35dbbce2af2f"
+REST = "RUNNING [#####-----] 50% 2 s 5 credits"
+THROTTLED = "THROTTLED: queued until a running generation ends; your tier limits how many run at once"
 
 
 class Screen:
-    """A terminal of so many columns and lines, as much as the program uses of one; `seen` is what it ever showed."""
+    """A terminal that wraps lines at its width, and wraps them anew when it is resized, as most do."""
 
-    def __init__(self, columns: int = 80, lines: int = 24) -> None:
-        self.lines = lines
+    def __init__(self, columns: int, height: int = 60) -> None:
+        self.columns = columns
+        self.height = height
+        self.lines = [""]  # as written; each may take several rows
+
+    def write(self, text: str) -> list[list[str]]:
+        """Shows a text. Returns the screen after each write that ended a line, and at the end."""
+        frames = []
+        for part in re.split(r"(\r\x1b\[\d+A\x1b\[J|\n)", text):
+            if part == "\n":
+                self.lines.append("")
+                frames.append(self.rows())
+            elif part.startswith("\r"):
+                up, rows = int(part[3:-4]), [*self.rows(), self.lines[-1]]
+                assert up < min(len(rows), self.height), "the cursor cannot reach what has left the screen"
+                self.lines = [*rows[: -1 - up], ""]
+            else:
+                self.lines[-1] += part
+        return [*frames, self.rows()]
+
+    def rows(self) -> list[str]:
+        """The rows above the cursor."""
+        return [row for line in self.lines[:-1] for row in self._wrapped(line)]
+
+    def _wrapped(self, line: str) -> list[str]:
+        rows, left = [""], self.columns
+        for character in line:
+            columns = display_width(character)
+            if columns > left:  # a wide character is not halved
+                rows, left = [*rows, ""], self.columns
+            rows[-1] += character
+            left -= columns
+        return rows
+
+
+class PseudoTerminal:
+    """A terminal of the system; `raw` is what was written to it."""
+
+    def __init__(self, columns: int, lines: int) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.stream = io.TextIOWrapper(os.fdopen(slave, "wb", buffering=0), encoding="utf-8")
@@ -52,21 +97,6 @@ class Screen:
         self.reader.join(10)
         os.close(self.master)
 
-    def frames(self) -> list[list[str]]:
-        """The screen after each write that ended a line, scrolled text left out."""
-        rows, seen = [""], []
-        for part in re.split(r"(\r\n|\r|\x1b\[\d+A|\x1b\[J)", self.raw.decode()):
-            if part == "\r\n":
-                rows.append("")
-                seen.append(rows[:-1])
-            elif part.endswith("A") and part.startswith("\x1b"):
-                up = int(part[2:-1])
-                assert up < self.lines, "the cursor cannot reach what has left the screen"
-                rows = rows[: -1 - up] + [""] * bool(up)
-            elif part not in ("\r", "\x1b[J"):
-                rows[-1] += part
-        return [*seen, rows[:-1] if rows[-1] == "" else rows]
-
 
 class Ticking(Clock):
     """A clock on which every look takes a tenth of a second: lines are redrawn no more often than some time passes."""
@@ -82,23 +112,28 @@ class AtATerminal(ServedTest):
         self, *argv: str, columns: int = 80, lines: int = 24, env: dict[str, str] | None = None
     ) -> list[list[str]]:
         """The frames of stderr while a call runs; stdout is no terminal."""
-        screen, self.stdout = Screen(columns, lines), io.BytesIO()
+        terminal, stdout = PseudoTerminal(columns, lines), io.BytesIO()
         variables = environment({**self.fake.env(), "TERM": "xterm", **(env or {})})
         with (
             mock.patch.dict(os.environ, variables, clear=True),
             mock.patch.multiple(
                 sys,
-                stdout=io.TextIOWrapper(self.stdout, encoding="utf-8"),
-                stderr=screen.stream,
+                stdout=io.TextIOWrapper(stdout, encoding="utf-8"),
+                stderr=terminal.stream,
                 __stdout__=None,
-                __stderr__=screen.stream,
+                __stderr__=terminal.stream,
             ),
         ):
             self.status = main(list(argv), self.clock)
-            self.output = self.stdout.getvalue()
-        screen.close()
-        self.raw = screen.raw
-        return screen.frames()
+        terminal.close()
+        self.raw = terminal.raw
+        return Screen(columns, lines).write(self.raw.decode().replace("\r\n", "\n"))
+
+    def assert_shown(self, frames: list[list[str]], pattern: str) -> None:
+        """Some frame has such a line, and none is left at the end of a call that went well."""
+        self.assertTrue(any(re.fullmatch(pattern, line) for frame in frames for line in frame), frames)
+        self.assertEqual(self.status, 0)
+        self.assertEqual(frames[-1], [])
 
     def test_one_live_line_a_task(self) -> None:
         task = self.fake.add_task(
@@ -126,12 +161,9 @@ class AtATerminal(ServedTest):
         frames = self.shown("wait", *ids, columns=160)
         self.assertEqual(
             frames[-1],
-            [
-                "THROTTLED: queued until a running generation ends; your tier limits how many run at once",
-                f"{ids[0]}: a fault was ordered; polling goes on",
-            ],
+            [THROTTLED, f"{ids[0]}: a fault was ordered; polling continues"],
         )
-        self.assertIn([frames[-1][0], f"{ids[0]} THROTTLED 2 s 5 credits", f"{ids[1]} THROTTLED 2 s 5 credits"], frames)
+        self.assertIn([THROTTLED, f"{ids[0]} THROTTLED 2 s 5 credits", f"{ids[1]} THROTTLED 2 s 5 credits"], frames)
 
     def test_more_lines_than_the_terminal_has_are_counted(self) -> None:
         ids = [self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"]) for _ in range(12)]
@@ -164,35 +196,17 @@ class AtATerminal(ServedTest):
         cat = self.file("cat.png", sample("image") * 4000)
         frames = self.shown("upload", str(cat))
         size = readable_size(cat.stat().st_size)
-        self.assertTrue(
-            any(line.startswith(f"cat.png  [##########] {size} of {size}") for frame in frames for line in frame),
-            frames,
-        )
-        self.assertEqual(self.status, 0)
-        self.assertEqual(frames[-1], [])
+        self.assert_shown(frames, rf"cat\.png  \[##########\] {size} of {size}.*")
         url = self.fake.add_output(bytes(5_000_000), name="fox.bin")
         frames = self.shown("download", url, "--to", f"{self.folder}/")
-        self.assertTrue(
-            any(line.startswith("fox.bin  [##########] 5.0 MB of 5.0 MB") for frame in frames for line in frame),
-            frames,
-        )
-        self.assertEqual(self.status, 0)
-        self.assertEqual(frames[-1], [])
+        self.assert_shown(frames, r"fox\.bin  \[##########\] 5\.0 MB of 5\.0 MB.*")
 
     def test_the_line_of_a_task_shows_its_download_with_rate_and_remaining_time(self) -> None:
         self.clock = Ticking()
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[bytes(3_000_000)])
         frames = self.shown("wait", task, "--download", f"{self.folder}/", columns=120)
-        self.assertTrue(
-            any(
-                re.fullmatch(rf"{task} SUCCEEDED \[#+-+\] \S+ MB of 3\.0 MB, \S+ kB/s, \d s left \d s 5 credits", line)
-                for frame in frames
-                for line in frame
-            ),
-            frames,
-        )
-        self.assertEqual(self.status, 0)
-        self.assertEqual(frames[-1], [])
+        transfer = r"\[#+-+\] \S+ MB of 3\.0 MB, \S+ [kM]B/s, \d s left"
+        self.assert_shown(frames, rf"{task} SUCCEEDED {transfer} \d s 5 credits")
 
     def test_an_error_stands_where_the_lines_were(self) -> None:
         task = self.fake.add_task(statuses=["RUNNING"])
@@ -233,6 +247,125 @@ class AtATerminal(ServedTest):
         self.shown("wait", "x", "--max-wait", "2")
         self.assertNotIn(b"\x1b]0", self.raw)
         self.assertNotIn(b"\x07", self.raw)
+
+
+def shown(kept: Streams, columns: int | None = None) -> list[str]:
+    """What stands on the screen at the end."""
+    screen = Screen(columns or kept.size[0])
+    screen.write(kept.err.text)
+    return screen.rows()
+
+
+class LiveLines(unittest.TestCase):
+    def test_lines_that_just_fit_are_all_shown(self) -> None:
+        with captured(err_is_terminal=True, lines=8) as kept:
+            Live(str).show([f"task {number}" for number in range(7)])
+        self.assertEqual(len(shown(kept)), 7)
+
+    def test_in_a_very_narrow_terminal_the_beginning_of_a_name_is_kept(self) -> None:
+        with captured(err_is_terminal=True, columns=20) as kept:
+            Live(str).show([(TASK, REST)])
+        self.assertEqual(shown(kept), ["17f2050… RUNNING […"])
+
+    def test_a_line_is_masked_before_it_is_cut(self) -> None:
+        key = "key_" + "ab" * 60
+        for columns in range(9, 100):
+            with self.subTest(columns), captured(err_is_terminal=True, columns=columns) as kept:
+                console = Console()
+                console.keep_secret(key)
+                lines = live(console)
+                assert lines is not None
+                lines.show([f"x {key}", (key, REST), ("cat.png", key)])
+                self.assertNotIn("key_", kept.err.text)
+                self.assertNotIn("abab", kept.err.text)
+
+    def test_a_resized_window_leaves_no_stale_line(self) -> None:
+        for before in (40, 80, 100):
+            for after in (10, 39, 40, 41, 79, 80, 120):
+                with self.subTest(before=before, after=after), captured(err_is_terminal=True, columns=before) as kept:
+                    screen = Screen(before)
+                    lines = Live(str)
+                    lines.above("a note\n")
+                    lines.show(["狐" * 60, "x" * 200, "short"])
+                    drawn = kept.err.text
+                    screen.write(drawn)
+                    screen.columns = after
+                    kept.size = (after, 60)
+                    lines.show(["new"])
+                    screen.write(kept.err.text[len(drawn) :])
+                    self.assertEqual(screen.rows(), ["a note", "new"])
+
+    def test_a_wide_character_is_not_halved_by_a_narrower_window(self) -> None:
+        for line, width, count in (("", 5, 1), ("abcde", 5, 1), ("abcdef", 5, 2), ("狐狐狐", 5, 2), ("狐狐狐", 3, 3)):
+            with self.subTest(line, width=width):
+                self.assertEqual(screen_lines(line, width), count)
+
+    def test_closing_twice_erases_once(self) -> None:
+        with captured(err_is_terminal=True) as kept:
+            lines = Live(str)
+            lines.show(["a"])
+            lines.close()
+            lines.close()
+        self.assertEqual(kept.err.text.count("\x1b[J"), 1)
+
+
+class WhereTheyAreShown(unittest.TestCase):
+    def test_only_on_a_terminal_that_can_draw_over_lines(self) -> None:
+        with captured(err_is_terminal=False):
+            self.assertIsNone(live(Console()))
+        with captured(err_is_terminal=True):
+            self.assertIsNone(live(Console(quiet=True)))
+            with mock.patch.dict(os.environ, {"TERM": "dumb"}):
+                self.assertIsNone(live(Console()))
+            with mock.patch.object(streams, "enable_ansi", return_value=False):
+                self.assertIsNone(live(Console()))
+
+
+class Words(unittest.TestCase):
+    def test_a_line_is_cut_to_columns_and_not_to_characters(self) -> None:
+        for line, width, cut in (
+            ("abcdef", 4, "abc…"),
+            ("abcd", 4, "abcd"),
+            ("狐狐", 4, "狐狐"),
+            ("狐狐狐", 5, "狐狐…"),
+            ("狐狐狐", 4, "狐… "),
+            ("a狐b狐", 6, "a狐b狐"),
+            ("e\u0301e\u0301e\u0301", 3, "e\u0301e\u0301e\u0301"),
+        ):
+            with self.subTest(line, width=width):
+                self.assertEqual(fitted(line, width), cut)
+
+    def test_a_bar_stays_within_its_brackets(self) -> None:
+        for share, hashes in ((0, 0), (-1, 0), (0.5, 5), (0.999, 9), (1, 10), (7, 10)):
+            with self.subTest(share):
+                self.assertEqual(bar(share), "[" + "#" * hashes + "-" * (10 - hashes) + "]")
+
+    def test_a_transfer_has_a_rate_and_a_remaining_time(self) -> None:
+        half = "[#####-----] 500.0 kB of 1.0 MB"
+        for arguments, words in (
+            ((999, None), "999 B"),
+            ((500_000, 1_000_000), half),
+            ((500_000, 1_000_000, 0.5), half),
+            ((500_000, 1_000_000, 2.0), f"{half}, 250.0 kB/s, 2 s left"),
+            ((500_000, None, 2.0), "500.0 kB, 250.0 kB/s"),
+            ((1_000_000, 1_000_000, 2.0), "[##########] 1.0 MB of 1.0 MB, 500.0 kB/s"),
+            ((1, 10**12, 1.0), "[----------] 1 B of 1000.0 GB, 1 B/s"),
+            ((0, 0, 5.0), "0 B"),
+        ):
+            with self.subTest(arguments):
+                self.assertEqual(transferred(*arguments), words)
+
+    def test_times(self) -> None:
+        for seconds, words in (
+            (0.2, "1 s"),
+            (59.4, "59 s"),
+            (59.6, "1 min 0 s"),
+            (200, "3 min 20 s"),
+            (3600, "1 h 0 min"),
+            (3900, "1 h 5 min"),
+        ):
+            with self.subTest(seconds):
+                self.assertEqual(readable_time(seconds), words)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from unittest import mock
 from runway_cli import jsontext
 from runway_cli.api import answers as responses
 from runway_cli.terminal.console import Console
-from tests.fake import SECRET, Fault, sample
+from tests.fake import Fault, sample
 from tests.program import Result, call
 from tests.served import ServedTest, pasted
 
@@ -48,15 +48,6 @@ class Bodies(ServedTest):
                 fields = self.call("request", "POST", IMAGE, *argv, "-f", "b=c", stdin=stdin)
                 self.assertEqual(self.sent(fields), b'{"a":1.10,"b":"c"}')
 
-    def test_a_body_in_another_encoding_is_named(self) -> None:
-        for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
-            mark = {"utf-16": b"", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}[encoding]
-            path = self.file("body.json", mark + '{"a":1}'.encode(encoding))
-            with self.subTest(encoding):
-                result = self.call("request", "POST", IMAGE, "--body", f"@{path}")
-                self.assert_error(result, 2, error=f"the body from {path} is UTF-16: save it as UTF-8")
-        self.assertEqual(self.fake.requests, [])
-
     def test_a_text_file_becomes_a_text_without_its_last_line_break(self) -> None:
         self.fake.fault(Fault("status", status=200, body={}), times=None)
         for content, text in (
@@ -91,17 +82,8 @@ class Bodies(ServedTest):
 
     def test_fields_are_laid_over_a_body_whose_numbers_stay_as_they_were(self) -> None:
         self.fake.fault(Fault("status", status=200, body={}))
-        result = self.call(
-            "request",
-            "patch",
-            "v1/avatars/x",
-            "--body",
-            '{"z":1.10,"n":1e400,"a":{"b":1}}',
-            "-F",
-            "a.c=0.50",
-            "-f",
-            "text=10",
-        )
+        body = '{"z":1.10,"n":1e400,"a":{"b":1}}'
+        result = self.call("request", "patch", "v1/avatars/x", "--body", body, "-F", "a.c=0.50", "-f", "text=10")
         self.assertEqual(self.sent(result), b'{"z":1.10,"n":1e400,"a":{"b":1,"c":0.50},"text":"10"}')
         self.assertEqual(self.fake.requests[-1].headers["content-type"], "application/json")
 
@@ -137,50 +119,36 @@ class Bodies(ServedTest):
 
 
 class RefusedBeforeSending(ServedTest):
-    def test_options_that_contradict_the_method_or_each_other(self) -> None:
-        cat, text = self.file("cat.png", sample("image")), self.file("notes.txt", b"words")
-        self.file("taken.png", b"old")
-        for argv in (
-            ["GET", "/v1/x", "--body", "{}"],
-            ["DELETE", "/v1/x", "--stdin"],
-            ["GET", "/v1/x", "--upload", f"a={cat}"],
-            ["DELETE", "/v1/x", "--data-uri", f"a={cat}"],
-            ["POST", "/v1/x", "--body", "{}", "--stdin"],
-            ["POST", "/v1/avatars", "--paginate"],
-            ["GET", "/v1/tasks/x", "--wait"],
-            ["POST", "/v1/documents", "--wait"],
-            ["PATCH", "/v1/avatars/x", "--wait"],
-            ["POST", IMAGE, "--download", "x.png"],
-            ["POST", IMAGE, "--wait", "--download", self.folder / "taken.png"],
-            ["POST", IMAGE, "--wait", "--download", cat / "below.png"],
-            ["POST", IMAGE, "--wait", "--download", ""],
-            ["POST", IMAGE, "--wait", "--download", "-"],
-            ["POST", IMAGE, "--wait", "--open"],
-            ["POST", IMAGE, "--output", "table"],
-            ["POST", IMAGE, "--dry-run", "--wait", "--output", "table"],
-            ["GET", IMAGE, "--check"],
-            ["POST", ""],
-            ["POST", " "],
-            ["POST", "/v1/x", "--upload", "a="],
-            ["POST", "/v1/x", "--upload", "a=-"],
-            ["POST", "/v1/x", "--data-uri", "a="],
-            ["POST", "/v1/x", "--data-uri", "a=-"],
-            ["POST", "/v1/x", "--text-file", "a="],
-            ["POST", "/v1/x", "--text-file", "a=missing.txt"],
-            ["POST", "/v1/x", "--text-file", f"a={cat}"],
-            ["\u0261et", "/v1/x"],
-            ["PO\u017fT", "/v1/x"],
-            ["POST", IMAGE, "--wait", "--interval", "4.9"],
-            ["POST", IMAGE, "--wait", "--max-wait", "-1"],
-            ["POST", "/v1/x", "-f", "a=1", "-f", "a.b=2"],
-            ["POST", "/v1/x", "--upload", f"a={text}"],
-            ["POST", "/v1/x", "--upload", f"b={cat}", "-f", "a.5=x"],
-            ["POST", "/v1/x", "--data-uri", "a=missing.png"],
-            ["POST", "/v1/../x"],
-            ["POST", "https://example.com/v1/x"],
-            ["HEAD", "/v1/x"],
+    def test_options_and_files_that_cannot_be_used(self) -> None:
+        for name, content in (("cat.png", sample("image")), ("notes.txt", b"words"), ("taken.png", b"old")):
+            self.file(name, content)
+        for words in (
+            "GET /v1/x --upload a=DIR/cat.png",
+            "DELETE /v1/x --data-uri a=DIR/cat.png",
+            "GET /v1/tasks/x --wait",
+            f"POST {IMAGE} --wait --download DIR/taken.png",
+            f"POST {IMAGE} --wait --download DIR/cat.png/below.png",
+            f"POST {IMAGE} --wait --download=",
+            f"POST {IMAGE} --wait --download -",
+            f"POST {IMAGE} --wait --open",
+            f"POST {IMAGE} --output table",
+            f"POST {IMAGE} --dry-run --wait --output table",
+            f"GET {IMAGE} --check",
+            "POST /v1/x --upload a=",
+            "POST /v1/x --upload a=-",
+            "POST /v1/x --data-uri a=",
+            "POST /v1/x --data-uri a=-",
+            "POST /v1/x --text-file a=",
+            "POST /v1/x --text-file a=missing.txt",
+            "POST /v1/x --text-file a=DIR/cat.png",
+            "\u0261et /v1/x",
+            "PO\u017fT /v1/x",
+            "POST /v1/x --upload a=DIR/notes.txt",
+            "POST /v1/x --upload b=DIR/cat.png -f a.5=x",
+            "HEAD /v1/x",
         ):
-            with self.subTest(argv):
+            with self.subTest(words):
+                argv = [word.replace("DIR", str(self.folder)) for word in words.split()]
                 self.assert_error(self.call("request", *argv), 2, kind="usage")
         self.assertEqual(self.fake.requests, [])
 
@@ -218,47 +186,16 @@ class RefusedBeforeSending(ServedTest):
         self.assert_error(result, 2, kind="usage")
         self.assertEqual(self.fake.requests, [])
 
-    def test_what_is_not_json(self) -> None:
-        for body, words in (
-            ("", "empty"),
-            ("{", "line 1, column 2"),
-            ("{'a':1}", "line 1, column 2"),
-            ('{"a":NaN}', "NaN is not"),
-            ("[Infinity]", "Infinity is not"),
-            ("[" * 100_000, "nested too deeply"),
-            ('{"a":1}x', "Extra data"),
-        ):
-            with self.subTest(body[:10]):
-                result = self.call("request", "POST", IMAGE, "--body", body)
-                self.assert_error(result, 2, kind="usage")
-                self.assertIn(words, result.error["error"])
-        self.assert_error(self.call("request", "POST", IMAGE, "--stdin", stdin=b'{"a":"\xff"}'), 2, kind="usage")
-        self.assert_error(self.call("request", "POST", IMAGE, "--body", "@/missing.json"), 2, kind="usage")
-        self.assertEqual(self.fake.requests, [])
-
 
 class DryRuns(ServedTest):
     def test_it_shows_the_whole_request_masked_and_does_nothing(self) -> None:
         big = self.file("big.png", sample("image") + bytes(3000))
         cat = self.file("cat.png", sample("image"))
         result = call(
-            "request",
-            "POST",
-            "v1/image_to_video",
-            "-f",
-            "model=gen4_turbo",
-            "--data-uri",
-            f"big={big}",
-            "--upload",
-            f"promptImage={cat}",
-            "-f",
-            "sessionKey=abc",
-            "--dry-run",
-            "--wait",
-            "--download",
-            str(self.folder / "new" / "x.mp4"),
-            "--client-id",
-            "123e4567-e89b-42d3-a456-426614174000",
+            *("request", "POST", "v1/image_to_video", "-f", "model=gen4_turbo", "-f", "sessionKey=abc"),
+            *("--data-uri", f"big={big}", "--upload", f"promptImage={cat}", "--dry-run"),
+            *("--wait", "--download", str(self.folder / "new" / "x.mp4")),
+            *("--client-id", "123e4567-e89b-42d3-a456-426614174000"),
         )
         shown = result.json
         self.assertRegex(shown["body"].pop("big"), r"^data:image/png;base64,… \(3\.\d kB\)$")
@@ -299,21 +236,11 @@ class DryRuns(ServedTest):
 
 
 class Answers(ServedTest):
-    def test_the_answer_is_printed_as_it_came(self) -> None:
-        body = b'{"z":1.10,"a":[1e400,"\xc3\xa9\\u2028"],"n":12345678901234567890123}'
-        self.fake.fault(Fault("status", status=200, body=body))
-        self.assertEqual(
-            self.call("request", "GET", "/v1/x").raw,
-            b'{"z":1.10,"a":[1e400,"\xc3\xa9\\u2028"],"n":12345678901234567890123}\n',
-        )
-
-    def test_every_method_in_any_case_and_any_spelling_of_the_path(self) -> None:
+    def test_every_method_in_any_case(self) -> None:
         self.fake.fault(Fault("empty"), times=None)
         for method in ("GET", "POST", "PATCH", "PUT", "DELETE"):
-            for path in ("/v1/x", "v1/x", f"{self.fake.url}/v1/x"):
-                self.assertEqual(self.call("request", method.lower(), path).stdout, "{}\n")
-                self.assertEqual(self.fake.requests[-1].method, method)
-                self.assertEqual(self.fake.requests[-1].target, "/v1/x")
+            self.assertEqual(self.call("request", method.lower(), "/v1/x").stdout, "{}\n")
+            self.assertEqual(self.fake.requests[-1].method, method)
 
     def test_pages_are_merged_into_one_list(self) -> None:
         for number in range(205):
@@ -324,12 +251,6 @@ class Answers(ServedTest):
         self.fake.requests.clear()
         self.call("request", "GET", "/v1/avatars?limit=90", "--paginate")
         self.assertEqual([seen.query["limit"] for seen in self.fake.requests], [["90"]] * 3)
-
-    def test_a_refused_post_leads_to_the_reference_of_its_model(self) -> None:
-        result = self.call("request", "POST", f"{self.fake.url}/v1/text_to_image", "-f", "model=gen4_image")
-        self.assert_error(result, 1, kind="api", status=400)
-        self.assertEqual(result.error["issues"][0]["field"], "promptText")
-        self.assertTrue(result.error["example"].endswith(" reference POST /v1/text_to_image --model gen4_image"))
 
     def test_what_the_service_does_not_know_leads_to_the_reference(self) -> None:
         on_model = {"error": "No", "issues": [{"path": ["model"], "message": "No such model"}]}
@@ -351,21 +272,6 @@ class Answers(ServedTest):
                 result = self.call("request", *argv)
                 self.assert_error(result, 1, status=status)
                 self.assertEqual(pasted(result), ["reference"])  # which lists the endpoints that there are
-
-    def test_what_may_have_been_accepted_is_said_and_never_posted_again(self) -> None:
-        for kind, expected in (
-            ("forward_then_reset", 69),
-            ("half_answer", 69),
-            ("html", 1),
-            ("forward_then_status", 1),
-        ):
-            with self.subTest(kind):
-                self.fake.requests.clear()
-                self.fake.fault(Fault(kind), method="POST")
-                result = self.call("request", "POST", IMAGE, *FIELDS)
-                self.assert_error(result, expected, maybeAccepted=True)
-                self.assertTrue(result.error["example"].endswith(" request GET /v1/organization"), result)
-                self.assertEqual(self.posts(), [IMAGE])
 
     def test_a_defect_after_a_post_was_answered_leads_to_what_it_started(self) -> None:
         with mock.patch.object(Console, "result", side_effect=KeyError("surprise")):
@@ -400,6 +306,10 @@ class PolledPaths(ServedTest):
             ("/v1/avatars", "/v1/avatars/ID"),
             ("/v1/voices", "/v1/voices/ID"),
             ("/v1/realtime_sessions?x=y", "/v1/realtime_sessions/ID"),
+            ("/v1/new_endpoint", "/v1/tasks/ID"),  # in no list
+            ("/v2/text_to_image", "/v1/tasks/ID"),
+            ("/v1/text_to_image/x", "/v1/tasks/ID"),
+            ("/v1/avatars/ID/speak", "/v1/tasks/ID"),
         ):
             with self.subTest(path):
                 self.fake.requests.clear()
@@ -409,27 +319,16 @@ class PolledPaths(ServedTest):
                 self.assertEqual(result.json, {"id": "ID", "kept": 1, "status": "READY"}, result)
                 self.assertEqual(self.polls(), [polled])
 
-    def test_an_endpoint_that_is_in_no_list_starts_a_task(self) -> None:
-        for path in ("/v1/new_endpoint", "/v2/text_to_image", "/v1/text_to_image/x", "/v1/avatars/ID/speak"):
-            with self.subTest(path):
-                self.fake.requests.clear()
-                self.fake.fault(Fault("status", status=200, body={"id": "ID"}), method="POST")
-                self.fake.fault(Fault("status", status=200, body={"id": "ID", "status": "SUCCEEDED"}), method="GET")
-                result = self.call("request", "POST", path, "--wait")
-                self.assertEqual(result.exit, 0, result)
-                self.assertEqual(self.polls(), ["/v1/tasks/ID"])
-
     def test_posts_that_start_nothing_cannot_be_waited_for(self) -> None:
-        for path in (
+        paths = [
             "/v1/documents",
             "v1/documents/",
             "/v1/documents?x=y",
             "/v1/uploads",
             "/v1/organization/usage",
             "/v1/routers",
-            "/v1/voices/preview",
-            f"{self.fake.url}/v1/uploads",
-        ):
+        ]
+        for path in (*paths, "/v1/voices/preview", f"{self.fake.url}/v1/uploads"):
             with self.subTest(path):
                 result = self.call("request", "POST", path, "--wait", "--max-wait", "9")
                 self.assert_error(result, 2, kind="usage")
@@ -459,39 +358,6 @@ class PolledPaths(ServedTest):
                 result = self.call("request", "POST", IMAGE, *FIELDS, "--wait")
                 self.assert_error(result, 1, kind="api", maybeAccepted=True)
                 self.assertEqual(result.json, body)
-
-
-class Waiting(ServedTest):
-    def test_from_a_prompt_to_a_file_in_few_bytes(self) -> None:
-        fox = self.folder / "fox.png"
-        result = self.call("request", "POST", IMAGE, *FIELDS, "--wait", "--download", fox)
-        self.assertEqual(result.exit, 0, result)
-        (task,) = self.fake.tasks
-        self.assertEqual(result.json["id"], task)
-        self.assertEqual(result.json["saved"], [str(fox)])
-        self.assertNotIn("output", result.json)
-        self.assertEqual(fox.read_bytes(), sample("image"))
-        self.assertEqual(result.notes[0], f"started {task}")
-        self.assertLess(len(result.stdout.encode()) + len(result.stderr.encode()), 450 + 2 * len(str(self.folder)))
-
-    def test_quiet_still_tells_what_was_started(self) -> None:
-        result = self.call("request", "POST", IMAGE, *FIELDS, "--wait", "--quiet")
-        (task,) = self.fake.tasks
-        self.assertEqual(result.stderr, f"started {task}\n")
-
-    def test_the_task_is_laid_over_the_answer_of_the_post(self) -> None:
-        answer = {"id": "ID", "status": "PENDING", "routing": {"model": "gen4_image"}}
-        self.fake.fault(Fault("status", status=200, body=answer), method="POST")
-        self.fake.fault(Fault("status", status=200, body={"id": "ID", "status": "SUCCEEDED"}), method="GET")
-        result = self.call("request", "POST", "/v1/generate/image", "--body", "{}", "--wait")
-        self.assertEqual(result.json, {**answer, "status": "SUCCEEDED"})
-
-
-class Secrets(ServedTest):
-    def test_the_secret_goes_to_the_api_and_is_shown_nowhere(self) -> None:
-        result = self.call("request", "POST", IMAGE, *FIELDS, "--verbose", "-f", f"note={SECRET}")
-        self.assertEqual(result.exit, 0, result)
-        self.assertEqual(self.fake.requests[-1].headers["authorization"], f"Bearer {SECRET}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import unittest
 from typing import Any
 
 from runway_cli import jsontext
-from runway_cli.terminal.console import MAX_PARTS, Console, explain, parse
+from runway_cli.terminal.console import MAX_PARTS, Console, explain, parse, selected_lines
 from runway_cli.terminal.tables import Column
 from tests.streams import captured
 
@@ -24,11 +24,15 @@ TASK: dict[str, Any] = {
     "models": {"veo3.1": {"most": 2}, "veo3": {"most": 1}},
 }
 LIST: dict[str, Any] = {"data": [{"id": "a", "voice": {"id": "v"}}, {"id": "b", "voice": None}, {"id": "c"}]}
+ROWS = {"a": '"v"', "b": "null", "c": "null"}  # their ids and voices
 COLUMNS = (Column("Name", "name"), Column("Preview", "preview"))
+DEEP: Any = "end"
+for _ in range(MAX_PARTS):
+    DEEP = {"a": DEEP}
 
 
 def lines(path: str, value: Any) -> list[str]:
-    return parse(path).lines(value)
+    return selected_lines(value, parse(path))
 
 
 class OnePath(unittest.TestCase):
@@ -54,13 +58,16 @@ class OnePath(unittest.TestCase):
             ("0", {"0": "a key"}, ["a key"]),
             ("id", {"id": ""}, [""]),
             (" id ", TASK, ["t1"]),
+            ("a", jsontext.loads('{"a":1.10}'), ["1.10"]),
+            ("models.veo3.1.most", TASK, ["2"]),  # a key with a dot
+            ("a.b", {"a.b": 1, "a": {"b": 2}}, ["2"]),  # a key by itself counts before one with a dot,
+            ("a.b", {"a": 5, "a.b": 1}, ["1"]),  # and one that leads nowhere does not hide it
+            (".".join("a" * MAX_PARTS), DEEP, ["end"]),
+            ("é".encode().decode("ascii", "surrogateescape"), {"é": "x"}, ["x"]),  # from an ASCII locale
         )
         for path, value, shown in cases:
             with self.subTest(path):
                 self.assertEqual(lines(path, value), shown)
-
-    def test_a_number_is_printed_as_it_came(self) -> None:
-        self.assertEqual(lines("a", jsontext.loads('{"a":1.10}')), ["1.10"])
 
     def test_what_matches_nothing_is_null(self) -> None:
         for path in (
@@ -77,15 +84,6 @@ class OnePath(unittest.TestCase):
             with self.subTest(path):
                 self.assertEqual(lines(path, TASK), ["null"])
 
-    def test_a_key_with_a_dot_is_found(self) -> None:
-        self.assertEqual(lines("models.veo3.1.most", TASK), ["2"])
-
-    def test_a_key_by_itself_counts_before_one_with_a_dot(self) -> None:
-        self.assertEqual(lines("a.b", {"a.b": 1, "a": {"b": 2}}), ["2"])
-
-    def test_a_key_that_leads_nowhere_does_not_hide_one_with_a_dot(self) -> None:
-        self.assertEqual(lines("a.b", {"a": 5, "a.b": 1}), ["1"])
-
     def test_a_string_with_line_breaks_stays_one_line(self) -> None:
         for text in ("a\nb", "a\r", "\x1b[2J", "a\u2028b", "tab\t", "\x9b"):
             with self.subTest(text):
@@ -101,13 +99,13 @@ class OnePath(unittest.TestCase):
 
 class SeveralPaths(unittest.TestCase):
     def test_they_are_one_object_with_the_paths_as_keys(self) -> None:
-        self.assertEqual(lines("id,cost.credits", TASK), ['{"id":"t1","cost.credits":5}'])
-
-    def test_each_element_is_a_list(self) -> None:
-        self.assertEqual(lines("data.*.id, data.0.id", LIST), ['{"data.*.id":["a","b","c"],"data.0.id":"a"}'])
-
-    def test_what_matches_nothing_is_null(self) -> None:
-        self.assertEqual(lines("id,nope,empty.*", TASK), ['{"id":"t1","nope":null,"empty.*":null}'])
+        for paths, value, shown in (
+            ("id,cost.credits", TASK, '{"id":"t1","cost.credits":5}'),
+            ("data.*.id, data.0.id", LIST, '{"data.*.id":["a","b","c"],"data.0.id":"a"}'),
+            ("id,nope,empty.*", TASK, '{"id":"t1","nope":null,"empty.*":null}'),
+        ):
+            with self.subTest(paths):
+                self.assertEqual(lines(paths, value), [shown])
 
 
 class Mistakes(unittest.TestCase):
@@ -128,15 +126,6 @@ class Mistakes(unittest.TestCase):
             with self.subTest(text), self.assertRaises(ValueError) as caught:
                 parse(text)
             self.assertIn(words, str(caught.exception))
-
-    def test_an_ascii_locale_does_not_matter(self) -> None:
-        self.assertEqual(lines("é".encode().decode("ascii", "surrogateescape"), {"é": "x"}), ["x"])
-
-    def test_the_longest_path_is_followed(self) -> None:
-        value: Any = "end"
-        for _ in range(MAX_PARTS):
-            value = {"a": value}
-        self.assertEqual(lines(".".join("a" * MAX_PARTS), value), ["end"])
 
     def test_a_note_says_what_is_there(self) -> None:
         for path, words in (
@@ -178,62 +167,41 @@ class Printed(unittest.TestCase):
         url = "https://x.example/b.png?_jwt=2"
         self.assertEqual(streams.out.lines, [url, url, url, "output.1", url])
 
-    def test_rows_are_a_line_each(self) -> None:
-        for format in (None, "json", "jsonl"):
-            with self.subTest(format), captured() as streams:
-                console = self.console("id,voice.id", format)
-                console.rows(LIST["data"], [Column("Id", "id")], {})
-                console.row({"id": "d"}, alone=False)
-                self.assertEqual(
-                    streams.out.lines,
-                    [
-                        '{"id":"a","voice.id":"v"}',
-                        '{"id":"b","voice.id":null}',
-                        '{"id":"c","voice.id":null}',
-                        '{"id":"d","voice.id":null}',
-                    ],
-                )
-
-    def test_the_paths_are_the_columns_of_a_table(self) -> None:
-        with captured() as streams:
-            self.console("voice.id,output.*", "table").rows([{"id": "a", "output": ["x", "y"]}], COLUMNS, {})
-            self.console("voice.id,id", "markdown").rows(LIST["data"], COLUMNS, {})
-        self.assertEqual(streams.out.lines[:2], ["voice.id  output.*", "          x, y"])
-        self.assertEqual(streams.out.lines[2:5], ["| voice.id | id |", "| --- | --- |", "| v | a |"])
+    def test_of_rows_each_is_a_line_or_a_row_of_a_table(self) -> None:
+        for select, format, out in (
+            ("voice.id", "json", ["v", "null", "null"]),  # what some rows lack is not explained
+            ("id,voice.id", "jsonl", [f'{{"id":"{row}","voice.id":{voice}}}' for row, voice in ROWS.items()]),
+            ("voice.id,id", "table", ["voice.id  id", "v         a", "          b", "          c"]),
+            ("voice.id,id", "markdown", ["| voice.id | id |", "| --- | --- |", "| v | a |", "|  | b |", "|  | c |"]),
+        ):
+            with self.subTest(select, format=format), captured() as streams:
+                self.console(select, format).rows(LIST["data"], COLUMNS, {"truncated": True})
+                self.assertEqual(streams.out.lines, out)
+                self.assertEqual(streams.err.lines, ["there are more: raise --limit"])
 
     def test_a_typing_mistake_is_noted_once_for_all_rows(self) -> None:
-        for format in ("json", "table"):
-            with self.subTest(format), captured() as streams:
-                self.console("nam", format).rows([{"id": "a"}, {"id": "b"}], COLUMNS, {})
-                self.assertEqual(streams.err.lines, ["--select nam matches nothing: the keys are id"])
+        def listed(console: Console) -> None:
+            console.rows(LIST["data"], COLUMNS, {})
 
-    def test_rows_that_come_one_by_one_are_noted_once(self) -> None:
-        with captured() as streams:
-            console = self.console("nam")
-            for name in "ab":
-                console.row({"id": name}, alone=False)
-        self.assertEqual(streams.err.lines, ["--select nam matches nothing: the keys are id"])
+        def one_by_one(console: Console) -> None:
+            for row in LIST["data"]:
+                console.row(row, alone=False)
 
-    def test_a_path_that_some_rows_lack_is_not_noted(self) -> None:
-        with captured() as streams:
-            self.console("voice.id").rows(LIST["data"], COLUMNS, {})
-        self.assertEqual(streams.out.lines, ["v", "null", "null"])
-        self.assertEqual(streams.err.text, "")
-
-    def test_the_path_of_a_whole_list_is_explained(self) -> None:
-        with captured() as streams:
-            self.console("data.*.id").rows(LIST["data"], COLUMNS, {})
-        self.assertIn("(paths are relative to a row)", streams.err.text)
+        for act, select, format, hint in (
+            (listed, "nam", "json", ""),
+            (listed, "nam", "table", ""),
+            (one_by_one, "nam", "json", ""),
+            (listed, "data.*.id", "json", " (paths are relative to a row)"),
+        ):
+            with self.subTest(act.__name__, format=format), captured() as streams:
+                act(self.console(select, format))
+                note = f"--select {select} matches nothing: the keys are id, voice{hint}"
+                self.assertEqual(streams.err.lines, [note])
 
     def test_no_rows_are_no_lines(self) -> None:
         with captured() as streams:
             self.console("id").rows([], COLUMNS, {})
         self.assertEqual((streams.out.text, streams.err.text), ("", ""))
-
-    def test_a_list_that_goes_on_says_so(self) -> None:
-        with captured() as streams:
-            self.console("id").rows([{"id": "a"}], COLUMNS, {"truncated": True})
-        self.assertEqual(streams.err.lines, ["there are more: raise --limit"])
 
     def test_the_quiet_print_null_alone(self) -> None:
         with captured() as streams:

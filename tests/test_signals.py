@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 import unittest
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import FrameType
@@ -23,14 +23,10 @@ if sys.platform != "win32":
     import termios
 
 from runway_cli import shutdown
-from runway_cli.api import answers as responses
-from runway_cli.api import client as attempts
 from runway_cli.api.client import Client
 from runway_cli.cli import parser
 from runway_cli.cli.main import Run
 from runway_cli.commands import options as global_options
-from runway_cli.jobs.history import History
-from runway_cli.jobs.schedule import Scheduler
 from runway_cli.terminal.console import Console
 from runway_cli.transport.http import Transport
 from tests.fake import Fault
@@ -40,6 +36,7 @@ from tests.served import PATIENCE, ServiceTest, eventually, pasted
 POST = ("request", "POST", "/v1/text_to_image", "--body")
 BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
 LOOK = ["request", "GET", "/v1/organization"]
+NUMBERS = [getattr(signal, name) for name in shutdown.SIGNALS if hasattr(signal, name)]
 ENDS = {"SIGINT": (130, "interrupted"), "SIGTERM": (143, "terminated"), "SIGHUP": (129, "terminated")}
 
 
@@ -119,7 +116,6 @@ def signalled(place: Any, name: str, number: int = signal.SIGINT, *, after: bool
         yield
 
 
-@unittest.skipIf(os.name == "nt", "Windows has no such signals")
 class ProcessTest(ServiceTest):
     """Real processes, which get signals while they wait for somebody."""
 
@@ -129,17 +125,18 @@ class ProcessTest(ServiceTest):
         *words: str,
         ignored: str = "",
         stdin: int = subprocess.DEVNULL,
-        start: Sequence[str] = ("-m", "runway_cli"),
+        script: str = "",
+        **env: str,
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """A process with the usual handlers. `ignored` names a signal that its caller ignores, as nohup does."""
-        self.surroundings = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
+        """The program, or a script that runs it, as a process. Its caller ignores one signal, as nohup does."""
+        self.surroundings = environment({"PYTHONPATH": str(ROOT), **self.fake.env(), **env})
         with ExitStack() as handlers:
             # A shell that starts tests in the background has them ignore SIGINT, and children inherit that.
             handlers.enter_context(handled(signal.SIGINT, signal.default_int_handler))
             if ignored:
                 handlers.enter_context(handled(number_of(ignored), signal.SIG_IGN))
             process = subprocess.Popen(
-                [sys.executable, *start, *words],
+                [sys.executable, *(("-c", script) if script else ("-m", "runway_cli")), *words],
                 env=self.surroundings,
                 stdin=stdin,
                 stdout=subprocess.PIPE,
@@ -168,41 +165,24 @@ class ProcessTest(ServiceTest):
 
     def injected(self, script: str, *words: str) -> Result:
         """The end of a process that sends signals to itself."""
-        surroundings = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
-        done = subprocess.run(
-            [sys.executable, "-c", script, *words],
-            env=surroundings,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        return checked(Result(words, done.returncode, done.stdout, done.stderr), surroundings)
+        with self.started(*words, script=script) as process:
+            return self.ended(process, words)
 
 
+@unittest.skipIf(os.name == "nt", "Windows has no such signals")
 class SignalTest(ProcessTest):
-    def test_a_get_that_is_stopped_ends_at_once(self) -> None:
-        for name, (exit_status, word) in ENDS.items():
-            with self.subTest(name):
-                self.forget()
-                self.fake.fault(Fault("no_answer"))
-                start = time.monotonic()
-                result = self.stopped(name, *LOOK)
-                self.assertLess(time.monotonic() - start, PATIENCE)
-                self.assert_error(result, exit_status, kind="interrupted", error=word, maybeAccepted=None)
-                self.assertEqual(result.stdout, "", result)
-                self.assertEqual(len(result.stderr.splitlines()), 1, result)
-                self.assertEqual(pasted(result), LOOK)
-
-    def test_a_post_that_is_stopped_may_have_been_accepted(self) -> None:
-        for name, (exit_status, word) in ENDS.items():
-            with self.subTest(name):
-                self.forget()
-                self.fake.fault(Fault("no_answer"))
-                result = self.stopped(name, *POST, BODY)
-                self.assert_error(result, exit_status, kind="interrupted", error=word, maybeAccepted=True)
-                self.assertEqual(pasted(result), LOOK)
-                self.assertEqual(len(self.fake.sent("POST")), 1)
+    def test_a_request_that_is_stopped_ends_at_once_and_a_post_may_have_been_accepted(self) -> None:
+        for words, accepted in ((LOOK, None), ([*POST, BODY], True)):
+            for name, (exit_status, word) in ENDS.items():
+                with self.subTest(words[1], signal=name):
+                    self.forget()
+                    self.fake.fault(Fault("no_answer"))
+                    result = self.stopped(name, *words)
+                    self.assert_error(result, exit_status, kind="interrupted", error=word, maybeAccepted=accepted)
+                    self.assertEqual(result.stdout, "", result)
+                    self.assertEqual(len(result.stderr.splitlines()), 1, result)
+                    self.assertEqual(pasted(result), LOOK)
+                    self.assertEqual(len(self.fake.requests), 1)
 
     def test_a_post_that_was_refused_and_waits_for_its_next_try_was_not_accepted(self) -> None:
         self.fake.fault(Fault("status", status=503, headers={"Retry-After": "60"}))
@@ -262,6 +242,24 @@ class SignalTest(ProcessTest):
                 self.assert_error(result, 143, kind="interrupted", error="terminated", maybeAccepted=None)
         self.assertEqual(self.fake.requests, [])
 
+    def test_a_name_that_is_being_looked_up_does_not_hold_a_signal_back(self) -> None:
+        script = (
+            "import socket, sys, threading\n"
+            "never = threading.Event()\n"
+            "def look_up(*_):\n"
+            "    print('looking', file=sys.stderr, flush=True)\n"
+            "    never.wait(60)\n"
+            "socket.getaddrinfo = look_up\n"
+            "from runway_cli.cli.main import run\n"
+            "run()\n"
+        )
+        with self.started(*POST, "{}", script=script, RUNWAY_SKILLS_BASE_URL="https://api.example") as process:
+            assert process.stderr
+            self.assertEqual(process.stderr.readline(), b"looking\n")
+            process.send_signal(signal.SIGTERM)
+            result = self.ended(process, POST)
+        self.assert_error(result, 143, kind="interrupted", maybeAccepted=None)
+
     def test_no_moment_of_the_start_leaves_a_traceback(self) -> None:
         for module in ("terminal.console", "cli.parser", "commands.request", "api.client"):
             for count in (1, 2):
@@ -271,52 +269,28 @@ class SignalTest(ProcessTest):
                     self.assertEqual(self.fake.requests, [])
 
 
+@unittest.skipIf(os.name == "nt", "Windows has no such signals")
 class SecondSignalTest(ProcessTest):
-    def test_two_signals_at_once_end_the_process_with_one_report(self) -> None:
-        task = self.fake.add_task()
-        for words, accepted, example in (
-            (tuple(LOOK), None, LOOK),
-            ((*POST, BODY), True, LOOK),
-            (("wait", task), None, ["wait", task]),
-        ):
-            for pause in (0.0, 0.01):
-                for first, (exit_status, _) in ENDS.items():
-                    with self.subTest(words, pause=pause, first=first):
-                        self.forget()
-                        self.fake.fault(Fault("no_answer"))
-                        with self.started(*words) as process:
-                            eventually(lambda: self.fake.requests)
-                            process.send_signal(number_of(first))
-                            time.sleep(pause)
-                            process.send_signal(signal.SIGINT)
-                            result = self.ended(process, words)
-                        # the system may deliver them in any order
-                        self.assertIn(result.exit, (exit_status, 130), result)
-                        self.assert_error(result, result.exit, kind="interrupted", maybeAccepted=accepted)
-                        self.assertEqual(pasted(result), example)
-                        self.assertEqual(len(result.stderr.splitlines()), 1, result)
-
-    def test_a_second_signal_ends_what_does_not_look_at_the_first(self) -> None:
+    def test_a_second_signal_ends_what_does_not_look_at_the_first_and_leaves_no_part_file(self) -> None:
         script = (
-            "import signal, sys, threading\n"
-            "from runway_cli.transport.http import Transport\n"
-            "def send(*_):\n"
-            "    print('stuck', file=sys.stderr, flush=True)\n"
-            "    while True:\n"
-            "        threading.Event().wait(0.05)\n"
-            "Transport.send = send\n"
+            "import runway_cli.shutdown\n"
+            "runway_cli.shutdown.Shutdown.check = lambda _: None\n"
             "from runway_cli.cli.main import run\n"
             "run()\n"
         )
-        with self.started(*POST, BODY, start=("-c", script)) as process:
-            assert process.stderr
-            self.assertEqual(process.stderr.readline(), b"stuck\n")
-            process.send_signal(signal.SIGTERM)
-            time.sleep(shutdown.GRACE + 0.1)
-            self.assertIsNone(process.poll())
-            process.send_signal(signal.SIGTERM)
-            result = self.ended(process, POST)
-        self.assert_error(result, 143, kind="interrupted", error="interrupted twice", example="runway-cli history")
+        self.fake.fault(Fault("drip", seconds=0.05, chunk=300), server="storage", times=None)
+        words = ("download", self.fake.add_output(bytes(1_000_000)), "--to")
+        for first, second in (("SIGTERM", "SIGINT"), ("SIGHUP", "SIGHUP")):
+            with self.subTest(first), tempfile.TemporaryDirectory() as folder:
+                with self.started(*words, f"{folder}/", script=script) as process:
+                    eventually(partial(os.listdir, folder))
+                    process.send_signal(number_of(first))
+                    time.sleep(shutdown.GRACE + 0.1)
+                    self.assertIsNone(process.poll())
+                    process.send_signal(number_of(second))
+                    result = self.ended(process, words)
+                self.assert_error(result, ENDS[first][0], error="interrupted twice", example="runway-cli history")
+                self.assertEqual(os.listdir(folder), [])
 
     def test_two_signals_during_the_report_do_not_change_it(self) -> None:
         self.fake.fault(Fault("forward_then_status"), method="POST")
@@ -342,18 +316,6 @@ class SecondSignalTest(ProcessTest):
             thread.join(PATIENCE)
             self.assertFalse(thread.is_alive())
             self.assertEqual(os.listdir(folder), ["one.part"])
-
-    def test_a_second_signal_removes_part_files(self) -> None:
-        self.fake.fault(Fault("drip", seconds=0.05, chunk=300), server="storage", times=None)
-        url = self.fake.add_output(bytes(1_000_000))
-        with tempfile.TemporaryDirectory() as folder:
-            with self.started("download", url, "--to", f"{folder}/") as process:
-                eventually(partial(os.listdir, folder))
-                process.send_signal(signal.SIGTERM)
-                process.send_signal(signal.SIGHUP)
-                result = self.ended(process, ("download",))
-            self.assertIn(result.exit, (143, 129), result)
-            self.assertEqual(os.listdir(folder), [])
 
     def test_two_signals_at_any_moments_lose_nothing_that_was_paid_for(self) -> None:
         chance = random.Random(20241106)
@@ -454,22 +416,9 @@ class MomentTest(ServiceTest):
         self.assertEqual(self.fake.requests, [])
 
     def test_a_post_without_a_proper_answer_may_have_been_accepted_whenever_the_signal_comes(self) -> None:
-        for kind, exit_status in (
-            ("forward_then_reset", 69),
-            ("forward_then_status", 1),
-            ("html", 1),
-            ("half_answer", 69),
-        ):
-            for place, name, after in (
-                (Transport, "send", True),
-                (responses, "error_of", False),
-                (responses, "_not_json", False),
-                (attempts.Attempts, "_reported", False),
-                (attempts.Attempts, "_reported", True),
-                (Run, "report", False),
-                (Console, "error", False),
-            ):
-                with self.subTest(kind, name=name, after=after):
+        for kind, exit_status in (("forward_then_reset", 69), ("forward_then_status", 1), ("html", 1)):
+            for place, name, after in ((Transport, "send", True), (Run, "report", False), (Console, "error", False)):
+                with self.subTest(kind, name=name):
                     self.forget()
                     self.fake.fault(Fault(kind), method="POST")
                     with signalled(place, name, after=after):
@@ -482,12 +431,8 @@ class MomentTest(ServiceTest):
     def test_a_post_that_was_answered_is_never_the_example(self) -> None:
         for place, name, options, goes_on in (
             (Transport, "send", ["--wait"], True),
-            (attempts, "decode", ["--wait"], True),
-            (History, "started", ["--wait"], True),
             (Console, "tell", ["--wait"], True),
-            (Scheduler, "run", ["--wait"], True),
             (Transport, "send", [], False),
-            (attempts, "decode", [], False),
             (Console, "result", [], False),
         ):
             with self.subTest(name, options=options):
@@ -511,6 +456,7 @@ class MomentTest(ServiceTest):
         self.assertEqual(len(result.stderr.splitlines()), 1, result)
 
 
+@unittest.skipIf(os.name == "nt", "Windows has no such signals")
 class PartFileTest(ProcessTest):
     def test_every_signal_leaves_no_part_file(self) -> None:
         self.fake.fault(Fault("drip", seconds=0.05, chunk=300), server="storage", times=None)
@@ -527,41 +473,7 @@ class PartFileTest(ProcessTest):
                     self.assertEqual(os.listdir(folder), [])
 
 
-@unittest.skipIf(os.name == "nt", "Windows has no such signals")
-class LookUpTest(ServiceTest):
-    def test_a_name_that_is_being_looked_up_does_not_hold_a_signal_back(self) -> None:
-        script = (
-            "import socket, sys, threading\n"
-            "never = threading.Event()\n"
-            "def look_up(*_):\n"
-            "    print('looking', file=sys.stderr, flush=True)\n"
-            "    never.wait(60)\n"
-            "socket.getaddrinfo = look_up\n"
-            "from runway_cli.cli.main import main\n"
-            "raise SystemExit(main())\n"
-        )
-        env = environment({"PYTHONPATH": str(ROOT), **self.fake.env(), "RUNWAY_SKILLS_BASE_URL": "https://api.example"})
-        process = subprocess.Popen(
-            [sys.executable, "-c", script, "request", "POST", "/v1/x", "--body", "{}"],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        with process:
-            assert process.stderr
-            self.assertEqual(process.stderr.readline(), b"looking\n")
-            process.send_signal(signal.SIGTERM)
-            stdout, stderr = process.communicate(timeout=PATIENCE)
-        result = checked(Result(["request"], process.returncode, stdout, stderr), env)
-        self.assert_error(result, 143, kind="interrupted", maybeAccepted=None)
-
-
-def listing(folder: str, _: object) -> list[str]:
-    return os.listdir(folder)
-
-
-class OtherThreadTest(ServiceTest):
+class OtherThreadTest(ProcessTest):
     """A signal as Windows delivers it: in a thread of its own, so that it ends no wait of the main thread."""
 
     SCRIPT = (
@@ -579,19 +491,12 @@ class OtherThreadTest(ServiceTest):
 
     def broken_off(self, name: str, *words: str, when: Callable[[Any], object]) -> Result:
         """The call, with the signal sent as soon as the condition holds for the process. It ends within a second."""
-        env = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
-        with subprocess.Popen(
-            [sys.executable, "-c", self.SCRIPT, name, *words],
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process:
+        with self.started(name, *words, script=self.SCRIPT, stdin=subprocess.PIPE) as process:
             eventually(partial(when, process))
             began = time.monotonic()
-            stdout, stderr = process.communicate(timeout=PATIENCE)  # which closes stdin
+            result = self.ended(process, words)  # which closes stdin
             self.assertLess(time.monotonic() - began, 1)
-        return checked(Result(words, process.returncode, stdout, stderr), env)
+        return result
 
     def test_during_a_request(self) -> None:
         for name, exit_status in self.ENDS:
@@ -608,7 +513,7 @@ class OtherThreadTest(ServiceTest):
                 task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[bytes(100_000)])
                 self.fake.fault(Fault("drip", seconds=0.05, chunk=300), server="storage", times=None)
                 words = ("wait", task, "--download", f"{folder}/")
-                result = self.broken_off(name, *words, when=partial(listing, folder))
+                result = self.broken_off(name, *words, when=lambda _: os.listdir(folder))
                 self.assert_error(result, exit_status, kind="interrupted")
                 self.assertEqual(os.listdir(folder), [])
 
@@ -627,3 +532,80 @@ class SlicedClockTest(unittest.TestCase):
         clock = Clock()
         shutdown.SlicedClock(clock).sleep(1.1)
         self.assertEqual([round(seconds, 3) for seconds in clock.slept], [0.25, 0.25, 0.25, 0.25, 0.1])
+
+
+class HandlersTest(unittest.TestCase):
+    """Within this process, whose own handlers are put aside."""
+
+    def setUp(self) -> None:
+        for number in NUMBERS:
+            self.addCleanup(signal.signal, number, signal.signal(number, signal.SIG_DFL))
+        self.shutdown = shutdown.Shutdown()
+        self.handlers = shutdown.SignalHandlers()
+        self.handlers.attach(self.shutdown)
+        self.addCleanup(self.handlers.restore)
+
+    def test_the_first_signal_is_noted(self) -> None:
+        for number in NUMBERS:
+            with self.subTest(number):
+                run, handlers = shutdown.Shutdown(), shutdown.SignalHandlers()
+                handlers.install()
+                handlers.attach(run)
+                signal.raise_signal(number)
+                handlers.restore()
+                self.assertEqual(run.signal, signal.SIGTERM if number == shutdown.SIGBREAK else number)
+
+    def test_a_break_is_a_termination(self) -> None:
+        with mock.patch("runway_cli.shutdown.SIGBREAK", signal.SIGINT):
+            self.handlers.install()
+            signal.raise_signal(signal.SIGINT)
+        self.assertEqual(self.shutdown.signal, signal.SIGTERM)
+
+    def test_what_was_there_before_is_put_back(self) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.handlers.install()
+        self.assertNotEqual(signal.getsignal(signal.SIGINT), signal.default_int_handler)
+        self.handlers.restore()
+        self.assertEqual(signal.getsignal(signal.SIGINT), signal.default_int_handler)
+        self.assertEqual(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
+
+    def test_a_signal_that_the_caller_ignores_stays_ignored(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.handlers.install()
+        signal.raise_signal(signal.SIGINT)
+        self.assertEqual(self.shutdown.signal, 0)
+        signal.raise_signal(signal.SIGTERM)
+        self.assertEqual(self.shutdown.signal, signal.SIGTERM)
+
+    def test_a_signal_that_is_sent_twice_counts_once(self) -> None:
+        self.handlers.install()
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        self.assertEqual(self.shutdown.signal, signal.SIGINT)
+
+    def test_a_signal_before_the_run_exists_is_not_forgotten(self) -> None:
+        handlers, run = shutdown.SignalHandlers(), shutdown.Shutdown()
+        handlers.install()
+        signal.raise_signal(signal.SIGTERM)
+        handlers.attach(run)
+        handlers.restore()
+        self.assertEqual(run.signal, signal.SIGTERM)
+
+    def test_another_thread_installs_nothing(self) -> None:
+        thread = threading.Thread(target=self.handlers.install)
+        thread.start()
+        thread.join()
+        self.assertEqual([signal.getsignal(number) for number in NUMBERS], [signal.SIG_DFL] * len(NUMBERS))
+        self.handlers.restore()
+
+    def test_they_are_installed_before_most_modules_are_imported(self) -> None:
+        program = "import sys; before = set(sys.modules); import runway_cli.shutdown; print(*set(sys.modules) - before)"
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True, encoding="ascii"
+        )
+        heavy = {"argparse", "json", "re", "ssl", "socket", "typing", "urllib"}
+        self.assertEqual(heavy & set(done.stdout.split()), set())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -33,6 +33,11 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
         file.write_bytes(content)
 
 
+def hashes(files: dict[str, bytes]) -> dict[str, str]:
+    """The hashes of files, as a manifest has them."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, without what Python keeps for itself."""
     return {
@@ -46,7 +51,7 @@ class SkillTest(ProgramTest):
     """A checkout, a home folder and a project in a folder of their own."""
 
     def setUp(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(suffix="x")).resolve()
+        self.folder = Path(tempfile.mkdtemp()).resolve()
         self.addCleanup(shutil.rmtree, self.folder)
         self.home, self.project = self.folder / "home", self.folder / "project"
         self.home.mkdir()
@@ -55,21 +60,10 @@ class SkillTest(ProgramTest):
         write(self.checkout, SKILL)
 
     def install(self, *words: str, start: tuple[str, ...] | None = None, **env: str) -> Result:
-        surroundings = {
-            "HOME": str(self.home),
-            "USERPROFILE": str(self.home),
-            "PYTHONPATH": "",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **env,
-        }
-        return run(
-            "skill",
-            "install",
-            *words,
-            env=surroundings,
-            cwd=self.project,
-            start=start or (str(self.checkout / "runway_cli"),),
-        )
+        home = {"HOME": str(self.home), "USERPROFILE": str(self.home)}
+        surroundings = {**home, "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1", **env}
+        start = start or (str(self.checkout / "runway_cli"),)
+        return run("skill", "install", *words, env=surroundings, cwd=self.project, start=start)
 
     def row(self, host: str, path: Path) -> dict[str, object]:
         return {"host": host, "path": str(path), "files": len(SKILL), "version": __version__}
@@ -78,13 +72,7 @@ class SkillTest(ProgramTest):
         found = tree(path)
         manifest = json.loads(found.pop(".runway-cli.json"))
         self.assertEqual(found, SKILL)
-        self.assertEqual(
-            manifest,
-            {
-                "version": __version__,
-                "files": {name: hashlib.sha256(content).hexdigest() for name, content in SKILL.items()},
-            },
-        )
+        self.assertEqual(manifest, {"version": __version__, "files": hashes(SKILL)})
         self.assertEqual(os.listdir(path.parent), ["runway-cli"])
 
 
@@ -92,9 +80,7 @@ class Sources(SkillTest):
     def check(self, *start: str, **env: str) -> None:
         result = self.install("claude", start=start, **env)
         path = self.home / ".claude" / "skills" / "runway-cli"
-        self.assertEqual(result.exit, 0)
-        self.assertEqual(result.json, self.row("claude", path))
-        self.assertEqual(result.stderr, "")
+        self.assert_success(result, json=self.row("claude", path), stderr="")
         self.assert_installed(path)
         status = run("auth", "status", start=(str(path / "runway_cli"),), cwd=self.project, env={"PYTHONPATH": ""})
         self.assertEqual(status.exit, 77)
@@ -136,15 +122,15 @@ class Sources(SkillTest):
 class Targets(SkillTest):
     def assert_paths(self, result: Result, *expected: tuple[str, Path]) -> None:
         rows = [self.row(host, folder / "runway-cli") for host, folder in expected]
-        self.assertEqual(result.exit, 0)
-        self.assertEqual(result.lines, rows)
-        self.assertEqual(result.stderr, "")
+        self.assert_success(result, lines=rows, stderr="")
         for _, folder in expected:
             self.assert_installed(folder / "runway-cli")
 
     def test_every_host_has_its_place(self) -> None:
         hosts = ("claude", "cursor", "codex", "agents")
-        self.assert_paths(self.install(*hosts), *((host, self.home / f".{host}" / "skills") for host in hosts))
+        self.assert_paths(
+            self.install(*hosts, "claude"), *((host, self.home / f".{host}" / "skills") for host in hosts)
+        )
 
     def test_without_a_host_those_that_are_there(self) -> None:
         (self.home / ".claude").mkdir()
@@ -174,39 +160,27 @@ class Targets(SkillTest):
         ):
             with self.subTest(word=word):
                 result = self.install(word)
-                self.assertEqual(result.exit, 0, result)
-                self.assertEqual(result.json, self.row(word, folder / "runway-cli"), result)
+                self.assert_success(result, json=self.row(word, folder / "runway-cli"))
                 self.assertEqual(tree(folder / "runway-cli").keys(), {*SKILL, ".runway-cli.json"})
-
-    def test_one_folder_is_written_once(self) -> None:
-        self.assert_paths(self.install("claude", "claude"), ("claude", self.home / ".claude" / "skills"))
 
     def test_as_a_table(self) -> None:
         result = self.install("claude", "--output", "markdown")
         path = in_markdown(self.home / ".claude" / "skills" / "runway-cli")
         self.assertEqual(
-            result.stdout.splitlines()[::2],
+            result.stdout.replace("\\_", "_").splitlines()[::2],  # a folder's name may hold a _
             ["| Host | Path | Files | Version |", f"| claude | {path} | {len(SKILL)} | {__version__} |"],
         )
 
     def test_an_unknown_host_is_refused(self) -> None:
-        self.assert_error(
-            self.install("claude", "claud"),
-            2,
-            kind="usage",
-            error="'claud' is not a host: choose from claude, cursor, codex, agents, or name a folder such as ./claud",
-        )
+        words = "'claud' is not a host: choose from claude, cursor, codex, agents, or name a folder such as ./claud"
+        self.assert_error(self.install("claude", "claud"), 2, kind="usage", error=words)
         self.assertEqual(os.listdir(self.home), [])
 
     @unittest.skipIf(os.name == "nt", "Windows finds the home folder in another way")
     def test_no_home(self) -> None:
+        told = "this user has no home folder: name a folder of skills, or use --project"
         for words in ((), ("claude",)):
-            self.assert_error(
-                self.install(*words, HOME="/nonexistent"),
-                2,
-                kind="usage",
-                error="this user has no home folder: name a folder of skills, or use --project",
-            )
+            self.assert_error(self.install(*words, HOME="/nonexistent"), 2, kind="usage", error=told)
 
 
 class Replacing(SkillTest):
@@ -218,19 +192,14 @@ class Replacing(SkillTest):
         """The error, and that nothing at all was written, for the other host neither."""
         before = tree(self.home)
         result = self.install("cursor", "claude")
-        self.assert_error(
-            result,
-            2,
-            kind="usage",
-            error=f"{str(path)!r} {reason}: move it away, and nothing is lost. Nothing was written",
-        )
+        words = f"{str(path)!r} {reason}: move it away, and nothing is lost. Nothing was written"
+        self.assert_error(result, 2, kind="usage", error=words)
         self.assertEqual(result.stdout, "")
         self.assertEqual(tree(self.home), before)
 
     def test_an_older_version_makes_room(self) -> None:
         old = {"SKILL.md": b"old page", "runway_cli/cli.py": b"old code", "runway_cli/gone.py": b"not needed any more"}
-        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in old.items()}
-        write(self.path, {**old, ".runway-cli.json": json.dumps({"version": "0.1", "files": hashes}).encode()})
+        write(self.path, {**old, ".runway-cli.json": json.dumps({"version": "0.1", "files": hashes(old)}).encode()})
         self.assertEqual(self.install("claude").exit, 0)
         self.assert_installed(self.path)
 
@@ -254,8 +223,9 @@ class Replacing(SkillTest):
             ("SKILL.md", b"another skill"),
             (".runway-cli.json", b"[]"),
             (".runway-cli.json", b'{"files": "x"}'),
+            (".runway-cli.json", b"[" * 100_000),  # nested too deeply
         ):
-            with self.subTest(name=name, content=content):
+            with self.subTest(name=name, content=content[:20]):
                 write(self.path, {name: content})
                 self.assert_refused(self.path, "was not written by skill install")
 
@@ -305,11 +275,6 @@ class Replacing(SkillTest):
         del manifest["files"]["AUTH.md"]
         write(self.path, {".runway-cli.json": json.dumps(manifest).encode()})
         self.assert_refused(self.path / "AUTH.md", "was not written by skill install")
-
-    def test_a_manifest_that_nests_too_deeply_is_none(self) -> None:
-        self.install("claude")
-        write(self.path, {".runway-cli.json": b"[" * 100_000})
-        self.assert_refused(self.path, "was not written by skill install")
 
     def test_a_place_that_cannot_be_written(self) -> None:
         write(self.home, {".claude/skills": b"not a folder"})

@@ -1,11 +1,16 @@
-"""`wait` for one id: its pace, what it shows, what it endures, and how it ends."""
+"""`wait`: its pace, what it shows, what it endures and how it ends; several ids together, and none of them lost."""
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 import unittest
 
 from tests.fake import Fault
-from tests.served import ServedTest, pasted
+from tests.program import ROOT, Result, checked, environment, in_markdown
+from tests.served import ServedTest, eventually, pasted
 
 RUNNING = "RUNNING"
 
@@ -42,7 +47,7 @@ class Pace(ServedTest):
         for folder, identity in (
             ("avatars", self.fake.add_avatar(statuses=["PROCESSING", "READY"])),
             ("voices", self.fake.add_voice(statuses=["PROCESSING", "READY"])),
-            ("workflow_invocations", self.fake.add_task(kind="workflow", statuses=[RUNNING, "SUCCEEDED"])),
+            ("workflow_invocations", self.fake.add_task(kind="workflow", statuses=["SUCCEEDED"], nodeErrors={})),
             ("tasks", self.fake.add_task(statuses=[RUNNING, "SUCCEEDED"])),
         ):
             with self.subTest(folder):
@@ -59,27 +64,6 @@ class Pace(ServedTest):
         task = self.fake.add_task(statuses=[RUNNING] * 199 + ["SUCCEEDED"])
         self.assertEqual(self.call("wait", task, "--max-wait", "0").exit, 0)
         self.assertAlmostEqual(sum(self.clock.slept), 995)
-
-    def test_words_that_cannot_be_ids_are_refused(self) -> None:
-        for word in (
-            "a/b",
-            "../x",
-            "..",
-            "a?b",
-            "a#b",
-            "a b",
-            "a\tb",
-            "",
-            "/v1/tasks/",
-            "/v1/documents/x",
-            "a\\b",
-            "/v1/avatars/a/b",
-            "/v1/avatars/..",
-            "https://example.com/x",
-        ):
-            with self.subTest(word):
-                self.assert_error(self.call("wait", word), 2, kind="usage")
-        self.assertEqual(self.fake.requests, [])
 
 
 class Progress(ServedTest):
@@ -106,15 +90,6 @@ class Progress(ServedTest):
         self.fake.fault(Fault("status"), method="GET")
         self.assertEqual(self.call("wait", task, "--quiet").stderr, "")
 
-    def test_throttled_is_explained_once(self) -> None:
-        task = self.fake.add_task(statuses=["THROTTLED", "PENDING", "THROTTLED", "SUCCEEDED"])
-        notes = self.call("wait", task).notes
-        self.assertEqual(
-            [note for note in notes if "tier" in note],
-            ["THROTTLED: queued until a running generation ends; your tier limits how many run at once"],
-        )
-        self.assertEqual(len(notes), 1)
-
     def test_a_strange_progress_breaks_nothing(self) -> None:
         for progress in ("1e400", "-1", "2", "null", '"half"', '"nan"', "[1]", "true"):
             with self.subTest(progress):
@@ -138,29 +113,17 @@ class Failures(ServedTest):
             with self.subTest(code):
                 task = self.fake.add_task(statuses=[RUNNING, "FAILED"], failure="It went wrong.", failureCode=code)
                 result = self.call("wait", task)
-                self.assert_error(
-                    result, 1, kind="task", id=task, failureCode=code, error=f"{task} is FAILED: It went wrong{advice}"
-                )
-                self.assertEqual(result.json["status"], "FAILED")
-                self.assertEqual(result.json["failureCode"], code)
-
-    def test_a_cancelled_task_ends_badly(self) -> None:
+                words = f"{task} is FAILED: It went wrong{advice}"
+                self.assert_error(result, 1, kind="task", id=task, failureCode=code, error=words)
+                self.assertEqual((result.json["status"], result.json["failureCode"]), ("FAILED", code))
         task = self.fake.add_task(statuses=[RUNNING, "CANCELLED"])
-        result = self.call("wait", task)
-        self.assert_error(result, 1, kind="task", error=f"{task} is CANCELLED")
-        self.assertEqual(result.json["status"], "CANCELLED")
+        self.assert_error(self.call("wait", task), 1, kind="task", error=f"{task} is CANCELLED")
 
     def test_failures_that_may_pass_are_noted_and_polling_goes_on_at_its_pace(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING, RUNNING, "SUCCEEDED"])  # half an answer is a poll, too
         faults = [
-            Fault("status", status=408),
-            Fault("status", status=429),
-            Fault("status", status=500),
-            Fault("status", status=503),
-            Fault("html"),
-            Fault("half_answer"),
-            Fault("reset_after_request"),
-            Fault("reset_before"),
+            *(Fault("status", status=status) for status in (408, 429, 500, 503)),
+            *map(Fault, ("html", "half_answer", "reset_after_request", "reset_before")),
             Fault("status", status=502, body=b"<h1>Bad gateway</h1>"),
         ]
         for fault in faults:
@@ -170,20 +133,20 @@ class Failures(ServedTest):
         self.assertEqual(self.fake.hasty, [], result)
         self.assertEqual(len(self.fake.requests), len(faults) + 2)
         self.assertAlmostEqual(sum(self.clock.slept), 5 * (len(faults) + 1))
-        self.assertGreaterEqual(len([note for note in result.notes if note.endswith("; polling goes on")]), 6)
+        self.assertGreaterEqual(len([note for note in result.notes if note.endswith("; polling continues")]), 6)
 
     def test_a_poll_that_gets_no_answer_ends_at_the_timeout(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
         self.fake.fault(Fault("no_answer"))
         result = self.call("wait", task, "--timeout", "0.3")
         self.assertEqual(result.exit, 0, result)
-        self.assertIn("no complete answer within 0.3 s; polling goes on", result.notes[0])
+        self.assertIn("no complete answer within 0.3 s; polling continues", result.notes[0])
 
     def test_the_same_failure_is_noted_once_and_retry_after_is_respected(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
         self.fake.fault(Fault("status", status=429, headers={"Retry-After": "30"}), times=3)
         result = self.call("wait", task)
-        self.assertEqual(len([note for note in result.notes if "polling goes on" in note]), 1)
+        self.assertEqual(len([note for note in result.notes if "polling continues" in note]), 1)
         self.assertAlmostEqual(sum(self.clock.slept), 90)
 
     def test_a_refusal_ends_the_wait(self) -> None:
@@ -198,10 +161,6 @@ class Failures(ServedTest):
                 self.assertEqual(len(self.fake.requests), 1)
         self.fake.fault(Fault("status", status=200, body=[1]))
         self.assert_error(self.call("wait", "x"), 1, kind="api", error="the answer for x is not an object")
-
-    def test_without_a_secret_nothing_is_sent(self) -> None:
-        self.assert_error(self.call("wait", "x", env={"RUNWAY_SKILLS_API_SECRET": ""}), 77, kind="auth")
-        self.assertEqual(self.fake.requests, [])
 
 
 class Results(ServedTest):
@@ -228,10 +187,6 @@ class Results(ServedTest):
         self.assertEqual(len(result.json["output"]), 2)
         self.assertEqual(result.json["saved"], [f"{self.folder}/{task}-1.png"])
 
-    def test_without_a_download_they_are_the_result(self) -> None:
-        task = self.fake.add_task(statuses=["SUCCEEDED"])
-        self.assertEqual(len(self.call("wait", task).json["output"]), 1)
-
     def test_a_workflow_with_failed_nodes_ends_badly_and_its_outputs_are_saved(self) -> None:
         one, two = "11111111-2222-4333-8444-555555555551", "11111111-2222-4333-8444-555555555552"
         errors = {
@@ -247,10 +202,6 @@ class Results(ServedTest):
         self.assertEqual(result.json["nodeErrors"], errors)
         self.assertEqual(result.json["saved"], [f"{self.folder}/{name}" for name in self.listing()])
         self.assertEqual(len(self.listing()), 1)
-
-    def test_a_workflow_without_failed_nodes_ends_well(self) -> None:
-        identity = self.fake.add_task(kind="workflow", statuses=["SUCCEEDED"], nodeErrors={})
-        self.assertEqual(self.call("wait", f"/v1/workflow_invocations/{identity}").exit, 0)
 
 
 class TimeIsUp(ServedTest):
@@ -290,23 +241,13 @@ class TimeIsUp(ServedTest):
     def test_a_taken_name_in_a_folder_leads_to_another_folder(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
         taken = self.file(f"out/{task}.png", b"something else")
-        for folder, example in (
-            (f"{self.folder}/out/", f"{self.folder}/out-2/"),
-            (f"{self.folder}/out", f"{self.folder}/out-2/"),
-        ):
-            with self.subTest(folder):
-                self.clock.sleep(5)
-                result = self.call("wait", task, "--download", folder)
-                self.assert_error(result, 74, kind="io")
-                self.assertEqual(pasted(result), ["wait", task, "--download", example])
+        for end in ("/", ""):
+            self.clock.sleep(5)
+            result = self.call("wait", task, "--download", f"{self.folder}/out{end}")
+            self.assert_error(result, 74, kind="io")
+            self.assertEqual(pasted(result), ["wait", task, "--download", f"{self.folder}/out-2/"])
         self.assertEqual(self.call(*pasted(result)).exit, 0)
         self.assertEqual(taken.read_bytes(), b"something else")
-
-    def test_stage_is_kept(self) -> None:
-        task = self.fake.add_task(statuses=[RUNNING])
-        self.assertEqual(
-            pasted(self.call("wait", task, "--stage", "--max-wait", "1")), ["wait", task, "--max-wait", "1", "--stage"]
-        )
 
     def test_max_wait_ends_a_poll_that_gets_no_answer(self) -> None:
         self.fake.fault(Fault("no_answer"), times=None)
@@ -317,18 +258,16 @@ class TimeIsUp(ServedTest):
         self.assertEqual(result.stdout, "")
         self.assertEqual(len(self.fake.requests), 1)
 
-    def test_a_time_shorter_than_the_interval_is_waited_for_to_its_end(self) -> None:
-        task = self.fake.add_task(statuses=[RUNNING])
-        result = self.call("wait", task, "--max-wait", "3")
-        self.assert_error(result, 75, error=f"{task} is still RUNNING after 3 s")
-        self.assertEqual(sum(self.clock.slept), 3.0)
-        self.assertEqual(self.polls(), [f"/v1/tasks/{task}"])
-
-    def test_no_poll_comes_after_its_end(self) -> None:
-        task = self.fake.add_task(statuses=[RUNNING])
-        self.assert_error(self.call("wait", task, "--max-wait", "14"), 75)
-        self.assertEqual(len(self.polls()), 3)
-        self.assertEqual(sum(self.clock.slept) <= 14, True)
+    def test_it_ends_at_its_time_and_no_poll_comes_later(self) -> None:
+        for seconds, polls in ((3, 1), (14, 3)):
+            with self.subTest(seconds):
+                self.fake.requests.clear()
+                self.clock.slept.clear()
+                task = self.fake.add_task(statuses=[RUNNING])
+                result = self.call("wait", task, "--max-wait", str(seconds))
+                self.assert_error(result, 75, error=f"{task} is still RUNNING after {seconds} s")
+                self.assertEqual(self.polls(), [f"/v1/tasks/{task}"] * polls)
+                self.assertEqual(sum(self.clock.slept), seconds)
 
     def test_what_has_no_status_is_waited_for_like_any_other(self) -> None:
         self.fake.fault(Fault("status", status=200, body={"id": "x"}), times=None)
@@ -336,6 +275,149 @@ class TimeIsUp(ServedTest):
         self.assert_error(result, 75, error="x is without a status after 11 s")
         self.assertEqual(result.json, {"id": "x"})
         self.assertEqual(len(self.polls()), 3)
+
+
+class Several(ServedTest):
+    def test_each_is_a_line_as_soon_as_it_ends(self) -> None:
+        late = self.fake.add_task(statuses=[RUNNING, RUNNING, RUNNING, "SUCCEEDED"])
+        soon = self.fake.add_task(statuses=["SUCCEEDED"])
+        avatar = self.fake.add_avatar(statuses=["PROCESSING", "READY"])
+        result = self.call("wait", late, f"/v1/avatars/{avatar}", soon)
+        self.assertEqual([line["id"] for line in result.lines], [soon, avatar, late], result)
+        self.assertEqual(result.exit, 0)
+        self.assertEqual(self.fake.hasty, [])
+        self.assertAlmostEqual(sum(self.clock.slept), 15)
+
+    def test_ids_come_from_stdin_and_each_counts_once(self) -> None:
+        one, two = (self.fake.add_task(statuses=["SUCCEEDED"]) for _ in range(2))
+        result = self.call("wait", "-", one, f"/v1/tasks/{two}", stdin=f" {two}\n\n{one}\t{two}\n".encode())
+        self.assertEqual(sorted(line["id"] for line in result.lines), sorted([one, two]))
+        self.assertEqual(len(self.polls()), 2)
+        self.assert_error(self.call("wait", "-", stdin=b" \n"), 2, kind="usage")
+
+    def test_a_hundred_at_once_keep_the_pace(self) -> None:
+        ids = [self.fake.add_task(statuses=["PENDING", RUNNING, "SUCCEEDED"]) for _ in range(100)]
+        result = self.call("wait", *ids)
+        self.assertEqual(result.exit, 0)
+        self.assertEqual(sorted(line["id"] for line in result.lines), sorted(ids))
+        self.assertEqual(self.fake.hasty, [])
+        self.assertEqual(len(self.polls()), 300)
+
+    def test_throttled_is_explained_once_for_all(self) -> None:
+        ids = [self.fake.add_task(statuses=["THROTTLED", "PENDING", "THROTTLED", "SUCCEEDED"]) for _ in range(3)]
+        words = "THROTTLED: queued until a running generation ends; your tier limits how many run at once"
+        self.assertEqual(self.call("wait", *ids).notes, [words])
+
+    def test_one_that_fails_does_not_stop_the_others_and_the_worst_exit_counts(self) -> None:
+        good = self.fake.add_task(statuses=[RUNNING, "SUCCEEDED"])
+        failed = self.fake.add_task(statuses=["FAILED"], failure="No.", failureCode=None)
+        endless = self.fake.add_task(statuses=[RUNNING])
+        denied = self.fake.add_task()
+        self.fake.fault(Fault("status", status=403), path=f"/v1/tasks/{denied}", times=None)
+        for ids, expected, kind in (
+            ([good, failed], 1, "task"),
+            ([good, endless], 75, "timeout"),
+            ([endless, failed], 1, "task"),
+            ([failed, denied, endless, good], 77, "auth"),
+            (["missing", denied], 77, "auth"),
+            (["missing", endless], 1, "api"),
+        ):
+            with self.subTest(ids):
+                self.clock.sleep(10)
+                result = self.call("wait", *ids, "--max-wait", "20")
+                bad = [name for name in ids if name != good]
+                self.assert_error(result, expected, kind=kind)
+                self.assertEqual(sorted(entry["id"] for entry in result.error["failed"]), sorted(bad))
+                self.assertRegex(result.error["error"], f"^{len(bad)} of {len(ids)} failed: ")
+                if endless in ids:
+                    self.assertEqual(pasted(result), ["wait", endless, "--max-wait", "20"])
+        self.assertEqual(self.fake.hasty, [])
+
+    def test_outputs_of_several_go_into_a_folder(self) -> None:
+        one, two = self.fake.add_task(statuses=["SUCCEEDED"]), self.fake.add_task(statuses=[RUNNING, "SUCCEEDED"])
+        result = self.call("wait", one, two, "--download", self.folder / "fox.png", "--output", "json")
+        self.assert_error(result, 2, kind="usage")
+        self.assertEqual(
+            pasted(result), ["wait", one, two, "--download", f"{self.folder / 'fox.png'}/", "--output", "json"]
+        )
+        self.assertEqual(
+            [self.call(*pasted(result)).exit, self.listing()], [0, sorted([f"fox.png/{one}.png", f"fox.png/{two}.png"])]
+        )
+
+    def test_only_the_download_that_failed_is_in_the_example(self) -> None:
+        one, two = (self.fake.add_task(statuses=["SUCCEEDED"]) for _ in range(2))
+        taken = self.file(f"out/{one}.png", b"something else")
+        out = taken.parent
+        result = self.call("wait", one, two, "--download", out)
+        self.assert_error(result, 74, kind="io")
+        self.assertEqual(pasted(result), ["wait", one, "--download", f"{out}-2/"])
+        saved = {line["id"]: line.get("saved") for line in result.lines}
+        self.assertEqual(saved, {one: [], two: [str(out / f"{two}.png")]})
+        self.clock.sleep(5)
+        again = self.call(*pasted(result))
+        self.assertEqual(again.exit, 0, again)
+        self.assertEqual(again.json["saved"], [f"{out}-2/{one}.png"], again)
+        self.assertEqual(taken.read_bytes(), b"something else")
+
+    def test_a_table_has_a_row_for_each(self) -> None:
+        ids = [self.fake.add_avatar(statuses=["READY"]) for _ in range(2)]
+        result = self.call("wait", *(f"/v1/avatars/{name}" for name in ids), "--output", "markdown")
+        self.assertEqual(result.stdout.splitlines()[0], "| Id | Status | Credits | Output |")
+        self.assertEqual([name in result.stdout for name in ids], [True, True])
+
+    def test_a_table_of_what_was_saved_has_paths_and_no_urls(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"])
+        result = self.call("wait", task, "--download", f"{self.folder}/", "--output", "markdown")
+        self.assertEqual(
+            result.stdout.replace("\\_", "_").splitlines(),
+            [  # a folder's name may hold a _
+                "| Id | Status | Credits | Saved |",
+                "| --- | --- | --- | --- |",
+                f"| {task} | SUCCEEDED | 5 | {in_markdown(self.folder)}/{task}.png |",
+            ],
+        )
+
+
+@unittest.skipIf(sys.platform == "win32", "signals are another matter there")
+class Signals(ServedTest):
+    """These need a process of their own, and real time."""
+
+    def interrupted(self, number: int, ids: list[str], *argv: str, ready: int) -> Result:
+        """A wait that gets a signal once the API and the storage host have seen `ready` requests."""
+        surroundings = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
+        words = ["wait", *ids, *argv]
+        with subprocess.Popen(
+            [sys.executable, "-m", "runway_cli", *words],
+            env=surroundings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            eventually(lambda: len(self.fake.requests) >= ready)
+            time.sleep(0.1)
+            process.send_signal(number)
+            stdout, stderr = process.communicate(timeout=20)
+        return checked(Result(words, process.returncode, stdout, stderr), surroundings)
+
+    def test_those_that_have_not_ended_are_named(self) -> None:
+        one, two = self.fake.add_task(statuses=[RUNNING]), self.fake.add_task(statuses=[RUNNING])
+        done = self.fake.add_task(statuses=["SUCCEEDED"])
+        result = self.interrupted(signal.SIGINT, [one, done, two], "--max-wait", "99", ready=3)
+        self.assert_error(result, 130, kind="interrupted", error=f"interrupted while waiting for {one}, {two}")
+        self.assertEqual(pasted(result), ["wait", one, two, "--max-wait", "99"])
+        self.assertEqual([line["id"] for line in result.lines], [done])
+
+    def test_downloads_that_were_under_way_leave_nothing(self) -> None:
+        for count in (1, 2):
+            with self.subTest(count):
+                self.fake.requests.clear()
+                self.fake.clear_faults()
+                self.fake.fault(Fault("drip", seconds=0.05, chunk=300), server="storage", times=None)
+                ids = [self.fake.add_task(statuses=["SUCCEEDED"], outputs=[bytes(100_000)]) for _ in range(count)]
+                result = self.interrupted(signal.SIGTERM, ids, "--download", f"{self.folder}/", ready=2 * count)
+                self.assert_error(result, 143, kind="interrupted")
+                self.assertEqual(pasted(result), ["wait", *ids, "--download", f"{self.folder}/"])
+                self.assertEqual(self.listing(), [])
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TOKEN = "LOWCODEAPI_API_TOKEN"
 BASE_VARIABLE = "LOWCODEAPI_BASE_URL"
+VARIABLES = ((TOKEN, "the gateway's token"), (BASE_VARIABLE, "the address of a self-hosted gateway"))
 HOSTED = "https://api.lowcodeapi.com/runwayml"
 HOSTED_CONTRACTS = (
     "https://backend.lowcodeapi.com/runwayml/openapi",
@@ -139,7 +140,8 @@ class Service:
             return error.but(
                 f"{error.message}. The gateway offers {OFFERED}; for anything else call Runway directly: without "
                 "--gateway, with RUNWAY_SKILLS_API_SECRET",
-                call_directly=("request", method, path.partition("?")[0], "--dry-run"),
+                try_next=("request", method, path.partition("?")[0], "--dry-run"),
+                drop=("--gateway", "--url-format"),
             )
         if not error.from_provider and PROVIDER not in self.base_url:
             words = f"{error.message}. {BASE_VARIABLE} should end in {PROVIDER}, the provider's name"

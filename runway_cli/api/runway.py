@@ -21,6 +21,11 @@ SECRET = "RUNWAY_SKILLS_API_SECRET"
 SDK_SECRET = "RUNWAYML_API_SECRET"  # the name that the official SDKs read
 STAGE_SECRET = "RUNWAY_SKILLS_API_SECRET_STAGE"
 BASE_VARIABLE = "RUNWAY_SKILLS_BASE_URL"
+VARIABLES = (
+    (SECRET, f"the API key; else {SDK_SECRET}"),
+    (STAGE_SECRET, "the key for --stage, tried first"),
+    (BASE_VARIABLE, "another address of the API"),
+)
 PRODUCTION = "https://api.dev.runwayml.com"
 STAGE = "https://api.dev-stage.runwayml.com"
 KEY_SOURCE = "a key from https://dev.runwayml.com/settings/api-keys"

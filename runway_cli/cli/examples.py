@@ -1,67 +1,71 @@
-"""What other tools call things, as calls of this program."""
+"""The `example` of an error: the call that helps after a failure.
+
+Where it is raised, a failure names that call in the fact `try_next`, as the words of a call. Where the call depends on
+what the user typed, it carries one of these facts instead, and the typed words are changed here:
+
+    drop, add            options that the call should lose or gain
+    taken                a path that exists: the call with a free name
+    as_folder            a path that has to be a folder: the call with a / at its end
+    use_upload           the file of a --data-uri that is too large: the call with --upload
+    waiting_for          ids of what is still running: `wait` with the options that it shares with the call
+    batch_call           how a batch goes on: a key of BATCH_CALLS, or the words of a call
+    variable             an environment variable that stands in the way; `is_secret` where it holds a secret
+    issues, bad_value    what is wrong with fields or options, sometimes with the word that was meant
+    endpoint             the (method, path) that the contract has for the call, or one like it
+    may_have_been_accepted, was_sent   True for a request that must not be repeated
+
+No example overwrites a file, deletes anything or starts what costs credits, unless the failed call was exactly that
+step and nothing was sent: so none contains a word of NEVER. None is the failed call itself, unless time may help. None
+shows what is masked elsewhere.
+"""
 
 from __future__ import annotations
 
 import difflib
+import os
 import re
 
-from ..commands.options import GLOBAL_OPTIONS, SERVICE_OPTIONS
+from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command
 from ..errors import (
     ApiError,
     AuthError,
+    ConfigError,
     DeniedError,
     Interrupted,
     Mistyped,
     NetworkError,
-    RunwayError,
     UsageError,
     WaitTimeout,
 )
 from ..terminal import masking
 from ..terminal.program import command_line
-from .parser import HelpRequested, VersionRequested, load, parse
+from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from typing import Any
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from typing import Any, Optional
 
-    from ..commands.options import Option
     from ..errors import Failure
     from .parser import Call
 
     Words = Sequence[str]
-    from collections.abc import Callable, Sequence
-    from typing import Optional
+    Unit = tuple[str, Optional[str]]  # an option and its value, None for a switch; "" and an operand
 
-    Rule = Callable[["Attempt"], Optional[Words]]
-
-
-# What other tools call things: the words of a command that does not exist → a call
-OTHER_WORDS: dict[tuple[str, ...], Sequence[str]] = {
-    ("tasks",): ("history",),
-    ("task",): ("history",),
-    ("jobs",): ("history",),
-    ("log",): ("history",),
-    ("generate",): ("models",),
-    ("create",): ("models",),
-    ("image",): ("models", "text_to_image"),
-    ("video",): ("models", "image_to_video"),
-    ("videos",): ("models", "image_to_video"),
-    ("list",): ("avatars", "list"),
-    ("ls",): ("avatars", "list"),
-    ("login",): ("auth", "login"),
-    ("logout",): ("auth", "logout"),
-    ("whoami",): ("auth", "status"),
-    ("status",): ("auth", "status"),
-    ("balance",): ("auth", "status"),
-    ("credits",): ("auth", "status"),
-    ("config",): ("help", "environment"),
-    ("docs",): ("reference",),
-    ("api",): ("reference",),
-    ("endpoints",): ("reference",),
-    ("install",): ("skill", "install"),
-    ("version",): ("--version",),
+# A call of this program ← what other tools call it: commands that do not exist here
+OTHER_WORDS = {
+    "history": ("tasks", "task", "jobs", "log"),
+    "models": ("generate", "create"),
+    "models text_to_image": ("image",),
+    "models image_to_video": ("video", "videos"),
+    "avatars list": ("list", "ls"),
+    "auth login": ("login",),
+    "auth logout": ("logout",),
+    "auth status": ("whoami", "status", "balance", "credits"),
+    "help environment": ("config",),
+    "reference": ("docs", "api", "endpoints"),
+    "skill install": ("install",),
+    "--version": ("version",),
 }
 # Their options → ours; one that ends in = is a field, with the option's value
 OTHER_OPTIONS = {
@@ -80,611 +84,194 @@ OTHER_OPTIONS = {
     "--ratio": "-f ratio=",
     "--duration": "-F duration=",
 }
-RESOURCES = ("avatars", "voices", "documents")
-READING_WORDS = ("get", "show", "read", "describe", "view")
-DELETING_WORDS = ("delete", "remove", "rm", "del")
-
-
-# --- What is said about a word that is not known: the nearest known one, if there is one. Loaded only when needed.
-
-
+# The second word of a list command that does not exist → the call for one record; {} is its path
+OTHER_VERBS = {
+    **dict.fromkeys(("get", "show", "read", "describe", "view"), "request GET {}"),
+    **dict.fromkeys(("delete", "remove", "rm", "del"), "request DELETE {} --dry-run"),
+}
+NEVER = ("--force", "--again")  # replace a file; pay again
 SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
 MIN_BEGINNING = 3  # characters that are enough to recognize the only word that begins with them
+MAX_EXAMPLE = 1000  # characters of a failed call that are worth repeating; the ids of a wait are kept, however many
+
+TEXT_FLAGS = {"-f": "-F", "--field": "--json-field"}  # KEY=TEXT: the flag for KEY=JSON in the same spelling
+JSON_FLAGS = {"-F": "-f", "--json-field": "--field"}
+BODY_FLAGS = {*TEXT_FLAGS, *JSON_FLAGS, "--text-file", "--data-uri", "--upload", "--body"}
+RETRY_FLAGS = ("--retry-failed", "--retry-uncertain")
+# The fact `batch_call`: the options that the call of a batch loses, and those that it gains.
+BATCH_CALLS = {
+    "same": (RETRY_FLAGS, ()),  # rows that this run has sent again are not to be sent once more
+    "dry run": (RETRY_FLAGS, ("--dry-run",)),
+    "retry failed": ((), ("--retry-failed", "--dry-run")),
+}
+CHOOSES_SERVER = ("RUNWAY_SKILLS_STAGE", "RUNWAY_SKILLS_GATEWAY", "RUNWAY_SKILLS_BASE_URL", "LOWCODEAPI_BASE_URL")
 
 
-def unknown(message: str, wrong: str, known: Collection[str], **facts: Any) -> UsageError:
-    """The error for a word that is not known, with the nearest known one."""
+def mistyped(message: str, wrong: str, known: Collection[str], **facts: Any) -> UsageError:
+    """Returns the error for a word that is not known: Mistyped, with the nearest known one, where there is one."""
     other = OTHER_OPTIONS.get(wrong, "")
-    is_other = other.partition(" ")[0] in known
     plain, words = wrong.lstrip("-"), {word.lstrip("-"): word for word in known}  # equal dashes are no likeness
     longer = [word for word in words if len(plain) >= MIN_BEGINNING and word.startswith(plain)]
     close = longer if len(longer) == 1 else difflib.get_close_matches(plain, words, 1, SIMILARITY)
-    near = [other] if is_other else [words[word] for word in close]
+    near = [other] if other.partition(" ")[0] in known else [words[word] for word in close]
     if near and near[0] != wrong:
         return Mistyped(f"{message}; did you mean {near[0]}?", wrong=wrong, right=near[0], **facts)
     return UsageError(message, **facts)
 
 
-# --- A failed call, and the changes that make another call of it.
-
-
-def with_known_word(words: Words, wrong: str, right: str) -> list[str]:
-    """`words` with `right` in place of `wrong`, which is a word or the part of one before or after its `=`."""
-    for index, word in enumerate(words):
-        name, mark, value = word.partition("=")
-        if name == wrong and right.endswith("="):  # an option that is a field here
-            flag, key = right.split(" ")
-            if mark:
-                return [*words[:index], flag, key + value, *words[index + 1 :]]
-            if words[index + 1 : index + 2] and not words[index + 1].startswith("-"):
-                return [*words[:index], flag, key + words[index + 1], *words[index + 2 :]]
-            break  # it has no value
-        if word == wrong:
-            replacement = right.split(" ")
-        elif mark and name == wrong:
-            replacement = [f"{right}={value}"]
-        elif mark and value == wrong and name.startswith("-"):
-            replacement = [f"{name}={right}"]
-        else:
-            continue
-        return [*words[:index], *replacement, *words[index + 1 :]]
-    return list(words)
+def example(failure: Failure, words: Words, call: Call | None) -> str:
+    """Returns the call that helps, as it can be pasted. `call` is None where the words could not be parsed."""
+    attempt = Attempt(failure, words, call)
+    prefix = _environment_prefix(attempt)
+    found = (words for words in _candidates(attempt, prefix) if words and _is_usable(attempt, words, prefix))
+    chosen = _without_deletion(attempt, next(found, (*attempt.path, "--help")))
+    if "--help" not in chosen and chosen[0] != "help" and not attempt.fact("drop"):
+        chosen = _extended(chosen, attempt.typed({*SERVICE_FLAGS} - {*chosen}))
+    return prefix + command_line(chosen)
 
 
 class Attempt:
-    """A failed call: the failure, its words, and as much of the parsed call as there is."""
+    """A failed call: the failure, the words but those of NEVER, and as much of the parsed call as there is."""
 
     def __init__(self, failure: Failure, words: Words, call: Call | None) -> None:
         self.failure = failure
-        self.words = [word for word in words if word != "--force"]
+        self.fact = failure.fact
+        self.words = [word for word in words if word not in NEVER]
         self.call = call
         self.path: tuple[str, ...] = call.path if call else tuple(failure.fact("path", ()))
-
-    @property
-    def command(self) -> str:
-        return self.path[0] if self.path else ""
-
-    def fact(self, name: str) -> Any:
-        return self.failure.fact(name)
+        self.name = self.path[0] if self.path else ""
+        self.command: Command | None = call.command if call else declared(self.path)
 
     def option(self, name: str) -> Any:
-        """An option of the call, None where it was not parsed."""
+        """Returns an option or operand of the call, None where it was not parsed."""
         return getattr(self.call.options, name, None) if self.call else None
 
     def is_same(self, words: Words) -> bool:
         """Whether these words make the failed call again, in whatever order."""
         return sorted(words) == sorted(self.words)
 
-    def extended(self, words: Words, call: Words | None = None) -> list[str]:
-        """The failed call, or another `call`, with these words too, before a `--`; a switch that it has stays once."""
-        call = self.words if call is None else call
-        new = [word for word in words if word not in call or not word.startswith("--")]
-        end = call.index("--") if "--" in call else len(call)
-        return [*call[:end], *new, *call[end:]]
+    def is_matter_of_time(self) -> bool:
+        """Whether the same call may go well later, and is safe to repeat."""
+        if self.fact("may_have_been_accepted") or self.fact("was_sent"):
+            return False
+        status = self.fact("status") or 0
+        is_network = self.failure.kind == "network" and not self.fact("permanent")
+        return (
+            is_network or isinstance(self.failure, (WaitTimeout, Interrupted)) or status in (408, 429) or status > 499
+        )
 
-    def without(self, flags: Words) -> Words:
-        """The failed call without these options and their values."""
-        valued = {flag for option in self._options() if not option.is_switch for flag in option.flags}
-        kept: list[str] = []
-        skip = False
-        for word in self.words:
-            if skip:
-                skip = False
-                continue
-            name = word.partition("=")[0]
-            if name in flags:
-                skip = name in valued and "=" not in word
-                continue
-            kept.append(word)
-        return kept
-
-    def repeated(self, options: Sequence[Option]) -> list[str]:
-        """The words of those options that the call gave and that another call takes too."""
-        if not self.call:
-            return []
-        left_out = ("force", "unfinished", *SERVICE_OPTIONS)  # the names are there
-        given = [option for option in options if option.dest in self.call.given and option.dest not in left_out]
-        return [word for option in given for word in option.words(self.call.given[option.dest])]
-
-    def typed(self, option: Option) -> list[str]:
-        """The words that give an option in the failed call, parsed or not; none where it is not there."""
-        for index, word in enumerate(self.words):
-            if word in option.flags:
-                return list(self.words[index : index + (1 if option.is_switch else 2)])
-            if word.partition("=")[0] in option.flags:
-                return [word]
-        return []
-
-    def _options(self) -> list[Option]:
-        found = list(GLOBAL_OPTIONS)
-        declared = load(self.command) if self.command else None
-        commands = declared.values() if isinstance(declared, dict) else [declared]
-        for command in commands:
-            found += getattr(command, "options", ())
+    def changed(self, change: Callable[[str, str | None], Unit | None]) -> list[str]:
+        """Returns the words with each option and operand as `change` gives it, None to leave it out."""
+        found: list[str] = []
+        for flag, value, typed in self.units():
+            new = change(flag, value)
+            if new == (flag, value):
+                found += typed
+            elif new and new[0].startswith("--") and typed[0] == f"{flag}={value}":
+                found.append(f"{new[0]}={new[1]}")
+            elif new:
+                found += [word for word in new if word]
         return found
 
+    def units(self) -> Iterator[tuple[str, str | None, Words]]:
+        """Yields each option with its value, None for a switch, and each operand with "", and the words as typed."""
+        options = [*GLOBAL_OPTIONS, *(self.command.options if self.command else ())]
+        valued = {flag for option in options if not option.is_switch for flag in option.flags}
+        rest, only_operands = list(self.words), False
+        while rest:
+            word = rest.pop(0)
+            flag, mark, value = word.partition("=")
+            is_field = OTHER_OPTIONS.get(word, "").endswith("=") and rest and not rest[0].startswith("-")
+            if only_operands or word == "-" or not word.startswith("-"):
+                yield "", word, [word]
+            elif flag.startswith("--") and mark:
+                yield flag, value, [word]
+            elif rest and (word in valued or is_field):
+                value = rest.pop(0)
+                yield word, value, [word, value]
+            elif word[:2] in valued:  # -fKEY=TEXT
+                yield word[:2], word[2:], [word]
+            else:
+                yield word, None, [word]
+            only_operands = only_operands or word == "--"
 
-# --- The rules of `hints` that correct the call: its own words with the part that was wrong replaced.
+    def typed(self, flags: Collection[str]) -> list[str]:
+        """Returns the words of the call that give these options."""
+        return [word for flag, _, words in self.units() if flag in flags for word in words]
 
-
-FIELD_FLAGS = {"-f": "-F", "--field": "--json-field"}
-VALUE_FLAGS = {"-F": "-f", "--json-field": "--field"}
-PATH_FLAGS = ("--download", "--to")
-
-
-def take_a_free_name(attempt: Attempt) -> Words | None:
-    if not attempt.fact("taken"):
-        return None
-    words = list(attempt.words)
-    for flag in PATH_FLAGS:
-        path = attempt.option(flag[2:])
-        for index, word in enumerate(words):
-            if path and word == f"{flag}={path}":
-                words[index] = f"{flag}={free_name(path)}"
-            elif path and word == path and words[index - 1 : index] == [flag]:
-                words[index] = free_name(path)
-    return words
-
-
-def name_a_folder(attempt: Attempt) -> Words | None:
-    path = attempt.fact("as_folder")
-    return [f"{word}/" if word in (path, f"--download={path}") else word for word in attempt.words] if path else None
-
-
-def upload_the_file(attempt: Attempt) -> Words | None:
-    """--upload for a --data-uri whose file is too large."""
-    path = attempt.fact("use_upload")
-    words = list(attempt.words)
-    for index, word in enumerate(words[1:], 1):
-        if path and words[index - 1] == "--data-uri" and word.partition("=")[2] == path:
-            words[index - 1] = "--upload"
-    return words if words != attempt.words else None
+    def without(self, flags: Collection[str]) -> list[str]:
+        """Returns the words of the call without these options and their values."""
+        return self.changed(lambda flag, value: None if flag in flags else (flag, value))
 
 
-def use_the_known_words(attempt: Attempt) -> Words | None:
-    """The call with each mistyped word replaced; the command's help where something else is wrong with it too."""
-    if not isinstance(attempt.failure, Mistyped):
-        return None
-    words: Words = attempt.words
-    failure: Failure | None = attempt.failure
-    for _ in words:
-        if isinstance(failure, Mistyped):
-            wrong, right = failure.fact("wrong"), failure.fact("right")
-            is_force = right == "--force"
-            words = [word for word in words if word != wrong] if is_force else with_known_word(words, wrong, right)
-            failure = _parse_failure(words)
-    return (*failure.fact("path", ()), "--help") if isinstance(failure, UsageError) else words
+def _extended(call: Words, new: Words) -> list[str]:
+    """Returns a call with these options too, before a `--`; a switch that it has stays once."""
+    end = list(call).index("--") if "--" in call else len(call)
+    added = [word for word in new if word not in call or not word.startswith("--")]
+    return [*call[:end], *added, *call[end:]]
 
 
-def translate_other_tools(attempt: Attempt) -> Words | None:
-    unknown = attempt.fact("unknown_command")
-    if not unknown:
-        return None
-    if len(unknown) == 2 and unknown[0] in RESOURCES:
-        name, verb = unknown
-        ids = attempt.words[attempt.words.index(verb) + 1 :][:1]
-        path = f"/v1/{name}/{ids[0] if ids else 'ID'}"
-        if verb in READING_WORDS:
-            return ("request", "GET", path) if ids else (name, "list")
-        if verb in DELETING_WORDS:
-            return ("request", "DELETE", path, "--dry-run") if ids else (name, "list")
-        return (name, "list")
-    return OTHER_WORDS.get(unknown)
+def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
+    """Yields the calls that may help, the best first; None where a rule does not apply."""
+    fact, failure = attempt.fact, attempt.failure
+    # What was paid for, or may have been, comes before anything that was wrong with the call.
+    batch_call = fact("batch_call")
+    if isinstance(batch_call, str):
+        dropped, added = BATCH_CALLS[batch_call]
+        yield _extended(attempt.without(dropped), added)
+    else:
+        yield batch_call
+    yield _wait(attempt)
+    yield _look(attempt)
+    yield fact("try_next")
+    # The surroundings.
+    if fact("variable"):
+        yield ("auth", "login") if fact("is_secret") else attempt.words if prefix else ("help", "environment")
+    if isinstance(failure, (AuthError, DeniedError)):
+        yield ("auth", "login") if attempt.path == ("auth", "status") else ("auth", "status")
+    # The words of the call, corrected.
+    if fact("taken"):
+        yield attempt.changed(
+            lambda flag, value: (flag, _free(value) if value and flag in ("--download", "--to") else value)
+        )
+    if fact("as_folder"):
+        path = fact("as_folder")
+        yield attempt.changed(lambda flag, value: (flag, f"{path}/" if value == path else value))
+    if fact("use_upload"):
+        end = f"={fact('use_upload')}"
+        yield attempt.changed(
+            lambda flag, value: ("--upload" if flag == "--data-uri" and (value or "").endswith(end) else flag, value)
+        )
+    yield _known_words(failure, attempt.words)
+    yield _other_words(attempt)
+    if fact("drop"):
+        yield attempt.without(fact("drop"))
+    elif fact("add"):
+        yield _extended(attempt.words, fact("add"))
+    yield _other_value(attempt)
+    yield _refused_fields(attempt)
+    # Another call that tells more.
+    yield _about_the_record(attempt)
+    yield _reference(attempt)
+    if attempt.is_matter_of_time():
+        yield attempt.words
+        if attempt.name == "request":  # one that cannot be repeated here: does the service answer again?
+            yield _account(attempt)
+    yield attempt.command.after_error if attempt.command else None
 
 
-def change_the_options(attempt: Attempt) -> Words | None:
-    drop, add = attempt.fact("drop"), attempt.fact("add")
-    if drop:
-        return attempt.without(drop)
-    return attempt.extended(add) if add else None
-
-
-def use_the_suggested_values(attempt: Attempt) -> Words | None:
-    """The call with each field or value that the contract refused replaced by the nearest one, as a dry run.
-
-    The nearest by its spelling may be another one than was meant, with another price.
-    """
-    if not isinstance(attempt.failure, UsageError):
-        return None
-    keys: dict[str, str] = {}
-    values: dict[str, str] = {}
-    for issue in attempt.fact("issues") or ():
-        field = str(issue["field"])
-        inside = field[: field.rfind(".") + 1]
-        for message in issue["messages"]:
-            found = re.match(r"(must|unknown|is required)\b.*; did you (?:mean|misspell it as) (\S+)\?$", message)
-            if found and found[1] == "must":
-                values[field] = found[2]
-            elif found and found[1] == "unknown":
-                keys[field] = inside + found[2]
-            elif found:
-                keys[inside + found[2]] = field
-    words = list(attempt.words)
-    for index, word in enumerate(words):
-        name, _, value = word.partition("=")
-        if words[index - 1] in (*FIELD_FLAGS, *VALUE_FLAGS):
-            words[index] = f"{keys.get(name, name)}={values.get(name, value)}"
-    return attempt.extended(("--dry-run",), words) if words != attempt.words else None
-
-
-def save_to_the_file(attempt: Attempt) -> Words | None:
-    """--download for an --output that names a file."""
-    flags, text = attempt.fact("bad_value") or ((), "")
-    if "--output" not in flags or attempt.command not in ("request", "wait") or not re.search(r"[./\\]", text):
-        return None
-    if attempt.command == "request" and "POST" not in map(str.upper, attempt.words):
-        return None
-    changed = {"--output": "--download", f"--output={text}": f"--download={text}"}
-    words = [changed.get(word, word) for word in attempt.words]
-    return words if attempt.command == "wait" else attempt.extended(("--wait",), words)
-
-
-def use_text_for_json(attempt: Attempt) -> Words | None:
-    flags, text = attempt.fact("bad_value") or ((), "")
-    if "-F" not in flags:
-        return None
-    for index, word in enumerate(attempt.words):
-        after = attempt.words[index + 1 :]
-        if word in VALUE_FLAGS and after[:1] == [text]:
-            return [*attempt.words[:index], *_as_text(attempt, text, VALUE_FLAGS[word]), *after[1:]]
-        if word in (f"-F{text}", f"--json-field={text}"):
-            return [*attempt.words[:index], *_as_text(attempt, text, "-f"), *after]
-    return None
-
-
-def use_json_for_text(attempt: Attempt) -> Words | None:
-    """-F where the API, or its contract, wanted another type than text."""
-    wanted = {str(issue.get("field")) for issue in attempt.fact("issues") or () if _wants_no_text(issue)}
-    words = list(attempt.words)
-    for index, word in enumerate(words[:-1]):
-        key, _, value = words[index + 1].partition("=")
-        if word in FIELD_FLAGS and key in wanted and _is_json(value):
-            words[index] = FIELD_FLAGS[word]
-    return words if words != attempt.words else None
-
-
-def _as_text(attempt: Attempt, text: str, flag: str) -> list[str]:
-    """KEY=TEXT as an option of its own; other tools read the file in KEY=@FILE, where there is a body."""
-    from ..files.media import TYPES
-
-    key, _, value = text.partition("=")
-    if not value.startswith("@") or len(value) == 1 or {"GET", "DELETE"} & {word.upper() for word in attempt.words}:
-        return [flag, text]
-    is_media = value.rpartition(".")[2].lower() in TYPES
-    return ["--upload" if is_media else "--text-file", f"{key}={value[1:]}"]
-
-
-def free_name(path: str) -> str:
-    """The path, or the first name beside it under which neither a file nor a numbered output exists."""
-    import os
-
-    from ..files.download import is_folder
-
-    if is_folder(path):
-        return path
-    root, extension = os.path.splitext(path)
-    candidate, number = path, 1
-    while os.path.lexists(candidate) or os.path.lexists(f"{os.path.splitext(candidate)[0]}-1{extension}"):
-        number += 1
-        candidate = f"{root}-{number}{extension}"
-    return candidate
-
-
-def _parse_failure(words: Words) -> Failure | None:
-    """What is wrong with the words of a call, None if nothing is."""
-    try:
-        parse(words)
-    except (HelpRequested, VersionRequested):
-        return None
-    except RunwayError as failure:
-        return failure
-    return None
-
-
-def _wants_no_text(issue: dict[str, Any]) -> bool:
-    kinds = "number|integer|int|boolean|array|object|list"
-    words = " ".join(map(str, issue.get("messages") or ()))
-    return re.search(rf"(?i)(expected|must be) (an? )?({kinds})\b", words) is not None
-
-
-def _is_json(text: str) -> bool:
-    from .. import jsontext
-
-    try:
-        return not isinstance(jsontext.loads(text), str)
-    except ValueError:
+def _is_usable(attempt: Attempt, words: Words, prefix: str) -> bool:
+    """Whether a call may be shown: nothing forced, masked or too long, not the failed call unless time may help."""
+    if not {*NEVER}.isdisjoint(words) or any(masking.text(word) != word for word in words):
         return False
-
-
-# --- The rules of `hints` that name another call: each looks at the facts of a failure, and answers with words or None.
-
-
-CHOOSES_SERVER = ("RUNWAY_SKILLS_STAGE", "RUNWAY_SKILLS_GATEWAY", "RUNWAY_SKILLS_BASE_URL", "LOWCODEAPI_BASE_URL")
-BODY_FLAGS = {"-f", "--field", "-F", "--json-field", "--text-file", "--data-uri", "--upload", "--body"}
-RETRY_FLAGS = ("--retry-failed", "--retry-uncertain")
-GATEWAY_FLAGS = ("--gateway", "--url-format")
-
-
-def is_matter_of_time(attempt: Attempt) -> bool:
-    failure = attempt.failure
-    if attempt.fact("may_have_been_accepted") or attempt.fact("was_sent"):
+    if sum(map(len, words)) > MAX_EXAMPLE and words[0] != "wait":
         return False
-    status = failure.fact("status", 0)
-    is_network = failure.kind == "network" and not failure.fact("permanent")
-    return is_network or isinstance(failure, (WaitTimeout, Interrupted)) or status in (408, 429) or status >= 500
-
-
-def environment_prefix(attempt: Attempt) -> str:
-    """`env -u VARIABLE` where a variable stands in the way, not for a secret; Windows has no such command."""
-    import os
-
-    variable = None if attempt.fact("is_secret") else attempt.fact("variable")
-    if attempt.fact("call_directly") and not any(flag in attempt.words for flag in GATEWAY_FLAGS):
-        variable = "RUNWAY_SKILLS_GATEWAY"
-    changes_something = "--dry-run" not in attempt.words and not {"POST", "PATCH", "PUT", "DELETE", "batch"}.isdisjoint(
-        word if word == "batch" else word.upper() for word in attempt.words
-    )
-    if variable in CHOOSES_SERVER and changes_something and not attempt.fact("call_directly"):
-        return ""
-    return f"env -u {variable} " if variable and os.name != "nt" else ""
-
-
-def go_on_with_the_batch(attempt: Attempt) -> Words | None:
-    found = attempt.fact("batch_call")
-    if found == "same":  # rows that this run has sent again are not to be sent once more
-        return attempt.without(RETRY_FLAGS)
-    if found == "dry run":
-        return attempt.extended(("--dry-run",), attempt.without(RETRY_FLAGS))
-    if found == "retry failed":
-        return attempt.extended(("--retry-failed", "--dry-run"))
-    return found or None
-
-
-def go_on_waiting(attempt: Attempt) -> Words | None:
-    names = attempt.fact("waiting_for")
-    if not names or (attempt.command == "wait" and isinstance(attempt.failure, DeniedError)):
-        return None
-    options = [*load("wait").options, *GLOBAL_OPTIONS]  # type: ignore[union-attr]
-    words = ["wait", *names, *attempt.repeated(options)]
-    path = attempt.option("download")
-    if path and path in words:
-        from ..files.download import free_folder, is_folder
-
-        other = free_folder if attempt.fact("taken") and is_folder(path) else free_name
-        words[words.index("--download") + 1] = other(path)
-    if attempt.is_same(words) and not is_matter_of_time(attempt):  # a disk is full: the URLs can still be had
-        kept = [option for option in options if option.dest not in ("download", "open")]
-        return ["wait", *names, *attempt.repeated(kept)]
-    return words
-
-
-def look_at_the_balance(attempt: Attempt) -> Words | None:
-    is_uncertain = attempt.fact("may_have_been_accepted") or attempt.fact("was_sent")
-    if not is_uncertain and attempt.failure.kind in ("internal", "io", "interrupted"):
-        method = attempt.option("method")
-        is_uncertain = method in ("POST", "PATCH")
-    if not is_uncertain:
-        return None
-    path = attempt.option("path")
-    if attempt.option("method") == "PATCH" and path and not attempt.option("gateway"):
-        return ("request", "GET", path)
-    default = ("auth", "status") if attempt.option("gateway") else ("request", "GET", "/v1/organization")
-    found: Words = attempt.fact("balance_call") or default
-    return found
-
-
-def call_directly(attempt: Attempt) -> Words | None:
-    found = attempt.fact("call_directly")
-    return attempt.without(GATEWAY_FLAGS) if found is True else found
-
-
-def fix_the_environment(attempt: Attempt) -> Words | None:
-    if not attempt.fact("variable"):
-        return None
-    if attempt.fact("is_secret"):
-        return ("auth", "login")
-    return attempt.words if environment_prefix(attempt) else ("help", "environment")
-
-
-def log_in(attempt: Attempt) -> Words | None:
-    if attempt.fact("expired_url"):
-        return ("history",)
-    if not isinstance(attempt.failure, (AuthError, DeniedError)):
-        return None
-    return ("auth", "login") if attempt.path[:2] == ("auth", "status") else ("auth", "status")
-
-
-def try_next(attempt: Attempt) -> Words | None:
-    found: Words | None = attempt.fact("try_next")
-    return found
-
-
-def save_the_outputs(attempt: Attempt) -> Words | None:
-    name = attempt.fact("save_outputs_of")
-    return ("wait", name, "--download", "outputs/") if name else None
-
-
-def show_the_deletion(attempt: Attempt) -> Words | None:
-    path = attempt.fact("delete_path")
-    return ("request", "DELETE", path, "--dry-run") if path else None
-
-
-def wait_for_the_resource(attempt: Attempt) -> Words | None:
-    path = attempt.option("path")
-    if attempt.fact("status") != 409 or not path:
-        return None
-    from ..jobs.tasks import STARTED_IN_PLACE
-
-    plain = "/" + path.partition("?")[0].strip("/")
-    parts = plain.split("/")
-    return ("wait", "/".join(parts[:4])) if len(parts) >= 4 and "/".join(parts[:3]) in STARTED_IN_PLACE else None
-
-
-def look_for_the_id(attempt: Attempt) -> Words | None:
-    """For an id that does not exist; a list for the ids of records that have one."""
-    is_unknown = attempt.fact("status") in (400, 404) or attempt.fact("bad_id") is not None
-    if attempt.command in ("wait", "cancel"):
-        return ("history",) if is_unknown else None
-    parts = without_origin(attempt.option("path") or "").partition("?")[0].strip("/").split("/")
-    if attempt.fact("status") != 404 or attempt.command != "request" or len(parts) != 3:
-        return None
-    return (parts[1], "list") if parts[1] in RESOURCES else ("history",) if parts[1] == "tasks" else None
-
-
-def look_at_the_task(attempt: Attempt) -> Words | None:
-    path = attempt.fact("look_at")
-    return ("request", "GET", path) if path else None
-
-
-def read_the_reference(attempt: Attempt) -> Words | None:
-    """The fields of the endpoint, of the model that the call names unless the model was refused.
-
-    An endpoint that the API does not know is looked up, not repeated.
-    """
-    if attempt.command not in ("request", "batch") or not isinstance(attempt.failure, (ApiError, UsageError)):
-        return None
-    if isinstance(attempt.failure, UsageError) and not _is_about_the_body(attempt):
-        return None
-    if isinstance(attempt.failure, ApiError) and attempt.failure.status not in (400, 404, 405, 409, 415, 422):
-        return None
-    method, path = attempt.option("method") or "POST", attempt.option("path")
-    if not path:
-        method, path = _typed_endpoint(attempt)
-    path = without_origin(path)
-    if not path.startswith(("/", "v1/")):
-        return None
-    words = ["reference", method, "/" + path.partition("?")[0].lstrip("/")]
-    if attempt.fact("status") in (404, 405):
-        endpoint = attempt.fact("endpoint")
-        return ["reference", *endpoint] if endpoint else ["reference"]
-    is_refused = any(issue.get("field") == "model" for issue in attempt.fact("issues") or ())
-    model = _model(attempt)
-    return [*words, "--model", model] if model and not is_refused and method == "POST" else words
-
-
-def _is_about_the_body(attempt: Attempt) -> bool:
-    """Whether what is wrong with a call may be its body: no other option, and no row of a batch."""
-    flags, _ = attempt.fact("bad_value") or ((), "")
-    return not BODY_FLAGS.isdisjoint(flags) if flags else attempt.command == "request" or bool(attempt.fact("contract"))
-
-
-def try_again(attempt: Attempt) -> Words | None:
-    return attempt.words if is_matter_of_time(attempt) else None
-
-
-def look_at_the_account(attempt: Attempt) -> Words | None:
-    """Whether the service answers again, where the failed call cannot be repeated here."""
-    found: Words | None = attempt.fact("balance_call") if is_matter_of_time(attempt) else None
-    return found
-
-
-def usual(attempt: Attempt) -> Words | None:
-    """The command's own example for errors."""
-    if attempt.call and attempt.call.command.after_error:
-        return attempt.call.command.after_error
-    declared = load(attempt.command) if attempt.command else None
-    if isinstance(declared, dict):
-        declared = declared.get(attempt.path[1]) if len(attempt.path) > 1 else None
-    return getattr(declared, "after_error", None)
-
-
-def _typed_endpoint(attempt: Attempt) -> tuple[str, str]:
-    """METHOD and PATH among the words of a call that could not be parsed."""
-    from ..commands.request import METHODS
-
-    words = [word for word in attempt.words if not word.startswith("-")]
-    method = next((word.upper() for word in words if word.upper() in METHODS), "")
-    path = next((word for word in words if word.startswith(("/v1/", "v1/"))), "")
-    if attempt.command == "batch":
-        return "POST", path
-    return (method, path) if method else ("", "")
-
-
-def without_origin(path: str) -> str:
-    """The path of a full URL, from `/v1` on; any other path as it is."""
-    before, mark, rest = path.partition("/v1/")
-    return mark + rest if "://" in before else path
-
-
-def _model(attempt: Attempt) -> str | None:
-    """The model that the words give."""
-    for index, word in enumerate(attempt.words):
-        value = attempt.words[index + 1] if word in ("-f", "--field") and index + 1 < len(attempt.words) else word
-        if value.startswith("model="):
-            return value[len("model=") :]
-        if value.startswith("--field=model="):
-            return value[len("--field=model=") :]
-    return _model_of_body(attempt)
-
-
-def _model_of_body(attempt: Attempt) -> str | None:
-    import re
-
-    body = attempt.option("body")
-    match = re.search(r'"model"\s*:\s*"([^"\\]+)"', body) if isinstance(body, str) else None
-    return match[1] if match else None
-
-
-# --- Which call helps after a failure. One table of rules decides, from the facts that the failure carries.
-
-# The rules of an example: it never overwrites a file, deletes anything or starts something that costs credits, unless the
-# failed call was exactly that step and nothing was sent; so it never contains --force. It is the failed call itself only
-# where failing was a matter of time. It repeats the caller's own values, but none that is masked elsewhere.
-
-
-MAX_EXAMPLE = 1000  # characters of a failed call that are worth repeating; the ids of a wait are kept, however many
-
-# In this order: the first rule whose answer can be used decides.
-RULES: tuple[Rule, ...] = (
-    go_on_with_the_batch,
-    go_on_waiting,
-    look_at_the_balance,
-    call_directly,
-    fix_the_environment,
-    log_in,
-    try_next,
-    take_a_free_name,
-    name_a_folder,
-    upload_the_file,
-    save_the_outputs,
-    show_the_deletion,
-    use_the_known_words,
-    translate_other_tools,
-    change_the_options,
-    save_to_the_file,
-    use_text_for_json,
-    use_json_for_text,
-    use_the_suggested_values,
-    wait_for_the_resource,
-    look_for_the_id,
-    look_at_the_task,
-    read_the_reference,
-    try_again,
-    look_at_the_account,
-    usual,
-)
-
-
-def example(failure: Failure, words: Words, call: Call | None) -> str:
-    """The call that helps, as it can be pasted."""
-    attempt = Attempt(failure, words, call)
-    prefix = environment_prefix(attempt)
-    chosen = _without_deletion(attempt, _first_answer(attempt, prefix))
-    return prefix + command_line([*chosen, *_service_words(attempt, chosen)])
-
-
-def _first_answer(attempt: Attempt, prefix: str) -> Words:
-    for rule in RULES:
-        found = rule(attempt)
-        if found is not None and _is_usable(attempt, found, prefix):
-            return found
-    return (*attempt.path, "--help")
+    return not attempt.is_same(words) or bool(prefix or attempt.fact("batch_call")) or attempt.is_matter_of_time()
 
 
 def _without_deletion(attempt: Attempt, words: Words) -> Words:
-    """A call that deletes becomes one that shows it, or one that looks; it stays where nothing can have been sent."""
-    upper = [word.upper() for word in words]
-    if "request" not in words or "DELETE" not in upper or "--dry-run" in words or "--help" in words:
+    """Makes a call that deletes one that shows it, or one that looks; it stays where nothing can have been sent."""
+    if "request" not in words or "DELETE" not in map(str.upper, words) or {"--dry-run", "--help"} & {*words}:
         return words
     if isinstance(attempt.failure, UsageError):
         return [*words, "--dry-run"]
@@ -693,20 +280,245 @@ def _without_deletion(attempt: Attempt, words: Words) -> Words:
     return ("request", "GET", attempt.option("path"))
 
 
-def _is_usable(attempt: Attempt, words: Words, prefix: str) -> bool:
-    """Whether a call may be shown: nothing forced, masked or too long, not the failed call unless time may help."""
-    if (
-        "--force" in words
-        or any(masking.text(word) != word for word in words)
-        or (sum(map(len, words)) > MAX_EXAMPLE and words[:1] != ["wait"])
-    ):
+def _environment_prefix(attempt: Attempt) -> str:
+    """Returns `env -u VARIABLE ` where a variable stands in the way, "" for a secret; Windows has no such command."""
+    variable = None if attempt.fact("is_secret") else attempt.fact("variable")
+    typed = {word.upper() for word in attempt.words}
+    may_change = not typed.isdisjoint(("POST", "PATCH", "PUT", "DELETE", "BATCH")) and "--DRY-RUN" not in typed
+    if variable in CHOOSES_SERVER and may_change:  # elsewhere it might cost something
+        return ""
+    if "--gateway" in (attempt.fact("drop") or ()) and not attempt.typed(("--gateway", "--url-format")):
+        variable = "RUNWAY_SKILLS_GATEWAY"
+    return f"env -u {variable} " if variable and os.name != "nt" else ""
+
+
+def _wait(attempt: Attempt) -> Words | None:
+    """Waits for what the call started or waited for, with the options that it gave for that."""
+    names, wait = attempt.fact("waiting_for"), declared(("wait",))
+    if not names or not wait or (attempt.name == "wait" and isinstance(attempt.failure, DeniedError)):
+        return None
+    kept = {flag for option in (*GLOBAL_OPTIONS, *wait.options) for flag in option.flags}
+    kept -= {"--unfinished", *SERVICE_FLAGS}  # the ids are named; the service follows for every example
+    is_taken = bool(attempt.fact("taken"))
+
+    def change(flag: str, value: str | None) -> Unit | None:
+        if flag == "--download" and value:
+            return flag, _free(value, is_taken=is_taken)
+        return (flag, value) if flag in kept else None
+
+    operands = ["--", *names] if any(name.startswith("-") for name in names) else names
+    words = _extended(["wait", *operands], attempt.changed(change))
+    if attempt.is_same(words) and not attempt.is_matter_of_time():  # a disk is full: the URLs can still be had
+        kept -= {"--download", "--open"}
+        return _extended(["wait", *operands], attempt.typed(kept))
+    return words
+
+
+def _look(attempt: Attempt) -> Words | None:
+    """Looks at the record or the account, after a POST or PATCH that may have been accepted."""
+    is_uncertain = attempt.fact("may_have_been_accepted") or attempt.fact("was_sent")
+    is_cut_off = attempt.failure.kind in ("internal", "io", "interrupted")
+    if not is_uncertain and not (is_cut_off and attempt.option("method") in ("POST", "PATCH")):
+        return None
+    path = attempt.option("path")
+    if attempt.option("method") == "PATCH" and path and not attempt.option("gateway"):
+        return ("request", "GET", path)
+    return _account(attempt)
+
+
+def _account(attempt: Attempt) -> Words:
+    """Shows the balance; a gateway has no endpoint for it."""
+    return ("auth", "status") if attempt.option("gateway") else ("request", "GET", "/v1/organization")
+
+
+def _free(path: str, *, is_taken: bool = False) -> str:
+    """Returns the path, or the first name beside it under which neither a file nor a numbered output exists."""
+    from ..files.download import free_folder, is_folder
+
+    if is_folder(path):
+        return free_folder(path) if is_taken else path
+    root, extension = os.path.splitext(path)
+    candidate, number = path, 1
+    while os.path.lexists(candidate) or os.path.lexists(f"{os.path.splitext(candidate)[0]}-1{extension}"):
+        number += 1
+        candidate = f"{root}-{number}{extension}"
+    return candidate
+
+
+def _known_words(failure: Failure | None, words: Words) -> Words | None:
+    """Replaces each mistyped word; the command's help where something else is wrong with the call too."""
+    if not isinstance(failure, Mistyped):
+        return None
+    wrong, right = failure.fact("wrong"), failure.fact("right")
+
+    def change(flag: str, value: str | None) -> Unit | None:
+        if flag != wrong:
+            return flag, right if value == wrong else value
+        if right in NEVER:
+            return None
+        name, _, key = right.partition(" ")
+        if key.endswith("="):  # an option that is a field here
+            return (name, key + value) if value is not None else (flag, value)
+        return name, key or value
+
+    changed = Attempt(failure, words, None).changed(change)
+    try:
+        parse(changed)
+    except (HelpRequested, VersionRequested, ConfigError):
+        return changed
+    except UsageError as other:
+        if isinstance(other, Mistyped) and changed != list(words):
+            return _known_words(other, changed)
+        return (*other.fact("path", ()), "--help")
+    return changed
+
+
+def _other_words(attempt: Attempt) -> Words | None:
+    """Translates a command of other tools."""
+    typed: Words = attempt.fact("unknown_command") or ()
+    if len(typed) == 2 and COMMAND_MODULES[typed[0]] == "lists":
+        name, verb = typed
+        ids = attempt.words[attempt.words.index(verb) + 1 :][:1]
+        template = OTHER_VERBS.get(verb, "") if ids else ""
+        return [word.format(f"/v1/{name}/{ids[0]}") for word in template.split()] if template else (name, "list")
+    return next((call.split() for call, names in OTHER_WORDS.items() if len(typed) == 1 and typed[0] in names), None)
+
+
+def _other_value(attempt: Attempt) -> Words | None:
+    """Puts a value that an option cannot take where it can stand: a file for --output, text for -F."""
+    flags, text = attempt.fact("bad_value") or ((), "")
+    typed = {word.upper() for word in attempt.words}
+    if "--output" in flags and re.search(r"[./\\]", text) and (attempt.name == "wait" or "POST" in typed):
+        words = attempt.changed(lambda flag, value: ("--download" if flag == "--output" else flag, value))
+        return {"wait": words, "request": _extended(words, ("--wait",))}.get(attempt.name)
+    if "-F" not in flags:
+        return None
+    key, _, file = text.partition("=@")
+    field = f"{key}={file}"
+    flag_of_file = None
+    if file and "=" not in key and typed.isdisjoint(("GET", "DELETE")):
+        from ..files.media import TYPES
+
+        flag_of_file = "--upload" if file.rpartition(".")[2].lower() in TYPES else "--text-file"
+
+    def change(flag: str, value: str | None) -> Unit:
+        if flag not in JSON_FLAGS or value != text:
+            return flag, value
+        return (flag_of_file, field) if flag_of_file else (JSON_FLAGS[flag], value)
+
+    return attempt.changed(change)
+
+
+def _refused_fields(attempt: Attempt) -> Words | None:
+    """Corrects fields that the API or its contract refused: JSON for text; the nearest name or value, as a dry run.
+
+    The nearest by its spelling may be another one than was meant, with another price.
+    """
+    wants_json: set[str] = set()
+    names: dict[str, str] = {}
+    values: dict[str, str] = {}
+    for issue in attempt.fact("issues") or ():
+        field = str(issue.get("field"))
+        inside = field[: field.rfind(".") + 1]
+        for message in map(str, issue.get("messages") or ()):
+            if re.search(r"(?i)(expected|must be) (an? )?(number|integer|int|boolean|array|object|list)\b", message):
+                wants_json.add(field)
+            near = re.match(r"(must|unknown|is required)\b.*; did you (?:mean|misspell it as) (\S+)\?$", message)
+            if near and near[1] == "must":
+                values[field] = near[2]
+            elif near and near[1] == "unknown":
+                names[field] = inside + near[2]
+            elif near:
+                names[inside + near[2]] = field
+    if not isinstance(attempt.failure, UsageError):  # of a refused call only what is sure
+        names, values = {}, {}
+
+    def change(flag: str, value: str | None) -> Unit:
+        key, mark, text = (value or "").partition("=")
+        if not mark or flag not in (*TEXT_FLAGS, *JSON_FLAGS):
+            return flag, value
+        if key in wants_json and _is_json(text):
+            flag = TEXT_FLAGS.get(flag, flag)
+        return flag, f"{names.get(key, key)}={values.get(key, text)}"
+
+    words = attempt.changed(change)
+    return _extended(words, ("--dry-run",)) if (names or values) and not attempt.is_same(words) else words
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text is JSON, and no string."""
+    from .. import jsontext
+
+    try:
+        return not isinstance(jsontext.loads(text), str)
+    except ValueError:
         return False
-    return not attempt.is_same(words) or bool(prefix) or is_matter_of_time(attempt) or attempt.command == "batch"
 
 
-def _service_words(attempt: Attempt, words: Words) -> list[str]:
-    """The options that choose the service, where the chosen call does not have them yet."""
-    if "--help" in words or attempt.fact("call_directly") or attempt.fact("drop") or words[:1] == ("help",):
-        return []
-    kept = [option for option in GLOBAL_OPTIONS if option.dest in SERVICE_OPTIONS]
-    return [word for option in kept if option.flags[-1] not in words for word in attempt.typed(option)]
+def _about_the_record(attempt: Attempt) -> Words | None:
+    """Waits for a resource that is not ready yet, or lists what exists instead of an unknown id."""
+    status, path = attempt.fact("status"), attempt.option("path") or ""
+    if attempt.name in ("wait", "cancel"):
+        return ("history",) if status in (400, 404) else None
+    parts = _without_origin(path).partition("?")[0].strip("/").split("/")
+    if status == 409 and len(parts) >= 3:
+        from ..jobs.tasks import STARTED_IN_PLACE
+
+        kind = f"/{parts[0]}/{parts[1]}"
+        return ("wait", f"{kind}/{parts[2]}") if kind in STARTED_IN_PLACE else None
+    if status != 404 or attempt.name != "request" or len(parts) != 3:
+        return None
+    if COMMAND_MODULES.get(parts[1]) == "lists":
+        return (parts[1], "list")
+    return ("history",) if parts[1] == "tasks" else None
+
+
+def _reference(attempt: Attempt) -> Words | None:
+    """Shows the fields of the endpoint, for the model that the call names unless that was refused.
+
+    An endpoint that the API does not know is looked up, not repeated.
+    """
+    failure = attempt.failure
+    if attempt.name not in ("request", "batch"):
+        return None
+    if isinstance(failure, UsageError):  # no other option than the body's, and no row of a batch
+        flags, _ = attempt.fact("bad_value") or ((), "")
+        if BODY_FLAGS.isdisjoint(flags) if flags else attempt.name == "batch" and not attempt.fact("contract"):
+            return None
+    elif not isinstance(failure, ApiError) or failure.status not in (400, 404, 405, 409, 415, 422):
+        return None
+    method, path = _endpoint(attempt)
+    if not path.startswith(("/", "v1/")):
+        return None
+    if attempt.fact("status") in (404, 405):
+        return ["reference", *(attempt.fact("endpoint") or ())]
+    is_refused = any(issue.get("field") == "model" for issue in attempt.fact("issues") or ())
+    model = _model(attempt) if method == "POST" and not is_refused else None
+    return ["reference", method, "/" + path.partition("?")[0].lstrip("/"), *(("--model", model) if model else ())]
+
+
+def _endpoint(attempt: Attempt) -> tuple[str, str]:
+    """Returns METHOD and PATH as the call names them, even one that could not be parsed; "" where it does not."""
+    from ..commands.request import METHODS
+
+    operands = [value or "" for flag, value, _ in attempt.units() if flag == "" and value not in ("--", attempt.name)]
+    if attempt.name == "batch":
+        operands.insert(0, "POST")
+    method, path = (*operands, "", "")[:2]
+    return (method.upper(), _without_origin(path)) if method.upper() in METHODS else ("", "")
+
+
+def _without_origin(path: str) -> str:
+    """Returns the path of a full URL, from `/v1` on; any other path as it is."""
+    before, mark, rest = path.partition("/v1/")
+    return mark + rest if "://" in before else path
+
+
+def _model(attempt: Attempt) -> str | None:
+    """Returns the model that a field or the body of the call names."""
+    for flag, value, _ in attempt.units():
+        if flag in TEXT_FLAGS and value and value.startswith("model="):
+            return value[len("model=") :]
+    body = attempt.option("body")
+    match = re.search(r'"model"\s*:\s*"([^"\\]+)"', body) if isinstance(body, str) else None
+    return match[1] if match else None

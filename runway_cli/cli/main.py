@@ -1,8 +1,7 @@
-"""One run: dispatch, and the one place where an exception becomes an error object and an exit status."""
+"""One run: from its words to its exit status, and the one place where an exception becomes an error object."""
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 
@@ -20,11 +19,37 @@ if TYPE_CHECKING:
     from .parser import Call
 
 
+def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
+    """Runs one call and returns its exit status; never raises. `clock` is the module `time` unless a test waits."""
+    handlers = SignalHandlers()
+    handlers.install()
+    try:
+        return _status(handlers, argv, clock)
+    finally:
+        handlers.restore()
+
+
+def run() -> NoReturn:
+    """Runs one call and ends the process at once.
+
+    Nothing is left to be flushed, and to take the interpreter down in order would cost 10 ms, a tenth of a short call.
+    """
+    handlers = SignalHandlers()
+    handlers.install()
+    os._exit(_status(handlers, None, None))
+
+
+def _status(handlers: SignalHandlers, argv: Sequence[str] | None, clock: Clock | None) -> int:
+    one = Run(sys.argv[1:] if argv is None else argv, clock)
+    handlers.attach(one.shutdown)
+    return one.status()
+
+
 class Run:
     """One call of the program, from its words to its exit status."""
 
     def __init__(self, words: Sequence[str], clock: Clock | None) -> None:
-        from ..terminal.console import Console  # imported late: the handlers of signals are installed before
+        from ..terminal.console import Console  # imported late: the signal handlers have to be installed before
 
         self.words = list(words)
         self.console = Console()
@@ -33,7 +58,7 @@ class Run:
         self._clock = clock
 
     def status(self) -> int:
-        """Does what the words say and reports what failed; never raises."""
+        """Does what the words say, and reports what failed; never raises."""
         try:
             self.shutdown.check()
             if self.words in (["-v"], ["-V"], ["--version"]):  # without argparse, which is half of such a start
@@ -56,8 +81,7 @@ class Run:
             example = examples.example(failure, self.words, self.call)
         except Exception:  # two signals may have stopped an import halfway: the facts must be told all the same
             example = "runway-cli history"
-        document = {"error": failure.message, "kind": failure.kind, **failure.reported(), "example": example}
-        self.console.error(document)
+        self.console.error({"error": failure.message, "kind": failure.kind, **failure.reported(), "example": example})
         return failure.exit_status
 
     def _run(self) -> int:
@@ -66,7 +90,7 @@ class Run:
         wants_json = "--output=json" in self.words or ("--output", "json") in zip(self.words, self.words[1:])
         self.console.configure(format="json" if wants_json else None, select=None, quiet=False, verbose=False)
         try:
-            self.call = parse(self.words)
+            call = self.call = parse(self.words)
         except HelpRequested as request:
             from . import help
 
@@ -74,18 +98,17 @@ class Run:
             return 0
         except VersionRequested:
             return self._version()
-        options = self.call.options
-        _check_output(self.call)
+        options = call.options
+        if options.output not in (None, "json") and not call.command.has_rows:
+            name = " ".join(call.path)
+            words = f"--output {options.output} is for commands that print rows; {name} prints one result"
+            raise UsageError(words, drop=("--output",))
         self.console.configure(
             format=options.output, select=options.select, quiet=options.quiet, verbose=options.verbose
         )
-        context = self._context()
-        if not gc.isenabled():  # see `cli.main.run`
-            if hasattr(gc, "freeze"):  # what is loaded by now stays: no collection looks through it again
-                gc.freeze()
-            gc.enable()
+        context = self._context(call)
         try:
-            return self.call.command.run(context, options)
+            return call.command.run(context, options)
         finally:
             context.close()
 
@@ -100,54 +123,11 @@ class Run:
         for secret in secret_words(secret_variables()):
             self.console.keep_secret(secret)
 
-    def _context(self) -> Context:
+    def _context(self, call: Call) -> Context:
+        import time
+
         from ..commands.context import Context
         from .parser import Program
 
-        assert self.call is not None
-        clock = self._clock
-        if clock is None:
-            import time
-
-            clock = SlicedClock(time) if os.name == "nt" else time
-        return Context(self.console, clock, self.shutdown, options=self.call.options, words=self.words, program=Program)
-
-
-def _check_output(call: Call) -> None:
-    """Raises UsageError where --output cannot apply."""
-    output = call.options.output
-    if output in (None, "json") or call.command.has_rows:
-        return
-    name = " ".join(call.path)
-    raise UsageError(f"--output {output} is for commands that print rows; {name} prints one result", drop=("--output",))
-
-
-# --- The start of the program. Signal handlers are installed first: until then this imports as little as possible.
-
-
-def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
-    """Runs one call and returns its exit status; never raises. `clock` is the module `time` unless a test waits."""
-    handlers = SignalHandlers()
-    handlers.install()
-    try:
-        return _status(handlers, argv, clock)
-    finally:
-        handlers.restore()
-
-
-def run() -> NoReturn:
-    """The process: one call, then out at once.
-
-    Nothing is left to be flushed, and to take the interpreter down in order would cost 5 ms, a tenth of a list.
-    """
-    handlers = SignalHandlers()
-    handlers.install()
-    gc.disable()  # to look for garbage among modules just imported costs 2 ms; a command runs with it enabled
-    os._exit(_status(handlers, None, None))
-
-
-def _status(handlers: SignalHandlers, argv: Sequence[str] | None, clock: Clock | None) -> int:
-
-    one = Run(sys.argv[1:] if argv is None else argv, clock)
-    handlers.attach(one.shutdown)
-    return one.status()
+        clock = self._clock or (SlicedClock(time) if os.name == "nt" else time)
+        return Context(self.console, clock, self.shutdown, options=call.options, words=self.words, program=Program)

@@ -1,6 +1,7 @@
-"""The words of a call → its command and options. One argparse parser is built a call: that of its command.
+"""The words of a call → its command and options.
 
-`--` ends the options, on every version of Python alike: argparse never sees it.
+The words that name the command are taken out first; argparse reads the rest with a parser for that command alone. `--`
+ends the options, on every version of Python alike: argparse never sees it.
 """
 
 from __future__ import annotations
@@ -9,38 +10,36 @@ import argparse
 import re
 from importlib import import_module
 
-from .. import settings as values
 from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Option, Options, resolved
 from ..errors import Mistyped, UsageError
+from ..settings import UnknownWord, one_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from typing import Any, NoReturn, Union
 
     Path = tuple[str, ...]
-    Found = Union[Command, Mapping[str, Command]]
+    Found = Union[Command, dict[str, Command]]
 
 
-# In the order of the help: the first word of a command and the module that declares it.
-COMMAND_MODULES = {
-    "request": "request",
-    "batch": "batch",
-    "wait": "wait",
-    "cancel": "cancel",
-    "history": "history",
-    "upload": "files",
-    "download": "files",
-    "avatars": "lists",
-    "voices": "lists",
-    "documents": "lists",
-    "models": "reference",
-    "reference": "reference",
-    "auth": "auth",
-    "schema": "schema",
-    "skill": "skill",
-    "completions": "completions",
-}
+# The lines of the help, in order: the first words of commands, the module that declares them where it is not called so,
+# and what the help says where several share a line.
+COMMAND_LINES = (
+    ("request", "", ""),
+    ("batch", "", ""),
+    ("wait", "", ""),
+    ("cancel", "", ""),
+    ("history", "", ""),
+    ("upload download", "files", "files to the API's storage; outputs to files"),
+    ("avatars voices documents", "lists", "list them"),
+    ("models", "reference", ""),
+    ("reference", "", ""),
+    ("auth", "", "check the API key; show how to set it"),
+    ("schema skill", "", "for agents: describe or install this program"),
+    ("completions", "", ""),
+)
+COMMAND_MODULES = {name: module or name for names, module, _ in COMMAND_LINES for name in names.split()}
 COMMAND_NAMES = tuple(COMMAND_MODULES)
 TOPICS = ("options", "environment", "exit")
 _VALUED = {flag for option in GLOBAL_OPTIONS if not option.is_switch for flag in option.flags}
@@ -61,47 +60,14 @@ class VersionRequested(Exception):
 
 
 class Call:
-    """A call that can be run: its words, the command they name, and the options; `given` are those in the words."""
+    """A call that can be run: the path of its command, the command, and its options."""
 
-    __slots__ = ("command", "given", "options", "path", "words")
+    __slots__ = ("command", "options", "path")
 
-    def __init__(self, words: Sequence[str], path: Path, command: Command, given: dict[str, Any], options: Any) -> None:
-        self.words = words
+    def __init__(self, path: Path, command: Command, options: Any) -> None:
         self.path = path
         self.command = command
-        self.given = given
         self.options = options
-
-
-def parse(words: Sequence[str]) -> Call:
-    """The call that these words make. Raises HelpRequested, VersionRequested, or UsageError with the fact `path`."""
-    if words and words[0] == "help":
-        raise _help(words[1:])
-    path, found, before, after = _command_of(words)
-    if not isinstance(found, Command):
-        _refuse_unknown_options(before, path)
-        if VERSION_FLAGS and any(word in VERSION_FLAGS for word in before):
-            raise VersionRequested
-        raise HelpRequested(path)
-    try:
-        given, operands = _parsed(found, before)
-        given.update(_operands(found, [*operands, *after]))
-        options = [*found.options, *GLOBAL_OPTIONS]
-        operand_values = {operand.dest: given[operand.dest] for operand in found.operands}
-        return Call(words, path, found, given, Options({**resolved(given, options), **operand_values}))
-    except HelpRequested:
-        raise HelpRequested(path) from None
-    except UsageError as error:
-        raise error.but(path=path) from None
-
-
-def load(name: str) -> Found:
-    """Returns the command with this first word, or, where there are several, a command for each second word."""
-    commands = import_module(f"..commands.{COMMAND_MODULES[name]}", __package__).COMMANDS
-    found: dict[str, Command] = {
-        key.partition(" ")[2]: command for key, command in commands.items() if key.split(" ")[0] == name
-    }
-    return found.get("", found)
 
 
 class Program:
@@ -118,12 +84,56 @@ class Program:
                 self.commands.update({(name, word): command for word, command in found.items()})
 
 
-def _command_of(words: Sequence[str]) -> tuple[Path, Found | None, list[str], list[str]]:
-    """The path of the command, its declaration, and the other words: before and after `--`."""
+def load(name: str) -> Found:
+    """Returns the command with this first word, or, where there are several, a command for each second word."""
+    commands: dict[str, Command] = import_module(f"..commands.{COMMAND_MODULES[name]}", __package__).COMMANDS
+    found = {key.partition(" ")[2]: command for key, command in commands.items() if key.split(" ")[0] == name}
+    return found.get("", found)
+
+
+def declared(path: Path) -> Command | None:
+    """Returns the command at a path, None where the path is only its beginning."""
+    found = load(path[0]) if path else None
+    if isinstance(found, dict):
+        return found.get(path[1]) if len(path) > 1 else None
+    return found
+
+
+def parse(words: Sequence[str]) -> Call:
+    """Returns the call that these words make.
+
+    Raises HelpRequested, VersionRequested, UsageError with the fact `path`, or ConfigError for a variable of an option.
+    """
+    if words and words[0] == "help":
+        raise _help(words[1:])
+    path, command, before, after = _command_of(words)
+    if command is None:
+        _refuse_unknown_options(before, path)
+        raise VersionRequested if any(word in VERSION_FLAGS for word in before) else HelpRequested(path)
+    try:
+        given, operands = _parsed(command, before)
+        values = _operands(command, [*operands, *after])
+        return Call(path, command, Options({**resolved(given, [*command.options, *GLOBAL_OPTIONS]), **values}))
+    except HelpRequested:
+        raise HelpRequested(path) from None
+    except UsageError as error:
+        raise error.but(path=path) from None
+
+
+def _help(words: Sequence[str]) -> HelpRequested:
+    """Returns what `help`, `help COMMAND [WORD]` or `help TOPIC` asks for. Raises UsageError for anything else."""
+    names = [word for word in words if not _is_option(word)]
+    if len(names) == 1 and names[0] in TOPICS:
+        return HelpRequested((), names[0])
+    return HelpRequested(_command_of([*words, "--help"])[0])
+
+
+def _command_of(words: Sequence[str]) -> tuple[Path, Command | None, list[str], list[str]]:
+    """Returns the path of the command, the command, and the other words: before and after `--`."""
     cut = list(words).index("--") if "--" in words else len(words)
     before, after = list(words[:cut]), list(words[cut + 1 :])
     path: Path = ()
-    found: Found | None = None
+    found: Found = {}
     while not isinstance(found, Command):
         index = _first_operand(before, path)
         if index is not None:
@@ -131,161 +141,112 @@ def _command_of(words: Sequence[str]) -> tuple[Path, Found | None, list[str], li
         elif after and not any(flag in before for flag in (*HELP_FLAGS, *VERSION_FLAGS)):
             word = after.pop(0)
         else:
-            break
-        names = COMMAND_NAMES if found is None else tuple(found)
+            return path, None, before, after
+        names = tuple(found) if path else COMMAND_NAMES
+        typed = (*path, word)
         if word not in names:
-            raise _unknown_command(word, names, path, words)
-        path = (*path, word)
-        found = load(word) if found is None else found[word]
+            error = unknown(f"unknown command {' '.join(typed)!r}", word, names, path=path, unknown_command=typed)
+            more = "" if isinstance(error, Mistyped) else f": use one of {', '.join(names)}"
+            raise error.but(error.message + more)
+        path, found = typed, found[word] if path else load(word)
     return path, found, before, after
 
 
 def _first_operand(words: Sequence[str], path: Path) -> int | None:
-    """The index of the first word that is neither a global option nor its value. Raises for an unknown option."""
+    """Returns the index of the first word that is neither a global option nor its value."""
     index = 0
     while index < len(words):
-        word = words[index]
-        if not _is_option(word):
+        if not _is_option(words[index]):
             return index
-        _refuse_unknown_options([word], path)
-        index += 2 if word in _VALUED else 1
+        _refuse_unknown_options([words[index]], path)
+        index += 2 if words[index] in _VALUED else 1
     return None
 
 
 def _refuse_unknown_options(words: Sequence[str], path: Path) -> None:
     """Raises UsageError for the first word that looks like an option and is not a global one."""
-    skip = False
+    is_value = False
     for word in words:
-        if not skip and _is_option(word) and word.partition("=")[0] not in _KNOWN:
-            raise _unknown(f"unknown option {word.partition('=')[0]}", word.partition("=")[0], _KNOWN, path=path)
-        skip = not skip and word in _VALUED
+        name = word.partition("=")[0]
+        if not is_value and _is_option(word) and name not in _KNOWN:
+            raise unknown(f"unknown option {name}", name, _KNOWN, path=path)
+        is_value = not is_value and word in _VALUED
 
 
-def _unknown_command(word: str, names: Sequence[str], path: Path, words: Sequence[str]) -> UsageError:
-    what = " ".join((*path, word))
-    facts = {"path": path, "unknown_command": (*path, word)}
-    error = _unknown(f"unknown command {what!r}", word, names, **facts)
-    return error if isinstance(error, Mistyped) else error.but(f"{error.message}: use one of {', '.join(names)}")
+def unknown(message: str, wrong: str, known: Collection[str], **facts: Any) -> UsageError:
+    """Returns the error for a word that is not known, with the nearest known one."""
+    from .examples import mistyped  # only an error needs it
+
+    return mistyped(message, wrong, known, **facts)
 
 
-def _unknown(message: str, wrong: str, known: Collection[str], **facts: Any) -> UsageError:
-    from .examples import unknown
-
-    return unknown(message, wrong, known, **facts)
-
-
-class _ArgumentParser(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        message = message.replace("argument ", "", 1) if message.startswith("argument -") else message
-        message = message.replace("expected one argument", "needs a value")
+        """Raises UsageError, in this program's words."""
+        message = message.replace("argument -", "-", 1).replace("expected one argument", "needs a value")
         raise UsageError(re.sub(r"ignored explicit argument (.*)", r"takes no value, not \1", message))
 
 
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    """argparse makes one for every option; without a width it would import shutil, which costs 3 ms."""
-    return argparse.HelpFormatter(prog, width=80)
-
-
-class _HelpAction(argparse.Action):
+class _Help(argparse.Action):
     def __call__(self, *_: Any) -> None:
         raise HelpRequested(())
 
 
-class _VersionAction(argparse.Action):
+class _Version(argparse.Action):
     def __call__(self, *_: Any) -> None:
         raise VersionRequested
 
 
 def _parsed(command: Command, words: list[str]) -> tuple[dict[str, Any], list[str]]:
-    """The options that the words give, by `dest`, and the operands among them."""
-    # argparse would search for translations of words that are never shown, for 2 ms
-    argparse._ = str  # type: ignore[attr-defined]
-    parser = _ArgumentParser(
-        prog="",
-        usage="",
-        add_help=False,
-        allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,
-        formatter_class=_formatter,
-    )
+    """Returns the options that the words give, by `dest`, and the operands among them."""
+    parser = _Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     options = [*command.options, *GLOBAL_OPTIONS]
-    names = {word.partition("=")[0] for word in words}
-    names |= {word[:2] for word in words if _is_option(word)}  # -fKEY=TEXT
     for option in options:
-        if not names.isdisjoint(option.flags):  # the others cannot be meant; adding them all costs 1 ms
-            _add(parser, option)
-    parser.add_argument(*HELP_FLAGS, action=_HelpAction, nargs=0)
-    parser.add_argument(*VERSION_FLAGS, action=_VersionAction, nargs=0)
+        if option.is_switch:
+            parser.add_argument(*option.flags, dest=option.dest, action="store_true")
+        else:
+            action = "append" if option.is_list else "store"
+            parser.add_argument(*option.flags, dest=option.dest, action=action, type=_reader(option))
+    parser.add_argument(*HELP_FLAGS, action=_Help, nargs=0)
+    parser.add_argument(*VERSION_FLAGS, action=_Version, nargs=0)
     namespace, rest = parser.parse_known_args(words)
-    unknown = next((word for word in rest if _is_option(word)), None)
-    if unknown is not None:
-        name = unknown.partition("=")[0]
+    for word in filter(_is_option, rest):
+        name = word.partition("=")[0]
         known = [flag for option in options for flag in option.flags]
-        raise _unknown(f"unknown option {name}", name, [*known, *HELP_FLAGS])
+        raise unknown(f"unknown option {name}", name, [*known, *HELP_FLAGS])
     return vars(namespace), rest
 
 
-def _add(parser: argparse.ArgumentParser, option: Option) -> None:
-    if option.is_switch:
-        parser.add_argument(*option.flags, dest=option.dest, action="store_true")
-        return
-    action = "append" if option.is_list else "store"
-    parser.add_argument(*option.flags, dest=option.dest, action=action, type=_typed(option), metavar=option.metavar)
-
-
-def _typed(option: Option) -> Callable[[str], Any]:
-    """What reads the option's text. Raises UsageError, which argparse lets through."""
-    read = option.read or (values.one_of(*option.choices) if option.choices else str)
-
-    def convert(text: str) -> Any:
-        try:
-            return read(text)
-        except ValueError as error:
-            message = f"{'/'.join(option.flags)}: {error}"
-            raise _unknown(message, text, _known(error), bad_value=(option.flags, text)) from None
-
-    return convert
-
-
 def _operands(command: Command, words: list[str]) -> dict[str, Any]:
-    """The operands by `dest`. Raises UsageError for one that is missing, one too many, or one that cannot be read."""
+    """Returns the operands by `dest`. Raises UsageError for one that is missing, unexpected or cannot be read."""
     found: dict[str, Any] = {}
     rest = list(words)
     for index, operand in enumerate(command.operands):
-        if operand.takes in ("1", "?"):
-            if not rest and operand.takes == "1":
-                missing = [other.metavar for other in command.operands[index:] if other.takes in ("1", "+")]
-                raise UsageError(f"missing {' and '.join(missing)}")
-            found[operand.dest] = _read(operand.read, rest.pop(0)) if rest else None
-        else:
-            if not rest and operand.takes == "+":
-                raise UsageError(f"missing {operand.metavar}")
-            found[operand.dest] = [_read(operand.read, word) for word in rest]
-            rest = []
+        is_single = operand.takes in ("1", "?")
+        if not rest and operand.takes in ("1", "+"):
+            missing = [other.metavar for other in command.operands[index:] if other.takes in ("1", "+")]
+            raise UsageError(f"missing {' and '.join(missing)}")
+        taken, rest = (rest[:1], rest[1:]) if is_single else (rest, [])
+        values = [_value(operand.read or str, word) for word in taken]
+        found[operand.dest] = values if not is_single else values[0] if values else None
     if rest:
         raise UsageError(f"unexpected argument {rest[0]!r}")
     return found
 
 
-def _read(read: Callable[[str], Any] | None, text: str) -> Any:
+def _reader(option: Option) -> Callable[[str], Any]:
+    """Returns what reads the option's text; argparse lets its UsageError through."""
+    read = option.read or (one_of(*option.choices) if option.choices else str)
+    return lambda text: _value(read, text, f"{'/'.join(option.flags)}: ", bad_value=(option.flags, text))
+
+
+def _value(read: Callable[[str], Any], text: str, name: str = "", **facts: Any) -> Any:
+    """Returns the value of an option or operand. Raises UsageError, with the word that is nearest to a choice."""
     try:
-        return read(text) if read else text
+        return read(text)
     except ValueError as error:
-        raise _unknown(str(error), text, _known(error)) from None
-
-
-def _known(error: ValueError) -> Sequence[str]:
-    """The words that an option or operand takes, if it takes only some."""
-    return error.known if isinstance(error, values.UnknownWord) else ()
-
-
-def _help(words: Sequence[str]) -> HelpRequested:
-    """`help`, `help COMMAND [WORD]` or `help TOPIC`. Raises UsageError for anything else."""
-    names = [word for word in words if not _is_option(word)]
-    if len(names) == 1 and names[0] in TOPICS:
-        return HelpRequested((), names[0])
-    path, _, _, _ = _command_of([*words, "--help"])
-    return HelpRequested(path)
+        known = error.known if isinstance(error, UnknownWord) else ()
+        raise unknown(f"{name}{error}", text, known, **facts) from None
 
 
 def _is_option(word: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..api import services as registry
+from ..api import services
 from ..errors import ApiError, AuthError, DeniedError, NetworkError, RunwayError, UsageError
 from .options import Command, GlobalOptions
 
@@ -25,7 +25,7 @@ def status(context: Context, options: GlobalOptions) -> int:
         "source": target.source,
         "variable": target.variable,
         "baseUrl": target.base_url,
-        "keyPrefix": _prefix(target.secret),
+        "keyPrefix": target.secret[: min(SHOWN_KEY, len(target.secret) // 3)] + "..." if target.secret else None,
         "organization": None,
         "creditBalance": None,
     }
@@ -45,28 +45,19 @@ def status(context: Context, options: GlobalOptions) -> int:
 
 def login(context: Context, options: GlobalOptions) -> int:
     """Says where the key goes instead."""
-    module = registry.service_module(options.gateway)
-    raise UsageError(
-        f"nothing is stored by this program: set {_variable(options)} in the environment to {module.KEY_SOURCE}, then "
-        "start this session again",
-        try_next=("auth", "status"),
-    )
+    source = services.service_module(options.gateway).KEY_SOURCE
+    raise _nothing_stored(options, "set", f" to {source}, then start this session again")
 
 
 def logout(context: Context, options: GlobalOptions) -> int:
     """Says what to unset instead."""
-    words = f"nothing is stored by this program: unset {_variable(options)} in the environment"
-    raise UsageError(words, try_next=("auth", "status"))
+    raise _nothing_stored(options, "unset")
 
 
-def _variable(options: GlobalOptions) -> str:
-    return str(registry.service_module(options.gateway).secret_names(options.stage)[0])
-
-
-def _prefix(secret: str | None) -> str | None:
-    if not secret:
-        return None
-    return secret[: min(SHOWN_KEY, len(secret) // 3)] + "..."
+def _nothing_stored(options: GlobalOptions, verb: str, more: str = "") -> UsageError:
+    variable = services.service_module(options.gateway).secret_names(options.stage)[0]
+    words = f"nothing is stored by this program: {verb} {variable} in the environment{more}"
+    return UsageError(words, try_next=("auth", "status"))
 
 
 _STORED = "nothing: the message on stderr names the variable"

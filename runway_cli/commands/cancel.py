@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..errors import ApiError, RunwayError, TaskError, UsageError
-from ..jobs.tasks import BAD_ENDS, GOOD_ENDS, TASKS, parse
+from ..jobs.tasks import BAD_ENDS, GOOD_ENDS, TASKS
 from ..terminal.tables import Column
-from .context import summary
+from .context import for_each
 from .options import WRITES, Command, GlobalOptions, Operand, Option
-from .wait import expanded
+from .wait import named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,14 +17,8 @@ if TYPE_CHECKING:
     from ..jobs.tasks import Pollable
     from .context import Context
 
-    Row = dict[str, Any]
 
-
-COLUMNS = (
-    Column("Id", "id"),
-    Column("Cancelled", "cancelled"),
-    Column("Status", "status"),
-)
+COLUMNS = (Column("Id", "id"), Column("Cancelled", "cancelled"), Column("Status", "status"))
 
 
 class Options(GlobalOptions):
@@ -34,45 +28,41 @@ class Options(GlobalOptions):
 
 def run(context: Context, options: Options) -> int:
     """Cancels each task and prints the result; one that fails does not stop the others."""
-    tasks = {name: _task(name) for name in expanded(options.ids, context.shutdown)}
+    tasks = named(options.ids, context.shutdown)
+    for task in tasks:
+        if task.family is not TASKS:
+            raise UsageError(
+                f"{task.name!r} is not a task: use request DELETE",
+                try_next=("request", "DELETE", task.path, "--dry-run"),
+            )
     client = context.client()
     client.check_secret()
     history = context.history(client)
-    failures: list[tuple[str, RunwayError]] = []
-    try:
-        for name, task in tasks.items():
-            row: Row = {"id": name, "cancelled": False, "status": None}
-            try:
-                _cancel(client, task, row, options.force)
-            except RunwayError as error:
-                failures.append((name, error.but(task_id=task.id)))
-            if row["cancelled"]:
-                history.ended(task.name, "CANCELLED", None, [])
-            elif row["status"] in (*GOOD_ENDS, *BAD_ENDS):
-                history.ended(task.name, row["status"], None, [])
-            context.console.row(row, alone=len(tasks) == 1)
-    finally:
-        context.console.end_rows(COLUMNS)
-    if failures:
-        raise summary(failures, len(tasks))
-    return 0
+
+    def cancel_one(task: Pollable) -> None:
+        row: dict[str, Any] = {"id": task.name, "cancelled": False, "status": None}
+        failure = None
+        try:
+            _cancel(client, task, row, options.force)
+        except RunwayError as error:
+            failure = error.but(task_id=task.id)
+        end = "CANCELLED" if row["cancelled"] else row["status"]
+        if end in (*GOOD_ENDS, *BAD_ENDS):
+            history.ended(task.name, end)
+        context.console.row(row, alone=len(tasks) == 1)
+        if failure:
+            raise failure
+
+    return for_each(context.console, COLUMNS, [(task.name, task) for task in tasks], cancel_one)
 
 
-def _task(name: str) -> Pollable:
-    found = parse(name)
-    if found.family is not TASKS:
-        raise UsageError(f"{name!r} is not a task: use request DELETE", delete_path=found.path)
-    return found
-
-
-def _cancel(client: Client, task: Pollable, row: Row, force: bool) -> None:
-    """Deletes a running task, telling the row its status as last seen and whether it is `cancelled`.
+def _cancel(client: Client, task: Pollable, row: dict[str, Any], force: bool) -> None:
+    """Deletes a running task, and tells the row its status as last seen and whether it is `cancelled`.
 
     A DELETE that failed is sent again only after another look: the same DELETE destroys the output of a task that has
     finished meanwhile. Raises TaskError for a task that has ended, ApiError for one that is unknown.
     """
-    retrying = client.retrying()
-    was_deleted = False  # a DELETE was sent, and its answer is not known
+    was_deleted = False  # a DELETE was sent whose outcome is unknown
 
     def attempt(before: RunwayError | None) -> None:
         nonlocal was_deleted
@@ -83,11 +73,14 @@ def _cancel(client: Client, task: Pollable, row: Row, force: bool) -> None:
                 return  # an earlier DELETE has done its work
             raise
         status = found.get("status") if isinstance(found, dict) else None
-        row["status"] = status if isinstance(status, str) else None
-        if row["status"] == "CANCELLED":
+        row["status"] = status = status if isinstance(status, str) else None
+        if status == "CANCELLED":
             return
-        if not force and (row["status"] is None or row["status"] in (*GOOD_ENDS, *BAD_ENDS)):
-            raise _refusal(task, row["status"])
+        if not force and (status is None or status in (*GOOD_ENDS, *BAD_ENDS)):
+            words = f"is {status}" if status else "has no status"
+            reason = "nothing was changed, because deleting a finished task destroys its output"
+            save, look = ("wait", task.name, "--download", "outputs/"), ("request", "GET", task.path)
+            raise TaskError(f"{task.name} {words}: {reason}", try_next=save if status in GOOD_ENDS else look)
         was_deleted = True
         try:
             client.call("DELETE", task.path, retries=0)
@@ -95,15 +88,8 @@ def _cancel(client: Client, task: Pollable, row: Row, force: bool) -> None:
             if error.status != 404 or not error.from_provider:
                 raise
 
-    retrying.run("DELETE", attempt)
+    client.retrying().run("DELETE", attempt)
     row["cancelled"] = True
-
-
-def _refusal(task: Pollable, status: str | None) -> TaskError:
-    words = f"is {status}" if status else "has no status"
-    reason = "nothing was changed, because deleting a finished task destroys its output"
-    outputs_of = task.name if status in GOOD_ENDS else None
-    return TaskError(f"{task.name} {words}: {reason}", save_outputs_of=outputs_of, look_at=task.path)
 
 
 COMMANDS = {

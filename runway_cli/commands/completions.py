@@ -1,326 +1,180 @@
-"""The completion scripts as templates: @VALUED@, @STEPS@ and @TABLE@ are filled in by `completions`."""
+"""`completions`: a script of a few lines for each shell, which calls this program at every TAB for the possible words.
+
+Endpoints and models come from the cached contract and ids from the history, never from the network.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+
 from ..errors import UsageError
 from ..settings import one_of
-from .options import Command, GlobalOptions, Operand
+from .options import HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, Operand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Iterable, Sequence
 
     from .context import Context
-    from .options import Option
 
-    Path = tuple[str, ...]
-    Known = dict[str, list[str]]
-
-
-WALK = """\
-_runway_cli_look() { # WORD: takes a word that stands before the cursor into account
-  if [[ -n $option ]]; then option=""; return; fi
-  case $1 in
-    @VALUED@) option=$1; return ;;
-    -?*) return ;;
-  esac
-  case "$at/$1" in
-    @STEPS@) at="$at/$1" operands=0 ;;
-    *) operands=$((operands + 1)) ;;
-  esac
-}
-
-_runway_cli_place() { # PLACE: offers what may stand there
-  case $1 in
-    @TABLE@
-  esac
-}
-"""
-
-BASH = """\
+# Each script passes the line up to the cursor. The answer's first line is "words", or "files N" where a file's name may
+# follow the first N characters of the word at the cursor; its other lines are the words that may stand there.
+# bash replaces only a part of a word with = or : in it, and passes that part too. zsh completes files itself.
+SCRIPTS = {
+    "bash": """\
 # Completions of runway-cli for bash. Now: source <(runway-cli completions bash)
 # Always: runway-cli completions bash > ~/.local/share/bash-completion/completions/runway-cli
-
-@WALK@
-_runway_cli_offer() { # WORDS...: those that begin as typed, with what stands before it in the same word
-  local word
-  for word; do
-    case $word in
-      FILE) _runway_cli_files "$front" "$typed" ;;
-      @FILE) [[ $typed == @* ]] && _runway_cli_files "$front@" "${typed:1}" ;;
-      KEY=FILE) [[ $typed == *=* ]] && _runway_cli_files "$front${typed%%=*}=" "${typed#*=}" ;;
-      "$typed"*) offers+=("$front$word") ;;
-    esac
-  done
-}
-
-_runway_cli_files() { # BEFORE TYPED
-  local file typed=${2#[\\"\\']}
-  compopt -o filenames 2>/dev/null # bash 3 has none: it quotes nothing there
-  while IFS= read -r file; do offers+=("$1$file"); done < <(compgen -f -- "${typed//\\\\/}")
-}
-
 _runway_cli() {
-  local IFS=$' \\t\\n' rest=${COMP_LINE#*"${COMP_WORDS[0]}"} words=() last=-1 i word
-  for ((i = 1; i <= COMP_CWORD; i++)); do # joins again what COMP_WORDBREAKS took apart, at = and @
-    word=${COMP_WORDS[i]}
-    if [[ $last == -1 || $rest == [[:space:]]* ]]; then words[++last]=""; fi
-    rest=${rest#"${rest%%[![:space:]]*}"}
-    words[last]+=$word
-    rest=${rest#"$word"}
-  done
-
-  local at="" front="" operands=0 option="" offers=() typed=${words[last]} shown=${COMP_WORDS[COMP_CWORD]}
-  if [[ $typed == [\\"\\']* ]]; then typed=${typed:1} shown=${shown#[\\"\\']}; fi
-  for ((i = 0; i < last; i++)); do _runway_cli_look "${words[i]}"; done
-  if [[ -n $option ]]; then
-    _runway_cli_place "$option"
-  elif [[ $typed == --*=* ]]; then
-    front=${typed%%=*}= typed=${typed#*=}
-    _runway_cli_place "${front%=}"
-  elif [[ $typed == -* ]]; then
-    _runway_cli_place -
-    [[ -n $at ]] && _runway_cli_place "$at-"
-  else
-    _runway_cli_place "$at:$operands"
-  fi
-
-  # The shell replaces only the last of the parts that it took the word apart into, with the @ before it.
-  [[ $shown == [=:] ]] && shown=""
-  local before=$front$typed; before=${before%"$shown"}
-  COMPREPLY=("${offers[@]#"${before%@}"}")
+  local found=() word
+  while IFS= read -r word; do found+=("$word"); done < <(
+    command runway-cli completions bash -- "${COMP_LINE:0:COMP_POINT}" "${COMP_WORDS[COMP_CWORD]}" 2>/dev/null
+  )
+  [[ ${found[0]-} == files* ]] && compopt -o filenames 2>/dev/null # bash 3 has none: it quotes nothing there
+  COMPREPLY=("${found[@]:1}")
 }
-
 complete -F _runway_cli runway-cli
-"""
-
-ZSH = """\
+""",
+    "zsh": """\
 #compdef runway-cli
 # Completions of runway-cli for zsh. Now: source <(runway-cli completions zsh)
 # Always: runway-cli completions zsh > a folder of $fpath, as _runway-cli
-
-@WALK@
-_runway_cli_offer() { # WORDS...
-  compadd -- ${@:#(|@|KEY=)FILE}
-  case ${@[-1]} in
-    FILE) _files ;;
-    @FILE) compset -P @ && _files ;;
-    KEY=FILE) compset -P 1 '*=' && _files ;;
-  esac
-}
-
 _runway_cli() {
-  local at="" option="" typed=$PREFIX
-  local -i operands=0 i
-  for ((i = 2; i < CURRENT; i++)); do _runway_cli_look "${(Q)words[i]}"; done
-  if [[ -n $option ]]; then
-    _runway_cli_place "$option"
-  elif [[ $typed == --*=* ]]; then
-    compset -P 1 '*='
-    _runway_cli_place "${typed%%=*}"
-  elif [[ $typed == -* ]]; then
-    _runway_cli_place -
-    [[ -n $at ]] && _runway_cli_place "$at-"
-  else
-    _runway_cli_place "$at:$operands"
-  fi
+  local -a found=(${(f)"$(command runway-cli completions zsh -- "$LBUFFER" 2>/dev/null)"})
+  compadd -- ${found:1}
+  if [[ $found[1] == files* ]]; then compset -p ${found[1]#files }; _files; fi
 }
-
-if [[ $funcstack[1] == _runway-cli ]]; then
-  _runway_cli "$@" # read from $fpath, to complete at once
-else
-  compdef _runway_cli runway-cli
-fi
-"""
-
-FISH = """\
+if [[ $funcstack[1] == _runway-cli ]]; then _runway_cli; else compdef _runway_cli runway-cli; fi
+""",
+    "fish": """\
 # Completions of runway-cli for fish. Now: runway-cli completions fish | source
 # Always: runway-cli completions fish > ~/.config/fish/completions/runway-cli.fish
-
-function __runway_cli_offer --no-scope-shadowing # WORDS...
-    for word in $argv
-        switch $word
-            case FILE
-                printf "$front%s\\n" (__fish_complete_path $typed)
-            case @FILE KEY=FILE
-                set -l parts (string split -m 1 -- (string match -r '[@=]' $word) $typed)
-                and printf "$front$parts[1]"(string match -r '[@=]' $word)"%s\\n" (__fish_complete_path "$parts[2]")
-            case "$typed*"
-                printf '%s\\n' $front$word
-        end
-    end
-end
-
-function __runway_cli_place --no-scope-shadowing # PLACE
-    switch $argv
-        @TABLE@
-    end
-end
-
-function __runway_cli
-    set -l at
-    set -l operands 0
-    set -l option
-    set -l front ""
-    for word in (commandline -opc)[2..-1]
-        if test -n "$option"
-            set option
-        else if contains -- $word @VALUED@
-            set option $word
-        else if string match -q -- '-?*' $word
-            continue
-        else if contains -- "$at/$word" @STEPS@
-            set at "$at/$word"
-            set operands 0
-        else
-            set operands (math $operands + 1)
-        end
-    end
-    set -l typed (commandline -ct | string replace -r '^["\\']' '' | string unescape)
-    if test -n "$option"
-        __runway_cli_place $option
-    else if string match -q -- '--*=*' $typed
-        set -l parts (string split -m 1 = -- $typed)
-        set front $parts[1]=
-        set typed $parts[2]
-        __runway_cli_place $parts[1]
-    else if string match -q -- '-*' $typed
-        __runway_cli_place -
-        test -n "$at"; and __runway_cli_place "$at-"
-    else
-        __runway_cli_place "$at:$operands"
-    end
-end
-
-complete -c runway-cli -f -a '(__runway_cli)'
-"""
-
-
-# --- `completions`: a script for bash, zsh or fish, generated from the declared commands.
-
-# Each script walks over the words before the cursor to the place where it stands, and offers what one table has for it:
-# "--option" (its value), "command:0" (an operand, "*" any), "command-" (its own options). The words of the table stand
-# for themselves, except FILE, @FILE and KEY=FILE, which are files, alone or after a mark. Endpoint paths and models come
-# from the cached contract, never from the network.
-
-
-SHELLS = ("bash", "zsh", "fish")
-FILES = {
-    "--body": "@FILE",
-    "--download": "FILE",
-    "--to": "FILE",
-    "--log": "FILE",
-    "FILE": "FILE",
-    "ROWS": "FILE",
-    "KEY=FILE": "KEY=FILE",
+complete -c runway-cli -f -a '(command runway-cli completions fish -- (commandline -cp) 2>/dev/null)[2..-1]'
+""",
 }
+FILE_OPTIONS = {"--body": "@FILE", "--download": "FILE", "--to": "FILE", "--log": "FILE"}
+FILE_MARKS = {"FILE": "", "ROWS": "", "HOST": "", "@FILE": "@", "KEY=FILE": "="}  # what stands before the file
+PLAIN = re.compile(r"[\w/.-]+", re.ASCII)  # needs no quotes in any shell
 
 
 class Options(GlobalOptions):
     shell: str
+    typed: list[str]
 
 
 def run(context: Context, options: Options) -> int:
-    """Prints the script."""
+    """Prints the script of a shell or, for a line that was typed, the words that may complete it."""
     if options.select:
         raise UsageError("--select applies to JSON, not to a script", drop=("--select",))
-    program = context.program()
-    context.console.write(script(options.shell, program.commands, program.global_options, _contract_words(context)))
+    if not options.typed:
+        context.console.write(SCRIPTS[options.shell])
+        return 0
+    *before, typed = _split(options.typed[0])
+    words, file_start = _candidates(context, before, typed)
+    if file_start is not None and options.shell != "zsh":
+        words += _files(typed, file_start)
+    if options.shell == "bash":
+        part = re.sub(r"\\(.)", r"\1", options.typed[-1].lstrip("'\""))
+        kept = typed if part in ("=", ":") else typed[: len(typed) - len(part)].rstrip("@")
+        words = [word[len(kept) :] for word in words]
+    first = "words" if file_start is None else f"files {file_start}"
+    context.console.write("\n".join([first, *dict.fromkeys(words)]) + "\n")
     return 0
 
 
-def script(
-    shell: str, program: Mapping[Path, Command], global_options: Sequence[Option], contract: Known | None = None
-) -> str:
-    """The completions for one of SHELLS. `contract` has the words for PATH and for M, if they are known."""
+def _split(line: str) -> list[str]:
+    """Returns the words behind the program's name. The last one is at the cursor, perhaps "" or in an open quote."""
+    import shlex
+
+    for end in (".", ".'", '."'):  # the dot stands for what is still to be typed
+        try:
+            words = shlex.split(line + end)
+        except ValueError:
+            continue
+        return [*words[1:-1], words[-1][:-1]]
+    return [""]
+
+
+def _candidates(context: Context, before: Sequence[str], typed: str) -> tuple[list[str], int | None]:
+    """Returns the words that may stand behind the words `before` and begin as `typed`.
+
+    The number is the index in `typed` at which the name of a file may begin, None where there is none.
+    """
+    program = context.program()
+    options = [
+        *program.global_options,
+        *(option for command in program.commands.values() for option in command.options),
+    ]
+    named = {flag: option for option in options for flag in option.flags}
+    path: tuple[str, ...] = ()
+    operands, option = 0, None  # the option that waits for its value
+    for word in before:
+        if option:
+            option = None
+        elif word.startswith("-"):
+            option = None if word not in named or named[word].is_switch else named[word]
+        elif any(known[: len(path) + 1] == (*path, word) for known in program.commands):
+            path, operands = (*path, word), 0
+        else:
+            operands += 1
+    command = program.commands.get(path)
+
+    kind, words, start = "", [], 0
+    flag, mark, _ = typed.partition("=")
+    if not option and mark and flag in named:
+        option, start = named[flag], len(flag) + 1
+    if option:
+        kind, words = FILE_OPTIONS.get(option.flags[-1], option.metavar), option.choices
+    elif typed.startswith("-"):
+        shown = [*program.global_options, *(command.options if command else ())]
+        words = [*(flag for option in shown for flag in option.flags), *HELP_FLAGS, *VERSION_FLAGS]
+    elif command is None:
+        words = [known[len(path)] for known in program.commands if known[:-1] == path or not path]
+        words += [] if path else ["help"]
+    else:
+        names = [name for operand in command.operands for name in operand.metavar.split()]
+        repeats = len(names) == 1 and command.operands[0].takes in ("*", "+")
+        if operands < len(names) or repeats:
+            kind = names[0 if repeats else operands]
+    known = (word for word in words or _known_words(context, kind) if PLAIN.fullmatch(word))
+    words = [typed[:start] + word for word in known if word.startswith(typed[start:])]
+    if kind not in FILE_MARKS:
+        return words, None
+    at = typed.find(FILE_MARKS[kind], start)
+    return words, None if at < 0 else at + len(FILE_MARKS[kind])
+
+
+def _known_words(context: Context, kind: str) -> Iterable[str]:
+    """Returns the words that can stand for a name such as PATH or METHOD in the help."""
+    if kind in ("PATH", "M", "ENDPOINT"):
+        from ..contract import source
+
+        contract = source.kept(context.client(with_secret=False))
+        if contract is None:
+            return ()
+        from ..contract.describe import models
+        from ..contract.schema import endpoints
+
+        if kind == "PATH":
+            return [found.path.replace("{", "").replace("}", "") for found in endpoints(contract.document)]
+        rows = models(contract.document)
+        return [row["model"] for row in rows] if kind == "M" else [end for row in rows for end in row["endpoints"]]
+    if kind == "ID":
+        return [each.id for each in context.history(context.client()).attempts() if each.id and each.is_unfinished]
     from .request import METHODS
     from .skill import HOSTS
 
-    known: Known = {
-        **{name: [files] for name, files in FILES.items()},
-        "HOST": [*HOSTS, "FILE"],
-        "METHOD": list(METHODS),
-        "SHELL": list(SHELLS),
-        **(contract or {}),
-    }
-    table = {place: words for place, words in _places(program, global_options, known) if words}
-    options = [*global_options, *(option for command in program.values() for option in command.options)]
-    valued = dict.fromkeys(flag for option in options if not option.is_switch for flag in option.flags)
-    steps = dict.fromkeys("/" + "/".join(path[:size]) for path in program for size in range(1, len(path) + 1))
-    if shell == "fish":
-        lines = [f"case '{place}'\n            __runway_cli_offer {' '.join(words)}" for place, words in table.items()]
-        return _filled(FISH, " ".join(valued), " ".join(steps), ("\n" + " " * 8).join(lines))
-    lines = [f"{place}) _runway_cli_offer {' '.join(words)} ;;" for place, words in table.items()]
-    template = {"bash": BASH, "zsh": ZSH}[shell].replace("@WALK@", WALK)
-    return _filled(template, "|".join(valued), "|".join(steps), "\n    ".join(lines))
+    return {"METHOD": METHODS, "HOST": HOSTS, "SHELL": tuple(SCRIPTS)}.get(kind, ())
 
 
-def _filled(template: str, valued: str, steps: str, table: str) -> str:
-    return template.replace("@VALUED@", valued).replace("@STEPS@", steps).replace("@TABLE@", table)
+def _files(typed: str, start: int) -> list[str]:
+    """Returns `typed` with the name that begins at `start` completed to each file and folder; ~ stays as it is."""
+    import glob
 
-
-def _places(
-    program: Mapping[Path, Command], global_options: Sequence[Option], known: Known
-) -> Iterator[tuple[str, list[str]]]:
-    """What is offered where."""
-    options = [*global_options, *(option for command in program.values() for option in command.options)]
-    for option in options:
-        words = _values(option, known)
-        for flag in option.flags:
-            yield flag, words
-    yield "-", [*(flag for option in global_options for flag in option.flags), "-h", "--help", "-v", "-V", "--version"]
-    names = dict.fromkeys(path[0] for path in program)
-    yield ":0", [*names, "help"]
-    for name in names:
-        nested = [path[1] for path in program if path[0] == name and len(path) > 1]
-        yield f"/{name}:0", nested
-    for path, command in program.items():
-        at = "/" + "/".join(path)
-        yield f"{at}-", [flag for option in command.options for flag in option.flags]
-        yield from _operand_places(at, command, known)
-
-
-def _operand_places(at: str, command: Command, known: Known) -> Iterator[tuple[str, list[str]]]:
-    number = 0
-    for operand in command.operands:
-        names = operand.metavar.split()
-        for name in names:
-            is_any = operand.takes in ("*", "+") and len(names) == 1
-            yield f"{at}:{'*' if is_any else number}", known.get(name, [])
-            number += 1
-
-
-def _values(option: Option, known: Known) -> list[str]:
-    if option.choices:
-        return list(option.choices)
-    names = [*option.flags, option.metavar or ""]
-    return next((known[name] for name in names if name in known), [])
-
-
-def _contract_words(context: Context) -> Known:
-    """The endpoints' paths and the models of the contract in the cache; nothing where there is none."""
-    from ..contract import source
-
-    contract = source.kept(context.client(with_secret=False))
-    if contract is None:
-        return {}
-    from ..contract.describe import models
-    from ..contract.schema import endpoints
-
-    paths = dict.fromkeys(found.path for found in endpoints(contract.document))
-    rows: list[dict[str, Any]] = models(contract.document)
-    plain = [path for path in paths if _is_plain(path.replace("{", "").replace("}", ""))]
-    names = [str(row["model"]) for row in rows if _is_plain(str(row["model"]))]
-    ends = dict.fromkeys(end for row in rows for end in row["endpoints"] if _is_plain(end))
-    return {"PATH": [path.replace("{", "").replace("}", "") for path in plain], "M": names, "ENDPOINT": list(ends)}
-
-
-def _is_plain(word: str) -> bool:
-    """Whether a word needs no quotes in any shell."""
-    import re
-
-    return re.fullmatch(r"[A-Za-z0-9/_.-]+", word, re.ASCII) is not None
+    name = typed[start:]
+    full = os.path.expanduser(name)
+    found = sorted(path for path in glob.glob(glob.escape(full) + "*") if path.isprintable())
+    return [typed[:start] + name + path[len(full) :] + ("/" if os.path.isdir(path) else "") for path in found]
 
 
 COMMANDS = {
@@ -332,10 +186,11 @@ COMMANDS = {
                 "shell",
                 "SHELL",
                 help="bash, zsh or fish; the script's first lines say where it goes",
-                read=one_of(*SHELLS),
+                read=one_of(*SCRIPTS),
             ),
+            Operand("typed", "LINE", takes="*", help="for the script alone: the line before the cursor"),
         ),
-        examples=tuple(("completions", shell) for shell in SHELLS),
+        examples=tuple(("completions", shell) for shell in SCRIPTS),
         prints="a script",
     )
 }

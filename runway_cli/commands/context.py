@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from ..errors import SeveralFailed, heaviest
+from ..errors import RunwayError, SeveralFailed, heaviest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, TypeVar
 
     from ..api.client import Client
-    from ..errors import RunwayError
-    from ..jobs.history import History
+    from ..jobs.ledger import Ledger
     from ..shutdown import Clock, Shutdown
     from ..terminal.console import Console
+    from ..terminal.tables import Column
     from .options import GlobalOptions
+
+    Item = TypeVar("Item")
 
 
 class Context:
@@ -36,61 +38,87 @@ class Context:
         self.options = options
         self.words = words
         self.program = program
-        self._clients: list[Client] = []
+        self._open: list[Client | Ledger] = []
 
     def client(self, *, with_secret: bool = True) -> Client:
-        """A client for the service that the options choose. What needs no secret has *** for one.
+        """Returns a client for the service that the options choose; without a secret it shows *** for one.
 
         Raises ConfigError for an environment that cannot be used.
         """
-        from ..api import services as registry
+        from ..api import services
         from ..api.client import Client
 
-        target = registry.target(self.options, with_secret=with_secret)
-        service = registry.service(self.options.gateway, target)
+        def make_transport() -> Any:
+            from ..transport.http import Transport  # what sends nothing does without
+
+            return Transport(self.shutdown)
+
+        target = services.target(self.options, with_secret=with_secret)
         client = Client(
             target,
-            service,
+            services.service(self.options.gateway, target),
             console=self.console,
             clock=self.clock,
             shutdown=self.shutdown,
-            make_transport=self._transport,
+            make_transport=make_transport,
         )
-        self._clients.append(client)
+        self._open.append(client)
         return client
 
-    def history(self, client: Client) -> History:
-        """The history of the client's account."""
-        from ..jobs.history import History, account
+    def history(self, client: Client) -> Ledger:
+        """Returns the history of the client's account."""
         from ..settings import history_path
 
-        target = client.target
-        return History(
-            history_path(),
-            account=account(target.base_url, target.secret or ""),
-            client_id=target.client_id,
+        return self.ledger(client, history_path())
+
+    def ledger(self, client: Client, path: str | None, *, exclusive: bool = False) -> Ledger:
+        """Returns a ledger of the client's account, which is closed at the end of the run."""
+        from ..jobs.ledger import Ledger, account_of
+        from ..terminal.masking import MIN_LENGTH_IN_RESULTS
+
+        found = Ledger(
+            path,
+            account=account_of(client.target.base_url, client.target.secret or ""),
+            client=client.target.client_id,
             clock=self.clock,
-            note=self.console.note,
             mask=self.console.mask,
+            mask_id=lambda text: self.console.secrets.mask(text, MIN_LENGTH_IN_RESULTS),
+            note=self.console.note,
+            exclusive=exclusive,
         )
+        self._open.append(found)
+        return found
 
     def close(self) -> None:
-        """Closes connections and removes part files: nothing is left of the run."""
+        """Closes connections and ledgers, and removes part files: nothing is left of the run."""
         self.shutdown.end()
-        for client in self._clients:
-            client.close()
-
-    def _transport(self) -> Any:
-        from ..transport.http import Transport
-
-        return Transport(self.shutdown)
+        for each in self._open:
+            each.close()
 
 
-# --- One error for several that failed.
+def for_each(
+    console: Console, columns: Sequence[Column], items: Sequence[tuple[str, Item]], work: Callable[[Item], None]
+) -> int:
+    """Does the work for each (name, item), which prints a row with these columns, and returns 0.
+
+    An item that fails does not stop the others. Raises one RunwayError for all that failed.
+    """
+    failures: list[tuple[str, RunwayError]] = []
+    try:
+        for name, item in items:
+            try:
+                work(item)
+            except RunwayError as error:
+                failures.append((name, error))
+    finally:
+        console.end_rows(columns)
+    if failures:
+        raise summary(failures, len(items))
+    return 0
 
 
 def summary(failures: Sequence[tuple[str, RunwayError]], count: int) -> RunwayError:
-    """One error for the (name, error) of all that failed, out of `count`: the heaviest exit status counts."""
+    """Returns one error for the (name, error) of all that failed, out of `count`: the heaviest exit status counts."""
     worst = heaviest([failure for _, failure in failures])
     if count == 1:
         return worst

@@ -1,81 +1,30 @@
-"""`upload`: files to the API's storage."""
+"""`upload`: files to the API's storage; `download`: signed output URLs as files."""
 
 from __future__ import annotations
 
 import os
 
-from ..errors import DeniedError, Interrupted, RunwayError, UsageError
-from ..settings import destination, input_file
+from ..errors import DeniedError, Interrupted, UsageError
+from ..settings import destination, input_file, url_fault
 from ..terminal.tables import Column
-from .context import summary
+from .context import for_each
 from .options import WRITES, Command, GlobalOptions, Operand, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..api.client import Client
-    from ..files.download import Destination, Saved
+    from ..files.download import Destination
+    from ..files.media import Media
     from .context import Context
 
 
-COLUMNS = (
-    Column("File", "file"),
-    Column("Uri", "uri"),
-    Column("Bytes", "bytes"),
-)
+UPLOAD_COLUMNS = (Column("File", "file"), Column("Uri", "uri"), Column("Bytes", "bytes"))
+DOWNLOAD_COLUMNS = (Column("Saved", "saved"), Column("Bytes", "bytes"))
 
 
-class Options(GlobalOptions):
+class UploadOptions(GlobalOptions):
     files: list[str]
-
-
-def run(context: Context, options: Options) -> int:
-    """Checks every file, then uploads each and prints its URI; one that fails does not stop the others."""
-    from ..files.upload import checked_upload, refuse_service, upload
-    from .display import TransferLine
-
-    client = context.client()
-    refuse_service(client)
-    files = [checked_upload(path) for path in options.files]
-    failures: list[tuple[str, RunwayError]] = []
-    try:
-        for media in files:
-            try:
-                with TransferLine(context.console, context.clock, media.name) as line:
-                    uri = upload(client, media, line)
-            except RunwayError as error:
-                failures.append((media.path, error))
-                continue
-            row = {"uri": uri, "file": media.path, "bytes": media.size}
-            context.console.row(row, alone=len(files) == 1)
-    finally:
-        context.console.end_rows(COLUMNS)
-    if failures:
-        raise summary(failures, len(files))
-    return 0
-
-
-_UPLOAD = Command(
-    run,
-    summary="upload files for use in requests",
-    operands=(
-        Operand("files", "FILE", takes="+", help="an image, a video or a sound, 200 MB at most", read=input_file),
-    ),
-    examples=(("upload", "cat.png"), ("upload", "cat.png", "dog.mp4", "--timeout", "120")),
-    prints='{"uri": "runway://…", "file", "bytes"}, a line for each file',
-    effect=WRITES,
-    has_rows=True,
-)
-
-
-# --- `download`: signed output URLs as files.
-
-
-DOWNLOAD_COLUMNS = (
-    Column("Saved", "saved"),
-    Column("Bytes", "bytes"),
-)
 
 
 class DownloadOptions(GlobalOptions):
@@ -84,10 +33,28 @@ class DownloadOptions(GlobalOptions):
     force: bool
 
 
-def download_run(context: Context, options: DownloadOptions) -> int:
+def run_upload(context: Context, options: UploadOptions) -> int:
+    """Checks every file, then uploads each and prints its URI; one that fails does not stop the others."""
+    from ..files.upload import checked_upload, refuse_service, upload
+    from .display import TransferLine
+
+    client = context.client()
+    refuse_service(client)
+    files = [checked_upload(path) for path in options.files]
+
+    def upload_one(file: Media) -> None:
+        with TransferLine(context.console, context.clock, file.name) as line:
+            uri = upload(client, file, line)
+        context.console.row({"uri": uri, "file": file.path, "bytes": file.size}, alone=len(files) == 1)
+
+    return for_each(context.console, UPLOAD_COLUMNS, [(file.path, file) for file in files], upload_one)
+
+
+def run_download(context: Context, options: DownloadOptions) -> int:
     """Saves each URL and prints where; one that fails does not stop the others."""
-    from ..files.download import check_output, url_fault
+    from ..files.download import check_output, save
     from ..files.media import mismatch
+    from .display import TransferLine
 
     for url in options.urls:
         fault = url_fault(url)
@@ -95,85 +62,86 @@ def download_run(context: Context, options: DownloadOptions) -> int:
             raise UsageError(f"{url!r} {fault}")
     check_output(options.to, force=options.force)
     client = context.client(with_secret=False)
-    is_alone = len(options.urls) == 1
-    failures: list[tuple[str, RunwayError]] = []
+
+    def download_one(job: tuple[str, Destination]) -> None:
+        url, target = job
+        try:
+            with TransferLine(context.console, context.clock, os.path.basename(target.path)) as line:
+                saved = save(client, url, target, force=options.force, emit=line)
+        except DeniedError as error:
+            words = f"{error.message}; for a fresh URL read its task: wait ID --download PATH"
+            raise error.but(words, try_next=("history",)) from None
+        if saved.skipped:
+            context.console.note(f"{saved.path} is already saved")
+        row: dict[str, Any] = {"saved": saved.path, "bytes": saved.size}
+        warning = mismatch(saved.path)
+        if warning:
+            row["warnings"] = [warning]
+            context.console.note(warning)
+        context.console.row(row, alone=len(options.urls) == 1)
+
+    targets = _targets(options.urls, options.to)
+    jobs = [(target.path, (url, target)) for url, target in zip(options.urls, targets)]
     try:
-        for url, target in zip(options.urls, _targets(options.urls, options.to)):
-            try:
-                saved = _save(context, client, url, target, options.force)
-            except RunwayError as error:
-                failures.append((target.path, error))
-                continue
-            if saved.skipped:
-                context.console.note(f"{saved.path} is already saved")
-            row: dict[str, Any] = {"saved": saved.path, "bytes": saved.size}
-            warning = mismatch(saved.path)
-            if warning:
-                row["warnings"] = [warning]
-                context.console.note(warning)
-            context.console.row(row, alone=is_alone)
+        return for_each(context.console, DOWNLOAD_COLUMNS, jobs, download_one)
     except Interrupted as stop:
         raise stop.but(f"{stop.message}: incomplete files were removed") from None
-    finally:
-        context.console.end_rows(DOWNLOAD_COLUMNS)
-    if failures:
-        raise summary(failures, len(options.urls))
-    return 0
-
-
-def _save(context: Context, client: Client, url: str, target: Destination, force: bool) -> Saved:
-    """One file, with a bar."""
-    from ..files.download import save
-    from .display import TransferLine
-
-    try:
-        with TransferLine(context.console, context.clock, os.path.basename(target.path)) as line:
-            return save(client, url, target, force=force, emit=line)
-    except DeniedError as error:
-        words = f"{error.message}; for a fresh URL read its task: wait ID --download PATH"
-        raise error.but(words, expired_url=True) from None
 
 
 def _targets(urls: list[str], to: str) -> list[Destination]:
-    """In a folder the URLs' own names made safe, each once; else the name given, numbered where there are several."""
+    """Returns where each URL goes.
+
+    In a folder they have the URLs' own names made safe, each once; else the name given, numbered where there are
+    several.
+    """
     from ..files.download import Destination, destinations, is_folder, name_of
 
     if not is_folder(to):
         return destinations(to, "", len(urls))
     folder = "" if to == os.curdir else to
-    taken: set[str] = set()
-    found = []
+    found: dict[str, Destination] = {}  # by name, ignoring case
     for url in urls:
         root, extension = os.path.splitext(name_of(url))
         name, number = root + extension, 1
-        while name.lower() in taken:
+        while name.lower() in found:
             number += 1
             name = f"{root}-{number}{extension}"
-        taken.add(name.lower())
-        found.append(Destination(os.path.join(folder, name), in_folder=True))
-    return found
+        found[name.lower()] = Destination(os.path.join(folder, name), may_be_saved=True)
+    return list(found.values())
 
 
-_DOWNLOAD = Command(
-    download_run,
-    summary="save output URLs as files",
-    operands=(Operand("urls", "URL", takes="+", help="an output's URL, https only"),),
-    options=(
-        Option(
-            "--to",
-            metavar="PATH",
-            read=destination,
-            default=".",
-            help="a folder (it exists, or ends in /) or a file (default: .)",
+COMMANDS = {
+    "upload": Command(
+        run_upload,
+        summary="upload files for use in requests",
+        operands=(
+            Operand("files", "FILE", takes="+", help="an image, a video or a sound, 200 MB at most", read=input_file),
         ),
-        Option("--force", help="replace files that exist"),
+        examples=(("upload", "cat.png"), ("upload", "cat.png", "dog.mp4", "--timeout", "120")),
+        prints='{"uri": "runway://…", "file", "bytes"}, a line for each file',
+        effect=WRITES,
+        has_rows=True,
     ),
-    examples=(
-        ("download", "URL"),
-        ("download", "URL", "--to", "outputs/"),
-        ("download", "URL", "--to", "fox.png"),
+    "download": Command(
+        run_download,
+        summary="save output URLs as files",
+        operands=(Operand("urls", "URL", takes="+", help="an output's URL, https only"),),
+        options=(
+            Option(
+                "--to",
+                metavar="PATH",
+                read=destination,
+                default=".",
+                help="a folder (it exists, or ends in /) or a file (default: .)",
+            ),
+            Option("--force", help="replace files that exist"),
+        ),
+        examples=(
+            ("download", "URL"),
+            ("download", "URL", "--to", "outputs/"),
+            ("download", "URL", "--to", "fox.png"),
+        ),
+        prints='{"saved", "bytes"} for each URL',
+        has_rows=True,
     ),
-    prints='{"saved", "bytes"} for each URL',
-    has_rows=True,
-)
-COMMANDS = {"upload": _UPLOAD, "download": _DOWNLOAD}
+}

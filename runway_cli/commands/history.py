@@ -2,81 +2,156 @@
 
 from __future__ import annotations
 
+import os
+
 from ..errors import UsageError
-from ..jobs.history import parse_since, total
-from ..settings import positive, shown_number
+from ..jobs.ledger import SENDING, UNCERTAIN, iso_time
+from ..settings import shown_credits
 from ..terminal.console import TABLES
 from ..terminal.tables import Column
+from .lists import LIMIT, MAX_ROWS
 from .options import Command, GlobalOptions, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
+    from ..jobs.ledger import Attempt
     from .context import Context
 
 
-MAX_ROWS = 1000  # without --limit
 COLUMNS = (
     Column("Started", "startedAt"),
-    Column("Model", "model"),
-    Column("Prompt", "prompt"),
-    Column("Status", "status"),
-    Column("Credits", "credits"),
-    Column("Saved", "saved"),
+    *(Column(key.capitalize(), key) for key in ("model", "prompt", "status", "credits", "saved")),
 )
+SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+GROUPS = ("day", "model", "endpoint")
 
 
 class Options(GlobalOptions):
     limit: int | None
     since: str | None
+    until: str | None
     unfinished: bool
     session: bool
+    by: str | None
 
 
 def run(context: Context, options: Options) -> int:
-    """Prints the history of the account, newest first."""
+    """Prints the history of the account, newest first, or what its days, models or endpoints cost."""
     if options.session and not options.client_id:
-        words = "--session shows what one client id started: add --client-id UUID, or set RUNWAY_SKILLS_CLIENT_ID"
+        words = "--session shows what one client id started: add --client-id ID, or set RUNWAY_SKILLS_CLIENT_ID"
         raise UsageError(words, drop=("--session",))
     client = context.client()
     client.check_secret()
-    since = parse_since(options.since, context.clock.time()) if options.since else None
-    history = context.history(client)
-    rows = history.entries(since=since, unfinished=options.unfinished, session=options.session)
+    history, now = context.history(client), context.clock.time()
+    since = moment(options.since, now) if options.since else 0.0
+    until = moment(options.until, now, is_end=True) if options.until else float("inf")
+    found = history.attempts()
+    attempts = [
+        attempt
+        for attempt in sorted(found, key=lambda attempt: (attempt.at, attempt.n), reverse=True)
+        if since <= attempt.at < until
+        and (not options.unfinished or attempt.is_unfinished)
+        and (not options.session or attempt.client == client.target.client_id)
+    ]
+    rows = grouped(attempts, options.by) if options.by else list(map(_row, attempts))
     shown = rows[: options.limit or MAX_ROWS]
-    more: dict[str, Any] = {"credits": total(row["credits"] for row in shown)}
+    more: dict[str, Any] = {"credits": sum(row["credits"] or 0 for row in shown)}
     if len(shown) < len(rows):
         more["truncated"] = True
-    context.console.rows(shown, COLUMNS, more)
-    if not rows and history.has_others:
+    columns = (Column(options.by.capitalize(), options.by), *COUNTS) if options.by else COLUMNS
+    context.console.rows(shown, columns, more)
+    if not found and os.path.lexists(history.path) and history.has_others():
         context.console.note("the history also has entries of other keys or base URLs")
     if context.console.format in TABLES:
-        context.console.note(f"{len(shown)} rows, {shown_number(more['credits'])} credits")
+        context.console.note(f"{len(shown)} row{'s' * (len(shown) != 1)}, {shown_credits(more['credits'])} credits")
     return 0
 
 
-def _since(text: str) -> str:
-    """A moment such as 2h, 3d or a date; read when the command runs, against its clock."""
-    parse_since(text, 0.0)
+def _row(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "id": attempt.id,
+        "startedAt": iso_time(attempt.at),
+        "path": attempt.path,
+        "model": attempt.model,
+        "prompt": attempt.prompt,
+        "status": UNCERTAIN if attempt.status == SENDING else attempt.status,
+        "credits": attempt.credits,
+        "saved": list(map(_relative, attempt.files)),
+    }
+
+
+def grouped(attempts: Sequence[Attempt], by: str) -> list[dict[str, Any]]:
+    """Returns a row for each day (local time), model or endpoint of the attempts: its jobs and their credits."""
+    from datetime import datetime
+
+    rows: dict[str | None, dict[str, Any]] = {}
+    for attempt in attempts:
+        day = datetime.fromtimestamp(attempt.at).strftime("%Y-%m-%d") if by == "day" else None
+        key = {"day": day, "model": attempt.model, "endpoint": attempt.path}[by]
+        row = rows.setdefault(key, {by: key, "jobs": 0, "credits": 0})
+        row["jobs"] += 1
+        row["credits"] += attempt.credits or 0
+    return list(rows.values())
+
+
+def _relative(path: str) -> str:
+    """Returns a path below the working directory relative to it."""
+    here = os.path.join(os.getcwd(), "")
+    return path[len(here) :] if path.startswith(here) else path
+
+
+def moment(text: str, now: float, *, is_end: bool = False) -> float:
+    """Returns `2h` before `now`, `today`, `yesterday`, or a date or time in seconds of the epoch. Raises ValueError.
+
+    A date or time without a zone is local. A day means its start, or its end with `is_end`.
+    """
+    import re
+    from datetime import datetime, timedelta
+
+    span = re.fullmatch(r"([0-9]{1,6})([mhdw])", text)
+    if span:
+        return now - int(span[1]) * SECONDS[span[2]]
+    form = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{3})?)?(Z|[+-]\d\d:\d\d)?)?"
+    try:
+        if text in ("today", "yesterday"):
+            day = datetime.fromtimestamp(now) - timedelta(days=text == "yesterday")
+            text = day.strftime("%Y-%m-%d")
+        if not re.fullmatch(form, text, re.ASCII):
+            raise ValueError
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        if is_end and len(text) == len("2026-11-24"):
+            found += timedelta(days=1)
+        return found.timestamp()
+    except (ValueError, OverflowError, OSError):
+        words = "must be a time such as 2h, 3d, today, yesterday, 2026-11-24 or 2026-11-24T09:30"
+        raise ValueError(f"{words}, not {text!r}") from None
+
+
+def _when(text: str) -> str:
+    """Returns the text of a moment, which is read again against the clock of the run."""
+    moment(text, 0.0)
     return text
 
 
+COUNTS = (Column("Jobs", "jobs"), Column("Credits", "credits"))
 COMMANDS = {
     "history": Command(
         run,
         summary="show what was started here, and its cost",
         options=(
-            Option("--limit", metavar="N", read=positive, help="print N rows at most (default: 1000)"),
-            Option(
-                "--since", metavar="WHEN", read=_since, help="only what was started since: 2h, 3d, today, or a date"
-            ),
-            Option("--unfinished", help="only what has started and not ended"),
-            Option("--session", help="only what this client id started"),
+            LIMIT,
+            Option("--since", metavar="WHEN", read=_when, help="only jobs started since: 2h, 3d, today, or a date"),
+            Option("--until", metavar="WHEN", read=_when, help="only jobs started until then"),
+            Option("--unfinished", help="only jobs that have started and not ended"),
+            Option("--session", help="only jobs that this client id started"),
+            Option("--by", metavar="GROUP", choices=GROUPS, help="the jobs and credits of each day, model or endpoint"),
         ),
-        examples=(("history",), ("history", "--since", "2h", "--output", "table"), ("history", "--unfinished")),
+        examples=(("history",), ("history", "--since", "2h", "--output", "table"), ("history", "--by", "day")),
         prints='{"data": [{"id", "startedAt", "path", "model", "prompt", "status", "credits", "saved"}], '
-        '"credits": their sum}',
+        '"credits": their sum}; with --by {"data": [{"day", "jobs", "credits"}], …}',
         has_rows=True,
     )
 }

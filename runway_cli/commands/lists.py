@@ -26,7 +26,7 @@ class Options(GlobalOptions):
 
 
 def avatar(record: Record) -> Record:
-    """The row of an avatar: its voice by name, followed by (custom) or (preset); older answers give a bare string."""
+    """Returns the row of an avatar: its voice by name with (custom) or (preset); older answers give a bare string."""
     voice, documents = record.get("voice"), record.get("documentIds")
     if isinstance(voice, dict):
         names = (voice.get(key) for key in ("name", "presetId", "id"))
@@ -41,7 +41,7 @@ def avatar(record: Record) -> Record:
 
 
 def voice(record: Record) -> Record:
-    """The row of a voice; older answers spell provider and preview in other ways."""
+    """Returns the row of a voice; older answers spell provider and preview in other ways."""
     previews = (record.get(key) for key in ("previewUrl", "previewAudioUri", "previewUri"))
     return {
         **_picked(record, "id", "name"),
@@ -52,7 +52,7 @@ def voice(record: Record) -> Record:
 
 
 def document(record: Record) -> Record:
-    """The row of a document."""
+    """Returns the row of a document."""
     users = _users(record)
     return {
         **_picked(record, "id", "name", "type"),
@@ -63,7 +63,7 @@ def document(record: Record) -> Record:
 
 
 def _uses(record: Record, avatar_id: str) -> bool:
-    """Whether a document may belong to the avatar: a server that ignores the query must not mislead."""
+    """Returns whether a document may belong to the avatar: a server that ignores the query must not mislead."""
     if "avatarId" not in record and "usedBy" not in record:
         return True
     return avatar_id in (record.get("avatarId"), *(user.get("id") for user in _users(record)))
@@ -81,7 +81,7 @@ def _picked(record: Record, *keys: str) -> Record:
 def _list(
     name: str, row: Callable[[Record], Record], keys: str, *columns: Column, example: str = "", query: Any = ()
 ) -> Command:
-    """The command that lists /v1/NAME."""
+    """Returns the command that lists /v1/NAME."""
 
     def run(context: Context, options: Options) -> int:
         from ..api.client import pages
@@ -111,7 +111,7 @@ def _list(
 
 
 def iso_time(value: Any) -> Any:
-    """A date as YYYY-MM-DDTHH:MM:SS.mmmZ, read as UTC where it names no zone; anything else unchanged."""
+    """Returns a date as YYYY-MM-DDTHH:MM:SS.mmmZ, read as UTC where it names no zone; anything else unchanged."""
     import re
     from datetime import datetime, timedelta
 

@@ -1,25 +1,25 @@
-"""How a command declares itself. Parser, help, completions and `schema` derive from these declarations.
+"""How a command declares itself, and the options that every command has.
 
-A module of this package has one `COMMAND`, or `COMMANDS` by the words below its name: `avatars` has {"list": …}.
+Parser, help, completions, `schema` and examples derive from these declarations. A module of this package that has
+commands has `COMMANDS`: each Command by its words, such as "avatars list".
 """
 
 from __future__ import annotations
 
-from .. import settings as values
+from .. import settings
 from ..api.services import GATEWAYS
 from ..errors import ConfigError, UsageError
-from ..settings import setting
+from ..terminal.console import parse as selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from .context import Context
 
     Run = Callable[[Context, Any], int]
     Example = Sequence[str]
-    from collections.abc import Mapping, Sequence
 
 
 READS, WRITES, COSTS = "reads", "writes", "may cost credits"
@@ -33,8 +33,6 @@ class Option:
     its allowed words, if it has only some. `dest` is its attribute in the options; several options may share one, as a
     list of values in their order (`is_list`).
     """
-
-    __slots__ = ("choices", "default", "dest", "flags", "help", "is_list", "metavar", "read", "variable")
 
     def __init__(
         self,
@@ -62,21 +60,9 @@ class Option:
     def is_switch(self) -> bool:
         return self.metavar is None
 
-    def words(self, value: Any) -> list[str]:
-        """The words of a call that give this value, none for the default."""
-        if value == self.default or self.is_list:
-            return []
-        if self.is_switch:
-            return [self.flags[-1]]
-        from ..settings import shown_number
-
-        return [self.flags[-1], shown_number(value) if isinstance(value, float) else str(value)]
-
 
 class Operand:
     """An argument without a flag. `takes`: "1", "?" (may be left out), "+" (one or more) or "*" (any number)."""
-
-    __slots__ = ("dest", "help", "metavar", "read", "takes")
 
     def __init__(
         self, dest: str, metavar: str, *, help: str, takes: str = "1", read: Callable[[str], Any] | None = None
@@ -95,19 +81,6 @@ class Command:
     `has_rows` tells whether --output can apply; "maybe" where that depends on the answer. `after_error` is the example
     for a failed call where nothing better is known.
     """
-
-    __slots__ = (
-        "after_error",
-        "effect",
-        "examples",
-        "has_rows",
-        "notes",
-        "operands",
-        "options",
-        "prints",
-        "run",
-        "summary",
-    )
 
     def __init__(
         self,
@@ -146,7 +119,7 @@ class Options:
 
 
 class GlobalOptions(Options):
-    """What every command is given; the table is `cli.options`."""
+    """The options that every command is given: those of GLOBAL_OPTIONS."""
 
     stage: bool
     gateway: str | None
@@ -160,19 +133,8 @@ class GlobalOptions(Options):
     verbose: bool
 
 
-# --- The global options: each declared once. Parser, environment, precedence, help and examples derive from this table.
-
-
 FORMATS = ("json", "jsonl", "table", "markdown")
 URL_FORMATS = ("auto", "new", "old")
-
-
-def _select(text: str) -> Any:
-    from ..terminal.console import parse
-
-    return parse(text)
-
-
 GLOBAL_OPTIONS = (
     Option("--stage", help="use the staging environment", variable="RUNWAY_SKILLS_STAGE"),
     Option(
@@ -193,14 +155,14 @@ GLOBAL_OPTIONS = (
     Option(
         "--client-id",
         metavar="UUID",
-        read=values.client_id,
+        read=settings.client_id,
         help="groups the requests of a session (default: a new one)",
         variable="RUNWAY_SKILLS_CLIENT_ID",
     ),
     Option(
         "--timeout",
         metavar="SECONDS",
-        read=values.seconds,
+        read=settings.seconds,
         default=60.0,
         help="request timeout; for transfers, the idle timeout (default: 60)",
         variable="RUNWAY_SKILLS_TIMEOUT",
@@ -208,14 +170,22 @@ GLOBAL_OPTIONS = (
     Option(
         "--retries",
         metavar="N",
-        read=values.count,
+        read=settings.count,
         default=2,
         help="maximum number of retries (default: 2)",
         variable="RUNWAY_SKILLS_RETRIES",
     ),
-    Option("--output", metavar="FORMAT", choices=FORMATS, help="json, jsonl, table or markdown (default: json)"),
     Option(
-        "--select", metavar="PATH[,PATH]", read=_select, help="print parts of the result, or of each row: id, output.0"
+        "--output",
+        metavar="FORMAT",
+        choices=FORMATS,
+        help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (default: {FORMATS[0]})",
+    ),
+    Option(
+        "--select",
+        metavar="PATH[,PATH]",
+        read=selection,
+        help="print parts of the result, or of each row: id, output.0",
     ),
     Option(
         "-q",
@@ -228,51 +198,38 @@ GLOBAL_OPTIONS = (
 # Every command has these too; they end the call before it begins.
 HELP_FLAGS = ("-h", "--help")
 VERSION_FLAGS = ("-v", "-V", "--version")
-SERVICE_OPTIONS = ("stage", "gateway", "url_format")  # which choose the service: every example keeps them
+SERVICE_FLAGS = ("--stage", "--gateway", "--url-format")  # which choose the service: every example keeps them
 
 
 def resolved(given: Mapping[str, Any], options: Sequence[Option]) -> dict[str, Any]:
-    """The value of each option: of the command line, else of its variable, else its default.
+    """Returns the value of each option by `dest`: of the command line, else of its variable, else its default.
 
     Raises ConfigError for a variable that cannot be read, UsageError for options that contradict each other.
     """
-    found = {option.dest: _value(option, given) for option in options}
-    gateway, stage = found.get("gateway"), found.get("stage")
-    if "url_format" in given and not gateway:
+    found = {option.dest: given[option.dest] if option.dest in given else _from_variable(option) for option in options}
+    if "url_format" in given and not found["gateway"]:
         raise UsageError("--url-format is for a gateway: add --gateway lowcodeapi", add=("--gateway", GATEWAYS[0]))
-    if stage and gateway:
+    if found["stage"] and found["gateway"]:
         words = "--stage and --gateway contradict each other: a gateway calls Runway's production environment"
-        drop = tuple(f"--{name}" for name in ("stage", "gateway") if name in given)
-        variable = (
-            None if len(drop) == 2 else "RUNWAY_SKILLS_STAGE" if drop == ("--gateway",) else "RUNWAY_SKILLS_GATEWAY"
-        )
-        raise UsageError(words, drop=("--gateway", "--url-format") if not variable else (), variable=variable)
+        if "stage" in given and "gateway" in given:
+            raise UsageError(words, drop=("--gateway", "--url-format"))
+        raise UsageError(words, variable=f"RUNWAY_SKILLS_{'STAGE' if 'gateway' in given else 'GATEWAY'}")
     return found
 
 
-def _value(option: Option, given: Mapping[str, Any]) -> Any:
-    if option.dest in given:
-        return given[option.dest]
-    text = setting(option.variable) if option.variable else None
+def _from_variable(option: Option) -> Any:
+    """Returns the value of an option that the command line does not name."""
+    text = settings.setting(option.variable) if option.variable else None
     if text is None:
         return () if option.is_list else option.default
+    is_off = text.lower() in settings.OFF
     try:
-        return _from_variable(option, text)
+        if option.is_switch:
+            return settings.switch(text)
+        if is_off and option.default is None:
+            return None
+        return (option.read or settings.one_of(*option.choices))("0" if is_off else text)
     except ValueError as error:
-        raise ConfigError(f"{option.variable} {error}", variable=option.variable) from None
-
-
-def _from_variable(option: Option, text: str) -> Any:
-    """The value of a variable's text. Raises ValueError."""
-    if option.is_switch:
-        return values.switch(text)
-    is_off = text.lower() in values.OFF
-    if is_off and option.default is None:
-        return None
-    read = option.read or values.one_of(*option.choices)
-    try:
-        return read("0" if is_off else text)
-    except ValueError:
-        if is_off and text != "0":
+        if is_off and text != "0" and not option.is_switch:
             return option.default  # off where 0 is not a value: as if it were unset
-        raise
+        raise ConfigError(f"{option.variable} {error}", variable=option.variable) from None

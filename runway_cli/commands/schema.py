@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from .. import __version__
 from ..errors import EXITS
-from .options import Command, GlobalOptions
+from .options import FORMATS, Command, GlobalOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from .context import Context
-    from .options import Operand, Option
+    from .options import Option
 
 
-MANY = {"1": False, "?": False, "+": True, "*": True}
+TYPES = {"SECONDS": "number", "N": "integer", "UUID": "uuid"}  # by metavar; any other is a string
 
 
 def run(context: Context, options: GlobalOptions) -> int:
@@ -36,25 +36,28 @@ def _command(path: tuple[str, ...], command: Command) -> dict[str, Any]:
     return {
         "command": " ".join(path),
         "summary": command.summary,
-        "operands": [_operand(operand) for operand in command.operands],
+        "operands": [
+            {
+                "name": operand.metavar,
+                "required": operand.takes in ("1", "+"),
+                "repeats": operand.takes in ("+", "*"),
+                "help": operand.help,
+            }
+            for operand in command.operands
+        ],
         "options": [_option(option) for option in command.options],
         "prints": command.prints,
         "effect": command.effect,
-        "output": list(_formats(command)),
+        "output": list(FORMATS if command.has_rows else FORMATS[:1]),
         "examples": [list(example) for example in command.examples],
     }
 
 
-def _operand(operand: Operand) -> dict[str, Any]:
-    is_required = operand.takes in ("1", "+")
-    return {"name": operand.metavar, "required": is_required, "repeats": MANY[operand.takes], "help": operand.help}
-
-
 def _option(option: Option) -> dict[str, Any]:
-    """One option; what does not apply to it is left out."""
+    """Returns the facts of an option; what does not apply to it is left out."""
     facts = {
         "flags": list(option.flags),
-        "type": _type(option),
+        "type": TYPES.get(option.metavar, "string") if option.metavar else "switch",
         "value": option.metavar,
         "default": option.default,
         "values": list(option.choices),
@@ -63,16 +66,6 @@ def _option(option: Option) -> dict[str, Any]:
         "help": option.help,
     }
     return {key: fact for key, fact in facts.items() if fact not in (None, False, [])}
-
-
-def _type(option: Option) -> str:
-    if option.is_switch:
-        return "switch"
-    return {"SECONDS": "number", "N": "integer", "UUID": "uuid"}.get(option.metavar or "", "string")
-
-
-def _formats(command: Command) -> tuple[str, ...]:
-    return ("json", "jsonl", "table", "markdown") if command.has_rows else ("json",)
 
 
 COMMANDS = {

@@ -1,102 +1,59 @@
-"""What uploads and downloads share: URLs that may be used, the errors of storage hosts, the event of a transfer."""
+"""Downloads: where an output goes, the part file that it arrives in, and saving it, resumed where it broke off.
+
+A file gets its name when it is whole, and replaces another one only with --force. No server chooses a name.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
+from contextlib import contextmanager
 
 from ..api.answers import excerpt
 from ..errors import ApiError, DeniedError, NetworkError, OutputError, UsageError, WaitTimeout
+from ..settings import url_fault
 from .lock import try_lock
 from .media import EXTENSIONS, media_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from email.message import Message
     from io import BufferedRandom, FileIO
-    from typing import TypeVar
 
+    from ..api.client import Client
     from ..shutdown import Clock, Shutdown
     from ..transport.http import Stream
-
-    T = TypeVar("T")
-    from ..api.client import Client
 
     Emit = Callable[["Transferred"], None]
 
 
-ERROR_BODY = 8192  # bytes of a storage host's error that are read
-
-
-class Transferred:
-    """The event of a transfer: `done` bytes of `total`, which is None where it is not known."""
-
-    __slots__ = ("done", "total")
-
-    def __init__(self, done: int, total: int | None) -> None:
-        self.done = done
-        self.total = total
-
-
-def storage_error(what: str, answer: Stream, mask: Callable[[str], str]) -> ApiError:
-    """The error of a storage host, which answers in XML or HTML."""
-    import re
-
-    body = b""
-    while len(body) < ERROR_BODY and (piece := answer.read(ERROR_BODY - len(body))):
-        body += piece
-    found = dict(re.findall(r"<(Code|Message)>([^<]*)<", body.decode("utf-8", "replace")))
-    words = ": ".join(filter(None, (found.get("Code"), found.get("Message")))) or excerpt(body, mask)
-    kind = DeniedError if answer.status in (401, 403) else ApiError
-    return kind(f"{what}: HTTP {answer.status} {mask(words)}".rstrip(), status=answer.status)
-
-
-def url_fault(url: str) -> str | None:
-    """Why a URL is not used: only https is, and http to a loopback address. None where it is."""
-    from urllib.parse import urlsplit
-
-    from ..settings import is_loopback
-
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        is_usable = parts.port != 0 and url.isascii() and url.isprintable() and " " not in url
-    except ValueError:
-        return "is not an https URL"
-    if not is_usable or not host or parts.username is not None or parts.scheme not in ("https", "http"):
-        return "is not an https URL"
-    if parts.scheme == "http" and not is_loopback(host):
-        return "is http: only https is used, except for a loopback address"
-    return None
-
-
-# --- Where outputs go: names that no server chooses, inside their folder, never over another file without --force.
-
-
 MAX_NAME = 120  # characters; file systems end at 255 bytes, and a number and an extension are still to come
 MAX_EXTENSION = 20  # characters of it, with the dot
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # Windows devices, with any extension
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # Windows devices, with any extension
 
 
 class Destination:
     """Where one output goes: `path`, without its extension where `needs_extension`.
 
-    `in_folder`: the name is ours, so that a file that has it may be this output. It is by its name and size where no
-    other output has the name, else (`by_content`) by its bytes alone.
+    `may_be_saved`: a file of that name may be the same output, saved before: this program chose the name, or an earlier
+    call had the same destination. That is told by its size, or by its bytes (`by_content`) where another output may have
+    the same name.
     """
 
-    __slots__ = ("by_content", "in_folder", "needs_extension", "path")
+    __slots__ = ("by_content", "may_be_saved", "needs_extension", "path")
 
-    def __init__(self, path: str, *, in_folder: bool, needs_extension: bool = False, by_content: bool = False) -> None:
+    def __init__(
+        self, path: str, *, may_be_saved: bool, needs_extension: bool = False, by_content: bool = False
+    ) -> None:
         self.path = path
-        self.in_folder = in_folder
+        self.may_be_saved = may_be_saved
         self.needs_extension = needs_extension
         self.by_content = by_content
 
     def file_name(self, url: str, headers: Message) -> str:
-        """The path with the extension that the URL's last part has, else the media type's, else `.bin`."""
+        """Returns the path with the extension of the URL's last part, else of the media type, else `.bin`."""
         if not self.needs_extension:
             return self.path
         match = re.search(r"\.([A-Za-z0-9]{1,5})$", name_of(url))
@@ -104,22 +61,27 @@ class Destination:
         return f"{self.path}.{extension}"
 
 
-def is_folder(path: str) -> bool:
-    """Whether PATH of an option names a folder: one that exists, or any with a slash at its end."""
-    return path.endswith(("/", os.sep)) or os.path.isdir(path)
+def destinations(
+    path: str, stem: str, count: int, *, by_content: bool = False, resumed: bool = False
+) -> list[Destination]:
+    """Returns where `count` outputs go: in a folder STEM or STEM-1, STEM-2, …; else `path`, or fox-1.png, fox-2.png.
 
-
-def destinations(path: str, stem: str, count: int, *, by_content: bool = False) -> list[Destination]:
-    """Of `count` outputs: in a folder STEM or STEM-1, STEM-2, …; else `path`, or fox-1.png, fox-2.png, …"""
+    `resumed`: an earlier call may have saved them there.
+    """
     numbers = [""] if count == 1 else [f"-{number}" for number in range(1, count + 1)]
     if is_folder(path):
-        stem = safe_name(stem)
+        root = os.path.join(path, safe_name(stem))
         return [
-            Destination(os.path.join(path, stem + number), in_folder=True, needs_extension=True, by_content=by_content)
+            Destination(root + number, may_be_saved=True, needs_extension=True, by_content=by_content)
             for number in numbers
         ]
     root, extension = os.path.splitext(path)
-    return [Destination(root + number + extension, in_folder=False) for number in numbers]
+    return [Destination(root + number + extension, may_be_saved=resumed) for number in numbers]
+
+
+def is_folder(path: str) -> bool:
+    """Returns whether the PATH of an option names a folder: one that exists, or any with a slash at its end."""
+    return path.endswith(("/", os.sep)) or os.path.isdir(path)
 
 
 def check_destination(path: str, *, force: bool) -> None:
@@ -127,115 +89,97 @@ def check_destination(path: str, *, force: bool) -> None:
 
     Raises UsageError if the folder cannot be made or written to, or if the file exists and may not be replaced.
     """
-    if not is_folder(path) and _exists(path):
-        refusal = replacement_fault(path) if force else taken_message(path)
-        if refusal:
-            raise UsageError(refusal, taken=path)
-    folder = path if is_folder(path) else os.path.dirname(path)
+    folder = path
+    if not is_folder(path):
+        folder = os.path.dirname(path)
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path!r} cannot be written: {_reason(error)}") from None
+        else:
+            fault = replacement_fault(path) if force else taken_message(path)
+            if fault:
+                raise UsageError(fault, taken=path)
     try:
         os.makedirs(folder or ".", exist_ok=True)
     except (OSError, ValueError) as error:
-        raise UsageError(f"the folder of {path!r} cannot be created: {reason(error)}") from None
+        raise UsageError(f"the folder of {path!r} cannot be created: {_reason(error)}") from None
     if not os.access(folder or ".", os.W_OK):
         raise UsageError(f"the folder of {path!r} cannot be written to")
 
 
 def check_output(path: str, *, force: bool) -> None:
-    """The same where nothing will be paid for: Raises OutputError."""
+    """Does the same for a call that pays for nothing: raises OutputError."""
     try:
         check_destination(path, force=force)
     except UsageError as error:
         raise OutputError(error.message, **error.facts) from None
 
 
-def refuse_taken(named: list[Destination]) -> None:
-    """Raises OutputError if a file name that the user chose exists already."""
-    for destination in named:
-        if not destination.in_folder and os.path.lexists(destination.path):
-            raise OutputError(taken_message(destination.path), taken=destination.path)
-
-
 def taken_message(path: str) -> str:
-    """What is said about a file that exists."""
+    """Returns the message for a file that exists."""
     return f"{path!r} exists: choose another name, or use --force to replace it"
 
 
 def replacement_fault(path: str) -> str | None:
-    """Why --force may not replace what has this name: only regular files are replaced. None where it may."""
+    """Returns why --force may not replace what has this name, None where it may: a regular file, or nothing."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
-        return None if not os.path.lexists(path) else f"{path!r} is a broken symbolic link: --force does not replace it"
+        return f"{path!r} is a broken symbolic link: --force does not replace it" if os.path.lexists(path) else None
     except OSError as error:
-        return f"{path!r} cannot be replaced: {reason(error)}"
+        return f"{path!r} cannot be replaced: {_reason(error)}"
     return None if stat.S_ISREG(mode) else f"{path!r} is not a regular file: --force does not replace it"
 
 
-def first_free(path: str) -> str:
-    """`path`, or the first of fox-2.png, fox-3.png, … that does not exist."""
-    root, extension = os.path.splitext(path)
-    number, free = 1, path
-    while os.path.lexists(free):
-        number += 1
-        free = f"{root}-{number}{extension}"
-    return free
-
-
 def free_folder(path: str) -> str:
-    """A folder that does not exist yet, beside this one; inside of it where it has no name of its own."""
+    """Returns a folder that does not exist yet, beside this one; within it where it has no name of its own."""
     plain = path.rstrip("/" + os.sep)
     if os.path.basename(plain) in ("", os.curdir, os.pardir):
         plain = os.path.join(path, "outputs")
-    return first_free(plain) + "/"
-
-
-def safe_name(name: str) -> str:
-    """A file name of ASCII letters, digits, dots, dashes and underscores.
-
-    It is never empty, hidden, reserved, too long, an option's look-alike, or with a dot at its end.
-    """
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")
-    root, extension = os.path.splitext(name)
-    extension = extension[:MAX_EXTENSION]
-    name = (root[: MAX_NAME - len(extension)] + extension).rstrip("._-")
-    if _RESERVED.match(name):
-        name = ("_" + name)[:MAX_NAME].rstrip("._-")
-    return name or "output"
+    root, extension = os.path.splitext(plain)
+    number = 1
+    while os.path.lexists(plain):
+        number += 1
+        plain = f"{root}-{number}{extension}"
+    return plain + "/"
 
 
 def name_of(url: str) -> str:
-    """A safe file name from the last part of a URL's path."""
+    """Returns a safe file name from the last part of a URL's path."""
     from urllib.parse import unquote, urlsplit
 
     return safe_name(unquote(urlsplit(url).path.rstrip("/").rpartition("/")[2]))
 
 
-def reason(error: OSError | ValueError) -> str:
-    """The system's words for a failure."""
+def safe_name(name: str) -> str:
+    """Returns a file name of ASCII letters, digits, dots, dashes and underscores.
+
+    It is never empty, hidden, reserved, longer than MAX_NAME, like an option, or with a dot at its end.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")
+    root, extension = os.path.splitext(name)
+    extension = extension[:MAX_EXTENSION]
+    name = (root[: MAX_NAME - len(extension)] + extension).rstrip("._-")
+    if RESERVED.match(name):
+        name = ("_" + name)[:MAX_NAME].rstrip("._-")
+    return name or "output"
+
+
+def _reason(error: OSError | ValueError) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _exists(path: str) -> bool:
-    """Whether something has this name, be it a broken link. Raises UsageError for an impossible name."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path!r} cannot be written: {reason(error)}") from None
-    return True
-
-
-# --- A file that is on its way: hidden beside its destination until it is whole, and never over another file.
-
-
+# A part file is hidden beside its destination and locked by the run that writes it.
 NAME = re.compile(r"\..+\.[0-9a-f]{12}\.part")
-MAX_AGE = 86_400  # seconds that a part file may be left by another run, which may be at work
 SHOWN_NAME = 40  # characters of the destination's name in it: up to four bytes each
+MAX_AGE = 86_400  # seconds after which a part file that no run has locked is removed
 
 
 class PartFile:
-    """The file that becomes `path`. Made at once, with its folder; raises OutputError where that fails.
+    """The file that becomes `path`, created at once with its folder. Raises OutputError where that fails.
 
     `shutdown` removes it when the run ends early.
     """
@@ -246,71 +190,48 @@ class PartFile:
         self._path = path
         self._shutdown = shutdown
         self._part = os.path.join(folder, f".{name[:SHOWN_NAME]}.{os.urandom(6).hex()}.part")
-        _writing(path, lambda: os.makedirs(folder or ".", exist_ok=True))
-        remove_old_part_files(folder, clock.time())
-        self._file: FileIO = _writing(path, lambda: shutdown.create_part_file(self._part))
+        with _writing(path):
+            os.makedirs(folder or ".", exist_ok=True)
+            _remove_old_part_files(folder or ".", clock.time())
+            self._file: FileIO = shutdown.create_part_file(self._part)
         if os.name != "nt":  # where an open file cannot be removed anyway
             _try_lock(self._file)
 
     def write(self, piece: bytes) -> None:
-        """Adds a piece. Raises OutputError."""
-        _writing(self._path, lambda: _write_all(self._file, piece))
+        """Appends a piece. Raises OutputError."""
+        rest = memoryview(piece)
+        with _writing(self._path):
+            while rest:
+                rest = rest[self._file.write(rest) :]
         self.size += len(piece)
 
     def clear(self) -> None:
-        """Begins again with an empty file. Raises OutputError."""
+        """Empties the file. Raises OutputError."""
         self.size = 0
-        self._file.seek(0)
-        _writing(self._path, self._file.truncate)
+        with _writing(self._path):
+            self._file.seek(0)
+            self._file.truncate()
 
     def equals(self, path: str) -> bool:
-        """Whether a file holds the same bytes. Raises OutputError."""
+        """Returns whether a file holds the same bytes. Raises OutputError."""
         import filecmp
 
-        return _writing(path, lambda: os.path.isfile(path) and filecmp.cmp(self._part, path, shallow=False))
+        with _writing(path):
+            return os.path.isfile(path) and filecmp.cmp(self._part, path, shallow=False)
 
     def take_name(self, *, force: bool) -> None:
-        """Gives the file its name, in place of another only with `force`; else it is removed. Raises OutputError."""
+        """Gives the file its name, in place of another one only with `force`; else removes it. Raises OutputError."""
         try:
-            _writing(self._path, self._file.close)
-            _writing(self._path, lambda: (os.replace if force else link_or_rename)(self._part, self._path))
+            with _writing(self._path):
+                self._file.close()
+                (os.replace if force else _rename_if_free)(self._part, self._path)
         finally:
             self.remove()
 
     def remove(self) -> None:
-        """Leaves nothing behind; the file is closed first, because Windows removes no open file."""
-        self._file.close()  # nothing is buffered, so that nothing can fail here
+        """Closes and removes the part file, if it is still there."""
+        self._file.close()  # first: Windows removes no open file. Nothing is buffered, so that this cannot fail
         self._shutdown.remove_part_file(self._part)
-
-
-def link_or_rename(part: str, path: str) -> None:
-    """Renames a file only where its new name is free. Raises FileExistsError."""
-    if os.name == "nt":
-        os.rename(part, path)  # which refuses to replace
-        return
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links: the name was free a moment ago
-        if os.path.lexists(path):
-            raise FileExistsError(path) from None
-        os.rename(part, path)
-
-
-def remove_old_part_files(folder: str, now: float) -> None:
-    """Removes the part files in a folder that a killed run left more than a day ago."""
-    try:
-        entries = list(os.scandir(folder or "."))
-    except OSError:
-        return
-    for entry in entries:
-        if NAME.fullmatch(entry.name):
-            try:
-                if now - entry.stat(follow_symlinks=False).st_mtime > MAX_AGE:
-                    remove_abandoned(entry.path)
-            except OSError:
-                continue
 
 
 def remove_abandoned(path: str) -> None:
@@ -328,42 +249,69 @@ def remove_abandoned(path: str) -> None:
         pass
 
 
+def _remove_old_part_files(folder: str, now: float) -> None:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            if NAME.fullmatch(entry.name) and now - entry.stat(follow_symlinks=False).st_mtime > MAX_AGE:
+                remove_abandoned(entry.path)
+        except OSError:
+            continue
+
+
 def _try_lock(file: FileIO | BufferedRandom) -> bool:
-    """Locks a file, or returns False where another run has it locked; True where the file system has no locks."""
     try:
         return try_lock(file.fileno())
     except OSError:
-        return True
+        return True  # the file system has no locks
 
 
-def _writing(path: str, act: Callable[[], T]) -> T:
-    """What `act` returns; its OSError as an OutputError."""
+def _rename_if_free(part: str, path: str) -> None:
+    """Renames a file where its new name is free. Raises FileExistsError where it is not."""
+    if os.name == "nt":
+        os.rename(part, path)  # which refuses to replace
+        return
     try:
-        return act()
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: the name was free a moment ago
+        if os.path.lexists(path):
+            raise FileExistsError(path) from None
+        os.rename(part, path)
+
+
+@contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """Raises an OSError of the block as an OutputError."""
+    try:
+        yield
     except FileExistsError:
         raise OutputError(taken_message(path), taken=path) from None
     except (OSError, ValueError) as error:
-        raise OutputError(f"{path!r} could not be written: {reason(error)}") from None
-
-
-def _write_all(file: FileIO, piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[file.write(rest) :]
-
-
-# --- Outputs on their way to the disk: whole or not at all, resumed where they broke off, never over another file.
-
-# A file is written as a hidden part file beside its destination and gets its name at the end. The network may break it
-# off at any byte: what has arrived is kept, and the next try asks for the rest (RFC 9110, 14: Range, If-Range).
+        raise OutputError(f"{path!r} could not be written: {_reason(error)}") from None
 
 
 MAX_REDIRECTS = 5
 PIECE = 256 * 1024  # bytes read and written at a time
+ERROR_BODY = 8192  # bytes of a storage host's error that are read
+
+
+class Transferred:
+    """The event of a transfer: `done` bytes of `total`, which is None where it is unknown."""
+
+    __slots__ = ("done", "total")
+
+    def __init__(self, done: int, total: int | None) -> None:
+        self.done = done
+        self.total = total
 
 
 class Saved:
-    """A file that is there, whole: its path and its size in bytes; `skipped` if it was there before."""
+    """A whole file: its path and its size in bytes; `skipped` if it was there before."""
 
     __slots__ = ("path", "size", "skipped")
 
@@ -376,25 +324,30 @@ class Saved:
 def save(
     client: Client, url: str, destination: Destination, *, force: bool, emit: Emit, deadline: float | None = None
 ) -> Saved:
-    """Saves what `url` gives; a download that breaks off is resumed.
+    """Saves what `url` returns as a file. A download that breaks off is resumed, as often as more bytes arrive.
 
-    `emit` takes the events; `deadline` is a moment of the client's clock that ends the download. Raises OutputError
-    (the file exists, the disk is full), ApiError (DeniedError for an expired URL), NetworkError, or WaitTimeout past
-    the deadline.
+    `deadline` is a moment of the client's clock that ends the download. Raises OutputError (the file exists, the disk
+    is full), ApiError (a URL that is never requested; DeniedError for one that has expired), NetworkError, or
+    WaitTimeout past the deadline.
     """
+    fault = url_fault(url)
+    if fault:
+        raise ApiError(f"the output {url!r} {fault}", status=200)
     download = _Download(client, url, destination, force=force, emit=emit, deadline=deadline)
     try:
         return client.transfer_retrying(deadline).run("GET", lambda _: download.run(), lambda: download.done)
     except NetworkError as error:
         if deadline is not None and client.clock.monotonic() >= deadline:
-            raise WaitTimeout(f"{download.name}: the time limit was reached during the download") from None
+            name = download.path or destination.path
+            raise WaitTimeout(f"{name}: the time limit was reached during the download") from None
         raise error
     finally:
-        download.close()
+        if download.part:
+            download.part.remove()
 
 
 class _Download:
-    """One file: begun, perhaps resumed, then given its name."""
+    """One file, through all tries: each asks for what is missing (RFC 9110, 14: Range, If-Range)."""
 
     def __init__(
         self, client: Client, url: str, destination: Destination, *, force: bool, emit: Emit, deadline: float | None
@@ -407,23 +360,19 @@ class _Download:
         self.deadline = deadline
         self.total: int | None = None
         self.validator = ""  # the ETag or date that a Range must still match
-        self.path = ""
+        self.path = ""  # known from the first answer on
         self.part: PartFile | None = None
 
     @property
-    def name(self) -> str:
-        return self.path or self.destination.path
-
-    @property
     def done(self) -> int:
-        """Bytes that have arrived."""
+        """The bytes that have arrived."""
         return self.part.size if self.part else 0
 
     def run(self) -> Saved:
-        """One try, from where the last one broke off."""
-
+        """Downloads from where the last try broke off."""
         with self._open() as answer:
-            self._begin(answer)
+            if answer.status != 206:
+                self._begin(answer.headers)
             if self._is_there():
                 return Saved(self.path, self.total or 0, skipped=True)
             if self.part is None:
@@ -433,15 +382,10 @@ class _Download:
                 self.emit(Transferred(self.done, self.total))
         if self.total is not None and self.done != self.total:
             raise NetworkError(f"{self.path}: {self.done} of {self.total} bytes arrived", maybe_received=True)
-        return self._finish()
-
-    def close(self) -> None:
-        """Leaves no part file behind."""
-        if self.part:
-            self.part.remove()
+        return self._finish(self.part)
 
     def _open(self) -> Stream:
-        """The answer to a GET after its redirects; its status is 200 or 206."""
+        """Returns the answer of a GET, behind its redirects, whose body is worth reading: its status is 200 or 206."""
         url = self.url
         headers = {"Accept": "*/*"}
         if self.done:
@@ -450,89 +394,74 @@ class _Download:
                 headers["If-Range"] = self.validator
         for _ in range(MAX_REDIRECTS + 1):
             answer = self.client.stream("GET", url, headers, deadline=self.deadline)
-            if answer.status not in (301, 302, 303, 307, 308):
-                return self._checked(answer)
+            try:
+                if answer.status not in (301, 302, 303, 307, 308):
+                    self._check(answer)
+                    return answer
+            except BaseException:
+                answer.close()
+                raise
             answer.close()
             url = _redirected(url, answer.headers.get("Location"))
         raise ApiError(f"the download was redirected more than {MAX_REDIRECTS} times", status=answer.status)
 
-    def _checked(self, answer: Stream) -> Stream:
-        """The answer if its body is worth reading. Raises ApiError or NetworkError."""
-        try:
-            if answer.status not in (200, 206, 416):
-                raise storage_error("the download was refused", answer, self.client.console.mask)
-            packed = answer.headers.get("Content-Encoding", "identity").lower()
-            if packed != "identity":
-                words = f"the download came {packed}-compressed, which was not requested"
-                raise ApiError(words, status=answer.status)
-            if answer.status != 200 and not self._continues(answer):
-                self._start_over()
-                words = "the server cannot resume the download; starting over"
-                raise NetworkError(words, maybe_received=True)
-        except BaseException:
-            answer.close()
-            raise
-        return answer
-
-    def _continues(self, answer: Stream) -> bool:
-        """Whether a 206 holds the rest of this file; its Content-Range may tell a total that was not known."""
-        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""), re.ASCII)
-        if answer.status != 206 or not self.done or not match or int(match[1]) != self.done:
-            return False
-        if match[2] == "*":
-            return True
-        if self.total is None:
-            self.total = int(match[2])
-        return int(match[2]) == self.total
-
-    def _begin(self, answer: Stream) -> None:
-        """Notes what the headers say; a whole answer to a Range starts the file anew."""
-        if answer.status == 206:
+    def _check(self, answer: Stream) -> None:
+        """Raises ApiError for an answer without the file, NetworkError for a part that does not continue this one."""
+        if answer.status not in (200, 206, 416):
+            raise storage_error("the download was refused", answer, self.client.console.mask)
+        encoding = answer.headers.get("Content-Encoding", "identity").lower()
+        if encoding != "identity":
+            raise ApiError(f"the download came {encoding}-compressed, which was not requested", status=answer.status)
+        if answer.status == 200:
             return
-        self._start_over()
-        length = answer.headers.get("Content-Length", "")
-        self.total = int(length) if length.isascii() and length.isdigit() else None
-        tag = answer.headers.get("ETag", "")
-        self.validator = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
-        self.path = self.destination.file_name(self.url, answer.headers)
-
-    def _start_over(self) -> None:
+        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""), re.ASCII)
+        if answer.status == 206 and match and self.done and int(match[1]) == self.done:
+            total = self.total if match[2] == "*" else int(match[2])
+            if self.total in (None, total):
+                self.total = total  # which the first answer may not have told
+                return
         if self.part:
             self.part.clear()
+        raise NetworkError("the server cannot resume the download; starting over", maybe_received=True)
+
+    def _begin(self, headers: Message) -> None:
+        """Begins the file, again where the server sent all of it instead of a part."""
+        if self.part:
+            self.part.clear()
+        length = headers.get("Content-Length", "")
+        self.total = int(length) if length.isascii() and length.isdigit() else None
+        tag = headers.get("ETag", "")
+        self.validator = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
+        self.path = self.destination.file_name(self.url, headers)
 
     def _is_there(self) -> bool:
-        """Whether the file was saved before. Raises OutputError if something else has its name."""
+        """Returns whether the file was saved before. Raises OutputError if something else has its name."""
         if not os.path.lexists(self.path):
             return False
-        if self.force:
-            fault = replacement_fault(self.path)
-            if fault:
-                raise OutputError(fault, taken=self.path)
-            return False
-        if self._is_saved_output():
-            return not self.destination.by_content  # that is seen when all has arrived
-        raise OutputError(taken_message(self.path), taken=self.path)
+        fault = replacement_fault(self.path) if self.force else taken_message(self.path)
+        if fault and (self.force or not self._has_output_size()):
+            raise OutputError(fault, taken=self.path)
+        return not self.force and not self.destination.by_content  # the content is compared when all has arrived
 
-    def _is_saved_output(self) -> bool:
-        is_ours = self.destination.in_folder and os.path.isfile(self.path)
+    def _has_output_size(self) -> bool:
+        is_ours = self.destination.may_be_saved and os.path.isfile(self.path)
         return is_ours and self.total is not None and os.path.getsize(self.path) == self.total
 
-    def _finish(self) -> Saved:
-        """Gives the whole file its name; without --force never in place of another, even one made just now."""
-        assert self.part is not None
-        if self.destination.by_content and not self.force and self.part.equals(self.path):
+    def _finish(self, part: PartFile) -> Saved:
+        """Gives the whole file its name; without `force` never in place of another one, even one created just now."""
+        if self.destination.by_content and not self.force and part.equals(self.path):
             return Saved(self.path, self.done, skipped=True)
         try:
-            self.part.take_name(force=self.force)
+            part.take_name(force=self.force)
         except OutputError:
-            if self.force or self.destination.by_content or not self._is_saved_output():
+            if self.force or self.destination.by_content or not self._has_output_size():
                 raise
-            return Saved(self.path, self.done, skipped=True)  # another run saved the same output meanwhile
+            return Saved(self.path, self.done, skipped=True)  # another run has saved the same output meanwhile
         return Saved(self.path, self.done, skipped=False)
 
 
 def _redirected(url: str, location: str | None) -> str:
-    """The URL that a redirect leads to. Raises ApiError for one that is not used."""
+    """Returns the URL that a redirect leads to. Raises ApiError for one that is never requested."""
     from urllib.parse import urljoin
 
     try:
@@ -543,3 +472,14 @@ def _redirected(url: str, location: str | None) -> str:
     if fault:
         raise ApiError(f"the download was redirected to {target!r}, which {fault}", status=302)
     return target
+
+
+def storage_error(what: str, answer: Stream, mask: Callable[[str], str]) -> ApiError:
+    """Returns the error of a storage host's answer, which is XML or HTML. `what` begins the message."""
+    body = b""
+    while len(body) < ERROR_BODY and (piece := answer.read(ERROR_BODY - len(body))):
+        body += piece
+    found = dict(re.findall(r"<(Code|Message)>([^<]*)<", body.decode("utf-8", "replace")))
+    words = ": ".join(filter(None, (found.get("Code"), found.get("Message")))) or excerpt(body, mask)
+    kind = DeniedError if answer.status in (401, 403) else ApiError
+    return kind(f"{what}: HTTP {answer.status} {mask(words)}".rstrip(), status=answer.status)

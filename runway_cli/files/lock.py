@@ -1,6 +1,6 @@
-"""Locks that end with the process: one set of names over flock and Windows' locking of ranges.
+"""File locks that end with the process: flock, or locked ranges on Windows.
 
-A lock belongs to the descriptor, so two descriptors in one process exclude each other too.
+A lock belongs to a descriptor: two descriptors of one file exclude each other in one process too.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 INTERVAL = 0.01  # seconds between two attempts
-MAX_RENAME = 1.0  # seconds for which another process may be at renaming a file
+MAX_RENAME = 1.0  # seconds for which another process may be renaming a file
 
 if sys.platform == "win32":
     import msvcrt
 
-    # Locked bytes cannot be read by others there, so a byte far beyond the end is locked. The C runtime takes 31 bits.
+    # Others cannot read a locked byte there, so one far beyond the end is locked; positions have 31 bits.
     POSITION = 0x7FFF0000
 
     def try_lock(descriptor: int) -> bool:
-        """Locks the file, or returns False where another descriptor has it locked. Raises OSError."""
+        """Locks the file; returns False where another descriptor holds the lock. Raises OSError."""
         os.lseek(descriptor, POSITION, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -38,12 +38,12 @@ if sys.platform == "win32":
         return True
 
     def unlock(descriptor: int) -> None:
-        """Ends the lock; closing alone does so some time later on Windows."""
+        """Releases the lock now; closing alone does so some time later on Windows."""
         os.lseek(descriptor, POSITION, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
         except OSError:
-            pass  # closing the descriptor ends it
+            pass  # closing the descriptor releases it
 
     def try_lock_byte(descriptor: int, position: int) -> bool:
         """Locks one byte of a file for this process, or returns False where another process has it. Raises OSError."""
@@ -80,7 +80,7 @@ else:
         fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, position)
 
     def try_lock(descriptor: int) -> bool:
-        """Locks the file, or returns False where another descriptor has it locked. Raises OSError."""
+        """Locks the file; returns False where another descriptor holds the lock. Raises OSError."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # lockf would end with any close of the file
         except (BlockingIOError, PermissionError):
@@ -88,12 +88,44 @@ else:
         return True
 
     def unlock(descriptor: int) -> None:
-        """Ends the lock."""
+        """Releases the lock."""
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
+class LockFile:
+    """A lock in a file of its own.
+
+    The file stays: were it deleted, one process could lock the deleted file while another locks a new one.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def acquire(self, timeout: float = 0.0) -> bool:
+        """Returns whether the lock was acquired within `timeout` seconds. Raises OSError."""
+        deadline = time.monotonic() + timeout
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            while not try_lock(descriptor):
+                if time.monotonic() >= deadline:
+                    os.close(descriptor)
+                    return False
+                time.sleep(INTERVAL)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Releases the lock."""
+        unlock(self._descriptor)
+        os.close(self._descriptor)
+
+
 def open_patiently(act: Callable[[], T]) -> T:
-    """What `act` opens, where a refusal may be one of Windows: for the moment in which another process renames it."""
+    """Returns what `act` opens. Windows refuses while another process renames the file: then it is tried again."""
     deadline = time.monotonic() + MAX_RENAME
     while True:
         try:
@@ -102,35 +134,3 @@ def open_patiently(act: Callable[[], T]) -> T:
             if time.monotonic() > deadline:
                 raise
         time.sleep(INTERVAL)
-
-
-class LockFile:
-    """A lock in the form of a file beside what it protects.
-
-    The file stays: were it deleted, one process could lock the deleted file and another one the next.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._descriptor = -1
-
-    def acquire(self, timeout: float = 0.0) -> bool:
-        """Gets the lock, or returns False where another one had it for `timeout` seconds. Raises OSError."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        deadline = time.monotonic() + timeout
-        is_locked = False
-        try:
-            is_locked = try_lock(descriptor)
-            while not is_locked and time.monotonic() < deadline:
-                time.sleep(INTERVAL)
-                is_locked = try_lock(descriptor)
-        finally:
-            if not is_locked:
-                os.close(descriptor)
-        self._descriptor = descriptor if is_locked else -1
-        return is_locked
-
-    def release(self) -> None:
-        """Ends the lock."""
-        unlock(self._descriptor)
-        os.close(self._descriptor)

@@ -1,4 +1,4 @@
-"""Media types, by the extension of a name and by the first bytes of a file."""
+"""Media types of uploads and downloads, by the extension of a name and by the first bytes of a file."""
 
 from __future__ import annotations
 
@@ -10,88 +10,59 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from email.message import Message
 
-
-HEAD = 16  # bytes that tell a media type
-MAX_FILENAME = 255  # characters, the API's limit
-
-TYPES = {
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "png": "image/png",
-    "webp": "image/webp",
-    "gif": "image/gif",
-    "avif": "image/avif",
-    "heic": "image/heic",
-    "bmp": "image/bmp",
-    "tif": "image/tiff",
-    "tiff": "image/tiff",
-    "mp4": "video/mp4",
-    "m4v": "video/x-m4v",
-    "mov": "video/quicktime",
-    "webm": "video/webm",
-    "mkv": "video/x-matroska",
-    "avi": "video/x-msvideo",
-    "3gp": "video/3gpp",
-    "ogv": "video/ogg",
-    "mpg": "video/mpeg",
-    "mpeg": "video/mpeg",
-    "ts": "video/mp2t",
-    "flv": "video/x-flv",
-    "mxf": "application/mxf",
-    "mp3": "audio/mpeg",
-    "wav": "audio/wav",
-    "flac": "audio/flac",
-    "m4a": "audio/mp4",
-    "aac": "audio/aac",
-    "ogg": "audio/ogg",
-    "oga": "audio/ogg",
-    "opus": "audio/ogg",
-    "aif": "audio/aiff",
-    "aiff": "audio/aiff",
-}
-# media type: extension; the first extension of a type above wins
-EXTENSIONS = {
-    **{kind: extension for extension, kind in reversed(list(TYPES.items()))},
+# media type, its extensions (the first one is for new names), and how its files begin: (offset, bytes).
+# A mark that is the beginning of another one stands behind it.
+MEDIA: tuple[tuple[str, str, tuple[tuple[int, bytes], ...]], ...] = (
+    ("image/jpeg", "jpg jpeg", ((0, b"\xff\xd8\xff"),)),
+    ("image/png", "png", ((0, b"\x89PNG\r\n\x1a\n"),)),
+    ("image/webp", "webp", ((8, b"WEBP"),)),
+    ("image/gif", "gif", ((0, b"GIF8"),)),
+    ("image/avif", "avif", ((4, b"ftypavif"),)),
+    ("image/heic", "heic", ((4, b"ftypheic"),)),
+    ("image/bmp", "bmp", ()),
+    ("image/tiff", "tif tiff", ()),
+    ("video/quicktime", "mov", ((4, b"ftypqt"),)),
+    ("video/x-m4v", "m4v", ((4, b"ftypM4V"),)),
+    ("video/3gpp", "3gp", ((4, b"ftyp3gp"),)),
+    ("audio/mp4", "m4a", ((4, b"ftypM4A"),)),
+    ("video/mp4", "mp4", ((4, b"ftyp"),)),
+    ("video/webm", "webm", ((0, b"\x1aE\xdf\xa3"),)),
+    ("video/x-matroska", "mkv", ()),
+    ("video/x-msvideo", "avi", ((8, b"AVI "),)),
+    ("video/ogg", "ogv", ()),
+    ("video/mpeg", "mpg mpeg", ()),
+    ("video/mp2t", "ts", ()),
+    ("video/x-flv", "flv", ()),
+    ("application/mxf", "mxf", ()),
+    ("audio/mpeg", "mp3", ((0, b"ID3"), (0, b"\xff\xfb"), (0, b"\xff\xf3"))),
+    ("audio/wav", "wav", ((8, b"WAVE"),)),
+    ("audio/flac", "flac", ((0, b"fLaC"),)),
+    ("audio/aac", "aac", ((0, b"\xff\xf1"), (0, b"\xff\xf9"))),
+    ("audio/ogg", "ogg oga opus", ((0, b"OggS"),)),
+    ("audio/aiff", "aif aiff", ()),
+)
+# What servers call an output besides, and its extension.
+OTHER_TYPES = {
     "audio/x-wav": "wav",
     "audio/wave": "wav",
     "application/json": "json",
     "text/plain": "txt",
     "application/zip": "zip",
 }
-# (offset, bytes, extension): the more special one first
-SIGNATURES = (
-    (0, b"\x89PNG\r\n\x1a\n", "png"),
-    (0, b"\xff\xd8\xff", "jpg"),
-    (8, b"WEBP", "webp"),
-    (0, b"GIF8", "gif"),
-    (4, b"ftypqt", "mov"),
-    (4, b"ftypM4A", "m4a"),
-    (4, b"ftypM4V", "m4v"),
-    (4, b"ftyp3gp", "3gp"),
-    (4, b"ftypavif", "avif"),
-    (4, b"ftypheic", "heic"),
-    (4, b"ftyp", "mp4"),
-    (0, b"\x1aE\xdf\xa3", "webm"),
-    (8, b"WAVE", "wav"),
-    (8, b"AVI ", "avi"),
-    (0, b"ID3", "mp3"),
-    (0, b"\xff\xfb", "mp3"),
-    (0, b"\xff\xf3", "mp3"),
-    (0, b"\xff\xf1", "aac"),
-    (0, b"\xff\xf9", "aac"),
-    (0, b"fLaC", "flac"),
-    (0, b"OggS", "ogg"),
-)
-# Types that one container holds: neither name is wrong for such a file.
-_ALIKE = (
+# Types that share a container: neither name is wrong for such a file.
+ALIKE = (
     {"video/mp4", "video/x-m4v", "video/quicktime", "audio/mp4", "video/3gpp"},
     {"video/webm", "video/x-matroska"},
     {"audio/ogg", "video/ogg"},
 )
+HEAD = 16  # bytes that tell a media type
+MAX_FILENAME = 255  # characters, the API's limit
+TYPES = {extension: kind for kind, extensions, _ in MEDIA for extension in extensions.split()}
+EXTENSIONS = {**{kind: extensions.split()[0] for kind, extensions, _ in MEDIA}, **OTHER_TYPES}
 
 
 class Media:
-    """A file that was checked: `size` in bytes, `name` with a media extension, `type` its media type."""
+    """A file that may be uploaded: its path, `size` in bytes, `name` with a media extension, and media `type`."""
 
     __slots__ = ("name", "path", "size", "type")
 
@@ -103,9 +74,9 @@ class Media:
 
 
 def checked(path: str, option: str) -> Media:
-    """The file at `path` as media. `option` names the option for messages.
+    """Returns the file at `path` as media. Messages begin with `option`, such as "--upload".
 
-    Raises UsageError unless it is a readable file with content whose name or first bytes tell a media type.
+    Raises UsageError unless it is a readable file, not empty, whose name or first bytes tell a media type.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         raise UsageError(f"{option}: {path!r} is not a file")
@@ -119,41 +90,41 @@ def checked(path: str, option: str) -> Media:
     if not head:
         raise UsageError(f"{option}: {path!r} is empty")
     name = os.path.basename(path)
-    extension = extension_of(name)
-    if extension not in TYPES:
-        extension = extension_by_content(head)
-        name = f"{name}.{extension}"
-    if not extension:
-        words = "its name should end in .png, .jpg, .webp, .mp4, .mp3 or another media extension"
-        raise UsageError(f"{option}: {path!r} is not a media file: {words}")
-    return Media(path, name[-MAX_FILENAME:], size, TYPES[extension])
-
-
-def extension_of(name: str) -> str:
-    """The extension of a file name in lower case, "" without one."""
-    return name.rpartition(".")[2].lower() if "." in name.lstrip(".") else ""
-
-
-def extension_by_content(head: bytes) -> str:
-    """The extension that the first bytes of a file tell, "" where they tell none."""
-    return next((extension for at, mark, extension in SIGNATURES if head[at:].startswith(mark)), "")
-
-
-def media_type(headers: Message) -> str:
-    """The media type of an answer, without parameters."""
-    return headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    kind = type_by_name(name)
+    if kind is None:
+        kind = type_by_content(head)
+        if kind is None:
+            words = "its name should end in .png, .jpg, .webp, .mp4, .mp3 or another media extension"
+            raise UsageError(f"{option}: {path!r} is not a media file: {words}")
+        name = f"{name}.{EXTENSIONS[kind]}"
+    return Media(path, name[-MAX_FILENAME:], size, kind)
 
 
 def mismatch(path: str) -> str | None:
-    """A warning where a file's extension belongs to another media type than its first bytes; else None."""
-    named = TYPES.get(extension_of(os.path.basename(path)))
+    """Returns a warning where a file's extension belongs to another media type than its content, else None."""
+    named = type_by_name(os.path.basename(path))
     if named is None:
         return None
     try:
         with open(path, "rb") as file:
-            found = TYPES.get(extension_by_content(file.read(HEAD)))
+            found = type_by_content(file.read(HEAD))
     except OSError:
         return None
-    if found is None or found == named or any({found, named} <= alike for alike in _ALIKE):
+    if found in (None, named) or any({found, named} <= alike for alike in ALIKE):
         return None
     return f"{path} is {found}, not {named}"
+
+
+def type_by_name(name: str) -> str | None:
+    """Returns the media type of a file name's extension; None without one (.png is a hidden file, not an extension)."""
+    return TYPES.get(name.rpartition(".")[2].lower()) if "." in name.lstrip(".") else None
+
+
+def type_by_content(head: bytes) -> str | None:
+    """Returns the media type that the first HEAD bytes of a file tell, None where they tell none."""
+    return next((kind for kind, _, marks in MEDIA for at, mark in marks if head[at:].startswith(mark)), None)
+
+
+def media_type(headers: Message) -> str:
+    """Returns the media type of an answer, without parameters."""
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -1,4 +1,4 @@
-"""Files on their way to the API: inlined as data URIs, or uploaded."""
+"""Files for the API: inlined in a body as data URIs, or uploaded first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 
 from .. import jsontext
 from ..errors import ApiError, UsageError
-from .download import Transferred, storage_error, url_fault
+from ..settings import url_fault
+from .download import Transferred, storage_error
 from .media import checked
 
 TYPE_CHECKING = False
@@ -26,25 +27,25 @@ PIECE = 512 * 1024  # bytes read and sent at a time; twice as much costs more me
 
 
 def data_uri(path: str, option: str = "--data-uri") -> str:
-    """The file as `data:TYPE;base64,…`. Raises UsageError above the API's limit."""
+    """Returns the file as `data:TYPE;base64,…`. Raises UsageError as `checked_inline`."""
     media = checked_inline(path, option)
     import base64
 
     with open(path, "rb") as file:
-        return _data_uri_head(media) + base64.b64encode(file.read()).decode("ascii")
+        return f"data:{media.type};base64,{base64.b64encode(file.read()).decode('ascii')}"
 
 
 def checked_inline(path: str, option: str) -> Media:
-    """The file as something that can be inlined. Raises UsageError, naming the fault."""
+    """Returns the file as media that fits into a data URI. Raises UsageError, with the option in its message."""
     media = checked(path, option)
-    if len(_data_uri_head(media)) + (media.size + 2) // 3 * 4 > MAX_DATA_URI:
+    if len(f"data:{media.type};base64,") + (media.size + 2) // 3 * 4 > MAX_DATA_URI:
         words = f"{option}: {path!r} is over the limit of 5 MiB as encoded: use --upload instead"
         raise UsageError(words, use_upload=path)
     return media
 
 
 def checked_upload(path: str, option: str = "upload") -> Media:
-    """The file as something that can be uploaded. Raises UsageError, naming the fault."""
+    """Returns the file as media that the API takes as an upload. Raises UsageError, with the option in its message."""
     media = checked(path, option)
     if media.size > MAX_UPLOAD:
         words = f"{option}: {path!r} is larger than 200 MB, the API's limit: use an https URL instead"
@@ -55,14 +56,14 @@ def checked_upload(path: str, option: str = "upload") -> Media:
 def refuse_service(client: Client) -> None:
     """Raises UsageError where the service takes no uploads."""
     if client.service.upload_refusal:
-        raise UsageError(client.service.upload_refusal, call_directly=True)
+        raise UsageError(client.service.upload_refusal, drop=("--gateway", "--url-format"))
 
 
 def upload(client: Client, media: Media, emit: Emit) -> str:
-    """Uploads a file and returns its `runway://` URI, which works for 24 hours.
+    """Uploads a file and returns its `runway://` URI, which works for 24 hours. `emit` takes the progress.
 
-    `emit` hears of progress. The storage host gets the form that the API made, and none of Runway's headers. Raises
-    ApiError or NetworkError; an upload costs nothing, so that it is sent again like a PUT.
+    The storage host gets the form that the API prescribed, and none of Runway's headers. An upload costs nothing, so
+    that it is retried like a PUT. Raises ApiError, NetworkError, or UsageError for a file that became shorter.
     """
     body = jsontext.encoded({"filename": media.name, "type": "ephemeral"})
     slot = client.call("POST", "/v1/uploads", body).value
@@ -74,7 +75,19 @@ def upload(client: Client, media: Media, emit: Emit) -> str:
     if fault:
         raise ApiError(f"the upload URL {url!r} {fault}", status=200)
     form = Form(fields, media)
-    client.transfer_retrying().run("PUT", lambda _: _send(client, url, form, emit))
+    headers = {"Content-Type": form.type, "Content-Length": str(form.size)}
+
+    def attempt(_: object) -> None:
+        pieces = form.pieces(emit)
+        try:
+            with client.stream("POST", url, headers, pieces) as answer:
+                if not 200 <= answer.status < 300:
+                    mask = client.console.mask
+                    raise storage_error("the upload was refused", answer, lambda text: mask(form.mask(text)))
+        finally:
+            pieces.close()  # closes the file, also where the upload broke off
+
+    client.transfer_retrying().run("PUT", attempt)
     return uri
 
 
@@ -83,31 +96,26 @@ class Form:
 
     def __init__(self, fields: Mapping[str, Any], media: Media) -> None:
         boundary = os.urandom(16).hex()
+        head = ""
+        for name, value in fields.items():
+            head += f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
+        head += f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{_quoted(media.name)}"\r\n'
+        head += f"Content-Type: {media.type}\r\n\r\n"
         self.media = media
         self.secrets = sorted((str(value) for value in fields.values() if len(str(value)) > 7), key=len, reverse=True)
         self.type = f"multipart/form-data; boundary={boundary}"
-        parts = [
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
-            for name, value in fields.items()
-        ]
-        parts.append(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; '
-            f'filename="{_quoted(media.name)}"\r\nContent-Type: {media.type}\r\n\r\n'
-        )
-        self.head = "".join(parts).encode("utf-8", "surrogateescape")
+        self.head = head.encode("utf-8", "surrogateescape")
         self.tail = f"\r\n--{boundary}--\r\n".encode()
-
-    def __len__(self) -> int:
-        return len(self.head) + self.media.size + len(self.tail)
+        self.size = len(self.head) + media.size + len(self.tail)  # in bytes
 
     def mask(self, text: str) -> str:
-        """`text` without the form's values, which a storage host may repeat."""
+        """Returns `text` without the form's values, which a storage host may repeat."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return text
 
     def pieces(self, emit: Emit) -> Generator[bytes, None, None]:
-        """The form's bytes. Raises UsageError when the file became shorter while it was read."""
+        """Yields the form's bytes. Raises UsageError if the file became shorter while it was read."""
         yield self.head
         sent = 0
         with open(self.media.path, "rb") as file:
@@ -120,23 +128,6 @@ class Form:
         yield self.tail
 
 
-def _send(client: Client, url: str, form: Form, emit: Emit) -> None:
-    headers = {"Content-Type": form.type, "Content-Length": str(len(form))}
-    pieces = form.pieces(emit)
-    try:
-        with client.stream("POST", url, headers, pieces) as answer:
-            if not 200 <= answer.status < 300:
-                raise storage_error(
-                    "the upload was refused", answer, lambda text: client.console.mask(form.mask(text))
-                )  # fmt: skip
-    finally:
-        pieces.close()  # the file is closed also where the upload broke off
-
-
-def _data_uri_head(media: Media) -> str:
-    return f"data:{media.type};base64,"
-
-
 def _quoted(name: str) -> str:
-    """A name inside the quotes of Content-Disposition, as browsers escape it (HTML, multipart form data)."""
+    """Escapes a name inside the quotes of Content-Disposition as browsers do (HTML, multipart form data)."""
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

@@ -21,8 +21,8 @@ import os
 import threading
 
 from ..errors import OutputError, UsageError
-from .history import iso_time
 from .journal import ExclusiveJournal, JournalLocked, read_records
+from .ledger import iso_time
 from .tasks import GOOD_ENDS
 
 TYPE_CHECKING = False
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..shutdown import Clock
-    from .history import History
     from .journal import Record
+    from .ledger import Ledger
 
 
 NEW, UNCERTAIN, STARTED, DONE, FAILED = "new", "uncertain", "started", "done", "failed"
@@ -144,7 +144,7 @@ class LogState:
             if state.past_unknown or state.has_unknown_cost:  # few: the budget looks at all of them for every row
                 self.unknown[key] = state.past_unknown + state.has_unknown_cost
 
-    def resolve(self, history: History, found: Callable[[str, str, str], None]) -> None:
+    def resolve(self, history: Ledger, found: Callable[[str, str, str], None]) -> None:
         """Asks the history about intents without an answer: `found(row, key, id)`, the id "" for a refusal."""
         uncertain = {state.intent: key for key, state in self.rows.items() if state.standing == UNCERTAIN}
         for intent, identity in history.fates(uncertain).items():

@@ -1,4 +1,4 @@
-"""Request bodies and queries from `--body`, `-f KEY=TEXT`, `-F KEY=JSON` and the options that read a file."""
+"""Bodies and queries from `--body`, `-f KEY=TEXT`, `-F KEY=JSON` and the options that read a file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from ..shutdown import Shutdown
 
 
-NOTHING: Any = object()  # stands for no body yet, which null is not
+NOTHING: Any = object()  # stands for a missing body, which null is not
 TEXT, JSON, TEXT_FILE, DATA_URI, UPLOAD = "text", "json", "text-file", "data-uri", "upload"
 MAX_PARTS = 100  # of one key; each part is one level of the body
-_BOMS = ((b"\xef\xbb\xbf", ""), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 
 
 class Field:
-    """One value of a body: `kind` is one of the words above, `key` its parts between dots, `value` as it was given."""
+    """One value of a body: `kind` is one of the words above, `key` the parts between dots, `value` as it was given."""
 
     __slots__ = ("key", "kind", "value")
 
@@ -38,59 +37,100 @@ class Field:
 
 
 def reader(kind: str) -> Callable[[str], Field]:
-    """A function that reads the text of an option of this kind, with ValueError for a user."""
+    """Returns a function that reads the text of an option of this kind. It raises ValueError in words for a user."""
 
     def read(text: str) -> Field:
         name, mark, value = text.partition("=")
-        if not mark or not all(name.split(".")):
+        key = name.split(".")
+        if not mark or not all(key):
             raise ValueError(f"must be KEY={kind.upper() if kind in (TEXT, JSON) else 'FILE'}, not {text!r}")
-        if name.count(".") >= MAX_PARTS:
+        if len(key) > MAX_PARTS:
             raise ValueError(f"a key has {MAX_PARTS} parts at most")
         if kind in (DATA_URI, UPLOAD, TEXT_FILE) and not value:
             raise ValueError(f"{name}: the file name is empty: is a variable unset?")
         if kind in (DATA_URI, UPLOAD) and value == "-":
             raise ValueError(f"{name}: '-' is not a file name: files are not read from stdin here")
-        return Field(kind, name.split("."), json_value(name, value) if kind == JSON else value)
+        if kind != JSON:
+            return Field(kind, key, value)
+        try:
+            return Field(kind, key, jsontext.loads(value.encode("utf-8", "surrogateescape")))
+        except ValueError as error:
+            raise ValueError(f"{name}: {value!r} is not JSON ({error}); for plain text use -f") from None
 
     return read
 
 
-def json_value(name: str, text: str) -> Any:
-    """The value of a JSON text. Raises ValueError with words for a user."""
-    try:
-        return jsontext.loads(text.encode("utf-8", "surrogateescape"))
-    except ValueError as error:
-        raise ValueError(f"{name}: {text!r} is not JSON ({error}); for plain text use -f") from None
-
-
-def laid_over(body: Any, fields: Iterable[tuple[Field, Any]]) -> Any:
-    """`body`, which may be NOTHING, with each field's value put at its key; `body` itself stays as it is.
+def merge(body: Any, fields: Iterable[tuple[Field, Any]]) -> Any:
+    """Returns `body`, which may be NOTHING, with each field's value put at its key; `body` itself is not changed.
 
     Dots nest, a number is a list index. Raises UsageError for a key given twice, an index past the end of its list, and
     a key through a value that is neither an object nor a list.
     """
-    placed: set[tuple[str, ...]] = set()
-    prefixes: set[tuple[str, ...]] = set()
     root = [body]
+    seen: dict[tuple[str, ...], bool] = {}  # True for a key, False for the beginning of one
     for field, value in fields:
         key = tuple(field.key)
-        ways = {key[:size] for size in range(1, len(key) + 1)}
-        if key in prefixes or ways & placed:
+        beginnings = [key[:size] for size in range(1, len(key) + 1)]
+        if key in seen or any(seen.get(beginning) for beginning in beginnings):
             raise UsageError(f"{_short(field.name)} is given twice, or as a part of another field")
-        placed.add(key)
-        prefixes |= ways
+        seen.update({**dict.fromkeys(beginnings, False), key: True})
         _put(root, field, value)
     return root[0]
 
 
+def _put(root: list[Any], field: Field, value: Any) -> None:
+    """Sets the value at the field's key, making objects and lists on the way."""
+    container: Any = root
+    slot: Any = 0
+    for depth, part in enumerate(field.key):
+        found = container[slot]
+        if found is NOTHING:
+            found = [] if _is_index(part) else {}
+        elif isinstance(found, (dict, list)):
+            found = found.copy()  # the original may be shared
+        else:
+            raise UsageError(f"{_short(field.name)}: {_path(field, depth)} is neither an object nor a list")
+        container[slot] = found
+        container, slot = found, part
+        if isinstance(found, list):
+            slot = _index(found, field, depth)
+            if slot == len(found):
+                found.append(NOTHING)
+        else:
+            found.setdefault(part, NOTHING)
+    container[slot] = value
+
+
+def _index(container: list[Any], field: Field, depth: int) -> int:
+    part, path, count = field.key[depth], _path(field, depth), len(container)
+    if not _is_index(part):
+        raise UsageError(f"{_short(field.name)}: {path} is a list, so {part!r} should be a number")
+    if len(part) > 9 or int(part) > count:
+        raise UsageError(f"{_short(field.name)}: {path} has {count} items, so the next index is {count}")
+    return int(part)
+
+
+def _is_index(part: str) -> bool:
+    """Whether it is a number as in JSON Pointer (RFC 6901): without leading zeros, so that each has one name."""
+    return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0")
+
+
+def _path(field: Field, depth: int) -> str:
+    return _short(".".join(field.key[:depth])) or "the body"
+
+
+def _short(name: str, most: int = 80) -> str:
+    """A name cut for a message, so that the reason after the name is not lost."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
 def query(fields: Sequence[Field]) -> list[tuple[str, str]]:
-    """The fields as a query: lists repeat their key. Raises UsageError for what a query cannot hold."""
+    """Returns the fields as a query; a list repeats its key. Raises UsageError for what a query cannot hold."""
     pairs = []
     for field in fields:
         if field.kind not in (TEXT, JSON):
             raise UsageError(f"--{field.kind} needs a body: use it with POST, PATCH or PUT")
-        values = field.value if isinstance(field.value, list) else [field.value]
-        for value in values:
+        for value in field.value if isinstance(field.value, list) else [field.value]:
             if value is None or isinstance(value, (dict, list)):
                 raise UsageError(f"{field.name}: a query holds text, numbers, true and false, and lists of them")
             pairs.append((field.name, value if isinstance(value, str) else jsontext.dumps(value)))
@@ -98,7 +138,7 @@ def query(fields: Sequence[Field]) -> list[tuple[str, str]]:
 
 
 def read_body(text: str | None, stdin: bool, shutdown: Shutdown) -> bytes | None:
-    """The body of --body or --stdin, checked to be JSON and unchanged; None without one. Raises UsageError."""
+    """Returns the body of --body or --stdin, checked to be JSON and unchanged; None without one. Raises UsageError."""
     if stdin or text in ("-", "@-"):
         source, data = "stdin", read_stdin("the body", shutdown)
     elif text is None:
@@ -107,11 +147,7 @@ def read_body(text: str | None, stdin: bool, shutdown: Shutdown) -> bytes | None
         source, data = text[1:], read_file(text[1:], "--body", shutdown)
     else:
         source, data = "--body", text.encode("utf-8", "surrogateescape")
-    for mark, name in _BOMS:
-        if data.startswith(mark):
-            if name:
-                raise UsageError(f"the body from {source} is {name}: save it as UTF-8")
-            data = data[len(mark) :]  # which PowerShell writes
+    data = without_mark(data, f"the body from {source}")
     try:
         jsontext.check(data)
     except ValueError as error:
@@ -120,18 +156,27 @@ def read_body(text: str | None, stdin: bool, shutdown: Shutdown) -> bytes | None
 
 
 def field_value(field: Field, shutdown: Shutdown) -> Any:
-    """What a field puts into the body; an upload's value comes from elsewhere. Raises UsageError for a bad file."""
-    if field.kind == DATA_URI:
-        from ..files.upload import data_uri
+    """Returns what a field puts into the body; for an upload, the checked file (Media). Raises UsageError."""
+    path = field.value
+    if field.kind in (DATA_URI, UPLOAD):
+        from ..files.upload import checked_upload, data_uri
 
-        return data_uri(field.value)
-    if field.kind == TEXT_FILE:
-        return _text(field, shutdown)
-    return field.value
+        return data_uri(path) if field.kind == DATA_URI else checked_upload(path, "--upload")
+    if field.kind != TEXT_FILE:
+        return field.value
+    if path == "-":
+        data = read_stdin(f"--text-file {field.name}", shutdown)
+    else:
+        data = read_file(path, "--text-file", shutdown)
+    try:
+        text = without_mark(data, f"--text-file: {path!r}").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--text-file: {path!r} is not UTF-8 (byte {error.start + 1})") from None
+    return text[:-2] if text.endswith("\r\n") else text[:-1] if text.endswith("\n") else text
 
 
 def read_stdin(what: str, shutdown: Shutdown) -> bytes:
-    """All of stdin. Raises UsageError where it is a terminal."""
+    """Returns all of stdin. Raises UsageError if it is a terminal."""
     from ..terminal.console import is_terminal
 
     if sys.stdin is None or is_terminal(sys.stdin):
@@ -141,10 +186,10 @@ def read_stdin(what: str, shutdown: Shutdown) -> bytes:
 
 
 def read_file(path: str, option: str, shutdown: Shutdown) -> bytes:
-    """All of a file. Raises UsageError."""
+    """Returns all of a file. Raises UsageError."""
 
     def read() -> bytes:
-        with open(path, "rb") as file:  # perhaps a pipe, which may say nothing for long
+        with open(path, "rb") as file:  # a pipe may stay silent for long
             return file.read()
 
     try:
@@ -154,65 +199,8 @@ def read_file(path: str, option: str, shutdown: Shutdown) -> bytes:
         raise UsageError(f"{option}: {_short(path, 300)!r} cannot be read: {reason}") from None
 
 
-def _text(field: Field, shutdown: Shutdown) -> str:
-    """The UTF-8 text of a file without its final line break."""
-    path = field.value
-    if path == "-":
-        data = read_stdin(f"--text-file {field.name}", shutdown)
-    else:
-        data = read_file(path, "--text-file", shutdown)
-    if data.startswith(_BOMS[0][0]):
-        data = data[3:]
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--text-file: {path!r} is not UTF-8 (byte {error.start + 1})") from None
-    return text[:-2] if text.endswith("\r\n") else text[:-1] if text.endswith("\n") else text
-
-
-def _put(root: list[Any], field: Field, value: Any) -> None:
-    """Sets what the key leads to, making objects and lists on its way."""
-    container: Any = root
-    slot: Any = 0
-    for depth, part in enumerate(field.key):
-        if container[slot] is NOTHING:
-            container[slot] = [] if _is_index(part) else {}
-        container[slot] = container = _own(container[slot])
-        if isinstance(container, list):
-            slot = _index(container, part, field, depth)
-            if slot == len(container):
-                container.append(NOTHING)
-        elif isinstance(container, dict):
-            slot = part
-            container.setdefault(slot, NOTHING)
-        else:
-            raise UsageError(f"{_short(field.name)}: {_way(field, depth)} is neither an object nor a list")
-    container[slot] = value
-
-
-def _own(container: Any) -> Any:
-    """A container that may be changed: others may have this one too."""
-    return container.copy() if isinstance(container, (dict, list)) else container
-
-
-def _index(container: list[Any], part: str, field: Field, depth: int) -> int:
-    if not _is_index(part):
-        raise UsageError(f"{_short(field.name)}: {_way(field, depth)} is a list, so {part!r} should be a number")
-    if len(part) > 9 or int(part) > len(container):
-        words = f"{_way(field, depth)} has {len(container)} items, so the next index is {len(container)}"
-        raise UsageError(f"{_short(field.name)}: {words}")
-    return int(part)
-
-
-def _way(field: Field, depth: int) -> str:
-    return _short(".".join(field.key[:depth])) or "the body"
-
-
-def _short(name: str, most: int = 80) -> str:
-    """A name in a message, which is cut at its end: the reason behind the name must not be lost."""
-    return name if len(name) <= most else name[: most - 1] + "…"
-
-
-def _is_index(part: str) -> bool:
-    """Whether it is a number as JSON Pointer (RFC 6901) has them: without leading zeros, so that each has one name."""
-    return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0")
+def without_mark(data: bytes, what: str) -> bytes:
+    """Returns UTF-8 data without the byte order mark that PowerShell writes. Raises UsageError for UTF-16."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UsageError(f"{what} is UTF-16: save it as UTF-8")
+    return data[3:] if data.startswith(b"\xef\xbb\xbf") else data

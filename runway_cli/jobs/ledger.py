@@ -19,7 +19,7 @@ import os
 import time
 
 from .. import jsontext
-from ..errors import ConfigError, OutputError
+from ..errors import ConfigError, OutputError, RunwayError
 from ..files.lock import try_lock_byte, unlock_byte
 
 TYPE_CHECKING = False
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..shutdown import Clock
 
 SENDING, STARTED, SUCCEEDED, UNSENT, REFUSED = "SENDING", "STARTED", "SUCCEEDED", "UNSENT", "REFUSED"
+UNCERTAIN = "UNCERTAIN"  # what SENDING is called once nobody waits for the answer
 OPEN = (SENDING, STARTED)  # in progress, as far as the ledger knows
 APPLICATION = 0x52775943  # of SQLite's header: no other program's database is ever written to
 LOCKED = 10.0  # seconds for which another process may keep the ledger locked
@@ -64,6 +65,10 @@ class Attempt:
 
     n: int
     key: str
+    client: str | None
+    path: str | None
+    model: str | None
+    prompt: str | None
     job: str | None
     digest: str | None
     at: float
@@ -88,9 +93,30 @@ class Attempt:
         return list(dict.fromkeys(path for paths in self.saved.values() for path in paths))
 
     @property
+    def is_unfinished(self) -> bool:
+        """Returns whether it has started and no end was seen: it can be waited for."""
+        return self.status == STARTED and bool(self.id)
+
+    @property
     def is_safety(self) -> bool:
         """Returns whether moderation refused it: to repeat it unchanged costs again."""
         return (self.code or "").startswith("SAFETY.")
+
+
+class _Soft:
+    """A `with` that hands the failures of a ledger over."""
+
+    def __init__(self, failed: Callable[[BaseException], None]) -> None:
+        self._failed = failed
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> bool:
+        if isinstance(failure, (RunwayError, LedgerLocked, LedgerMissing)):
+            self._failed(failure)
+            return True
+        return False
 
 
 class LedgerLocked(Exception):
@@ -98,7 +124,9 @@ class LedgerLocked(Exception):
 
 
 class LedgerMissing(Exception):
-    """There can be no ledger: it is off, its folder cannot be written, or this Python has no sqlite3. Says why."""
+    """There can be no ledger: it is off (`is_wanted`), its folder cannot be written, or Python has no sqlite3."""
+
+    is_wanted = False
 
 
 class Spending:
@@ -126,9 +154,10 @@ class Ledger:
     """The attempts of one account in one file. Safe for several threads.
 
     `mask` hides secrets and the signatures of URLs in a text, `mask_id` what may not even stand in an id. `exclusive`
-    keeps other processes out until `close`. What is missing is made: the folder with mode 0700, the file with 0600. Every
-    method raises OutputError where the file is damaged, full or locked, ConfigError where it is no ledger, LedgerMissing
-    where there can be none, and LedgerLocked where `exclusive` cannot be had.
+    keeps other processes out until `close`. What is missing is made: the folder with mode 0700, the file with 0600.
+    Methods raise OutputError where the file is damaged, full or locked, ConfigError where it is no ledger, LedgerMissing
+    where there can be none, and LedgerLocked where `exclusive` cannot be had. Those that record what has happened
+    already raise nothing: the first `failure` is noted.
     """
 
     def __init__(
@@ -138,8 +167,9 @@ class Ledger:
         account: str,
         client: str = "",
         clock: Clock,
-        mask: Callable[[str], str],
+        mask: Callable[[str], str] = str,
         mask_id: Callable[[str], str] = str,
+        note: Callable[[str], None] = lambda _: None,
         exclusive: bool = False,
     ) -> None:
         import threading
@@ -150,6 +180,8 @@ class Ledger:
         self._clock = clock
         self._mask = mask
         self._mask_id = mask_id
+        self._note = note
+        self.failure: RunwayError | None = None  # why something that has happened could not be recorded
         self._is_exclusive = exclusive
         self._turn = threading.RLock()
         self._db: sqlite3.Connection | None = None
@@ -194,16 +226,16 @@ class Ledger:
 
     # -- what is written --
 
-    def intend(self, path: str, body: Any, *, key: str = "", **facts: Any) -> Attempt:
+    def intend(self, path: str, body: Any, **facts: Any) -> Attempt:
         """Records a POST that is about to be sent, and returns it. `body` is the JSON value that is sent.
 
-        `facts` are columns: `job`, `digest`, `shape`, `destination`, `name`.
+        `facts` are columns: `key`, `job`, `digest`, `shape`, `destination`, `name`.
         """
         fields = body if isinstance(body, dict) else {}
         prompt = next((fields[name] for name in PROMPT_FIELDS if isinstance(fields.get(name), str)), None)
         shown = {"path": path, "model": fields.get("model"), "prompt": prompt}
         shown = {name: self._short(text, None if name == "path" else MAX_PROMPT) for name, text in shown.items()}
-        row = {"key": key or os.urandom(16).hex(), "account": self.account, "client": self._client, **shown, **facts}
+        row = {"key": os.urandom(16).hex(), "account": self.account, "client": self._client, **shown, **facts}
         row.update(at=self._clock.time(), status=SENDING)
         with self:
             if not self._is_exclusive:
@@ -217,28 +249,19 @@ class Ledger:
 
     def started(self, key: str, name: str, credits: Any = None) -> None:
         """Records a successful answer: the id or path to wait for, and the estimated credits."""
-        self._update("key = ?", key, status=STARTED, id=self._mask_id(name), credits=number_of(credits))
-        self.sent(key)
+        self._record(key, status=STARTED, id=self._mask_id(name), credits=number_of(credits))
 
     def finished(self, key: str, status: str) -> None:
         """Records that an attempt has ended with its answer."""
-        self._update("key = ?", key, status=status, ended=self._clock.time())
-
-    def sent(self, key: str) -> None:
-        """Ends the wait for an answer that this process will not see any more."""
-        attempt = self.attempt(key) if self._locks >= 0 else None
-        if attempt is not None:
-            unlock_byte(self._locks, attempt.n)
+        self._record(key, status=status, ended=self._clock.time())
 
     def unsent(self, key: str) -> None:
         """Records that a POST was surely not accepted."""
-        self._update("key = ?", key, status=UNSENT)
-        self.sent(key)
+        self._record(key, status=UNSENT)
 
     def refused(self, key: str, error: str) -> None:
         """Records that the API refused a POST."""
-        self._update("key = ?", key, status=REFUSED, error=self._mask(error), ended=self._clock.time())
-        self.sent(key)
+        self._record(key, status=REFUSED, error=self._mask(error), ended=self._clock.time())
 
     def ended(
         self,
@@ -256,13 +279,34 @@ class Ledger:
         if number_of(credits) is not None:
             changes["credits"] = number_of(credits)
         paths = [self._mask(path) for path in saved]
-        with self:
+        with self._soft(), self:
             for attempt in self._select("id = ? AND account = ?", self._mask_id(name), self.account):
                 folders = dict(attempt.saved)
                 for folder in dict.fromkeys(map(os.path.dirname, paths)):
                     folders.pop(folder, None)  # the last one comes last
                     folders[folder] = [path for path in paths if os.path.dirname(path) == folder]
                 self._update("n = ?", attempt.n, **changes, saved=jsontext.dumps(folders) if folders else None)
+
+    def sent(self, key: str) -> None:
+        """Ends the wait for an answer that this process will not see any more."""
+        with self._soft():
+            attempt = self.attempt(key) if self._locks >= 0 else None
+            if attempt is not None:
+                unlock_byte(self._locks, attempt.n)
+
+    def _record(self, key: str, **changes: Any) -> None:
+        with self._soft():
+            self._update("key = ?", key, **changes)
+        self.sent(key)
+
+    def _soft(self) -> _Soft:
+        return _Soft(self._failed)
+
+    def _failed(self, failure: BaseException) -> None:
+        """Notes why something that has happened could not be recorded."""
+        if self.failure is None and isinstance(failure, RunwayError):
+            self.failure = failure
+            self._note(failure.message)
 
     def uploaded(self, digest: str, uri: str, moment: float) -> None:
         """Records the URI of an uploaded file by the hash of its content."""
@@ -276,7 +320,9 @@ class Ledger:
         return next(iter(self._select("key = ?", key)), None)
 
     def last(self, job: str) -> Attempt | None:
-        """Returns the last attempt at a job of this account."""
+        """Returns the last attempt at a job of this account; None where there is no file, which is not made."""
+        if not os.path.lexists(self.path):
+            return None
         where = "account = ? AND job = ? AND status <> ? ORDER BY n DESC LIMIT 1"
         return next(iter(self._select(where, self.account, job, UNSENT)), None)
 
@@ -285,6 +331,11 @@ class Ledger:
         if not os.path.lexists(self.path):
             return []
         return self._select("account = ? AND status <> ? ORDER BY n", self.account, UNSENT)
+
+    def fates(self, keys: Iterable[str]) -> dict[str, str]:
+        """Returns what became of these intents: the id that was started, "" where the POST was surely not accepted."""
+        found = [attempt for attempt in map(self.attempt, keys) if attempt is not None]
+        return {each.key: each.id or "" for each in found if each.id or each.status == UNSENT}
 
     def has_others(self) -> bool:
         """Returns whether there are attempts of other accounts."""
@@ -404,7 +455,9 @@ class Ledger:
         import stat
 
         if not self.path:
-            raise LedgerMissing("the history is off")
+            missing = LedgerMissing("it is off")
+            missing.is_wanted = True
+            raise missing
         try:
             if not stat.S_ISREG(os.stat(self.path).st_mode):  # a pipe might never answer
                 raise self._no_ledger("is not a file")

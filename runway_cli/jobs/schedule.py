@@ -1,31 +1,32 @@
-"""Runs jobs step by step, each at its time, several at once. The main thread alone keeps the time and the books."""
+"""Runs jobs step by step, several at once. The main thread alone keeps the time and the books."""
 
 from __future__ import annotations
 
 import heapq
+import queue
+import threading
 
 from ..shutdown import SLICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import queue
     from collections.abc import Callable, Iterator
     from typing import Any, Protocol
 
     from ..shutdown import Clock, Shutdown
 
-    Emit = Callable[[Any], None]
+    Emit = Callable[[Any], None]  # takes events for the display
 
     class Job(Protocol):
-        """Work in steps; `deadline` is a moment of the clock, None without a limit."""
+        """Work in steps. `deadline` is a moment of the clock, None without a limit."""
 
         @property
         def deadline(self) -> float | None: ...
 
         def step(self, emit: Emit) -> float | None:
-            """Does what is due. Returns the seconds until the next step, None at the end.
+            """Does what is due and returns the seconds until the next step, None at the end.
 
-            `emit` takes events for the display. A step at or past the deadline must end the job.
+            A step at or past the deadline must end the job.
             """
 
 
@@ -33,36 +34,41 @@ TICK = 1.0  # seconds between two events that only say that time has passed
 
 
 class Scheduler:
-    """Jobs, their times and the threads that run them.
+    """Runs the steps of jobs in `workers` threads, each step when it is due.
 
-    Without workers each step runs in the thread of `run`: one job needs no thread, and time can be a test's.
+    Without workers a step runs in the thread of `run`: one job needs no thread, and a test can provide the clock.
     """
 
     def __init__(self, clock: Clock, shutdown: Shutdown, emit: Emit, workers: int = 0) -> None:
         self._clock = clock
         self._shutdown = shutdown
         self._emit = emit
-        self._due: list[tuple[float, int, Job]] = []
+        self._workers = workers
+        self._due: list[tuple[float, int, Job]] = []  # a heap; the number keeps jobs of the same moment in order
         self._count = 0
-        self._workers = _Workers(workers) if workers else _Inline(emit)
+        self._running = 0  # steps that have begun and whose results are still to be collected
+        self._orders: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        # not a SimpleQueue: its `get` waits for ever where a signal is handled later than its timeout
+        self._results: queue.Queue[tuple[str, Any, float | None]] = queue.Queue()
+        for _ in range(workers):
+            threading.Thread(target=self._work, daemon=True).start()
 
     def add(self, job: Job, delay: float = 0.0) -> None:
         """Adds a job whose next step is due after `delay` seconds, at its deadline at the latest."""
-        when = self._clock.monotonic() + delay
-        if job.deadline is not None:
-            when = min(when, max(job.deadline, self._clock.monotonic()))
+        now = self._clock.monotonic()
+        when = now + delay if job.deadline is None else min(now + delay, max(job.deadline, now))
         self._count += 1
         heapq.heappush(self._due, (when, self._count, job))
 
     def run(self) -> Iterator[Job]:
         """Yields each job when it has ended. Jobs may be added meanwhile. Raises Interrupted, or a job's defect."""
-        while self._due or self._workers.busy:
+        while self._due or self._running:
             self._shutdown.check()
             now = self._clock.monotonic()
             while self._due and self._due[0][0] <= now:
-                self._workers.submit(heapq.heappop(self._due)[2])
+                self._begin(heapq.heappop(self._due)[2])
             until = min(TICK, self._due[0][0] - now) if self._due else TICK
-            done = self._collect(max(0.0, until))
+            done = self._wait(max(0.0, until))
             self._emit(None)
             if done is None:
                 continue
@@ -73,82 +79,53 @@ class Scheduler:
                 self.add(job, delay)
 
     def drain(self, seconds: float) -> Iterator[Job]:
-        """Yields the jobs whose step, already begun, ends within `seconds`; begins none. For the end of a run."""
+        """Yields the jobs whose current step ends within `seconds`, without beginning another. For the end of a run."""
         end = self._clock.monotonic() + seconds
-        while self._workers.busy and self._clock.monotonic() < end:
-            done = self._workers.collect(SLICE, self._emit)
+        while self._running and self._clock.monotonic() < end:
+            done = self._collect(SLICE)
             if done is not None:
                 yield done[0]
 
-    def _collect(self, seconds: float) -> tuple[Job, float | None] | None:
-        """The next job whose step has ended, None when there is none within `seconds`."""
-        if not self._workers.busy:
+    def _begin(self, job: Job) -> None:
+        if self._workers:
+            self._orders.put(job)
+        else:
+            self._results.put(("done", job, job.step(self._emit)))
+        self._running += 1
+
+    def _wait(self, seconds: float) -> tuple[Job, float | None] | None:
+        """Returns the next job whose step has ended and its delay; None where there is none within `seconds`."""
+        if not self._running:
             self._shutdown.sleep(self._clock, seconds)
             return None
         end = self._clock.monotonic() + seconds
         while True:
             self._shutdown.check()
             left = end - self._clock.monotonic()
-            done = self._workers.collect(max(0.0, min(SLICE, left)), self._emit)
+            done = self._collect(max(0.0, min(SLICE, left)))
             if done is not None or left <= SLICE:
                 return done
 
-
-class _Inline:
-    """Runs a step where it is submitted."""
-
-    def __init__(self, emit: Emit) -> None:
-        self._emit = emit
-        self._done: list[tuple[Job, float | None]] = []
-
-    @property
-    def busy(self) -> int:
-        return len(self._done)
-
-    def submit(self, job: Job) -> None:
-        self._done.append((job, job.step(self._emit)))
-
-    def collect(self, seconds: float, emit: Emit) -> tuple[Job, float | None] | None:
-        return self._done.pop() if self._done else None
-
-
-class _Workers:
-    """Threads that run what is submitted. Their events and results come back through one queue."""
-
-    def __init__(self, size: int) -> None:
-        import queue
-        import threading  # only several jobs need both
-
-        self.busy = 0
-        self._empty = queue.Empty
-        self._orders: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[tuple[str, Any, Any]] = queue.SimpleQueue()
-        for _ in range(size):
-            threading.Thread(target=self._serve, daemon=True).start()
-
-    def submit(self, job: Job) -> None:
-        self.busy += 1
-        self._orders.put(job)
-
-    def collect(self, seconds: float, emit: Emit) -> tuple[Job, float | None] | None:
+    def _collect(self, seconds: float) -> tuple[Job, float | None] | None:
+        """Takes one result of a worker: returns a job whose step has ended, passes an event on, or raises a defect."""
         try:
-            kind, content, delay = self._results.get(timeout=seconds) if seconds else self._results.get_nowait()
-        except self._empty:
+            kind, content, delay = self._results.get(timeout=seconds)
+        except queue.Empty:
             return None
         if kind == "event":
-            emit(content)
+            self._emit(content)
             return None
-        self.busy -= 1
+        self._running -= 1
         if kind == "defect":
             raise content
         return content, delay
 
-    def _serve(self) -> None:
+    def _work(self) -> None:
         while True:
             job = self._orders.get()
             try:
                 delay = job.step(lambda event: self._results.put(("event", event, None)))
-            except BaseException as defect:  # carried over to the main thread, which reports it
+            except BaseException as defect:  # the main thread reports it
                 self._results.put(("defect", defect, None))
             else:
                 self._results.put(("done", job, delay))

@@ -5,22 +5,35 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from .. import jsontext
 from ..errors import ApiError, BudgetError, ConfigError, Failure, InternalError, TaskError, UsageError, WaitTimeout
-from ..settings import BUDGET_VARIABLE, budget, shown_credits, shown_number
-from .ledger import OPEN, SENDING, STARTED, LedgerMissing
-from .tasks import Pollable, credits_of, is_id, may_start, parse, started_by
+from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, shown_credits, shown_number
+from .ledger import SENDING, STARTED, SUCCEEDED, LedgerMissing
+from .tasks import GOOD_ENDS, Pollable, credits_of, is_id, may_start, parse, started_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
     from ..api.client import Client
     from .ledger import Attempt, Ledger
 
+    class Recorder(Protocol):
+        """A second record of the same POST, under the key that the history has."""
+
+        def intend(self, key: str) -> None:
+            """Records the intent. Raises OutputError where that is impossible: then nothing is sent."""
+
+        def started(self, key: str, name: str, credits: Any) -> None: ...
+
+        def refused(self, key: str, failure: Failure) -> None: ...
+
+
 DAY = 86_400.0  # seconds; what a budget is for
+AGAIN = "--again sends it once more, which may cost credits again"
 LOOK = 0.1  # seconds between two looks at a job that another process is sending
 # Endpoints where the length of a text, a sound or a video decides the price beside the request's values
 UNPRICED = r"(?i)speech|sound|dub|isolation|audio|upscale|video_to|performance|avatar_videos|voices"
@@ -45,18 +58,17 @@ class Job:
 
 
 class Started:
-    """A job that was started, now or before: its `attempt` in the ledger, and the POST's `answer` where this call sent it.
+    """A job that was started: the POST's `answer`, or the `attempt` in the ledger where an earlier call sent it.
 
     `pollable` is what to wait for, None where the answer names no id.
     """
 
-    __slots__ = ("answer", "attempt", "is_new", "pollable")
+    __slots__ = ("answer", "attempt", "pollable")
 
-    def __init__(self, attempt: Attempt | None, pollable: Pollable | None, answer: Any = None, *, is_new: bool) -> None:
-        self.attempt = attempt
+    def __init__(self, pollable: Pollable | None, *, answer: Any = None, attempt: Attempt | None = None) -> None:
         self.pollable = pollable
         self.answer = answer
-        self.is_new = is_new
+        self.attempt = attempt
 
 
 def start(
@@ -69,68 +81,73 @@ def start(
     job: Job | None = None,
     again: bool = False,
     retries: int | None = None,
-    batch: Ledger | None = None,
-    row: dict[str, Any] | None = None,
+    recorder: Recorder | None = None,
 ) -> Started:
     """Sends a POST, unless its job was started before. `value` is the body as a JSON value, for the record.
 
-    `row` are the columns of a row of the ledger `batch`, which is written beside the history. The intent is on the disk
-    before the POST is sent, the id before anything else happens with the answer; no signal is raised in between.
-    Raises what `client.call` and the ledgers raise; BudgetError; TaskError for a job that must not be sent again; and
-    WaitTimeout where another process has been sending it for longer than the client's timeout.
+    The intent is on the disk before the POST is sent, the id before anything else happens with the answer; no signal is
+    raised in between. Raises what `client.call`, the ledger and the recorder raise; BudgetError; TaskError for a job that
+    must not be repeated; WaitTimeout where another process has been sending it for longer than the client's timeout.
     """
     client.check_secret()
     if is_api_dry_run(path, value) or not (may_start(path) or job):
-        return Started(None, None, client.call("POST", path, body, retries=retries).value, is_new=True)
-    known = _known(client, history, job, again)
-    if known is not None:
-        return known
-    key = os.urandom(16).hex()
-    if batch is not None:
-        batch.intend(path, value, key=key, **(row or {}))
+        return Started(None, answer=client.call("POST", path, body, retries=retries).value)
+    key = None
+    while key is None:  # another process may begin the job between the two steps: it is waited for
+        found = known(client, history, job, again=again)
+        if found is not None:
+            return found
+        key = _intended(client, history, path, value, job, again=again)
     try:
-        attempt = _intended(client, history, path, value, key, job, again)
-    except BaseException:
-        if batch is not None:
-            batch.unsent(key)
-        raise
-    if attempt is not None and attempt.key != key:  # another process was faster
-        return start(client, history, path, body, value, job=job, again=again, retries=retries)
-    records = [ledger for ledger in (batch, history if attempt else None) if ledger is not None]
-    try:
+        if recorder:
+            recorder.intend(key)
         answer = client.call("POST", path, body, retries=retries).value
     except Failure as failure:
-        for ledger in records:
-            _record_failure(ledger, key, failure, is_batch=ledger is batch)
+        if failure.fact("may_have_been_accepted"):
+            history.sent(key)
+        else:
+            history.unsent(key)
+            if recorder:
+                recorder.refused(key, failure)
         raise
     except Exception as defect:
-        facts = {"may_have_been_accepted": True, "balance_call": client.service.balance_call}
-        raise InternalError.of(defect, **facts) from None
+        raise InternalError.of(defect, may_have_been_accepted=True) from None
     identity = answer.get("id") if isinstance(answer, dict) else None
     pollable = started_by(path, identity) if isinstance(identity, str) and is_id(identity) else None
-    for ledger in records:
-        _record_answer(client, ledger, key, path, answer, pollable)
-    return Started(attempt, pollable, answer, is_new=True)
+    if pollable is None and may_start(path):
+        history.sent(key)
+        return Started(None, answer=answer)
+    if pollable is not None:
+        history.started(key, pollable.name, credits_of(answer))
+        if recorder:
+            recorder.started(key, pollable.name, credits_of(answer))
+    if not may_start(path):  # it creates nothing to wait for: its answer is its end
+        history.finished(key, SUCCEEDED)
+        pollable = None
+    return Started(pollable, answer=answer)
 
 
-def known(client: Client, history: Ledger, job: Job | None, again: bool) -> Started | None:
+def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> Started | None:
     """Returns the job as it was started before; None where a POST is due. Raises as `start` does."""
     deadline = client.clock.monotonic() + client.target.timeout
-    while True:
+    while job is not None:
         try:
-            attempt = history.last(job.name) if job else None
+            attempt = history.last(job.name)
         except LedgerMissing as missing:
             _go_without(client, missing, job)
             return None
-        if attempt is None or job is None:
+        if attempt is None:
             return None
-        _check_same(attempt, job)
+        if attempt.digest != job.digest:
+            words = f"--once {job.once} already stands for another request, to {attempt.path}: choose another name"
+            raise UsageError(words)
         if not history.is_sending(attempt):
-            return None if _is_due(attempt, again) else _continued(client, attempt)
+            return None if _is_due(attempt, again) else _continued(attempt)
         if client.clock.monotonic() >= deadline:
-            words = f"another process has been sending this request for {shown_number(client.target.timeout)} s"
-            raise WaitTimeout(words)
+            seconds = shown_number(client.target.timeout)
+            raise WaitTimeout(f"another process has been sending this request for more than {seconds} s")
         client.shutdown.sleep(client.clock, LOOK)
+    return None
 
 
 def _is_due(attempt: Attempt, again: bool) -> bool:
@@ -140,45 +157,47 @@ def _is_due(attempt: Attempt, again: bool) -> bool:
     return again and attempt.status != STARTED
 
 
-def _check_same(attempt: Attempt, job: Job) -> None:
-    if attempt.digest != job.digest:
-        words = f"--once {job.once}: this name stands for another request, to {attempt.path}: choose another name"
-        raise UsageError(words)
-
-
-def _continued(client: Client, attempt: Attempt) -> Started:
-    """Returns what a job's last attempt started. Raises TaskError where that must not be repeated."""
+def _continued(attempt: Attempt) -> Started:
+    """Returns what a job's last attempt started. Raises TaskError where it must not be repeated."""
     if attempt.status == SENDING:
-        words = "this request was sent before, and no answer was seen: it may have been accepted"
-        raise TaskError(f"{words}. {AGAIN}", may_have_been_accepted=True, balance_call=client.service.balance_call)
+        words = f"this request was sent before and its outcome is unknown: it may have been accepted. {AGAIN}"
+        raise TaskError(words, may_have_been_accepted=True)
     if attempt.status not in (STARTED, *GOOD_ENDS):
-        words = f"{attempt.id} is {attempt.status}" + (f": {attempt.error}" if attempt.error else "")
-        facts = {"failure_code": attempt.code, "task_id": attempt.id, "recorded": attempt}
+        words = attempt.error or f"{attempt.id} is {attempt.status}"
+        facts = {"failure_code": attempt.code, "task_id": attempt.id, "recorded": recorded(attempt)}
         raise TaskError(f"{words}. {AGAIN}", **facts, try_next=("history",))
-    return Started(attempt, parse(attempt.id) if attempt.id else None, is_new=False)
+    return Started(parse(attempt.id) if attempt.id else None, attempt=attempt)
 
 
-def _intended(
-    client: Client, history: Ledger, path: str, value: Any, key: str, job: Job | None, again: bool
-) -> Attempt | None:
-    """Records the intent, in one transaction with the look at the job and at the budget.
+def recorded(attempt: Attempt) -> dict[str, Any]:
+    """Returns what the ledger has of a job, as a result."""
+    found: dict[str, Any] = {"id": attempt.id, "status": attempt.status}
+    if attempt.credits is not None:
+        found["cost"] = {"credits": attempt.credits}
+    found["saved"] = attempt.files
+    if (attempt.job or "").startswith("once "):
+        found["once"] = (attempt.job or "")[len("once ") :]
+    return found
 
-    Returns the job's last attempt where another process has begun it meanwhile; None where there is no ledger.
+
+def _intended(client: Client, history: Ledger, path: str, value: Any, job: Job | None, *, again: bool) -> str | None:
+    """Records the intent and returns its key, in one step with the look at the job and at the budget.
+
+    Returns None where another process has begun the job meanwhile; without a ledger the key is in none.
     """
-    limit = budget()
-    price_shape = shape(path, value)
+    limit, price_shape = budget(), shape(path, value)
     facts = {"job": job.name, "digest": job.digest, "destination": job.destination} if job else {}
     try:
         with history:
             last = history.last(job.name) if job else None
-            if last is not None and not (_is_due(last, again) and not history.is_sending(last)):
-                return last
+            if last is not None and (history.is_sending(last) or not _is_due(last, again)):
+                return None
             if limit is not None:
                 _check_budget(client, history, limit, price_shape)
-            return history.intend(path, value, key=key, shape=price_shape, **facts)
+            return history.intend(path, value, shape=price_shape, **facts).key
     except LedgerMissing as missing:
         _go_without(client, missing, job)
-        return None
+        return os.urandom(16).hex()
 
 
 def _check_budget(client: Client, history: Ledger, limit: float, price_shape: str | None) -> None:
@@ -194,31 +213,12 @@ def _check_budget(client: Client, history: Ledger, limit: float, price_shape: st
 
 
 def _go_without(client: Client, missing: LedgerMissing, job: Job | None) -> None:
-    """Notes once that there is no ledger. Raises ConfigError where a promise depends on it."""
-    if budget() is not None or (job is not None and job.once is not None):
-        what = BUDGET_VARIABLE if budget() is not None else "--once"
-        raise ConfigError(f"{what} needs the history, which cannot be kept: {missing}", variable=HISTORY_VARIABLE)
-    client.console.note_once(f"the history is not kept: {missing}")
-
-
-def _record_failure(ledger: Ledger, key: str, failure: Failure, *, is_batch: bool) -> None:
-    if failure.fact("may_have_been_accepted"):
-        ledger.sent(key)
-    elif is_batch and not may_send_again(failure):
-        ledger.refused(key, failure.message)
-    else:
-        ledger.unsent(key)
-
-
-def _record_answer(ledger: Ledger, key: str, path: str, answer: Any, pollable: Pollable | None) -> None:
-    """Records what an answer says. A failure is noted, with the id, and does not stop the call: it is paid for."""
-    if pollable is None and may_start(path):
-        ledger.sent(key)
-        return
-    identity = answer.get("id") if isinstance(answer, dict) else None
-    ledger.started(key, pollable.name if pollable else str(identity or ""), credits_of(answer))
-    if pollable is None:  # it starts nothing to wait for: its answer is its end
-        ledger.finished(key, SUCCEEDED)
+    """Notes that there is no ledger. Raises ConfigError where a promise depends on it."""
+    needed = BUDGET_VARIABLE if budget() is not None else "--once" if job is not None and job.once is not None else ""
+    if needed:
+        raise ConfigError(f"{needed} needs the history, which cannot be kept: {missing}", variable=HISTORY_VARIABLE)
+    if job is not None or not missing.is_wanted:
+        client.console.note(f"the history is not kept: {missing}")
 
 
 def digest(path: str, value: Any) -> str:
@@ -277,5 +277,4 @@ def no_id(client: Client, answer: Any) -> ApiError:
         f"the answer has no id to wait for{named}",
         status=200,
         may_have_been_accepted=True,
-        balance_call=client.service.balance_call,
     )

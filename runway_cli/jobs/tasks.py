@@ -1,11 +1,17 @@
-"""What to do about a task that failed, by its failure code. Source: the API's documentation of task failures."""
+"""Tasks, and whatever else has a status to wait for.
+
+From a POST to a saved file: `started_by` tells which resource the id in the answer belongs to, `PolledTask.step` polls
+it until its status is one of GOOD_ENDS or BAD_ENDS, and `save_outputs` saves the files of a good end.
+"""
 
 from __future__ import annotations
 
+import os
+
 from ..api.paths import segment
 from ..api.retry import MAX_RETRY_AFTER, POLLING
-from ..errors import ApiError, DeniedError, NetworkError, RunwayError, UsageError
-from ..files.download import destinations, refuse_taken, save, url_fault
+from ..errors import ApiError, DeniedError, NetworkError, OutputError, RunwayError, UsageError
+from ..files.download import destinations, save, taken_message
 from ..files.media import mismatch
 from ..settings import MIN_INTERVAL
 
@@ -15,13 +21,42 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
+    from ..files.download import Destination, Saved
     from .schedule import Emit
 
     Save = Callable[["PolledTask", Emit], None]
-    from ..files.download import Destination, Saved, Transferred
 
 
-# The beginning of a failure code, the more special one first: advice
+class Family:
+    """A kind of resource that can be polled: one row of FAMILIES.
+
+    `path` is the path above its ids. A POST to `created_by` creates one, or to anything below it where it ends in a
+    slash. `interval` is the seconds between two polls, None where the caller chooses.
+    """
+
+    __slots__ = ("created_by", "interval", "path")
+
+    def __init__(self, path: str, created_by: str, interval: float | None = None) -> None:
+        self.path = path
+        self.created_by = created_by
+        self.interval = interval
+
+
+TASKS = Family("/v1/tasks/", "")  # created by every other POST: so a new endpoint works on the day it appears
+FAMILIES = (
+    TASKS,
+    Family("/v1/workflow_invocations/", "/v1/workflows/"),
+    Family("/v1/avatars/", "/v1/avatars"),
+    Family("/v1/voices/", "/v1/voices"),
+    Family("/v1/realtime_sessions/", "/v1/realtime_sessions", interval=1.0),  # the API allows it for sessions
+)
+STARTED_IN_PLACE = tuple(family.created_by for family in FAMILIES if family.path == family.created_by + "/")
+STARTS_NOTHING = ("/v1/documents", "/v1/uploads", "/v1/organization/usage", "/v1/routers", "/v1/voices/preview")
+
+GOOD_ENDS = ("SUCCEEDED", "READY", "COMPLETED")
+BAD_ENDS = ("FAILED", "CANCELLED")
+
+# The beginning of a failure code, the longer one first, and what to do. Source: the API's page on task failures.
 ADVICE = (
     ("SAFETY.", "moderation refused it: do not repeat the call unchanged"),
     ("INTERNAL.BAD_OUTPUT", "the output was bad: the same call may be tried again"),
@@ -31,42 +66,8 @@ ADVICE = (
 )
 
 
-def advice(failure_code: str) -> str | None:
-    """The advice for a failure code, None for one that is not known."""
-    return next((words for start, words in ADVICE if failure_code.startswith(start)), None)
-
-
-# --- What can be polled: the families of ids, and which one a POST starts.
-
-
-SESSION_INTERVAL = 1.0  # seconds; realtime sessions may be polled every second
-
-
-class Family:
-    """A kind of resource with a status: the path above its ids. `interval` is None where a call may choose it."""
-
-    __slots__ = ("interval", "path")
-
-    def __init__(self, path: str, interval: float | None = None) -> None:
-        self.path = path
-        self.interval = interval
-
-
-TASKS = Family("/v1/tasks/")
-INVOCATIONS = Family("/v1/workflow_invocations/")
-FAMILIES = (
-    TASKS,
-    INVOCATIONS,
-    Family("/v1/avatars/"),
-    Family("/v1/voices/"),
-    Family("/v1/realtime_sessions/", SESSION_INTERVAL),
-)
-STARTED_IN_PLACE = ("/v1/avatars", "/v1/voices", "/v1/realtime_sessions")  # a POST here makes what is polled below it
-STARTS_NOTHING = ("/v1/documents", "/v1/uploads", "/v1/organization/usage", "/v1/routers", "/v1/voices/preview")
-
-
 class Pollable:
-    """One resource that is polled until it ends."""
+    """A resource that can be polled, by its family and id."""
 
     __slots__ = ("family", "id")
 
@@ -81,65 +82,75 @@ class Pollable:
 
     @property
     def name(self) -> str:
-        """What a user calls it by: a task's id, else the path."""
+        """Its name for users: a task's id, else the path. `parse` reads it."""
         return self.id if self.family is TASKS else self.family.path + self.id
-
-    def interval(self, chosen: float = MIN_INTERVAL) -> float:
-        """Seconds between two polls."""
-        return self.family.interval or chosen
 
 
 def parse(name: str) -> Pollable:
-    """The pollable that an id, or one of the families' paths with an id, stands for. Raises UsageError."""
+    """Returns the resource with this name: a task's id, or the path of a family with an id. Raises UsageError."""
     family = next((family for family in FAMILIES if name.startswith(family.path)), TASKS)
     identity = name[len(family.path) :] if name.startswith(family.path) else name
     if not is_id(identity):
         paths = ", ".join(family.path + "ID" for family in FAMILIES)
-        raise UsageError(f"{name!r} is not an id, nor one of {paths}", bad_id=name)
+        raise UsageError(f"{name!r} is not an id, nor one of {paths}", try_next=("history",))
     return Pollable(family, identity)
 
 
+def is_name(name: str) -> bool:
+    """Returns whether a name can be parsed: what a server chose as an id may be none."""
+    try:
+        return bool(parse(name))
+    except UsageError:
+        return False
+
+
 def parse_all(names: Sequence[str]) -> list[Pollable]:
-    """The pollables of several names, each once."""
+    """Returns the resources with these names, each once. Raises UsageError."""
     return list({pollable.path: pollable for pollable in map(parse, names)}.values())
 
 
 def is_id(text: str) -> bool:
-    """Whether a text can be an id: it must not leave its segment of a path."""
-    is_strange = any(c in "/\\?#" or c.isspace() or not c.isprintable() for c in text)
-    return bool(text) and text not in (".", "..") and not is_strange
+    """Returns whether a text can be an id: it must stay within its segment of a path."""
+    return text not in ("", ".", "..") and text.isprintable() and not any(c in " /\\?#'\"{}" for c in text)
 
 
 def may_start(path: str) -> bool:
-    """Whether a POST to this path may start something that costs credits or is polled."""
+    """Returns whether a POST to this path may create something that costs credits or has a status to wait for."""
     return _plain(path) not in STARTS_NOTHING
 
 
 def started_by(path: str, identity: str) -> Pollable:
-    """What a POST to `path` started: a new endpoint starts a task until the API says something else."""
+    """Returns the resource that a POST to `path` created, by the id in its answer."""
     plain = _plain(path)
-    if plain.startswith("/v1/workflows/"):
-        return Pollable(INVOCATIONS, identity)
-    family = next((f for f in FAMILIES if plain in STARTED_IN_PLACE and f.path == plain + "/"), TASKS)
-    return Pollable(family, identity)
+    for family in FAMILIES:
+        made_by = family.created_by
+        if plain == made_by or (made_by.endswith("/") and plain.startswith(made_by)):
+            return Pollable(family, identity)
+    return Pollable(TASKS, identity)
 
 
 def _plain(path: str) -> str:
     return "/" + path.partition("?")[0].strip("/")
 
 
-# --- Polls a task until it has ended, no more often than the API allows, and saves its outputs.
+def credits_of(answer: Any) -> Any:
+    """Returns the credits in an answer: `cost`, else `estimatedCost`, its own or of its `routing`; None without any."""
+    found = answer if isinstance(answer, dict) else {}
+    routing = found.get("routing")
+    estimate = routing.get("estimatedCost") if isinstance(routing, dict) else None
+    for cost in (found.get("cost"), found.get("estimatedCost"), estimate):
+        if isinstance(cost, dict) and cost.get("credits") is not None:
+            return cost["credits"]
+    return None
 
-# While waiting, failures that may pass (the policy `retry.POLLING`: network errors, 408, 429, 5xx, an answer that is not
-# JSON) are noted and polling goes on at its pace; every other failure ends the task's polling.
 
-
-GOOD_ENDS = ("SUCCEEDED", "READY", "COMPLETED")
-BAD_ENDS = ("FAILED", "CANCELLED")
+def advice(failure_code: str) -> str | None:
+    """Returns what to do about a task that failed with this code, None for an unknown code."""
+    return next((words for start, words in ADVICE if failure_code.startswith(start)), None)
 
 
 class TaskProgress:
-    """The event of polling or of a transfer: `task` has news; `done` of `total` bytes while an output is saved."""
+    """The event of a poll, or, with `done` of `total` bytes, of an output that is being saved."""
 
     __slots__ = ("done", "task", "total")
 
@@ -150,10 +161,12 @@ class TaskProgress:
 
 
 class PolledTask:
-    """Something that is polled until it ends, as a job of the scheduler.
+    """A resource that is polled until it ends, as a job of the scheduler.
 
-    `answer` is the last answer, None before the first; `error` is what ended the polling early; `trouble` why the last
-    poll brought nothing; `saved` are the paths of its outputs, `warnings` what is wrong with them.
+    `interval` is in seconds, `deadline` a moment of the client's clock. `save` is called at a good end: see `saver`.
+
+    `answer` is the last answer, None before the first one. `error` is what ended the polling early; `trouble` is why
+    the last poll failed, where polling continues. `saved` are the paths of the outputs, `warnings` their defects.
     """
 
     def __init__(
@@ -167,7 +180,7 @@ class PolledTask:
     ) -> None:
         self.client = client
         self.pollable = pollable
-        self.interval = pollable.interval(interval)
+        self.interval = pollable.family.interval or interval
         self.deadline = deadline
         self._save = save
         self.answer: dict[str, Any] | None = None
@@ -193,8 +206,14 @@ class PolledTask:
         return self.error is not None or self.status in (*GOOD_ENDS, *BAD_ENDS)
 
     @property
+    def is_missing(self) -> bool:
+        """Whether the API itself, and not a gateway, said that there is none."""
+        error = self.error
+        return error is not None and error.fact("status") == 404 and bool(error.fact("from_provider", True))
+
+    @property
     def progress(self) -> float | None:
-        """From 0 to 1, None where the task tells none."""
+        """From 0 to 1, None where it is unknown."""
         try:
             share = float(self.answer["progress"]) if self.answer else -1.0
         except (KeyError, TypeError, ValueError):
@@ -203,7 +222,7 @@ class PolledTask:
 
     @property
     def credits(self) -> Any:
-        """What it costs, by its `cost`, else its `estimatedCost`; None where neither is known."""
+        """The credits of the last answer: see `credits_of`."""
         return credits_of(self.answer)
 
     @property
@@ -213,7 +232,7 @@ class PolledTask:
         return found if isinstance(found, dict) else {}
 
     def step(self, emit: Emit) -> float | None:
-        """Polls once; saves the outputs at a good end. Returns the seconds until the next poll, None at the end."""
+        """Polls once and saves the outputs at a good end. Returns the seconds until the next poll, None at the end."""
         if self.deadline is not None and self.client.clock.monotonic() >= self.deadline:
             return None
         self.poll()
@@ -229,20 +248,17 @@ class PolledTask:
         return max(self.interval, min(retry_after, MAX_RETRY_AFTER))
 
     def poll(self) -> None:
-        """Asks once. A failure that may pass becomes `trouble`, any other `error`."""
+        """Reads the resource once. A failure that may pass (`retry.POLLING`) becomes `trouble`, any other `error`."""
         before, self.trouble = self.trouble, None
         try:
             found = self.client.call("GET", self.pollable.path, retries=0, deadline=self.deadline).value
-        except (ApiError, NetworkError) as failure:
-            if not POLLING.is_retryable("GET", failure):
+        except RunwayError as failure:
+            if not isinstance(failure, (ApiError, NetworkError)) or not POLLING.is_retryable("GET", failure):
                 self.error = failure
                 return
             self.trouble = failure
             if before is None or before.message != failure.message:
-                self.client.console.note(f"{self.name}: {failure.message}; polling goes on")
-            return
-        except RunwayError as failure:
-            self.error = failure
+                self.client.console.note(f"{self.name}: {failure.message}; polling continues")
             return
         if isinstance(found, dict):
             self.answer = found
@@ -250,47 +266,49 @@ class PolledTask:
             self.error = ApiError(f"the answer for {self.name} is not an object", status=200)
 
 
-def credits_of(answer: Any) -> Any:
-    """The credits that an answer names: `cost`, else `estimatedCost`, its own or of its `routing`; None without."""
-    found = answer if isinstance(answer, dict) else {}
-    routing = found.get("routing")
-    estimate = routing.get("estimatedCost") if isinstance(routing, dict) else None
-    for cost in (found.get("cost"), found.get("estimatedCost"), estimate):
-        if isinstance(cost, dict) and cost.get("credits") is not None:
-            return cost["credits"]
-    return None
+def urls_of(answer: Any) -> list[str]:
+    """Returns the output URLs of a task (a list) or of a workflow invocation ({nodeId: list}), in their order."""
+    output = answer.get("output") if isinstance(answer, dict) else None
+    found: list[str] = []
+    for item in output.values() if isinstance(output, dict) else [output]:
+        found += [url for url in (item if isinstance(item, list) else [item]) if isinstance(url, str)]
+    return found
 
 
-# --- The outputs of a task that ended well: which URLs it has, and each saved as a file.
+def saver(path: str, *, force: bool, resumed: bool = False) -> Save:
+    """Returns what saves the outputs of a polled task as `path`, or in that folder by the task's id.
 
-
-def saver(path: str, *, force: bool, stem: str | None = None) -> Callable[[PolledTask, Emit], None]:
-    """What saves the outputs of a polled task at `path`, in a folder under the name `stem`, else the task's id."""
+    `resumed`: an earlier call may have saved them as `path`.
+    """
 
     def save_all(task: PolledTask, emit: Emit) -> None:
-        name, count = stem or task.pollable.id, len(urls_of(task.answer))
-        save_outputs(task, destinations(path, name, count, by_content=stem is not None), force, emit)
+        targets = destinations(path, task.pollable.id, len(urls_of(task.answer)), resumed=resumed)
+        save_outputs(task, targets, emit, force=force)
 
     return save_all
 
 
-def save_outputs(task: PolledTask, targets: list[Destination], force: bool, emit: Emit) -> None:
-    """Saves every output, adding each path to `task.saved` once its file is whole.
+def save_outputs(task: PolledTask, targets: list[Destination], emit: Emit, *, force: bool) -> None:
+    """Saves every output at its target, adding each path to `task.saved` once its file is whole.
 
-    Raises OutputError, ApiError, NetworkError or WaitTimeout.
+    Only `force` lets it replace files. Raises OutputError, ApiError, NetworkError or WaitTimeout.
     """
-    client = task.client
-    urls = urls_of(task.answer)
+    client, urls = task.client, urls_of(task.answer)
     if not urls:
         client.console.note(f"{task.name} has no outputs to save")
-    if not force:
-        refuse_taken(targets)  # before the first is saved, so that what is there afterwards is this run's
+    for target in targets:  # before the first one is saved: what is there afterwards is this run's
+        if not force and not target.may_be_saved and os.path.lexists(target.path):
+            raise OutputError(taken_message(target.path), taken=target.path)
 
     def save_one(index: int) -> Saved:
-        def report(event: Transferred) -> None:
-            emit(TaskProgress(task, event.done, event.total))
-
-        return save(client, _checked(urls[index]), targets[index], force=force, emit=report, deadline=task.deadline)
+        return save(
+            client,
+            urls[index],
+            targets[index],
+            force=force,
+            emit=lambda event: emit(TaskProgress(task, event.done, event.total)),
+            deadline=task.deadline,
+        )
 
     is_fresh = False
     for index, target in enumerate(targets):
@@ -299,39 +317,22 @@ def save_outputs(task: PolledTask, targets: list[Destination], force: bool, emit
         except DeniedError as denied:
             if is_fresh:
                 raise
-            is_fresh = True
-            urls = _fresh_urls(task, len(urls), denied)
+            urls, is_fresh = _fresh_urls(task, len(urls), denied), True
             saved = save_one(index)
         task.saved.append(saved.path)
         if saved.skipped:
             client.console.note(f"{saved.path} is already saved")
-        warning = None if target.in_folder else mismatch(saved.path)
+        warning = None if target.needs_extension else mismatch(saved.path)
         if warning:
             task.warnings.append(warning)
             client.console.note(warning)
     task.is_saved = bool(urls)
 
 
-def urls_of(answer: Any) -> list[str]:
-    """The output URLs of a task (a list) or of a workflow invocation ({nodeId: list}), in their order."""
-    output = answer.get("output") if isinstance(answer, dict) else None
-    found: list[str] = []
-    for item in output.values() if isinstance(output, dict) else [output]:
-        found += [url for url in (item if isinstance(item, list) else [item]) if isinstance(url, str)]
-    return found
-
-
-def _checked(url: str) -> str:
-    fault = url_fault(url)
-    if fault:
-        raise ApiError(f"the output {url!r} {fault}", status=200)
-    return url
-
-
 def _fresh_urls(task: PolledTask, count: int, denied: DeniedError) -> list[str]:
-    """The URLs of the task polled once more, at its pace: signed URLs expire, and the API signs new ones.
+    """Polls the task once more, at its pace: signed URLs expire, and the API signs new ones.
 
-    Raises `denied` when the time is up before that.
+    Raises `denied` where the deadline comes first.
     """
     client = task.client
     client.console.note(f"{task.name}: the output URLs have expired; reading the task once more")

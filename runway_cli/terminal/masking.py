@@ -1,51 +1,48 @@
-"""The secrets of a run, and text without them."""
+"""What must not be shown: the secrets of a run anywhere, and more where a request or an answer is inspected.
+
+`Secrets` masks the values themselves, on stdout too. The functions below mask what the data of a dry run, a trace, a
+note or an error contains: gateway tokens, session keys, the fields of upload forms, signatures in URLs, and data URIs
+that are too long to read. Every pattern takes linear time.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 
 from .. import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import re
-    from collections.abc import Callable
     from typing import Any
 
 
 MASK = "***"
-MIN_LENGTH = 4  # characters; hiding a shorter value would blot out ordinary words
+MIN_LENGTH = 4  # characters; masking a shorter value would blot out ordinary words
 MIN_LENGTH_IN_RESULTS = 8  # the same on stdout, where text is data
-_ENTITIES = {"&": "amp|#38", "<": "lt|#60", ">": "gt|#62", '"': "quot|#34", "'": "apos|#0?39|#x27"}
+_IN_REQUEST_LINE = "/?%:@!$&'()*+,;=~[]-._"  # what `api.paths` leaves as it is
 
 
 class Secrets:
-    """The values that must not be shown, in any of the encodings that a URL, JSON, HTML or a shell gives them."""
+    """The values that must not be shown, as they are and as a URL, JSON, HTML or a shell writes them."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, re.Pattern[str] | None] = {}  # the longest first
+        self._kept: list[str] = []  # the longest first
 
     def keep(self, secret: str) -> None:
         """Masks `secret` from now on, unless it is shorter than MIN_LENGTH."""
-        if len(secret) < MIN_LENGTH or secret in self._kept:
-            return
-        kept = dict(self._kept)
-        for word in (secret, _bytes(secret).decode("utf-8", "replace")):  # an ASCII locale does not decode é
-            plain = word.replace("_", "").replace("-", "")
-            is_same_everywhere = plain.isascii() and plain.isalnum()
-            kept[word] = None if is_same_everywhere else _pattern(word)
-        self._kept = {word: kept[word] for word in sorted(kept, key=len, reverse=True)}
+        if len(secret) >= MIN_LENGTH:
+            self._kept = sorted({*self._kept, *_forms(secret)}, key=len, reverse=True)
 
     def mask(self, text: str, min_length: int = MIN_LENGTH) -> str:
-        """`text` without the secrets of `min_length` characters or more."""
-        for secret, pattern in self._kept.items():
-            if len(secret) < min_length:
-                break
-            text = pattern.sub(MASK, text) if pattern else text.replace(secret, MASK)
+        """Returns `text` without the secrets of `min_length` characters or more."""
+        for secret in self._kept:
+            if len(secret) >= min_length:
+                text = text.replace(secret, MASK)
         return text
 
     def mask_value(self, value: Any, min_length: int = MIN_LENGTH) -> Any:
-        """A JSON value without the secrets, in its keys too. Raises RecursionError if it is nested too deeply."""
+        """Returns a JSON value without the secrets, keys included. Raises RecursionError for one nested too deeply."""
         if isinstance(value, str):
             return self.mask(value, min_length)
         if isinstance(value, dict):
@@ -58,71 +55,33 @@ class Secrets:
         return value
 
 
-def _pattern(secret: str) -> re.Pattern[str]:
-    """Matches an unusual secret in all its encodings, mixed ones included.
+def _forms(secret: str) -> set[str]:
+    """Returns a secret as it is and as it may be written elsewhere. The API's keys are written alike everywhere."""
+    if secret.isascii() and secret.replace("_", "").replace("-", "").isalnum():
+        return {secret}
+    import html
+    import json
+    from urllib.parse import quote, quote_plus
 
-    Linear on hostile text: a run of backslashes, which escaping may double, is one part of the pattern.
-    """
-    import re
-
-    parts: list[str] = []
-    for run in re.findall(r"\\+|[^\\]", secret):
-        if run[0] == "\\":
-            parts.append(rf"(?:(?<!\\)\\{{{len(run)},}}|(?:%5[Cc]){{{len(run)}}})")
-        else:
-            # escaping may put backslashes before a character; after a run of them they are part of the run
-            parts.append(_character(run, may_be_escaped=bool(parts) and not parts[-1].startswith(r"(?:(?<!\\)\\")))
-    return re.compile("".join(parts))
-
-
-def _character(character: str, *, may_be_escaped: bool) -> str:
-    """The pattern of one character of a secret in all its encodings."""
-    import re
-
-    if character.isascii() and (character.isalnum() or character in "-_"):
-        return character
-    escape = r"\\+" if may_be_escaped else r"\\"
-    data = _bytes(character)
-    pair = character.encode("utf-16-be", "surrogatepass")  # two bytes, or four of a surrogate pair
-    units = [rf"u{pair[at]:02x}{pair[at + 1]:02x}" for at in range(0, len(pair), 2)]
-    forms = [
-        (r"\\*" if may_be_escaped else "") + re.escape(character),
-        "(?i:" + "".join(f"%{byte:02x}" for byte in data) + ")",
-        f"(?i:{escape}" + r"\\+".join(units) + ")",
-        rf"(?i:{escape}x{ord(character):02x})",
-    ]
-    if character in _ENTITIES:
-        forms.append(f"&(?i:{_ENTITIES[character]});")
-    if character == "'":
-        forms.insert(0, r"""'\\*"'\\*"'""")  # in a word quoted for a POSIX shell
-    if character == " ":
-        forms.append(r"\+")
-    return f"(?:{'|'.join(forms)})"
-
-
-def _bytes(text: str) -> bytes:
-    """The bytes that `text`, perhaps from an environment that the locale could not decode, stands for."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
-
-
-# --- What is hidden where a request or an answer is shown for inspection: dry runs, traces, notes, errors.
-
-# The secrets themselves are `secrets.Secrets`. This is for what the data contains: gateway tokens, session keys, the
-# fields of upload forms, signatures in URLs, and data URIs that are too long to read. Every pattern takes linear time.
+    data = os.fsencode(secret)
+    plain = data.decode("utf-8", "replace")  # an ASCII locale does not decode é
+    escaped = [jsontext.dumps(plain)[1:-1], json.dumps(plain)[1:-1]]
+    return {
+        *(secret, plain, html.escape(plain)),
+        *(quote(data, safe=""), quote(data), quote_plus(data), quote(data, safe=_IN_REQUEST_LINE)),
+        *(repr(plain)[1:-1], plain.replace("'", "'\"'\"'")),  # in Python, and in quotes of a POSIX shell
+        *(*escaped, escaped[1].replace("/", "\\/"), *(json.dumps(text)[1:-1] for text in escaped)),
+    }
 
 
 MAX_DATA_URI = 200  # characters that are shown whole
 TOO_DEEP = "… (nested too deeply to be shown)"
-
 _HIDDEN_KEYS = {"sessionKey", "api_token", "Authorization"}
 _AFTER_URL = ".,;:!)]}'"  # what ends a sentence or a value, and not a URL
-# the patterns are compiled when a text has the word that they look for: that saves every short run 3 ms
+
+_DATA_URI = r"""data:(?:[\w.+-]+\\*/[\w.+-]+(?:;[\w=.+-]+)*|;base64),(?:[^\s"'<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*"""
 _URL = r"""https?:(?:\\*/){2}(?:[^\s"<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*"""  # which JSON may have escaped
 _ENCODED_URL = r"""https?%3A%2F%2F[^\s"<>&\\?]*"""
-_DATA_URI = r"""data:(?:[\w.+-]+\\*/[\w.+-]+(?:;[\w=.+-]+)*|;base64),(?:[^\s"'<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*"""
 # to the end of the text, where an answer is cut off before the end of what is masked
 _NAMED = (
     r"""((?:sessionKey|api_token)\\*["']?\s*(?:[:=]|%3D)\s*)(?:(\\*["'])(?:(?!\2)(?:\\.|[^\\]))*|([^"'\\\s&<>]+))"""
@@ -132,65 +91,11 @@ _FIELDS = r"""("fields\\*"\s*:\s*)\{(?:[^{}"\\]|\{[^{}"\\]*\}|(\\*)"(?:(?!\2")(?
 
 
 def value(shown: Any) -> Any:
-    """A JSON value with the same things masked, and all else as it is; TOO_DEEP for what cannot be searched."""
+    """Returns a JSON value with what must not be shown masked; TOO_DEEP for one that cannot be searched."""
     try:
         return _masked(shown)
     except RecursionError:
         return TOO_DEEP
-
-
-def text(shown: str, own: str = "") -> str:
-    """Text, or a body that may be cut off or not JSON at all: the same things are recognized by their look.
-
-    In URLs below `own`, a service's base URL, the query stays readable.
-    """
-    lowered = shown.lower()
-    if "data:" in lowered:
-        shown = _replaced(_DATA_URI, _short_data_uri, shown)
-    if "http" in lowered:
-        shown = _replaced(_URL, lambda match: _without_query(match[0], own), shown)
-        shown = _replaced(_ENCODED_URL, _without_encoded_query, shown)
-    if "sessionkey" in lowered or "api_token" in lowered:
-        shown = _replaced(_NAMED, _without_named, shown)
-    if "key_" in lowered:
-        shown = _replaced(_KEY, lambda _: MASK, shown)
-    if "fields" in lowered:
-        shown = _replaced(_FIELDS, lambda match: f'{match[1]}"{MASK}"', shown)
-    return shown
-
-
-def own_url(shown: str) -> str:
-    """The URL of a request to the service itself: its query is readable, except for what is masked in text."""
-    path, mark, query = shown.partition("?")
-    if not mark:
-        return shown
-    query = _replaced(_URL, lambda match: _without_query(match[0], ""), query)
-    return path + mark + "&".join(map(_parameter, query.split("&")))
-
-
-def body(shown: bytes) -> str:
-    """A body as text, masked; JSON on one line."""
-    try:
-        return jsontext.dumps(value(jsontext.loads(shown))) if shown else ""
-    except (ValueError, RecursionError):
-        return text(shown.decode("utf-8", "replace"))
-
-
-def excerpt(shown: str, limit: int, mask: Callable[[str], str]) -> str:
-    """The beginning of a text as one line of `limit` characters: masked first, cut after."""
-    line = mask(" ".join(mask(shown).split()))
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def readable_size(size: float) -> str:
-    """Bytes as people read them: 999 B, 1.2 MB."""
-    if size < 1000:
-        return f"{size:.0f} B"
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
-        if size < 999.95 or unit == "GB":
-            break
-    return f"{size:.1f} {unit}"
 
 
 def _masked(shown: Any) -> Any:
@@ -204,8 +109,24 @@ def _masked(shown: Any) -> Any:
     return shown
 
 
-def _replaced(pattern: str, replace: Callable[[re.Match[str]], str], shown: str) -> str:
-    return re.sub(pattern, replace, shown, flags=re.IGNORECASE | re.DOTALL)
+def text(shown: str, own: str = "") -> str:
+    """Returns text, or a body that may be cut off or not JSON at all, with the same things masked by their look.
+
+    In URLs below `own`, a service's base URL, the query stays readable.
+    """
+    lowered = shown.lower()
+    for word, pattern, replace in (
+        ("data:", _DATA_URI, _short_data_uri),
+        ("http", _URL, lambda match: _without_query(match[0], own)),
+        ("http", _ENCODED_URL, lambda match: re.sub("(%3F).*", rf"\1{MASK}", match[0], flags=re.IGNORECASE)),
+        ("sessionkey", _NAMED, _without_named),
+        ("api_token", _NAMED, _without_named),
+        ("key_", _KEY, lambda _: MASK),
+        ("fields", _FIELDS, lambda match: f'{match[1]}"{MASK}"'),
+    ):
+        if word in lowered:  # a pattern is compiled when it is needed: that saves most runs 3 ms
+            shown = re.sub(pattern, replace, shown, flags=re.IGNORECASE | re.DOTALL)
+    return shown
 
 
 def _short_data_uri(match: re.Match[str]) -> str:
@@ -225,23 +146,25 @@ def _without_query(shown: str, own: str) -> str:
     return path + mark + MASK + query[len(kept) :] if kept else shown
 
 
-def _without_encoded_query(match: re.Match[str]) -> str:
-    """A percent-encoded URL, as it is a parameter of another one."""
-    shown = match[0]
-    end = shown.upper().find("%3F")
-    return shown if end < 0 else shown[: end + 3] + MASK
-
-
 def _without_named(match: re.Match[str]) -> str:
-    """A session key or token that follows its name."""
+    """Returns a session key's or token's name with its value masked."""
     if match[2]:
         return match[1] + match[2] + MASK
     kept = match[3].rstrip(_AFTER_URL)
     return match[1] + MASK + match[3][len(kept) :] if kept else match[0]
 
 
+def own_url(shown: str) -> str:
+    """Returns the URL of a request to the service itself: its query is readable, except for what is masked in text."""
+    path, mark, query = shown.partition("?")
+    if not mark:
+        return shown
+    query = re.sub(_URL, lambda match: _without_query(match[0], ""), query, flags=re.IGNORECASE)
+    return path + mark + "&".join(map(_parameter, query.split("&")))
+
+
 def _parameter(shown: str) -> str:
-    """A query parameter, as it is unless its decoded form, such as a signed URL, has something to mask."""
+    """Returns a query parameter, as it is unless its decoded form, such as a signed URL, has something to mask."""
     from urllib.parse import unquote
 
     name, mark, _ = shown.partition("=")
@@ -250,3 +173,22 @@ def _parameter(shown: str) -> str:
     plain = unquote(shown)
     masked = text(plain)
     return masked if masked != plain or MASK in plain else shown  # a dry run has a mask for a token already
+
+
+def body(shown: bytes) -> str:
+    """Returns a body as text, masked; JSON on one line."""
+    try:
+        return jsontext.dumps(value(jsontext.loads(shown))) if shown else ""
+    except (ValueError, RecursionError):
+        return text(shown.decode("utf-8", "replace"))
+
+
+def readable_size(size: float) -> str:
+    """Returns bytes as people read them: 999 B, 1.2 MB."""
+    if size < 1000:
+        return f"{size:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 999.95 or unit == "GB":
+            break
+    return f"{size:.1f} {unit}"

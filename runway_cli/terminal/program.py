@@ -1,15 +1,16 @@
 """How this program was started, and calls of it that can be pasted into a shell.
 
-On Windows a call is quoted for cmd and PowerShell alike: double quotes, and only where one of the two needs them. Paths
-have forward slashes there, which a POSIX shell on Windows takes too. A word that itself has double quotes is for cmd.
+On Windows a call is quoted for PowerShell, in single quotes, which a POSIX shell on Windows mostly takes too. Paths have
+forward slashes there for the same reason.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
 
-from ..settings import setting
 from .console import printable
 
 TYPE_CHECKING = False
@@ -20,86 +21,42 @@ if TYPE_CHECKING:
 NAME = "runway-cli"
 PACKAGE = "runway_cli"
 IS_WINDOWS = os.name == "nt"
-_PLAIN_ON_WINDOWS = "_-./:=+*?\\[]!"  # beside letters and digits: no shell of Windows gives them a meaning in a word
+_PLAIN_ON_WINDOWS = "_-./:=+*?\\[]!"  # beside letters and digits: PowerShell gives them no meaning in a word
 
 
 def command_line(words: Sequence[str]) -> str:
-    """`words` as a call of this program, named the way it was started, quoted for a shell."""
+    """Returns `words` as a call of this program, named the way it was started, quoted for a shell."""
     return " ".join(quoted_call(words))
 
 
 def quoted_call(words: Sequence[str]) -> list[str]:
-    """The same, word by word."""
-    return [*map(_path_word, _program()), *(_word(printable(word)) for word in words)]
-
-
-def windows_word(word: str) -> str:
-    """A word quoted for cmd and PowerShell.
-
-    The rules inside the quotes: learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments.
-    """
-    is_plain = all(character.isalnum() or character in _PLAIN_ON_WINDOWS for character in word)
-    is_split = word.startswith("-") and ("." in word or ":" in word)  # PowerShell makes two words of -a.b
-    if word and is_plain and not is_split:
-        return word
-    quoted, backslashes = "", 0
-    for character in word:
-        if character == '"':  # backslashes before a quote are doubled, the quote has one more
-            quoted += "\\" * (backslashes + 1)
-        backslashes = backslashes + 1 if character == "\\" else 0
-        quoted += character
-    return '"' + quoted + "\\" * backslashes + '"'
-
-
-def find(name: str, folders: Sequence[str], extensions: Sequence[str]) -> str | None:
-    """The file that a shell starts for `name`, looking into `folders` for the name with each of `extensions`."""
-    for folder in folders:
-        for extension in extensions:
-            path = os.path.join(folder, name + extension)
-            if os.path.isfile(path):
-                return path
-    return None
-
-
-def is_same_program(found: str, file: str) -> bool:
-    """Whether two paths name one program. On Windows a script's own name may lack the .exe of its launcher."""
-    if os.path.realpath(os.path.dirname(found)) != os.path.realpath(os.path.dirname(file)):
-        return False
-    if os.path.realpath(found) == os.path.realpath(file):
-        return True
-    return IS_WINDOWS and _stem(found) == _stem(file)
-
-
-def _stem(path: str) -> str:
-    return os.path.splitext(os.path.basename(os.path.normcase(path)))[0]
+    """Returns the same, word by word."""
+    program, *more = [_word(word.replace("\\", "/") if IS_WINDOWS else word) for word in _program()]
+    if IS_WINDOWS and program.startswith("'"):
+        program = f"& {program}"  # PowerShell would print the path instead of starting it
+    return [program, *more, *(_word(printable(word)) for word in words)]
 
 
 def _word(word: str) -> str:
-    if IS_WINDOWS:
-        return windows_word(word)
-    import shlex  # only examples need it
-
-    return shlex.quote(word)
-
-
-def _path_word(word: str) -> str:
-    return _word(word.replace("\\", "/") if IS_WINDOWS else word)
+    if not IS_WINDOWS:
+        return shlex.quote(word)
+    is_plain = all(character.isalnum() or character in _PLAIN_ON_WINDOWS for character in word)
+    is_split = word.startswith("-") and ("." in word or ":" in word)  # PowerShell makes two words of -a.b
+    return word if word and is_plain and not is_split else "'" + word.replace("'", "''") + "'"
 
 
 def _program() -> list[str]:
-    """The words that started this program: `runway-cli`, or a Python and the package, folder or archive."""
+    """Returns the words that started this program: `runway-cli`, or a Python and the package, folder or archive."""
     script = sys.argv[0]
-    main = sys.modules.get("__main__")
-    spec = getattr(main, "__spec__", None)
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     if spec is not None and spec.name.startswith(PACKAGE):
         return [_python(), "-m", PACKAGE]
-    is_folder_or_archive = spec is not None and spec.name == "__main__"
-    if is_folder_or_archive or script.endswith(".py"):
+    if (spec is not None and spec.name == "__main__") or script.endswith(".py"):
         return [_python(), script]
-    name = os.path.basename(script)
+    folder, name = os.path.split(script)
     if IS_WINDOWS and name.lower().endswith(".exe"):
         name = name[:-4]
-    if not os.path.dirname(script):
+    if not folder:
         return [NAME]
     return [name if _is_on_path(name, script) else script]
 
@@ -108,20 +65,18 @@ def _python() -> str:
     typed: str = getattr(sys, "orig_argv", [sys.executable])[0]  # from Python 3.10 on
     if typed and not os.path.dirname(typed):
         return typed
-    for name in ("python3", "python", os.path.basename(sys.executable)):
-        if _is_on_path(name, sys.executable):
-            return name
-    return sys.executable or "python3"
+    names = ("python3", "python", os.path.basename(sys.executable))
+    return next((name for name in names if _is_on_path(name, sys.executable)), sys.executable or "python3")
 
 
 def _is_on_path(name: str, file: str) -> bool:
-    """Whether a shell that is given `name` starts `file`."""
-    found = find(name, os.get_exec_path(), _extensions())
-    return found is not None and is_same_program(found, file)
+    """Whether a shell that is given `name` starts `file`. The Python of a virtual environment is a link to another."""
+    found = shutil.which(name)
+    if not found or os.path.realpath(os.path.dirname(found)) != os.path.realpath(os.path.dirname(file)):
+        return False
+    return os.path.realpath(found) == os.path.realpath(file) or (IS_WINDOWS and _stem(found) == _stem(file))
 
 
-def _extensions() -> list[str]:
-    """What a shell adds to a name: PATHEXT on Windows, nothing elsewhere."""
-    if not IS_WINDOWS:
-        return [""]
-    return ["", *(setting("PATHEXT") or ".COM;.EXE;.BAT;.CMD").split(";")]
+def _stem(path: str) -> str:
+    """Returns the name without its extension: on Windows a script may lack the .exe of its launcher."""
+    return os.path.splitext(os.path.basename(os.path.normcase(path)))[0]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from threading import RLock
 
-from ..settings import is_dumb_terminal
-from ..terminal import console as streams
+from ..settings import setting
+from . import console as streams
 from .masking import readable_size
+from .tables import columns_taken, display_width, fitted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,14 @@ MIN_NAME = 8  # columns of a name that are kept: the first group of an id tells 
 REDRAW = 0.1  # seconds between two drawings that bring no news
 MIN_RATE_TIME = 1.0  # seconds of a transfer before its rate says something
 MAX_REMAINING = 100 * 3600  # seconds
+
+
+def live(console: Console) -> Live | None:
+    """Returns the console's live lines; None with --quiet, or where stderr is not a terminal that can show them."""
+    can_redraw = streams.is_terminal(sys.stderr) and setting("TERM") != "dumb" and streams.enable_ansi()
+    if console.live is None and not console.quiet and can_redraw:
+        console.live = Live(console.shown)
+    return console.live
 
 
 class Live:
@@ -57,56 +66,50 @@ class Live:
             self._draw("", [])
 
     def _draw(self, text: str, lines: list[str]) -> None:
-        """One write, so that no frame is half drawn."""
-        erasing, self._drawn = _erasing(self._drawn), lines
+        """Draws with one write, so that no frame is half drawn. A window that became narrower has wrapped the lines."""
+        erasing = ""
+        if self._drawn:
+            width, height = _size()
+            count = sum(screen_lines(line, width) for line in self._drawn)
+            erasing = f"\r\x1b[{min(count, height - 1)}A\x1b[J"
+        self._drawn = lines
         drawing = erasing + text + "".join(line + "\n" for line in lines)
         if drawing:
             streams.write_stderr(drawing)
 
     def _fitted(self, line: Line, width: int) -> str:
+        """Returns a line that does not wrap: one that does could not be drawn over."""
         if isinstance(line, str):
             return fitted(self._shown(line), width)
-        from .tables import display_width
-
-        name, rest = (self._shown(part) for part in line)
+        name, rest = map(self._shown, line)
         room = max(width - display_width(rest) - 1, MIN_NAME)
         return fitted(f"{fitted(name, room)} {rest}", width)
 
 
-def live(console: Console) -> Live | None:
-    """The console's live lines; None with --quiet, or where stderr is not a terminal that can show them."""
-    if console.live is None and not console.quiet and _can_redraw():
-        console.live = Live(console.shown)
-    return console.live
-
-
-def fitted(line: str, width: int) -> str:
-    """`line` cut to `width` columns: one that wraps could not be drawn over."""
-    from .tables import cut, display_width
-
-    return line if display_width(line) <= width else cut(line, width)
-
-
 def screen_lines(line: str, width: int) -> int:
-    """How many lines of a screen `line` takes, which was drawn on a wider one."""
-    from .tables import clusters
-
+    """Returns how many lines of a screen `line` takes, which was drawn on a wider one."""
     count, left = 1, width
-    for _, columns in clusters(line):
+    for columns in map(columns_taken, line):
         if columns > left:  # a wide character is not halved
             count, left = count + 1, width
         left -= columns
     return count
 
 
+def _size() -> tuple[int, int]:
+    """Returns columns and lines of the terminal, 2 at least."""
+    columns, lines = streams.terminal_size(sys.stderr, sys.__stdout__, sys.__stdin__)
+    return max(columns, 2), max(lines, 2)
+
+
 def bar(share: float) -> str:
-    """[#####-----] for a share from 0 to 1."""
+    """Returns [#####-----] for a share from 0 to 1."""
     full = int(max(0.0, min(share, 1.0)) * BAR)
     return "[" + "#" * full + "-" * (BAR - full) + "]"
 
 
 def transferred(done: int, total: int | None, seconds: float = 0.0) -> str:
-    """Bytes as people read them, with a bar if the total is known, the rate, and the remaining time.
+    """Returns bytes as people read them, with a bar if the total is known, the rate, and the remaining time.
 
     `seconds` is the time since the transfer began.
     """
@@ -120,29 +123,10 @@ def transferred(done: int, total: int | None, seconds: float = 0.0) -> str:
 
 
 def readable_time(seconds: float) -> str:
-    """Seconds as people read them: 45 s, 3 min 20 s, 1 h 5 min."""
+    """Returns seconds as people read them: 45 s, 3 min 20 s, 1 h 5 min."""
     whole = max(1, round(seconds))
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def _erasing(lines: list[str]) -> str:
-    """Takes drawn lines away. A window that has become narrower since has wrapped them."""
-    if not lines:
-        return ""
-    width, height = _size()
-    count = sum(screen_lines(line, width) for line in lines)
-    return f"\r\x1b[{min(count, height - 1)}A\x1b[J"
-
-
-def _can_redraw() -> bool:
-    return streams.is_terminal(sys.stderr) and not is_dumb_terminal() and streams.enable_ansi()
-
-
-def _size() -> tuple[int, int]:
-    """Columns and lines of the terminal, 2 at least."""
-    columns, lines = streams.terminal_size(sys.stderr, sys.__stdout__, sys.__stdin__)
-    return max(columns, 2), max(lines, 2)
