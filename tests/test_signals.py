@@ -33,6 +33,7 @@ from runway_cli.jobs.history import History
 from runway_cli.jobs.schedule import Scheduler
 from runway_cli.terminal.console import Console
 from runway_cli.transport.http import Transport
+from runway_cli.transport.sockets import Connection
 from tests.fake import Fault
 from tests.program import ROOT, Clock, Result, checked, environment
 from tests.served import PATIENCE, ServiceTest, eventually, pasted
@@ -439,7 +440,7 @@ class MomentTest(ServiceTest):
     """Within this process, a signal arrives at a certain moment of a call."""
 
     def test_a_signal_before_a_post_is_sent_sends_nothing(self) -> None:
-        for place, name in ((parser, "parse"), (Run, "_context"), (Client, "check_secret"), (Transport, "_connect")):
+        for place, name in ((parser, "parse"), (Run, "_context"), (Client, "check_secret"), (Connection, "connect")):
             with self.subTest(name):
                 self.forget()
                 with signalled(place, name):
@@ -463,9 +464,9 @@ class MomentTest(ServiceTest):
             for place, name, after in (
                 (Transport, "send", True),
                 (responses, "error_of", False),
-                (responses, "_not_json", False),
-                (attempts.Attempts, "_reported", False),
-                (attempts.Attempts, "_reported", True),
+                (responses, "excerpt", False),
+                (Client, "_reported", False),
+                (Client, "_reported", True),
                 (Run, "report", False),
                 (Console, "error", False),
             ):

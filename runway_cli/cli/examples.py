@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 
+from ..api.retry import may_pass
 from ..commands.options import GLOBAL_OPTIONS, SERVICE_OPTIONS
 from ..errors import (
     ApiError,
@@ -409,9 +410,7 @@ def is_matter_of_time(attempt: Attempt) -> bool:
     failure = attempt.failure
     if attempt.fact("may_have_been_accepted") or attempt.fact("was_sent"):
         return False
-    status = failure.fact("status", 0)
-    is_network = failure.kind == "network" and not failure.fact("permanent")
-    return is_network or isinstance(failure, (WaitTimeout, Interrupted)) or status in (408, 429) or status >= 500
+    return may_pass(failure) or isinstance(failure, (WaitTimeout, Interrupted))
 
 
 def environment_prefix(attempt: Attempt) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from .. import settings as values
+from ..api.retry import may_pass
 from ..errors import (
     ApiError,
     ClosedOutput,
@@ -404,9 +405,7 @@ def _again(failure: RunwayError) -> str | Sequence[str] | None:
     """What helps after this failure: the same call, or another one, None where neither is known."""
     if isinstance(failure, DeniedError):
         return ("auth", "status")
-    if isinstance(failure, ApiError):
-        return "same" if failure.status in (408, 429) or failure.status >= 500 else None
-    return "same" if isinstance(failure, (NetworkError, OutputError, WaitTimeout)) else None
+    return "same" if may_pass(failure) or isinstance(failure, (NetworkError, OutputError, WaitTimeout)) else None
 
 
 # --- `batch`: many generations from one file, each paid for once, whatever happens to the process.

@@ -54,7 +54,6 @@ class Context:
             console=self.console,
             clock=self.clock,
             shutdown=self.shutdown,
-            make_transport=self._transport,
         )
         self._clients.append(client)
         return client
@@ -79,11 +78,6 @@ class Context:
         self.shutdown.end()
         for client in self._clients:
             client.close()
-
-    def _transport(self) -> Any:
-        from ..transport.http import Transport
-
-        return Transport(self.shutdown)
 
 
 # --- One error for several that failed.

@@ -13,6 +13,7 @@ import os
 from threading import Lock
 
 from .. import jsontext
+from ..api.retry import DIRECT
 from ..errors import ApiError, ConfigError, DeniedError, NetworkError, OutputError, RunwayError, UsageError
 from ..files.download import destinations
 from .batch_log import DONE, FAILED, NEW, STARTED, UNCERTAIN, amount
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 MAX_GAP = 30.0  # seconds between two POSTs after 429
 MAX_EXHAUSTED = 3  # rows one after the other whose tries are used up
 MAX_ROUNDS = 4  # of POSTs that are answered 429 and none accepted, beyond --retries: a daily limit may be reached
-TRANSIENT = (429, 502, 503, 504)
 
 
 class Starts:
@@ -124,7 +124,7 @@ class Starts:
 def is_unsent(failure: RunwayError) -> bool:
     """Whether a POST that was surely not accepted may be sent again as it is; else the API has refused the row."""
     if isinstance(failure, ApiError):
-        return isinstance(failure, DeniedError) or failure.status in TRANSIENT
+        return isinstance(failure, DeniedError) or DIRECT.is_retryable("POST", failure)
     return True
 
 

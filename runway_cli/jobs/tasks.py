@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..api.paths import segment
-from ..api.retry import MAX_RETRY_AFTER, POLLING
+from ..api.retry import MAX_RETRY_AFTER, may_poll_again
 from ..errors import ApiError, DeniedError, NetworkError, RunwayError, UsageError
 from ..files.download import destinations, refuse_taken, save, url_fault
 from ..files.media import mismatch
@@ -130,7 +130,7 @@ def _plain(path: str) -> str:
 
 # --- Polls a task until it has ended, no more often than the API allows, and saves its outputs.
 
-# While waiting, failures that may pass (the policy `retry.POLLING`: network errors, 408, 429, 5xx, an answer that is not
+# While waiting, failures that may pass (`retry.may_poll_again`: network errors, 408, 429, 5xx, an answer that is not
 # JSON) are noted and polling goes on at its pace; every other failure ends the task's polling.
 
 
@@ -234,7 +234,7 @@ class PolledTask:
         try:
             found = self.client.call("GET", self.pollable.path, retries=0, deadline=self.deadline).value
         except (ApiError, NetworkError) as failure:
-            if not POLLING.is_retryable("GET", failure):
+            if not may_poll_again(failure):
                 self.error = failure
                 return
             self.trouble = failure
