@@ -238,8 +238,10 @@ class SettingsTest(unittest.TestCase):
 
     def test_settings_of_windows_are_used_and_not_called_a_variable(self) -> None:
         def found(url: str) -> str | None:
-            settings = {"getproxies": lambda: {"https": url}, "proxy_bypass": lambda _: 0}
-            with mock.patch.multiple("urllib.request", **settings):
+            settings = mock.patch.multiple(
+                "urllib.request", getproxies=lambda: {"https": url}, proxy_bypass=lambda _: 0
+            )
+            with settings:
                 return self.found({}, "win32")
 
         self.assertEqual(found("https://proxy.example:8080"), "proxy.example:8080")  # the request's scheme

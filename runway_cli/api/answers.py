@@ -23,31 +23,16 @@ KNOWN_KEYS = ("error", "kind", "message", "example", *REPORTED.values())
 
 
 class Answer:
-    """A success: the HTTP status and the JSON value, {} for an empty body."""
+    """An answer as Runway itself gives it, without a gateway's envelope: the HTTP status and the JSON value.
 
-    __slots__ = ("status", "value")
-
-    def __init__(self, status: int, value: Any) -> None:
-        self.status = status
-        self.value = value
-
-
-class Unwrapped:
-    """An answer without a gateway's envelope: what Runway itself would have given.
-
-    `from_provider` is False for what only the gateway says; `retry_after` the header's text, where it is known;
-    `is_json` False for a result that a gateway could not parse and passed on as text.
+    The value of an empty body is {}. `from_provider` is False for what only a gateway says; `retry_after` is the
+    header's text, where a gateway hides it; `is_json` is False for a body that cannot be read.
     """
 
     __slots__ = ("from_provider", "is_json", "retry_after", "status", "value")
 
     def __init__(
-        self,
-        status: int,
-        value: Any,
-        from_provider: bool = True,
-        retry_after: str | None = None,
-        is_json: bool = True,
+        self, status: int, value: Any, *, from_provider: bool = True, retry_after: str = "", is_json: bool = True
     ) -> None:
         self.status = status
         self.value = value
@@ -63,21 +48,21 @@ def decode(response: Response, service: Service, mask: Callable[[str], str]) -> 
         value = jsontext.loads(response.body) if response.body.strip() else {}
     except (ValueError, MemoryError) as error:
         reason = str(error) or "too large for the memory of this machine"
-        unwrapped = Unwrapped(response.status, None, from_provider=False, is_json=False)
+        answer = Answer(response.status, None, from_provider=False, is_json=False)
     else:
-        unwrapped = service.unwrap(response.status, value)
-    if not 200 <= unwrapped.status < 300:
-        raise error_of(unwrapped, response, mask)
-    if not unwrapped.is_json:
+        answer = service.unwrap(response.status, value)
+    if not 200 <= answer.status < 300:
+        raise error_of(answer, response, mask)
+    if not answer.is_json:
         words = f"the answer is not JSON ({reason}): {excerpt(response.body, mask)}"
         raise ApiError(words, status=response.status, is_json=False)
-    return Answer(unwrapped.status, unwrapped.value)
+    return answer
 
 
-def error_of(unwrapped: Unwrapped, response: Response, mask: Callable[[str], str]) -> ApiError:
+def error_of(answer: Answer, response: Response, mask: Callable[[str], str]) -> ApiError:
     """Returns the error of an answer, in the API's words (`error`, `issues`, `docUrl`, sometimes `message`, `code`)."""
-    status = unwrapped.status
-    body = unwrapped.value if isinstance(unwrapped.value, dict) else {}
+    status = answer.status
+    body = answer.value if isinstance(answer.value, dict) else {}
     inner = body.get("error")
     if isinstance(inner, dict):
         body = {**body, **inner}
@@ -93,8 +78,8 @@ def error_of(unwrapped: Unwrapped, response: Response, mask: Callable[[str], str
     return kind(
         _message(status, (inner, body.get("message")), response, mask),
         status=status,
-        from_provider=unwrapped.from_provider,
-        retry_after=parse_retry_after(unwrapped.retry_after or response.headers.get("Retry-After")),
+        from_provider=answer.from_provider,
+        retry_after=parse_retry_after(answer.retry_after or response.headers.get("Retry-After")),
         more=_more(body),
         **facts,
     )

@@ -11,7 +11,7 @@ import re
 from urllib.parse import quote, unquote, urlsplit
 
 from ..errors import ApiError, DeniedError, NetworkError
-from .answers import Answer, Unwrapped
+from .answers import Answer
 from .retry import GATEWAY
 
 TYPE_CHECKING = False
@@ -155,13 +155,13 @@ class Service:
         """Returns none: the token stands in the query, and Runway's headers belong to another account."""
         return {}
 
-    def unwrap(self, status: int, value: Any) -> Unwrapped:
+    def unwrap(self, status: int, value: Any) -> Answer:
         """Returns hosted {"data": …} and self-hosted {"provider", "result" | "error", …} without their envelope."""
         if not isinstance(value, dict):
-            return Unwrapped(status, value, from_provider=False)
+            return Answer(status, value, from_provider=False)
         if "provider" in value and "result" in value:
             result = value["result"]
-            return Unwrapped(status, _filled(result), is_json=not result or not isinstance(result, str))
+            return Answer(status, _filled(result), is_json=not result or not isinstance(result, str))
         inner = value.get("error")
         # the gateway's own errors come without upstream's headers, and with only these keys inside
         is_own = "headers" not in value and isinstance(inner, dict) and set(inner) <= {"code", "logging", "message"}
@@ -170,8 +170,8 @@ class Service:
         if list(value) == ["data"]:
             inner = value["data"]
             is_error = isinstance(inner, dict) and bool(inner.get("error"))
-            return _error(status, inner) if is_error else Unwrapped(status, _filled(inner))
-        return _own_error(status, value) if status >= 400 else Unwrapped(status, value, from_provider=False)
+            return _error(status, inner) if is_error else Answer(status, _filled(inner))
+        return _own_error(status, value) if status >= 400 else Answer(status, value, from_provider=False)
 
     def check_key(self, client: Client) -> dict[str, Any]:
         """Returns a note. No endpoint shows the account; an answer of the provider, for no task, proves the token.
@@ -205,28 +205,28 @@ def _filled(inner: Any) -> Any:
     return {} if inner in (None, "") else inner
 
 
-def _upstream_error(status: int, value: dict[str, Any]) -> Unwrapped:
+def _upstream_error(status: int, value: dict[str, Any]) -> Answer:
     """Reads upstream's error: its body in `error`, text where it was not JSON, its headers in `headers`."""
     body = value["error"]
     found = _error(status, body if isinstance(body, dict) else {"error": body})
     headers = value.get("headers")
     headers = headers if isinstance(headers, dict) else {}
-    retry_after = next((str(text) for name, text in headers.items() if name.lower() == "retry-after"), None)
+    retry_after = next((str(text) for name, text in headers.items() if name.lower() == "retry-after"), "")
     words = found.value.get("error") or found.value.get("message") or value.get("message")
     if status == 401:
         words = f"{words} (Runway refused the key that the gateway keeps; the token itself is good)"
     content = {key: item for key, item in found.value.items() if key not in ("headers", "message")}
-    return Unwrapped(found.status, {**content, "error": words}, found.from_provider, retry_after)
+    return Answer(found.status, {**content, "error": words}, from_provider=found.from_provider, retry_after=retry_after)
 
 
-def _own_error(status: int, value: dict[str, Any]) -> Unwrapped:
+def _own_error(status: int, value: dict[str, Any]) -> Answer:
     """Reads the gateway's own error: its `message` is the words; `error.logging` repeats the token and is dropped."""
     inner = value.get("error")
     message = value.get("message") or (inner.get("message") if isinstance(inner, dict) else inner)
-    return Unwrapped(status, {"error": message} if isinstance(message, str) else {}, from_provider=False)
+    return Answer(status, {"error": message} if isinstance(message, str) else {}, from_provider=False)
 
 
-def _error(status: int, body: dict[str, Any]) -> Unwrapped:
+def _error(status: int, body: dict[str, Any]) -> Answer:
     """Returns an error's status and body as Runway's: {"error": words, "code", "issues", "docUrl"}.
 
     One under HTTP 200 takes its status from its code, where that is one.
@@ -241,4 +241,4 @@ def _error(status: int, body: dict[str, Any]) -> Unwrapped:
         body = {key: item for key, item in body.items() if key != "code"}
     words = body.get("error") or body.get("message")
     is_route = status == 404 and re.search(_ROUTE, str(words)) is not None
-    return Unwrapped(status, body, from_provider=not is_route)
+    return Answer(status, body, from_provider=not is_route)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import __version__
 from ..errors import ApiError, DeniedError, NetworkError
-from .answers import Unwrapped
+from .answers import Answer
 from .retry import DIRECT
 
 TYPE_CHECKING = False
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..settings import Target
-    from .answers import Answer
     from .client import Client
 
 
@@ -61,8 +60,8 @@ class Service:
             "X-Runway-Source-Application-Version": __version__,
         }
 
-    def unwrap(self, status: int, value: Any) -> Unwrapped:
-        return Unwrapped(status, value)
+    def unwrap(self, status: int, value: Any) -> Answer:
+        return Answer(status, value)
 
     def check_key(self, client: Client) -> dict[str, Any]:
         """Returns the organization and its credits, else what a list proves: the first may fail where data works.

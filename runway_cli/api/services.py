@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Protocol
 
-    from .answers import Answer, Unwrapped
+    from .answers import Answer
     from .client import Client
     from .retry import RetryPolicy
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
         def headers(self) -> dict[str, str]: ...
 
-        def unwrap(self, status: int, value: Any) -> Unwrapped: ...
+        def unwrap(self, status: int, value: Any) -> Answer: ...
 
         def check_key(self, client: Client) -> dict[str, Any]:
             """Returns what `auth status` shows about the account. Raises what kept the service from telling."""

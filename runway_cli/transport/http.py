@@ -112,7 +112,7 @@ class Transport:
 
     def __init__(self, shutdown: Shutdown) -> None:
         self._shutdown = shutdown
-        self._kept: list[Connection] = []  # one at most; of two threads that pop, one gets it
+        self._kept: dict[str, Connection] = {}  # by origin; of two threads that pop one, one gets it
         self._context: ssl.SSLContext | None = None
 
     def send(self, request: Request, timeout: float) -> Response:
@@ -129,10 +129,10 @@ class Transport:
         except BaseException:
             stream.close()
             raise
-        if is_get and not stream.answer.will_close and not self._kept:
-            stream.connection.last_used = time.monotonic()
-            self._kept.append(stream.connection)
-        else:
+        connection = stream.connection
+        connection.last_used = time.monotonic()
+        may_be_kept = is_get and not stream.answer.will_close
+        if not may_be_kept or self._kept.setdefault(connection.address.origin, connection) is not connection:
             stream.close()
         return Response(stream.status, stream.headers, content)
 
@@ -162,17 +162,14 @@ class Transport:
         return Stream(answer, connection)
 
     def close(self) -> None:
-        """Closes the connection that was kept for a next GET."""
-        while self._kept:
-            self._kept.pop().close()
+        """Closes what was kept for a next GET."""
+        for origin in list(self._kept):
+            self._kept.pop(origin).close()
 
     def _connection(self, address: Address, *, reuse: bool) -> Connection:
         """Returns the connection that was kept, if it may be used for an address, else a new one, not yet connected."""
-        try:
-            kept = self._kept.pop() if reuse else None
-        except IndexError:
-            kept = None
-        if kept and kept.address.origin == address.origin and kept.is_fresh():
+        kept = self._kept.pop(address.origin, None) if reuse else None
+        if kept and kept.is_fresh():
             return kept
         if kept:
             kept.close()
