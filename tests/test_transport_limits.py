@@ -135,6 +135,14 @@ class TimeTest(TransportTest):
         with self.transport.stream(request, BOUND) as stream:
             self.assertEqual(stream.status, 200)
 
+    def test_a_name_server_that_never_answers_was_never_a_request(self) -> None:
+        never = threading.Event()
+        self.addCleanup(never.set)
+        with mock.patch("socket.getaddrinfo", lambda *_: never.wait(60)):
+            failure = self.failure(lambda: self.post("https://api.example.test", BOUND))
+        self.assertEqual(failure.message, f"api.example.test: no complete answer within {BOUND} s (no connection)")
+        self.assertFalse(failure.maybe_received)
+
     @unittest.skipUnless(sys.platform == "linux", FULL_QUEUE)
     def test_a_host_that_accepts_no_connection_was_never_a_request(self) -> None:
         with SilentListener(is_full=True) as dead:
