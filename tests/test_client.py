@@ -1,4 +1,4 @@
-"""The client over a transport that the test injects: deadlines, which no clock of a test can show on a real socket."""
+"""The client without a network: its retry loop, and deadlines over a transport that the test injects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from runway_cli.api import services
 from runway_cli.api.client import Client
-from runway_cli.errors import ApiError, AuthError
+from runway_cli.errors import ApiError, AuthError, NetworkError
 from runway_cli.settings import Target
 from runway_cli.shutdown import Shutdown
 from runway_cli.terminal.console import Console
@@ -19,6 +19,12 @@ from tests.program import Clock
 
 SECRET = "key_" + "5" * 128
 BASE = "https://api.example.com"
+LOST = NetworkError("cut off", maybe_received=True)
+UNSENT = NetworkError("refused", maybe_received=False)
+
+
+def answer(status: int, **facts: Any) -> ApiError:
+    return ApiError(f"HTTP {status}", status=status, **facts)
 
 
 class InjectedTransport(Transport):
@@ -38,6 +44,8 @@ class InjectedTransport(Transport):
 
 
 class ClientTest(unittest.TestCase):
+    """A client of Runway whose transport gives these statuses."""
+
     def client(self, *statuses: int, secret: str | None = SECRET, seconds: float = 0.0) -> Client:
         self.clock = Clock()
         self.transport = InjectedTransport(statuses, self.clock, seconds)
@@ -57,6 +65,8 @@ class ClientTest(unittest.TestCase):
     def headers(self) -> dict[str, Any]:
         return dict(self.transport.sent[0][0].headers)
 
+
+class CallTest(ClientTest):
     def test_a_deadline_shortens_the_timeout_and_earlier_tries_count(self) -> None:
         client = self.client(503, 200, seconds=10.0)
         self.assertEqual(client.call("GET", "/v1/tasks/x", deadline=self.clock.now + 30).value, {"id": "x"})
@@ -80,6 +90,49 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(self.headers()["Authorization"], f"Bearer {SECRET}")
         self.client(200).fetch("https://docs.example.com/openapi.json", {}, 10)
         self.assertNotIn(SECRET, json.dumps(self.headers()))
+
+
+class RetryTest(ClientTest):
+    def retry(self, method: str, *failures: Exception, **options: Any) -> Any:
+        """Returns the answer of an attempt that first fails in these ways, one after the other."""
+        rest = list(failures)
+        self.tries = 0
+
+        def attempt(_: object) -> str:
+            self.tries += 1
+            if rest:
+                raise rest.pop(0)
+            return "answer"
+
+        return self.client().retry(method, attempt, **options)
+
+    def test_the_loop_ends_with_the_answer(self) -> None:
+        self.assertEqual(self.retry("POST", answer(503), UNSENT), "answer")
+        self.assertEqual(self.tries, 3)
+
+    def test_the_last_failure_is_raised_once_the_tries_are_used_up(self) -> None:
+        with self.assertRaisesRegex(ApiError, "HTTP 504"):
+            self.retry("GET", answer(502), answer(503), answer(504))
+
+    def test_what_must_not_be_sent_again_or_would_take_too_long_is_sent_once(self) -> None:
+        for name, method, failure, options in (
+            ("a lost POST", "POST", LOST, {}),
+            ("more than a minute", "GET", answer(429, retry_after=61.0), {}),
+            ("past the deadline", "GET", answer(503), {"deadline": Clock().now + 0.5}),
+        ):
+            with self.subTest(name):
+                with self.assertRaises((ApiError, NetworkError)):
+                    self.retry(method, failure, **options)
+                self.assertEqual((self.tries, self.clock.slept), (1, []))
+
+    def test_the_service_may_ask_for_a_longer_wait(self) -> None:
+        self.retry("GET", answer(429, retry_after=30.0))
+        self.assertEqual(self.clock.slept, [30.0])
+
+    def test_progress_earns_new_tries(self) -> None:
+        done = iter([0, 1, 1, 2, 2, 3, 3, 4, 4])
+        answered = self.retry("GET", *[LOST] * 4, retries=1, progress=lambda: next(done))
+        self.assertEqual(answered, "answer")
 
 
 if __name__ == "__main__":

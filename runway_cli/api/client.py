@@ -6,13 +6,13 @@ from .. import __version__, jsontext
 from ..errors import ApiError, AuthError, Interrupted, NetworkError
 from .answers import Answer, decode, excerpt
 from .paths import checked_path, with_query
-from .retry import MAX_RETRY_AFTER, UNSAFE_METHODS, Retrying
+from .retry import MAX_RETRY_AFTER, UNSAFE_METHODS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from email.message import Message
-    from typing import Any
+    from typing import Any, TypeVar
 
     from ..errors import RunwayError
     from ..settings import Target
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..terminal.console import Console
     from ..transport.http import Request, Response, Stream, Transport
     from .services import Service
+
+    T = TypeVar("T")
 
 
 PAGE = 100  # records, the largest page that the API gives
@@ -103,7 +105,7 @@ class Client:
                 raise
 
         try:
-            return self.retrying(retries=retries, deadline=deadline).run(method, attempt)
+            return self.retry(method, attempt, retries=retries, deadline=deadline)
         except (ApiError, NetworkError) as failure:
             raise self._reported(method, failure) from None
         except Interrupted as stop:
@@ -118,19 +120,45 @@ class Client:
         is_uncertain = self.service.policy.may_have_been_accepted(method, failure)
         return failure.but(message, may_have_been_accepted=is_uncertain, balance_call=self.service.balance_call)
 
-    def retrying(self, *, retries: int | None = None, deadline: float | None = None) -> Retrying:
-        """Returns the retry loop with this run's limits and the service's policy.
+    def retry(
+        self,
+        method: str,
+        attempt: Callable[[RunwayError | None], T],
+        *,
+        retries: int | None = None,
+        deadline: float | None = None,
+        progress: Callable[[], int] = lambda: 0,
+    ) -> T:
+        """Returns what `attempt` returns, called again where the service's policy for `method` allows.
 
-        It also serves transfers to and from a storage host, named as GET or PUT: they cost nothing.
+        `attempt` is given the failure before it, None at first. Progress earns new tries: whenever `progress()` is more
+        than ever before, the count begins anew. Raises the last failure, an ApiError or a NetworkError. Also serves
+        transfers to and from a storage host, as GET or PUT: they cost nothing.
         """
-        return Retrying(
-            self.service.policy,
-            retries=self.target.retries if retries is None else retries,
-            clock=self.clock,
-            shutdown=self.shutdown,
-            note=self.console.note,
-            deadline=deadline,
-        )
+        tries = 0
+        before: RunwayError | None = None
+        farthest = progress()
+        while True:
+            try:
+                return attempt(before)
+            except (ApiError, NetworkError) as failure:
+                if progress() > farthest:
+                    tries, farthest = 0, progress()
+                delay = self.retry_delay(method, failure, tries, retries)
+                is_late = delay and deadline is not None and self.clock.monotonic() + delay > deadline
+                if delay is None or is_late:
+                    raise
+                before = failure
+            self.console.note(f"{before.message}: retrying in {delay:.1f} s")
+            self.shutdown.sleep(self.clock, delay)
+            tries += 1
+
+    def retry_delay(
+        self, method: str, failure: ApiError | NetworkError, tries: int, retries: int | None = None
+    ) -> float | None:
+        """Returns the seconds before the next try after `tries` that failed before this one, None if there is none."""
+        is_used_up = tries >= (self.target.retries if retries is None else retries)
+        return None if is_used_up else self.service.policy.delay(method, failure, tries)
 
     def check_secret(self) -> None:
         """Raises AuthError where there is no secret, before anything else is done."""

@@ -71,7 +71,6 @@ def _cancel(client: Client, task: Pollable, row: Row, force: bool) -> None:
     A DELETE that failed is sent again only after another look: the same DELETE destroys the output of a task that has
     finished meanwhile. Raises TaskError for a task that has ended, ApiError for one that is unknown.
     """
-    retrying = client.retrying()
     was_deleted = False  # a DELETE was sent, and its answer is not known
 
     def attempt(before: RunwayError | None) -> None:
@@ -95,7 +94,7 @@ def _cancel(client: Client, task: Pollable, row: Row, force: bool) -> None:
             if error.status != 404 or not error.from_provider:
                 raise
 
-    retrying.run("DELETE", attempt)
+    client.retry("DELETE", attempt)
     row["cancelled"] = True
 
 

@@ -384,7 +384,7 @@ def save(
     """
     download = _Download(client, url, destination, force=force, emit=emit, deadline=deadline)
     try:
-        return client.retrying(deadline=deadline).run("GET", lambda _: download.run(), lambda: download.done)
+        return client.retry("GET", lambda _: download.run(), deadline=deadline, progress=lambda: download.done)
     except NetworkError as error:
         if deadline is not None and client.clock.monotonic() >= deadline:
             raise WaitTimeout(f"{download.name}: the time limit was reached during the download") from None

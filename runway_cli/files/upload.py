@@ -74,7 +74,7 @@ def upload(client: Client, media: Media, emit: Emit) -> str:
     if fault:
         raise ApiError(f"the upload URL {url!r} {fault}", status=200)
     form = Form(fields, media)
-    client.retrying().run("PUT", lambda _: _send(client, url, form, emit))
+    client.retry("PUT", lambda _: _send(client, url, form, emit))
     return uri
 
 

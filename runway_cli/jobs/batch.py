@@ -94,18 +94,17 @@ class Starts:
         if isinstance(failure, DeniedError) or not isinstance(failure, (ApiError, NetworkError)):
             return None
         is_throttled = failure.fact("status") == 429
-        retrying = self._client.retrying()
-        delay = retrying.delay("POST", failure, 0 if is_throttled else tries)
+        delay = self._client.retry_delay("POST", failure, 0 if is_throttled else tries)
         is_news = True
         with self._lock:
             if is_throttled:
                 is_news = self.rounds == rounds  # and not one of several that were on their way together
-                delay = self._throttle(delay, retrying.retries, is_news)
+                delay = self._throttle(delay, self._client.target.retries, is_news)
             if delay is None:
                 self._exhausted += 1
                 self.is_stopped = self.is_stopped or self._exhausted >= MAX_EXHAUSTED
         if delay is not None and is_news:
-            retrying.note(f"{failure.message}: trying again in {delay:.1f} s")
+            self._client.console.note(f"{failure.message}: trying again in {delay:.1f} s")
         return delay
 
     def _throttle(self, delay: float | None, retries: int, is_news: bool) -> float | None:
