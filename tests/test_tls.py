@@ -168,14 +168,6 @@ class TransportTlsTest(Trusted, TransportTest):
         patch.start()
         self.addCleanup(patch.stop)
 
-    def test_a_download_is_read_a_record_at_a_time(self) -> None:
-        for echo in (b"", b"Connection: close\r\n"):
-            with self.subTest(echo):
-                answer = b"HTTP/1.1 200 OK\r\n" + echo + b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000
-                pieces = [len(piece) for piece in self.download(self.start(answering(answer), self.good).url)]
-                self.assertEqual(sum(pieces), 100_000)
-                self.assertLessEqual(max(pieces), 16 * 1024)
-
     def test_a_handshake_and_an_answer_may_take_longer_than_a_slice(self) -> None:
         def script(conversation: Conversation) -> None:
             conversation.read_request()
