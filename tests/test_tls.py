@@ -18,7 +18,7 @@ from unittest import mock
 from runway_cli.errors import Interrupted
 from tests.certificates import FUTURE, PAST, Authority
 from tests.fake import FakeRunway, Fault
-from tests.loopback import OK, WINE, Conversation, SilentListener, TransportTest, answering
+from tests.loopback import OK, WINE, Conversation, SilentListener, TransportTest
 from tests.program import Clock, ProgramTest, Result, call, run
 
 POST = (

@@ -51,7 +51,7 @@ class Client:
 
     @property
     def transport(self) -> Transport:
-        """Made at its first use: http.client and ssl are half of a start, and a dry run does without."""
+        """Returns the transport, made at its first use: ssl is half of a start, and a dry run does without."""
         if self._transport is None:
             from ..transport.http import Transport
 
@@ -113,7 +113,7 @@ class Client:
             raise stop.but(may_have_been_accepted=is_uncertain, balance_call=service.balance_call) from None
 
     def _reported(self, method: str, failure: ApiError | NetworkError) -> ApiError | NetworkError:
-        """Returns the failure as it is reported: may the request have been accepted, which wait was asked for."""
+        """Returns the failure with what it proves about the request, and with the wait that the service asks for."""
         message = failure.message
         if isinstance(failure, ApiError) and failure.retry_after > MAX_RETRY_AFTER:
             message += f" (the service asks to wait {failure.retry_after:.0f} s)"

@@ -66,7 +66,7 @@ class Service:
 
     @property
     def contract_urls(self) -> Sequence[str]:
-        """The sources of the contract; a self-hosted gateway describes itself on its own origin."""
+        """Returns the sources of the contract; a self-hosted gateway describes itself on its own origin."""
         if self.base_url == HOSTED:
             return HOSTED_CONTRACTS
         parts = urlsplit(self.base_url)
@@ -139,7 +139,7 @@ class Service:
         return error
 
     def _finds_deleted(self, client: Client, path: str) -> bool:
-        """Whether a DELETE without an answer has done its work.
+        """Returns whether a DELETE without an answer has done its work.
 
         The self-hosted gateway never answers a DELETE that upstream answers without a body: the task tells.
         """

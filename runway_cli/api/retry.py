@@ -35,7 +35,7 @@ class RetryPolicy:
         self.unsafe_retries = unsafe_retries
 
     def is_retryable(self, method: str, failure: ApiError | NetworkError) -> bool:
-        """Whether the request may be sent again after this failure."""
+        """Returns whether the request may be sent again after this failure."""
         if failure.fact("permanent"):
             return False
         return _outcome(failure) in (self.unsafe_retries if method in UNSAFE_METHODS else SAFE_RETRIES)
@@ -53,7 +53,7 @@ class RetryPolicy:
         return max(asked, min(2.0**tries, MAX_BACKOFF) * (1 + random() / 2))
 
     def may_have_been_accepted(self, method: str, failure: ApiError | NetworkError) -> bool:
-        """Whether a POST or PATCH may have been carried out although it failed."""
+        """Returns whether a POST or PATCH may have been carried out although it failed."""
         outcome = _outcome(failure)
         is_refusal = isinstance(outcome, int) and 300 <= outcome < 500 and outcome != 408
         return method in UNSAFE_METHODS and not is_refusal and outcome not in self.unsafe_retries
@@ -70,11 +70,11 @@ def _outcome(failure: ApiError | NetworkError) -> Outcome:
 
 
 def may_pass(failure: Failure) -> bool:
-    """Whether time alone may end a failure: no answer (but for a bad certificate or URL), 408, 429 and 5xx."""
+    """Returns whether time alone may end a failure: no answer (but for a bad certificate or URL), 408, 429 and 5xx."""
     status = failure.fact("status", 0)
     return status in (408, 429) or status >= 500 or (failure.kind == "network" and not failure.fact("permanent"))
 
 
 def may_poll_again(failure: ApiError | NetworkError) -> bool:
-    """Whether polling goes on after a failure: a page in place of JSON does not end a wait either."""
+    """Returns whether polling goes on after a failure: a page in place of JSON does not end a wait either."""
     return may_pass(failure) or not failure.fact("is_json", True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
         @property
         def contract_urls(self) -> Sequence[str]:
-            """The sources of its OpenAPI document, tried in turn."""
+            """Returns the sources of its OpenAPI document, tried in turn."""
 
         def address(self, method: str, path: str) -> str:
             """Returns the URL of a path that `checked_path` has passed."""

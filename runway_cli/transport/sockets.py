@@ -42,7 +42,7 @@ IN_PROGRESS = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, getattr(errno
 
 
 class OutOfTime(OSError):
-    """A limit of the exchange was reached. The message says which one."""
+    """A limit of the exchange was reached; the message says which."""
 
 
 class Ended(Exception):
@@ -71,11 +71,11 @@ class Exchange:
         self.peer = ""
 
     def limit_part(self) -> None:
-        """From now on: what follows takes at most `timeout`, all waits together."""
+        """Limits what follows to `timeout`, all waits together."""
         self._part_end = time.monotonic() + self.timeout
 
     def limit_waits(self) -> None:
-        """From now on: each wait takes at most `timeout`."""
+        """Limits each wait from now on to `timeout`."""
         self._part_end = None
 
     def left(self, since: float) -> float:
@@ -317,7 +317,7 @@ class Connection(http.client.HTTPConnection):
         self.last_used = 0.0
 
     def serve(self, address: Address, exchange: Exchange) -> None:
-        """Takes up a request to this address, and keeps to the limits of its exchange from now on."""
+        """Begins a request to this address, within the limits of its exchange."""
         self.address = address
         self.exchange = exchange
         exchange.peer = address.netloc + (f" through the proxy {self.proxy.name}" if self.proxy else "")
@@ -387,7 +387,7 @@ class Connection(http.client.HTTPConnection):
         super().send(data)  # type: ignore[arg-type]
 
     def is_fresh(self) -> bool:
-        """Whether a connection that was kept may be used: not idle for long, not closed, nothing unasked arrived."""
+        """Returns whether a kept connection may be used: it is recent, open, and nothing has arrived unasked."""
         if self.sock is None or time.monotonic() - self.last_used >= MAX_IDLE:
             return False
         with selectors.DefaultSelector() as selector:
