@@ -164,7 +164,9 @@ class Transport:
     def close(self) -> None:
         """Closes what was kept for a next GET."""
         for origin in list(self._kept):
-            self._kept.pop(origin).close()
+            kept = self._kept.pop(origin, None)  # unless another thread was faster
+            if kept:
+                kept.close()
 
     def _connection(self, address: Address, *, reuse: bool) -> Connection:
         """Returns the connection that was kept, if it may be used for an address, else a new one, not yet connected."""
