@@ -23,7 +23,7 @@ import time
 from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigError
-from ..settings import is_loopback, is_plain, proxy_variable
+from ..settings import is_loopback, proxy_variable
 from ..shutdown import SLICE
 
 TYPE_CHECKING = False
@@ -107,7 +107,7 @@ class Address:
 
     def __init__(self, url: str) -> None:
         """Raises ValueError, with words for a user, for a URL that cannot be used."""
-        if not is_plain(url):
+        if not (url.isascii() and url.isprintable()) or " " in url:
             raise ValueError("the URL contains a space, a control character or a character that is not ASCII")
         try:
             parts = urlsplit(url)
