@@ -75,6 +75,6 @@ def may_pass(failure: Failure) -> bool:
     return status in (408, 429) or status >= 500 or (failure.kind == "network" and not failure.fact("permanent"))
 
 
-def may_poll_again(failure: ApiError | NetworkError) -> bool:
+def may_poll_again(failure: Failure) -> bool:
     """Returns whether polling goes on after a failure: a page in place of JSON does not end a wait either."""
     return may_pass(failure) or not failure.fact("is_json", True)

@@ -16,19 +16,23 @@ if TYPE_CHECKING:
     from .client import Client
 
 
+SECRET = "RUNWAY_SKILLS_API_SECRET"
+SDK_SECRET = "RUNWAYML_API_SECRET"  # the name that the official SDKs read
+STAGE_SECRET = "RUNWAY_SKILLS_API_SECRET_STAGE"
 BASE_VARIABLE = "RUNWAY_SKILLS_BASE_URL"
+PRODUCTION = "https://api.dev.runwayml.com"
+STAGE = "https://api.dev-stage.runwayml.com"
 KEY_SOURCE = "a key from https://dev.runwayml.com/settings/api-keys"
 API_VERSION = "2024-11-06"
 
 
 def secret_names(stage: bool) -> tuple[str, ...]:
-    """Returns the variables that are tried for the secret, in order; the SDKs read RUNWAYML_API_SECRET."""
-    own = "RUNWAY_SKILLS_API_SECRET"
-    return ("RUNWAY_SKILLS_API_SECRET_STAGE", own) if stage else (own, "RUNWAYML_API_SECRET")
+    """Returns the variables that are tried for the secret, in order."""
+    return (STAGE_SECRET, SECRET) if stage else (SECRET, SDK_SECRET)
 
 
 def base_url(stage: bool) -> str:
-    return "https://api.dev-stage.runwayml.com" if stage else "https://api.dev.runwayml.com"
+    return STAGE if stage else PRODUCTION
 
 
 class Service:
