@@ -21,7 +21,6 @@ LONGEST = (
     "test_transport_limits",
     "test_signals",
     "test_batch_kills",
-    "test_transport_tls",
     "test_flow",
 )  # they wait
 
