@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable
 
-from tests.fake import FakeRunway, Recorded
+from tests.fake import FakeRunway, Request
 from tests.program import Clock, ProgramTest, Result, call, shell_words
 
 PATIENCE = 10.0  # seconds that a busy machine may take for what is sure to happen
@@ -89,7 +89,7 @@ class ServiceTest(ProgramTest):
         return call("request", *words, env={**self.fake.env(), **(env or {})}, clock=clock)
 
 
-def arrived(fake: FakeRunway, number: int) -> list[Recorded]:
+def arrived(fake: FakeRunway, number: int) -> list[Request]:
     """What the servers saw, once that is `number` requests: a server may read what a client has already given up."""
     eventually(lambda: len(fake.requests) >= number)
     return list(fake.requests)

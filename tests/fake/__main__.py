@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.fake.runway import FakeRunway
+from tests.fake import FakeRunway
 
 USAGE = """usage: python3 -m tests.fake [COMMAND ...]
 

@@ -1,6 +1,6 @@
 """The storage host: another origin, which takes uploads by signed form and hands out outputs by signed URL.
 
-It knows no secret and refuses one, in XML.
+It knows no secret and refuses one, in XML. It also serves the contract, and holds the contents of the stand-in's files.
 """
 
 from __future__ import annotations
@@ -8,19 +8,41 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import struct
 import threading
 import uuid
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from email import message_from_string
+from email.message import Message
 from typing import Any
 from urllib.parse import quote
+from xml.sax.saxutils import escape
 
 from tests.fake.contract import data
-from tests.fake.messages import PIECE, Answer, BrokenOff, Request, json_answer
-from tests.fake.multipart import StorageRefusal, read_form
-from tests.fake.samples import media_type, pseudo_content
+from tests.fake.http import PIECE, Answer, Request, json_answer
 
+METADATA = ("metadata", "fileMetadata")  # fields that the SDKs' helpers may add before the file
 UPLOAD_LIMIT = 200 * 1024 * 1024  # bytes
+EXTENSIONS = {"image": "png", "video": "mp4", "audio": "wav", "workflow": "png"}
+MEDIA_TYPES = {"image": "image/png", "video": "video/mp4", "audio": "audio/wav", "workflow": "image/png"}
+
+
+class StorageRefusal(Exception):
+    """What the storage host refuses, as its XML names it."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+    def answer(self) -> Answer:
+        """Returns the refusal in the host's words."""
+        text = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            f"<Error><Code>{self.code}</Code><Message>{escape(self.message)}</Message></Error>"
+        )
+        return Answer(self.status, {"Content-Type": "application/xml"}, text.encode("utf-8"))
 
 
 @dataclass
@@ -42,7 +64,7 @@ class Output:
 
     @property
     def size(self) -> int:
-        """Its length in bytes."""
+        """The length in bytes."""
         return self.content if isinstance(self.content, int) else len(self.content)
 
     @property
@@ -53,7 +75,7 @@ class Output:
         return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
 
     def part(self, start: int, stop: int) -> Iterator[bytes]:
-        """Its bytes from `start` to before `stop`, in pieces."""
+        """Yields its bytes from `start` to before `stop`, in pieces."""
         if isinstance(self.content, int):
             yield from pseudo_content(start, stop)
             return
@@ -79,30 +101,30 @@ class Storage:
         self._lock = threading.Lock()
 
     def add(self, output: Output) -> Output:
-        """Keep an output."""
+        """Keeps an output."""
         with self._lock:
             self.outputs[output.id] = output
         return output
 
     def sign(self, output: Output, *, uses: int | None = None) -> str:
-        """A fresh signed URL for an output, good for `uses` reads (None: until `expire`)."""
+        """Returns a fresh signed URL for an output, good for `uses` reads (None: until `expire`)."""
         token = "eyJhbGciOiJIUzI1NiJ9." + secrets.token_urlsafe(240)
         with self._lock:
             self._grants[token] = _Grant(output, uses)
         return f"{self.url}/{output.id}/{quote(output.name, safe='%')}?_jwt={token}"
 
     def expire(self) -> None:
-        """Expire every URL signed so far."""
+        """Expires every URL signed so far."""
         with self._lock:
             self._grants.clear()
 
     def destroy(self, output_id: str) -> None:
-        """Delete an output for ever."""
+        """Deletes an output for ever."""
         with self._lock:
             self.outputs.pop(output_id, None)
 
     def open_upload(self, filename: str) -> dict[str, Any]:
-        """What `POST /v1/uploads` answers for a file."""
+        """Returns what `POST /v1/uploads` answers for a file."""
         name = str(uuid.uuid4())
         uri = f"runway://ephemeral/{name}"
         fields = {
@@ -117,7 +139,7 @@ class Storage:
         return {"uploadUrl": f"{self.url}/uploads/{name}", "fields": dict(fields), "runwayUri": uri}
 
     def service(self, request: Request) -> Answer:
-        """Answer one request."""
+        """Answers one request."""
         try:
             if "authorization" in request.headers:
                 raise StorageRefusal(400, "InvalidArgument", "Only one auth mechanism allowed")
@@ -139,7 +161,7 @@ class Storage:
         foreign = [name for name in request.headers if name.startswith("x-runway")]
         if foreign:
             raise StorageRefusal(400, "InvalidArgument", f"Header not expected here: {foreign[0]}")
-        if request.body.length is None:
+        if request.length is None:
             raise StorageRefusal(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
         received = read_form(request, upload["fields"], self.upload_limit)
         with self._lock:
@@ -187,26 +209,86 @@ def _deliver(output: Output, request: Request) -> Answer:
 
 
 def _range(request: Request, output: Output) -> tuple[int, int] | None:
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("range", "").strip())
-    if not match or match.group(0) == "bytes=-":
+    match = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
+    if not match or request.headers.get("if-range", output.etag) != output.etag:
         return None
-    if request.headers.get("if-range", output.etag) != output.etag:
-        return None
-    first, last = match.groups()
-    if not first:
-        return max(0, output.size - int(last)), output.size
-    start, stop = int(first), min(int(last) + 1 if last else output.size, output.size)
+    start, stop = int(match[1]), min(int(match[2] or output.size) + 1, output.size)
     if start >= output.size:
         raise StorageRefusal(416, "InvalidRange", "The requested range is not satisfiable")
     return (start, stop) if start < stop else None
 
 
 def _cut(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Pass `size` bytes on, then break the connection."""
+    """Passes `size` bytes on, then breaks the connection."""
     for piece in pieces:
         if len(piece) >= size:
             yield piece[:size]
             break
         size -= len(piece)
         yield piece
-    raise BrokenOff
+    raise ConnectionAbortedError("broken off on purpose")
+
+
+def read_form(request: Request, fields: dict[str, str], limit: int) -> dict[str, Any]:
+    """Reads an upload's form. Raises StorageRefusal unless the fields come first, in order, and `file` last."""
+    message = Message()
+    message["Content-Type"] = request.headers.get("content-type", "")
+    boundary = message.get_param("boundary")
+    if message.get_content_type() != "multipart/form-data" or not isinstance(boundary, str):
+        raise StorageRefusal(412, "PreconditionFailed", "The enclosing type must be multipart/form-data")
+    first, *parts = (b"\r\n" + request.read()).split(b"\r\n--" + boundary.encode("latin-1"))
+    if first or not parts or not parts.pop().startswith(b"--"):
+        raise StorageRefusal(400, "MalformedPOSTRequest", "The body does not begin and end with its boundary")
+    found: list[tuple[Any, Message, bytes]] = []
+    for part in parts:
+        head, _, content = part.partition(b"\r\n\r\n")
+        headers = message_from_string(head.decode("utf-8").lstrip())
+        found.append((headers.get_param("name", header="content-disposition"), headers, content))
+    signed, rest = found[: len(fields)], found[len(fields) :]
+    if [(name, content) for name, _, content in signed] != [(name, text.encode()) for name, text in fields.items()]:
+        raise StorageRefusal(403, "AccessDenied", "Invalid according to Policy: the fields come first, unchanged")
+    if rest and rest[0][0] in METADATA:
+        rest.pop(0)
+    if [name for name, _, _ in rest] != ["file"] or not rest[0][1]["Content-Type"]:
+        raise StorageRefusal(400, "InvalidArgument", "POST requires exactly one file with a Content-Type, at the end")
+    _, headers, content = rest[0]
+    if len(content) > limit:
+        raise StorageRefusal(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+    return {"content": content, "sha256": hashlib.sha256(content).hexdigest(), "mediaType": headers["Content-Type"]}
+
+
+def media_type(filename: str) -> str:
+    """Returns the media type that a file's extension suggests."""
+    extension = filename.rpartition(".")[2].lower()
+    return next((MEDIA_TYPES[kind] for kind, own in EXTENSIONS.items() if own == extension), "application/octet-stream")
+
+
+def pseudo_content(start: int, stop: int) -> Iterator[bytes]:
+    """Yields bytes that nobody has to hold: every 8 of them are their own number, big-endian."""
+    at = start
+    while at < stop:
+        first, last = at // 8, min((at + PIECE) // 8, (stop + 7) // 8)
+        piece = struct.pack(f">{last - first}Q", *range(first, last))
+        piece = piece[at - first * 8 : stop - first * 8]
+        yield piece
+        at += len(piece)
+
+
+def sample(kind: str) -> bytes:
+    """Returns a tiny file of a kind that opens: a PNG, a WAV, or what begins like an MP4."""
+    if kind == "audio":
+        tone = bytes(128 + (40 if step // 20 % 2 else -40) for step in range(1600))
+        head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(tone), b"WAVE", b"fmt ", 16, 1, 1, 8000, 8000, 1, 8,
+                           b"data", len(tone))  # fmt: skip
+        return head + tone
+    if kind == "video":
+        brand = b"isom" + struct.pack(">I", 512) + b"isomiso2mp41"
+        return struct.pack(">I4s", 8 + len(brand), b"ftyp") + brand + struct.pack(">I4s", 8 + 256, b"mdat") + bytes(256)
+    rows = b"".join(b"\0" + bytes((x * 16, y * 16, 160)[c] for x in range(16) for c in range(3)) for y in range(16))
+    header = struct.pack(">IIBBBBB", 16, 16, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
