@@ -9,16 +9,15 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from types import TracebackType
 from typing import Any, Callable
 
-from tests.fake.api import SECRET, STAGE_SECRET, Accepted, Api
+from tests.fake.api import SECRET, STAGE_SECRET, Api
 from tests.fake.contract import data
 from tests.fake.faults import Fault, Faults
 from tests.fake.gateways import PROVIDER, TOKEN, HostedGateway, SelfHostedGateway
 from tests.fake.http import FakeServer, Moments, Request
 from tests.fake.storage import Output, Storage, pseudo_content, sample
-from tests.fake.tasks import Pace
+from tests.fake.tasks import Accepted, Pace
 
 DOCUMENT = data("openapi")  # what `openapi_url` serves
 
@@ -26,7 +25,7 @@ __all__ = ["DOCUMENT", "SECRET", "STAGE_SECRET", "TOKEN", "Accepted", "FakeRunwa
            "pseudo_content", "sample"]  # fmt: skip
 
 
-class FakeRunway:
+class FakeRunway(Api):
     """The API, its storage host and both gateways, started and stopped together as a context manager.
 
     A new task is PENDING at its first poll, then RUNNING, and SUCCEEDED at poll number `polls_to_finish` + 1; with
@@ -36,6 +35,7 @@ class FakeRunway:
     State that tests may seed and look at, each a dict by id: `avatars`, `voices`, `documents`, `workflows`, `tasks`,
     `invocations`, `sessions`, `uploads`, `outputs`; `records` holds all of them by the path of their list.
     `organization` is what the API shows of it, with the `creditBalance` that calls use up.
+    `storage.upload_limit` and `output_size` are in bytes; with the latter set, new outputs have no content of their own.
     What happened: `requests`; `accepted`, the POSTs that were accepted and charged; `hasty`, (task id, seconds since
     the poll before) of every poll that came sooner than after 5 s; `invalid_answers`, faults of the stand-in itself.
     `on(moment, callback)` and `with hold(moment) as held` act at exact moments: see `tests.fake.http`; `fault(…)` orders
@@ -50,17 +50,18 @@ class FakeRunway:
         seconds_to_finish: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.pace = Pace(polls_to_finish, seconds_to_finish, clock)
+        super().__init__(Storage(), Pace(polls_to_finish, seconds_to_finish, clock))
+        self.uploads, self.outputs, self.expire_urls = self.storage.uploads, self.storage.outputs, self.storage.expire
         self.requests: list[Request] = []
-        self._moments, faults = Moments(), Faults()
-        self._storage = storage = Storage()
-        api = Api(storage, self.pace)
-        self.gateway, self.self_hosted = HostedGateway(api.service), SelfHostedGateway(api.service, faults)
+        faults, self._moments = Faults(), Moments()
+        self.fault, self.clear_faults = faults.fault, faults.clear
+        self.on, self.hold = self._moments.on, self._moments.hold
+        self.gateway, self.self_hosted = HostedGateway(self.service), SelfHostedGateway(self.service, faults)
         self._servers = [
             FakeServer(name, service, self.requests, faults, self._moments, tls=certificate)
             for name, service, certificate in (
-                ("api", api.service, tls),
-                ("storage", storage.service, tls),
+                ("api", self.service, tls),
+                ("storage", self.storage.service, tls),
                 ("gateway", self.gateway.service, None),
                 ("self_hosted", self.self_hosted.service, None),
             )
@@ -69,36 +70,14 @@ class FakeRunway:
         self.gateway_url, self.self_hosted_url = f"{hosted}/{PROVIDER}", f"{self_hosted}/{PROVIDER}"
         self.openapi_url = f"{self.storage_url}/openapi.json"  # a small one, with descriptions
         self.contract_url = f"{self.storage_url}/contract.json"  # the facts of the API's own
-        storage.url = self.storage_url
-        self._tasks = tasks = api.tasks
-        self.avatars, self.voices, self.documents, self.workflows = (
-            api.avatars,
-            api.voices,
-            api.documents,
-            api.workflows,
-        )
-        self.tasks, self.invocations, self.sessions, self.hasty = (
-            tasks.tasks,
-            tasks.invocations,
-            tasks.sessions,
-            tasks.hasty,
-        )
-        self.records, self.organization, self.accepted = api.records, api.organization, api.accepted
-        self.uploads, self.outputs, self.invalid_answers = storage.uploads, storage.outputs, api.invalid_answers
-        self.add_task, self.add_session, self.add_avatar = tasks.add_task, tasks.add_session, api.add_avatar
-        self.add_voice, self.add_document, self.add_workflow = api.add_voice, api.add_document, api.add_workflow
-        self.add_router, self.expire_urls, self.service = api.add_router, storage.expire, api.service
-        self.on, self.hold = self._moments.on, self._moments.hold
-        self.fault, self.clear_faults = faults.fault, faults.clear
+        self.storage.url = self.storage_url
 
     def __enter__(self) -> FakeRunway:
         for server in self._servers:
             server.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: Any) -> None:
         self._moments.release()
         # Together: each waits for its own loop to come round.
         stops = [threading.Thread(target=server.stop) for server in self._servers]
@@ -106,24 +85,6 @@ class FakeRunway:
             stop.start()
         for stop in stops:
             stop.join()
-
-    @property
-    def upload_limit(self) -> int:
-        """The largest file, in bytes, that the storage host accepts."""
-        return self._storage.upload_limit
-
-    @upload_limit.setter
-    def upload_limit(self, size: int) -> None:
-        self._storage.upload_limit = size
-
-    @property
-    def output_size(self) -> int | None:
-        """The size, in bytes, of outputs that are made from now on; None: a tiny file that opens."""
-        return self._tasks.output_size
-
-    @output_size.setter
-    def output_size(self, size: int | None) -> None:
-        self._tasks.output_size = size
 
     def sent(self, method: str | None = None, path: str | None = None, server: str | None = None) -> list[Request]:
         """Returns the requests so far that match; `path` is compared without the query."""
@@ -164,7 +125,7 @@ class FakeRunway:
         the first `breaks` reads; `wrong_length`; `no_length`; `redirect_to`; `changes_to`, from the second read on.
         """
         output = Output(str(uuid.uuid4()), name, media_type, size or 0 if content is None else content, **behaviour)
-        return self._storage.sign(self._storage.add(output), uses=expires_after_uses)
+        return self.storage.sign(self.storage.add(output), uses=expires_after_uses)
 
     def seed(self) -> None:
         """Makes a few plausible records to look at."""

@@ -40,16 +40,6 @@ FILTERS = ("capability", "prompt_length", "input_support", "allow_deny", "price"
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """A POST that was accepted and charged: the id it was answered with, and what it cost in credits."""
-
-    id: str
-    path: str
-    body: Any
-    credits: int
-
-
-@dataclass(frozen=True)
 class Call:
     """A valid request. `id` is the one in its path, `rows` the records by id below that path's beginning."""
 
@@ -61,7 +51,7 @@ class Call:
     rows: dict[str, Any]
 
 
-class Api:
+class Api(Tasks):
     """The API and its state: `records`, by the path of their list, then by id.
 
     `invalid_answers` are answers of its own that the contract does not allow: faults of the stand-in. `made` are the
@@ -69,23 +59,12 @@ class Api:
     """
 
     def __init__(self, storage: Storage, pace: Pace) -> None:
-        self._storage, self._pace = storage, pace
+        super().__init__(storage, pace)
         self.records: dict[str, dict[str, Any]] = defaultdict(dict)
+        self.records["/v1/tasks"], self.records["/v1/workflow_invocations"] = self.tasks, self.invocations
+        self.records["/v1/realtime_sessions"] = self.sessions
         self.avatars, self.voices = self.records["/v1/avatars"], self.records["/v1/voices"]
         self.documents, self.workflows = self.records["/v1/documents"], self.records["/v1/workflows"]
-        self.organization: Record = {
-            "tier": {
-                "maxMonthlyCreditSpend": 100000,
-                "models": {"gen4_image": {"maxConcurrentGenerations": 5, "maxDailyGenerations": 1000}},
-            },
-            "creditBalance": 10000,
-            "usage": {"models": {"gen4_image": {"dailyGenerations": 0}}},
-        }
-        self.tasks = Tasks(storage, pace, self._refund)
-        self.records["/v1/tasks"] = self.tasks.tasks
-        self.records["/v1/workflow_invocations"] = self.tasks.invocations
-        self.records["/v1/realtime_sessions"] = self.tasks.sessions
-        self.accepted: list[Accepted] = []
         self.invalid_answers: list[str] = []
         self.made: set[str] = set()
         self._courses: dict[str, Record] = {}
@@ -103,7 +82,7 @@ class Api:
             "GET /v1/workflows": self._list_workflows,
             "POST /v1/workflows/{id}": self._run_workflow,
             "GET /v1/organization": lambda _: self.organization,
-            "DELETE /v1/tasks/{id}": lambda call: self.tasks.delete_task(existing(call)),
+            "DELETE /v1/tasks/{id}": lambda call: self.delete_task(existing(call)),
             "POST /v1/realtime_sessions": self._start_session,
             "DELETE /v1/realtime_sessions/{id}": lambda call: existing(call).update(statuses=["CANCELLED"], joined=0),
             "POST /v1/avatar_videos": lambda call: {"id": self._generate(call)["id"]},
@@ -116,9 +95,9 @@ class Api:
             "/v1/avatars/{id}": self._look,
             "/v1/voices/{id}": self._look,
             "/v1/documents/{id}": self._with_users,
-            "/v1/tasks/{id}": self.tasks.show_task,
-            "/v1/workflow_invocations/{id}": self.tasks.show_invocation,
-            "/v1/realtime_sessions/{id}": self.tasks.show_session,
+            "/v1/tasks/{id}": self.show_task,
+            "/v1/workflow_invocations/{id}": self.show_invocation,
+            "/v1/realtime_sessions/{id}": self.show_session,
         }
 
     def service(self, request: Request) -> Answer:
@@ -187,7 +166,7 @@ class Api:
             for key, item in value.items() if isinstance(value, dict) else enumerate(value):
                 self._check_media(item, (*path, key))
         elif isinstance(value, str):
-            if value.startswith("runway://") and not self._storage.uploads.get(value, {}).get("received"):
+            if value.startswith("runway://") and not self.storage.uploads.get(value, {}).get("received"):
                 raise invalid_field([*path], "The upload does not exist or has no file")
             if re.match(r"data:(image|video|audio)/[\w.+-]+;base64,", value):
                 try:
@@ -221,7 +200,7 @@ class Api:
             return page(call, [self._look(record, poll=False) for record in call.rows.values()])
         answer = instance(schema or {})
         if operation.method == "POST" and "createdAt" in names:
-            answer.update(id=str(uuid.uuid4()), createdAt=self._pace.stamp(), updatedAt=self._pace.stamp())
+            answer.update(id=str(uuid.uuid4()), createdAt=self.pace.stamp(), updatedAt=self.pace.stamp())
             _lay_over(answer, {key: value for key, value in call.body.items() if key in answer})
             call.rows[answer["id"]] = answer
         return answer
@@ -269,17 +248,17 @@ class Api:
         return str(made["id"])
 
     def _stamped(self, noun: str) -> Record:
-        now = self._pace.stamp()
+        now = self.pace.stamp()
         return {"id": str(uuid.uuid4()), "name": f"A {noun}", "createdAt": now, "updatedAt": now}
 
     def _keep(self, rows: dict[str, Any], record: Record, statuses: Sequence[str], new: bool) -> str:
         """Keeps a record that goes through the statuses; a `new` one is made by a POST, and processed first."""
         if new:
-            statuses = [*["PROCESSING"] * max(self._pace.polls_to_finish, 1), "READY"]
+            statuses = [*["PROCESSING"] * max(self.pace.polls_to_finish, 1), "READY"]
         rows[record["id"]] = record
         record.setdefault("status", statuses[0])
         if len(statuses) > 1:
-            self._courses[record["id"]] = self._pace.course(statuses)
+            self._courses[record["id"]] = self.pace.course(statuses)
         self._look(record, poll=False)
         return str(record["id"])
 
@@ -289,7 +268,7 @@ class Api:
         """Returns a record as it is now; `poll`: this look counts."""
         course = self._courses.get(record["id"])
         if course:
-            record["status"] = self._pace.status(course, poll=poll)
+            record["status"] = self.pace.status(course, poll=poll)
         if record.get("status") == "FAILED":
             record.setdefault("failureReason", "The image does not show a face.")
         if record.get("status") == "READY" and record["id"] in self.voices and "previewUrl" not in record:
@@ -355,37 +334,24 @@ class Api:
         if "version" in record:
             record["version"] += 1
         if "updatedAt" in record:
-            record["updatedAt"] = self._pace.stamp()
+            record["updatedAt"] = self.pace.stamp()
 
     def _open_upload(self, call: Call) -> Any:
         if not MEDIA_NAME.fullmatch(call.body["filename"]):
             raise invalid_field(["filename"], "The filename must have the extension of a supported media type")
-        return self._storage.open_upload(call.body["filename"])
+        return self.storage.open_upload(call.body["filename"])
 
     def _sample_url(self, kind: str) -> str:
         output = Output(str(uuid.uuid4()), f"preview.{EXTENSIONS[kind]}", MEDIA_TYPES[kind], sample(kind))
-        return self._storage.sign(self._storage.add(output))
+        return self.storage.sign(self.storage.add(output))
 
     # What costs credits
 
-    def _charge(self, call: Call, credits: int, start: Callable[[], str]) -> str:
-        """Takes the credits and starts what they pay for. Returns its id. Raises Refusal (400) for lack of credits."""
-        if self.organization["creditBalance"] < credits:
-            raise Refusal(400, "You do not have enough credits to run this task.")
-        self.organization["creditBalance"] -= credits
-        made = start()
-        self.accepted.append(Accepted(made, call.path, call.body, credits))
-        return made
-
-    def _refund(self, credits: int) -> None:
-        self.organization["creditBalance"] += credits
-
     def _start(self, call: Call, kind: str, credits: int, outputs: int) -> str:
-        return self._charge(
-            call,
-            credits,
-            lambda: self.tasks.add_task(kind=kind, credits=credits, outputs=outputs, charged=credits),
-        )
+        def start() -> str:
+            return self.add_task(kind=kind, credits=credits, outputs=outputs, charged=credits)
+
+        return self.charge(call.path, call.body, credits, start)
 
     def _generate(self, call: Call) -> dict[str, Any]:
         kind = _kind_of(call.path)
@@ -398,7 +364,7 @@ class Api:
         return {"id": self._start(call, "workflow", WORKFLOW_CREDITS, len(NODES))}
 
     def _start_session(self, call: Call) -> dict[str, Any]:
-        return {"id": self._charge(call, SESSION_CREDITS, self.tasks.add_session)}
+        return {"id": self.charge(call.path, call.body, SESSION_CREDITS, self.add_session)}
 
     def _generate_routed(self, call: Call) -> dict[str, Any]:
         slug, wanted, kind = call.body["configId"], call.body["input"], _kind_of(call.path)

@@ -1,4 +1,4 @@
-"""What moves by itself: tasks, workflow invocations and realtime sessions, and what a poll finds of them."""
+"""What moves by itself: tasks, workflow invocations and realtime sessions, and the account that pays for them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable
 
+from tests.fake.contract import Refusal
 from tests.fake.storage import EXTENSIONS, MEDIA_TYPES, Output, Storage, sample
 
 POLL_INTERVAL = 5.0  # seconds; a task may be polled no more often
@@ -51,21 +52,48 @@ class Pace:
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """A POST that was accepted and charged: the id it was answered with, and what it cost in credits."""
+
+    id: str
+    path: str
+    body: Any
+    credits: int
+
+
 class Tasks:
     """Tasks, workflow invocations and sessions, each by id.
 
     They hold more than the API shows: `statuses` is what polls will find, one a poll (or spread over time), the last
-    one for good; `deleted` is true when a GET no longer finds it. `output_size` in bytes replaces the content of outputs
-    that are made from now on. `refund` gives credits back.
+    one for good; `deleted` is true when a GET no longer finds it.
     """
 
-    def __init__(self, storage: Storage, pace: Pace, refund: Callable[[int], None]) -> None:
-        self._storage, self._pace, self._refund = storage, pace, refund
+    def __init__(self, storage: Storage, pace: Pace) -> None:
+        self.storage, self.pace = storage, pace
+        self.organization: Record = {
+            "tier": {
+                "maxMonthlyCreditSpend": 100000,
+                "models": {"gen4_image": {"maxConcurrentGenerations": 5, "maxDailyGenerations": 1000}},
+            },
+            "creditBalance": 10000,
+            "usage": {"models": {"gen4_image": {"dailyGenerations": 0}}},
+        }
+        self.accepted: list[Accepted] = []
         self.tasks: dict[str, Record] = {}
         self.invocations: dict[str, Record] = {}
         self.sessions: dict[str, Record] = {}
         self.hasty: list[tuple[str, float]] = []
         self.output_size: int | None = None
+
+    def charge(self, path: str, body: Any, credits: int, start: Callable[[], str]) -> str:
+        """Takes the credits and starts what they pay for. Returns its id. Raises Refusal (400) for lack of credits."""
+        if self.organization["creditBalance"] < credits:
+            raise Refusal(400, "You do not have enough credits to run this task.")
+        self.organization["creditBalance"] -= credits
+        made = start()
+        self.accepted.append(Accepted(made, path, body, credits))
+        return made
 
     def add_task(
         self,
@@ -89,13 +117,13 @@ class Tasks:
         `stale_reads` reads of the ended task have expired when they are handed out. `nodeErrors` are an invocation's.
         `charged` is given back if it fails.
         """
-        polls = self._pace.polls_to_finish
+        polls = self.pace.polls_to_finish
         if statuses is None:
             statuses = ["PENDING", *["RUNNING"] * (polls - 1), "SUCCEEDED"] if polls else ["SUCCEEDED"]
         task = {
             "id": task_id or str(uuid.uuid4()),
-            "createdAt": self._pace.stamp(),
-            **self._pace.course(statuses),
+            "createdAt": self.pace.stamp(),
+            **self.pace.course(statuses),
             "polled": None,
             "progress": progress,
             "failure": {"failure": failure, **({"failureCode": failureCode} if failureCode else {})},
@@ -111,7 +139,7 @@ class Tasks:
         task["outputs"] = [
             item
             if isinstance(item, str)
-            else self._storage.add(Output(str(uuid.uuid4()), name, MEDIA_TYPES[kind], item)).id
+            else self.storage.add(Output(str(uuid.uuid4()), name, MEDIA_TYPES[kind], item)).id
             for item in contents
         ]
         (self.invocations if kind == "workflow" else self.tasks)[task["id"]] = task
@@ -148,26 +176,26 @@ class Tasks:
     def delete_task(self, task: Record) -> None:
         """Cancels a running task, whose credits are gone, or deletes a finished one with its outputs."""
         task["deleted"] = True
-        if self._pace.status(task, poll=False) in ENDED:
+        if self.pace.status(task, poll=False) in ENDED:
             for output_id in task["outputs"]:
-                self._storage.destroy(output_id)
+                self.storage.destroy(output_id)
         else:
             task["statuses"] = ("CANCELLED",)
 
     def add_session(self, *, statuses: Sequence[str] | None = None, **fields: Any) -> str:
         """Makes a realtime session. Its session key is shown once, with the first READY. Returns its id."""
-        course = self._pace.course(statuses or [*["NOT_READY"] * self._pace.polls_to_finish, "READY"])
-        session = {"id": str(uuid.uuid4()), "createdAt": self._pace.stamp(), **fields, **course}
+        course = self.pace.course(statuses or [*["NOT_READY"] * self.pace.polls_to_finish, "READY"])
+        session = {"id": str(uuid.uuid4()), "createdAt": self.pace.stamp(), **fields, **course}
         self.sessions[session["id"]] = session
         return str(session["id"])
 
     def show_session(self, session: Record) -> Record:
         """Returns a realtime session as a poll finds it."""
-        status = "RUNNING" if session.get("joined") else self._pace.status(session)
+        status = "RUNNING" if session.get("joined") else self.pace.status(session)
         shown = {"id": session["id"], "createdAt": session["createdAt"], "status": status}
         if status == "READY":
             session["joined"] = True
-            shown.update(expiresAt=self._pace.stamp(minutes=5), sessionKey=f"session_{uuid.uuid4().hex}")
+            shown.update(expiresAt=self.pace.stamp(minutes=5), sessionKey=f"session_{uuid.uuid4().hex}")
         if status == "COMPLETED":
             shown["duration"] = 12
         if status == "FAILED":
@@ -175,22 +203,22 @@ class Tasks:
         return shown
 
     def _poll(self, task: Record) -> Record:
-        now = self._pace.clock()
+        now = self.pace.clock()
         if task["polled"] is not None and now - task["polled"] < POLL_INTERVAL - POLL_SLACK:
             self.hasty.append((task["id"], now - task["polled"]))
         task["polled"] = now
-        status = self._pace.status(task)
+        status = self.pace.status(task)
         if status == "FAILED" and not str(task["failure"].get("failureCode")).startswith("SAFETY.INPUT"):
-            self._refund(task["charged"])
+            self.organization["creditBalance"] += task["charged"]
             task["charged"] = task["credits"] = 0
         return {"id": task["id"], "status": status, "createdAt": task["createdAt"]}
 
     def _urls(self, task: Record) -> list[str]:
         stale = task["stale_reads"] > 0
         task["stale_reads"] -= stale
-        outputs = self._storage.outputs
+        outputs = self.storage.outputs
         return [
-            self._storage.sign(outputs[item], uses=0 if stale else None) if item in outputs else item
+            self.storage.sign(outputs[item], uses=0 if stale else None) if item in outputs else item
             for item in task["outputs"]
         ]
 
