@@ -114,17 +114,18 @@ class FakeRunway(Api):
         *,
         name: str = "output.png",
         media_type: str = "image/png",
-        size: int | None = None,
+        size: int = 0,
         expires_after_uses: int | None = None,
         **behaviour: Any,
     ) -> str:
         """Puts a file on the storage host; returns a signed URL.
 
-        `size` instead of `content`: that many bytes of `pseudo_content`, which nobody holds. `name` ends the URL's
+        `size` instead of `content`: that many bytes of `pseudo_content`. `name` ends the URL's
         path, as it is where it holds a %. `behaviour` is any of `Output`'s: `ranges=False`; `break_after` bytes, for
         the first `breaks` reads; `wrong_length`; `no_length`; `redirect_to`; `changes_to`, from the second read on.
         """
-        output = Output(str(uuid.uuid4()), name, media_type, size or 0 if content is None else content, **behaviour)
+        content = b"".join(pseudo_content(0, size)) if content is None else content
+        output = Output(str(uuid.uuid4()), name, media_type, content, **behaviour)
         return self.storage.sign(self.storage.add(output), uses=expires_after_uses)
 
     def seed(self) -> None:

@@ -178,7 +178,7 @@ def _befall(exchange: Exchange, request: Request, fault: Fault) -> None:
 
 def _break_off(exchange: Exchange, answer: Answer, fault: Fault, pace: float) -> None:
     """Sends what a client does not expect, or not so; the connection is then closed."""
-    head, content = exchange.head(answer), answer.content()
+    head, content = exchange.head(answer), answer.body
     whole = head + content
     if fault.kind == "no_answer":
         exchange.pause(pace)

@@ -58,7 +58,7 @@ class HostedGateway:
             error = {"message": refusal.message, "code": refusal.status}
             return json_answer(refusal.status, {"data": {"error": error}})
         answer = self.provider(_forwarded(request.method, path, body, {"x-runway-version": API_VERSION}))
-        content = answer.content()
+        content = answer.body
         value: Any = json.loads(content) if content else {}
         failed = answer.status >= 400
         wrapped = {"error": {"message": value["error"], "code": answer.status}} if failed else value
@@ -141,7 +141,7 @@ class SelfHostedGateway:
         return json_answer(500, {"message": words, "provider": PROVIDER, "error": {"message": words}})
 
     def _wrap(self, answer: Answer) -> Answer:
-        content = answer.content()
+        content = answer.body
         headers = {"date": formatdate(usegmt=True), **{name.lower(): text for name, text in answer.headers.items()}}
         headers["content-length"] = str(len(content))
         media_type = headers.get("content-type", "").partition(";")[0]
@@ -157,7 +157,7 @@ class SelfHostedGateway:
         if not media_type or value is None:
             raise NoAnswer
         if media_type != "application/json":
-            return replace(answer, body=content)
+            return answer
         message = value.get("message", "Request completed") if isinstance(value, dict) else "Request completed"
         shown = {"message": message, "provider": PROVIDER, "result": value, "response_headers": headers}
         return _wrapped(answer, 200, shown)

@@ -1,6 +1,6 @@
 """The wire of the stand-in: HTTP/1.1 on loopback, one thread a connection, every request recorded.
 
-A service is a function from `Request` to `Answer`. Bodies may be streams both ways, so that nobody holds a large file.
+A service is a function from `Request` to `Answer`. Request bodies are read as they come.
 At these moments of an exchange a test can act, or make the stand-in wait:
 
 | moment           | when                                                                                        |
@@ -25,7 +25,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import responses
@@ -131,23 +131,21 @@ def _chunks(stream: io.BufferedIOBase) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a service answers. With a stream as `body`, `length` is its Content-Length; None: ended by closing.
+    """What a service answers. `length` is its Content-Length (None: the body's own; -1: none, ended by closing).
 
-    `before`, `halfway` and `after` name the moments that its sending passes, on behalf of `record_id`.
+    After `cut` bytes of the body the connection closes. `before`, `halfway` and `after` name the moments that its
+    sending passes, on behalf of `record_id`.
     """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | Iterable[bytes] = b""
+    body: bytes = b""
     length: int | None = None
+    cut: int | None = None
     before: str = ""
     halfway: str = ""
     after: str = ""
     record_id: str = ""
-
-    def content(self) -> bytes:
-        """Returns the whole body, however it comes."""
-        return self.body if isinstance(self.body, bytes) else b"".join(self.body)
 
 
 def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
@@ -254,31 +252,22 @@ class Exchange(BaseHTTPRequestHandler):
         """Sends an answer; what the service left unread of the request is read first, so that nothing is reset."""
         for _ in request.pieces():
             pass
-        head = self.head(answer)
-        if isinstance(answer.body, bytes):
-            self.connection.sendall(head + answer.body)
-        else:
-            self.connection.sendall(head)
-            until_half = answer.length // 2 if answer.halfway and answer.length else -1
-            for piece in answer.body:
-                if 0 <= until_half <= len(piece):
-                    self.connection.sendall(piece[:until_half])
-                    self.server.moments.reach(answer.halfway, answer.record_id)
-                    self.connection.sendall(piece[until_half:])
-                    until_half = -1
-                else:
-                    self.connection.sendall(piece)
-                    until_half -= len(piece)
+        sent, half = answer.body[: answer.cut], len(answer.body) // 2
+        self.connection.sendall(self.head(answer) + sent[:half])
+        if len(sent) >= half:
+            self.server.moments.reach(answer.halfway, answer.record_id)
+        self.connection.sendall(sent[half:])
+        if answer.cut is not None:
+            raise ConnectionAbortedError("broken off on purpose")
         self.server.moments.reach(answer.after, answer.record_id)
 
     def head(self, answer: Answer) -> bytes:
         """Returns the status line and the headers; decides whether the connection stays open."""
         headers = {"Date": self.date_time_string(), **answer.headers}
-        length = len(answer.body) if isinstance(answer.body, bytes) and answer.length is None else answer.length
-        if length is None:
+        if answer.length == -1:
             self.close_connection = True
         elif answer.status not in (204, 304):
-            headers["Content-Length"] = str(length)
+            headers["Content-Length"] = str(len(answer.body) if answer.length is None else answer.length)
         if self.close_connection:
             headers["Connection"] = "close"
         lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Unknown')}"]

@@ -12,7 +12,7 @@ import struct
 import threading
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_string
 from email.message import Message
@@ -21,7 +21,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from tests.fake.contract import data
-from tests.fake.http import PIECE, Answer, Request, json_answer
+from tests.fake.http import Answer, Request, json_answer
 
 METADATA = ("metadata", "fileMetadata")  # fields that the SDKs' helpers may add before the file
 UPLOAD_LIMIT = 200 * 1024 * 1024  # bytes
@@ -47,12 +47,12 @@ class StorageRefusal(Exception):
 
 @dataclass
 class Output:
-    """A file behind signed URLs, and how it misbehaves. `content` is bytes, or a size of pseudo-content."""
+    """A file behind signed URLs, and how it misbehaves."""
 
     id: str
     name: str
     media_type: str
-    content: bytes | int
+    content: bytes
     ranges: bool = True
     break_after: int | None = None
     breaks: int = 1
@@ -63,30 +63,9 @@ class Output:
     reads: int = 0
 
     @property
-    def size(self) -> int:
-        """The length in bytes."""
-        return self.content if isinstance(self.content, int) else len(self.content)
-
-    @property
     def etag(self) -> str:
         """A strong validator that follows the content."""
-        if isinstance(self.content, int):
-            return f'"pseudo-{self.content}"'
         return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
-
-    def part(self, start: int, stop: int) -> Iterator[bytes]:
-        """Yields its bytes from `start` to before `stop`, in pieces."""
-        if isinstance(self.content, int):
-            yield from pseudo_content(start, stop)
-            return
-        for at in range(start, stop, PIECE):
-            yield self.content[at : min(at + PIECE, stop)]
-
-
-@dataclass
-class _Grant:
-    output: Output
-    uses: int | None
 
 
 class Storage:
@@ -97,7 +76,7 @@ class Storage:
         self.upload_limit = UPLOAD_LIMIT
         self.outputs: dict[str, Output] = {}
         self.uploads: dict[str, dict[str, Any]] = {}
-        self._grants: dict[str, _Grant] = {}
+        self._grants: dict[str, list[Any]] = {}  # by token: the output, and the reads that are left (None: no end)
         self._lock = threading.Lock()
 
     def add(self, output: Output) -> Output:
@@ -110,7 +89,7 @@ class Storage:
         """Returns a fresh signed URL for an output, good for `uses` reads (None: until `expire`)."""
         token = "eyJhbGciOiJIUzI1NiJ9." + secrets.token_urlsafe(240)
         with self._lock:
-            self._grants[token] = _Grant(output, uses)
+            self._grants[token] = [output, uses]
         return f"{self.url}/{output.id}/{quote(output.name, safe='%')}?_jwt={token}"
 
     def expire(self) -> None:
@@ -172,14 +151,14 @@ class Storage:
         if request.method != "GET":
             raise StorageRefusal(403, "SignatureDoesNotMatch", "The signature was made for GET")
         with self._lock:
-            grant = self._grants.get(request.first("_jwt") or "")
-            if not grant or grant.uses == 0 or request.path.split("/")[1] != grant.output.id:
+            grant = self._grants.get(request.first("_jwt") or "", [None, 0])
+            output: Output = grant[0]
+            if grant[1] == 0 or request.path.split("/")[1] != output.id:
                 raise StorageRefusal(403, "AccessDenied", "Request has expired")
-            if grant.output.id not in self.outputs:
+            if output.id not in self.outputs:
                 raise StorageRefusal(404, "NoSuchKey", "The specified key does not exist.")
-            if grant.uses is not None:
-                grant.uses -= 1
-            output = grant.output
+            if grant[1] is not None:
+                grant[1] -= 1
             output.reads += 1
             if output.changes_to is not None and output.reads > 1:
                 output.content = output.changes_to
@@ -189,44 +168,25 @@ class Storage:
 def _deliver(output: Output, request: Request) -> Answer:
     if output.redirect_to:
         return Answer(302, {"Location": output.redirect_to})
-    headers = {"Content-Type": output.media_type, "ETag": output.etag}
+    headers, whole = {"Content-Type": output.media_type, "ETag": output.etag}, len(output.content)
+    start, stop, status = 0, whole, 200
     if output.ranges:
         headers["Accept-Ranges"] = "bytes"
-    start, stop, status = 0, output.size, 200
-    span = _range(request, output) if output.ranges else None
-    if span:
-        start, stop, status = span[0], span[1], 206
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{output.size}"
-    length = stop - start if output.wrong_length is None else output.wrong_length
-    pieces: Iterable[bytes] = output.part(start, stop)
-    if output.wrong_length is not None:
-        pieces = _cut(pieces, stop - start)
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
+        if match and request.headers.get("if-range", output.etag) == output.etag:
+            start, stop, status = int(match[1]), min(int(match[2] or whole) + 1, whole), 206
+            if start >= whole:
+                raise StorageRefusal(416, "InvalidRange", "The requested range is not satisfiable")
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{whole}"
+    body, cut = output.content[start:stop], None
     if output.break_after is not None and output.breaks > 0:
         output.breaks -= 1
-        pieces = _cut(pieces, output.break_after)
+        cut = output.break_after
+    elif output.wrong_length is not None:
+        cut = len(body)
+    length = -1 if output.no_length else output.wrong_length
     moments = {"halfway": "output half sent", "after": "output sent", "record_id": output.id}
-    return Answer(status, headers, pieces, None if output.no_length else length, **moments)
-
-
-def _range(request: Request, output: Output) -> tuple[int, int] | None:
-    match = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
-    if not match or request.headers.get("if-range", output.etag) != output.etag:
-        return None
-    start, stop = int(match[1]), min(int(match[2] or output.size) + 1, output.size)
-    if start >= output.size:
-        raise StorageRefusal(416, "InvalidRange", "The requested range is not satisfiable")
-    return (start, stop) if start < stop else None
-
-
-def _cut(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Passes `size` bytes on, then breaks the connection."""
-    for piece in pieces:
-        if len(piece) >= size:
-            yield piece[:size]
-            break
-        size -= len(piece)
-        yield piece
-    raise ConnectionAbortedError("broken off on purpose")
+    return Answer(status, headers, body, length, cut, **moments)
 
 
 def read_form(request: Request, fields: dict[str, str], limit: int) -> dict[str, Any]:
@@ -264,14 +224,8 @@ def media_type(filename: str) -> str:
 
 
 def pseudo_content(start: int, stop: int) -> Iterator[bytes]:
-    """Yields bytes that nobody has to hold: every 8 of them are their own number, big-endian."""
-    at = start
-    while at < stop:
-        first, last = at // 8, min((at + PIECE) // 8, (stop + 7) // 8)
-        piece = struct.pack(f">{last - first}Q", *range(first, last))
-        piece = piece[at - first * 8 : stop - first * 8]
-        yield piece
-        at += len(piece)
+    """Yields bytes of which every 8 are their own number, big-endian."""
+    yield b"".join(number.to_bytes(8, "big") for number in range((stop + 7) // 8))[start:stop]
 
 
 def sample(kind: str) -> bytes:

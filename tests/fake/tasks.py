@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Callable
 
 from tests.fake.contract import Refusal
-from tests.fake.storage import EXTENSIONS, MEDIA_TYPES, Output, Storage, sample
+from tests.fake.storage import EXTENSIONS, MEDIA_TYPES, Output, Storage, pseudo_content, sample
 
 POLL_INTERVAL = 5.0  # seconds; a task may be polled no more often
 POLL_SLACK = 0.05  # seconds by which two requests may differ in how long they take to arrive
@@ -133,7 +133,7 @@ class Tasks:
             "stale_reads": stale_reads,
             "deleted": False,
         }
-        content = sample(kind) if self.output_size is None else self.output_size
+        content = sample(kind) if self.output_size is None else b"".join(pseudo_content(0, self.output_size))
         contents = [content] * outputs if isinstance(outputs, int) else outputs
         name = f"{task['id']}.{EXTENSIONS[kind]}"
         task["outputs"] = [
