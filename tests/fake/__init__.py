@@ -35,11 +35,11 @@ class FakeRunway(Api):
     State that tests may seed and look at, each a dict by id: `avatars`, `voices`, `documents`, `workflows`, `tasks`,
     `invocations`, `sessions`, `uploads`, `outputs`; `records` holds all of them by the path of their list.
     `organization` is what the API shows of it, with the `creditBalance` that calls use up.
-    `storage.upload_limit` and `output_size` are in bytes; with the latter set, new outputs have no content of their own.
+    `storage.upload_limit` is in bytes, and so is `output_size`, of outputs that are made from now on, where it is set.
     What happened: `requests`; `accepted`, the POSTs that were accepted and charged; `hasty`, (task id, seconds since
     the poll before) of every poll that came sooner than after 5 s; `invalid_answers`, faults of the stand-in itself.
-    `on(moment, callback)` and `with hold(moment) as held` act at exact moments: see `tests.fake.http`; `fault(…)` orders
-    what is in `tests.fake.faults`.
+    `on(moment, callback)` and `with hold(moment) as held` act at exact moments: see `tests.fake.http`. `fault(…)`: see
+    `tests.fake.faults`.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ Issue = dict[str, Any]
 
 @cache
 def data(name: str) -> Any:
-    """Returns a JSON document of tests/data, read once: `contract`, `openapi` (small, with prose), `gateway-definition`."""
+    """Returns a document of tests/data, read once: `contract`, `openapi` (small, with prose), `gateway-definition`."""
     return json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
 
 
