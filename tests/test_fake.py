@@ -103,7 +103,7 @@ class ContractTest(FakeCase):
     def status(self, operation: Operation, body: Any) -> int:
         path, sent = re.sub(r"\{\w+\}", UNKNOWN_ID, operation.template), json.dumps(body).encode()
         headers = {**{name.lower(): value for name, value in JSON.items()}, "content-length": str(len(sent))}
-        return self.fake.service(Request("api", operation.method, path, headers, io.BytesIO(sent))).status
+        return self.fake.service(Request("api", operation.method, path, headers, stream=io.BytesIO(sent))).status
 
     def test_valid_bodies_are_taken(self) -> None:
         for operation, _, body in self.bodies():

@@ -95,7 +95,7 @@ class FakeRunway(Api):
         ]
 
     def env(self) -> dict[str, str]:
-        """Returns the environment that leads a command to the API and the storage host. An empty variable counts as unset."""
+        """Returns the environment that leads a command here. An empty variable counts as unset."""
         return {
             "RUNWAY_SKILLS_BASE_URL": self.url,
             "RUNWAY_SKILLS_API_SECRET": SECRET,
@@ -120,12 +120,12 @@ class FakeRunway(Api):
     ) -> str:
         """Puts a file on the storage host; returns a signed URL.
 
-        `size` instead of `content`: that many bytes of `pseudo_content`. `name` ends the URL's
-        path, as it is where it holds a %. `behaviour` is any of `Output`'s: `ranges=False`; `break_after` bytes, for
-        the first `breaks` reads; `wrong_length`; `no_length`; `redirect_to`; `changes_to`, from the second read on.
+        `size` instead of `content`: that many bytes of `pseudo_content`. `name` ends the URL's path, as it is where it
+        holds a %. `behaviour` is any of `Output`'s: `ranges=False`; `break_after` bytes, for the first `breaks` reads;
+        `wrong_length`; `no_length`; `redirect_to`; `changes_to`, from the second read on.
         """
-        content = b"".join(pseudo_content(0, size)) if content is None else content
-        output = Output(str(uuid.uuid4()), name, media_type, content, **behaviour)
+        whole = b"".join(pseudo_content(0, size)) if content is None else content
+        output = Output(str(uuid.uuid4()), name, media_type, whole, **behaviour)
         return self.storage.sign(self.storage.add(output), uses=expires_after_uses)
 
     def seed(self) -> None:

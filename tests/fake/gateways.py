@@ -174,7 +174,7 @@ def _forwarded(method: str, path: str, body: bytes, headers: Mapping[str, str]) 
     sent = {"authorization": f"Bearer {SECRET}", **headers}
     if body:
         sent.update({"content-length": str(len(body)), "content-type": "application/json"})
-    return Request("upstream", method, path, sent, io.BytesIO(body))
+    return Request("upstream", method, path, sent, stream=io.BytesIO(body))
 
 
 def _wrapped(answer: Answer, status: int, value: Any) -> Answer:

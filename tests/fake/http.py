@@ -55,13 +55,7 @@ class Request:
     """
 
     def __init__(
-        self,
-        server: str,
-        method: str,
-        target: str,
-        headers: dict[str, str],
-        stream: io.BufferedIOBase,
-        keep: int = KEEP,
+        self, server: str, method: str, target: str, headers: dict[str, str], *, stream: io.BufferedIOBase
     ) -> None:
         self.server, self.method, self.target, self.headers = server, method, target, headers
         self.path = urlsplit(target).path
@@ -230,7 +224,7 @@ class Exchange(BaseHTTPRequestHandler):
             lowered = name.lower()
             headers[lowered] = f"{headers[lowered]}, {value}" if lowered in headers else value
         target = self.raw_requestline.split()[1].decode("latin-1")
-        request = Request(self.server.name, self.command, target, headers, self.rfile)
+        request = Request(self.server.name, self.command, target, headers, stream=self.rfile)
         self.server.requests.append(request)
         try:
             if not self.server.faults.meet(self, request):
@@ -349,7 +343,7 @@ class FakeServer(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         if self.faults.resets(self.name):
-            self.requests.append(Request(self.name, "", "", {}, io.BytesIO()))
+            self.requests.append(Request(self.name, "", "", {}, stream=io.BytesIO()))
             reset(request)
             request.close()
             return
