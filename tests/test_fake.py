@@ -42,7 +42,7 @@ class Reply:
 
 
 def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None = None, seconds: float = 5) -> Reply:
-    """Send one request over a connection of its own; a body that is not bytes goes as JSON."""
+    """Sends one request over a connection of its own; a body that is not bytes goes as JSON."""
     parts = urlsplit(url)
     assert parts.hostname
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds)
@@ -55,7 +55,7 @@ def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None
 
 
 def form(fields: dict[str, str], content: bytes) -> tuple[bytes, dict[str, str]]:
-    """A multipart body with its file last, and the headers that go with it."""
+    """Returns a multipart body with its file last, and the headers that go with it."""
     parts = [f'--x\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in fields.items()]
     parts.append('--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\nContent-Type: image/png\r\n\r\n')
     return "".join(parts).encode() + content + b"\r\n--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
@@ -138,7 +138,7 @@ class ContractTest(FakeCase):
 
 
 class RefusalTest(FakeCase):
-    def test_calls_that_the_contract_alone_does_not_refuse(self) -> None:
+    def test_wrong_values_paths_and_media_are_refused(self) -> None:
         cases: list[tuple[str, str, Any, int]] = [
             ("GET", "/v1/nothing", None, 404),
             ("PUT", "/v1/avatars", {}, 405),
@@ -151,6 +151,9 @@ class RefusalTest(FakeCase):
             ("GET", "/v1/tasks/not-an-id", None, 400),
             ("GET", f"/v1/tasks/{UNKNOWN_ID}", None, 404),
             ("GET", f"/v1/organization/webapp/audit_logs/{EVENT_ID}", None, 404),
+            ("GET", "/v1/avatar_usage?startDate=today&endDate=2026-01-02T00:00:00Z", None, 400),
+            ("POST", "/v1/text_to_image", {**IMAGE, "ratio": "1:2"}, 400),
+            ("POST", "/v1/text_to_image", {**IMAGE, "promptText": "a" * 1001}, 400),
             ("POST", "/v1/documents", b"{", 400),
             ("POST", "/v1/documents", b'{"name": "n", "content": NaN}', 400),
             ("POST", "/v1/image_to_video", {**VIDEO, "promptImage": "runway://never/uploaded"}, 400),
@@ -330,7 +333,7 @@ class GatewayTest(FakeCase):
         self.post = f"/v1/image_to_video?api_token={TOKEN}"
 
     def own(self, path: str, method: str = "GET", body: Any = None) -> Reply:
-        """A call to the self-hosted gateway."""
+        """Calls the self-hosted gateway."""
         headers = {"Content-Type": "application/json"} if body is not None else {}
         return call(method, self.fake.self_hosted_url + path, body, headers, seconds=0.5)
 

@@ -195,7 +195,8 @@ class Api(Tasks):
                 return None
             if operation.method == "PATCH":
                 self._change(record, call.body)
-            return self._shown.get(operation.template, _as_it_is)(record) if schema else None
+            show = self._shown.get(operation.template)
+            return (show(record) if show else record) if schema else None
         if "hasMore" in names:
             return page(call, [self._look(record, poll=False) for record in call.rows.values()])
         answer = instance(schema or {})
@@ -432,10 +433,6 @@ def _read_json(request: Request) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
-
-
-def _as_it_is(record: Any) -> Any:
-    return record
 
 
 def _lay_over(record: Record, fields: Mapping[str, Any]) -> None:
