@@ -53,12 +53,12 @@ class FakeRunway(Api):
         super().__init__(Storage(), Pace(polls_to_finish, seconds_to_finish, clock))
         self.uploads, self.outputs, self.expire_urls = self.storage.uploads, self.storage.outputs, self.storage.expire
         self.requests: list[Request] = []
-        faults, self._moments = Faults(), Moments()
+        faults, moments = Faults(), Moments()
         self.fault, self.clear_faults = faults.fault, faults.clear
-        self.on, self.hold = self._moments.on, self._moments.hold
+        self.on, self.hold = moments.on, moments.hold
         self.gateway, self.self_hosted = HostedGateway(self.service), SelfHostedGateway(self.service, faults)
         self._servers = [
-            FakeServer(name, service, self.requests, faults, self._moments, tls=certificate)
+            FakeServer(name, service, self.requests, faults, moments, tls=certificate)
             for name, service, certificate in (
                 ("api", self.service, tls),
                 ("storage", self.storage.service, tls),
@@ -78,7 +78,6 @@ class FakeRunway(Api):
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._moments.release()
         # Together: each waits for its own loop to come round.
         stops = [threading.Thread(target=server.stop) for server in self._servers]
         for stop in stops:

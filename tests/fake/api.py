@@ -26,7 +26,6 @@ API_VERSION = "2024-11-06"
 POLLED = ("/v1/tasks/{id}", "/v1/workflow_invocations/{id}", "/v1/realtime_sessions/{id}")
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 MEDIA_NAME = re.compile(r"(?is).+\.(jpe?g|png|webp|gif|mp4|mov|mkv|webm|mp3|wav|flac|m4a|aac|ogg)")
-AVATAR_FIELDS = ("name", "personality", "startScript", "documentIds")
 # What an endpoint makes, by the last part of its path; every other makes videos.
 KINDS = {
     "image": ("ad_localization", "image", "image_upscale", "marketing_stock_image", "product_campaign_image",
@@ -74,7 +73,7 @@ class Api(Tasks):
         self._table: dict[str, Callable[[Call], Any]] = {
             "POST /v1/avatars": lambda call: self.avatars[self.add_avatar(**self._avatar_fields(call.body), new=True)],
             "PATCH /v1/avatars/{id}": self._change_avatar,
-            "POST /v1/voices": self._create_voice,
+            "POST /v1/voices": lambda call: {"id": self.add_voice(**_only(call.body, "name", "description"), new=True)},
             "POST /v1/voices/preview": lambda _: {"url": self._sample_url("audio"), "durationSecs": 0.2},
             "GET /v1/documents": self._list_documents,
             "POST /v1/documents": lambda call: self._with_users(self.documents[self.add_document(**call.body)]),
@@ -202,7 +201,7 @@ class Api(Tasks):
         answer = instance(schema or {})
         if operation.method == "POST" and "createdAt" in names:
             answer.update(id=str(uuid.uuid4()), createdAt=self.pace.stamp(), updatedAt=self.pace.stamp())
-            _lay_over(answer, {key: value for key, value in call.body.items() if key in answer})
+            _lay_over(answer, _only(call.body, *answer))
             call.rows[answer["id"]] = answer
         return answer
 
@@ -288,7 +287,7 @@ class Api(Tasks):
         return {"usedBy": users, **document}
 
     def _avatar_fields(self, body: Record) -> Record:
-        fields = {key: body[key] for key in AVATAR_FIELDS if key in body}
+        fields = _only(body, "name", "personality", "startScript", "documentIds")
         for index, document in enumerate(fields.get("documentIds", ())):
             if document not in self.documents:
                 raise invalid_field(["documentIds", index], "Document not found")
@@ -309,9 +308,6 @@ class Api(Tasks):
         self._change(avatar, {})
         return avatar
 
-    def _create_voice(self, call: Call) -> Any:
-        return {"id": self.add_voice(name=call.body["name"], description=call.body.get("description"), new=True)}
-
     def _list_documents(self, call: Call) -> Any:
         rows = [self._with_users(document) for document in self.documents.values()]
         rows.sort(key=lambda row: str(row.get(call.query["sort"], "")), reverse=call.query["order"] == "desc")
@@ -327,7 +323,7 @@ class Api(Tasks):
     def _list_workflows(self, _: Call) -> Any:
         versions: dict[str, list[Record]] = defaultdict(list)
         for workflow in self.workflows.values():
-            versions[workflow["name"]].append({key: workflow[key] for key in ("id", "version", "createdAt")})
+            versions[workflow["name"]].append(_only(workflow, "id", "version", "createdAt"))
         return {"data": [{"name": name, "versions": found} for name, found in versions.items()]}
 
     def _change(self, record: Record, fields: Record) -> None:
@@ -433,6 +429,10 @@ def _read_json(request: Request) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _only(fields: Mapping[str, Any], *names: str) -> Record:
+    return {name: fields[name] for name in names if name in fields}
 
 
 def _lay_over(record: Record, fields: Mapping[str, Any]) -> None:

@@ -178,7 +178,6 @@ class Moments:
 
     def __init__(self) -> None:
         self._callbacks: dict[str, list[Callable[[str], None]]] = {moment: [] for moment in MOMENTS}
-        self._holds: list[Hold] = []
 
     def on(self, moment: str, callback: Callable[[str], None]) -> None:
         """Calls `callback(record_id)` at every such moment from now on. Raises KeyError for an unknown moment."""
@@ -189,7 +188,6 @@ class Moments:
         """Holds every exchange that comes to the moment, until `release` or the end of the block."""
         hold = Hold(moment)
         self.on(moment, hold.stop)
-        self._holds.append(hold)
         try:
             yield hold
         finally:
@@ -200,11 +198,6 @@ class Moments:
         """Comes to a moment; nothing happens where it is empty."""
         for callback in list(self._callbacks[moment]) if moment else ():
             callback(record_id)
-
-    def release(self) -> None:
-        """Lets everything go on."""
-        for hold in self._holds:
-            hold.release()
 
 
 class Exchange(BaseHTTPRequestHandler):
