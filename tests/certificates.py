@@ -35,7 +35,7 @@ subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 subjectAltName = NAMES
 """
-_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+_KEY = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
 PAST = ("20200101000000Z", "20200201000000Z")
 FUTURE = ("20400101000000Z", "20400201000000Z")
 NOW = ("20200101000000Z", "20491231000000Z")
@@ -50,63 +50,20 @@ class Authority:
         self.path = str(self.folder / "authority.pem")
         for file, text in (("index.txt", ""), ("serial.txt", "01\n")):
             (self.folder / file).write_text(text, encoding="ascii")
-        config = self._config("authority", "DNS:none")
-        self._openssl(
-            "req",
-            "-x509",
-            "-new",
-            *_KEY,
-            "-keyout",
-            "authority.key",
-            "-out",
-            "authority.pem",
-            "-days",
-            "99",
-            "-subj",
-            f"/CN={name}",
-            "-config",
-            config,
-            "-extensions",
-            "authority_extensions",
-        )
+        made = f"-keyout authority.key -out authority.pem -days 99 -subj /CN={name} -extensions authority_extensions"
+        self._openssl(f"req -x509 -new {_KEY} {made}", config=self._config("authority", "DNS:none"))
 
     def certificate(self, name: str, names: str, validity: tuple[str, str] = NOW) -> tuple[str, str]:
-        """The files of a certificate and its key; `names` is the subjectAltName, such as DNS:localhost."""
+        """Returns the files of a certificate and its key; `names` is the subjectAltName, such as DNS:localhost."""
         config = self._config(name, names)
-        self._openssl(
-            "req",
-            "-new",
-            *_KEY,
-            "-keyout",
-            f"{name}.key",
-            "-out",
-            f"{name}.csr",
-            "-subj",
-            f"/CN={name}",
-            "-config",
-            config,
-        )
-        self._openssl(
-            "ca",
-            "-batch",
-            "-notext",
-            "-config",
-            config,
-            "-extensions",
-            "leaf_extensions",
-            "-in",
-            f"{name}.csr",
-            "-out",
-            f"{name}.pem",
-            "-startdate",
-            validity[0],
-            "-enddate",
-            validity[1],
-        )
+        start, end = validity
+        self._openssl(f"req -new {_KEY} -keyout {name}.key -out {name}.csr -subj /CN={name}", config=config)
+        made = f"-extensions leaf_extensions -in {name}.csr -out {name}.pem -startdate {start} -enddate {end}"
+        self._openssl(f"ca -batch -notext {made}", config=config)
         return str(self.folder / f"{name}.pem"), str(self.folder / f"{name}.key")
 
     def self_signed(self) -> tuple[str, str]:
-        """The authority's own certificate and key, to be served as they should not be."""
+        """Returns the authority's own certificate and key, to be served as they should not be."""
         return self.path, str(self.folder / "authority.key")
 
     def _config(self, name: str, names: str) -> str:
@@ -114,15 +71,11 @@ class Authority:
         (self.folder / file).write_text(_CONFIG.replace("NAMES", names), encoding="ascii")
         return file
 
-    def _openssl(self, *words: str) -> None:
-        done = subprocess.run([openssl(), *words], cwd=self.folder, capture_output=True, check=False)
+    def _openssl(self, words: str, config: str) -> None:
+        command = shutil.which("openssl")
+        if not command:
+            raise unittest.SkipTest("there is no openssl command to make certificates with")
+        argv = [command, *words.split(), "-config", config]
+        done = subprocess.run(argv, cwd=self.folder, capture_output=True, check=False)
         if done.returncode:
-            raise AssertionError(f"openssl {words[0]}: {done.stderr.decode(errors='replace')}")
-
-
-def openssl() -> str:
-    """The openssl command. Raises SkipTest where there is none."""
-    command = shutil.which("openssl")
-    if not command:
-        raise unittest.SkipTest("there is no openssl command to make certificates with")
-    return command
+            raise AssertionError(f"openssl {words}: {done.stderr.decode(errors='replace')}")

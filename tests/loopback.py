@@ -1,4 +1,4 @@
-"""Servers on loopback that follow a script: what a transport has to get along with, byte by byte."""
+"""Servers on loopback that follow a script, byte by byte, and a transport that talks to them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import ssl
 import struct
 import threading
 import time
+import unittest
 from collections.abc import Iterator
 from typing import Callable
 
+from runway_cli.errors import NetworkError
 from runway_cli.shutdown import Shutdown
-from runway_cli.transport.http import Transport
+from runway_cli.transport.http import Request, Response, Transport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 WINE = "Wine buffers megabytes of an upload, as Linux does, and cannot be told to buffer less"
-PATIENCE = 10.0  # seconds that a busy machine may take for what has surely been set off
 
 
 class Conversation:
-    """One connection as the server sees it. `seen` is all that was read."""
+    """One connection as the server sees it."""
 
     def __init__(self, connection: socket.socket, server: Server) -> None:
         self.connection = connection
         self.server = server
-        self.seen = b""
 
     def read_head(self) -> str:
         """Reads up to the end of a request's headers; empty where the client leaves before."""
@@ -47,9 +47,9 @@ class Conversation:
         return head
 
     def read_body(self, head: str, size: int = 65536) -> Iterator[bytes]:
-        """The body that belongs to a head, in pieces of at most `size` bytes."""
+        """Yields the body that belongs to a head, in pieces of at most `size` bytes."""
         left = content_length(head)
-        while left:
+        while left and not self.server.is_stopping:
             piece = self.connection.recv(min(left, size))
             if not piece:
                 return
@@ -85,7 +85,7 @@ class Conversation:
 
 
 def content_length(head: str) -> int:
-    """The Content-Length of a head, 0 without one."""
+    """Returns the Content-Length of a head, 0 without one."""
     lengths = [line.partition(":")[2] for line in head.split("\r\n") if line.lower().startswith("content-length:")]
     return int(lengths[0]) if lengths else 0
 
@@ -137,7 +137,7 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 def answering(answer: bytes = OK, *, times: int = 1) -> Script:
-    """Reads a request and answers it, so many times on one connection."""
+    """Returns a script that reads a request and answers it, so many times on one connection."""
 
     def script(conversation: Conversation) -> None:
         for _ in range(times):
@@ -171,14 +171,36 @@ class SilentListener:
             link.close()
 
 
-def eventually(condition: Callable[[], object]) -> None:
-    """Waits until the condition holds. Raises AssertionError if it does not."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError("the condition was never met")
-        time.sleep(0.005)
+class TransportTest(unittest.TestCase):
+    """A transport, and servers that follow the script that a test starts them with."""
 
+    def setUp(self) -> None:
+        self.shutdown = Shutdown()
+        self.transport = Transport(self.shutdown)
+        self.addCleanup(self.transport.close)
 
-def make_transport() -> Transport:
-    return Transport(Shutdown())
+    def start(self, script: Script, certificate: tuple[str, str] | None = None) -> Server:
+        server = Server(script, certificate)
+        self.addCleanup(server.__exit__)
+        return server
+
+    def post(self, url: str, timeout: float = 20, body: bytes = b"{}") -> Response:
+        return self.transport.send(Request("POST", url, {}, body), timeout)
+
+    def upload(self, url: str, pieces: list[bytes], idle_timeout: float = 20, time_limit: float | None = None) -> int:
+        """Returns the status of a transfer to a server."""
+        request = Request("POST", url, {"Content-Length": str(sum(map(len, pieces)))}, pieces)
+        with self.transport.stream(request, idle_timeout, time_limit) as stream:
+            return stream.status
+
+    def download(self, url: str, idle_timeout: float = 20, time_limit: float | None = None) -> Iterator[bytes]:
+        """Yields the pieces of a transfer from a server."""
+        with self.transport.stream(Request("GET", url, {}), idle_timeout, time_limit) as stream:
+            while piece := stream.read(1 << 18):
+                yield piece
+
+    def failure(self, call: Callable[[], object]) -> NetworkError:
+        """Returns the NetworkError of a call."""
+        with self.assertRaises(NetworkError) as caught:
+            call()
+        return caught.exception

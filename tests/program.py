@@ -90,7 +90,7 @@ class Clock:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What of this process's environment a call may see, without the developer's own files, and `extra`."""
+    """Returns what of this process's environment a call may see, without the developer's own files, and `extra`."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return {**kept, **ISOLATED, **(extra or {})}
 
@@ -104,7 +104,7 @@ def shell_words(command: str) -> list[str]:
 
 
 def in_markdown(path: str | Path) -> str:
-    """A path as a Markdown table shows it, which escapes the backslashes of Windows."""
+    """Returns a path as a Markdown table shows it, which escapes the backslashes of Windows."""
     return str(path).replace("\\", "\\\\")
 
 
@@ -126,7 +126,7 @@ def run(
     start: Sequence[str] = ("-m", "runway_cli"),
     timeout: float = 30,
 ) -> Result:
-    """The program as a process, without a terminal: what users see. Fails if a secret is printed."""
+    """Runs the program as a process, without a terminal: what users see. Fails if a secret is printed."""
     surroundings = environment({"PYTHONPATH": str(ROOT), **(env or {})})
     done = subprocess.run(
         [sys.executable, *start, *argv],
@@ -141,7 +141,7 @@ def run(
 
 
 def call(*argv: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", clock: Clock | None = None) -> Result:
-    """The program within this process: no start-up to wait for, and a clock that does not wait either."""
+    """Runs the program within this process: no start-up to wait for, and a clock that does not wait either."""
     surroundings = environment(env)
     with _streams(stdin) as (stdout, stderr), mock.patch.dict(os.environ, surroundings, clear=True):
         status = main(list(argv), clock or Clock())
@@ -150,7 +150,7 @@ def call(*argv: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", c
 
 
 def checked(result: Result, surroundings: Mapping[str, str]) -> Result:
-    """The result, if it shows no secret and no traceback, and ends as the contract says."""
+    """Returns the result, if it shows no secret and no traceback, and ends as the contract says."""
     secrets = {SECRET, STAGE_SECRET, TOKEN, *(surroundings.get(name, "").strip() for name in SECRET_VARIABLES)}
     for secret in secrets:
         if len(secret) > 8 and secret in result.stdout + result.stderr:
@@ -164,13 +164,13 @@ class ProgramTest(unittest.TestCase):
     """Assertions on whole results."""
 
     def assert_success(self, result: Result, **expected: Any) -> None:
-        """Exit status 0, and these attributes of the result: `stdout`, `stderr`, `json`, `lines`, `notes`."""
+        """Asserts exit status 0, and these attributes of the result: `stdout`, `stderr`, `json`, `lines`, `notes`."""
         self.assertEqual(result.exit, 0, result)
         for name, value in expected.items():
             self.assertEqual(getattr(result, name), value, f"{name} of {result!r}")
 
     def assert_error(self, result: Result, exit_status: int, **expected: Any) -> None:
-        """The exit status, and these keys of the JSON error, which always explains itself."""
+        """Asserts the exit status, and these keys of the JSON error, which always explains itself."""
         self.assertEqual(result.exit, exit_status, result)
         found = result.error
         self.assertEqual({key: found.get(key) for key in expected}, expected, result)
@@ -180,7 +180,7 @@ class ProgramTest(unittest.TestCase):
 
 @contextmanager
 def _streams(stdin: bytes) -> Iterator[tuple[io.BytesIO, io.BytesIO]]:
-    """Streams that cannot hold more than ASCII: the program writes UTF-8 whatever the locale."""
+    """Yields streams that cannot hold more than ASCII: the program writes UTF-8 whatever the locale."""
     stdout, stderr = io.BytesIO(), io.BytesIO()
     with mock.patch.multiple(
         sys,

@@ -146,17 +146,17 @@ class BodyTest(ServiceTest):
             with self.subTest(name):
                 result = self.get(framed(body, b"Content-Encoding: " + encoding))
                 self.assertEqual((result.exit, result.stdout), (0, printed + "\n"), result)
-        for name, body, words in (
-            ("cut off", PACKED[:-6], "its gzip content is cut off"),
-            ("damaged", PACKED[:12] + b"\0\0" + PACKED[14:], "its gzip content is"),
-            ("a wrong checksum", PACKED[:-8] + b"\0" * 8, "its gzip content is damaged"),
-            ("no gzip", b'{"id":"fox"}', "its gzip content is damaged"),
-            ("something behind it", PACKED + b"more", "its gzip content is"),
-        ):
+        for name, body in {
+            "cut off": PACKED[:-6],
+            "damaged": PACKED[:12] + b"\0\0" + PACKED[14:],
+            "a wrong checksum": PACKED[:-8] + b"\0" * 8,
+            "no gzip": b'{"id":"fox"}',
+            "something behind it": PACKED + b"more",
+        }.items():
             with self.subTest(name):
                 result = self.get(framed(body, b"Content-Encoding: gzip"))
                 self.assert_error(result, 69, kind="network")
-                self.assertIn(words, result.error["error"])
+                self.assertTrue(result.error["error"].endswith(": the gzip body is invalid"), result)
         self.assert_error(self.get(framed(PACKED, b"Content-Encoding: br")), 1, kind="api", status=200)
 
     def test_an_error_is_told_whatever_its_body_is(self) -> None:

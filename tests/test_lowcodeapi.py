@@ -13,17 +13,8 @@ from tests.fake import SECRET, TOKEN, Fault, sample
 from tests.program import Result, call
 from tests.served import ServedTest, pasted
 
-POST = (
-    "request",
-    "POST",
-    "/v1/image_to_video",
-    "-f",
-    "model=gen4_turbo",
-    "-f",
-    "promptImage=https://example.com/a.png",
-    "-f",
-    "ratio=1280:720",
-)
+VALUES = ("-f", "model=gen4_turbo", "-f", "promptImage=https://example.com/a.png", "-f", "ratio=1280:720")
+POST = ("request", "POST", "/v1/image_to_video", *VALUES)
 NOTE = "the gateway uses the old URL format: --url-format old saves a request"
 THREE = "POST /v1/image_to_video, GET /v1/tasks/ID and DELETE /v1/tasks/ID"
 UNKNOWN = "123e4567-e89b-42d3-a456-426614174000"  # well-formed, and no task
@@ -121,6 +112,12 @@ class Formats(GatewayTest):
                     both = [f"/v1/tasks/{task}?TOKEN", f"/v1/tasks/id?id={task}&TOKEN"]
                     self.assertEqual(self.targets(method), both[:tried])
 
+    def test_a_get_that_failed_in_both_formats_is_retried(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"])
+        self.fake.fault(Fault("status"), server="gateway", times=2)
+        self.assert_success(self.through("request", "GET", f"/v1/tasks/{task}"))
+        self.assertEqual(len(self.clock.slept), 1)
+
     def test_a_post_and_a_path_without_a_parameter_have_one_address(self) -> None:
         self.fake.fault(Fault("status", status=404), server="gateway", times=None)
         for argv in (POST, ("request", "GET", "/v1/organization"), ("request", "PATCH", "/v1/tasks/x", "--body", "{}")):
@@ -139,9 +136,8 @@ class Formats(GatewayTest):
         self.assertEqual(len(self.fake.requests), 2)
 
     def test_the_first_error_is_reported_if_the_old_format_gets_no_answer(self) -> None:
-        self.fake.fault(
-            Fault("status", status=404, body={"data": {"error": {"message": "Gone.", "code": 404}}}), server="gateway"
-        )
+        gone = {"data": {"error": {"message": "Gone.", "code": 404}}}
+        self.fake.fault(Fault("status", status=404, body=gone), server="gateway")
         self.fake.fault(Fault("reset_after_request"), server="gateway")
         result = self.through("request", "GET", "/v1/tasks/x", "--retries", "0")
         self.assert_error(result, 1, kind="api", status=404, error="Gone.")
@@ -153,6 +149,8 @@ class Envelopes(GatewayTest):
         task = {"id": "x", "status": "RUNNING"}
         page = {"data": [{"id": "x"}], "hasMore": False}
         own = {"error": "Validation failed", "issues": [{"path": ["a"], "message": "No"}], "docUrl": "https://d"}
+        no = {"message": "No", "code": "bad"}
+        lost = {"message": "Route not found", "code": 404}
         for value, status, expected in (
             ({"data": task}, 200, (200, task, True)),
             ({"data": page}, 200, (200, page, True)),
@@ -166,35 +164,20 @@ class Envelopes(GatewayTest):
             ({"message": "m", "provider": "p", "error": own, "headers": {}}, 400, (400, own, True)),
             ({"message": "m", "provider": "p", "error": "words"}, 502, (502, {"error": "words"}, True)),
             ({"message": "m", "provider": "p", "error": None}, 502, (502, {"error": "m"}, True)),
-            ({"data": {"error": {"message": "No", "code": 404}}}, 404, (404, {"error": "No", "message": "No"}, True)),
-            ({"data": {"error": {"message": "No", "code": "429"}}}, 200, (429, {"error": "No", "message": "No"}, True)),
-            (
-                {"data": {"error": {"message": "No", "code": "bad_key"}}},
-                200,
-                (500, {"error": "No", "message": "No", "code": "bad_key"}, True),
-            ),
+            ({"data": {"error": no}}, 404, (404, {"error": "No", "message": "No", "code": "bad"}, True)),
+            ({"data": {"error": {**no, "code": "429"}}}, 200, (429, {"error": "No", "message": "No"}, True)),
+            ({"data": {"error": no}}, 200, (500, {"error": "No", "message": "No", "code": "bad"}, True)),
             ({"data": own}, 400, (400, own, True)),
             ({"data": {"error": "No"}}, 200, (500, {"error": "No"}, True)),
-            (
-                {"data": {"error": {"message": "Route not found", "code": 404}}},
-                404,
-                (404, {"error": "Route not found", "message": "Route not found"}, False),
-            ),
+            ({"data": {"error": lost}}, 404, (404, {"error": "Route not found", "message": "Route not found"}, False)),
         ):
             with self.subTest(value):
                 found = service().unwrap(status, value)
-                expected_status, expected_value, is_from_provider = expected
-                self.assertEqual(found.status, expected_status)
-                self.assertEqual(found.value, expected_value)
-                self.assertIs(found.from_provider, is_from_provider)
+                self.assertEqual((found.status, found.value, found.from_provider), expected)
 
     def test_an_error_keeps_its_words_status_and_issues(self) -> None:
-        own = {
-            "error": "Validation failed",
-            "issues": [{"path": ["a", 0], "message": "No"}],
-            "docUrl": "https://d",
-            "code": "bad",
-        }
+        issues = [{"path": ["a", 0], "message": "No"}]
+        own = {"error": "Validation failed", "issues": issues, "docUrl": "https://d", "code": "bad"}
         hosted = {"data": {"error": {**own, "message": "Validation failed"}}}
         for server, body in (
             ("gateway", {"data": own}),
@@ -204,15 +187,8 @@ class Envelopes(GatewayTest):
             with self.subTest(body):
                 self.fake.fault(Fault("status", status=422, body=body), server=server)
                 result = self.through(*POST, self_hosted=server == "self_hosted")
-                self.assert_error(
-                    result,
-                    1,
-                    status=422,
-                    error="Validation failed",
-                    code="bad",
-                    docUrl="https://d",
-                    issues=[{"field": "a.0", "messages": ["No"]}],
-                )
+                found = {**own, "issues": [{"field": "a.0", "messages": ["No"]}]}
+                self.assert_error(result, 1, status=422, **found)
 
     def test_errors_under_200_are_errors(self) -> None:
         self.fake.gateway.errors_under_200 = self.fake.self_hosted.errors_under_200 = True
@@ -270,36 +246,6 @@ class Secrets(GatewayTest):
         self.assert_error(self.through("wait", "x", env={"LOWCODEAPI_BASE_URL": "http://x.example"}), 78, kind="config")
         self.assert_error(self.through("wait", "x", env={"LOWCODEAPI_API_TOKEN": ""}), 77, kind="auth")
         self.assertEqual(self.fake.requests, [])
-
-
-class Retries(GatewayTest):
-    def test_a_post_is_retried_only_if_it_was_surely_refused(self) -> None:
-        for fault, posts, accepted in (
-            (Fault("status", status=429), 2, None),
-            (Fault("status", status=500), 1, True),
-            (Fault("status", status=502), 1, True),
-            (Fault("status", status=503), 1, True),
-            (Fault("status", status=504), 1, True),
-            (Fault("status", status=408), 1, True),
-            (Fault("forward_then_reset"), 1, True),
-            (Fault("html"), 1, True),
-            (Fault("status", status=400), 1, None),
-        ):
-            with self.subTest(fault.kind, status=fault.status):
-                self.fake.requests.clear()
-                self.fake.fault(fault, server="gateway")
-                result = self.through(*POST)
-                found = result.error.get("maybeAccepted") if result.exit else None
-                self.assertEqual(len(self.fake.requests), posts, result)
-                self.assertEqual(found, accepted, result)
-                if accepted:
-                    self.assertEqual(pasted(result), ["auth", "status", "--gateway", "lowcodeapi"])
-
-    def test_a_get_is_retried(self) -> None:
-        task = self.fake.add_task(statuses=["SUCCEEDED"])
-        self.fake.fault(Fault("status"), server="gateway", times=2)
-        self.assert_success(self.through("request", "GET", f"/v1/tasks/{task}"))
-        self.assertEqual(len(self.clock.slept), 1)
 
 
 class NotOffered(GatewayTest):
@@ -384,9 +330,8 @@ class SelfHosted(GatewayTest):
         task = self.fake.add_task(statuses=["SUCCEEDED"])
         limited = upstream({"error": "Slow down."}, {"retry-after": "17"})
         self.fake.fault(Fault("status", status=429, body=limited), server="self_hosted")
-        self.assert_success(
-            self.through("request", "GET", f"/v1/tasks/{task}", "--url-format", "old", self_hosted=True)
-        )
+        path = f"/v1/tasks/{task}"
+        self.assert_success(self.through("request", "GET", path, "--url-format", "old", self_hosted=True))
         self.assertGreaterEqual(self.clock.slept[0], 17)
 
     def test_a_page_in_an_error_is_shown_without_its_tags(self) -> None:
@@ -417,9 +362,8 @@ class SelfHosted(GatewayTest):
 
     def test_a_404_of_the_route_does_not_count_as_cancelled(self) -> None:
         task = self.fake.add_task(statuses=["RUNNING"])
-        self.fake.fault(
-            Fault("status", status=404, body={"message": "Not Found"}), server="self_hosted", method="DELETE"
-        )
+        missing = Fault("status", status=404, body={"message": "Not Found"})
+        self.fake.fault(missing, server="self_hosted", method="DELETE")
         result = self.through("cancel", task, "--url-format", "old", self_hosted=True)
         self.assert_error(result, 1, kind="api", status=404, id=task)
         self.assertIs(result.json["cancelled"], False)

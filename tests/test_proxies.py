@@ -6,74 +6,66 @@ import base64
 import os
 import select
 import socket
-import socketserver
 import tempfile
-import threading
+import unittest
 from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 from urllib.parse import urlsplit
 
+from runway_cli.errors import ConfigError
+from runway_cli.transport.sockets import Address, proxy_for
 from tests.certificates import Authority
 from tests.fake import SECRET, FakeRunway, Fault
+from tests.loopback import Conversation, Server
 from tests.program import Clock, ProgramTest, Result, call, run
 
 HOST = "api.example.test"  # known to the proxy alone
-BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
+GET = ("request", "GET", "/v1/organization")
+POST = (
+    "request",
+    "POST",
+    "/v1/text_to_image",
+    "--body",
+    '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}',
+)
 
 
-class Tunnel(socketserver.StreamRequestHandler):
-    """One CONNECT: answers as the proxy was told to, and hands bytes to and fro."""
+ESTABLISHED = b"200 Connection established"
 
-    server: Proxy
 
-    def handle(self) -> None:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            line = self.rfile.readline(1000)
-            if not line:
-                return
-            head += line
-        self.server.seen.append(head.decode("latin-1"))
-        if self.server.silent:
-            self.rfile.read(1)
+class Proxy:
+    """A proxy on loopback behind whose every name stands one service. `heads`: the requests that it was sent."""
+
+    def __init__(self, behind: str, answer: bytes = ESTABLISHED) -> None:
+        self._behind = ("127.0.0.1", urlsplit(behind).port or 0)
+        self._answer = answer
+        self._server = Server(self._serve)
+        self.heads = self._server.heads
+        self.place = f"127.0.0.1:{self._server.port}"
+
+    def _serve(self, conversation: Conversation) -> None:
+        """Answers one CONNECT as the proxy was told to, and hands bytes to and fro."""
+        conversation.read_head()
+        if not self._answer:
+            conversation.wait()
+        conversation.say(b"HTTP/1.1 " + self._answer + b"\r\nVia: 1.1 proxy\r\n\r\n")
+        if ESTABLISHED not in self._answer:
             return
-        self.wfile.write(b"HTTP/1.1 " + self.server.answer + b"\r\nVia: 1.1 proxy\r\n\r\n")
-        if self.server.answer.startswith(b"200"):
-            with socket.create_connection(self.server.behind) as service:
-                self.hand_over(service)
+        with socket.create_connection(self._behind) as service:
+            ends = {conversation.connection: service, service: conversation.connection}
+            while True:
+                for end in select.select(list(ends), [], [])[0]:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    ends[end].sendall(data)
 
-    def hand_over(self, service: socket.socket) -> None:
-        ends = {self.connection: service, service: self.connection}
-        while True:
-            for end in select.select(list(ends), [], [])[0]:
-                data = end.recv(65536)
-                if not data:
-                    return
-                ends[end].sendall(data)
-
-
-class Proxy(socketserver.ThreadingTCPServer):
-    """A proxy on loopback behind whose every name stands one service. `seen`: the heads of the requests."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, behind: str, answer: bytes = b"200 Connection established", *, silent: bool = False) -> None:
-        super().__init__(("127.0.0.1", 0), Tunnel)
-        self.behind = ("127.0.0.1", urlsplit(behind).port or 0)
-        self.answer = answer
-        self.silent = silent
-        self.seen: list[str] = []
-        self.place = f"127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that leaves is no error here."""
+    def __enter__(self) -> Proxy:
+        return self
 
     def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self.server_close()
+        self._server.__exit__()
 
 
 class ProxyTest(ProgramTest):
@@ -97,42 +89,34 @@ class ProxyTest(ProgramTest):
         self.fake.requests.clear()
 
     def get(self, variables: Mapping[str, str], *words: str, clock: Clock | None = None) -> Result:
-        words = words or ("request", "GET", "/v1/organization")
-        return call(*words, env={**self.env, **variables}, clock=clock)
+        return call(*(words or GET), env={**self.env, **variables}, clock=clock)
 
     def test_https_goes_through_the_tunnel_and_the_proxy_sees_no_secret(self) -> None:
         for variable in ("HTTPS_PROXY", "https_proxy"):
             with self.subTest(variable), Proxy(self.fake.url) as proxy:
                 result = self.get({variable: f"http://{proxy.place}"})
-                self.assertEqual(result.exit, 0, result)
-                self.assertEqual(result.json, self.fake.organization, result)
+                self.assert_success(result, json=self.fake.organization)
                 self.assertEqual(
-                    [head.split("\r\n")[0].rsplit(" ", 1)[0] for head in proxy.seen], [f"CONNECT {HOST}:443"]
+                    [head.split("\r\n")[0].rsplit(" ", 1)[0] for head in proxy.heads], [f"CONNECT {HOST}:443"]
                 )
-                self.assertNotIn(SECRET, "".join(proxy.seen))
-                self.assertNotIn("runway", "".join(proxy.seen).lower())
+                self.assertNotIn(SECRET, "".join(proxy.heads))
+                self.assertNotIn("runway", "".join(proxy.heads).lower())
                 self.assertEqual(self.fake.requests[-1].headers["host"], HOST)
                 self.assertNotIn("proxy-authorization", self.fake.requests[-1].headers)
 
     def test_a_whole_process_uses_it_too(self) -> None:
         with Proxy(self.fake.url) as proxy:
-            result = run("request", "GET", "/v1/organization", env={**self.env, "HTTPS_PROXY": proxy.place})
-            self.assertEqual(result.exit, 0, result)
-            self.assertEqual(result.json, self.fake.organization, result)
-            self.assertEqual(len(proxy.seen), 1, result)
+            result = run(*GET, env={**self.env, "HTTPS_PROXY": proxy.place})
+            self.assert_success(result, json=self.fake.organization)
+            self.assertEqual(len(proxy.heads), 1, result)
 
     def test_a_user_and_password_are_for_the_proxy_alone(self) -> None:
         with Proxy(self.fake.url) as proxy:
-            result = self.get(
-                {"HTTPS_PROXY": f"http://ada:p%40ss%3Aw%C3%BCrd@{proxy.place}"},
-                "request",
-                "GET",
-                "/v1/organization",
-                "--verbose",
-            )
+            url = f"http://ada:p%40ss%3Aw%C3%BCrd@{proxy.place}"
+            result = self.get({"HTTPS_PROXY": url}, *GET, "--verbose")
             self.assertEqual(result.exit, 0, result)
             login = base64.b64encode("ada:p@ss:würd".encode()).decode()
-            self.assertIn(f"Proxy-Authorization: Basic {login}\r\n", proxy.seen[0])
+            self.assertIn(f"Proxy-Authorization: Basic {login}\r\n", proxy.heads[0])
             self.assertNotIn("proxy-authorization", self.fake.requests[0].headers)
             for hidden in (login, "p%40ss", "p@ss"):
                 self.assertNotIn(hidden, result.stderr)
@@ -144,7 +128,7 @@ class ProxyTest(ProgramTest):
             for url in (self.fake.url, plain.url, plain.url.replace("127.0.0.1", "localhost")):
                 with self.subTest(url):
                     self.assertEqual(self.get({**everywhere, "RUNWAY_SKILLS_BASE_URL": url}).exit, 0)
-            self.assertEqual(proxy.seen, [])
+            self.assertEqual(proxy.heads, [])
 
     def test_no_proxy_names_hosts_that_are_reached_directly(self) -> None:
         look_up = socket.getaddrinfo
@@ -166,36 +150,27 @@ class ProxyTest(ProgramTest):
             with self.subTest(value), Proxy(self.fake.url) as proxy, mock.patch("socket.getaddrinfo", find):
                 result = self.get({"HTTPS_PROXY": f"http://{proxy.place}", "NO_PROXY": value})
                 self.assertEqual(result.exit, 0, result)
-                self.assertEqual(len(proxy.seen), tunnels, result)
+                self.assertEqual(len(proxy.heads), tunnels, result)
+
+    def test_interim_answers_of_a_proxy_are_skipped(self) -> None:
+        with Proxy(self.fake.url, b"100 Continue\r\n\r\nHTTP/1.1 " + ESTABLISHED) as proxy:
+            self.assert_success(self.get({"HTTPS_PROXY": proxy.place}))
 
     def test_a_refusal_by_the_proxy_means_that_nothing_was_sent(self) -> None:
         for answer in (b"407 Proxy Authentication Required", b"403 Forbidden", b"502 Bad Gateway"):
             with self.subTest(answer), Proxy(self.fake.url, answer) as proxy:
                 clock = Clock()
-                result = self.get(
-                    {"HTTPS_PROXY": proxy.place}, "request", "POST", "/v1/text_to_image", "--body", BODY, clock=clock
-                )
+                result = self.get({"HTTPS_PROXY": proxy.place}, *POST, clock=clock)
                 self.assert_error(result, 69, kind="network", maybeAccepted=None)
                 self.assertIn(f"{HOST} through the proxy {proxy.place}: ", result.error["error"])
                 self.assertIn(answer.decode().lower(), result.error["error"])
-                self.assertEqual(len(proxy.seen), 3)
+                self.assertEqual(len(proxy.heads), 3)
                 self.assertEqual(len(clock.slept), 2)
                 self.assertEqual(self.fake.requests, [])
 
     def test_a_silent_proxy_is_given_up_after_the_timeout(self) -> None:
-        with Proxy(self.fake.url, silent=True) as proxy:
-            result = self.get(
-                {"HTTPS_PROXY": proxy.place},
-                "request",
-                "POST",
-                "/v1/text_to_image",
-                "--body",
-                BODY,
-                "--timeout",
-                "0.3",
-                "--retries",
-                "0",
-            )
+        with Proxy(self.fake.url, b"") as proxy:
+            result = self.get({"HTTPS_PROXY": proxy.place}, *POST, "--timeout", "0.3", "--retries", "0")
             self.assert_error(result, 69, kind="network", maybeAccepted=None)
             self.assertIn("no complete answer within 0.3 s (no connection)", result.error["error"])
 
@@ -210,7 +185,7 @@ class ProxyTest(ProgramTest):
     def test_a_post_lost_behind_the_proxy_may_have_been_accepted(self) -> None:
         with Proxy(self.fake.url) as proxy:
             self.fake.fault(Fault("forward_then_reset"))
-            result = self.get({"HTTPS_PROXY": proxy.place}, "request", "POST", "/v1/text_to_image", "--body", BODY)
+            result = self.get({"HTTPS_PROXY": proxy.place}, *POST)
             self.assert_error(result, 69, kind="network", maybeAccepted=True)
             self.assertEqual(len(self.fake.requests), 1)
 
@@ -223,21 +198,53 @@ class ProxyTest(ProgramTest):
 
     def test_a_proxy_that_cannot_be_used_is_a_configuration_error(self) -> None:
         variable = "https_proxy" if os.name == "nt" else "HTTPS_PROXY"  # there the two are one variable
+        words = f"{variable} is not an http:// proxy such as http://proxy.example:8080"
         for value in (
-            "https://proxy.example:3128",
-            "socks5://proxy.example:1080",
+            "https://a:1",
+            "socks5://a:1",
+            "ftp://a",
             "http://",
-            "http://proxy.example:0",
-            "http://proxy.example:port",
-            "http://proxy.example:99999",
-            "ftp://proxy.example",
+            "http://a:0",
+            "http://a:port",
+            "http://a:99999",
             "http://[::1",
         ):
             with self.subTest(value):
-                result = self.get({"HTTPS_PROXY": value})
-                self.assert_error(
-                    result,
-                    78,
-                    kind="config",
-                    error=f"{variable} is not an http:// proxy such as http://proxy.example:8080",
-                )
+                self.assert_error(self.get({"HTTPS_PROXY": value}), 78, kind="config", error=words)
+
+
+class SettingsTest(unittest.TestCase):
+    """Which proxy is used, without a network."""
+
+    def found(self, environment: dict[str, str], platform: str = "linux") -> str | None:
+        """The name of the proxy for a URL."""
+        with mock.patch.dict(os.environ, environment, clear=True), mock.patch("sys.platform", platform):
+            proxy = proxy_for(Address(f"https://{HOST}/"))
+            return proxy.name if proxy else None
+
+    def test_both_spellings_of_the_variable_count(self) -> None:
+        for environment, name in (
+            ({}, None),
+            ({"HTTPS_PROXY": "http://a:1"}, "a:1"),
+            ({"https_proxy": "http://b:2"}, "b:2"),
+            ({"HTTPS_PROXY": "http://a:1", "https_proxy": "http://b:2"}, "b:2"),
+            ({"HTTPS_PROXY": "c"}, "c:80"),
+            ({"HTTPS_PROXY": "http://user:pw@d:3"}, "d:3"),
+            ({"HTTP_PROXY": "http://a:1"}, None),
+        ):
+            with self.subTest(environment):
+                if len(environment) < 2 or os.name != "nt":  # there the two are one variable
+                    self.assertEqual(self.found(environment), name)
+
+    def test_settings_of_windows_are_used_and_not_called_a_variable(self) -> None:
+        def found(url: str) -> str | None:
+            settings = mock.patch.multiple(
+                "urllib.request", getproxies=lambda: {"https": url}, proxy_bypass=lambda _: 0
+            )
+            with settings:
+                return self.found({}, "win32")
+
+        self.assertEqual(found("https://proxy.example:8080"), "proxy.example:8080")  # the request's scheme
+        with self.assertRaisesRegex(ConfigError, "^the system's proxy settings ") as caught:
+            found("socks5://a:1")
+        self.assertIsNone(caught.exception.fact("variable"))

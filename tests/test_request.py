@@ -8,7 +8,7 @@ import unittest
 from unittest import mock
 
 from runway_cli import jsontext
-from runway_cli.api import answers as responses
+from runway_cli.api import runway
 from runway_cli.terminal.console import Console
 from tests.fake import Fault, sample
 from tests.program import Result, call
@@ -281,7 +281,7 @@ class Answers(ServedTest):
         self.assertEqual(pasted(result), ["wait", task])
 
     def test_an_answer_that_the_memory_cannot_hold_may_have_been_accepted(self) -> None:
-        for place, name, kind in ((jsontext, "loads", "api"), (responses, "Answer", "internal")):
+        for place, name, kind in ((jsontext, "loads", "api"), (runway, "Answer", "internal")):
             with self.subTest(name), mock.patch.object(place, name, side_effect=MemoryError):
                 self.fake.requests.clear()
                 self.fake.fault(Fault("status", status=200, body={"id": "x"}))

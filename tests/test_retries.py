@@ -1,15 +1,19 @@
-"""How often a call is sent again, how long it waits before, and what is said when it gives up."""
+"""How often a call is sent again, how long each try may take, and what is said when it gives up."""
 
 from __future__ import annotations
 
+import threading
 import time
 from email.utils import formatdate
 
 from tests.fake import Fault
-from tests.program import Clock, call
-from tests.served import ServiceTest
+from tests.program import Clock, Result, call
+from tests.served import ServiceTest, eventually
 
 BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
+POST = ("POST", "/v1/text_to_image", "--body", BODY)
+GET = ("GET", "/v1/organization")
+NO_TASK = "/v1/tasks/00000000-0000-4000-8000-000000000000"
 HOLIDAY = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 
@@ -21,7 +25,7 @@ class BackoffTest(ServiceTest):
         waits = []
         for _ in range(20):
             clock = Clock()
-            self.request("GET", "/v1/organization", "--retries", "5", clock=clock)
+            self.request(*GET, "--retries", "5", clock=clock)
             waits.append(clock.slept)
         for attempt, base in enumerate((1.0, 2.0, 4.0, 4.0, 4.0)):
             seen = [slept[attempt] for slept in waits]
@@ -33,23 +37,19 @@ class BackoffTest(ServiceTest):
     def test_retries_is_the_number_of_tries_after_the_first(self) -> None:
         self.fake.fault(Fault("status", status=503), times=None)
         for words, variable, tries in (
-            (("--retries", "0"), "", 1),
-            (("--retries", "1"), "", 2),
-            ((), "", 3),
-            ((), "4", 5),
-            (("--retries", "0"), "4", 1),
-            ((), "off", 1),
+            *((("--retries", "0"), "", 1), (("--retries", "1"), "", 2), (("--retries", "0"), "4", 1)),
+            *(((), "", 3), ((), "4", 5), ((), "off", 1)),
         ):
             with self.subTest(words=words, variable=variable):
                 self.fake.requests.clear()
-                result = self.request("GET", "/v1/organization", *words, env={"RUNWAY_SKILLS_RETRIES": variable})
+                result = self.request(*GET, *words, env={"RUNWAY_SKILLS_RETRIES": variable})
                 self.assert_error(result, 1, status=503, maybeAccepted=None)
                 self.assertEqual(len(self.fake.requests), tries)
 
     def test_a_call_that_succeeds_after_retries_is_a_success(self) -> None:
         self.fake.fault(Fault("status", status=502), times=2)
         clock = Clock()
-        result = self.request("POST", "/v1/text_to_image", "--body", BODY, clock=clock)
+        result = self.request(*POST, clock=clock)
         self.assertEqual(result.exit, 0, result)
         self.assertEqual(len(self.fake.requests), 3, result)
         self.assertEqual(len(clock.slept), 2, result)
@@ -58,13 +58,12 @@ class BackoffTest(ServiceTest):
 
     def test_quiet_does_not_mention_retries(self) -> None:
         self.fake.fault(Fault("status", status=502))
-        result = self.request("GET", "/v1/organization", "--quiet")
-        self.assertEqual(result.exit, 0, result)
-        self.assertEqual(result.stderr, "", result)
+        result = self.request(*GET, "--quiet")
+        self.assert_success(result, stderr="")
 
     def test_every_try_has_the_same_client_id(self) -> None:
         self.fake.fault(Fault("reset_after_headers"), times=2)
-        self.request("GET", "/v1/organization")
+        self.request(*GET)
         self.assertEqual(len({request.headers["x-runway-client-id"] for request in self.fake.requests}), 1)
         self.assertEqual(len(self.fake.requests), 3)
 
@@ -72,40 +71,25 @@ class BackoffTest(ServiceTest):
 class RetryAfterTest(ServiceTest):
     """The service's own wish for a wait."""
 
-    def test_retry_after_in_seconds_counts_where_it_is_longer(self) -> None:
+    def test_retry_after_counts_where_it_is_longer(self) -> None:
+        soon = time.time() + 40
         for header, least, most in (
-            ("30", 30, 30),
-            ("60", 60, 60),
-            ("2.5", 2.5, 2.5),
-            ("0", 1, 1.5),
-            ("soon", 1, 1.5),
-            ("-5", 1, 1.5),
-            ("", 1, 1.5),
-            ("\u00b2", 1, 1.5),
+            *(("30", 30, 30), ("60", 60, 60), ("2.5", 2.5, 2.5)),
+            *(
+                (header, 1, 1.5)
+                for header in ("0", "soon", "-5", "", "\u00b2", HOLIDAY, "Sun, 99 Nov 1994 99:99:99 GMT")
+            ),
+            (formatdate(soon, usegmt=True), 25, 41),
+            (time.strftime("%A, %d-%b-%y %H:%M:%S GMT", time.gmtime(soon)), 25, 41),
+            (time.asctime(time.gmtime(soon)), 25, 41),  # RFC 9110 wants all three read
         ):
             with self.subTest(header):
-                self.assert_waits(header, least, most)
-
-    def test_retry_after_as_a_date_counts_where_it_is_later(self) -> None:
-        for header, least, most in (
-            (formatdate(time.time() + 40, usegmt=True), 25, 41),
-            (time.strftime("%A, %d-%b-%y %H:%M:%S GMT", time.gmtime(time.time() + 40)), 25, 41),
-            (time.asctime(time.gmtime(time.time() + 40)), 25, 41),  # RFC 9110 wants all three read
-            (HOLIDAY, 1, 1.5),
-            ("Sun, 99 Nov 1994 99:99:99 GMT", 1, 1.5),
-        ):
-            with self.subTest(header):
-                self.assert_waits(header, least, most)
-
-    def assert_waits(self, header: str, least: float, most: float) -> None:
-        self.forget()
-        self.fake.fault(Fault("status", status=429, headers={"Retry-After": header}))
-        clock = Clock()
-        result = self.request("GET", "/v1/organization", clock=clock)
-        self.assertEqual(result.exit, 0, result)
-        self.assertEqual(len(clock.slept), 1, result)
-        self.assertGreaterEqual(clock.slept[0], least)
-        self.assertLessEqual(clock.slept[0], most)
+                self.forget()
+                self.fake.fault(Fault("status", status=429, headers={"Retry-After": header}))
+                clock = Clock()
+                self.assert_success(self.request(*GET, clock=clock))
+                (slept,) = clock.slept
+                self.assertTrue(least <= slept <= most, slept)
 
     def test_more_than_a_minute_is_an_error_that_names_the_wait(self) -> None:
         for header, words in (
@@ -118,7 +102,7 @@ class RetryAfterTest(ServiceTest):
                 self.forget()
                 self.fake.fault(Fault("status", status=429, headers={"Retry-After": header}), times=None)
                 clock = Clock()
-                result = self.request("POST", "/v1/text_to_image", "--body", BODY, clock=clock)
+                result = self.request(*POST, clock=clock)
                 self.assert_error(result, 1, status=429, maybeAccepted=None)
                 self.assertIn("the service asks to wait ", result.error["error"])
                 self.assertIn(words, result.error["error"])
@@ -143,16 +127,46 @@ class DeleteTest(ServiceTest):
                 self.assertEqual(len(self.fake.sent("DELETE", path)), 2)
                 self.assertTrue(self.fake.tasks[task]["deleted"])
 
-    def test_a_404_after_a_refusal_stays_an_error(self) -> None:
-        self.fake.fault(Fault("status", status=503), method="DELETE")
-        result = self.request("DELETE", "/v1/tasks/00000000-0000-4000-8000-000000000000")
-        self.assert_error(result, 1, status=404)
+    def test_a_404_after_a_refusal_or_at_once_stays_an_error(self) -> None:
+        for faults in (1, 0):
+            self.forget()
+            self.fake.fault(Fault("status", status=503), method="DELETE", times=faults)
+            self.assert_error(self.request("DELETE", NO_TASK), 1, status=404)
+            self.assertEqual(len(self.fake.requests), faults + 1)
+
+
+class TimeoutTest(ServiceTest):
+    """--timeout bounds one whole exchange. See test_transport_limits."""
+
+    def timed(self, bound: float, *words: str, tries: int = 1) -> Result:
+        """Makes one call under a bound, which fails when the bound does not hold."""
+        start = time.monotonic()
+        result = self.request("GET", *words, "--timeout", str(bound), "--retries", str(tries - 1))
+        self.assertLess(time.monotonic() - start, bound * tries + 1.0, result)
+        return result
+
+    def test_bytes_that_come_quickly_but_without_end_are_bounded(self) -> None:
+        for _ in range(20):
+            self.fake.add_avatar()
+        self.fake.fault(Fault("drip", chunk=5, seconds=0.001))
+        result = self.timed(0.25, "/v1/avatars?limit=100")
+        self.assert_error(result, 69, kind="network")
+        self.assertIn("no complete answer within 0.25 s", result.error["error"])
+
+    def test_the_bound_is_of_each_try_and_not_of_their_sum(self) -> None:
+        self.fake.fault(Fault("no_answer"))
+        self.assert_success(self.timed(0.25, "/v1/organization", tries=2))
         self.assertEqual(len(self.fake.requests), 2)
 
-    def test_a_404_at_once_stays_an_error(self) -> None:
-        result = self.request("DELETE", "/v1/tasks/00000000-0000-4000-8000-000000000000")
-        self.assert_error(result, 1, status=404)
-        self.assertEqual(len(self.fake.requests), 1)
+    def test_an_answer_in_time_is_an_answer(self) -> None:
+        self.fake.fault(Fault("drip", chunk=100, seconds=0.01))
+        self.assert_success(self.timed(20, "/v1/organization"), json=self.fake.organization)
+
+    def test_a_client_that_gives_up_leaves_no_connection_open(self) -> None:
+        self.fake.fault(Fault("no_answer"))
+        threads = threading.active_count()
+        self.timed(0.25, "/v1/organization")
+        eventually(lambda: threading.active_count() <= threads)  # the server's thread ends when its client has gone
 
 
 class NoRetryTest(ServiceTest):

@@ -29,6 +29,7 @@ from runway_cli.cli.main import Run
 from runway_cli.commands import options as global_options
 from runway_cli.terminal.console import Console
 from runway_cli.transport.http import Transport
+from runway_cli.transport.sockets import Connection
 from tests.fake import Fault
 from tests.program import ROOT, Clock, Result, checked, environment
 from tests.served import PATIENCE, ServiceTest, eventually, pasted
@@ -401,7 +402,7 @@ class MomentTest(ServiceTest):
     """Within this process, a signal arrives at a certain moment of a call."""
 
     def test_a_signal_before_a_post_is_sent_sends_nothing(self) -> None:
-        for place, name in ((parser, "parse"), (Run, "_context"), (Client, "check_secret"), (Transport, "_connect")):
+        for place, name in ((parser, "parse"), (Run, "_context"), (Client, "check_secret"), (Connection, "connect")):
             with self.subTest(name):
                 self.forget()
                 with signalled(place, name):

@@ -174,11 +174,11 @@ class Uploads(ServedTest):
 
     def test_the_hosts_own_words_are_shown(self) -> None:
         cat = self.file("cat.png", bytes(100))
-        self.fake.upload_limit = 99
+        self.fake.storage.upload_limit = 99
         result = self.call("upload", cat)
         words = "the upload was refused: HTTP 400 EntityTooLarge: Your proposed upload exceeds the maximum allowed size"
         self.assert_error(result, 1, kind="api", status=400, error=words)
-        self.fake.upload_limit = 100
+        self.fake.storage.upload_limit = 100
         for body, words in ((b"<html><body><h1>Forbidden</h1></body></html>", "HTTP 403 Forbidden"), (b"", "HTTP 403")):
             self.fake.fault(Fault("status", status=403, body=body), server="storage")
             self.assert_error(self.call("upload", cat), 77, status=403, error=f"the upload was refused: {words}")

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import string
-import tempfile
 from urllib.parse import urlsplit
 
 from runway_cli.api.paths import checked_path, segment, with_query
-from runway_cli.errors import NetworkError, UsageError
-from runway_cli.shutdown import Shutdown
-from runway_cli.transport.http import Request, Transport
+from runway_cli.errors import UsageError
 from tests.fake import SECRET, FakeRunway, Fault
 from tests.program import call
 from tests.served import ServiceTest
@@ -23,65 +19,11 @@ BASES = (
     "https://gateway.example:8443/some/where",
     "http://[::1]:9000",
 )
-PIECES = (
-    "@",
-    "//",
-    "/",
-    "\\",
-    ".",
-    "..",
-    "\t",
-    "\n",
-    "\r",
-    "\0",
-    "%2f",
-    "%2F",
-    "%5c",
-    "%2e",
-    "%00",
-    "%0d%0a",
-    ":",
-    ":80",
-    "%zz",
-    "?",
-    "#",
-    "&",
-    "=",
-    ";",
-    " ",
-    "\u00a0",
-    "\u2215",
-    "\uff0f",
-    "\u3002",
-    "ü",
-    "🦊",
-    "\udcff",
-    "\x7f",
-    "\x85",
-    "http://",
-    "https://",
-    "file://",
-    "//evil.example",
-    "evil.example",
-    "user:pw@",
-    "[::1]",
-    "v1",
-    "tasks",
-    "javascript:",
-    "%",
-    "<",
-    ">",
-    '"',
-    "'",
-    "|",
-    "^",
-    "{",
-    "}",
-    "URL:",
-    "*",
-    "localhost",
-    "127.0.0.1",
+WORDS = (
+    "// .. %2f %2F %5c %2e %00 %0d%0a :80 %zz v1 tasks http:// https:// file:// //evil.example evil.example user:pw@ "
+    "[::1] javascript: URL: localhost 127.0.0.1"
 )
+PIECES = (*WORDS.split(), *"\t\n\r\0 \u00a0\u2215\uff0f\u3002\udcff\x7f\x85@/\\.%?#&=;:<>\"'|^{}*ü🦊")
 
 
 class PathTest(ServiceTest):
@@ -150,19 +92,8 @@ class PathTest(ServiceTest):
             f"http://127.0.0.1:{port}@evil.example/",
             f"http://127.0.0.1:{port}\\@evil.example/",
             f"http://127.0.0.1:{port}.evil.example/",
-            "/v1/../admin",
-            "/v1/./x",
-            "/v1/%2e%2e/x",
-            "/v1/.%2E/x",
-            "..",
-            "/v1/..\\x",
-            "/v1/x%2f..%2fy",
-            "/v1/x\ny",
-            "/v1/x\r\nHost: evil.example",
-            "/v1/\tx",
-            "/v1/x\0",
-            "/v1/x#y",
-            "\x7f",
+            *("/v1/../admin", "/v1/./x", "/v1/%2e%2e/x", "/v1/.%2E/x", "..", "/v1/..\\x", "/v1/x%2f..%2fy"),
+            *("/v1/x\ny", "/v1/x\r\nHost: evil.example", "/v1/\tx", "/v1/x\0", "/v1/x#y", "\x7f"),
         ):
             with self.subTest(path):
                 self.assert_error(self.request("GET", path), 2, kind="usage")
@@ -199,23 +130,8 @@ class PathTest(ServiceTest):
 
     def test_an_id_is_one_segment(self) -> None:
         for identity in (
-            "a/b",
-            "../x",
-            "a?b",
-            "a#b",
-            "a b",
-            "",
-            ".",
-            "..",
-            "a\\b",
-            "a\nb",
-            "/v1/tasks/",
-            "/v1/tasks/..",
-            "/v1/tasks/a/b",
-            "/v1/avatars/a?b",
-            "/v1/organization",
-            "https://evil.example/x",
-            "\u2028",
+            *("a/b", "../x", "a?b", "a#b", "a b", "", ".", "..", "a\\b", "a\nb", "\u2028", "https://evil.example/x"),
+            *("/v1/tasks/", "/v1/tasks/..", "/v1/tasks/a/b", "/v1/avatars/a?b", "/v1/organization"),
         ):
             with self.subTest(identity):
                 self.assert_error(call("wait", identity, env=self.fake.env()), 2, kind="usage")
@@ -277,36 +193,6 @@ class HeaderTest(ServiceTest):
         )
 
 
-class SchemeTest(ServiceTest):
-    """The transport speaks http and https, and has no way to speak anything else."""
-
-    def test_other_schemes_are_refused_by_the_transport_itself(self) -> None:
-        with tempfile.NamedTemporaryFile() as file:
-            for url in (
-                f"file://{file.name}",
-                f"file://localhost{file.name}",
-                f"ftp://127.0.0.1{file.name}",
-                "data:application/json,{}",
-                "gopher://127.0.0.1/",
-                "jar:http://127.0.0.1/",
-                "//127.0.0.1/",
-                "",
-                "http:",
-                "http://",
-                "http://127.0.0.1:port/",
-                "http://[::1",
-                f"{self.fake.url}/a\tb",
-                f"{self.fake.url}/a b",
-                f"{self.fake.url}/\u00fc",
-            ):
-                with self.subTest(url):
-                    with self.assertRaises(NetworkError) as caught:
-                        Transport(Shutdown()).send(Request("GET", url, {}), 5.0)
-                    self.assertEqual(caught.exception.maybe_received, False)
-                    self.assertEqual(caught.exception.permanent, True)
-        self.assertEqual(self.fake.requests, [])
-
-
 class RedirectTest(ServiceTest):
     """No redirect is followed."""
 
@@ -322,32 +208,17 @@ class RedirectTest(ServiceTest):
                     body = {"error": "moved"} if status % 2 else None
                     self.fake.fault(Fault("redirect", status=status, target=target, body=body))
                     result = self.request(method, "/v1/organization")
-                    self.assert_error(
-                        result,
-                        1,
-                        kind="api",
-                        status=status,
-                        error=(f"HTTP {status}: a redirect to {target} is not followed"),
-                    )
+                    words = f"HTTP {status}: a redirect to {target} is not followed"
+                    self.assert_error(result, 1, kind="api", status=status, error=words)
                     self.assertEqual([r.path for r in self.fake.requests], ["/v1/organization"])
             self.assertEqual(other.requests, [])
 
-    def test_the_target_is_named_even_where_the_answer_has_words_of_its_own(self) -> None:
-        body = json.dumps({"error": "Moved"}).encode()
-        self.fake.fault(Fault("status", status=307, body=body, headers={"Location": "https://elsewhere.example/v2"}))
-        self.assert_error(
-            self.request("GET", "/v1/organization"),
-            1,
-            error=("HTTP 307: a redirect to https://elsewhere.example/v2 is not followed"),
-        )
-
-    def test_the_signature_of_a_target_is_not_shown(self) -> None:
-        self.fake.fault(Fault("redirect", target="https://elsewhere.example/v2?token=eyJhbGciOi"))
-        self.assert_error(
-            self.request("GET", "/v1/organization"),
-            1,
-            error=("HTTP 302: a redirect to https://elsewhere.example/v2?*** is not followed"),
-        )
+    def test_the_target_is_named_without_its_signature_whatever_the_answer_says(self) -> None:
+        for target, shown in (("v2", "v2"), ("v2?token=eyJhbGciOi", "v2?***")):
+            location = {"Location": f"https://elsewhere.example/{target}"}
+            self.fake.fault(Fault("status", status=307, body={"error": "Moved"}, headers=location))
+            words = f"HTTP 307: a redirect to https://elsewhere.example/{shown} is not followed"
+            self.assert_error(self.request("GET", "/v1/organization"), 1, error=words)
 
     def test_every_command_stays_where_it_was_sent(self) -> None:
         with FakeRunway() as other:

@@ -1,4 +1,4 @@
-"""An HTTP answer → a JSON value or an error in the service's words."""
+"""Turns an HTTP answer into a JSON value, or into an error in the service's words."""
 
 from __future__ import annotations
 
@@ -23,90 +23,130 @@ KNOWN_KEYS = ("error", "kind", "message", "example", *REPORTED.values())
 
 
 class Answer:
-    """A success: the HTTP status and the JSON value, {} for an empty body."""
+    """An answer as Runway itself gives it, without a gateway's envelope: the HTTP status and the JSON value.
 
-    __slots__ = ("status", "value")
-
-    def __init__(self, status: int, value: Any) -> None:
-        self.status = status
-        self.value = value
-
-
-class Unwrapped:
-    """An answer without a gateway's envelope: what Runway itself would have given.
-
-    `from_provider` is False for what only the gateway says; `retry_after` the header's text, where it is known.
+    The value of an empty body is {}. `from_provider` is False for what only a gateway says; `retry_after` is the
+    header's text, where a gateway hides it; `is_json` is False for a body that cannot be read.
     """
 
-    __slots__ = ("from_provider", "retry_after", "status", "value")
+    __slots__ = ("from_provider", "is_json", "retry_after", "status", "value")
 
-    def __init__(self, status: int, value: Any, from_provider: bool = True, retry_after: str | None = None) -> None:
+    def __init__(
+        self, status: int, value: Any, *, from_provider: bool = True, retry_after: str = "", is_json: bool = True
+    ) -> None:
         self.status = status
         self.value = value
         self.from_provider = from_provider
         self.retry_after = retry_after
+        self.is_json = is_json
 
 
 def decode(response: Response, service: Service, mask: Callable[[str], str]) -> Answer:
-    """The success that a response holds. Raises ApiError for everything else. `mask` hides secrets in text."""
+    """Returns the success that a response holds. Raises ApiError for everything else. `mask` hides secrets in text."""
+    reason = "its JSON is broken"
     try:
         value = jsontext.loads(response.body) if response.body.strip() else {}
     except (ValueError, MemoryError) as error:
-        if 200 <= response.status < 300:
-            raise _not_json(response, str(error) or "too large for the memory of this machine", mask) from None
-        unwrapped = Unwrapped(response.status, None, from_provider=False)
+        reason = str(error) or "too large for the memory of this machine"
+        answer = Answer(response.status, None, from_provider=False, is_json=False)
     else:
-        unwrapped = service.unwrap(response.status, value)
-    if 200 <= unwrapped.status < 300:
-        if isinstance(unwrapped.value, BrokenJson):
-            raise _not_json(response, "its JSON is broken", mask)
-        return Answer(unwrapped.status, unwrapped.value)
-    raise error_of(unwrapped, response, mask)
+        answer = service.unwrap(response.status, value)
+    if not 200 <= answer.status < 300:
+        raise error_of(answer, response, mask)
+    if not answer.is_json:
+        words = f"the answer is not JSON ({reason}): {excerpt(response.body, mask)}"
+        raise ApiError(words, status=response.status, is_json=False)
+    return answer
 
 
-class BrokenJson:
-    """Stands for a result that a gateway could not parse and passed on as text."""
-
-
-def error_of(unwrapped: Unwrapped, response: Response, mask: Callable[[str], str]) -> ApiError:
-    """The error of an answer, in the API's words (`error`, `issues`, `docUrl`, sometimes `message` and `code`)."""
-    status = unwrapped.status
-    body = unwrapped.value if isinstance(unwrapped.value, dict) else {}
+def error_of(answer: Answer, response: Response, mask: Callable[[str], str]) -> ApiError:
+    """Returns the error of an answer, in the API's words (`error`, `issues`, `docUrl`, sometimes `message`, `code`)."""
+    status = answer.status
+    body = answer.value if isinstance(answer.value, dict) else {}
     inner = body.get("error")
     if isinstance(inner, dict):
         body = {**body, **inner}
         inner = None
-    facts = {name: body[key] for key, name in (("code", "code"), ("docUrl", "doc_url")) if _is_word(body.get(key))}
+    facts: dict[str, Any] = {}
+    for key, name in (("code", "code"), ("docUrl", "doc_url")):
+        if isinstance(body.get(key), (str, int)) and not isinstance(body[key], bool):
+            facts[name] = body[key]
     issues = body.get("issues")
     if isinstance(issues, list) and issues:
         facts["issues"] = [_issue(issue) for issue in issues if isinstance(issue, dict)]
-    retry_after = parse_retry_after(unwrapped.retry_after or response.headers.get("Retry-After"))
     kind = DeniedError if status in (401, 403) else ApiError
     return kind(
         _message(status, (inner, body.get("message")), response, mask),
         status=status,
-        from_provider=unwrapped.from_provider,
-        retry_after=retry_after,
+        from_provider=answer.from_provider,
+        retry_after=parse_retry_after(answer.retry_after or response.headers.get("Retry-After")),
         more=_more(body),
         **facts,
     )
 
 
+def _message(status: int, words: tuple[Any, ...], response: Response, mask: Callable[[str], str]) -> str:
+    location = response.headers.get("Location") if 300 <= status < 400 else None
+    if location:
+        return f"HTTP {status}: a redirect to {mask(location)} is not followed"
+    found = next((word for word in words if isinstance(word, str) and word.strip()), None)
+    if found and not found.lstrip().startswith("<"):
+        return mask(found)[:MAX_MESSAGE]
+    page = found.encode("utf-8", "replace") if found else response.body  # a gateway passes a page on as text
+    return f"HTTP {status}: {excerpt(page, mask)}".rstrip(": ")
+
+
+def _more(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the further keys of an error body, in their order, while they fit."""
+    kept: dict[str, Any] = {}
+    room = MAX_MORE
+    for key, value in body.items():
+        if key not in KNOWN_KEYS and (size := len(jsontext.dumps({key: value}))) <= room:
+            kept[key] = value
+            room -= size
+    return kept
+
+
+def _issue(issue: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns {"field": "a.0.b", "messages": […]}: of a union, the messages of its branches, each once."""
+    path = issue.get("path")
+    steps = path if isinstance(path, list) else [path]
+    messages = list(dict.fromkeys(_branch_messages(issue.get("errors"))))
+    outer = issue.get("message")
+    if isinstance(outer, str) and (not messages or outer != "Invalid input"):
+        messages.insert(0, outer)
+    return {"field": ".".join(str(step) for step in steps if isinstance(step, (str, int))), "messages": messages}
+
+
+def _branch_messages(branches: Any) -> Iterator[str]:
+    """Yields the messages of a union's branches. A loop: an answer may nest deeper than Python's calls may."""
+    waiting = [branches]
+    while waiting:
+        branch = waiting.pop()
+        if isinstance(branch, list):
+            waiting += reversed(branch)
+        elif isinstance(branch, dict):
+            if isinstance(branch.get("errors"), list) and branch["errors"]:
+                waiting.append(branch["errors"])
+            elif isinstance(branch.get("message"), str):
+                yield branch["message"]
+
+
 def excerpt(body: bytes, mask: Callable[[str], str]) -> str:
-    """The beginning of a body that should have been JSON, as one line without HTML tags: masked first, cut after."""
+    """Returns the beginning of a body that should have been JSON, as one line without HTML tags."""
     import re
 
     text = body[:MAX_READ].decode("utf-8", "replace")
     if len(body) > MAX_READ:
         text = text[:-MAX_SECRET]  # this cut may have gone through a secret
-    text = mask(text)[: 20 * MAX_EXCERPT]
+    text = mask(text)[: 20 * MAX_EXCERPT]  # masked before it is cut
     text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^>]*>", " ", text)
     text = mask(" ".join(text.split()))
     return text if len(text) <= MAX_EXCERPT else text[:MAX_EXCERPT] + "…"
 
 
 def parse_retry_after(text: str | None) -> float | None:
-    """Seconds to wait: the header holds them, or a date (RFC 9110, 10.2.3)."""
+    """Returns the seconds to wait: the header holds them, or a date (RFC 9110, 10.2.3)."""
     if not text:
         return None
     text = text.strip()
@@ -121,63 +161,3 @@ def parse_retry_after(text: str | None) -> float | None:
         return max(0.0, timegm(date[:9]) - (date[9] or 0) - time.time()) if date else None  # without a zone: GMT
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
-
-
-def _not_json(response: Response, reason: str, mask: Callable[[str], str]) -> ApiError:
-    words = f"the answer is not JSON ({reason}): {excerpt(response.body, mask)}"
-    return ApiError(words, status=response.status, is_json=False)
-
-
-def _message(status: int, words: tuple[Any, ...], response: Response, mask: Callable[[str], str]) -> str:
-    location = response.headers.get("Location") if 300 <= status < 400 else None
-    if location:
-        return f"HTTP {status}: a redirect to {mask(location)} is not followed"
-    found = next((word for word in words if isinstance(word, str) and word.strip()), None)
-    if found is None:
-        return f"HTTP {status}: {excerpt(response.body, mask)}".rstrip(": ")
-    if found.lstrip().startswith("<"):  # a gateway passes a page on as text
-        return f"HTTP {status}: {excerpt(found.encode('utf-8', 'replace'), mask)}".rstrip(": ")
-    return mask(found)[:MAX_MESSAGE]
-
-
-def _is_word(value: Any) -> bool:
-    return isinstance(value, (str, int)) and not isinstance(value, bool)
-
-
-def _more(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The further keys of an error body, in their order, while they fit."""
-    kept: dict[str, Any] = {}
-    room = MAX_MORE
-    for key, value in body.items():
-        if key in KNOWN_KEYS:
-            continue
-        size = len(jsontext.dumps({key: value}))
-        if size <= room:
-            kept[key] = value
-            room -= size
-    return kept
-
-
-def _issue(issue: Mapping[str, Any]) -> dict[str, Any]:
-    """{"field": "a.0.b", "messages": […]}: of a union, the messages of its branches, each once."""
-    path = issue.get("path")
-    steps = path if isinstance(path, list) else [path]
-    messages = list(dict.fromkeys(_branch_messages(issue.get("errors"))))
-    outer = issue.get("message")
-    if isinstance(outer, str) and (not messages or outer != "Invalid input"):
-        messages.insert(0, outer)
-    return {"field": ".".join(str(step) for step in steps if isinstance(step, (str, int))), "messages": messages}
-
-
-def _branch_messages(branches: Any) -> Iterator[str]:
-    """The messages of a union's branches, in order. A loop: an answer may nest deeper than Python's calls may."""
-    waiting = [branches]
-    while waiting:
-        branch = waiting.pop()
-        if isinstance(branch, list):
-            waiting += reversed(branch)
-        elif isinstance(branch, dict):
-            if isinstance(branch.get("errors"), list) and branch["errors"]:
-                waiting.append(branch["errors"])
-            elif isinstance(branch.get("message"), str):
-                yield branch["message"]

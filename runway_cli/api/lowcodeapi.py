@@ -8,17 +8,17 @@ parameter. Sources: the gateway's documentation, its OpenAPI document, and what 
 from __future__ import annotations
 
 import re
+from urllib.parse import quote, unquote, urlsplit
 
 from ..errors import ApiError, DeniedError, NetworkError
-from .answers import BrokenJson, Unwrapped
+from .answers import Answer
 from .retry import GATEWAY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ..errors import RunwayError
     from ..settings import Target
     from .client import Client
 
@@ -67,72 +67,64 @@ class Service:
 
     @property
     def contract_urls(self) -> Sequence[str]:
-        """A self-hosted gateway describes itself on its own origin."""
+        """Returns the sources of the contract; a self-hosted gateway describes itself on its own origin."""
         if self.base_url == HOSTED:
             return HOSTED_CONTRACTS
-        from urllib.parse import urlsplit
-
         parts = urlsplit(self.base_url)
         return (f"{parts.scheme}://{parts.netloc}{PROVIDER}/definition", *HOSTED_CONTRACTS)
 
-    def addresses(self, method: str, path: str) -> list[str]:
-        """The new format first, and the old one for a GET or DELETE with a path parameter: a POST is sent once."""
-        new = self._with_token(path)
-        task = re.match(_TASK, path)
-        if not task or method not in ("GET", "DELETE") or self.format == "new":
-            return [new]
-        from urllib.parse import quote, unquote
+    def address(self, method: str, path: str) -> str:
+        """Returns the URL in the new format, unless the old one was asked for or has worked."""
+        old = self._old_format(method, path) if self.format == "old" else None
+        return old or self._with_token(path)
 
-        query = "&".join(filter(None, ("id=" + quote(unquote(task[1]), safe=""), task[2])))
-        old = self._with_token("/v1/tasks/id?" + query)
-        return [old] if self.format == "old" else [new, old]
+    def exchange(self, client: Client, method: str, path: str, ask: Callable[[str], Answer]) -> Answer:
+        """Asks in the new format first, and then in the old one where that may help: a POST is sent once."""
 
-    def headers(self) -> dict[str, str]:
-        """None: the token stands in the query, and Runway's headers belong to an account that is not the gateway's."""
-        return {}
+        def attempt(url: str) -> Answer:
+            try:
+                return ask(url)
+            except NetworkError as error:
+                if method == "DELETE" and error.maybe_received and self._finds_deleted(client, path):
+                    return Answer(204, {})
+                raise
 
-    def unwrap(self, status: int, value: Any) -> Unwrapped:
-        """Hosted {"data": …} and self-hosted {"provider", "result" | "error", …} without their envelope."""
-        if not isinstance(value, dict):
-            return Unwrapped(status, value, from_provider=False)
-        if "provider" in value and "result" in value:
-            result = value["result"]
-            is_broken = isinstance(result, str) and result != ""  # upstream's JSON could not be parsed
-            return Unwrapped(status, BrokenJson() if is_broken else _filled(result))
-        if "provider" in value and "error" in value and not _is_own_error(value):
-            return _upstream_error(status, value)
-        if list(value) == ["data"]:
-            inner = value["data"]
-            is_error = isinstance(inner, dict) and bool(inner.get("error"))
-            return _error(status, inner) if is_error else Unwrapped(status, _filled(inner))
-        return _own_error(status, value) if status >= 400 else Unwrapped(status, value, from_provider=False)
-
-    def is_worth_another_address(self, path: str, error: ApiError) -> bool:
-        """Whether the error may be the format's fault. For the task that does not exist a 404 is the answer."""
-        if path == NO_TASK and error.from_provider:
-            return False
-        return error.status in FORMAT_ERRORS or error.status >= 500
-
-    def preferred(self, first: ApiError, second: RunwayError) -> RunwayError:
-        """The first, unless it only says that the route is unknown and the second says more."""
-        is_route = not first.from_provider and first.status in (404, 405)
-        says_more = isinstance(second, (NetworkError, DeniedError)) or (
-            isinstance(second, ApiError) and second.from_provider
-        )
-        return second if says_more and (is_route or isinstance(second, ApiError)) and not first.from_provider else first
-
-    def worked(self, url: str) -> str | None:
-        """Stays with the format that worked; a note when that is the old one."""
-        if self.format != "auto" or not url.startswith(self.base_url + "/v1/tasks/"):
-            return None
-        if not url.startswith(self.base_url + "/v1/tasks/id?"):
-            self.format = "new"
-            return None
+        old = self._old_format(method, path) if self.format == "auto" else None
+        try:
+            try:
+                answer = attempt(self.address(method, path))
+            except ApiError as error:
+                is_no_task = path == NO_TASK and error.from_provider  # for which a 404 is the answer
+                if old is None or is_no_task or not (error.status in FORMAT_ERRORS or error.status >= 500):
+                    raise
+                first = error
+            else:
+                if old and self.format == "auto":
+                    self.format = "new"
+                return answer
+            try:
+                answer = attempt(old)
+            except (ApiError, NetworkError) as second:
+                raise _more_telling(first, second) from None
+        except ApiError as error:
+            raise self._explained(method, path, error) from None
         self.format = "old"
-        return "the gateway uses the old URL format: --url-format old saves a request"
+        client.console.note("the gateway uses the old URL format: --url-format old saves a request")
+        return answer
 
-    def explained(self, method: str, path: str, error: ApiError) -> ApiError:
-        """The error with what the gateway offers, or what is wrong with its address."""
+    def _old_format(self, method: str, path: str) -> str | None:
+        """Returns the URL with its path parameter in the query; None for a POST or a path that has none."""
+        task = re.match(_TASK, path) if method in ("GET", "DELETE") else None
+        if not task:
+            return None
+        query = "&".join(filter(None, ("id=" + quote(unquote(task[1]), safe=""), task[2])))
+        return self._with_token("/v1/tasks/id?" + query)
+
+    def _with_token(self, path: str) -> str:
+        return f"{self.base_url}{path}{'&' if '?' in path else '?'}api_token={quote(self.token, safe='')}"
+
+    def _explained(self, method: str, path: str, error: ApiError) -> ApiError:
+        """Returns the error with what the gateway offers, or what is wrong with its address."""
         if error.status not in (404, 405):
             return error
         offered = _OFFERED.get(method)
@@ -148,8 +140,11 @@ class Service:
             return error.but(words, variable=BASE_VARIABLE)
         return error
 
-    def finds_deleted(self, client: Client, path: str) -> bool:
-        """The self-hosted gateway never answers a DELETE that upstream answers without a body: the task tells."""
+    def _finds_deleted(self, client: Client, path: str) -> bool:
+        """Returns whether a DELETE without an answer has done its work.
+
+        The self-hosted gateway never answers a DELETE that upstream answers without a body: the task tells.
+        """
         try:
             task = client.call("GET", path.partition("?")[0], retries=0).value
         except ApiError as error:
@@ -158,11 +153,32 @@ class Service:
             return False
         return isinstance(task, dict) and task.get("status") == "CANCELLED"
 
-    def check_key(self, client: Client) -> dict[str, Any]:
-        """The gateway has no endpoint that tells, so a task that does not exist is requested.
+    def headers(self) -> dict[str, str]:
+        """Returns none: the token stands in the query, and Runway's headers belong to another account."""
+        return {}
 
-        An answer of the provider came through: the token works. Raises DeniedError, or another failure with the fact
-        `undecided`.
+    def unwrap(self, status: int, value: Any) -> Answer:
+        """Returns hosted {"data": …} and self-hosted {"provider", "result" | "error", …} without their envelope."""
+        if not isinstance(value, dict):
+            return Answer(status, value, from_provider=False)
+        if "provider" in value and "result" in value:
+            result = value["result"]
+            return Answer(status, _filled(result), is_json=not result or not isinstance(result, str))
+        inner = value.get("error")
+        # the gateway's own errors come without upstream's headers, and with only these keys inside
+        is_own = "headers" not in value and isinstance(inner, dict) and set(inner) <= {"code", "logging", "message"}
+        if "provider" in value and "error" in value and not is_own:
+            return _upstream_error(status, value)
+        if list(value) == ["data"]:
+            inner = value["data"]
+            is_error = isinstance(inner, dict) and bool(inner.get("error"))
+            return _error(status, inner) if is_error else Answer(status, _filled(inner))
+        return _own_error(status, value) if status >= 400 else Answer(status, value, from_provider=False)
+
+    def check_key(self, client: Client) -> dict[str, Any]:
+        """Returns a note. No endpoint shows the account; an answer of the provider, for no task, proves the token.
+
+        Raises DeniedError, or another failure with the fact `undecided`.
         """
         note = "the token works; the gateway shows neither the organization nor its credits"
         try:
@@ -176,46 +192,44 @@ class Service:
                 note += f". Runway's answer to a test request: {error.message}"
         return {"note": note}
 
-    def _with_token(self, path: str) -> str:
-        from urllib.parse import quote
 
-        return f"{self.base_url}{path}{'&' if '?' in path else '?'}api_token={quote(self.token, safe='')}"
+def _more_telling(first: ApiError, second: ApiError | NetworkError) -> ApiError | NetworkError:
+    """Returns the first error, unless it is only the gateway's own and the second one says more."""
+    if first.from_provider:
+        return first
+    if isinstance(second, NetworkError):
+        return second if first.status in (404, 405) else first
+    return second if second.from_provider or isinstance(second, DeniedError) else first
 
 
 def _filled(inner: Any) -> Any:
-    """An empty answer of the provider in an envelope, as the direct API's is read."""
+    """Returns an answer of the provider; an empty one as the direct API's is read."""
     return {} if inner in (None, "") else inner
 
 
-def _is_own_error(value: dict[str, Any]) -> bool:
-    """Upstream's errors come with upstream's headers; the gateway's own have none, and only these keys inside."""
-    inner = value["error"]
-    return "headers" not in value and isinstance(inner, dict) and set(inner) <= {"code", "logging", "message"}
-
-
-def _upstream_error(status: int, value: dict[str, Any]) -> Unwrapped:
-    """Upstream's error: its body in `error`, text where it was not JSON, its headers in `headers`."""
+def _upstream_error(status: int, value: dict[str, Any]) -> Answer:
+    """Reads upstream's error: its body in `error`, text where it was not JSON, its headers in `headers`."""
     body = value["error"]
     found = _error(status, body if isinstance(body, dict) else {"error": body})
     headers = value.get("headers")
     headers = headers if isinstance(headers, dict) else {}
-    retry_after = next((str(text) for name, text in headers.items() if name.lower() == "retry-after"), None)
+    retry_after = next((str(text) for name, text in headers.items() if name.lower() == "retry-after"), "")
     words = found.value.get("error") or found.value.get("message") or value.get("message")
     if status == 401:
         words = f"{words} (Runway refused the key that the gateway keeps; the token itself is good)"
     content = {key: item for key, item in found.value.items() if key not in ("headers", "message")}
-    return Unwrapped(found.status, {**content, "error": words}, found.from_provider, retry_after)
+    return Answer(found.status, {**content, "error": words}, from_provider=found.from_provider, retry_after=retry_after)
 
 
-def _own_error(status: int, value: dict[str, Any]) -> Unwrapped:
-    """The gateway's own error: its `message` is the words; `error.logging` repeats the token and is dropped."""
+def _own_error(status: int, value: dict[str, Any]) -> Answer:
+    """Reads the gateway's own error: its `message` is the words; `error.logging` repeats the token and is dropped."""
     inner = value.get("error")
     message = value.get("message") or (inner.get("message") if isinstance(inner, dict) else inner)
-    return Unwrapped(status, {"error": message} if isinstance(message, str) else {}, from_provider=False)
+    return Answer(status, {"error": message} if isinstance(message, str) else {}, from_provider=False)
 
 
-def _error(status: int, body: dict[str, Any]) -> Unwrapped:
-    """An error's status and body as Runway's: {"error": words, "code", "issues", "docUrl"}.
+def _error(status: int, body: dict[str, Any]) -> Answer:
+    """Returns an error's status and body as Runway's: {"error": words, "code", "issues", "docUrl"}.
 
     One under HTTP 200 takes its status from its code, where that is one.
     """
@@ -229,4 +243,4 @@ def _error(status: int, body: dict[str, Any]) -> Unwrapped:
         body = {key: item for key, item in body.items() if key != "code"}
     words = body.get("error") or body.get("message")
     is_route = status == 404 and re.search(_ROUTE, str(words)) is not None
-    return Unwrapped(status, body, from_provider=not is_route)
+    return Answer(status, body, from_provider=not is_route)

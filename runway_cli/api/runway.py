@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from .. import __version__
 from ..errors import ApiError, DeniedError, NetworkError
+from .answers import Answer
+from .retry import DIRECT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ..errors import RunwayError
     from ..settings import Target
-    from .answers import Unwrapped
     from .client import Client
-    from .retry import RetryPolicy
 
 
 SECRET = "RUNWAY_SKILLS_API_SECRET"
@@ -33,7 +32,7 @@ API_VERSION = "2024-11-06"
 
 
 def secret_names(stage: bool) -> tuple[str, ...]:
-    """The variables that are tried for the secret, in order."""
+    """Returns the variables that are tried for the secret, in order."""
     return (STAGE_SECRET, SECRET) if stage else (SECRET, SDK_SECRET)
 
 
@@ -42,8 +41,9 @@ def base_url(stage: bool) -> str:
 
 
 class Service:
-    """Runway itself: its words need no translation."""
+    """Runway itself: its words need no translation. See `api.services.Service`."""
 
+    policy = DIRECT
     balance_call: Sequence[str] = ("request", "GET", "/v1/organization")
     contract_urls: Sequence[str] = (
         "https://docs.dev.runwayml.com/openapi.json",
@@ -54,14 +54,11 @@ class Service:
     def __init__(self, target: Target) -> None:
         self.target = target
 
-    @property
-    def policy(self) -> RetryPolicy:
-        from .retry import DIRECT  # a dry run does without
+    def address(self, method: str, path: str) -> str:
+        return self.target.base_url + path
 
-        return DIRECT
-
-    def addresses(self, method: str, path: str) -> list[str]:
-        return [self.target.base_url + path]
+    def exchange(self, client: Client, method: str, path: str, ask: Callable[[str], Answer]) -> Answer:
+        return ask(self.address(method, path))
 
     def headers(self) -> dict[str, str]:
         return {
@@ -72,28 +69,11 @@ class Service:
             "X-Runway-Source-Application-Version": __version__,
         }
 
-    def unwrap(self, status: int, value: Any) -> Unwrapped:
-        from .answers import Unwrapped  # a dry run does without
-
-        return Unwrapped(status, value)
-
-    def is_worth_another_address(self, path: str, error: ApiError) -> bool:
-        return False
-
-    def preferred(self, first: ApiError, second: RunwayError) -> RunwayError:
-        return first
-
-    def worked(self, url: str) -> str | None:
-        return None
-
-    def explained(self, method: str, path: str, error: ApiError) -> ApiError:
-        return error
-
-    def finds_deleted(self, client: Client, path: str) -> bool:
-        return False
+    def unwrap(self, status: int, value: Any) -> Answer:
+        return Answer(status, value)
 
     def check_key(self, client: Client) -> dict[str, Any]:
-        """The organization and its credits, else what a list proves: /v1/organization may fail where data works.
+        """Returns the organization and its credits, else what a list proves: the first may fail where data works.
 
         Raises DeniedError where the key is refused, else the first failure, with the fact `undecided`.
         """
@@ -102,18 +82,14 @@ class Service:
             account = found if isinstance(found, dict) else {}
             return {"organization": account.get("name"), "creditBalance": account.get("creditBalance")}
         except (ApiError, NetworkError) as error:
-            first = error
-        if _status(first) == 401:
+            first, status = error, error.fact("status")
+        if status == 401:
             raise first
         try:
             client.call("GET", "/v1/avatars?limit=1", retries=0)
         except (ApiError, NetworkError) as second:
-            if _status(second) == 401 or _status(first) == _status(second) == 403:
-                raise DeniedError(first.message, status=_status(second)) from None
+            if second.fact("status") == 401 or status == second.fact("status") == 403:
+                raise DeniedError(first.message, status=second.fact("status")) from None
             reason = second if isinstance(first, DeniedError) else first
             raise reason.but(undecided=first.message) from None
         return {"note": f"the key works, but /v1/organization does not answer: {first.message}"}
-
-
-def _status(failure: ApiError | NetworkError) -> int:
-    return failure.status if isinstance(failure, ApiError) else 0

@@ -25,6 +25,7 @@ import difflib
 import os
 import re
 
+from ..api.retry import may_pass
 from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command
 from ..errors import (
     ApiError,
@@ -154,11 +155,7 @@ class Attempt:
         """Whether the same call may go well later, and is safe to repeat."""
         if self.fact("may_have_been_accepted") or self.fact("was_sent"):
             return False
-        status = self.fact("status") or 0
-        is_network = self.failure.kind == "network" and not self.fact("permanent")
-        return (
-            is_network or isinstance(self.failure, (WaitTimeout, Interrupted)) or status in (408, 429) or status > 499
-        )
+        return may_pass(self.failure) or isinstance(self.failure, (WaitTimeout, Interrupted))
 
     def changed(self, change: Callable[[str, str | None], Unit | None]) -> list[str]:
         """Returns the words with each option and operand as `change` gives it, None to leave it out."""

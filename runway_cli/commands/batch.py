@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .. import settings as values
-from ..api.retry import POLLING
+from ..api.retry import may_poll_again
 from ..errors import ApiError, ClosedOutput, Failure, InternalError, RunwayError, TaskError, UsageError, WaitTimeout
 from ..jobs import fields
 from ..jobs.batch import Batch, files_in_the_way, remove_part_files, saved_files
@@ -447,7 +447,7 @@ def _call_after(failure: RunwayError) -> str | Sequence[str] | None:
     if failure.kind == "auth":
         return ("auth", "status")
     if isinstance(failure, ApiError):
-        return "same" if POLLING.is_retryable("GET", failure) else None
+        return "same" if may_poll_again(failure) else None
     return "same" if failure.kind in ("network", "io", "timeout") else None
 
 

@@ -88,7 +88,7 @@ def _cancel(client: Client, task: Pollable, row: dict[str, Any], force: bool) ->
             if error.status != 404 or not error.from_provider:
                 raise
 
-    client.retrying().run("DELETE", attempt)
+    client.retry("DELETE", attempt)
     row["cancelled"] = True
 
 

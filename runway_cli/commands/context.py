@@ -48,11 +48,6 @@ class Context:
         from ..api import services
         from ..api.client import Client
 
-        def make_transport() -> Any:
-            from ..transport.http import Transport  # what sends nothing does without
-
-            return Transport(self.shutdown)
-
         target = services.target(self.options, with_secret=with_secret)
         client = Client(
             target,
@@ -60,7 +55,6 @@ class Context:
             console=self.console,
             clock=self.clock,
             shutdown=self.shutdown,
-            make_transport=make_transport,
         )
         self._open.append(client)
         return client

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from .. import jsontext
-from ..api.retry import DIRECT
 from ..errors import ApiError, DeniedError, NetworkError, RunwayError
 from ..settings import cache_folder, contract_url
 from .schema import is_openapi
@@ -81,14 +80,13 @@ def kept(client: Client) -> Contract | None:
 def _fetched(client: Client, url: str, retries: int) -> Contract:
     """The document by a request that carries nothing about the user, kept for the next time."""
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
-    retrying = client.retrying(DIRECT, retries=min(retries, client.target.retries))
     timeout = min(TIMEOUT, client.target.timeout)
 
     def attempt(_: RunwayError | None) -> tuple[bytes, dict[str, Any]]:
         response = client.fetch(url, headers, timeout)
         return response.body, _read(client, url, response)
 
-    content, document = retrying.run("GET", attempt)
+    content, document = client.retry("GET", attempt, retries=min(retries, client.target.retries))
     _keep(_cache_path(url), content)
     return Contract(document, url, client.clock.time())
 

@@ -335,7 +335,7 @@ def save(
         raise ApiError(f"the output {url!r} {fault}", status=200)
     download = _Download(client, url, destination, force=force, emit=emit, deadline=deadline)
     try:
-        return client.transfer_retrying(deadline).run("GET", lambda _: download.run(), lambda: download.done)
+        return client.retry("GET", lambda _: download.run(), deadline=deadline, progress=lambda: download.done)
     except NetworkError as error:
         if deadline is not None and client.clock.monotonic() >= deadline:
             name = download.path or destination.path

@@ -87,7 +87,7 @@ def upload(client: Client, media: Media, emit: Emit) -> str:
         finally:
             pieces.close()  # closes the file, also where the upload broke off
 
-    client.transfer_retrying().run("PUT", attempt)
+    client.retry("PUT", attempt)
     return uri
 
 

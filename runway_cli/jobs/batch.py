@@ -201,15 +201,14 @@ class Batch:
         if isinstance(failure, DeniedError) or not isinstance(failure, (ApiError, NetworkError)):
             return None
         is_throttled = failure.fact("status") == 429
-        retrying = self.client.retrying()
-        delay = retrying.delay("POST", failure, 0 if is_throttled else tries)
+        delay = self.client.retry_delay("POST", failure, 0 if is_throttled else tries)
         with self._lock:
             is_first = not is_throttled or self.rounds == rounds  # not one of several that were sent together
             if is_throttled:
                 if is_first:
                     self.rounds += 1
                     self._gap = min(max(1.0, 2 * self._gap), MAX_GAP)
-                if self.rounds > retrying.retries + MAX_ROUNDS:
+                if self.rounds > self.client.target.retries + MAX_ROUNDS:
                     self.is_stopped = True
                     delay = None
                 self._not_before = max(self._not_before, self.client.clock.monotonic() + max(delay or 0.0, self._gap))
@@ -217,7 +216,7 @@ class Batch:
                 self._exhausted += 1
                 self.is_stopped = self.is_stopped or self._exhausted >= MAX_EXHAUSTED
         if delay is not None and is_first:
-            retrying.note(f"{failure.message}: retrying in {delay:.1f} s")
+            self.client.console.note(f"{failure.message}: retrying in {delay:.1f} s")
         return delay
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from ..api.paths import segment
-from ..api.retry import MAX_RETRY_AFTER, POLLING
-from ..errors import ApiError, DeniedError, NetworkError, OutputError, RunwayError, UsageError
+from ..api.retry import MAX_RETRY_AFTER, may_poll_again
+from ..errors import ApiError, DeniedError, OutputError, RunwayError, UsageError
 from ..files.download import destinations, save, taken_message
 from ..files.media import mismatch
 from ..settings import MIN_INTERVAL
@@ -248,12 +248,12 @@ class PolledTask:
         return max(self.interval, min(retry_after, MAX_RETRY_AFTER))
 
     def poll(self) -> None:
-        """Reads the resource once. A failure that may pass (`retry.POLLING`) becomes `trouble`, any other `error`."""
+        """Reads the resource once. A failure that may pass (`retry.may_poll_again`) becomes `trouble`, any other `error`."""
         before, self.trouble = self.trouble, None
         try:
             found = self.client.call("GET", self.pollable.path, retries=0, deadline=self.deadline).value
         except RunwayError as failure:
-            if not isinstance(failure, (ApiError, NetworkError)) or not POLLING.is_retryable("GET", failure):
+            if not may_poll_again(failure):
                 self.error = failure
                 return
             self.trouble = failure

@@ -1,4 +1,4 @@
-"""The place where commands are measured: the program as it is installed, the server, files; and one measurement."""
+"""The place where commands are measured: the program as it is installed, a server, files; and one measurement."""
 
 from __future__ import annotations
 
@@ -13,15 +13,26 @@ import venv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 from tests.benchmarks.server import identity
 
 ROOT = Path(__file__).resolve().parents[2]
-LAUNCHER = Path(__file__).with_name("launch.py")
 # What an installer writes for the entry point of pyproject.toml
 SCRIPT = "from runway_cli.cli.main import run\nrun()\n"
-MB = 1_000_000
+# STDIN STDOUT STDERR COMMAND...: runs the command; prints seconds, peak bytes of memory and the wait status. A process
+# of its own, and a small one, because Linux lets a child's peak begin at that of the process that forked it.
+LAUNCHER = """
+import os, sys, time
+stdin, stdout, stderr, *command = sys.argv[1:]
+written = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+streams = [(0, stdin, os.O_RDONLY), (1, stdout, written), (2, stderr, written)]
+actions = [(os.POSIX_SPAWN_OPEN, number, path, flags, 0o600) for number, path, flags in streams]
+begin = time.perf_counter()
+child = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+_, status, usage = os.wait4(child, 0)
+print(time.perf_counter() - begin, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024), status)
+"""
 
 
 class BenchmarkError(Exception):
@@ -55,14 +66,11 @@ class Bench:
 
     def __enter__(self) -> Bench:
         self.folder = tempfile.mkdtemp(prefix="runway-cli-benchmark-")
-        self.python, self.program = _install(Path(self.folder))
+        self.python, self.program = self._install()
         certificate = self._certificate()
+        server = [sys.executable, "-m", "tests.benchmarks.server", *certificate]
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.server", *certificate],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
+            server, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
         )
         assert self._server.stdout
         self.url, *secure = self._server.stdout.readline().split()
@@ -70,49 +78,35 @@ class Bench:
         self.tls_env = {"SSL_CERT_FILE": certificate[0]} if certificate else {}
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: Any) -> None:
         self._server.communicate()  # closes its stdin, which ends it
         shutil.rmtree(self.folder)
 
     def path(self, name: str) -> str:
-        """A file of this folder."""
+        """Returns the path of a file in this folder."""
         return os.path.join(self.folder, name)
 
     def zeros(self, size: int) -> str:
-        """A file of `size` bytes that no disk has to hold."""
-        path = self.path(f"{size}.mp4")
-        with open(path, "wb") as file:
+        """Makes a file of `size` bytes that no disk has to hold."""
+        with open(self.path(f"{size}.mp4"), "wb") as file:
             file.truncate(size)
-        return path
+        return file.name
 
     def text(self, name: str, content: str) -> str:
-        """A file with this content in UTF-8."""
-        path = self.path(name)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(content)
-        return path
+        """Makes a file with this content in UTF-8."""
+        Path(self.path(name)).write_text(content, encoding="utf-8")
+        return self.path(name)
 
     def ids(self, count: int) -> str:
-        """A file with ids, one a line."""
+        """Makes a file with ids, one a line."""
         return self.text(f"{count}.ids", "".join(identity(number) + "\n" for number in range(count)))
 
-    def script(
-        self, source: str, *argv: str, proof: str = "", stdin: str = os.devnull, env: Mapping[str, str] | None = None
-    ) -> Command:
-        """A floor: Python with this source."""
-        return Command((self.python, "-c", source, *argv), proof, stdin, env or {})
+    def script(self, source: str, *argv: str, **options: Any) -> Command:
+        """Returns a floor: Python with this source. `options` are those of Command."""
+        return Command((self.python, "-c", source, *argv), **options)
 
-    def call(
-        self,
-        *argv: str,
-        proof: str = "",
-        stdin: str = os.devnull,
-        tls: bool = False,
-        env: Mapping[str, str] | None = None,
-    ) -> Command:
-        """The program, led to the server."""
+    def call(self, *argv: str, tls: bool = False, env: Mapping[str, str] | None = None, **options: Any) -> Command:
+        """Returns a call of the program, led to the server. `options` are those of Command."""
         surroundings = {
             "RUNWAY_SKILLS_OPENAPI_URL": f"{self.url}/contract.json",
             "RUNWAY_SKILLS_BASE_URL": self.tls_url if tls else self.url,
@@ -120,13 +114,13 @@ class Bench:
             **(self.tls_env if tls else {}),
             **(env or {}),
         }
-        return Command((self.python, self.program, *argv), proof, stdin, surroundings)
+        return Command((self.python, self.program, *argv), env=surroundings, **options)
 
     def run(self, command: Command, *, check: bool = False) -> Run:
         """Runs a command to its end, with `check` looks at what it printed. Raises BenchmarkError."""
         stdout, stderr = (self.path("stdout") if check else os.devnull), self.path("stderr")
         launched = subprocess.run(
-            [sys.executable, "-I", "-S", str(LAUNCHER), command.stdin, stdout, stderr, *command.argv],
+            [sys.executable, "-I", "-S", "-c", LAUNCHER, command.stdin, stdout, stderr, *command.argv],
             env={"PATH": os.defpath, "HOME": self.folder, **command.env},
             cwd=self.folder,
             stdout=subprocess.PIPE,
@@ -141,45 +135,23 @@ class Bench:
             raise BenchmarkError(f"{words} did not print {command.proof!r}")
         return Run(float(seconds), int(memory))
 
+    def _install(self) -> tuple[str, str]:
+        """Makes a Python with the package among its modules, compiled, and the script that starts it."""
+        environment = os.path.join(self.folder, "venv")
+        venv.create(environment, symlinks=True, with_pip=False)
+        modules = sysconfig.get_path("purelib", "posix_prefix", {"base": environment, "platbase": environment})
+        package = os.path.join(modules, "runway_cli")
+        shutil.copytree(ROOT / "runway_cli", package, ignore=shutil.ignore_patterns("__pycache__"))
+        compileall.compile_dir(package, quiet=1)
+        return os.path.join(environment, "bin", "python"), self.text("runway-cli", SCRIPT)
+
     def _certificate(self) -> list[str]:
-        """A certificate for localhost and its key; nothing where there is no openssl."""
+        """Makes a certificate for localhost and its key; nothing where there is no openssl."""
         openssl = shutil.which("openssl")
         if not openssl:
             return []
         names = [self.path("cert.pem"), self.path("key.pem")]
-        subprocess.run(
-            [
-                openssl,
-                "req",
-                "-x509",
-                "-newkey",
-                "rsa:2048",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                "/CN=localhost",
-                "-addext",
-                "subjectAltName=DNS:localhost",
-                "-out",
-                names[0],
-                "-keyout",
-                names[1],
-            ],
-            check=True,
-            capture_output=True,
-        )
+        words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+        command = [openssl, *words.split(), "-out", names[0], "-keyout", names[1]]
+        subprocess.run(command, check=True, capture_output=True)
         return names
-
-
-def _install(folder: Path) -> tuple[str, str]:
-    """A Python with the package among its modules, compiled, and the script that starts it."""
-    venv.create(folder / "venv", symlinks=True, with_pip=False)
-    python = folder / "venv" / "bin" / "python"
-    base = {"base": str(folder / "venv"), "platbase": str(folder / "venv")}
-    package = Path(sysconfig.get_path("purelib", "posix_prefix", base)) / "runway_cli"
-    shutil.copytree(ROOT / "runway_cli", package, ignore=shutil.ignore_patterns("__pycache__"))
-    compileall.compile_dir(package, quiet=1)
-    script = folder / "venv" / "bin" / "runway-cli"
-    script.write_text(SCRIPT, encoding="utf-8")
-    return str(python), str(script)

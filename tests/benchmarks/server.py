@@ -12,7 +12,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,18 +25,17 @@ LISTED = 50  # records that /v1/avatars holds
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """One origin on loopback."""
+    """One origin on loopback, with `certificate` (its file and the key's) over TLS."""
 
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, certificate: Sequence[str] = ()) -> None:
         super().__init__(("127.0.0.1", 0), Connection)
-        self.context = context
-        self.url = f"{'https://localhost' if context else 'http://127.0.0.1'}:{self.server_address[1]}"
-
-    def start(self) -> None:
-        """Serves in a thread until the process ends."""
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
+        if self.context:
+            self.context.load_cert_chain(*certificate)
+        self.url = f"{'https://localhost' if certificate else 'http://127.0.0.1'}:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -60,50 +59,37 @@ class Connection(socketserver.StreamRequestHandler):
             words = self.rfile.readline().split()
             if len(words) != 3:
                 return
-            lines = iter(self.rfile.readline, b"\r\n")
-            pairs = (line.decode("latin-1").partition(":") for line in lines)
+            pairs = (line.decode("latin-1").partition(":") for line in iter(self.rfile.readline, b"\r\n"))
             headers = {name.lower(): value.strip() for name, _, value in pairs}
-            self._drain(headers)
-            self._answer(words[1].decode("ascii"), headers)
+            if "expect" in headers:
+                self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            left, buffer = int(headers.get("content-length", "0")), memoryview(bytearray(len(PIECE)))
+            while left:
+                read = self.rfile.readinto(buffer[: min(left, len(buffer))])
+                if not read:
+                    return
+                left -= read
+            self._answer(words[1].decode("ascii"))
             if headers.get("connection", "").lower() == "close":
                 return
 
-    def _drain(self, headers: dict[str, str]) -> None:
-        if "expect" in headers:
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        left = int(headers.get("content-length", "0"))
-        buffer = memoryview(bytearray(len(PIECE)))
-        while left:
-            read = self.rfile.readinto(buffer[: min(left, len(buffer))])
-            if not read:
-                return
-            left -= read
+    def _answer(self, target: str) -> None:
+        place, _, name = urlsplit(target).path.rpartition("/")
+        size = int(name.partition(".")[0]) if place == "/zeros" else 0
+        body = b"" if size else content(self.server.url, place, name, urlsplit(target).query)
+        kind = b"application/octet-stream" if size else b"application/json"
+        length = size or len(body)
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (kind, length) + body)
+        for start in range(0, size, len(PIECE)):
+            self.wfile.write(PIECE[: min(len(PIECE), size - start)])
 
-    def _answer(self, target: str, headers: dict[str, str]) -> None:
-        parts = urlsplit(target)
-        place, _, name = parts.path.rpartition("/")
-        if place == "/zeros":
-            size = int(name.partition(".")[0])
-            self._head(size, "application/octet-stream")
-            for start in range(0, size, len(PIECE)):
-                self.wfile.write(PIECE[: min(len(PIECE), size - start)])
-            return
-        if place == "/v1" and name == "uploads":
-            url = f"{self.server.url}/storage"
-            body = _json({"uploadUrl": url, "fields": {"key": "uploads/film"}, "runwayUri": "runway://film"})
-        else:
-            body = content(place, name, parts.query)
-        self._head(len(body), "application/json")
-        self.wfile.write(body)
 
-    def _head(self, length: int, media_type: str) -> None:
-        self.wfile.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (media_type.encode(), length)
+def content(origin: str, place: str, name: str, query: str) -> bytes:
+    """Returns the JSON of a path: a list, a page of `/v1/records/TOTAL`, `/v1/json/BYTES` of records, a done task."""
+    if place == "/v1" and name == "uploads":
+        return _json(
+            {"uploadUrl": f"{origin}/storage", "fields": {"key": "uploads/film"}, "runwayUri": "runway://film"}
         )
-
-
-def content(place: str, name: str, query: str) -> bytes:
-    """The JSON of a path: a list, a page of `/v1/records/TOTAL`, `/v1/json/BYTES` of records, a task that is done."""
     if place == "/v1" and name == "avatars":
         return page(0, LISTED, LISTED)
     if place == "/v1/records":
@@ -115,42 +101,30 @@ def content(place: str, name: str, query: str) -> bytes:
         return CONTRACT.read_bytes()
     if name == "timed":  # a POST that starts a task of TASK_TIME seconds, whose id tells when it began
         return _json({"id": f"timed-{time.monotonic():.6f}", "estimatedCost": {"credits": 5}})
-    if name.startswith("timed-") and time.monotonic() - float(name[6:]) < TASK_TIME:
-        return _json({"id": name, "status": "RUNNING", "createdAt": "2026-10-01T09:00:00.000Z"})
-    return _json(
-        {
-            "id": name,
-            "status": "SUCCEEDED",
-            "createdAt": "2026-10-01T09:00:00.000Z",
-            "output": ["https://storage.example/output.png?token=0"],
-            "cost": {"credits": 5},
-        }
-    )
+    task: dict[str, Any] = {"id": name, "status": "RUNNING", "createdAt": "2026-10-01T09:00:00.000Z"}
+    if not name.startswith("timed-") or time.monotonic() - float(name[6:]) >= TASK_TIME:
+        output = ["https://storage.example/output.png?token=0"]
+        task.update(status="SUCCEEDED", output=output, cost={"credits": 5})
+    return _json(task)
 
 
 @lru_cache(maxsize=256)
 def page(start: int, limit: int, total: int) -> bytes:
-    """One page of a list of `total` records."""
+    """Returns one page of a list of `total` records."""
     end = min(start + limit, total)
-    more = end < total
-    return _json(
-        {
-            "data": [record(number) for number in range(start, end)],
-            "hasMore": more,
-            "nextCursor": str(end) if more else None,
-        }
-    )
+    rows = [record(number) for number in range(start, end)]
+    return _json({"data": rows, "hasMore": end < total, "nextCursor": str(end) if end < total else None})
 
 
 @lru_cache(maxsize=2)
 def records(size: int) -> bytes:
-    """A list of records that is about `size` bytes long, one at least."""
+    """Returns a list of records that is about `size` bytes long, one at least."""
     each = len(_json(record(0))) + 1
     return _json({"data": [record(number) for number in range(max(1, size // each))]})
 
 
 def record(number: int) -> dict[str, Any]:
-    """An avatar as the API gives it, its id made of `number`."""
+    """Returns an avatar as the API gives it, its id made of `number`."""
     return {
         "id": identity(number),
         "name": f"Guide {number}",
@@ -167,7 +141,7 @@ def record(number: int) -> dict[str, Any]:
 
 
 def identity(number: int) -> str:
-    """The id with this number."""
+    """Returns the id with this number."""
     return f"123e4567-e89b-42d3-a456-{number:012d}"
 
 
@@ -175,19 +149,9 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _servers(certificate: list[str]) -> Iterator[Server]:
-    yield Server()
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate)
-        yield Server(context)
-
-
 def main() -> None:
     """Serves until stdin is closed."""
-    servers = list(_servers(sys.argv[1:]))
-    for server in servers:
-        server.start()
+    servers = [Server(), *([Server(sys.argv[1:])] if sys.argv[1:] else [])]
     print(*(server.url for server in servers), flush=True)
     sys.stdin.read()
 

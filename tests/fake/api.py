@@ -2,39 +2,108 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
+import re
 import sys
 import threading
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Callable
 
 from tests.fake import contract
-from tests.fake.contract import Operation
-from tests.fake.endpoints import Call, Endpoints
-from tests.fake.messages import Answer, Request, json_answer
-from tests.fake.pace import Pace
-from tests.fake.refusals import Refusal, check_headers, check_media, read_json
-from tests.fake.storage import Storage
+from tests.fake.contract import Operation, Refusal, instance, invalid_field
+from tests.fake.http import Answer, Request, json_answer
+from tests.fake.storage import EXTENSIONS, MEDIA_TYPES, Output, Storage, sample
+from tests.fake.tasks import NODES, Pace, Record, Tasks
 
+SECRET = "key_" + "0123456789abcdef" * 4  # obviously fake, and accepted
+STAGE_SECRET = "key_stage_" + "fedcba9876543210" * 4  # accepted as well
+API_VERSION = "2024-11-06"
 POLLED = ("/v1/tasks/{id}", "/v1/workflow_invocations/{id}", "/v1/realtime_sessions/{id}")
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+MEDIA_NAME = re.compile(r"(?is).+\.(jpe?g|png|webp|gif|mp4|mov|mkv|webm|mp3|wav|flac|m4a|aac|ogg)")
+# What an endpoint makes, by the last part of its path; every other makes videos.
+KINDS = {
+    "image": ("ad_localization", "image", "image_upscale", "marketing_stock_image", "product_campaign_image",
+              "text_to_image"),
+    "audio": ("audio", "sound_effect", "speech_to_speech", "text_to_speech", "video_to_audio", "voice_dubbing",
+              "voice_isolation"),
+}  # fmt: skip
+WORKFLOW_CREDITS, SESSION_CREDITS = 10, 2
+ROUTED_MODELS = {"video": "gen4_turbo", "image": "gen4_image", "audio": "eleven_multilingual_v2"}
+FILTERS = ("capability", "prompt_length", "input_support", "allow_deny", "price")  # of a router, in its order
 
 
-class Api:
-    """The API. `invalid_answers` are answers of its own that the contract does not allow: faults of the stand-in."""
+@dataclass(frozen=True)
+class Call:
+    """A valid request. `id` is the one in its path, `rows` the records by id below that path's beginning."""
+
+    operation: Operation
+    path: str
+    id: str
+    query: Mapping[str, Any]
+    body: Any
+    rows: dict[str, Any]
+
+
+class Api(Tasks):
+    """The API and its state: `records`, by the path of their list, then by id.
+
+    `invalid_answers` are answers of its own that the contract does not allow: faults of the stand-in. `made` are the
+    ids of what a POST has made; everything else was put there by a test, and need not be valid.
+    """
 
     def __init__(self, storage: Storage, pace: Pace) -> None:
-        self.endpoints = Endpoints(storage, pace)
+        super().__init__(storage, pace)
+        self.records: dict[str, dict[str, Any]] = defaultdict(dict)
+        self.records["/v1/tasks"], self.records["/v1/workflow_invocations"] = self.tasks, self.invocations
+        self.records["/v1/realtime_sessions"] = self.sessions
+        self.avatars, self.voices = self.records["/v1/avatars"], self.records["/v1/voices"]
+        self.documents, self.workflows = self.records["/v1/documents"], self.records["/v1/workflows"]
         self.invalid_answers: list[str] = []
-        self._uploads = storage.uploads
+        self.made: set[str] = set()
+        self._courses: dict[str, Record] = {}
         self._polled: set[str] = set()
         self._lock = threading.RLock()
+        # What an endpoint does, where it does more than the contract tells: see `_act`.
+        self._table: dict[str, Callable[[Call], Any]] = {
+            "POST /v1/avatars": lambda call: self.avatars[self.add_avatar(**self._avatar_fields(call.body), new=True)],
+            "PATCH /v1/avatars/{id}": self._change_avatar,
+            "POST /v1/voices": lambda call: {"id": self.add_voice(**_only(call.body, "name", "description"), new=True)},
+            "POST /v1/voices/preview": lambda _: {"url": self._sample_url("audio"), "durationSecs": 0.2},
+            "GET /v1/documents": self._list_documents,
+            "POST /v1/documents": lambda call: self._with_users(self.documents[self.add_document(**call.body)]),
+            "DELETE /v1/documents/{id}": self._delete_document,
+            "GET /v1/workflows": self._list_workflows,
+            "POST /v1/workflows/{id}": self._run_workflow,
+            "GET /v1/organization": lambda _: self.organization,
+            "DELETE /v1/tasks/{id}": lambda call: self.delete_task(existing(call)),
+            "POST /v1/realtime_sessions": self._start_session,
+            "DELETE /v1/realtime_sessions/{id}": lambda call: existing(call).update(statuses=["CANCELLED"], joined=0),
+            "POST /v1/avatar_videos": lambda call: {"id": self._generate(call)["id"]},
+            "POST /v1/generate/video": self._generate_routed,
+            "POST /v1/generate/image": self._generate_routed,
+            "POST /v1/generate/audio": self._generate_routed,
+            "POST /v1/uploads": self._open_upload,
+        }
+        self._shown: dict[str, Callable[[Any], Any]] = {
+            "/v1/avatars/{id}": self._look,
+            "/v1/voices/{id}": self._look,
+            "/v1/documents/{id}": self._with_users,
+            "/v1/tasks/{id}": self.show_task,
+            "/v1/workflow_invocations/{id}": self.show_invocation,
+            "/v1/realtime_sessions/{id}": self.show_session,
+        }
 
     def service(self, request: Request) -> Answer:
-        """Answer one request, alone with the state."""
+        """Answers one request, alone with the state."""
         operation = None
         try:
-            check_headers(request)
+            _check_headers(request)
             operation, parameters = contract.find(request.method, request.path)
             call = self._checked(operation, parameters, request)
             with self._lock:
@@ -44,53 +113,377 @@ class Api:
                 return refusal.answer()
             if operation.template.startswith("/v1/generate/"):
                 refusal.value.pop("docUrl", None)  # which these do not have
-            return self._judged(operation, refusal.answer(), refusal.value, ())
-
-    def add_router(self, **fields: Any) -> str:
-        """Make a router; `fields` are laid over it. Returns its id."""
-        operation = contract.operation_of("POST", "/v1/routers")
-        made = self.endpoints.generic.add("/v1/routers", operation, {"slug": "default", **fields})
-        return str(made["id"])
+            return self._judged(operation, refusal.answer(), refusal.value, set())
 
     def _checked(self, operation: Operation, parameters: dict[str, str], request: Request) -> Call:
-        if request.method == "GET" and (request.body.chunked or request.body.length):
+        if request.method == "GET" and (request.chunked or request.length):
             raise Refusal(400, "A GET request must not have a body")
         record_id = next(iter(parameters.values()), "")
-        if record_id not in self.endpoints.ids():  # a test may have chosen an id that is not a UUID
+        if not self._is_of_a_test(record_id):  # whose ids need not be UUIDs
             operation.check_path(parameters)
         query = operation.check_query(request.query)
         body = None
         if operation.body is not None:
-            body = read_json(request)
+            body = _read_json(request)
             operation.check_body(body)
-            check_media(body, self._uploads)
-        return Call(request.path, record_id, query, body)
+            self._check_media(body, ())
+        start = request.path if not operation.template.endswith("}") else request.path.rpartition("/")[0]
+        return Call(operation, request.path, record_id, query, body, self.records[start])
 
     def _acted(self, operation: Operation, call: Call) -> Answer:
-        accepted = self.endpoints.account.accepted
-        before = len(accepted)
-        value = self.endpoints.act(operation, call)
+        before = len(self.accepted)
+        value = self._act(call)
+        if operation.method == "POST" and "id" in value:
+            self.made.add(value["id"])
         answer = Answer(204) if value is None else json_answer(200, value)
-        answer = self._judged(operation, answer, value, _shown_ids(call, value))
-        if len(accepted) > before:
-            return replace(answer, before="post accepted", after="post answered", record_id=accepted[-1].id)
+        rows = value.get("data", [value]) if isinstance(value, dict) else [value]
+        shown = {call.id, *(str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row)}
+        answer = self._judged(operation, answer, value, shown)
+        if len(self.accepted) > before:
+            return replace(answer, before="post accepted", after="post answered", record_id=self.accepted[-1].id)
         if operation.method == "GET" and operation.template in POLLED and call.id not in self._polled:
             self._polled.add(call.id)
             return replace(answer, before="first poll", record_id=call.id)
         return answer
 
-    def _judged(self, operation: Operation, answer: Answer, value: Any, shown: Iterable[str]) -> Answer:
-        """The answer, if it is valid or shows what a test has put there in a shape of its own."""
+    def _judged(self, operation: Operation, answer: Answer, value: Any, shown: set[str]) -> Answer:
+        """Returns the answer, if it is valid or shows what a test has put there in a shape of its own."""
         problems = operation.answer_problems(answer.status, value)
-        if not problems or self.endpoints.scripted_ids().intersection(shown):
+        if not problems or any(map(self._is_of_a_test, shown)):
             return answer
         words = f"{operation.method} {operation.template} {answer.status}: {json.dumps(problems)}"
         self.invalid_answers.append(words)
         print(f"THE STAND-IN'S ANSWER IS INVALID: {words}", file=sys.__stderr__)
         return json_answer(500, {"error": f"the stand-in's answer is invalid: {words}"})
 
+    def _is_of_a_test(self, record_id: str) -> bool:
+        return record_id not in self.made and any(record_id in rows for rows in list(self.records.values()))
 
-def _shown_ids(call: Call, value: Any) -> list[str]:
-    """The ids of the records that an answer shows."""
-    rows = value.get("data", [value]) if isinstance(value, dict) else [value]
-    return [call.id, *(str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row)]
+    def _check_media(self, value: Any, path: tuple[str | int, ...]) -> None:
+        """Refuses, however deep, an upload without a file and a data URI that is not base64."""
+        if isinstance(value, (list, dict)):
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                self._check_media(item, (*path, key))
+        elif isinstance(value, str):
+            if value.startswith("runway://") and not self.storage.uploads.get(value, {}).get("received"):
+                raise invalid_field([*path], "The upload does not exist or has no file")
+            if re.match(r"data:(image|video|audio)/[\w.+-]+;base64,", value):
+                try:
+                    base64.b64decode(value.partition(",")[2], validate=True)
+                except binascii.Error:
+                    raise invalid_field([*path], "The data URI is not valid base64") from None
+
+    def _act(self, call: Call) -> Any:
+        """Acts on a request; returns what is answered as JSON, None for nothing. Raises Refusal.
+
+        An endpoint that is not in the table generates something, or makes, lists, shows, changes or deletes records
+        that are as the contract has them, or answers the smallest value that the contract allows.
+        """
+        operation = call.operation
+        handler = self._table.get(f"{operation.method} {operation.template}")
+        if handler:
+            return handler(call)
+        schema = operation.answer_schema()
+        names = (schema or {}).get("properties", {})
+        if operation.method == "POST" and "estimatedCost" in names:
+            return self._generate(call)
+        if operation.template.endswith("}"):
+            record = existing(call)
+            if operation.method == "DELETE":
+                del call.rows[call.id]
+                return None
+            if operation.method == "PATCH":
+                self._change(record, call.body)
+            show = self._shown.get(operation.template)
+            return (show(record) if show else record) if schema else None
+        if "hasMore" in names:
+            return page(call, [self._look(record, poll=False) for record in call.rows.values()])
+        answer = instance(schema or {})
+        if operation.method == "POST" and "createdAt" in names:
+            answer.update(id=str(uuid.uuid4()), createdAt=self.pace.stamp(), updatedAt=self.pace.stamp())
+            _lay_over(answer, _only(call.body, *answer))
+            call.rows[answer["id"]] = answer
+        return answer
+
+    # What tests and POSTs make
+
+    def add_avatar(self, *, statuses: Sequence[str] = ("READY",), new: bool = False, **fields: Any) -> str:
+        """Makes an avatar that goes through `statuses`, one a GET; `fields` are laid over it. Returns its id."""
+        avatar = {
+            **self._stamped("avatar"),
+            "personality": "Friendly and brief.",
+            "startScript": None,
+            "voice": {"type": "runway-live-preset", "presetId": "clara", "name": "Clara", "description": "Warm"},
+            "referenceImageUri": None,
+            "processedImageUri": None,
+            "documentIds": [],
+            **fields,
+        }
+        return self._keep(self.avatars, avatar, statuses, new)
+
+    def add_voice(self, *, statuses: Sequence[str] = ("READY",), new: bool = False, **fields: Any) -> str:
+        """Makes a voice that goes through `statuses`, one a GET; `fields` are laid over it. Returns its id."""
+        voice = {**self._stamped("voice"), "description": None, **fields}
+        voice.pop("updatedAt")
+        return self._keep(self.voices, voice, statuses, new)
+
+    def add_document(self, **fields: Any) -> str:
+        """Makes a document; `fields` are laid over it. Returns its id."""
+        document = {**self._stamped("document"), "type": "text", "content": "Some words.", **fields}
+        self.documents[document["id"]] = document
+        return str(document["id"])
+
+    def add_workflow(self, **fields: Any) -> str:
+        """Makes a workflow; `fields` are laid over it. Returns its id."""
+        graph = {"nodes": [{"id": node} for node in NODES], "edges": [], "version": 1}
+        workflow = {**self._stamped("workflow"), "description": None, "version": 1, "graph": graph, **fields}
+        self.workflows[workflow["id"]] = workflow
+        return str(workflow["id"])
+
+    def add_router(self, **fields: Any) -> str:
+        """Makes a router; `fields` are laid over it. Returns its id."""
+        operation = contract.find("POST", "/v1/routers")[0]
+        body = {"slug": "default", **fields}
+        made = self._act(Call(operation, "/v1/routers", "", {}, body, self.records["/v1/routers"]))
+        return str(made["id"])
+
+    def _stamped(self, noun: str) -> Record:
+        now = self.pace.stamp()
+        return {"id": str(uuid.uuid4()), "name": f"A {noun}", "createdAt": now, "updatedAt": now}
+
+    def _keep(self, rows: dict[str, Any], record: Record, statuses: Sequence[str], new: bool) -> str:
+        """Keeps a record that goes through the statuses; a `new` one is made by a POST, and processed first."""
+        if new:
+            statuses = [*["PROCESSING"] * max(self.pace.polls_to_finish, 1), "READY"]
+        rows[record["id"]] = record
+        record.setdefault("status", statuses[0])
+        if len(statuses) > 1:
+            self._courses[record["id"]] = self.pace.course(statuses)
+        self._look(record, poll=False)
+        return str(record["id"])
+
+    # Avatars, voices and documents
+
+    def _look(self, record: Any, *, poll: bool = True) -> Any:
+        """Returns a record as it is now; `poll`: this look counts."""
+        course = self._courses.get(record["id"])
+        if course:
+            record["status"] = self.pace.status(course, poll=poll)
+        if record.get("status") == "FAILED":
+            record.setdefault("failureReason", "The image does not show a face.")
+        if record.get("status") == "READY" and record["id"] in self.voices and "previewUrl" not in record:
+            record["previewUrl"] = self._sample_url("audio")
+        return record
+
+    def _with_users(self, document: Any) -> Any:
+        """Returns a document as the API shows it; one that a test made of another kind, as it is."""
+        if "avatarId" in document:
+            return document
+        users = [
+            {"id": avatar["id"], "name": avatar.get("name"), "imageUrl": avatar.get("processedImageUri")}
+            for avatar in self.avatars.values()
+            if document["id"] in (avatar.get("documentIds") or [])
+        ]
+        return {"usedBy": users, **document}
+
+    def _avatar_fields(self, body: Record) -> Record:
+        fields = _only(body, "name", "personality", "startScript", "documentIds")
+        for index, document in enumerate(fields.get("documentIds", ())):
+            if document not in self.documents:
+                raise invalid_field(["documentIds", index], "Document not found")
+        voice = body.get("voice")
+        if voice and voice["type"] == "runway-live-preset":
+            fields["voice"] = {**voice, "name": voice["presetId"].capitalize(), "description": "A preset voice"}
+        elif voice:
+            if voice["id"] not in self.voices:
+                raise invalid_field(["voice", "id"], "Voice not found")
+            fields["voice"] = {**voice, "deleted": False, "name": self.voices[voice["id"]]["name"]}
+        return fields
+
+    def _change_avatar(self, call: Call) -> Any:
+        avatar = existing(call)
+        if "referenceImage" in call.body and avatar["status"] == "PROCESSING":
+            raise Refusal(409, "The reference image cannot be updated while the avatar is processing.")
+        avatar.update(self._avatar_fields(call.body))
+        self._change(avatar, {})
+        return avatar
+
+    def _list_documents(self, call: Call) -> Any:
+        rows = [self._with_users(document) for document in self.documents.values()]
+        rows.sort(key=lambda row: str(row.get(call.query["sort"], "")), reverse=call.query["order"] == "desc")
+        return page(call, [{k: v for k, v in row.items() if k != "content"} for row in rows])
+
+    def _delete_document(self, call: Call) -> None:
+        existing(call)
+        del self.documents[call.id]
+        for avatar in self.avatars.values():
+            if call.id in (avatar.get("documentIds") or []):
+                avatar["documentIds"].remove(call.id)
+
+    def _list_workflows(self, _: Call) -> Any:
+        versions: dict[str, list[Record]] = defaultdict(list)
+        for workflow in self.workflows.values():
+            versions[workflow["name"]].append(_only(workflow, "id", "version", "createdAt"))
+        return {"data": [{"name": name, "versions": found} for name, found in versions.items()]}
+
+    def _change(self, record: Record, fields: Record) -> None:
+        _lay_over(record, fields)
+        if "version" in record:
+            record["version"] += 1
+        if "updatedAt" in record:
+            record["updatedAt"] = self.pace.stamp()
+
+    def _open_upload(self, call: Call) -> Any:
+        if not MEDIA_NAME.fullmatch(call.body["filename"]):
+            raise invalid_field(["filename"], "The filename must have the extension of a supported media type")
+        return self.storage.open_upload(call.body["filename"])
+
+    def _sample_url(self, kind: str) -> str:
+        output = Output(str(uuid.uuid4()), f"preview.{EXTENSIONS[kind]}", MEDIA_TYPES[kind], sample(kind))
+        return self.storage.sign(self.storage.add(output))
+
+    # What costs credits
+
+    def _start(self, call: Call, kind: str, credits: int, outputs: int) -> str:
+        def start() -> str:
+            return self.add_task(kind=kind, credits=credits, outputs=outputs, charged=credits)
+
+        return self.charge(call.path, call.body, credits, start)
+
+    def _generate(self, call: Call) -> dict[str, Any]:
+        kind = _kind_of(call.path)
+        credits = _price(kind, call.body)
+        made = self._start(call, kind, credits, call.body.get("outputCount", 1))
+        return {"id": made, "estimatedCost": {"credits": credits}}
+
+    def _run_workflow(self, call: Call) -> dict[str, Any]:
+        existing(call)
+        return {"id": self._start(call, "workflow", WORKFLOW_CREDITS, len(NODES))}
+
+    def _start_session(self, call: Call) -> dict[str, Any]:
+        return {"id": self.charge(call.path, call.body, SESSION_CREDITS, self.add_session)}
+
+    def _generate_routed(self, call: Call) -> dict[str, Any]:
+        slug, wanted, kind = call.body["configId"], call.body["input"], _kind_of(call.path)
+        router = next((r for r in self.records["/v1/routers"].values() if r["slug"] == slug), None)
+        if not router:
+            raise Refusal(404, "Router config not found", code="router_config_not_found")
+        routing = _routing(kind, wanted, router)
+        if call.body.get("dryRun"):
+            return {"routing": routing}
+        credits = routing["estimatedCost"]["credits"]
+        return {"id": self._start(call, kind, credits, wanted.get("outputCount", 1)), "routing": routing}
+
+
+def existing(call: Call) -> Any:
+    """Returns the record of a path that is there and not marked as deleted. Raises Refusal: 404."""
+    record = call.rows.get(call.id)
+    if record is None or record.get("deleted"):
+        noun = call.operation.template.split("/")[-2].rstrip("s").replace("_", " ").capitalize()
+        raise Refusal(404, f"{noun} not found.")
+    return record
+
+
+def page(call: Call, rows: list[Any]) -> Record:
+    """Returns one page of a list. Raises Refusal (400) for a cursor of another list."""
+    start = 0
+    if "cursor" in call.query:
+        try:
+            decoded = base64.urlsafe_b64decode(call.query["cursor"].encode("ascii")).decode("utf-8")
+            owner, _, text = decoded.partition(" ")
+            start = int(text) if owner == call.path else -1
+        except ValueError:
+            start = -1
+        if start < 0:
+            raise invalid_field(["cursor"], "Invalid cursor", "query")
+    stop = start + call.query["limit"]
+    cursor = base64.urlsafe_b64encode(f"{call.path} {stop}".encode()).decode() if stop < len(rows) else None
+    return {"data": rows[start:stop], "hasMore": cursor is not None, "nextCursor": cursor}
+
+
+def _check_headers(request: Request) -> None:
+    """Refuses a request without the right secret, version, or with a client id that is not a UUID."""
+    authorization = request.headers.get("authorization", "")
+    if authorization not in (f"Bearer {SECRET}", f"Bearer {STAGE_SECRET}"):
+        words = "The API key you provided was incorrect" if authorization else "You did not provide an API key"
+        raise Refusal(401, f"{words}. Keys are made at https://dev.runwayml.com/", docUrl=contract.DOC_URL)
+    if request.headers.get("x-runway-version") != API_VERSION:
+        raise Refusal(400, f"The header X-Runway-Version must be {API_VERSION}", docUrl=contract.DOC_URL)
+    if not UUID.fullmatch(request.headers.get("x-runway-client-id", NODES[0])):
+        raise Refusal(400, "The header X-Runway-Client-Id must be a UUID")
+
+
+def _read_json(request: Request) -> Any:
+    """Returns the request's body as JSON, which must be sent as such; no body at all is an empty object."""
+    body = request.read()
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not body and not media_type:
+        return {}
+    if media_type != "application/json":
+        raise Refusal(415, "The Content-Type must be application/json")
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except ValueError:
+        raise Refusal(400, "The body is not valid JSON") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _only(fields: Mapping[str, Any], *names: str) -> Record:
+    return {name: fields[name] for name in names if name in fields}
+
+
+def _lay_over(record: Record, fields: Mapping[str, Any]) -> None:
+    for key, value in fields.items():
+        if isinstance(value, dict) and isinstance(record.get(key), dict):
+            _lay_over(record[key], value)
+        else:
+            record[key] = value
+
+
+def _kind_of(path: str) -> str:
+    name = path.rpartition("/")[2]
+    return next((kind for kind, names in KINDS.items() if name in names), "video")
+
+
+def _price(kind: str, body: Mapping[str, Any]) -> int:
+    if kind == "video":
+        return max(1, round(5 * float(body.get("duration", 5))))
+    return 5 if kind == "image" else 2
+
+
+def _routing(kind: str, wanted: Mapping[str, Any], router: Mapping[str, Any]) -> Record:
+    """Returns what a router decides for an input. Raises Refusal: 400 `no_eligible_model`."""
+    settings, model, credits = router["settings"], ROUTED_MODELS[kind], _price(kind, wanted)
+    ceiling = settings.get("maxCreditsPerGeneration", {}).get(kind)
+    models = settings.get("models", {"mode": "allow_new_except", "ids": []})
+    is_denied = (model in models["ids"]) != (models["mode"] == "allowlist_only")
+    emptied = [*["allow_deny"] * is_denied, *["price"] * (ceiling is not None and ceiling < credits)]
+    if emptied:
+        first = FILTERS.index(emptied[0])
+        pipeline = [
+            {"type": "filter", "filter": name, "models": [model] if index < first else []}
+            for index, name in enumerate(FILTERS)
+        ]
+        words = "No model is eligible for this request."
+        raise Refusal(400, words, code="no_eligible_model", pipeline=pipeline, emptiedBy=emptied)
+    aspect = wanted.get("aspectRatio", "16:9")
+    if kind == "audio":
+        resolved = {"type": wanted["type"], "voice": wanted.get("voice", {"type": "default"})["type"]}
+    elif kind == "image":
+        ratio = "1024:1024" if aspect == "1:1" else "1360:768"
+        resolved = {"ratio": ratio, "aspectRatio": aspect, "resolution": wanted.get("resolution", "1k")}
+    else:
+        ratio = {"9:16": "720:1280", "1:1": "960:960"}.get(aspect, "1280:720")
+        resolution = wanted.get("resolution", "720p")
+        resolved = {"duration": wanted.get("duration", 5), "ratio": ratio, "resolution": resolution}
+    return {
+        "model": model,
+        "provider": "runway",
+        "configId": router["slug"],
+        "resolvedSettings": {"optimizeFor": settings.get("optimizeFor", "quality"), "priceCeiling": ceiling},
+        "resolvedInput": resolved,
+        "estimatedCost": {"credits": credits},
+    }

@@ -1,139 +1,144 @@
-"""The API's rules, from tests/data/contract.json: which requests are taken, and which answers are valid."""
+"""What the API takes and answers, judged by tests/data/contract.json, and what it refuses, in its own shapes."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from runway_cli.contract.check import check_schema
-from tests.fake.refusals import Issue, Refusal, invalid_request, issue
+from runway_cli.contract.check import check
+from runway_cli.contract.schema import Endpoint
+from tests.fake.http import Answer, json_answer
 
 DATA = Path(__file__).resolve().parent.parent / "data"
+DOC_URL = "https://docs.dev.runwayml.com/api"
+# Tried in order for a string: the first that the schema takes is used.
+TEXTS = (
+    "text.png",
+    "text",
+    "some longer text that says enough",
+    "https://example.com/a.png",
+    "data:image/png;base64,AAAA",
+    "data:video/mp4;base64,AAAA",
+    "data:audio/wav;base64,AAAA",
+    "2026-01-02T03:04:05.678Z",
+    "2026-01-02",
+    "0190f5c1-7f3a-7c3e-8a52-0123456789ab",
+    "6f9619ff-8b86-4011-b42d-00c04fc964ff",
+)
 
-# Words of a check's message, and the code that the API gives such an issue. The first that are found count.
-CODES = {
-    "unknown field": "unrecognized_keys",
-    "must be one of": "invalid_value",
-    "must begin with": "invalid_format",
-    "must match": "invalid_format",
-    "at least": "too_small",
-    "greater than": "too_small",
-    "at most": "too_big",
-    "less than": "too_big",
-}
+Schema = dict[str, Any]
+Issue = dict[str, Any]
 
 
 @cache
 def data(name: str) -> Any:
-    """A JSON document of tests/data, read once: `contract`, `openapi` (small, with prose), `gateway-definition`."""
+    """Returns a document of tests/data, read once: `contract`, `openapi` (small, with prose), `gateway-definition`."""
     return json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
 
 
-@dataclass
+class Refusal(Exception):
+    """An answer of the API that is an error. `more` are further keys of its body."""
+
+    def __init__(self, status: int, error: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> None:
+        super().__init__(error)
+        self.status = status
+        self.value: dict[str, Any] = {"error": error, **more}
+        self.headers = dict(headers or {})
+
+    def answer(self) -> Answer:
+        """Returns the refusal as it goes over the wire."""
+        return json_answer(self.status, self.value, self.headers)
+
+
+def invalid_field(path: list[str | int], message: str, part: str = "body") -> Refusal:
+    """Returns the 400 for a value of the right shape that still cannot be used."""
+    return _invalid(part, [{"code": "custom", "path": path, "message": message}])
+
+
+def problems(schema: Schema, value: Any) -> list[Issue]:
+    """Returns what is wrong with a value, in the form of the API's `issues`."""
+    operation = {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+    found = check(data("contract"), Endpoint("POST", "", operation), value)
+    return [
+        {
+            "code": "invalid_value",
+            "path": [int(part) if part.isdigit() else part for part in problem["field"].split(".") if part],
+            "message": f"Invalid input: {message}",
+        }
+        for problem in found
+        for message in problem["messages"]
+    ]
+
+
 class Operation:
     """One method of one path. `body` is the schema of its body, None where it takes none."""
 
-    method: str
-    template: str
-    pattern: re.Pattern[str]
-    parameters: list[dict[str, Any]]
-    body: dict[str, Any] | None
-    answers: dict[str, Any] = field(default_factory=dict)
+    def __init__(self, method: str, template: str, operation: Schema) -> None:
+        self.method = method
+        self.template = template
+        self.body = _json_schema(operation.get("requestBody", {}))
+        self._answers = operation["responses"]
+        self._parameters = [each for each in operation["parameters"] if "$ref" not in each]  # but for the version
 
-    def answer_schema(self, status: int) -> dict[str, Any] | None:
-        """The schema of an answer's JSON; None where there is none."""
-        return _json_schema(self.answers.get(str(status), {}))
+    def answer_schema(self, status: int = 200) -> Schema | None:
+        """Returns the schema of an answer's JSON; None where there is none."""
+        return _json_schema(self._answers.get(str(status), {}))
 
     def check_path(self, values: Mapping[str, str]) -> None:
         """Raises Refusal (400) unless the path's parameters are valid."""
-        self._check_parameters("path", {name: [value] for name, value in values.items()})
+        self._check_parameters("path", values)
 
     def check_query(self, query: Mapping[str, list[str]]) -> dict[str, Any]:
-        """The query's values, with numbers as such. Raises Refusal (400) unless they are valid."""
-        return self._check_parameters("query", query)
+        """Returns the query's values, with numbers as such. Raises Refusal (400) unless they are valid."""
+        values = {name: texts[0] if len(texts) == 1 else texts for name, texts in query.items()}
+        return self._check_parameters("query", values)
 
     def check_body(self, body: Any) -> None:
         """Raises Refusal (400) unless the body is valid."""
-        if self.body is not None:
-            found = issues(self.body, body)
-            if found:
-                raise invalid_request("body", found)
+        found = problems(self.body, body) if self.body is not None else []
+        if found:
+            raise _invalid("body", found)
 
     def answer_problems(self, status: int, value: Any) -> list[Issue]:
-        """What the contract finds wrong with an answer. A status that it does not list is an error of any kind."""
-        if str(status) not in self.answers:
-            known_error = status >= 400 and isinstance(value, dict) and isinstance(value.get("error"), str)
-            return [] if known_error else [issue([], f"{status} is not an answer of {self.method} {self.template}")]
+        """Returns what is wrong with an answer. A status that the contract does not list is an error of any kind."""
         schema = self.answer_schema(status)
-        if schema is None:
-            return [] if value is None else [issue([], f"{status} has no body")]
-        return issues(schema, value)
+        if schema is not None:
+            return problems(schema, value)
+        listed = str(status) in self._answers
+        sound = value is None if listed else status >= 400 and isinstance(value.get("error"), str)
+        return [] if sound else [{"code": "custom", "path": [], "message": f"{status} is not answered like this"}]
 
-    def _check_parameters(self, place: str, given: Mapping[str, list[str]]) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        found: list[Issue] = []
-        for parameter in self.parameters:
-            name, schema = parameter["name"], parameter["schema"]
-            if parameter["in"] != place:
-                continue
-            if name in given:
-                values[name] = _typed(given[name], schema)
-                found += issues(schema, values[name], name)
-            elif parameter.get("required"):
-                found.append(issue([name], f"Invalid input: expected {schema['type']}, received undefined"))
+    def _check_parameters(self, place: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        known = {each["name"]: each for each in self._parameters if each["in"] == place}
+        values = {name: _typed(value, known[name]["schema"]) for name, value in given.items() if name in known}
+        schema = {
+            "type": "object",
+            "properties": {name: each["schema"] for name, each in known.items()},
+            "required": [name for name, each in known.items() if each.get("required")],
+        }
+        found = problems(schema, values)
         if found:
-            raise invalid_request(place, found)
+            raise _invalid(place, found)
         return values
 
 
-def issues(schema: dict[str, Any], value: Any, *at: str) -> list[Issue]:
-    """What is wrong with a value, as the API's `issues` have it; `at` is where the value stands."""
-    found = []
-    for problem in check_schema(data("contract"), schema, value):
-        path = [*at, *(int(part) if part.isdigit() else part for part in problem["field"].split(".") if part)]
-        for message in problem["messages"]:
-            code = next((code for words, code in CODES.items() if words in message), "invalid_type")
-            if code == "unrecognized_keys":
-                found.append(issue(path[:-1], f'Unrecognized key: "{path[-1]}"', code, keys=path[-1:]))
-            else:
-                found.append(issue(path, f"Invalid input: {message}", code))
-    return found
-
-
-def _typed(values: list[str], schema: dict[str, Any]) -> Any:
-    """A parameter's value as its schema wants it; what cannot be one stays text, and is refused later."""
-    if len(values) > 1:
-        return values
-    text = values[0]
-    if schema["type"] in ("integer", "number") and re.fullmatch(r"-?[0-9]{1,9}", text):
-        return int(text)
-    return text
-
-
-@lru_cache(maxsize=1)
+@cache
 def operations() -> list[Operation]:
-    """Every operation; paths without a parameter come first."""
-    found = []
-    for template, item in sorted(data("contract")["paths"].items(), key=lambda entry: entry[0].count("{")):
-        pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template))
-        for method, operation in item.items():
-            parameters = [_resolved(parameter) for parameter in operation["parameters"]]
-            body = _json_schema(operation.get("requestBody", {}))
-            found.append(Operation(method.upper(), template, pattern, parameters, body, operation["responses"]))
-    return found
+    """Returns every operation; paths without a parameter come first."""
+    paths = sorted(data("contract")["paths"].items(), key=lambda entry: entry[0].count("{"))
+    return [Operation(method.upper(), template, op) for template, item in paths for method, op in item.items()]
 
 
 def find(method: str, path: str) -> tuple[Operation, dict[str, str]]:
-    """The operation that a request is for, and its path's parameters. Raises Refusal: 404, or 405 with `Allow`."""
+    """Returns the operation of a request and its path's parameters. Raises Refusal: 404, or 405 with `Allow`."""
     allowed = []
     for operation in operations():
-        match = operation.pattern.fullmatch(path)
+        match = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", operation.template), path)
         if match and operation.method == method:
             return operation, {name: unquote(value) for name, value in match.groupdict().items()}
         if match:
@@ -143,20 +148,36 @@ def find(method: str, path: str) -> tuple[Operation, dict[str, str]]:
     raise Refusal(404, f"Cannot {method} {path}")
 
 
-def operation_of(method: str, template: str) -> Operation:
-    """The operation with this template. Raises StopIteration where there is none."""
-    return next(op for op in operations() if (op.method, op.template) == (method, template))
+def instance(schema: Schema) -> Any:
+    """Returns the smallest value that the schema takes: of alternatives the first, and null where that is one."""
+    for union in ("oneOf", "anyOf"):
+        if union in schema:
+            null = any(branch.get("type") == "null" for branch in schema[union])
+            return None if null else instance(schema[union][0])
+    if "const" in schema or "enum" in schema:
+        return schema["const"] if "const" in schema else schema["enum"][0]
+    kind = schema.get("type")
+    if kind == "object":
+        return {name: instance(schema["properties"][name]) for name in schema.get("required", ())}
+    if kind == "array":
+        return [instance(schema["items"])] * schema.get("minItems", 0)
+    if kind in ("integer", "number"):
+        return schema["exclusiveMinimum"] + 1 if "exclusiveMinimum" in schema else max(schema.get("minimum", 0), 0)
+    if kind == "string":
+        return next(text for text in TEXTS if not problems(schema, text))
+    return {"boolean": False, "null": None}.get(str(kind), {})
 
 
-def _json_schema(content: dict[str, Any]) -> dict[str, Any] | None:
-    schema = content.get("content", {}).get("application/json", {}).get("schema")
-    assert schema is None or isinstance(schema, dict)
+def _invalid(part: str, issues: list[Issue]) -> Refusal:
+    return Refusal(400, f"Validation of {part} failed", issues=issues, docUrl=DOC_URL)
+
+
+def _json_schema(content: Schema) -> Schema | None:
+    schema: Schema | None = content.get("content", {}).get("application/json", {}).get("schema")
     return schema
 
 
-def _resolved(parameter: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" in parameter:
-        found = data("contract")["components"]["parameters"][parameter["$ref"].rpartition("/")[2]]
-        assert isinstance(found, dict)
-        return found
-    return parameter
+def _typed(value: Any, schema: Schema) -> Any:
+    """Returns a parameter's value as its schema wants it; what cannot be one stays text, and is refused later."""
+    is_number = schema["type"] in ("integer", "number") and isinstance(value, str)
+    return int(value) if is_number and re.fullmatch(r"-?[0-9]{1,9}", value) else value

@@ -26,14 +26,21 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Callable
 
-from tests.fake.http import FOREVER, Exchange
-from tests.fake.messages import Answer, Request, json_answer
+from tests.fake.http import FOREVER, Answer, Exchange, Request, json_answer
 
 PAGE = b"<!doctype html><html><title>Welcome</title></html>\n"
+ANSWERED = {"status": 503, "html": 200, "empty": 200, "redirect": 302, "forward_then_status": 500}  # kind: status
+RESET = ("reset_before", "reset_after_headers", "reset_mid_body", "reset_after_request", "forward_then_reset")
+PACES = {
+    "no_answer": FOREVER,
+    "slow": 1.0,
+    "drip": 0.05,
+    "endless_headers": 0.05,
+}  # seconds, unless a fault has its own
+KINDS = (*ANSWERED, *RESET, *PACES, "half_answer", "raw")
 
 
 @dataclass(frozen=True)
@@ -49,27 +56,20 @@ class Fault:
     target: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in _KINDS and self.kind != "reset_before":
+        if self.kind not in KINDS:
             raise ValueError(f"no such fault: {self.kind}")
 
-    def own_answer(self) -> Answer | None:
-        """What is answered in the service's stead by a kind that does; None for the others."""
+    def answer(self) -> Answer:
+        """Returns the answer that the fault itself carries."""
+        status = self.status or ANSWERED.get(self.kind, 200)
         if self.kind == "html":
             page = self.body if isinstance(self.body, bytes) else PAGE
-            return Answer(self.status or 200, {"Content-Type": "text/html; charset=utf-8"}, page)
-        if self.kind == "empty":
-            return Answer(self.status or 200, self.headers)
+            return Answer(status, {"Content-Type": "text/html; charset=utf-8"}, page)
         if self.kind == "redirect":
-            return Answer(self.status or 302, {"Location": self.target, **self.headers})
-        statuses = {"status": 503, "forward_then_status": 500}
-        return self.answer(statuses[self.kind]) if self.kind in statuses else None
-
-    def answer(self, status: int) -> Answer:
-        """The answer that the fault itself carries."""
-        if isinstance(self.body, bytes):
-            return Answer(self.status or status, self.headers, self.body)
-        value = {"error": "a fault was ordered"} if self.body is None else self.body
-        return json_answer(self.status or status, value, self.headers)
+            return Answer(status, {"Location": self.target, **self.headers})
+        if self.kind == "empty" or isinstance(self.body, bytes):
+            return Answer(status, self.headers, self.body if isinstance(self.body, bytes) else b"")
+        return json_answer(status, {"error": "a fault was ordered"} if self.body is None else self.body, self.headers)
 
 
 @dataclass
@@ -82,15 +82,13 @@ class _Order:
     after: int
 
     def takes(self) -> bool:
-        """Count one matching request; whether it meets the fault."""
+        """Counts one matching request; whether it meets the fault."""
         if self.after:
             self.after -= 1
             return False
-        if self.times == 0:
-            return False
         if self.times is not None:
             self.times -= 1
-        return True
+        return self.times is None or self.times >= 0
 
 
 class Faults:
@@ -100,17 +98,29 @@ class Faults:
         self._orders: list[_Order] = []
         self._lock = threading.Lock()
 
-    def add(
-        self, fault: Fault, *, server: str, method: str | None, path: str | None, times: int | None, after: int
+    def fault(
+        self,
+        fault: Fault,
+        *,
+        method: str | None = None,
+        path: str | None = None,
+        times: int | None = 1,
+        server: str = "api",
+        after: int = 0,
     ) -> None:
-        """Order a fault. Raises ValueError for a `reset_before` by method or path: neither is read then."""
+        """Lets the next `times` matching requests (None: all) meet the fault, after `after` that pass.
+
+        `server`: `api`, `storage`, `gateway`, `self_hosted`; `upstream` is what the self-hosted gateway asks of the
+        API. On a gateway `path` is the whole one, from `/runwayml`. Raises ValueError for a `reset_before` by method
+        or path: neither is read then.
+        """
         if fault.kind == "reset_before" and (method or path):
             raise ValueError("reset_before reads nothing and cannot match a method or path: see reset_after_headers")
         with self._lock:
             self._orders.append(_Order(fault, server, method, path, times, after))
 
     def clear(self) -> None:
-        """Forget every order."""
+        """Forgets every order."""
         with self._lock:
             self._orders.clear()
 
@@ -120,15 +130,8 @@ class Faults:
             matching = (o for o in self._orders if o.fault.kind == "reset_before" and o.server == server)
             return any(order.takes() for order in matching)
 
-    def meet(self, exchange: Exchange, request: Request) -> bool:
-        """Meet the request in the service's stead; False: nothing stands in the way."""
-        fault = self.pick(request)
-        if fault:
-            _KINDS[fault.kind](exchange, request, fault)
-        return fault is not None
-
     def pick(self, request: Request) -> Fault | None:
-        """The fault that a request meets, counted."""
+        """Returns the fault that a request meets, counted."""
         with self._lock:
             for order in self._orders:
                 matches = (
@@ -141,83 +144,53 @@ class Faults:
                     return order.fault
         return None
 
-
-def _own_answer(exchange: Exchange, request: Request, fault: Fault) -> None:
-    if fault.kind == "forward_then_status":
-        exchange.act(request)
-    answer = fault.own_answer()
-    assert answer
-    exchange.respond(answer, request)
-
-
-def _reset(exchange: Exchange, request: Request, fault: Fault) -> None:
-    if fault.kind == "forward_then_reset":
-        exchange.act(request)
-    if fault.kind == "reset_mid_body":
-        request.body.take((request.body.length or 2) // 2)
-    elif fault.kind != "reset_after_headers":
-        request.body.read()
-    exchange.abort()
+    def meet(self, exchange: Exchange, request: Request) -> bool:
+        """Meets the request in the service's stead; False: nothing stands in the way."""
+        fault = self.pick(request)
+        if fault:
+            _befall(exchange, request, fault)
+        return fault is not None
 
 
-def _half_answer(exchange: Exchange, request: Request, fault: Fault) -> None:
-    answer = exchange.act(request) if fault.body is None else fault.answer(200)
-    request.body.read()
-    exchange.close_connection = True
-    head, content = exchange.head(answer), answer.content()
-    cut = len(head) + len(content) // 2 if content else len(head) // 2
-    exchange.connection.sendall((head + content)[:cut])
-
-
-def _no_answer(exchange: Exchange, request: Request, fault: Fault) -> None:
-    request.body.read()
-    exchange.close_connection = True
-    exchange.pause(FOREVER if fault.seconds is None else fault.seconds)
-
-
-def _slow(exchange: Exchange, request: Request, fault: Fault) -> None:
-    answer = exchange.act(request)
-    request.body.read()
-    if exchange.pause(1.0 if fault.seconds is None else fault.seconds):
+def _befall(exchange: Exchange, request: Request, fault: Fault) -> None:
+    kind = fault.kind
+    is_acted_on = (
+        kind.startswith("forward") or kind in ("slow", "drip") or (kind == "half_answer" and fault.body is None)
+    )
+    answer = exchange.act(request) if is_acted_on else fault.answer()
+    if kind == "reset_mid_body":
+        request.take((request.length or 2) // 2)
+    elif kind != "reset_after_headers":
+        request.read()
+    if kind in RESET:
+        exchange.abort()
+    pace = PACES.get(kind, 0) if fault.seconds is None else fault.seconds
+    if kind in ANSWERED:
+        exchange.respond(fault.answer(), request)
+    elif kind != "slow":
+        exchange.close_connection = True
+        _break_off(exchange, answer, fault, pace)
+    elif exchange.pause(pace):
         exchange.respond(answer, request)
     else:
         exchange.close_connection = True
 
 
-def _drip(exchange: Exchange, request: Request, fault: Fault) -> None:
-    answer = exchange.act(request)
-    exchange.close_connection = True
-    whole = exchange.head(answer) + answer.content()
-    _trickle(exchange, request, fault, (whole[at : at + fault.chunk] for at in range(0, len(whole), fault.chunk)))
-
-
-def _endless_headers(exchange: Exchange, request: Request, fault: Fault) -> None:
-    lines = (f"X-Filler-{number}: and so on\r\n".encode("ascii") for number in itertools.count())
-    _trickle(exchange, request, fault, itertools.chain([b"HTTP/1.1 200 OK\r\n"], lines))
-
-
-def _trickle(exchange: Exchange, request: Request, fault: Fault, pieces: Iterable[bytes]) -> None:
-    request.body.read()
-    exchange.close_connection = True
-    for piece in pieces:
-        exchange.connection.sendall(piece)
-        if not exchange.pause(0.05 if fault.seconds is None else fault.seconds):
-            return
-
-
-def _raw(exchange: Exchange, request: Request, fault: Fault) -> None:
-    request.body.read()
-    exchange.close_connection = True
-    exchange.connection.sendall(fault.body if isinstance(fault.body, bytes) else b"")
-
-
-_KINDS: dict[str, Callable[[Exchange, Request, Fault], None]] = {
-    **dict.fromkeys(("status", "html", "empty", "redirect", "forward_then_status"), _own_answer),
-    **dict.fromkeys(("reset_after_headers", "reset_mid_body", "reset_after_request", "forward_then_reset"), _reset),
-    "half_answer": _half_answer,
-    "no_answer": _no_answer,
-    "slow": _slow,
-    "drip": _drip,
-    "endless_headers": _endless_headers,
-    "raw": _raw,
-}
+def _break_off(exchange: Exchange, answer: Answer, fault: Fault, pace: float) -> None:
+    """Sends what a client does not expect, or not so; the connection is then closed."""
+    head, content = exchange.head(answer), answer.body
+    whole = head + content
+    if fault.kind == "no_answer":
+        exchange.pause(pace)
+    elif fault.kind == "half_answer":
+        exchange.connection.sendall(whole[: len(head) + len(content) // 2 if content else len(head) // 2])
+    elif fault.kind == "raw":
+        exchange.connection.sendall(fault.body if isinstance(fault.body, bytes) else b"")
+    else:
+        lines = (f"X-Filler-{number}: and so on\r\n".encode("ascii") for number in itertools.count())
+        endless = itertools.chain([b"HTTP/1.1 200 OK\r\n"], lines)
+        drops = (whole[at : at + fault.chunk] for at in range(0, len(whole), fault.chunk))
+        for piece in endless if fault.kind == "endless_headers" else drops:
+            exchange.connection.sendall(piece)
+            if not exchange.pause(pace):
+                return

@@ -1,11 +1,22 @@
-"""The servers of the stand-in: HTTP/1.1 on loopback, one thread a connection, every request recorded.
+"""The wire of the stand-in: HTTP/1.1 on loopback, one thread a connection, every request recorded.
 
-A service is a function from `Request` to `Answer`. Bodies may be streams both ways, so that 200 MB never sit in memory.
+A service is a function from `Request` to `Answer`. Request bodies are read as they come.
+At these moments of an exchange a test can act, or make the stand-in wait:
+
+| moment           | when                                                                                        |
+|------------------|---------------------------------------------------------------------------------------------|
+| post accepted    | a POST was accepted and is in `accepted`; nothing of its answer has been sent               |
+| post answered    | the last byte of that answer has been sent                                                  |
+| first poll       | the first GET of a task, invocation or session arrived; nothing of its answer has been sent |
+| output half sent | half of an output's bytes have been sent                                                    |
+| output sent      | the last byte of an output has been sent                                                    |
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import select
 import socket
 import socketserver
@@ -14,20 +25,179 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.client import responses
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import parse_qs, urlsplit
 
-from tests.fake.messages import KEEP, Aborted, Answer, Body, BrokenOff, Journal, NoAnswer, Recorded, Request
-from tests.fake.moments import Moments
-
 if TYPE_CHECKING:
     from tests.fake.faults import Faults
 
+MOMENTS = ("post accepted", "post answered", "first poll", "output half sent", "output sent")
+PIECE = 64 * 1024  # bytes read or written at a time
+KEEP = 16 * 1024 * 1024  # bytes of a request's body that are recorded
 FOREVER = 3600.0  # seconds; no test waits for it
+
+
+class NoAnswer(Exception):
+    """Raised by a service that never answers this request."""
+
+
+class Request:
+    """One request as a server saw it.
+
+    `target` is as on the wire, `path` without the query; header names are in lower case; `at` is in monotonic seconds.
+    `method` is empty where the connection was reset before anything was read. The body is read once and as it comes;
+    `length` is None where it is chunked or none was declared.
+    """
+
+    def __init__(
+        self, server: str, method: str, target: str, headers: dict[str, str], *, stream: io.BufferedIOBase
+    ) -> None:
+        self.server, self.method, self.target, self.headers = server, method, target, headers
+        self.path = urlsplit(target).path
+        self.query = parse_qs(urlsplit(target).query, keep_blank_values=True)
+        self.at = time.monotonic()
+        self.chunked = "chunked" in headers.get("transfer-encoding", "").lower()
+        declared = headers.get("content-length", "")
+        self.length = int(declared) if declared.isdigit() and not self.chunked else None
+        self._unread = _chunks(stream) if self.chunked else _counted(stream, self.length or 0)
+        self._size, self._kept = 0, bytearray()
+
+    @property
+    def body(self) -> bytes:
+        """What was read of the body; nothing where it is larger than KEEP."""
+        return bytes(self._kept)
+
+    def json(self) -> Any:
+        """Returns the body as JSON. Raises ValueError where it is not JSON."""
+        return json.loads(self.body)
+
+    def first(self, name: str) -> str | None:
+        """Returns the first value of a query parameter."""
+        return self.query[name][0] if name in self.query else None
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yields what is still unread. Raises ConnectionAbortedError where the client leaves too early."""
+        for piece in self._unread:
+            self._size += len(piece)
+            self._kept += piece
+            if self._size > KEEP:
+                self._kept.clear()
+            yield piece
+
+    def read(self) -> bytes:
+        """Reads what is still unread."""
+        return b"".join(self.pieces())
+
+    def take(self, size: int) -> None:
+        """Reads at least `size` bytes, or all if there are fewer."""
+        pieces = self.pieces()
+        while self._size < size and next(pieces, b""):
+            pass
+
+
+def _counted(stream: io.BufferedIOBase, left: int) -> Iterator[bytes]:
+    while left:
+        piece = stream.read1(min(left, PIECE))
+        if not piece:
+            raise ConnectionAbortedError("the client left in the middle of its body")
+        left -= len(piece)
+        yield piece
+
+
+def _chunks(stream: io.BufferedIOBase) -> Iterator[bytes]:
+    while True:
+        try:
+            size = int(stream.readline(1024).split(b";")[0], 16)
+        except ValueError:
+            raise ConnectionAbortedError("the client's chunks broke off") from None
+        yield from _counted(stream, size)
+        if not size:
+            while stream.readline(1024).strip():
+                pass
+            return
+        stream.readline(1024)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a service answers. `length` is its Content-Length (None: the body's own; -1: none, ended by closing).
+
+    After `cut` bytes of the body the connection closes. `before`, `halfway` and `after` name the moments that its
+    sending passes, on behalf of `record_id`.
+    """
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    length: int | None = None
+    cut: int | None = None
+    before: str = ""
+    halfway: str = ""
+    after: str = ""
+    record_id: str = ""
+
+
+def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    """Returns an answer that holds a value as JSON in UTF-8."""
+    body = json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return Answer(status, {"Content-Type": "application/json; charset=utf-8", **(headers or {})}, body)
+
+
+class Hold:
+    """Exchanges that wait at a moment. `ids` are the records (or outputs) they are about, in order of arrival."""
+
+    def __init__(self, moment: str) -> None:
+        self.moment = moment
+        self.ids: list[str] = []
+        self._reached, self._released = threading.Event(), threading.Event()
+
+    def wait(self, seconds: float = 20.0) -> str:
+        """Waits until an exchange has arrived and returns its id. Raises AssertionError where none does."""
+        if not self._reached.wait(seconds):
+            raise AssertionError(f"nothing has come to the moment {self.moment!r}")
+        return self.ids[-1]
+
+    def release(self) -> None:
+        """Lets the exchanges go on, and those that come later pass."""
+        self._released.set()
+
+    def stop(self, record_id: str) -> None:
+        """Holds an exchange about this record."""
+        self.ids.append(record_id)
+        self._reached.set()
+        self._released.wait()
+
+
+class Moments:
+    """Who wants to know of which moment. Callbacks run in the exchange's thread, which goes on when they return."""
+
+    def __init__(self) -> None:
+        self._callbacks: dict[str, list[Callable[[str], None]]] = {moment: [] for moment in MOMENTS}
+
+    def on(self, moment: str, callback: Callable[[str], None]) -> None:
+        """Calls `callback(record_id)` at every such moment from now on. Raises KeyError for an unknown moment."""
+        self._callbacks[moment].append(callback)
+
+    @contextmanager
+    def hold(self, moment: str) -> Iterator[Hold]:
+        """Holds every exchange that comes to the moment, until `release` or the end of the block."""
+        hold = Hold(moment)
+        self.on(moment, hold.stop)
+        try:
+            yield hold
+        finally:
+            hold.release()
+            self._callbacks[moment].remove(hold.stop)
+
+    def reach(self, moment: str, record_id: str) -> None:
+        """Comes to a moment; nothing happens where it is empty."""
+        for callback in list(self._callbacks[moment]) if moment else ():
+            callback(record_id)
 
 
 class Exchange(BaseHTTPRequestHandler):
@@ -42,76 +212,49 @@ class Exchange(BaseHTTPRequestHandler):
         self.raw_requestline = self.rfile.readline(65537)
         if not self.raw_requestline or not self.parse_request():
             return
-        request = self._request()
-        try:
-            if not self.server.faults.meet(self, request):
-                self.respond(self.act(request), request)
-        except NoAnswer:
-            request.body.read()
-            self.close_connection = True
-            self.pause(FOREVER)
-        except (BrokenOff, ConnectionError):
-            self.close_connection = True
-
-    def _request(self) -> Request:
-        target = self.raw_requestline.split()[1].decode("latin-1")
         headers: dict[str, str] = {}
         for name, value in self.headers.items():
             lowered = name.lower()
             headers[lowered] = f"{headers[lowered]}, {value}" if lowered in headers else value
-        parts = urlsplit(target)
-        query = parse_qs(parts.query, keep_blank_values=True)
-        recorded = Recorded(self.server.name, self.command, target, parts.path, query, headers, b"", time.monotonic())
-        self.server.journal.add(recorded)
-        self._recorded = recorded
-        body = Body(self.rfile, headers, keep=self.server.keep, on_read=self._note)
-        return Request(self.server.name, self.command, target, parts.path, query, headers, body)
-
-    def _note(self, body: bytes) -> None:
-        whole = replace(self._recorded, body=body)
-        self.server.journal.replace(self._recorded, whole)
-        self._recorded = whole
+        target = self.raw_requestline.split()[1].decode("latin-1")
+        request = Request(self.server.name, self.command, target, headers, stream=self.rfile)
+        self.server.requests.append(request)
+        try:
+            if not self.server.faults.meet(self, request):
+                self.respond(self.act(request), request)
+        except NoAnswer:
+            request.read()
+            self.close_connection = True
+            self.pause(FOREVER)
+        except ConnectionError:
+            self.close_connection = True
 
     def act(self, request: Request) -> Answer:
-        """Let the service act on a request; nothing is sent yet."""
+        """Lets the service act on a request; nothing is sent yet."""
         answer = self.server.service(request)
         self.server.moments.reach(answer.before, answer.record_id)
         return answer
 
     def respond(self, answer: Answer, request: Request) -> None:
-        """Send an answer; what the service left unread of the request is read first, so that nothing is reset."""
-        for _ in request.body.pieces():
+        """Sends an answer; what the service left unread of the request is read first, so that nothing is reset."""
+        for _ in request.pieces():
             pass
-        head = self.head(answer)
-        if isinstance(answer.body, bytes):
-            self.connection.sendall(head + answer.body)
-        else:
-            self.connection.sendall(head)
-            self._stream(answer, answer.body)
+        sent, half = answer.body[: answer.cut], len(answer.body) // 2
+        self.connection.sendall(self.head(answer) + sent[:half])
+        if len(sent) >= half:
+            self.server.moments.reach(answer.halfway, answer.record_id)
+        self.connection.sendall(sent[half:])
+        if answer.cut is not None:
+            raise ConnectionAbortedError("broken off on purpose")
         self.server.moments.reach(answer.after, answer.record_id)
 
-    def _stream(self, answer: Answer, pieces: Iterable[bytes]) -> None:
-        until_half = answer.length // 2 if answer.halfway and answer.length else None
-        for piece in pieces:
-            if until_half is not None and len(piece) >= until_half:
-                self.connection.sendall(piece[:until_half])
-                self.server.moments.reach(answer.halfway, answer.record_id)
-                self.connection.sendall(piece[until_half:])
-                until_half = None
-                continue
-            if until_half is not None:
-                until_half -= len(piece)
-            self.connection.sendall(piece)
-
     def head(self, answer: Answer) -> bytes:
-        """The status line and the headers as bytes; decides whether the connection stays open."""
+        """Returns the status line and the headers; decides whether the connection stays open."""
         headers = {"Date": self.date_time_string(), **answer.headers}
-        length = answer.promised()
-        if answer.status not in (204, 304):
-            if length is None:
-                self.close_connection = True
-            else:
-                headers["Content-Length"] = str(length)
+        if answer.length == -1:
+            self.close_connection = True
+        elif answer.status not in (204, 304):
+            headers["Content-Length"] = str(len(answer.body) if answer.length is None else answer.length)
         if self.close_connection:
             headers["Connection"] = "close"
         lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Unknown')}"]
@@ -119,15 +262,14 @@ class Exchange(BaseHTTPRequestHandler):
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def abort(self) -> None:
-        """Reset the connection. Raises Aborted."""
+        """Resets the connection. Raises ConnectionAbortedError."""
         reset(self.connection)
-        self.rfile.close()
-        self.wfile.close()
-        self.connection.close()
-        raise Aborted
+        for each in (self.rfile, self.wfile, self.connection):
+            each.close()
+        raise ConnectionAbortedError
 
     def pause(self, seconds: float) -> bool:
-        """Wait; False as soon as the client has gone away or the server stops."""
+        """Waits; False as soon as the client has gone away or the server stops."""
         until = time.monotonic() + seconds
         while not self.server.stopping.is_set():
             left = until - time.monotonic()
@@ -139,16 +281,16 @@ class Exchange(BaseHTTPRequestHandler):
         return False
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Says nothing."""
 
 
 def reset(connection: socket.socket) -> None:
-    """Make the coming close of a connection an RST."""
+    """Makes the coming close of a connection an RST."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class FakeServer(ThreadingHTTPServer):
-    """One origin on loopback. `service` answers; `name` is what the journal calls it; `tls`: (certfile, keyfile)."""
+    """One origin on loopback. `service` answers; `requests` records under `name`; `tls`: (certfile, keyfile)."""
 
     daemon_threads = True
     block_on_close = False
@@ -158,20 +300,15 @@ class FakeServer(ThreadingHTTPServer):
         self,
         name: str,
         service: Callable[[Request], Answer],
-        journal: Journal,
+        requests: list[Request],
         faults: Faults,
         moments: Moments,
         *,
         tls: tuple[str, str] | None = None,
-        keep: int = KEEP,
     ) -> None:
         super().__init__(("127.0.0.1", 0), Exchange)
-        self.name = name
-        self.service = service
-        self.journal = journal
-        self.faults = faults
-        self.moments = moments
-        self.keep = keep
+        self.name, self.service, self.requests = name, service, requests
+        self.faults, self.moments = faults, moments
         self.stopping = threading.Event()
         self._open: set[socket.socket] = set()
         self._tls: ssl.SSLContext | None = None
@@ -186,11 +323,11 @@ class FakeServer(ThreadingHTTPServer):
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
     def start(self) -> None:
-        """Serve in a thread of its own until `stop`."""
+        """Serves in a thread of its own until `stop`."""
         threading.Thread(target=self.serve_forever, args=(0.004,), daemon=True).start()
 
     def stop(self) -> None:
-        """Stop, and leave no connection open."""
+        """Stops, and leaves no connection open."""
         self.stopping.set()
         self.shutdown()
         self.server_close()
@@ -199,7 +336,7 @@ class FakeServer(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         if self.faults.resets(self.name):
-            self.journal.add(Recorded(self.name, "", "", "", {}, {}, b"", time.monotonic()))
+            self.requests.append(Request(self.name, "", "", {}, stream=io.BytesIO()))
             reset(request)
             request.close()
             return

@@ -1,38 +1,99 @@
-"""Tasks and workflow invocations: what was started, and what a poll finds of it."""
+"""What moves by itself: tasks, workflow invocations and realtime sessions, and the account that pays for them."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable
 
-from tests.fake.account import Account
-from tests.fake.pace import Pace, Record
-from tests.fake.refusals import existing
-from tests.fake.samples import EXTENSIONS, MEDIA_TYPES, sample
-from tests.fake.storage import Output, Storage
+from tests.fake.contract import Refusal
+from tests.fake.storage import EXTENSIONS, MEDIA_TYPES, Output, Storage, pseudo_content, sample
 
 POLL_INTERVAL = 5.0  # seconds; a task may be polled no more often
 POLL_SLACK = 0.05  # seconds by which two requests may differ in how long they take to arrive
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
-STATUSES = ("PENDING", "THROTTLED", "RUNNING", *ENDED)
-NODES = ("a1b2c3d4-e5f6-4890-abcd-ef1234567890", "b2c3d4e5-f6a7-4901-8cde-f12345678901")
+NODES = ("a1b2c3d4-e5f6-4890-abcd-ef1234567890", "b2c3d4e5-f6a7-4901-8cde-f12345678901")  # of a workflow
+
+Record = dict[str, Any]
+
+
+@dataclass
+class Pace:
+    """How records move from status to status: by polls; by time where `seconds_to_finish` is set.
+
+    `clock` gives monotonic seconds.
+    """
+
+    polls_to_finish: int
+    seconds_to_finish: float | None
+    clock: Callable[[], float]
+    _last_stamp: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+
+    def course(self, statuses: Sequence[str]) -> Record:
+        """Returns what `status` needs to know of a record that goes through these statuses, one a poll."""
+        return {"statuses": tuple(statuses), "polls": 0, "started": self.clock()}
+
+    def status(self, course: Record, *, poll: bool = True) -> str:
+        """Returns the status of a record now; `poll`: this look at it counts."""
+        course["polls"] += poll
+        last = len(course["statuses"]) - 1
+        step = max(course["polls"] - 1, 0)
+        if self.seconds_to_finish is not None:
+            step = int((self.clock() - course["started"]) / (self.seconds_to_finish or 1e-9) * last)
+        return str(course["statuses"][min(step, last)])
+
+    def stamp(self, *, minutes: int = 0) -> str:
+        """Returns the time (in so many minutes) as the API writes it. No two stamps are the same."""
+        now = max(datetime.now(timezone.utc), self._last_stamp + timedelta(milliseconds=1))
+        self._last_stamp = now
+        moment = now + timedelta(minutes=minutes)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A POST that was accepted and charged: the id it was answered with, and what it cost in credits."""
+
+    id: str
+    path: str
+    body: Any
+    credits: int
 
 
 class Tasks:
-    """Tasks and invocations, each by id.
+    """Tasks, workflow invocations and sessions, each by id.
 
-    They hold more than the API shows: `statuses` is what polls will find, one a poll (or spread over
-    time), the last one for good; `deleted` is true when a GET no longer finds it. `output_size` in bytes replaces the
-    content of outputs that are made from now on. `scripted` are the ids whose values a test has chosen.
+    They hold more than the API shows: `statuses` is what polls will find, one a poll (or spread over time), the last
+    one for good; `deleted` is true when a GET no longer finds it.
     """
 
-    def __init__(self, storage: Storage, pace: Pace, account: Account) -> None:
-        self._storage, self._pace, self._account = storage, pace, account
+    def __init__(self, storage: Storage, pace: Pace) -> None:
+        self.storage, self.pace = storage, pace
+        self.organization: Record = {
+            "tier": {
+                "maxMonthlyCreditSpend": 100000,
+                "models": {"gen4_image": {"maxConcurrentGenerations": 5, "maxDailyGenerations": 1000}},
+            },
+            "creditBalance": 10000,
+            "usage": {"models": {"gen4_image": {"dailyGenerations": 0}}},
+        }
+        self.accepted: list[Accepted] = []
         self.tasks: dict[str, Record] = {}
         self.invocations: dict[str, Record] = {}
+        self.sessions: dict[str, Record] = {}
         self.hasty: list[tuple[str, float]] = []
-        self.scripted: set[str] = set()
         self.output_size: int | None = None
+
+    def charge(self, path: str, body: Any, credits: int, start: Callable[[], str]) -> str:
+        """Takes the credits and starts what they pay for. Returns its id. Raises Refusal (400) for lack of credits."""
+        if self.organization["creditBalance"] < credits:
+            raise Refusal(400, "You do not have enough credits to run this task.")
+        self.organization["creditBalance"] -= credits
+        made = start()
+        self.accepted.append(Accepted(made, path, body, credits))
+        return made
 
     def add_task(
         self,
@@ -47,45 +108,45 @@ class Tasks:
         credits: int = 5,
         stale_reads: int = 0,
         task_id: str | None = None,
+        charged: int = 0,
     ) -> str:
-        """Make a task; with the kind `workflow`, a workflow invocation. Returns its id. Nothing is charged.
+        """Makes a task; with the kind `workflow`, a workflow invocation. Returns its id. Nothing is charged.
 
         `statuses` are found one a poll, the last for good. `progress` is one value, or one for each RUNNING in turn.
         `outputs` counts them, or holds their bytes, or URLs that are shown as they are. The URLs of the first
         `stale_reads` reads of the ended task have expired when they are handed out. `nodeErrors` are an invocation's.
+        `charged` is given back if it fails.
         """
+        polls = self.pace.polls_to_finish
+        if statuses is None:
+            statuses = ["PENDING", *["RUNNING"] * (polls - 1), "SUCCEEDED"] if polls else ["SUCCEEDED"]
         task = {
             "id": task_id or str(uuid.uuid4()),
-            "createdAt": self._pace.stamp(),
-            "kind": kind,
-            **self._pace.course(statuses or self._pace.task_statuses()),
+            "createdAt": self.pace.stamp(),
+            **self.pace.course(statuses),
             "polled": None,
             "progress": progress,
-            "failure": failure,
-            "failureCode": failureCode,
+            "failure": {"failure": failure, **({"failureCode": failureCode} if failureCode else {})},
             "nodeErrors": nodeErrors,
             "credits": credits,
-            "charged": 0,
+            "charged": charged,
             "stale_reads": stale_reads,
             "deleted": False,
         }
-        contents = [self._content(kind)] * outputs if isinstance(outputs, int) else outputs
-        task["outputs"] = [self._make_output(task, item) for item in contents]
+        content = sample(kind) if self.output_size is None else b"".join(pseudo_content(0, self.output_size))
+        contents = [content] * outputs if isinstance(outputs, int) else outputs
+        name = f"{task['id']}.{EXTENSIONS[kind]}"
+        task["outputs"] = [
+            item
+            if isinstance(item, str)
+            else self.storage.add(Output(str(uuid.uuid4()), name, MEDIA_TYPES[kind], item)).id
+            for item in contents
+        ]
         (self.invocations if kind == "workflow" else self.tasks)[task["id"]] = task
-        known = set(task["statuses"]) <= set(STATUSES)
-        if task_id or progress is not None or not isinstance(outputs, int) or not known:
-            self.scripted.add(task["id"])  # the values are the test's, and need not be valid
         return str(task["id"])
 
-    def start(self, kind: str, credits: int, outputs: int) -> str:
-        """Make a task or an invocation that was paid for. Returns its id."""
-        made = self.add_task(kind=kind, credits=credits, outputs=outputs)
-        (self.invocations if kind == "workflow" else self.tasks)[made]["charged"] = credits
-        return made
-
-    def get_task(self, task_id: str) -> Record:
-        """A task as a poll finds it."""
-        task = existing(self.tasks, task_id, "Task")
+    def show_task(self, task: Record) -> Record:
+        """Returns a task as a poll finds it."""
         shown = self._poll(task)
         status, cost = shown["status"], {"credits": task["credits"]}
         if status == "RUNNING":
@@ -93,70 +154,77 @@ class Tasks:
         if status == "SUCCEEDED":
             return {**shown, "output": self._urls(task), "cost": cost}
         if status == "FAILED":
-            return {**shown, **_failure(task), "cost": cost}
+            return {**shown, **task["failure"], "cost": cost}
         return {**shown, "cost" if status == "CANCELLED" else "estimatedCost": cost}
 
-    def get_invocation(self, invocation_id: str) -> Record:
-        """A workflow invocation as a poll finds it; running, it shows the outputs of its first node."""
-        task = existing(self.invocations, invocation_id, "Workflow invocation")
+    def show_invocation(self, task: Record) -> Record:
+        """Returns a workflow invocation as a poll finds it; running, it shows the outputs of its first node."""
         shown = self._poll(task)
         status = shown["status"]
-        if status not in ("RUNNING", "SUCCEEDED", "FAILED"):
-            return shown
         if status == "FAILED":
-            shown.update(_failure(task))
-        else:
-            output: dict[str, list[str]] = {}
-            for index, url in enumerate(self._urls(task)):
-                output.setdefault(NODES[index % len(NODES)], []).append(url)
+            shown.update(task["failure"])
+        if status in ("RUNNING", "SUCCEEDED"):
+            urls = self._urls(task)
+            output = {node: urls[index :: len(NODES)] for index, node in enumerate(NODES[: len(urls)])}
             shown["output"] = output if status == "SUCCEEDED" else dict(list(output.items())[:1])
         if status == "RUNNING":
             shown["progress"] = _progress(task)
-        return {**shown, "nodeErrors": task["nodeErrors"]} if task["nodeErrors"] else shown
+        if task["nodeErrors"] and status in ("RUNNING", "SUCCEEDED", "FAILED"):
+            shown["nodeErrors"] = task["nodeErrors"]
+        return shown
 
-    def delete_task(self, task_id: str) -> None:
-        """Cancel a running task, whose credits are gone, or delete a finished one with its outputs."""
-        task = existing(self.tasks, task_id, "Task")
+    def delete_task(self, task: Record) -> None:
+        """Cancels a running task, whose credits are gone, or deletes a finished one with its outputs."""
         task["deleted"] = True
-        if self._pace.status(task, poll=False) in ENDED:
+        if self.pace.status(task, poll=False) in ENDED:
             for output_id in task["outputs"]:
-                self._storage.destroy(output_id)
+                self.storage.destroy(output_id)
         else:
             task["statuses"] = ("CANCELLED",)
 
+    def add_session(self, *, statuses: Sequence[str] | None = None, **fields: Any) -> str:
+        """Makes a realtime session. Its session key is shown once, with the first READY. Returns its id."""
+        course = self.pace.course(statuses or [*["NOT_READY"] * self.pace.polls_to_finish, "READY"])
+        session = {"id": str(uuid.uuid4()), "createdAt": self.pace.stamp(), **fields, **course}
+        self.sessions[session["id"]] = session
+        return str(session["id"])
+
+    def show_session(self, session: Record) -> Record:
+        """Returns a realtime session as a poll finds it."""
+        status = "RUNNING" if session.get("joined") else self.pace.status(session)
+        shown = {"id": session["id"], "createdAt": session["createdAt"], "status": status}
+        if status == "READY":
+            session["joined"] = True
+            shown.update(expiresAt=self.pace.stamp(minutes=5), sessionKey=f"session_{uuid.uuid4().hex}")
+        if status == "COMPLETED":
+            shown["duration"] = 12
+        if status == "FAILED":
+            shown.update(failure="The session could not start.", failureCode="INTERNAL")
+        return shown
+
     def _poll(self, task: Record) -> Record:
-        now = self._pace.clock()
+        now = self.pace.clock()
         if task["polled"] is not None and now - task["polled"] < POLL_INTERVAL - POLL_SLACK:
             self.hasty.append((task["id"], now - task["polled"]))
         task["polled"] = now
-        status = self._pace.status(task, poll=True)
-        if status == "FAILED" and not str(task["failureCode"]).startswith("SAFETY.INPUT"):
-            self._account.refund(task["charged"])
+        status = self.pace.status(task)
+        if status == "FAILED" and not str(task["failure"].get("failureCode")).startswith("SAFETY.INPUT"):
+            self.organization["creditBalance"] += task["charged"]
             task["charged"] = task["credits"] = 0
         return {"id": task["id"], "status": status, "createdAt": task["createdAt"]}
-
-    def _content(self, kind: str) -> bytes | int:
-        return sample(kind) if self.output_size is None else self.output_size
-
-    def _make_output(self, task: Record, item: bytes | str | int) -> str:
-        if isinstance(item, str):
-            return item
-        kind = task["kind"]
-        name = f"{task['id']}.{EXTENSIONS[kind]}"
-        return self._storage.add(Output(str(uuid.uuid4()), name, MEDIA_TYPES[kind], item)).id
 
     def _urls(self, task: Record) -> list[str]:
         stale = task["stale_reads"] > 0
         task["stale_reads"] -= stale
-        outputs = self._storage.outputs
+        outputs = self.storage.outputs
         return [
-            self._storage.sign(outputs[item], uses=0 if stale else None) if item in outputs else item
+            self.storage.sign(outputs[item], uses=0 if stale else None) if item in outputs else item
             for item in task["outputs"]
         ]
 
 
 def _progress(task: Record) -> float:
-    """The value for this RUNNING: the next of those that were given, else by how far the task has come."""
+    """Returns the value for this RUNNING: the next of those that were given, else by how far the task has come."""
     given = task["progress"]
     if isinstance(given, (int, float)):
         return float(given)
@@ -164,8 +232,3 @@ def _progress(task: Record) -> float:
         before = task["statuses"][: task["polls"]].count("RUNNING")
         return float(given[min(max(before - 1, 0), len(given) - 1)])
     return float(round(min(task["polls"] / len(task["statuses"]), 0.99), 2))
-
-
-def _failure(task: Record) -> Record:
-    code = {"failureCode": task["failureCode"]} if task["failureCode"] else {}
-    return {"failure": task["failure"], **code}
