@@ -133,6 +133,15 @@ def absolute(path: str) -> str:
         raise ConfigError("the working directory no longer exists: change to another one") from None
 
 
+def relative(path: str) -> str:
+    """Returns a path below the working directory relative to it, any other as it is."""
+    try:
+        here = os.path.join(os.getcwd(), "")
+    except OSError:
+        return path
+    return path[len(here) :] if path.startswith(here) else path
+
+
 def cache_folder() -> str | None:
     """Returns this program's folder for what can be fetched again; None where the user has none."""
     return _user_folder("XDG_CACHE_HOME", ("Library", "Caches"), (".cache",))

@@ -14,7 +14,7 @@ import unittest
 from pathlib import Path
 
 from runway_cli.errors import ConfigError, OutputError
-from runway_cli.jobs.ledger import Attempt, Ledger, LedgerLocked, LedgerMissing, Spending, number_of
+from runway_cli.jobs.ledger import Attempt, Ledger, LedgerMissing, Spending, number_of
 from tests.program import ROOT
 
 ACCOUNT = "https://api.example.test 0123456789ab"

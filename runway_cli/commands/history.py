@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from ..errors import UsageError
-from ..jobs.ledger import SENDING, UNCERTAIN, iso_time
-from ..settings import shown_credits
+from ..jobs.ledger import iso_time
+from ..settings import relative, shown_credits
 from ..terminal.console import TABLES
 from ..terminal.tables import Column
 from .lists import LIMIT, MAX_ROWS
@@ -77,9 +77,9 @@ def _row(attempt: Attempt) -> dict[str, Any]:
         "path": attempt.path,
         "model": attempt.model,
         "prompt": attempt.prompt,
-        "status": UNCERTAIN if attempt.status == SENDING else attempt.status,
+        "status": attempt.shown_status,
         "credits": attempt.credits,
-        "saved": list(map(_relative, attempt.files)),
+        "saved": list(map(relative, attempt.files)),
     }
 
 
@@ -95,12 +95,6 @@ def grouped(attempts: Sequence[Attempt], by: str) -> list[dict[str, Any]]:
         row["jobs"] += 1
         row["credits"] += attempt.credits or 0
     return list(rows.values())
-
-
-def _relative(path: str) -> str:
-    """Returns a path below the working directory relative to it."""
-    here = os.path.join(os.getcwd(), "")
-    return path[len(here) :] if path.startswith(here) else path
 
 
 def moment(text: str, now: float, *, is_end: bool = False) -> float:

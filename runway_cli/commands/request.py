@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from .. import jsontext
 from ..api.paths import checked_path, with_query
-from ..errors import ApiError, ClosedOutput, Failure, InternalError, Interrupted, OutputError, UsageError
+from ..errors import ApiError, ClosedOutput, Failure, InternalError, Interrupted, OutputError, TaskError, UsageError
 from ..jobs import fields
-from ..settings import MIN_INTERVAL, UnknownWord
+from ..settings import MIN_INTERVAL, UnknownWord, absolute, history_path, not_empty, relative
 from .options import COSTS, Command, Operand, Option
 from .wait import MAX_WAIT, WAIT_OPTIONS, WaitOptions, check_open
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from ..api.client import Client
     from ..files.media import Media
     from ..jobs.fields import Field
+    from ..jobs.ledger import Ledger
+    from ..jobs.start import Job, Started
     from ..terminal.console import Console
     from .context import Context
 
@@ -53,6 +57,8 @@ class Options(WaitOptions):
     stdin: bool
     fields: Sequence[Field]
     dry_run: bool
+    once: str | None
+    again: bool
     check: bool
     paginate: bool
     wait: bool
@@ -88,13 +94,28 @@ def run(context: Context, options: Options) -> int:
 
         value = None if body is None else jsontext.loads(body)
         check_body(client, method, path, value, has_body=body is not None)
+    job = _job(options, path, given, values)
     if options.dry_run:
-        return _show(console, client, method, path, body)
+        return _show(context, client, method, path, body, job)
 
-    # Upload the files, then send the request.
+    # Continue a job that was started before.
     client.check_secret()
     if options.paginate:
         return _print_pages(console, client, path)
+    history = context.history(client)
+    if job is not None:
+        from ..jobs.start import known
+
+        try:
+            found = known(client, history, job, again=options.again)
+        except TaskError as failure:
+            if failure.fact("recorded"):
+                console.result(failure.fact("recorded"))
+            raise
+        if found is not None:
+            return _continue(context, options, client, history, found)
+
+    # Upload the files, then send the request.
     if options.download:
         from ..files.download import check_destination
 
@@ -103,7 +124,7 @@ def run(context: Context, options: Options) -> int:
         body = _merged(given, values, lambda file: _upload(context, client, file))
     try:
         if method == "POST":
-            return _post(context, options, client, path, body)
+            return _post(context, options, client, history, path, body, job)
         _print(console, client, method, client.call(method, path, body).value)
         return 0
     except ApiError as error:
@@ -126,6 +147,8 @@ def _check_options(options: Options, path: str, console: Console) -> None:
     from_stdin = [field for field in options.fields if field.kind == fields.TEXT_FILE and field.value == "-"]
     if len(from_stdin) + (options.stdin or options.body in ("-", "@-")) > 1:
         raise UsageError("stdin can be read only once: name a file for the other option")
+    if (options.once is not None or options.again) and method != "POST":
+        raise UsageError(f"--once and --again are for POST, not {method}", drop=("--once", "--again"))
     if options.paginate and method != "GET":
         raise UsageError(f"--paginate is for GET, not {method}", drop=("--paginate",))
     if options.check and method not in BODY_METHODS:
@@ -164,8 +187,33 @@ def _upload(context: Context, client: Client, file: Media) -> str:
         return upload(client, file, line)
 
 
-def _show(console: Console, client: Client, method: str, path: str, body: bytes | None) -> int:
-    """Prints the request as it would be sent, masked."""
+def _job(options: Options, path: str, body: bytes | None, values: list[tuple[Field, Any]]) -> Job | None:
+    """Returns what the call pays for once: the job of --once, or the file that it saves; None where it is neither."""
+    if options.once is None and (not options.download or options.method != "POST"):
+        return None
+    from ..files.download import is_folder
+    from ..jobs.rows import InputFile
+    from ..jobs.start import Job
+
+    if options.once is None and is_folder(options.download or ""):
+        return None
+    content = _merged(body, values, lambda file: "sha256:" + InputFile(file.path, "--upload", is_upload=True).digest)
+    value = None if content is None else jsontext.loads(content)
+    return Job(path, value, once=options.once, destination=_destination(options))
+
+
+def _destination(options: Options) -> str | None:
+    """Returns the absolute path of --download, with a slash at its end for a folder."""
+    if not options.download:
+        return None
+    from ..files.download import is_folder
+
+    return os.path.join(absolute(options.download), "") if is_folder(options.download) else absolute(options.download)
+
+
+def _show(context: Context, client: Client, method: str, path: str, body: bytes | None, job: Job | None) -> int:
+    """Prints the request as it would be sent, masked, with what the ledger knows of its job and price."""
+    console = context.console
     url = client.address(method, path)
     if "?" in url:
         from ..terminal import masking
@@ -173,17 +221,51 @@ def _show(console: Console, client: Client, method: str, path: str, body: bytes 
         url = masking.own_url(url)
     headers = client.headers(body is not None)
     shown = None if body is None else console.inspected(jsontext.loads(body))
-    console.result({"dry_run": True, "method": method, "url": url, "headers": headers, "body": shown})
+    result = {"dry_run": True, "method": method, "url": url, "headers": headers, "body": shown}
+    if method == "POST" and os.path.lexists(history_path() or ""):
+        from ..jobs.start import foreseen
+
+        value = None if body is None else jsontext.loads(body)
+        result.update(foreseen(context.history(context.client()), path, value, job))
+    console.result(result)
     return 0
 
 
-def _post(context: Context, options: Options, client: Client, path: str, body: bytes | None) -> int:
+def _continue(context: Context, options: Options, client: Client, history: Ledger, started: Started) -> int:
+    """Waits for a job that was started before, or prints what is recorded of it."""
+    from ..jobs.ledger import STARTED
+    from ..jobs.start import recorded
+    from ..terminal.progress import readable_time
+    from .wait import wait_for
+
+    attempt, pollable = started.attempt, started.pollable
+    assert attempt
+    if attempt.status == STARTED:
+        age = readable_time(max(0.0, context.clock.time() - attempt.at))
+        context.console.note(f"continuing {attempt.id}, started {age} ago")
+        is_there = not options.wait
+    else:
+        destination = _destination(options)
+        wants_output = any(path.partition(".")[0] == "output" for path in options.select or ())
+        is_there = not wants_output and (destination is None or attempt.has_files(destination))
+    if is_there or pollable is None:
+        context.console.result({**recorded(attempt), "saved": list(map(relative, attempt.files))})
+        return 0
+    own = {pollable.name: options.download} if options.download else {}
+    return wait_for(context, options, client, history, [pollable], answer={}, own=own)
+
+
+def _post(
+    context: Context, options: Options, client: Client, history: Ledger, path: str, body: bytes | None, job: Job | None
+) -> int:
     """Sends a POST, and prints its answer or waits. From the answer on, every failure names what was started."""
     from ..jobs.start import is_api_dry_run, no_id, start
 
     value = None if body is None or len(body) > MAX_RECORDED else jsontext.loads(body)
-    history = context.history(client)
-    started = start(client, history, path, body, value)
+    destination = _destination(options)
+    started = start(client, history, path, body, value, job=job, again=options.again, destination=destination)
+    if started.attempt:  # another process was faster
+        return _continue(context, options, client, history, started)
     if started.pollable is None:
         _print(context.console, client, "POST", started.answer)
         if options.wait and not is_api_dry_run(path, value):
@@ -274,6 +356,8 @@ COMMANDS = {
             Option("--check", help="check the body against the API's contract first"),
             Option("--paginate", help="GET every page and print one list"),
             Option("--wait", help="wait for what the POST started"),
+            Option("--once", metavar="NAME", read=not_empty, help="pay once for the job NAME: run it again to resume"),
+            Option("--again", help="pay for a new attempt at a job that has ended"),
             *WAIT_OPTIONS,
         ),
         examples=(

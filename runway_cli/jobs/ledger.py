@@ -16,6 +16,7 @@ dies with its process, so everybody else sees at once whether the answer may sti
 from __future__ import annotations
 
 import os
+import re
 import time
 
 from .. import jsontext
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ..shutdown import Clock
 
 SENDING, STARTED, SUCCEEDED, UNSENT, REFUSED = "SENDING", "STARTED", "SUCCEEDED", "UNSENT", "REFUSED"
+GONE = "GONE"  # the API no longer knows it
 UNCERTAIN = "UNCERTAIN"  # what SENDING is called once nobody waits for the answer
 OPEN = (SENDING, STARTED)  # in progress, as far as the ledger knows
 APPLICATION = 0x52775943  # of SQLite's header: no other program's database is ever written to
@@ -93,9 +95,22 @@ class Attempt:
         return list(dict.fromkeys(path for paths in self.saved.values() for path in paths))
 
     @property
+    def shown_status(self) -> str:
+        """Returns the status for a user: UNCERTAIN where no answer was seen."""
+        return UNCERTAIN if self.status == SENDING else self.status
+
+    @property
     def is_unfinished(self) -> bool:
         """Returns whether it has started and no end was seen: it can be waited for."""
         return self.status == STARTED and bool(self.id)
+
+    def has_files(self, destination: str) -> bool:
+        """Returns whether its outputs are all still at an absolute path, which ends in a slash for a folder."""
+        folder, name = os.path.split(destination)
+        root, extension = os.path.splitext(name)
+        pattern = re.compile(re.escape(root) + r"(-\d+)?" + re.escape(extension))
+        files = [path for path in self.saved.get(folder, []) if not name or pattern.fullmatch(os.path.basename(path))]
+        return bool(files) and all(map(os.path.isfile, files))
 
     @property
     def is_safety(self) -> bool:
@@ -281,6 +296,8 @@ class Ledger:
         paths = [self._mask(path) for path in saved]
         with self._soft(), self:
             for attempt in self._select("id = ? AND account = ?", self._mask_id(name), self.account):
+                if status == GONE and attempt.status not in OPEN:
+                    continue  # it was seen to end before
                 folders = dict(attempt.saved)
                 for folder in dict.fromkeys(map(os.path.dirname, paths)):
                     folders.pop(folder, None)  # the last one comes last
@@ -492,8 +509,6 @@ class Ledger:
         """Returns a text up to its first data URI, cut after it was masked, so that no part of a secret is left."""
         if not isinstance(text, str):
             return None
-        import re
-
         return re.sub(r'(?is)data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+="-]+)*,.*', "data:…", self._mask(text))[:most]
 
 

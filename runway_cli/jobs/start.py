@@ -11,7 +11,7 @@ import re
 from .. import jsontext
 from ..errors import ApiError, BudgetError, ConfigError, Failure, InternalError, TaskError, UsageError, WaitTimeout
 from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, shown_credits, shown_number
-from .ledger import SENDING, STARTED, SUCCEEDED, LedgerMissing
+from .ledger import SENDING, STARTED, SUCCEEDED, LedgerMissing, iso_time
 from .tasks import GOOD_ENDS, Pollable, credits_of, is_id, may_start, parse, started_by
 
 TYPE_CHECKING = False
@@ -45,15 +45,14 @@ ADDRESS = r"(?i)(https?|runway|data|sha256):"
 class Job:
     """What is paid for once: its `name` in the ledger, and the `digest` of the request that it stands for.
 
-    `once` is the caller's own name for it, None for a file; `destination` the absolute path of that file or folder.
+    `once` is the caller's own name for it; without one the job is the file at `destination`, an absolute path.
     """
 
-    __slots__ = ("destination", "digest", "name", "once")
+    __slots__ = ("digest", "name", "once")
 
     def __init__(self, path: str, value: Any, *, once: str | None = None, destination: str | None = None) -> None:
         self.digest = digest(path, value)
         self.once = once
-        self.destination = destination
         self.name = f"once {once}" if once is not None else f"file {self.digest} {destination}"
 
 
@@ -80,6 +79,7 @@ def start(
     *,
     job: Job | None = None,
     again: bool = False,
+    destination: str | None = None,
     retries: int | None = None,
     recorder: Recorder | None = None,
 ) -> Started:
@@ -97,7 +97,7 @@ def start(
         found = known(client, history, job, again=again)
         if found is not None:
             return found
-        key = _intended(client, history, path, value, job, again=again)
+        key = _intended(client, history, path, value, job, again=again, destination=destination)
     try:
         if recorder:
             recorder.intend(key)
@@ -180,13 +180,15 @@ def recorded(attempt: Attempt) -> dict[str, Any]:
     return found
 
 
-def _intended(client: Client, history: Ledger, path: str, value: Any, job: Job | None, *, again: bool) -> str | None:
+def _intended(
+    client: Client, history: Ledger, path: str, value: Any, job: Job | None, *, again: bool, destination: str | None
+) -> str | None:
     """Records the intent and returns its key, in one step with the look at the job and at the budget.
 
     Returns None where another process has begun the job meanwhile; without a ledger the key is in none.
     """
     limit, price_shape = budget(), shape(path, value)
-    facts = {"job": job.name, "digest": job.digest, "destination": job.destination} if job else {}
+    facts = {"destination": destination, **({"job": job.name, "digest": job.digest} if job else {})}
     try:
         with history:
             last = history.last(job.name) if job else None
@@ -210,6 +212,19 @@ def _check_budget(client: Client, history: Ledger, limit: float, price_shape: st
     if spending.unknown and spending.dearest is None:
         words = f"{BUDGET_VARIABLE} is set, and the price of a job in progress is not known yet"
     raise BudgetError(words, spent=spent, limit=limit)
+
+
+def foreseen(history: Ledger, path: str, value: Any, job: Job | None) -> dict[str, Any]:
+    """Returns what a dry run tells of a job that was started before, and of what its kind has cost."""
+    found: dict[str, Any] = {}
+    last = history.last(job.name) if job else None
+    if last is not None:
+        found["job"] = {"id": last.id, "status": last.shown_status}
+    price_shape = shape(path, value)
+    same = history.priced(price_shape) if price_shape else None
+    if same is not None:
+        found["estimate"] = {"credits": same.credits, "from": same.id, "at": iso_time(same.at)}
+    return found
 
 
 def _go_without(client: Client, missing: LedgerMissing, job: Job | None) -> None:
