@@ -213,8 +213,8 @@ class _Checker:
         near = nearest_words(name, (word for word in value if word not in properties))
         if near:
             return f"; did you misspell it as {plain(near[0])}?"
-        allowed = list(map(plain, self.schemas.values(properties.get(name))))
-        return f": {'one of ' if len(allowed) > 1 else ''}{_listed(allowed, MAX_VALUES)}" if allowed else ""
+        values = self.schemas.values(properties.get(name))
+        return f": {_choice(list(map(plain, values)))}" if values else ""
 
     def _of_union(
         self, discriminator: Any, forms: list[Schema], value: Any, results: list[tuple[Issue, ...]]
@@ -225,7 +225,7 @@ class _Checker:
             name, tags = self.schemas.told_apart([forms[number] for number in fitting], discriminator)
             every = [tag for each in tags for tag in each]
             if name and name not in value:
-                return (Issue((name,), f"is required: one of {_listed(list(map(plain, every)), MAX_VALUES)}"),)
+                return (Issue((name,), f"is required: {_choice(list(map(plain, every)))}"),)
             if name:
                 key = key_of(value[name])
                 results = [results[number] for number, each in zip(fitting, tags) if key in set(map(key_of, each))]
@@ -243,9 +243,7 @@ class _Checker:
         for verb, what in allowed:
             grouped.setdefault(verb, {})[what] = None
         one_of = list(grouped.pop("be one of", ()))
-        phrases = []
-        if one_of:
-            phrases.append(f"be {one_of[0]}" if len(one_of) == 1 else f"be one of {_listed(one_of, MAX_VALUES)}")
+        phrases = [f"be {_choice(one_of)}"] if one_of else []
         for verb in ("be", "begin with", "match"):
             words = list(grouped.get(verb, ()))[:MAX_VALUES]
             if words:
@@ -393,6 +391,10 @@ def plain(value: Any) -> str:
 
 def _one_of(values: Iterable[Any]) -> Allowed:
     return tuple(("be one of", plain(value)) for value in values)
+
+
+def _choice(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"one of {_listed(words, MAX_VALUES)}"
 
 
 def _listed(words: list[str], most: int) -> str:

@@ -377,7 +377,7 @@ def _description(node: Schema, forms: list[Schema]) -> str:
 
 
 def field_rows(fields: Iterable[Field]) -> list[dict[str, str]]:
-    """Returns a row for each name: name, type, required, values, description. Fields that differ in `when` share one."""
+    """Returns a row for each name, with what its fields say: name, type, required, values, description."""
     named: dict[tuple[str, str], list[Field]] = {}
     for field in fields:
         named.setdefault((field["name"], field.get("in", "")), []).append(field)
