@@ -279,6 +279,7 @@ class Fields:
                 types.append(f"uri ({', '.join(schemes)})")
                 continue
             allowed = values_of(form) or []
+            self.schemas.count(len(allowed))
             if allowed and not constant:
                 types += [f'"{value}"' for value in allowed]
             elif _kind(form) == "array":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE")
 MAX_FORMS = 200  # forms of a union; the largest of the Runway API has 30
-MAX_STEPS = 1_000_000  # keywords and allowed values that are read for one call; Runway's largest endpoint takes 5,000
+MAX_STEPS = 500_000  # keywords and allowed values that are read for one call; Runway's largest endpoint takes 4,000
 MAX_CANDIDATES = 50  # properties that are tried for the one that tells the forms of a union apart
 MAX_COMPARED = 500  # known words that are compared with a mistyped one
 
@@ -146,7 +146,7 @@ class Schemas:
         """Returns an object of the document with its `$ref` and `allOf` merged in; {} for what is no object."""
         if not isinstance(schema, dict):
             return {}
-        self._count(1 + len(schema))
+        self.count(1 + len(schema))
         if "$ref" not in schema and "allOf" not in schema:
             return schema
         if id(schema) not in self._plain:
@@ -187,7 +187,7 @@ class Schemas:
             if values is None and form.get("type") != "null":
                 return []
             found += values or ()
-        self._count(len(found))
+        self.count(len(found))
         return found
 
     def told_apart(self, forms: list[Schema], discriminator: Any) -> tuple[str, list[list[Any]]]:
@@ -217,6 +217,12 @@ class Schemas:
         described = content[kind]
         return kind, described.get("schema") if isinstance(described, dict) else None
 
+    def count(self, steps: int) -> None:
+        """Counts keywords and values that are read. Raises ContractError for more than MAX_STEPS."""
+        self._steps -= steps
+        if self._steps < 0:
+            raise ContractError("the contract says more of this than can be read", status=200, is_json=False)
+
     def _target(self, ref: Any) -> Any:
         """Returns what a reference points at (RFC 6901); None for one that leads out of the document or nowhere."""
         if not isinstance(ref, str) or not ref.startswith("#"):
@@ -228,11 +234,6 @@ class Schemas:
             name = unquote(part).replace("~1", "/").replace("~0", "~")
             node = node.get(name) if isinstance(node, dict) else None
         return node
-
-    def _count(self, steps: int) -> None:
-        self._steps -= steps
-        if self._steps < 0:
-            raise ContractError("the contract says more than can be read", status=200, is_json=False)
 
 
 _OF_A_UNION = ("oneOf", "anyOf", "discriminator", "description", "title")  # not of each of its forms
