@@ -454,9 +454,12 @@ class HostileDocumentTest(unittest.TestCase):
 
     def test_fifty_thousand_values(self) -> None:
         names = [f"model{number}" for number in range(50_000)]
-        made = document(form(names, ratio={"enum": names}))
+        made = document(form(names, ratio={"enum": ["1:1"]}))
         self.assertEqual(len(models(made)), 50_000)
         self.assertEqual(len(models_of(made, endpoints(made)[0])), 50_000)
+        product = document(form(names, ratio={"enum": names}))
+        with self.assertRaisesRegex(ValueError, "more of this than can be read"):
+            models_of(product, endpoints(product)[0])
         with self.assertRaises(UnknownModel) as caught:
             describe(made, endpoints(made)[0], "model")
         self.assertEqual(len(caught.exception.models), 50_000)

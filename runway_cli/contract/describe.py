@@ -452,6 +452,7 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
             key = tuple(map(id, forms))
             if key not in known:
                 known[key] = _choosable(list(fields.below("", forms, 1)))
+            fields.schemas.count(sum(map(len, known[key].values())))  # which each row repeats
             rows.append({"model": model, **known[key]})
     return rows
 
