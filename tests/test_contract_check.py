@@ -269,9 +269,9 @@ class HostileTest(unittest.TestCase):
 
     def test_unions_that_double(self) -> None:
         for keyword in ("oneOf", "anyOf", "allOf"):
-            for more in ({}, {"type": "string"}):
-                with self.subTest(keyword=keyword, more=more):
-                    parts = self.linked(lambda link, key=keyword, more=more: {key: [link, link], **more}, 40)
+            for beside in ("title", "type"):  # nothing that each form has too, and something
+                with self.subTest(keyword=keyword, beside=beside):
+                    parts = self.linked(lambda link, key=keyword, more=beside: {key: [link, link], more: "string"}, 40)
                     self.assertEqual(issues(ref("L0"), "a", **parts), [])
 
     def test_unions_that_double_with_each_level_of_the_body(self) -> None:

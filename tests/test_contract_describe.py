@@ -144,7 +144,7 @@ class UnionTest(unittest.TestCase):
             thing({"type": {"const": "preset"}, "presetId": STRING, "pace": STRING}, "type", "presetId"),
             thing({"type": {"const": "custom"}, "id": STRING, "pace": STRING}, "type", "id"),
         ]
-        expected = [
+        expected: list[dict[str, Any]] = [
             {"name": "type", "type": "string", "required": True, "values": ["preset", "custom"]},
             {"name": "presetId", "type": "string", "required": True, "when": "type=preset"},
             {"name": "pace", "type": "string"},
