@@ -275,7 +275,7 @@ class HostileTest(unittest.TestCase):
                     self.assertEqual(issues(ref("L0"), "a", **parts), [])
 
     def test_unions_that_double_with_each_level_of_the_body(self) -> None:
-        forms = [{"a": None}, {"a": None, "b": {"type": "string"}}]
+        forms: list[dict[str, Any]] = [{"a": None}, {"a": None, "b": {"type": "string"}}]
         parts = self.linked(lambda link: {"oneOf": [thing({**form, "a": link}) for form in forms]}, 80)
         body: Any = 5
         for _ in range(80):
