@@ -90,6 +90,8 @@ class FieldTest(unittest.TestCase):
             ({"type": "array"}, {"type": "array of any"}),
             (media(50, 50, 50), {"type": uri, "limits": {"maxLength": 50}}),
             (media(9, 8, 7), {"type": uri, "limits": {"maxLength": {"https": 9, "runway": 8, "data:image": 7}}}),
+            ({"anyOf": [*media(9)["anyOf"], {**STRING, "pattern": "^runway:.*"}]},
+             {"type": "uri (https, runway)", "limits": {"maxLength": {"https": 9}}}),
             ({"type": "array", "maxItems": 3, "items": media(9, 9, 9)},
              {"type": f"array of {uri}", "limits": {"maxLength": 9, "maxItems": 3}}),
             ({"type": "object", "additionalProperties": False}, {"type": "object"}),
