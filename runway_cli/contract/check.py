@@ -100,14 +100,11 @@ def unnamed(document: Schema, endpoint: Endpoint, body: Any) -> list[str]:
     with bounded_depth():
         _, schema = schemas.content(endpoint.operation.get("requestBody"))
         forms = schemas.forms(schema)
-    if schema is None or not isinstance(body, dict) or any(_describes_more_fields(form) for form in forms):
+    describes_others = any(isinstance(form.get("additionalProperties"), dict) for form in forms)
+    if schema is None or describes_others or not isinstance(body, dict):
         return []
     named = {name for form in forms for name in properties_of(form)}
     return [name for name in body if name not in named]
-
-
-def _describes_more_fields(form: Schema) -> bool:
-    return isinstance(form.get("additionalProperties"), dict)
 
 
 class Issue:
