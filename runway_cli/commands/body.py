@@ -85,7 +85,7 @@ def explained(client: Client, method: str, path: str, body: Any, error: ApiError
             methods = [other.method for other in known if other.path in near]
             return error.but(endpoint=(method if method in methods else methods[0], near[0]) if near else None)
         allowed = {issue["field"]: issue["messages"] for issue in _issues(client, contract, endpoint, body)}
-    except (ConfigError, UsageError):  # what cannot be explained is reported as it is
+    except (ApiError, ConfigError, UsageError):  # what cannot be explained is reported as it is
         return error
     issues = [
         {**issue, "messages": list(dict.fromkeys([*issue["messages"], *allowed.get(issue["field"], ())]))}

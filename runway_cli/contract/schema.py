@@ -1,36 +1,305 @@
-"""Descriptions made short: the first sentence, and every sentence that binds whoever fills in the field."""
+"""Reads the API's OpenAPI document: its endpoints, and its schemas with references and unions resolved. No I/O.
+
+No document makes this run long or deep: a union has MAX_FORMS forms at most, and a document that nests too deeply, or
+that takes more than MAX_STEPS to read, raises ContractError.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import re
 
+from ..errors import ApiError
+from ..jsontext import Number
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator
     from typing import Any
 
     Schema = dict[str, Any]
-    Seen = frozenset[str]
-    Form = tuple[Schema, Seen]
+
+METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE")
+MAX_FORMS = 200  # forms of a union; the largest of the Runway API has 30
+MAX_STEPS = 500_000  # keywords and allowed values that are read for one call; Runway's largest endpoint takes 4,000
+MAX_CANDIDATES = 50  # properties that are tried for the one that tells the forms of a union apart
+MAX_COMPARED = 500  # known words that are compared with a mistyped one
+
+_KINDS = {
+    type(None): "null",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    Number: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
 
 
+class ContractError(ApiError, ValueError):
+    """The contract, or what is compared with it, nests too deeply or is too large."""
+
+
+@contextlib.contextmanager
+def bounded_depth() -> Iterator[None]:
+    """Raises ContractError in place of a RecursionError."""
+    try:
+        yield
+    except RecursionError:
+        words = "the contract, or what is checked against it, nests too deeply"
+        raise ContractError(words, status=200, is_json=False) from None
+
+
+class Endpoint:
+    """One operation: `method` in capitals, `path` a template, `summary` one line, `operation` with all parameters."""
+
+    __slots__ = ("method", "operation", "path", "summary")
+
+    def __init__(self, method: str, path: str, operation: Schema) -> None:
+        self.method = method
+        self.path = path
+        self.operation = operation
+        told = (operation.get(key) for key in ("summary", "description", "operationId"))
+        self.summary = one_line(next(filter(None, told), None))
+
+
+def is_openapi(document: Any) -> bool:
+    """Whether a JSON value is an OpenAPI document with endpoints."""
+    return isinstance(document, dict) and isinstance(document.get("paths"), dict)
+
+
+def endpoints(document: Schema) -> list[Endpoint]:
+    """Returns every operation, in the document's order. Raises ContractError."""
+    schemas = Schemas(document)
+    found = []
+    with bounded_depth():
+        for path, written in document["paths"].items():
+            item = schemas.plain(written)
+            for key, operation in item.items():
+                if key.upper() in METHODS and isinstance(operation, dict):
+                    parameters = [*as_list(operation.get("parameters")), *as_list(item.get("parameters"))]
+                    found.append(Endpoint(key.upper(), path, {**operation, "parameters": parameters}))
+    return found
+
+
+def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
+    """Returns the endpoints that a path leads to, concrete or a template, the most literal ones first."""
+    words = _segments(path)
+    ranked = []
+    for endpoint in known:
+        parts = _segments(endpoint.path)
+        names = [found.get("name") for found in endpoint.operation.get("parameters", ()) if isinstance(found, dict)]
+        if parts[-1] == "id" and "id" in names:  # a gateway writes /tasks/id?id=ID for /tasks/{id}
+            parts[-1] = "{}"
+        differing = [part for word, part in zip(words, parts) if word != part]
+        if len(words) == len(parts) and set(differing) <= {"{}"}:
+            ranked.append((len(differing), endpoint))
+    return [endpoint for _, endpoint in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def nearest(known: Iterable[Endpoint], path: str) -> list[str]:
+    """Returns the paths most like a mistyped one, three at most."""
+    paths = {"/".join(_segments(endpoint.path)): endpoint.path for endpoint in known}
+    return [paths[found] for found in nearest_words("/".join(_segments(path)), paths, most=3)]
+
+
+def _segments(path: str) -> list[str]:
+    """Splits a path, without host and query, and without the names of parameters."""
+    path = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*", "", re.split(r"[?#]", path)[0])
+    return [re.sub(r"^\{.*\}$", "{}", part) for part in path.strip("/").split("/")]
+
+
+def full_path(name: str) -> str:
+    """Returns the path of an endpoint that is named as image_to_video, v1/image_to_video or /v1/image_to_video."""
+    plain = name.strip("/")
+    return "/" + plain if plain.startswith("v1/") else "/v1/" + plain
+
+
+def nearest_words(word: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> list[str]:
+    """Returns the known words most like a mistyped one, ignoring case, the nearest first."""
+    if len(word) > 100:
+        return []
+    import difflib  # only a mistyped word needs it
+    from itertools import islice
+
+    words: dict[str, str] = {}
+    for each in islice(known, MAX_COMPARED):
+        words.setdefault(each.lower(), each)
+    return [words[found] for found in difflib.get_close_matches(word.lower(), words, most, cutoff)]
+
+
+class Schemas:
+    """Reads the schemas of one document, each once.
+
+    What was read is known by the identity of the schema, so `plain` and `forms` give the same objects each time.
+    """
+
+    def __init__(self, document: Schema) -> None:
+        self.document = document
+        self._steps = MAX_STEPS
+        # By id: the object itself, which keeps its id from being given to another one, and what was read.
+        self._plain: dict[int, tuple[Schema, Schema]] = {}
+        self._forms: dict[int, tuple[Schema, list[Schema]]] = {}
+
+    def plain(self, schema: Any) -> Schema:
+        """Returns an object of the document with its `$ref` and `allOf` merged in; {} for what is no object."""
+        if not isinstance(schema, dict):
+            return {}
+        self.count(1 + len(schema))
+        if "$ref" not in schema and "allOf" not in schema:
+            return schema
+        if id(schema) not in self._plain:
+            self._plain[id(schema)] = (schema, {})  # for a circle of references
+            whole = self.plain(self._target(schema.get("$ref")))
+            for part in as_list(schema.get("allOf")):
+                whole = _merged(whole, self.plain(part))
+            own = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}
+            self._plain[id(schema)] = (schema, _merged(whole, own))
+        return self._plain[id(schema)][1]
+
+    def forms(self, schema: Any) -> list[Schema]:
+        """Returns the forms that a value may have, each without unions: one, or those of `oneOf`, `anyOf`, `type`.
+
+        MAX_FORMS at most, and none for a union that refers only to itself.
+        """
+        node = self.plain(schema)
+        if id(node) not in self._forms:
+            found: list[Schema] = []
+            self._forms[id(node)] = (node, found)
+            key = next((key for key in ("oneOf", "anyOf") if as_list(node.get(key))), "")
+            if key:
+                base = {name: value for name, value in node.items() if name not in _OF_A_UNION}
+                for branch in node[key]:
+                    if len(found) < MAX_FORMS:
+                        found += self.forms(_merged(base, self.plain(branch)))[: MAX_FORMS - len(found)]
+            elif isinstance(node.get("type"), list):
+                found += [{**node, "type": kind} for kind in node["type"][:MAX_FORMS]]
+            else:
+                found.append(node)
+        return self._forms[id(node)][1]
+
+    def values(self, schema: Any) -> list[Any]:
+        """Returns the values that a schema allows in all of its forms but null; [] where one form allows any."""
+        found: list[Any] = []
+        for form in self.forms(schema):
+            values = values_of(form)
+            if values is None and form.get("type") != "null":
+                return []
+            found += values or ()
+        self.count(len(found))
+        return found
+
+    def told_apart(self, forms: list[Schema], discriminator: Any) -> tuple[str, list[list[Any]]]:
+        """Returns the property that tells forms apart, and its values in each; ("", []) where none does."""
+        named = discriminator.get("propertyName") if isinstance(discriminator, dict) else None
+        names = sorted(properties_of(forms[0]), key=lambda name: name != "model")[:MAX_CANDIDATES]
+        for name in [named] if isinstance(named, str) else names:
+            tags: list[list[Any]] = []
+            seen: set[Hashable] = set()
+            for form in forms:
+                values = self.values(properties_of(form).get(name))
+                keys = set(map(key_of, values))
+                if not values or (named is None and not seen.isdisjoint(keys)):
+                    break
+                seen |= keys
+                tags.append(values)
+            else:
+                return name, tags
+        return "", []
+
+    def content(self, holder: Any) -> tuple[str, Any]:
+        """Returns media type and schema of a body, answer, parameter or header, JSON before others; else ("", None)."""
+        content = self.plain(holder).get("content")
+        if not isinstance(content, dict) or not content:
+            return "", None
+        kind = next((kind for kind in content if "json" in kind), next(iter(content)))
+        described = content[kind]
+        return kind, described.get("schema") if isinstance(described, dict) else None
+
+    def count(self, steps: int) -> None:
+        """Counts keywords and values that are read. Raises ContractError for more than MAX_STEPS."""
+        self._steps -= steps
+        if self._steps < 0:
+            raise ContractError("the contract says more of this than can be read", status=200, is_json=False)
+
+    def _target(self, ref: Any) -> Any:
+        """Returns what a reference points at (RFC 6901); None for one that leads out of the document or nowhere."""
+        if not isinstance(ref, str) or not ref.startswith("#"):
+            return None
+        from urllib.parse import unquote
+
+        node: Any = self.document
+        for part in ref[1:].split("/")[1:]:
+            name = unquote(part).replace("~1", "/").replace("~0", "~")
+            node = node.get(name) if isinstance(node, dict) else None
+        return node
+
+
+_OF_A_UNION = ("oneOf", "anyOf", "discriminator", "description", "title")  # not of each of its forms
+
+
+def _merged(base: Schema, over: Schema) -> Schema:
+    """Merges two schemas that both hold; where both have a keyword the second counts, which is never too strict."""
+    if not base or not over:
+        return over or base
+    both = {**base, **over}
+    if "properties" in base and "properties" in over:
+        both["properties"] = {**properties_of(base), **properties_of(over)}
+    if "required" in base and "required" in over:
+        both["required"] = [*as_list(base["required"]), *as_list(over["required"])]
+    return both
+
+
+def as_list(value: Any) -> list[Any]:
+    """Returns the value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def properties_of(form: Schema) -> dict[str, Any]:
+    """Returns the properties of an object's schema, {} without any."""
+    properties = form.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def values_of(form: Schema) -> list[Any] | None:
+    """Returns the allowed values; None where any is allowed."""
+    if "const" in form:
+        return [form["const"]]
+    return form["enum"] if isinstance(form.get("enum"), list) else None
+
+
+def kind_of(value: Any) -> str:
+    """Returns the JSON type of a value: null, boolean, number, string, array or object."""
+    return _KINDS[type(value)]
+
+
+def key_of(value: Any) -> Hashable:
+    """Returns what equal JSON values share: 1 and 1.0 do, 1 and true do not."""
+    kind = kind_of(value)
+    if isinstance(value, Number):
+        value = float(value)
+    elif isinstance(value, list):
+        value = tuple(map(key_of, value))
+    elif isinstance(value, dict):
+        value = frozenset((name, key_of(item)) for name, item in value.items())
+    return kind, value
+
+
+# Descriptions are shortened, but never at the cost of a sentence that binds whoever fills in the field.
 MAX_DESCRIPTION = 100  # characters, where no sentence binds
 MAX_BINDING = 400  # characters with the sentences that bind
-MAX_READ = 4_000  # characters of a description that are looked at
-
 _LINK = re.compile(r"\[([^\[\]]*)\]\([^()]*\)")
-_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z`])")
-_WEIGHTY = re.compile(r"default|requir|deprecated", re.IGNORECASE)
+_DEFAULT = re.compile(r"default|requir|deprecated", re.IGNORECASE)
 _BINDING = re.compile(
     r"\breplaces\b|\bmust\b|\bonly\b|\bnot with\b|\bat most\b|\bwhen\b|\bforbid|\bor omit\b|\bomit \w+ (?:for|when)\b"
-    r"|\bexceed|\bcannot\b|\bmay not\b|\bnone may\b",
+    r"|\bexceed|\bcannot\b|\bmay not\b|\bnone may\b|\bcredits?\b|\bsurcharge",
     re.IGNORECASE,
 )
 
 
 def one_line(text: object) -> str:
-    """Markdown as one line of MAX_DESCRIPTION characters: its first sentence, then those that bind or tell a default.
+    """Returns Markdown as one line: its first sentence, then those that bind or, up to MAX_DESCRIPTION, tell a default.
 
     Where the sentences that bind do not fit, they stand alone and whole, up to MAX_BINDING characters. "" for what is
     not a string.
@@ -40,270 +309,27 @@ def one_line(text: object) -> str:
         return ""
     line = sentences[0]
     for sentence in sentences[1:]:
-        if is_binding(sentence) or (tells_default(sentence) and _fits(line, sentence, MAX_DESCRIPTION)):
+        is_short = len(line) + len(sentence) < MAX_DESCRIPTION
+        if _BINDING.search(sentence) or (is_short and _DEFAULT.search(sentence)):
             line += " " + sentence
     if len(line) <= MAX_DESCRIPTION:
         return line
-    return binding(text) or _cut(sentences[0], MAX_DESCRIPTION)
+    cut = sentences[0][: MAX_DESCRIPTION - 1].rpartition(" ")[0].rstrip(" ,;:.") + "…"
+    return binding(text) or (sentences[0] if len(sentences[0]) <= MAX_DESCRIPTION else cut)
 
 
 def binding(text: object) -> str:
-    """Only the sentences that bind."""
+    """Returns only the sentences that bind: what must hold, and what costs credits."""
     line = ""
-    for sentence in filter(is_binding, _sentences(text)):
-        if _fits(line, sentence, MAX_BINDING):
+    for sentence in filter(_BINDING.search, _sentences(text)):
+        if len(line) + len(sentence) < MAX_BINDING:
             line = f"{line} {sentence}".lstrip()
     return line
-
-
-def is_binding(text: str) -> bool:
-    """Whether a text says what has to hold."""
-    return _BINDING.search(text) is not None
-
-
-def tells_default(text: str) -> bool:
-    """Whether a text tells a default, a requirement, or that something is deprecated."""
-    return _WEIGHTY.search(text) is not None
 
 
 def _sentences(text: object) -> list[str]:
     if not isinstance(text, str):
         return []
-    plain = _LINK.sub(r"\1", " ".join(text[:MAX_READ].split()))
-    parts = _SENTENCE_END.split(plain)
+    plain = _LINK.sub(r"\1", " ".join(text[:4_000].split()))
+    parts = re.split(r"(?<=[.!?]) (?=[A-Z`])", plain)
     return [part for part in parts if part and not part.startswith(("See ", "You can read"))]
-
-
-def _fits(line: str, sentence: str, most: int) -> bool:
-    return len(line) + 1 + len(sentence) <= most
-
-
-def _cut(sentence: str, most: int) -> str:
-    if len(sentence) <= most:
-        return sentence
-    return sentence[: most - 1].rpartition(" ")[0].rstrip(" ,;:.") + "…"
-
-
-# --- Reads an OpenAPI document, 3.0 or 3.1: its endpoints, and its schemas with references and `allOf` resolved. No I/O.
-
-# No document makes it run long or deep: chains of references are followed in a loop, and a union has MAX_FORMS forms at
-# most. What nests deeper than Python can follow raises RecursionError, which the public functions of the package turn
-# into a ValueError with `deep_nesting_as_value_error`; what is too much raises ValueError by itself, after MAX_STEPS.
-
-
-METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE")
-MAX_SUGGESTIONS = 3  # paths that an error names
-MAX_FORMS = 200  # forms of a union; the largest of the Runway API has 30
-MAX_STEPS = 1_000_000  # keywords that one description may read, about 2 s; the largest endpoint of Runway takes 5,000
-
-
-class Endpoint:
-    """One operation: `method` in capitals, `path` a template, `summary` one line, `operation` with all parameters."""
-
-    __slots__ = ("method", "operation", "path", "summary")
-
-    def __init__(self, method: str, path: str, operation: Schema) -> None:
-
-        self.method = method
-        self.path = path
-        self.operation = operation
-        self.summary = one_line(
-            operation.get("summary") or operation.get("description") or operation.get("operationId")
-        )
-
-
-def is_openapi(document: Any) -> bool:
-    """Whether a JSON value is an OpenAPI document with endpoints."""
-    return isinstance(document, dict) and isinstance(document.get("paths"), dict)
-
-
-def endpoints(document: Schema) -> list[Endpoint]:
-    """Every operation, in the document's order. Raises ValueError for a document that nests too deeply."""
-    schemas = Schemas(document)
-    found = []
-    with deep_nesting_as_value_error():
-        for path, written in document["paths"].items():
-            item, _ = schemas.plain(written)
-            for key, operation in item.items():
-                if key.upper() in METHODS and isinstance(operation, dict):
-                    parameters = [*as_list(operation.get("parameters")), *as_list(item.get("parameters"))]
-                    found.append(Endpoint(key.upper(), path, {**operation, "parameters": parameters}))
-    return found
-
-
-def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
-    """The endpoints that a path leads to, concrete or a template, the most literal ones first."""
-    words = _segments(path)
-    ranked = []
-    for endpoint in known:
-        pattern = _pattern(endpoint)
-        if len(words) == len(pattern) and all(map(_schema_fits, words, pattern)):
-            ranked.append((sum(word != part for word, part in zip(words, pattern)), endpoint))
-    return [endpoint for _, endpoint in sorted(ranked, key=lambda pair: pair[0])]
-
-
-def full_path(name: str) -> str:
-    """`image_to_video`, `v1/image_to_video` and `/v1/image_to_video` name the same endpoint: its path."""
-    plain = name.strip("/")
-    return "/" + plain if plain.startswith("v1/") else "/v1/" + plain
-
-
-def nearest(known: Iterable[Endpoint], path: str) -> list[str]:
-    """The paths most like a mistyped one, MAX_SUGGESTIONS at most."""
-    import difflib  # only a mistyped path needs it
-
-    paths = {endpoint.path: "/".join(_segments(endpoint.path)) for endpoint in known}
-    near = difflib.get_close_matches("/".join(_segments(path)), list(paths.values()), MAX_SUGGESTIONS, 0.6)
-    return [next(path for path, plain in paths.items() if plain == found) for found in near]
-
-
-def content_of(document: Schema, holder: Any) -> tuple[str, Any]:
-    """Media type and schema of a body or answer, JSON before others; ("", None) without one.
-
-    `holder` is a requestBody, response, parameter or header, or a `$ref` to one.
-    """
-    return Schemas(document).content(holder)
-
-
-def pointed(document: Schema, ref: str) -> Any:
-    """What a reference into this document points at (RFC 6901); {} for any other and for one that leads nowhere."""
-    from urllib.parse import unquote
-
-    node: Any = document if ref.startswith("#") else {}
-    for part in ref[1:].split("/")[1:]:
-        name = unquote(part).replace("~1", "/").replace("~0", "~")
-        if isinstance(node, list) and name.isdecimal() and len(name) < 9 and int(name) < len(node):
-            node = node[int(name)]
-        elif isinstance(node, dict) and name in node:
-            node = node[name]
-        else:
-            return {}
-    return node
-
-
-@contextlib.contextmanager
-def deep_nesting_as_value_error() -> Iterator[None]:
-    """Turns a RecursionError inside into a ValueError with words for a user."""
-    try:
-        yield
-    except RecursionError:
-        raise ValueError("the contract, or what is checked against it, nests too deeply") from None
-
-
-def as_list(value: Any) -> list[Any]:
-    """The value if it is a list, else an empty one."""
-    return value if isinstance(value, list) else []
-
-
-class Schemas:
-    """Reads the schemas of one document. `seen` are the references on the way to a schema: they end its cycles."""
-
-    def __init__(self, document: Schema) -> None:
-        self.document = document
-        self._steps = MAX_STEPS
-
-    def content(self, holder: Any) -> tuple[str, Any]:
-        """As `content_of`."""
-        content = self.plain(holder)[0].get("content")
-        if not isinstance(content, dict) or not content:
-            return "", None
-        kind = next((kind for kind in content if "json" in kind), next(iter(content)))
-        described = content[kind]
-        return kind, described.get("schema") if isinstance(described, dict) else None
-
-    def plain(self, schema: Any, seen: Seen = frozenset()) -> Form:
-        """An object of the document with its `$ref` and `allOf` carried out."""
-        here: set[str] = set()
-        plain = self._plain(schema, seen, here)
-        return plain, seen | here
-
-    def _plain(self, schema: Any, seen: Seen, here: set[str]) -> Schema:
-        """As `plain`; `here` are the references that were followed for the same value: once more they add nothing."""
-        layers: list[Schema] = []  # what stands beside each reference of a chain, the outermost first
-        while isinstance(schema, dict):
-            self._steps -= 1 + len(schema)
-            if self._steps < 0:
-                raise ValueError("the contract says more of this than can be described")
-            layers.append({key: value for key, value in schema.items() if key not in ("$ref", "allOf")})
-            parts = [self._plain(part, seen, here) for part in as_list(schema.get("allOf"))]
-            layers += reversed(parts)
-            ref = schema.get("$ref")
-            if not isinstance(ref, str) or ref in here:
-                break
-            if ref in seen:
-                layers.append({"type": "object (recursive)"})
-                break
-            here.add(ref)
-            layers.append({"x-ref": ref})
-            schema = pointed(self.document, ref)
-        result: Schema = {}
-        for layer in reversed(layers):
-            if layer:
-                result = merged(result, layer)
-        return result
-
-    def forms(self, schema: Any, seen: Seen) -> list[Form]:
-        """What a value may look like: a schema without `oneOf`, `anyOf` and lists of types for each form.
-
-        MAX_FORMS at most: the rest of a larger union is left out.
-        """
-        return self._forms(schema, seen, MAX_FORMS)
-
-    def _forms(self, schema: Any, seen: Seen, most: int) -> list[Form]:
-        node, seen = self.plain(schema, seen)
-        key = next((key for key in ("oneOf", "anyOf") if as_list(node.get(key))), None)
-        found: list[Form] = []
-        if key:
-            base = {name: value for name, value in node.items() if name not in (key, "description", "title", "x-ref")}
-            for written in node[key]:
-                if len(found) >= most:
-                    break
-                branch, below = self.plain(written, seen)
-                found += self._forms(merged(base, branch), below, most - len(found))
-        elif isinstance(node.get("type"), list):
-            found = [({**node, "type": kind}, seen) for kind in node["type"]]
-        else:
-            found = [(node, seen)]
-        if node.get("nullable") is True and not any(form.get("type") == "null" for form, _ in found):
-            found.append(({"type": "null"}, seen))
-        return found
-
-
-def merged(base: Schema, over: Schema) -> Schema:
-    """Two schemas that both hold, as one."""
-    both = {**base, **over}
-    for key in ("properties", "required", "oneOf", "anyOf"):
-        if key in base and key in over:
-            both[key] = _both(key, base[key], over[key])
-    return both
-
-
-def _both(key: str, base: Any, over: Any) -> Any:
-    if key == "properties":
-        if not isinstance(base, dict) or not isinstance(over, dict):
-            return over if isinstance(over, dict) else base
-        shared = {name: {"allOf": [base[name], schema]} for name, schema in over.items() if name in base}
-        return {**base, **over, **shared}
-    if key == "required":
-        return [*as_list(base), *as_list(over)]
-    return [{"allOf": [branch, {key: over}]} for branch in as_list(base)]
-
-
-def _segments(path: str) -> list[str]:
-    """A path's parts without host, query and parameters' names."""
-    import re
-
-    path = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*", "", re.split(r"[?#]", path)[0])
-    return [re.sub(r"^\{.*\}$", "{}", part) for part in path.strip("/").split("/")]
-
-
-def _pattern(endpoint: Endpoint) -> list[str]:
-    """The parts of an endpoint's path, "{}" for a parameter; a gateway writes /tasks/id?id=ID for /tasks/{id}."""
-    parts = _segments(endpoint.path)
-    parameters = as_list(endpoint.operation.get("parameters"))
-    names = {parameter.get("name") for parameter in parameters if isinstance(parameter, dict)}
-    return [*parts[:-1], "{}"] if parts[-1:] == ["id"] and "id" in names else parts
-
-
-def _schema_fits(word: str, part: str) -> bool:
-    return part in (word, "{}")

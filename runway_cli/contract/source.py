@@ -1,4 +1,4 @@
-"""Where the API's contract comes from: its OpenAPI document, fetched without the secret and kept for a day."""
+"""Loads the API's contract: its OpenAPI document, fetched without the secret and kept for a day."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
-    from ..transport.http import Response
-
 
 MAX_AGE = 24 * 3600  # seconds that a copy is used without asking again
 MAX_SIZE = 20_000_000  # bytes of a document
@@ -42,76 +40,73 @@ class Contract:
 
 
 def sources(client: Client) -> Sequence[str]:
-    """The URLs of the contract, tried in turn."""
+    """Returns the URLs of the contract, in the order they are tried."""
     chosen = contract_url()
     return [chosen] if chosen else client.service.contract_urls
 
 
 def load(client: Client) -> Contract:
-    """The contract: a copy of less than a day, else fetched, else an older copy with a note.
+    """Returns the contract: a copy of less than a day, else fetched, else an older copy with a note.
 
     Raises the failure of the first source: NetworkError or ApiError.
     """
     urls = sources(client)
     now = client.clock.time()
     copies = [copy for copy in map(_cached, urls) if copy]
-    fresh = next((copy for copy in copies if 0 <= now - copy.fetched < MAX_AGE), None)
-    if fresh:
-        return fresh
-    failure: RunwayError | None = None
+    for copy in copies:
+        if 0 <= now - copy.fetched < MAX_AGE:
+            return copy
+    failures: list[RunwayError] = []
     for url in urls:
         try:
             return _fetched(client, url, retries=1 if len(urls) == 1 and not copies else 0)
         except (ApiError, NetworkError) as error:
-            failure = failure or error
-    assert failure is not None
+            failures.append(error)
     if not copies:
-        raise failure
-    age = _readable_age(now - copies[0].fetched)
-    client.console.note(f"using a copy of the API's contract that is {age} old: {failure.message}")
+        raise failures[0]
+    age = max(now - copies[0].fetched, 0)
+    unit, size = next((found for found in (("days", 86_400), ("hours", 3600)) if age >= 2 * found[1]), ("minutes", 60))
+    words = f"using a copy of the API's contract that is {age // size:.0f} {unit} old: {failures[0].message}"
+    client.console.note(words)
     return copies[0]
 
 
 def kept(client: Client) -> Contract | None:
-    """The copy in the cache, whatever its age; never from the network."""
+    """Returns the copy in the cache, whatever its age; never from the network."""
     return next((copy for copy in map(_cached, sources(client)) if copy), None)
 
 
 def _fetched(client: Client, url: str, retries: int) -> Contract:
-    """The document by a request that carries nothing about the user, kept for the next time."""
+    """Fetches the document with a request that carries nothing about the user, and keeps it for the next time."""
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
     timeout = min(TIMEOUT, client.target.timeout)
 
     def attempt(_: RunwayError | None) -> tuple[bytes, dict[str, Any]]:
+        """Raises ApiError for everything but OpenAPI."""
         response = client.fetch(url, headers, timeout)
-        return response.body, _read(client, url, response)
+        status = response.status
+        if not 200 <= status < 300:
+            location = response.headers.get("Location")
+            words = f", a redirect to {client.console.mask(location)}, which is not followed" if location else ""
+            kind = DeniedError if status in (401, 403) else ApiError
+            raise kind(f"{url} answered HTTP {status}{words}", status=status)
+        if len(response.body) > MAX_SIZE:
+            raise ApiError(f"{url} is larger than {MAX_SIZE // 1_000_000} MB", status=status, is_json=False)
+        try:
+            document = jsontext.loads(response.body)
+        except ValueError as error:
+            raise ApiError(f"{url} is not JSON ({error})", status=status, is_json=False) from None
+        if not is_openapi(document):
+            raise ApiError(f"{url} is not an OpenAPI document: it has no paths", status=status, is_json=False)
+        return response.body, document
 
     content, document = client.retry("GET", attempt, retries=min(retries, client.target.retries))
     _keep(_cache_path(url), content)
     return Contract(document, url, client.clock.time())
 
 
-def _read(client: Client, url: str, response: Response) -> dict[str, Any]:
-    """The document of an answer. Raises ApiError for everything but OpenAPI."""
-    status = response.status
-    if not 200 <= status < 300:
-        location = response.headers.get("Location")
-        words = f", a redirect to {client.console.mask(location)}, which is not followed" if location else ""
-        kind = DeniedError if status in (401, 403) else ApiError
-        raise kind(f"{url} answered HTTP {status}{words}", status=status)
-    if len(response.body) > MAX_SIZE:
-        raise ApiError(f"{url} is larger than {MAX_SIZE // 1_000_000} MB", status=status, is_json=False)
-    try:
-        document = jsontext.loads(response.body)
-    except ValueError as error:
-        raise ApiError(f"{url} is not JSON ({error})", status=status, is_json=False) from None
-    if not is_openapi(document):
-        raise ApiError(f"{url} is not an OpenAPI document: it has no paths", status=status, is_json=False)
-    return document  # type: ignore[no-any-return]  # which is_openapi has checked
-
-
 def _cache_path(url: str) -> str | None:
-    """The file of a source's copy; None where the user has no cache."""
+    """Returns the file for a source's copy; None where the user has no cache."""
     folder = cache_folder()
     if folder is None:
         return None
@@ -121,7 +116,7 @@ def _cache_path(url: str) -> str | None:
 
 
 def _cached(url: str) -> Contract | None:
-    """The copy of a source, None where there is none that can be used."""
+    """Returns the copy of a source, None where there is none that can be used."""
     path = _cache_path(url)
     if path is None:
         return None
@@ -150,10 +145,3 @@ def _keep(path: str | None, content: bytes) -> None:
             raise
     except OSError:
         pass
-
-
-def _readable_age(seconds: float) -> str:
-    for unit, size in (("days", 86_400), ("hours", 3600)):
-        if seconds >= 2 * size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{max(seconds, 0) // 60:.0f} minutes"
