@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import stat
-import sys
+import time
 import unittest
 from typing import Any
-from unittest import mock
 
 from tests.fake import SECRET, Fault
 from tests.program import Result
@@ -22,7 +22,7 @@ SESSION = "11111111-2222-4333-8444-555555555555"
 class HistoryTest(ServedTest):
     def setUp(self) -> None:
         super().setUp()
-        self.path = self.folder / "state" / "history.jsonl"
+        self.path = self.folder / "state" / "history.db"
         self.env = {"RUNWAY_SKILLS_HISTORY": str(self.path)}
 
     def program(self, *words: str, **env: str) -> Result:
@@ -40,8 +40,13 @@ class HistoryTest(ServedTest):
         self.assertEqual(len(rows), 1, rows)
         return rows[0]
 
-    def events(self) -> list[str]:
-        return [json.loads(line)["event"] for line in self.path.read_text(encoding="utf-8").splitlines()]
+    def statuses(self) -> list[str]:
+        """What the file on the disk says, read as another process would."""
+        ledger = sqlite3.connect(self.path)
+        try:
+            return [status for (status,) in ledger.execute("SELECT status FROM attempts ORDER BY n")]
+        finally:
+            ledger.close()
 
 
 class RecordedTest(HistoryTest):
@@ -156,7 +161,35 @@ class ChosenTest(HistoryTest):
         self.clock.now += 3 * 3600
         second = self.program(*FOX).json["id"]
         self.assertEqual([row["id"] for row in self.rows("--since", "2h")], [second])
-        self.assert_error(self.program("history", "--since", "yesterday"), 2)
+        self.assert_error(self.program("history", "--since", "tomorrow"), 2)
+
+    def test_days_and_times_are_local(self) -> None:
+        noon = time.mktime((*time.localtime()[:3], 12, 0, 0, 0, 0, -1))
+        self.clock.now += noon - time.time() - 86_400
+        old = self.program(*FOX).json["id"]
+        self.clock.now += 86_400
+        new = self.program(*FOX).json["id"]
+        yesterday = time.strftime("%Y-%m-%d", time.localtime(noon - 86_400))
+        for words, expected in (
+            (("--since", "today"), [new]),
+            (("--until", "yesterday"), [old]),
+            (("--since", "yesterday", "--until", "yesterday"), [old]),
+            (("--until", yesterday), [old]),
+            (("--since", f"{yesterday}T11:59", "--until", f"{yesterday}T12:01"), [old]),
+            (("--since", "2020-01-01T00:00:00Z"), [new, old]),
+        ):
+            with self.subTest(words):
+                self.assertEqual([row["id"] for row in self.rows(*words)], expected)
+
+    def test_what_days_models_and_endpoints_cost(self) -> None:
+        self.program(*FOX)
+        self.program(*FOX)
+        day = time.strftime("%Y-%m-%d", time.localtime(self.clock.time()))
+        for by, key in (("day", day), ("model", "gen4_image"), ("endpoint", "/v1/text_to_image")):
+            with self.subTest(by):
+                self.assertEqual(self.rows("--by", by), [{by: key, "jobs": 2, "credits": 10}])
+        table = self.program("history", "--by", "model", "--output", "table").stdout.splitlines()
+        self.assertEqual(table[0].split(), ["Model", "Jobs", "Credits"])
 
     def test_session_shows_what_one_client_id_started(self) -> None:
         self.program(*FOX)
@@ -180,9 +213,10 @@ class PrivateTest(HistoryTest):
     def test_it_holds_no_secret_no_file_and_no_more_than_the_beginning_of_a_prompt(self) -> None:
         prompt = f"{SECRET} " + "x" * 200
         self.program(*IMAGE, "-f", f"promptText={prompt}")
-        content = self.path.read_text(encoding="utf-8")
-        self.assertNotIn(SECRET, content)
-        self.assertNotIn("x" * 80, content)
+        content = self.path.read_bytes()
+        self.assertIn(b"xxxx", content)
+        self.assertNotIn(SECRET.encode(), content)
+        self.assertNotIn(b"x" * 80, content)
 
     def test_off_writes_nothing(self) -> None:
         self.call(*FOX, env={"RUNWAY_SKILLS_HISTORY": "off", "XDG_STATE_HOME": str(self.folder)})
@@ -190,39 +224,45 @@ class PrivateTest(HistoryTest):
 
     def test_without_a_variable_it_is_in_the_state_folder(self) -> None:
         self.call(*FOX, env={"RUNWAY_SKILLS_HISTORY": "", "XDG_STATE_HOME": str(self.folder)})
-        lock = ["runway-cli/history.jsonl.lock"] if os.name == "nt" else []
-        self.assertEqual(self.listing(), ["runway-cli/history.jsonl", *lock])
+        self.assertEqual(self.listing(), ["runway-cli/history.db", "runway-cli/history.db-lock"])
 
-    def test_a_file_that_cannot_be_written_is_one_note_and_no_failure(self) -> None:
+    def test_a_folder_that_cannot_be_written_is_one_note_and_no_failure(self) -> None:
         blocked = self.file("blocked", b"a file where a folder should be")
-        env = {"RUNWAY_SKILLS_HISTORY": str(blocked / "history.jsonl")}
+        env = {"RUNWAY_SKILLS_HISTORY": str(blocked / "history.db")}
         result = self.call(*FOX, "--wait", env=env)
         self.assertEqual(result.exit, 0, result)
-        self.assertEqual(result.stderr.count("the history cannot be written"), 1, result)
+        self.assertEqual(result.stderr.count("the history is not kept"), 1, result)
+
+    def test_a_file_that_is_no_ledger_is_refused_before_anything_is_sent(self) -> None:
+        for content in (b"my notes\n", b'{"event":"intent","key":"a"}\n'):
+            notes = self.file("notes", content)
+            result = self.call(*FOX, env={"RUNWAY_SKILLS_HISTORY": str(notes)})
+            self.assert_error(result, 78, kind="config")
+            self.assertEqual(notes.read_bytes(), content)
+        self.assertEqual(self.fake.accepted, [])
+
+    def test_a_damaged_ledger_is_an_error_before_anything_is_sent(self) -> None:
+        self.program(*FOX)
+        self.path.write_bytes(self.path.read_bytes()[:-5])
+        self.assert_error(self.program(*FOX), 74, kind="io")
+        self.assertEqual(len(self.fake.accepted), 1)
+
+    def test_a_short_key_is_not_masked_inside_an_id(self) -> None:
+        key = "f1a2"
+        self.fake.fault(Fault("status", status=200, body={"id": f"task-{key}-1"}), path="/v1/text_to_image")
+        self.program(*FOX, RUNWAY_SKILLS_API_SECRET=key)
+        self.assertEqual(self.only_row(RUNWAY_SKILLS_API_SECRET=key)["id"], f"task-{key}-1")
 
 
 class OrderTest(HistoryTest):
     def test_the_disk_has_the_intent_before_the_post_and_the_id_before_the_first_poll(self) -> None:
-        happened: list[str] = []
-        flush = os.fsync
-
-        def fsync(descriptor: int) -> None:
-            flush(descriptor)
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                happened.append(f"flushed {self.events()[-1]}")
-
+        seen: dict[str, list[str]] = {}
         for moment in ("post accepted", "first poll"):
-            self.fake.on(moment, lambda _, moment=moment: happened.append(moment))  # type: ignore[misc]
-        with mock.patch.object(os, "fsync", fsync):
-            self.program(*FOX, "--wait")
-        self.assertEqual(
-            happened, ["flushed intent", "post accepted", "flushed started", "first poll", "flushed ended"]
-        )
+            self.fake.on(moment, lambda _, moment=moment: seen.setdefault(moment, self.statuses()))  # type: ignore[misc]
+        self.program(*FOX, "--wait")
+        self.assertEqual(seen, {"post accepted": ["SENDING"], "first poll": ["STARTED"]})
+        self.assertEqual(self.statuses(), ["SUCCEEDED"])
 
     def test_an_unknown_id_points_to_the_history(self) -> None:
         failed = self.program("wait", "00000000-0000-4000-8000-000000000001")
         self.assertEqual(pasted(failed), ["history"])
-
-
-if sys.platform == "win32":
-    del OrderTest  # the file is locked while it is written, and cannot be read by a second handle

@@ -140,7 +140,7 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
             return None
         if attempt.digest != job.digest:
             words = f"--once {job.once} already stands for another request, to {attempt.path}: choose another name"
-            raise UsageError(words)
+            raise UsageError(words, try_next=("history",))
         if not history.is_sending(attempt):
             return None if _is_due(attempt, again) else _continued(attempt)
         if client.clock.monotonic() >= deadline:
