@@ -294,6 +294,8 @@ class Ledger:
         if number_of(credits) is not None:
             changes["credits"] = number_of(credits)
         paths = [self._mask(path) for path in saved]
+        if not os.path.lexists(self.path):
+            return
         with self._soft(), self:
             for attempt in self._select("id = ? AND account = ?", self._mask_id(name), self.account):
                 if status == GONE and attempt.status not in OPEN:
@@ -502,7 +504,10 @@ class Ledger:
 
     def _lock_file(self) -> int:
         if self._locks < 0:
-            self._locks = os.open(self.path + "-lock", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                self._locks = os.open(self.path + "-lock", os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as error:
+                raise self._failure(f"{error.filename!r}: {error.strerror}") from None
         return self._locks
 
     def _short(self, text: Any, most: int | None) -> str | None:

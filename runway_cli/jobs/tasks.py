@@ -82,8 +82,8 @@ class Pollable:
 
     @property
     def name(self) -> str:
-        """Its name for users: a task's id, else the path. `parse` reads it."""
-        return self.id if self.family is TASKS else self.family.path + self.id
+        """Its name for users: a task's id, else the path, and the path for `-`, which means stdin. `parse` reads it."""
+        return self.id if self.family is TASKS and self.id != "-" else self.family.path + self.id
 
 
 def parse(name: str) -> Pollable:
