@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ..api.client import Client
     from ..files.media import Media
     from ..jobs.fields import Field
     from ..jobs.ledger import Ledger
@@ -66,109 +65,257 @@ class Options(WaitOptions):
 
 def run(context: Context, options: Options) -> int:
     """Sends the request and prints the answer; with --wait, waits for what it started."""
-    method, console = options.method, context.console
-    client = context.client(with_secret=False) if options.dry_run else context.client()
-    path = checked_path(options.path, client.target.base_url)
-    _check_options(options, path, console)
+    return _Call(context, options).run()
 
-    # Read and check all input; a key that does not fit is refused before anything is uploaded.
-    given = fields.read_body(options.body, options.stdin, context.shutdown)
-    has_files = any(field.kind == fields.UPLOAD for field in options.fields)
-    if has_files:
-        from ..files.upload import refuse_service
 
-        refuse_service(client)
-    values: list[tuple[Field, Any]] = []  # for an upload, the checked file
-    if method in BODY_METHODS:
-        values = [(field, fields.field_value(field, context.shutdown)) for field in options.fields]
-    else:
-        pairs = fields.query(options.fields)
-        path = with_query(path, pairs)
-    if options.paginate and "?limit=" not in path and "&limit=" not in path:
-        from ..api.client import PAGE
+class _Call:
+    """One call of `request`, from its options to what is printed."""
 
-        path = with_query(path, [("limit", str(PAGE))])
-    body = _merged(given, values, lambda file: f"runway://… ({file.name})")
-    if options.check:
-        from .body import check_body
+    def __init__(self, context: Context, options: Options) -> None:
+        self.context = context
+        self.options = options
+        self.console = context.console
+        self.method = options.method
+        self.client = context.client(with_secret=False) if options.dry_run else context.client()
+        self.path = checked_path(options.path, self.client.target.base_url)
+        self.destination: str | None = None  # the absolute path of --download, with a slash at its end for a folder
+        if options.download:
+            from ..files.download import is_folder
 
-        value = None if body is None else jsontext.loads(body)
-        check_body(client, method, path, value, has_body=body is not None)
-    job = _job(options, path, given, values)
-    if options.dry_run:
-        return _show(context, client, method, path, body, job)
+            self.destination = absolute(options.download)
+            if is_folder(options.download):
+                self.destination = os.path.join(self.destination, "")
 
-    # Continue a job that was started before.
-    client.check_secret()
-    if options.paginate:
-        return _print_pages(console, client, path)
-    history = context.history(client)
-    if job is not None:
+    def run(self) -> int:
+        options = self.options
+        self._check_options()
+
+        # Read and check all input; a key that does not fit is refused before anything is uploaded.
+        given = fields.read_body(options.body, options.stdin, self.context.shutdown)
+        values: list[tuple[Field, Any]] = []
+        if self.method in BODY_METHODS:
+            values = self._values()
+        else:
+            self.path = with_query(self.path, fields.query(options.fields))
+        if options.paginate and "?limit=" not in self.path and "&limit=" not in self.path:
+            from ..api.client import PAGE
+
+            self.path = with_query(self.path, [("limit", str(PAGE))])
+        body = _merged(given, values, lambda file: f"runway://… ({file.name})")
+        if options.check:
+            from .body import check_body
+
+            check_body(self.client, self.method, self.path, _value(body), has_body=body is not None)
+        job = self._job(given, values)
+        if options.dry_run:
+            return self._show(body, job)
+        self.client.check_secret()
+        if options.paginate:
+            return self._print_pages()
+
+        # Continue the job where an earlier call started it.
+        history = self.context.history(self.client)
+        found = self._known(history, job)
+        if found is not None:
+            return self._continue(history, found)
+
+        # Upload the files, then send the request.
+        if options.download:
+            from ..files.download import check_destination
+
+            check_destination(options.download, force=options.force)
+        body = _merged(given, values, self._upload)
+        try:
+            if self.method == "POST":
+                return self._post(history, body, job)
+            self._print(self.client.call(self.method, self.path, body).value)
+            return 0
+        except ApiError as error:
+            if error.status not in REFUSED or error.fact("task_id"):
+                raise
+            from .body import explained
+
+            raise explained(self.client, self.method, self.path, _value(body), error) from None
+
+    def _check_options(self) -> None:
+        """Raises UsageError for options that contradict the method or each other."""
+        options, method = self.options, self.method
+        if method not in BODY_METHODS and (options.body is not None or options.stdin):
+            words = f"{method} takes no body: use -f KEY=TEXT for its query, or another method"
+            raise UsageError(words, drop=("--body", "--stdin"))
+        if options.body is not None and options.stdin:
+            raise UsageError("use either --body or --stdin", drop=("--stdin",))
+        from_stdin = [field for field in options.fields if field.kind == fields.TEXT_FILE and field.value == "-"]
+        if len(from_stdin) + (options.stdin or options.body in ("-", "@-")) > 1:
+            raise UsageError("stdin can be read only once: name a file for the other option")
+        if (options.once is not None or options.again) and method != "POST":
+            raise UsageError(f"--once and --again are for POST, not {method}", drop=("--once", "--again"))
+        if options.paginate and method != "GET":
+            raise UsageError(f"--paginate is for GET, not {method}", drop=("--paginate",))
+        if options.check and method not in BODY_METHODS:
+            raise UsageError(f"--check is for POST, PATCH and PUT, not {method}", drop=("--check",))
+        if options.wait:
+            from ..jobs.tasks import may_start
+
+            if method != "POST" or not may_start(self.path):
+                words = f"--wait is for a POST that starts something, not for {method} {self.path.partition('?')[0]}"
+                raise UsageError(words, drop=("--wait", "--download", "--open", "--max-wait", "--interval"))
+        if options.download and not options.wait:
+            words = "--download needs --wait, which is for a POST: it saves the outputs of a task that has ended"
+            raise UsageError(words, **({"add": ("--wait",)} if method == "POST" else {"drop": ("--download",)}))
+        if not options.wait and (options.max_wait != MAX_WAIT or options.interval != MIN_INTERVAL):
+            change = {"add": ("--wait",)} if method == "POST" else {"drop": ("--max-wait", "--interval")}
+            raise UsageError("--max-wait and --interval need --wait", **change)
+        check_open(options)
+        if self.console.needs_rows and (options.dry_run or (method != "GET" and not options.wait)):
+            words = f"--output {self.console.format} is for rows: a list, or the task of --wait"
+            raise UsageError(words, drop=("--output",))
+
+    def _values(self) -> list[tuple[Field, Any]]:
+        """Returns the fields of a body with their values, and for an upload the checked file."""
+        if any(field.kind == fields.UPLOAD for field in self.options.fields):
+            from ..files.upload import refuse_service
+
+            refuse_service(self.client)
+        return [(field, fields.field_value(field, self.context.shutdown)) for field in self.options.fields]
+
+    def _job(self, body: bytes | None, values: list[tuple[Field, Any]]) -> Job | None:
+        """Returns what the call pays for once: the job of --once, or the file that it saves; None for neither."""
+        once = self.options.once
+        if once is None and (self.method != "POST" or not self.destination or self.destination.endswith(os.sep)):
+            return None
+        from ..jobs.rows import InputFile
+        from ..jobs.start import Job
+
+        def content(file: Media) -> str:
+            return f"sha256:{InputFile(file.path, '--upload', is_upload=True).digest}"
+
+        return Job(self.path, _value(_merged(body, values, content)), once=once, destination=self.destination)
+
+    def _show(self, body: bytes | None, job: Job | None) -> int:
+        """Prints the request as it would be sent, masked, with what the history tells of its job and its price."""
+        url = self.client.address(self.method, self.path)
+        if "?" in url:
+            from ..terminal import masking
+
+            url = masking.own_url(url)
+        headers = self.client.headers(body is not None)
+        shown = None if body is None else self.console.inspected(_value(body))
+        result = {"dry_run": True, "method": self.method, "url": url, "headers": headers, "body": shown}
+        if self.method == "POST" and os.path.lexists(history_path() or ""):
+            from ..jobs.start import foreseen
+
+            history = self.context.history(self.context.client())
+            result.update(foreseen(history, self.path, _value(body), job))
+        self.console.result(result)
+        return 0
+
+    def _known(self, history: Ledger, job: Job | None) -> Started | None:
+        """Returns the job as an earlier call started it. Raises TaskError, with the record on stdout, for a bad end."""
+        if job is None:
+            return None
         from ..jobs.start import known
 
         try:
-            found = known(client, history, job, again=options.again)
+            return known(self.client, history, job, again=self.options.again)
         except TaskError as failure:
             if failure.fact("recorded"):
-                console.result(failure.fact("recorded"))
+                self.console.result(failure.fact("recorded"))
             raise
-        if found is not None:
-            return _continue(context, options, client, history, found)
 
-    # Upload the files, then send the request.
-    if options.download:
-        from ..files.download import check_destination
+    def _continue(self, history: Ledger, started: Started) -> int:
+        """Waits for a job that an earlier call started, or prints what is recorded of it."""
+        from ..jobs.ledger import STARTED
+        from ..jobs.start import recorded
+        from .wait import wait_for
 
-        check_destination(options.download, force=options.force)
-    if has_files:
-        body = _merged(given, values, lambda file: _upload(context, client, file))
-    try:
-        if method == "POST":
-            return _post(context, options, client, history, path, body, job)
-        _print(console, client, method, client.call(method, path, body).value)
+        attempt, pollable, options = started.attempt, started.pollable, self.options
+        assert attempt
+        if attempt.status == STARTED:
+            from ..terminal.progress import readable_time
+
+            age = readable_time(max(0.0, self.context.clock.time() - attempt.at))
+            self.console.note(f"continuing {attempt.id}, started {age} ago")
+            is_recorded = not options.wait
+        else:
+            wants_output = any(path.partition(".")[0] == "output" for path in options.select or ())
+            is_recorded = not wants_output and (not self.destination or attempt.has_files(self.destination))
+        if is_recorded or pollable is None:
+            self.console.result({**recorded(attempt), "saved": list(map(relative, attempt.files))})
+            return 0
+        own = {pollable.name: options.download} if options.download else {}
+        return wait_for(self.context, options, self.client, history, [pollable], answer={}, own=own)
+
+    def _upload(self, file: Media) -> str:
+        from ..files.upload import upload
+        from .display import TransferLine
+
+        with TransferLine(self.console, self.context.clock, file.name) as line:
+            return upload(self.client, file, line)
+
+    def _post(self, history: Ledger, body: bytes | None, job: Job | None) -> int:
+        """Sends a POST, and prints its answer or waits. From the answer on, every failure names what was started."""
+        from ..jobs.start import is_api_dry_run, no_id, start
+
+        options = self.options
+        value = None if len(body or b"") > MAX_RECORDED else _value(body)
+        started = start(
+            self.client, history, self.path, body, value, job=job, again=options.again, destination=self.destination
+        )
+        if started.attempt:  # another process was faster
+            return self._continue(history, started)
+        if started.pollable is None:
+            self._print(started.answer)
+            if options.wait and not is_api_dry_run(self.path, value):
+                raise no_id(self.client, started.answer)
+            return 0
+        facts: dict[str, Any] = {"task_id": started.pollable.id, "waiting_for": (started.pollable.name,)}
+        try:
+            if not options.wait:
+                self._print(started.answer)
+                return 0
+            from .wait import wait_for
+
+            self.console.tell(f"started {started.pollable.name}")
+            return wait_for(self.context, options, self.client, history, [started.pollable], answer=started.answer)
+        except ClosedOutput:
+            raise
+        except Failure as failure:
+            if failure.fact("waiting_for") or failure.fact("try_next"):
+                raise
+            raise failure.but(**facts) from None
+        except Exception as defect:
+            raise InternalError.of(defect, **facts) from None
+
+    def _print(self, answer: Any) -> None:
+        """Prints an answer. Where that fails, the error names what a POST started, and never leads to a second POST."""
+        from ..api.retry import UNSAFE_METHODS  # a dry run does without
+
+        is_unsafe = self.method in UNSAFE_METHODS
+        identity = answer.get("id") if isinstance(answer, dict) and is_unsafe else None
+        try:
+            if self.method == "GET" and self.console.needs_rows:
+                _print_rows(self.console, answer)
+            else:
+                self.console.result(answer)
+        except ClosedOutput:
+            if identity is not None:
+                self.console.tell(f"the answer could not be written; its id is {identity}")
+            raise
+        except (OutputError, Interrupted) as failure:
+            facts = {"task_id": identity} if isinstance(identity, str) else {}
+            raise failure.but(**facts, was_sent=is_unsafe) from None
+
+    def _print_pages(self) -> int:
+        """Prints every page of a list as one."""
+        from ..api.client import pages
+
+        records = [record for page, _ in pages(self.client, self.path, {}, None) for record in page]
+        if self.console.format == "json":
+            self.console.result({"data": records})
+        else:
+            _print_rows(self.console, records)
         return 0
-    except ApiError as error:
-        if error.status not in REFUSED or error.fact("task_id"):
-            raise
-        from .body import explained
-
-        value = None if body is None else jsontext.loads(body)
-        raise explained(client, method, path, value, error) from None
-
-
-def _check_options(options: Options, path: str, console: Console) -> None:
-    """Raises UsageError for options that contradict the method or each other."""
-    method = options.method
-    if method not in BODY_METHODS and (options.body is not None or options.stdin):
-        words = f"{method} takes no body: use -f KEY=TEXT for its query, or another method"
-        raise UsageError(words, drop=("--body", "--stdin"))
-    if options.body is not None and options.stdin:
-        raise UsageError("use either --body or --stdin", drop=("--stdin",))
-    from_stdin = [field for field in options.fields if field.kind == fields.TEXT_FILE and field.value == "-"]
-    if len(from_stdin) + (options.stdin or options.body in ("-", "@-")) > 1:
-        raise UsageError("stdin can be read only once: name a file for the other option")
-    if (options.once is not None or options.again) and method != "POST":
-        raise UsageError(f"--once and --again are for POST, not {method}", drop=("--once", "--again"))
-    if options.paginate and method != "GET":
-        raise UsageError(f"--paginate is for GET, not {method}", drop=("--paginate",))
-    if options.check and method not in BODY_METHODS:
-        raise UsageError(f"--check is for POST, PATCH and PUT, not {method}", drop=("--check",))
-    if options.wait:
-        from ..jobs.tasks import may_start
-
-        if method != "POST" or not may_start(path):
-            words = f"--wait is for a POST that starts something, not for {method} {path.partition('?')[0]}"
-            raise UsageError(words, drop=("--wait", "--download", "--open", "--max-wait", "--interval"))
-    if options.download and not options.wait:
-        words = "--download needs --wait, which is for a POST: it saves the outputs of a task that has ended"
-        raise UsageError(words, **({"add": ("--wait",)} if method == "POST" else {"drop": ("--download",)}))
-    if not options.wait and (options.max_wait != MAX_WAIT or options.interval != MIN_INTERVAL):
-        change = {"add": ("--wait",)} if method == "POST" else {"drop": ("--max-wait", "--interval")}
-        raise UsageError("--max-wait and --interval need --wait", **change)
-    check_open(options)
-    if console.needs_rows and (options.dry_run or (method != "GET" and not options.wait)):
-        words = f"--output {console.format} is for rows: a list, or the task of --wait"
-        raise UsageError(words, drop=("--output",))
 
 
 def _merged(body: bytes | None, values: list[tuple[Field, Any]], uri: Callable[[Media], str]) -> bytes | None:
@@ -179,147 +326,8 @@ def _merged(body: bytes | None, values: list[tuple[Field, Any]], uri: Callable[[
     return jsontext.encoded(fields.merge(fields.NOTHING if body is None else jsontext.loads(body), placed))
 
 
-def _upload(context: Context, client: Client, file: Media) -> str:
-    from ..files.upload import upload
-    from .display import TransferLine
-
-    with TransferLine(context.console, context.clock, file.name) as line:
-        return upload(client, file, line)
-
-
-def _job(options: Options, path: str, body: bytes | None, values: list[tuple[Field, Any]]) -> Job | None:
-    """Returns what the call pays for once: the job of --once, or the file that it saves; None where it is neither."""
-    if options.once is None and (not options.download or options.method != "POST"):
-        return None
-    from ..files.download import is_folder
-    from ..jobs.rows import InputFile
-    from ..jobs.start import Job
-
-    if options.once is None and is_folder(options.download or ""):
-        return None
-    content = _merged(body, values, lambda file: "sha256:" + InputFile(file.path, "--upload", is_upload=True).digest)
-    value = None if content is None else jsontext.loads(content)
-    return Job(path, value, once=options.once, destination=_destination(options))
-
-
-def _destination(options: Options) -> str | None:
-    """Returns the absolute path of --download, with a slash at its end for a folder."""
-    if not options.download:
-        return None
-    from ..files.download import is_folder
-
-    return os.path.join(absolute(options.download), "") if is_folder(options.download) else absolute(options.download)
-
-
-def _show(context: Context, client: Client, method: str, path: str, body: bytes | None, job: Job | None) -> int:
-    """Prints the request as it would be sent, masked, with what the ledger knows of its job and price."""
-    console = context.console
-    url = client.address(method, path)
-    if "?" in url:
-        from ..terminal import masking
-
-        url = masking.own_url(url)
-    headers = client.headers(body is not None)
-    shown = None if body is None else console.inspected(jsontext.loads(body))
-    result = {"dry_run": True, "method": method, "url": url, "headers": headers, "body": shown}
-    if method == "POST" and os.path.lexists(history_path() or ""):
-        from ..jobs.start import foreseen
-
-        value = None if body is None else jsontext.loads(body)
-        result.update(foreseen(context.history(context.client()), path, value, job))
-    console.result(result)
-    return 0
-
-
-def _continue(context: Context, options: Options, client: Client, history: Ledger, started: Started) -> int:
-    """Waits for a job that was started before, or prints what is recorded of it."""
-    from ..jobs.ledger import STARTED
-    from ..jobs.start import recorded
-    from ..terminal.progress import readable_time
-    from .wait import wait_for
-
-    attempt, pollable = started.attempt, started.pollable
-    assert attempt
-    if attempt.status == STARTED:
-        age = readable_time(max(0.0, context.clock.time() - attempt.at))
-        context.console.note(f"continuing {attempt.id}, started {age} ago")
-        is_there = not options.wait
-    else:
-        destination = _destination(options)
-        wants_output = any(path.partition(".")[0] == "output" for path in options.select or ())
-        is_there = not wants_output and (destination is None or attempt.has_files(destination))
-    if is_there or pollable is None:
-        context.console.result({**recorded(attempt), "saved": list(map(relative, attempt.files))})
-        return 0
-    own = {pollable.name: options.download} if options.download else {}
-    return wait_for(context, options, client, history, [pollable], answer={}, own=own)
-
-
-def _post(
-    context: Context, options: Options, client: Client, history: Ledger, path: str, body: bytes | None, job: Job | None
-) -> int:
-    """Sends a POST, and prints its answer or waits. From the answer on, every failure names what was started."""
-    from ..jobs.start import is_api_dry_run, no_id, start
-
-    value = None if body is None or len(body) > MAX_RECORDED else jsontext.loads(body)
-    destination = _destination(options)
-    started = start(client, history, path, body, value, job=job, again=options.again, destination=destination)
-    if started.attempt:  # another process was faster
-        return _continue(context, options, client, history, started)
-    if started.pollable is None:
-        _print(context.console, client, "POST", started.answer)
-        if options.wait and not is_api_dry_run(path, value):
-            raise no_id(client, started.answer)
-        return 0
-    facts: dict[str, Any] = {"task_id": started.pollable.id, "waiting_for": (started.pollable.name,)}
-    try:
-        if not options.wait:
-            _print(context.console, client, "POST", started.answer)
-            return 0
-        from .wait import wait_for
-
-        context.console.tell(f"started {started.pollable.name}")
-        return wait_for(context, options, client, history, [started.pollable], answer=started.answer)
-    except ClosedOutput:
-        raise
-    except Failure as failure:
-        if failure.fact("waiting_for") or failure.fact("try_next"):
-            raise
-        raise failure.but(**facts) from None
-    except Exception as defect:
-        raise InternalError.of(defect, **facts) from None
-
-
-def _print(console: Console, client: Client, method: str, answer: Any) -> None:
-    """Prints an answer. Where that fails, the error names what a POST started, and never leads to a second POST."""
-    from ..api.retry import UNSAFE_METHODS  # a dry run does without
-
-    is_unsafe = method in UNSAFE_METHODS
-    identity = answer.get("id") if isinstance(answer, dict) and is_unsafe else None
-    try:
-        if method == "GET" and console.needs_rows:
-            _print_rows(console, answer)
-        else:
-            console.result(answer)
-    except ClosedOutput:
-        if identity is not None:
-            console.tell(f"the answer could not be written; its id is {identity}")
-        raise
-    except (OutputError, Interrupted) as failure:
-        facts = {"task_id": identity} if isinstance(identity, str) else {}
-        raise failure.but(**facts, was_sent=is_unsafe) from None
-
-
-def _print_pages(console: Console, client: Client, path: str) -> int:
-    """Prints every page of a list as one."""
-    from ..api.client import pages
-
-    records = [record for page, _ in pages(client, path, {}, None) for record in page]
-    if console.format == "json":
-        console.result({"data": records})
-    else:
-        _print_rows(console, records)
-    return 0
+def _value(body: bytes | None) -> Any:
+    return None if body is None else jsontext.loads(body)
 
 
 def _print_rows(console: Console, answer: Any) -> None:
