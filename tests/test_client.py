@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unittest
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from email.message import Message
 from typing import Any
 
@@ -14,7 +14,7 @@ from runway_cli.errors import ApiError, AuthError, NetworkError
 from runway_cli.settings import Target
 from runway_cli.shutdown import Shutdown
 from runway_cli.terminal.console import Console
-from runway_cli.transport.http import Request, Response, Transport
+from runway_cli.transport.http import Response, Transport
 from tests.program import Clock
 
 SECRET = "key_" + "5" * 128
@@ -26,13 +26,15 @@ class InjectedTransport(Transport):
 
     def __init__(self, statuses: Iterable[int], clock: Clock, seconds: float) -> None:
         super().__init__(Shutdown())
-        self.sent: list[tuple[Request, float]] = []
+        self.sent: list[tuple[Mapping[str, str], float]] = []
         self._statuses = list(statuses)
         self._clock = clock
         self._seconds = seconds
 
-    def send(self, request: Request, timeout: float) -> Response:
-        self.sent.append((request, timeout))
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, timeout: float
+    ) -> Response:
+        self.sent.append((headers, timeout))
         self._clock.now += self._seconds
         return Response(self._statuses.pop(0), Message(), b'{"id":"x"}')
 
@@ -57,7 +59,7 @@ class ClientTest(unittest.TestCase):
         return [timeout for _, timeout in self.transport.sent]
 
     def headers(self) -> dict[str, Any]:
-        return dict(self.transport.sent[0][0].headers)
+        return dict(self.transport.sent[0][0])
 
 
 class CallTest(ClientTest):

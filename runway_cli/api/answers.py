@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..transport.http import Response
-    from .services import Service
+    from .runway import Service
 
 
 MAX_MESSAGE = 4000  # characters of the API's own words

@@ -13,10 +13,11 @@ from urllib.parse import quote, unquote, urlsplit
 from ..errors import ApiError, DeniedError, NetworkError
 from .answers import Answer
 from .retry import GATEWAY
+from .runway import Service as RunwayService
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
     from ..settings import Target
@@ -50,28 +51,24 @@ def base_url(stage: bool) -> str:
     return HOSTED
 
 
-class Service:
+class Service(RunwayService):
     """The gateway, for one process: once a URL format has worked, it stays with it."""
 
     policy = GATEWAY
-    balance_call: Sequence[str] = ("auth", "status")  # it shows neither a balance nor a list of tasks
-    upload_refusal: str | None = (
+    upload_refusal = (
         "uploads need a Runway key, which a gateway does not have: set RUNWAY_SKILLS_API_SECRET and leave "
         "--gateway out, or pass an https URL instead of a file"
     )
 
     def __init__(self, target: Target) -> None:
+        super().__init__(target)
         self.base_url = target.base_url
         self.token = target.secret or ""
         self.format = target.url_format
-
-    @property
-    def contract_urls(self) -> Sequence[str]:
-        """Returns the sources of the contract; a self-hosted gateway describes itself on its own origin."""
-        if self.base_url == HOSTED:
-            return HOSTED_CONTRACTS
-        parts = urlsplit(self.base_url)
-        return (f"{parts.scheme}://{parts.netloc}{PROVIDER}/definition", *HOSTED_CONTRACTS)
+        self.contract_urls = HOSTED_CONTRACTS
+        if self.base_url != HOSTED:  # a self-hosted gateway describes itself on its own origin
+            parts = urlsplit(self.base_url)
+            self.contract_urls = (f"{parts.scheme}://{parts.netloc}{PROVIDER}/definition", *HOSTED_CONTRACTS)
 
     def address(self, method: str, path: str) -> str:
         """Returns the URL in the new format, unless the old one was asked for or has worked."""

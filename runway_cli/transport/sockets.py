@@ -19,11 +19,12 @@ import selectors
 import socket
 import ssl
 import sys
+import threading
 import time
 from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigError
-from ..settings import is_loopback, proxy_variable
+from ..settings import is_loopback, proxy_variable, url_fault
 from ..shutdown import SLICE
 
 TYPE_CHECKING = False
@@ -55,8 +56,6 @@ class Exchange:
     `timeout` and `time_limit` are seconds; no `time_limit` means no limit. `sent`: a byte of the request was sent.
     `is_at_end`: the other side has closed the connection. `peer` names the other side in messages.
     """
-
-    __slots__ = ("_end", "_part_end", "_shutdown", "checked", "is_at_end", "peer", "sent", "time_limit", "timeout")
 
     def __init__(self, shutdown: Shutdown, timeout: float, time_limit: float | None = None) -> None:
         now = time.monotonic()
@@ -103,27 +102,15 @@ class Exchange:
 class Address:
     """A URL taken apart: `host` and `port` to connect to, `target` for the request line, `origin` as a key."""
 
-    __slots__ = ("authority", "host", "is_secure", "netloc", "origin", "port", "target")
-
     def __init__(self, url: str) -> None:
-        """Raises ValueError, with words for a user, for a URL that cannot be used."""
-        if not (url.isascii() and url.isprintable()) or " " in url:
-            raise ValueError("the URL contains a space, a control character or a character that is not ASCII")
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise ValueError(f"the URL cannot be read: {error}") from None
-        if parts.scheme not in ("http", "https"):
-            raise ValueError("the URL is neither http nor https")
-        if not host or port == 0:
-            raise ValueError("the URL has port 0" if host else "the URL has no host")
-        if parts.username is not None:
-            raise ValueError("the URL contains a user name")
+        """Raises ValueError, with words for a user, for a URL that `settings.url_fault` refuses."""
+        fault = url_fault(url)
+        if fault:
+            raise ValueError(f"the URL {fault}")
+        parts = urlsplit(url)
         self.is_secure = parts.scheme == "https"
-        self.host = host
-        self.port = port or (443 if self.is_secure else 80)
-        self.authority = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        self.host = parts.hostname or ""
+        self.port = parts.port or (443 if self.is_secure else 80)
         self.netloc = parts.netloc
         self.origin = f"{parts.scheme}://{parts.netloc}"
         self.target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -131,8 +118,6 @@ class Address:
 
 class Proxy:
     """An HTTP proxy: `host` and `port`, `name` as messages show it, `headers` for it alone."""
-
-    __slots__ = ("headers", "host", "name", "port")
 
     def __init__(self, url: str, variable: str | None) -> None:
         """Raises ConfigError for a URL that does not name an HTTP proxy. `variable` is where it comes from."""
@@ -158,11 +143,11 @@ class Proxy:
 
 
 def proxy_for(address: Address) -> Proxy | None:
-    """Returns the proxy that a request uses, None if it goes directly: http, and loopback addresses, never use one.
+    """Returns the proxy that a request uses, None if it goes directly: to a loopback address it always does.
 
     Raises ConfigError for a proxy that cannot be used.
     """
-    if not address.is_secure or is_loopback(address.host):
+    if is_loopback(address.host):
         return None
     variable = proxy_variable()
     if variable is None and sys.platform not in ("win32", "darwin"):
@@ -243,10 +228,6 @@ def connect(host: str, port: int, exchange: Exchange) -> BoundedSocket:
 
 def _look_up(host: str, port: int, exchange: Exchange) -> list[Any]:
     """Returns what getaddrinfo says. On its own it can be neither limited nor interrupted."""
-    if is_loopback(host):
-        return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-    import threading
-
     found: list[Any] = []
 
     def look_up() -> None:
@@ -341,7 +322,8 @@ class Connection(http.client.HTTPConnection):
 
     def _open_tunnel(self, connection: BoundedSocket, proxy: Proxy) -> None:
         """Asks the proxy for a tunnel (RFC 9110, 9.3.6)."""
-        authority = self.address.authority
+        host, port = self.address.host, self.address.port
+        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
         lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
         connection.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
