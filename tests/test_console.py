@@ -293,15 +293,19 @@ class FakeKernel:
 
 
 class WindowsConsole(unittest.TestCase):
+    def enabled(self, kernel: FakeKernel) -> bool:
+        windows = mock.patch.object(ctypes, "windll", mock.Mock(kernel32=kernel), create=True)
+        with windows, mock.patch("os.name", "nt"):
+            return streams.enable_ansi()
+
     def test_escape_sequences_are_switched_on(self) -> None:
         kernel = FakeKernel()
-        self.assertTrue(streams.enable_virtual_terminal(kernel, ctypes))
+        self.assertTrue(self.enabled(kernel))
         self.assertEqual(kernel.mode, 3 | 4)
 
     def test_an_older_console_or_none_has_no_escape_sequences(self) -> None:
-        self.assertFalse(streams.enable_virtual_terminal(FakeKernel(is_new=False), ctypes))
-        self.assertFalse(streams.enable_virtual_terminal(FakeKernel(is_console=False), ctypes))
-        self.assertFalse(streams.enable_virtual_terminal(object(), ctypes))
+        self.assertFalse(self.enabled(FakeKernel(is_new=False)))
+        self.assertFalse(self.enabled(FakeKernel(is_console=False)))
 
 
 if __name__ == "__main__":

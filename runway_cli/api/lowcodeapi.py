@@ -8,10 +8,10 @@ parameter. Sources: the gateway's documentation, its OpenAPI document, and what 
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, unquote, urlsplit
 
 from ..errors import ApiError, DeniedError, NetworkError
 from .answers import Answer
+from .paths import segment
 from .retry import GATEWAY
 from .runway import Service as RunwayService
 
@@ -67,8 +67,8 @@ class Service(RunwayService):
         self.format = target.url_format
         self.contract_urls = HOSTED_CONTRACTS
         if self.base_url != HOSTED:  # a self-hosted gateway describes itself on its own origin
-            parts = urlsplit(self.base_url)
-            self.contract_urls = (f"{parts.scheme}://{parts.netloc}{PROVIDER}/definition", *HOSTED_CONTRACTS)
+            origin = "/".join(self.base_url.split("/")[:3])
+            self.contract_urls = (f"{origin}{PROVIDER}/definition", *HOSTED_CONTRACTS)
 
     def address(self, method: str, path: str) -> str:
         """Returns the URL in the new format, unless the old one was asked for or has worked."""
@@ -114,11 +114,13 @@ class Service(RunwayService):
         task = re.match(_TASK, path) if method in ("GET", "DELETE") else None
         if not task:
             return None
-        query = "&".join(filter(None, ("id=" + quote(unquote(task[1]), safe=""), task[2])))
+        from urllib.parse import unquote
+
+        query = "&".join(filter(None, ("id=" + segment(unquote(task[1])), task[2])))
         return self._with_token("/v1/tasks/id?" + query)
 
     def _with_token(self, path: str) -> str:
-        return f"{self.base_url}{path}{'&' if '?' in path else '?'}api_token={quote(self.token, safe='')}"
+        return f"{self.base_url}{path}{'&' if '?' in path else '?'}api_token={segment(self.token)}"
 
     def _explained(self, method: str, path: str, error: ApiError) -> ApiError:
         """Returns the error with what the gateway offers, or what is wrong with its address."""

@@ -82,7 +82,7 @@ class Run:
         from .parser import HelpRequested, VersionRequested, parse
 
         wants_json = "--output=json" in self.words or ("--output", "json") in zip(self.words, self.words[1:])
-        self.console.configure(format="json" if wants_json else None, select=None, quiet=False, verbose=False)
+        self.console.configure(format="json" if wants_json else None)
         try:
             call = self.call = parse(self.words)
         except HelpRequested as request:

@@ -33,7 +33,7 @@ class Options(GlobalOptions):
 def run(context: Context, options: Options) -> int:
     """Prints the history of the account, newest first."""
     if options.session and not options.client_id:
-        words = "--session shows what one client id started: add --client-id UUID, or set RUNWAY_SKILLS_CLIENT_ID"
+        words = "--session shows what one client id started: add --client-id ID, or set RUNWAY_SKILLS_CLIENT_ID"
         raise UsageError(words, drop=("--session",))
     client = context.client()
     client.check_secret()

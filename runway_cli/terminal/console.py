@@ -38,7 +38,16 @@ class Console:
     none must refuse it. `live` are the live lines of `progress.live`.
     """
 
-    def __init__(
+    def __init__(self, **options: Any) -> None:
+        """Takes the options of `configure`."""
+        self.secrets = masking.Secrets()
+        self.live: Live | None = None
+        self._has_ended = False
+        self._waiting: list[Row] = []  # rows that are to become a table
+        self._explained: set[str] = set()  # paths of --select that a note has explained
+        self.configure(**options)
+
+    def configure(
         self,
         *,
         format: str | None = None,
@@ -46,14 +55,6 @@ class Console:
         quiet: bool = False,
         verbose: bool = False,
     ) -> None:
-        self.secrets = masking.Secrets()
-        self.live: Live | None = None
-        self._has_ended = False
-        self._waiting: list[Row] = []  # rows that are to become a table
-        self._explained: set[str] = set()  # paths of --select that a note has explained
-        self.configure(format=format, select=select, quiet=quiet, verbose=verbose)
-
-    def configure(self, *, format: str | None, select: Sequence[str] | None, quiet: bool, verbose: bool) -> None:
         """Sets what the options say, once they are known. `format` is None if --output was not given."""
         self.format = format or "json"
         self.needs_rows = self.format != "json"
@@ -106,10 +107,20 @@ class Console:
             self.note("there are more: raise --limit")
 
     def write(self, text: str) -> None:
-        """Writes text, without secrets of 8 characters or more. Raises ClosedOutput or OutputError."""
+        """Writes text, without secrets of 8 characters or more, as UTF-8 whatever the locale.
+
+        Raises ClosedOutput if stdout was closed, OutputError if it cannot be written.
+        """
         if self.live is not None:
             self.live.close()
-        write_stdout(self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS))
+        try:
+            _write(sys.stdout, self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS))
+        except (AttributeError, ValueError):  # no stream, or a closed one
+            raise ClosedOutput from None
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
+                raise ClosedOutput from None
+            raise OutputError(f"stdout could not be written: {error.strerror or error}") from None
 
     def _print(self, value: Any, full: Any, *, indent: int | None, is_row: bool = False) -> None:
         try:
@@ -189,7 +200,7 @@ class Console:
         """
         if not self.verbose:
             return
-        text = self.mask(masking.body(body))
+        text = masking.body(body, self.mask)
         for line in lines:
             self._put(f"{mark} {line}", MAX_BODY, own)
         for line in text[:MAX_BODY].splitlines():
@@ -204,10 +215,7 @@ class Console:
         """
         shown: dict[str, Any] = {}
         for key, item in document.items():  # one by one: what is nested too deeply must not hide the rest
-            try:
-                masked = masking.value(self.secrets.mask_value({key: item}))
-            except RecursionError:
-                masked = masking.TOO_DEEP
+            masked = masking.value({key: item}, self.mask)
             shown.update(masked if isinstance(masked, dict) else {self.mask(key): masked})
         shown["error"] = shown["error"][:MAX_MESSAGE]
         for issue in shown.get("issues") or ():
@@ -376,23 +384,6 @@ REPLACEMENT = "\ufffd"
 _JOINERS = "\u200c\u200d"  # parts of words and of emoji
 
 
-def write_stdout(text: str) -> None:
-    """Writes text on stdout, as UTF-8 whatever the locale.
-
-    Raises ClosedOutput if stdout was closed, OutputError if it cannot be written.
-    """
-    if sys.stdout is None:
-        raise ClosedOutput
-    try:
-        _write(sys.stdout, text)
-    except ValueError:  # a closed stream
-        raise ClosedOutput from None
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):  # so does Windows
-            raise ClosedOutput from None
-        raise OutputError(f"stdout could not be written: {error.strerror or error}") from None
-
-
 def write_stderr(text: str) -> None:
     """Writes text on stderr, as UTF-8. A stderr that is closed or full does not matter."""
     try:
@@ -460,24 +451,16 @@ def terminal_width() -> int:
 
 def enable_ansi() -> bool:
     """Returns whether the terminal behind stderr understands ANSI escape sequences; Windows is asked to enable them."""
-    if sys.platform == "win32":
-        import ctypes
+    if os.name != "nt":
+        return True
+    import ctypes
 
-        return enable_virtual_terminal(ctypes.windll.kernel32, ctypes)
-    return True
-
-
-def enable_virtual_terminal(kernel32: Any, ctypes: Any) -> bool:
-    """Enables ANSI escape sequences in the Windows console behind stderr. Returns False for older consoles."""
-    try:
-        kernel32.GetStdHandle.restype = ctypes.c_void_p  # a handle has 64 bits
-        handle = ctypes.c_void_p(kernel32.GetStdHandle(-12))  # STD_ERROR_HANDLE
-        mode = ctypes.c_ulong()
-        if not kernel32.GetConsoleMode(handle, ctypes.byref(mode)):
-            return False
-        return bool(kernel32.SetConsoleMode(handle, mode.value | 4))  # ENABLE_VIRTUAL_TERMINAL_PROCESSING
-    except (AttributeError, OSError):
-        return False
+    kernel32: Any = vars(ctypes)["windll"].kernel32
+    kernel32.GetStdHandle.restype = ctypes.c_void_p  # a handle has 64 bits
+    handle = ctypes.c_void_p(kernel32.GetStdHandle(-12))  # STD_ERROR_HANDLE
+    mode = ctypes.c_ulong()
+    has_mode = kernel32.GetConsoleMode(handle, ctypes.byref(mode))
+    return bool(has_mode and kernel32.SetConsoleMode(handle, mode.value | 4))  # ENABLE_VIRTUAL_TERMINAL_PROCESSING
 
 
 def show(path: str) -> bool:
