@@ -13,6 +13,7 @@ from .errors import ConfigError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
 
 OPENAPI_VARIABLE = "RUNWAY_SKILLS_OPENAPI_URL"
@@ -279,29 +280,16 @@ def shown_credits(credits: float) -> str:
 
 
 class Target:
-    """How to reach a service; never changed once it is made.
+    """How to reach a service; never changed once it is made."""
 
-    `base_url` has no slash at its end. `secret` is None where none is set; `variable` names the variable that it came
-    from, `secret_names` those that were tried. `timeout` is in seconds.
-    """
+    base_url: str  # without a slash at its end
+    secret: str | None  # None where none is set
+    secret_names: tuple[str, ...]  # the variables that were tried for it
+    variable: str | None = None  # the one that it came from
+    client_id: str
+    url_format = "auto"
+    timeout = 60.0  # seconds
+    retries = 2
 
-    def __init__(
-        self,
-        *,
-        base_url: str,
-        secret: str | None,
-        secret_names: tuple[str, ...],
-        client_id: str,
-        variable: str | None = None,
-        url_format: str = "auto",
-        timeout: float = 60.0,
-        retries: int = 2,
-    ) -> None:
-        self.base_url = base_url
-        self.secret = secret
-        self.secret_names = secret_names
-        self.client_id = client_id
-        self.variable = variable
-        self.url_format = url_format
-        self.timeout = timeout
-        self.retries = retries
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from .. import jsontext
 from ..errors import REPORTED, ApiError, DeniedError
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE = 4000  # characters of the API's own words
 MAX_EXCERPT = 300  # characters of an answer that is not JSON
-MAX_READ = 1 << 20  # bytes of such an answer that are looked at
-MAX_SECRET = 4096  # characters, more than any secret has
 MAX_MORE = 2000  # characters of further keys of an error body, as JSON
 KNOWN_KEYS = ("error", "kind", "message", "example", *REPORTED.values())
 
@@ -136,10 +136,7 @@ def excerpt(body: bytes, mask: Callable[[str], str]) -> str:
     """Returns the beginning of a body that should have been JSON, as one line without HTML tags."""
     import re
 
-    text = body[:MAX_READ].decode("utf-8", "replace")
-    if len(body) > MAX_READ:
-        text = text[:-MAX_SECRET]  # this cut may have gone through a secret
-    text = mask(text)[: 20 * MAX_EXCERPT]  # masked before it is cut
+    text = mask(body.decode("utf-8", "replace"))[: 20 * MAX_EXCERPT]  # masked before it is cut
     text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^>]*>", " ", text)
     text = mask(" ".join(text.split()))
     return text if len(text) <= MAX_EXCERPT else text[:MAX_EXCERPT] + "…"
@@ -152,12 +149,10 @@ def parse_retry_after(text: str | None) -> float | None:
     text = text.strip()
     if text.isascii() and text.replace(".", "", 1).isdigit():
         return float(text)
-    import time
-    from calendar import timegm
-    from email.utils import parsedate_tz
+    from email.utils import mktime_tz, parsedate_tz
 
     try:
         date = parsedate_tz(text)
-        return max(0.0, timegm(date[:9]) - (date[9] or 0) - time.time()) if date else None  # without a zone: GMT
+        return max(0.0, mktime_tz(date) - time.time()) if date else None
     except (TypeError, ValueError, IndexError, OverflowError):
         return None

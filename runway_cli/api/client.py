@@ -10,7 +10,7 @@ from .retry import MAX_RETRY_AFTER, UNSAFE_METHODS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from email.message import Message
     from typing import Any, TypeVar
 
@@ -62,10 +62,6 @@ class Client:
         """Closes the connection that was kept for a next request."""
         if self._transport is not None:
             self._transport.close()
-
-    def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
-        """Returns the JSON value of a GET."""
-        return self.call("GET", with_query(path, query)).value
 
     def call(
         self,
@@ -167,7 +163,6 @@ class Client:
         return self.service.address(method, checked_path(path, self.target.base_url))
 
     def headers(self, with_body: bool) -> dict[str, str]:
-        """Returns the headers of a call."""
         headers = {**self.service.headers(), "Accept": "application/json", "User-Agent": USER_AGENT}
         return {**headers, "Content-Type": "application/json"} if with_body else headers
 
@@ -223,7 +218,7 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
         asked = given if has_limit else [("limit", str(size)), *given]
         if cursor:
             asked = [*((name, value) for name, value in asked if name != "cursor"), ("cursor", cursor)]
-        records, cursor, has_more = _page(client, bare, client.get(bare, asked))
+        records, cursor, has_more = _page(client, bare, client.call("GET", with_query(bare, asked)).value)
         yield records, has_more
         empty = 0 if records else empty + 1
         if most is not None:

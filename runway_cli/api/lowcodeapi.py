@@ -90,19 +90,16 @@ class Service(RunwayService):
         try:
             try:
                 answer = attempt(self.address(method, path))
-            except ApiError as error:
-                is_no_task = path == NO_TASK and error.from_provider  # for which a 404 is the answer
-                if old is None or is_no_task or not (error.status in FORMAT_ERRORS or error.status >= 500):
-                    raise
-                first = error
-            else:
-                if old and self.format == "auto":
-                    self.format = "new"
+                self.format = "new" if old else self.format
                 return answer
-            try:
-                answer = attempt(old)
-            except (ApiError, NetworkError) as second:
-                raise _more_telling(first, second) from None
+            except ApiError as first:
+                is_no_task = path == NO_TASK and first.from_provider  # for which a 404 is the answer
+                if old is None or is_no_task or not (first.status in FORMAT_ERRORS or first.status >= 500):
+                    raise
+                try:
+                    answer = attempt(old)
+                except (ApiError, NetworkError) as second:
+                    raise _more_telling(first, second) from None
         except ApiError as error:
             raise self._explained(method, path, error) from None
         self.format = "old"
