@@ -49,9 +49,9 @@ class Console:
 
     def configure(
         self,
-        *,
         format: str | None = None,
         select: Sequence[str] | None = None,
+        *,
         quiet: bool = False,
         verbose: bool = False,
     ) -> None:
@@ -83,7 +83,7 @@ class Console:
             self._waiting.append(full if self._select and full is not None else row)
         else:
             is_document = alone and self.format == "json" and is_terminal(sys.stdout)
-            self._print(row, full, indent=2 if is_document else None, is_row=True)
+            self._print(row, full, indent=2 if is_document else None)
 
     def end_rows(self, columns: Sequence[Column]) -> None:
         """Prints the rows that waited to become a table."""
@@ -96,7 +96,7 @@ class Console:
         if self.format in TABLES:
             self._write_table(rows, columns)
         elif self._select:
-            self._write_selected(rows, is_row=True)
+            self._write_selected(rows)
         elif self.format == "jsonl":
             for row in rows:
                 self._write_json(row, None)
@@ -122,10 +122,10 @@ class Console:
                 raise ClosedOutput from None
             raise OutputError(f"stdout could not be written: {error.strerror or error}") from None
 
-    def _print(self, value: Any, full: Any, *, indent: int | None, is_row: bool = False) -> None:
+    def _print(self, value: Any, full: Any, indent: int | None) -> None:
         try:
             if self._select:
-                self._write_selected([value if full is None else full], is_row=is_row)
+                self._write_selected([value if full is None else full])
             else:
                 self._write_json(value, indent)
         except OutputError as error:
@@ -142,8 +142,8 @@ class Console:
             text = jsontext.dumps(self._without_secrets(value))
         self.write(text + "\n")
 
-    def _write_selected(self, values: Sequence[Any], *, is_row: bool) -> None:
-        self._explain(values, is_row=is_row)
+    def _write_selected(self, values: Sequence[Any]) -> None:
+        self._explain(values)
         lines = [line for value in values for line in selected_lines(self._without_secrets(value), self._select)]
         self.write("".join(line + "\n" for line in lines))
 
@@ -152,7 +152,7 @@ class Console:
         from . import tables  # which imports this module
 
         if self._select:
-            self._explain(rows, is_row=True)
+            self._explain(rows)
             columns = [tables.Column(path, path) for path in self._select]
             rows = [selected_row(row, self._select) for row in rows]
         elif self.format == "table":
@@ -167,14 +167,13 @@ class Console:
         else:
             self.write(tables.table(rows, columns, terminal_width() if is_terminal(sys.stdout) else None))
 
-    def _explain(self, values: Sequence[Any], *, is_row: bool) -> None:
+    def _explain(self, values: Sequence[Any]) -> None:
         """Notes, once for each path, what is there instead of a path that matches in none of these values."""
         for path in self._select:
             parts = path.split(".")
             if values and path not in self._explained and not any(matches(value, parts) for value in values):
                 self._explained.add(path)
-                hint = " (paths are relative to a row)" if is_row and path.startswith("data.") else ""
-                self.note(explain(values[0], path) + hint)
+                self.note(explain(values[0], path))
 
     def _without_secrets(self, value: Any) -> Any:
         try:
@@ -360,7 +359,8 @@ def explain(value: Any, path: str) -> str:
             break
         value = following[0]
         place.append(part)
-    return f"--select {path} matches nothing: {_description(value, '.'.join(place))}"
+    hint = " (where rows are printed, a path begins at a row)" if path.startswith("data.") and not place else ""
+    return f"--select {path} matches nothing: {_description(value, '.'.join(place))}{hint}"
 
 
 def _description(value: Any, place: str) -> str:
