@@ -146,11 +146,9 @@ class Transport:
             context = self._tls() if address.is_secure else None
             connection = kept or Connection(address, proxy_for(address), context)
             try:
-                connection.serve(address, exchange)
-                if connection.sock is None:
-                    connection.connect()
+                connection.serve(exchange)
                 headers = {**headers, "Connection": "keep-alive" if keep else "close"}
-                answer = connection.ask(method, headers, body)
+                answer = connection.ask(method, address.target, headers, body)
             except BaseException:
                 connection.close()
                 raise

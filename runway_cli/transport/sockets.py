@@ -210,19 +210,20 @@ def connect(host: str, port: int, exchange: Exchange) -> BoundedSocket:
     failure = OSError("no address")
     addresses = _look_up(host, port, exchange)
     for number, (family, kind, protocol, _name, address) in enumerate(addresses):
-        following = len(addresses) - number - 1
+        to_try = len(addresses) - number
         left = exchange.left(time.monotonic())
-        share = left / (following + 1) if following else math.inf  # a dead address leaves time for the next
+        share = left / to_try if to_try > 1 else math.inf  # a dead address leaves time for the next
         connection = BoundedSocket(family, kind, protocol)
         connection.exchange = exchange
         try:
             _connect(connection, address, share)
             return connection
-        except BaseException as error:
+        except OSError as error:
             connection.close()
-            if not isinstance(error, OSError):
-                raise
             failure = error
+        except BaseException:
+            connection.close()
+            raise
     raise failure
 
 
@@ -261,8 +262,7 @@ def _connect(connection: BoundedSocket, address: Any, seconds: float) -> None:
                     raise OutOfTime(f"not accepted within {seconds:.3g} s")
         code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
-        words: dict[int, str] = getattr(socket, "errorTab", {})  # Windows: os.strerror does not know its codes
-        raise OSError(code, words.get(code) or os.strerror(code))
+        raise OSError(code, getattr(socket, "errorTab", {}).get(code) or os.strerror(code))  # errorTab: Windows alone
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         # Linux and macOS buffer megabytes, and report room only when a third of that is free again: over a slow
@@ -297,13 +297,14 @@ class Connection(http.client.HTTPConnection):
         self.sock: BoundedSocket | None = None
         self.last_used = 0.0
 
-    def serve(self, address: Address, exchange: Exchange) -> None:
-        """Begins a request to this address, within the limits of its exchange."""
-        self.address = address
+    def serve(self, exchange: Exchange) -> None:
+        """Keeps to the limits of this exchange from now on; connects, unless this is a kept connection."""
         self.exchange = exchange
-        exchange.peer = address.netloc + (f" through the proxy {self.proxy.name}" if self.proxy else "")
+        exchange.peer = self.address.netloc + (f" through the proxy {self.proxy.name}" if self.proxy else "")
         if self.sock:
             self.sock.exchange = exchange
+        else:
+            self.connect()
 
     def connect(self) -> None:
         """Connects, through the proxy where there is one, and does the TLS handshake."""
@@ -336,11 +337,11 @@ class Connection(http.client.HTTPConnection):
             answer.close()  # the connection stays open
 
     def ask(
-        self, method: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None
     ) -> http.client.HTTPResponse:
         """Sends a request and reads its answer's headers; the answer's body is still to be read."""
         names = {name.lower() for name in headers}
-        self.putrequest(method, self.address.target, skip_accept_encoding="accept-encoding" in names)
+        self.putrequest(method, target, skip_accept_encoding="accept-encoding" in names)
         for name, value in headers.items():
             self.putheader(name, value)
         if isinstance(body, bytes) or (body is None and method in ("POST", "PUT", "PATCH")):
