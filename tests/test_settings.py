@@ -7,7 +7,7 @@ import unittest
 from typing import Any
 
 from runway_cli.settings import is_loopback
-from tests.fake import SECRET, STAGE_SECRET, TOKEN, FakeRunway
+from tests.fake import SECRET, FakeRunway
 from tests.program import ProgramTest, call
 
 SHOW = ("request", "GET", "/v1/avatars", "--dry-run")
@@ -149,21 +149,6 @@ class SecretTest(ShownTest):
         for secret in (f" {SECRET}", f"{SECRET}\n", f"\t{SECRET}\r\n"):
             self.assertEqual(call("avatars", "list", env={**self.fake.env(), KEY: secret}).exit, 0)
         self.assertEqual({request.headers["authorization"] for request in self.fake.requests}, {f"Bearer {SECRET}"})
-
-    def test_neither_service_gets_the_others(self) -> None:
-        env = {
-            **self.fake.env(),
-            **self.fake.gateway_env(),
-            "RUNWAY_SKILLS_API_SECRET_STAGE": STAGE_SECRET,
-            "RUNWAYML_API_SECRET": SECRET,
-        }
-        task = self.fake.add_task()
-        self.assertEqual(call("request", "GET", f"/v1/tasks/{task}", env=env).exit, 0)
-        self.assertEqual(call("request", "GET", f"/v1/tasks/{task}", "--gateway", "lowcodeapi", env=env).exit, 0)
-        direct, through = self.fake.requests[0], self.fake.sent(server="gateway")[0]
-        self.assertNotIn(TOKEN, direct.target + str(direct.headers))
-        for secret in (SECRET, STAGE_SECRET):
-            self.assertNotIn(secret, through.target + str(through.headers))
 
     def test_a_dry_run_needs_none_and_looks_at_none(self) -> None:
         for secret in ("", "two\nlines", SECRET):

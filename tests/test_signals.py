@@ -568,14 +568,6 @@ class HandlersTest(unittest.TestCase):
         self.assertEqual(signal.getsignal(signal.SIGINT), signal.default_int_handler)
         self.assertEqual(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
 
-    def test_a_signal_that_the_caller_ignores_stays_ignored(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self.shutdown.handle_signals()
-        signal.raise_signal(signal.SIGINT)
-        self.assertEqual(self.shutdown.signal, 0)
-        signal.raise_signal(signal.SIGTERM)
-        self.assertEqual(self.shutdown.signal, signal.SIGTERM)
-
     def test_a_signal_that_is_sent_twice_counts_once(self) -> None:
         self.shutdown.handle_signals()
         signal.raise_signal(signal.SIGINT)
