@@ -25,7 +25,6 @@ VARIABLES = (
     ("HTTPS_PROXY, NO_PROXY", "the proxy, and hosts that are reached without it"),
     ("SSL_CERT_FILE, SSL_CERT_DIR", "further certificate authorities"),
 )
-FOLDER = "runway-cli"  # this program's folder in the user's folders for caches and state
 
 
 def setting(variable: str) -> str | None:
@@ -142,7 +141,7 @@ def _user_folder(variable: str, on_macos: tuple[str, ...], elsewhere: tuple[str,
             parent = setting("LOCALAPPDATA")
         else:
             parent = os.path.join(user, *(on_macos if sys.platform == "darwin" else elsewhere)) if user else None
-    return os.path.join(parent, FOLDER) if parent else None
+    return os.path.join(parent, "runway-cli") if parent else None
 
 
 # The text of an option or a variable → its value. Each function raises ValueError with words for a user.

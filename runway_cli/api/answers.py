@@ -29,8 +29,6 @@ class Answer:
     header's text, where a gateway hides it; `is_json` is False for a body that cannot be read.
     """
 
-    __slots__ = ("from_provider", "is_json", "retry_after", "status", "value")
-
     def __init__(
         self, status: int, value: Any, *, from_provider: bool = True, retry_after: str = "", is_json: bool = True
     ) -> None:

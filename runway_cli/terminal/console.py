@@ -309,15 +309,13 @@ def selected_lines(value: Any, paths: Sequence[str]) -> list[str]:
     """
     if len(paths) > 1:
         return [jsontext.dumps(selected_row(value, paths))]
-    return [_line(match) for match in matches(value, paths[0].split("."))] or ["null"]
-
-
-def _line(value: Any) -> str:
-    text = jsontext.dumps(value)
-    if not isinstance(value, str):
-        return text
-    is_one_line = text[1:-1] == value.replace("\\", "\\\\").replace('"', '\\"')  # nothing else had to be escaped
-    return value if is_one_line else text
+    lines = []
+    for match in matches(value, paths[0].split(".")):
+        text = jsontext.dumps(match)
+        # raw, if nothing but quotes and backslashes had to be escaped
+        is_raw = isinstance(match, str) and text[1:-1] == match.replace("\\", "\\\\").replace('"', '\\"')
+        lines.append(match if is_raw else text)
+    return lines or ["null"]
 
 
 def selected_row(value: Any, paths: Sequence[str]) -> dict[str, Any]:
