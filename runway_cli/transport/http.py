@@ -18,7 +18,7 @@ import time
 from contextlib import contextmanager
 
 from ..errors import ConfigError, Interrupted, NetworkError
-from .sockets import Address, Connection, Ended, Exchange, OutOfTime, SecureSocket, proxy_for
+from .sockets import Connection, Ended, Exchange, OutOfTime, SecureSocket, proxy_for, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Transport:
 
     def __init__(self, shutdown: Shutdown) -> None:
         self._shutdown = shutdown
-        self._kept: dict[str, Connection] = {}  # by origin; of two threads that pop one, one gets it
+        self._kept: dict[tuple[str, str], Connection] = {}  # by origin; of two threads that pop one, one gets it
         self._context: ssl.SSLContext | None = None
 
     def send(
@@ -115,7 +115,7 @@ class Transport:
         connection = stream.connection
         connection.last_used = time.monotonic()
         may_be_kept = is_get and not stream.answer.will_close
-        if not may_be_kept or self._kept.setdefault(connection.address.origin, connection) is not connection:
+        if not may_be_kept or self._kept.setdefault(connection.origin, connection) is not connection:
             stream.close()
         return Response(stream.status, stream.headers, content)
 
@@ -138,17 +138,18 @@ class Transport:
         """
         exchange = Exchange(self._shutdown, idle_timeout, time_limit)
         with reported_failures(exchange):
-            address = Address(url)
-            kept = self._kept.pop(address.origin, None) if keep else None
+            parts = split(url)
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            kept = self._kept.pop((parts.scheme, parts.netloc), None) if keep else None
             if kept and not kept.is_fresh():
                 kept.close()
                 kept = None
-            context = self._tls() if address.is_secure else None
-            connection = kept or Connection(address, proxy_for(address), context)
+            context = self._tls() if parts.scheme == "https" else None
+            connection = kept or Connection(parts, proxy_for(parts), context)
             try:
                 connection.serve(exchange)
                 headers = {**headers, "Connection": "keep-alive" if keep else "close"}
-                answer = connection.ask(method, address.target, headers, body)
+                answer = connection.ask(method, target, headers, body)
             except BaseException:
                 connection.close()
                 raise

@@ -31,6 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
+    from urllib.parse import SplitResult
 
     from ..shutdown import Shutdown
 
@@ -99,21 +100,12 @@ class Exchange:
             raise Ended("the program is ending")
 
 
-class Address:
-    """A URL taken apart: `host` and `port` to connect to, `target` for the request line, `origin` as a key."""
-
-    def __init__(self, url: str) -> None:
-        """Raises ValueError, with words for a user, for a URL that `settings.url_fault` refuses."""
-        fault = url_fault(url)
-        if fault:
-            raise ValueError(f"the URL {fault}")
-        parts = urlsplit(url)
-        self.is_secure = parts.scheme == "https"
-        self.host = parts.hostname or ""
-        self.port = parts.port or (443 if self.is_secure else 80)
-        self.netloc = parts.netloc
-        self.origin = f"{parts.scheme}://{parts.netloc}"
-        self.target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+def split(url: str) -> SplitResult:
+    """Returns the parts of a URL. Raises ValueError, with words for a user, for one that `url_fault` refuses."""
+    fault = url_fault(url)
+    if fault:
+        raise ValueError(f"the URL {fault}")
+    return urlsplit(url)
 
 
 class Proxy:
@@ -142,12 +134,12 @@ class Proxy:
             self.headers["Proxy-Authorization"] = "Basic " + b64encode(login.encode()).decode()
 
 
-def proxy_for(address: Address) -> Proxy | None:
-    """Returns the proxy that a request uses, None if it goes directly: to a loopback address it always does.
+def proxy_for(parts: SplitResult) -> Proxy | None:
+    """Returns the proxy for a URL, None if its host is reached directly: a loopback address always is.
 
     Raises ConfigError for a proxy that cannot be used.
     """
-    if is_loopback(address.host):
+    if is_loopback(parts.hostname or ""):
         return None
     variable = proxy_variable()
     if variable is None and sys.platform not in ("win32", "darwin"):
@@ -155,7 +147,7 @@ def proxy_for(address: Address) -> Proxy | None:
     import urllib.request
 
     url = urllib.request.getproxies().get("https")
-    if not url or urllib.request.proxy_bypass(address.netloc):
+    if not url or urllib.request.proxy_bypass(parts.netloc):
         return None
     if variable is None and url.startswith("https://"):
         url = "http://" + url[len("https://") :]  # Windows has no scheme; older urllib guesses that of the request
@@ -288,10 +280,10 @@ class Connection(http.client.HTTPConnection):
     auto_open = 0  # never connects again by itself: that would send a request twice
     exchange: Exchange  # the one that is served
 
-    def __init__(self, address: Address, proxy: Proxy | None, context: ssl.SSLContext | None) -> None:
-        self.default_port = 443 if address.is_secure else 80  # for the Host header
-        super().__init__(address.host, address.port)
-        self.address = address
+    def __init__(self, parts: SplitResult, proxy: Proxy | None, context: ssl.SSLContext | None) -> None:
+        self.default_port = 443 if context else 80  # for the Host header
+        super().__init__(parts.hostname or "", parts.port or self.default_port)
+        self.origin = (parts.scheme, parts.netloc)
         self.proxy = proxy
         self.context = context
         self.sock: BoundedSocket | None = None
@@ -300,7 +292,7 @@ class Connection(http.client.HTTPConnection):
     def serve(self, exchange: Exchange) -> None:
         """Keeps to the limits of this exchange from now on; connects, unless this is a kept connection."""
         self.exchange = exchange
-        exchange.peer = self.address.netloc + (f" through the proxy {self.proxy.name}" if self.proxy else "")
+        exchange.peer = self.origin[1] + (f" through the proxy {self.proxy.name}" if self.proxy else "")
         if self.sock:
             self.sock.exchange = exchange
         else:
@@ -308,14 +300,12 @@ class Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Connects, through the proxy where there is one, and does the TLS handshake."""
-        hop = self.proxy or self.address
+        hop = self.proxy or self
         self.sock = connect(hop.host, hop.port, self.exchange)
         if self.proxy:
             self._open_tunnel(self.sock, self.proxy)
         if self.context:
-            secured = self.context.wrap_socket(
-                self.sock, server_hostname=self.address.host, do_handshake_on_connect=False
-            )
+            secured = self.context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
             assert isinstance(secured, SecureSocket)
             self.sock = secured
             secured.exchange = self.exchange
@@ -323,8 +313,7 @@ class Connection(http.client.HTTPConnection):
 
     def _open_tunnel(self, connection: BoundedSocket, proxy: Proxy) -> None:
         """Asks the proxy for a tunnel (RFC 9110, 9.3.6)."""
-        host, port = self.address.host, self.address.port
-        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        authority = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
         lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
         connection.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
