@@ -217,10 +217,10 @@ class SettingsTest(unittest.TestCase):
     """Which proxy is used, without a network."""
 
     def found(self, environment: dict[str, str], platform: str = "linux") -> str | None:
-        """The name of the proxy for a URL."""
+        """The place of the proxy for a URL."""
         with mock.patch.dict(os.environ, environment, clear=True), mock.patch("sys.platform", platform):
             proxy = proxy_for(urlsplit(f"https://{HOST}/"))
-            return proxy.name if proxy else None
+            return f"{proxy.hostname}:{proxy.port or 80}" if proxy else None
 
     def test_both_spellings_of_the_variable_count(self) -> None:
         for environment, name in (

@@ -108,33 +108,7 @@ def split(url: str) -> SplitResult:
     return urlsplit(url)
 
 
-class Proxy:
-    """An HTTP proxy: `host` and `port`, `name` as messages show it, `headers` for it alone."""
-
-    def __init__(self, url: str, variable: str | None) -> None:
-        """Raises ConfigError for a URL that does not name an HTTP proxy. `variable` is where it comes from."""
-        try:
-            parts = urlsplit(url if "://" in url else "http://" + url)
-            host, port = parts.hostname, 80 if parts.port is None else parts.port
-        except ValueError:
-            host, port = None, 0
-        if not host or not port or parts.scheme != "http":
-            example = "an http:// proxy such as http://proxy.example:8080"
-            if variable is None:
-                raise ConfigError(f"the system's proxy settings do not name {example}")
-            raise ConfigError(f"{variable} is not {example}", variable=variable)
-        self.host = host
-        self.port = port
-        self.name = parts.netloc.rpartition("@")[2].rstrip(":") + (":80" if parts.port is None else "")
-        self.headers: dict[str, str] = {}
-        if parts.username is not None:
-            from base64 import b64encode
-
-            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            self.headers["Proxy-Authorization"] = "Basic " + b64encode(login.encode()).decode()
-
-
-def proxy_for(parts: SplitResult) -> Proxy | None:
+def proxy_for(parts: SplitResult) -> SplitResult | None:
     """Returns the proxy for a URL, None if its host is reached directly: a loopback address always is.
 
     Raises ConfigError for a proxy that cannot be used.
@@ -151,7 +125,17 @@ def proxy_for(parts: SplitResult) -> Proxy | None:
         return None
     if variable is None and url.startswith("https://"):
         url = "http://" + url[len("https://") :]  # Windows has no scheme; older urllib guesses that of the request
-    return Proxy(url, variable)
+    try:
+        proxy = urlsplit(url if "://" in url else "http://" + url)
+        is_usable = proxy.scheme == "http" and proxy.hostname and proxy.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        example = "an http:// proxy such as http://proxy.example:8080"
+        if variable is None:
+            raise ConfigError(f"the system's proxy settings do not name {example}")
+        raise ConfigError(f"{variable} is not {example}", variable=variable)
+    return proxy
 
 
 class BoundedSocket(socket.socket):
@@ -280,7 +264,7 @@ class Connection(http.client.HTTPConnection):
     auto_open = 0  # never connects again by itself: that would send a request twice
     exchange: Exchange  # the one that is served
 
-    def __init__(self, parts: SplitResult, proxy: Proxy | None, context: ssl.SSLContext | None) -> None:
+    def __init__(self, parts: SplitResult, proxy: SplitResult | None, context: ssl.SSLContext | None) -> None:
         self.default_port = 443 if context else 80  # for the Host header
         super().__init__(parts.hostname or "", parts.port or self.default_port)
         self.origin = (parts.scheme, parts.netloc)
@@ -292,7 +276,9 @@ class Connection(http.client.HTTPConnection):
     def serve(self, exchange: Exchange) -> None:
         """Keeps to the limits of this exchange from now on; connects, unless this is a kept connection."""
         self.exchange = exchange
-        exchange.peer = self.origin[1] + (f" through the proxy {self.proxy.name}" if self.proxy else "")
+        exchange.peer = self.origin[1]
+        if self.proxy:
+            exchange.peer += f" through the proxy {self.proxy.netloc.rpartition('@')[2]}"
         if self.sock:
             self.sock.exchange = exchange
         else:
@@ -300,10 +286,11 @@ class Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Connects, through the proxy where there is one, and does the TLS handshake."""
-        hop = self.proxy or self
-        self.sock = connect(hop.host, hop.port, self.exchange)
         if self.proxy:
+            self.sock = connect(self.proxy.hostname or "", self.proxy.port or 80, self.exchange)
             self._open_tunnel(self.sock, self.proxy)
+        else:
+            self.sock = connect(self.host, self.port, self.exchange)
         if self.context:
             secured = self.context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
             assert isinstance(secured, SecureSocket)
@@ -311,11 +298,15 @@ class Connection(http.client.HTTPConnection):
             secured.exchange = self.exchange
             secured.do_handshake()
 
-    def _open_tunnel(self, connection: BoundedSocket, proxy: Proxy) -> None:
+    def _open_tunnel(self, connection: BoundedSocket, proxy: SplitResult) -> None:
         """Asks the proxy for a tunnel (RFC 9110, 9.3.6)."""
         authority = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
-        lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
+        if proxy.username is not None:
+            from base64 import b64encode
+
+            login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+            lines.append(f"Proxy-Authorization: Basic {b64encode(login.encode()).decode()}")
         connection.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
         answer = self.response_class(connection, method="CONNECT")
         try:
