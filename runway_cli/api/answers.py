@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from .. import jsontext
@@ -132,8 +133,6 @@ def _branch_messages(branches: Any) -> Iterator[str]:
 
 def excerpt(body: bytes, mask: Callable[[str], str]) -> str:
     """Returns the beginning of a body that should have been JSON, as one line without HTML tags."""
-    import re
-
     text = mask(body.decode("utf-8", "replace"))[: 20 * MAX_EXCERPT]  # masked before it is cut
     text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^>]*>", " ", text)
     text = mask(" ".join(text.split()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..errors import UsageError
 
 TYPE_CHECKING = False
@@ -33,7 +35,6 @@ def checked_path(path: str, base_url: str) -> str:
     origin only. Raises UsageError for an empty path, another origin, control characters, a fragment, and `.` or `..`
     segments.
     """
-    import re
     from urllib.parse import quote, unquote
 
     if not path.strip():
