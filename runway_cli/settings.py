@@ -25,6 +25,7 @@ VARIABLES = (
     ("HTTPS_PROXY, NO_PROXY", "the proxy, and hosts that are reached without it"),
     ("SSL_CERT_FILE, SSL_CERT_DIR", "further certificate authorities"),
 )
+IN_REQUEST_LINE = "/?%:@!$&'()*+,;=~[]-._"  # characters of a URL that stay as they are, beside letters and digits
 
 
 def setting(variable: str) -> str | None:

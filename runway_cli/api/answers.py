@@ -7,6 +7,7 @@ import time
 
 from .. import jsontext
 from ..errors import REPORTED, ApiError, DeniedError
+from ..terminal.console import MAX_MESSAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from .runway import Service
 
 
-MAX_MESSAGE = 4000  # characters of the API's own words
 MAX_EXCERPT = 300  # characters of an answer that is not JSON
+MAX_READ = 1 << 20  # bytes of such an answer that are looked at: to mask much more would hold a signal back
+MAX_SECRET = 4096  # characters, more than any secret has
 MAX_MORE = 2000  # characters of further keys of an error body, as JSON
 KNOWN_KEYS = ("error", "kind", "message", "example", *REPORTED.values())
 
@@ -133,7 +135,10 @@ def _branch_messages(branches: Any) -> Iterator[str]:
 
 def excerpt(body: bytes, mask: Callable[[str], str]) -> str:
     """Returns the beginning of a body that should have been JSON, as one line without HTML tags."""
-    text = mask(body.decode("utf-8", "replace"))[: 20 * MAX_EXCERPT]  # masked before it is cut
+    text = body[:MAX_READ].decode("utf-8", "replace")
+    if len(body) > MAX_READ:
+        text = text[:-MAX_SECRET]  # this cut may have gone through a secret
+    text = mask(text)[: 20 * MAX_EXCERPT]  # masked before it is cut
     text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^>]*>", " ", text)
     text = mask(" ".join(text.split()))
     return text if len(text) <= MAX_EXCERPT else text[:MAX_EXCERPT] + "…"

@@ -11,6 +11,7 @@ import os
 import re
 
 from .. import jsontext
+from ..settings import IN_REQUEST_LINE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 MASK = "***"
 MIN_LENGTH = 4  # characters; masking a shorter value would blot out ordinary words
 MIN_LENGTH_IN_RESULTS = 8  # the same on stdout, where text is data
-_IN_REQUEST_LINE = "/?%:@!$&'()*+,;=~[]-._"  # what `api.paths` leaves as it is
 
 
 class Secrets:
@@ -60,7 +60,7 @@ def _forms(secret: str) -> set[str]:
     escaped = [jsontext.dumps(plain)[1:-1], json.dumps(plain)[1:-1]]
     return {
         *(secret, plain, html.escape(plain)),
-        *(quote(data, safe=""), quote(data), quote_plus(data), quote(data, safe=_IN_REQUEST_LINE)),
+        *(quote(data, safe=""), quote(data), quote_plus(data), quote(data, safe=IN_REQUEST_LINE)),
         *(repr(plain)[1:-1], plain.replace("'", "'\"'\"'")),  # in Python, and in quotes of a POSIX shell
         *(*escaped, escaped[1].replace("/", "\\/"), *(json.dumps(text)[1:-1] for text in escaped)),
     }
