@@ -129,8 +129,6 @@ class RunwayError(Failure, Exception):
 
 
 class UsageError(RunwayError):
-    """The call itself is wrong."""
-
     kind = "usage"
 
 
@@ -145,16 +143,11 @@ class ConfigError(RunwayError):
 
 
 class AuthError(RunwayError):
-    """No secret is set."""
-
     kind = "auth"
 
 
 class ApiError(RunwayError):
-    """A complete HTTP answer that is not a success.
-
-    Further facts: `issues`, the API's own, as [{"field", "messages"}]; `more`, further keys of the API's error body.
-    """
+    """Further facts: `issues` of the API, as [{"field", "messages"}]; `more`, further keys of its error body."""
 
     status = 0  # of HTTP
     retry_after = 0.0  # seconds that the service asks to wait
@@ -163,14 +156,10 @@ class ApiError(RunwayError):
 
 
 class DeniedError(ApiError):
-    """401 or 403."""
-
     kind = "auth"
 
 
 class NetworkError(RunwayError):
-    """No complete HTTP answer."""
-
     kind = "network"
     maybe_received = False  # True once a byte of the request was sent
     permanent = False  # True where trying again cannot help: a certificate that is not trusted
@@ -197,7 +186,7 @@ class OutputError(RunwayError):
 
 
 class SeveralFailed(RunwayError):
-    """Some of several ended badly. Fact: `worst`, the error whose kind is the kind of the whole."""
+    """Fact: `worst`, the error whose kind is the kind of the whole."""
 
     @property
     def kind(self) -> str:  # type: ignore[override]

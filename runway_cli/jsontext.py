@@ -6,7 +6,6 @@ Python would not print as it came becomes a `Number`, which `dumps` writes back 
 
 from __future__ import annotations
 
-import codecs
 import os
 
 TYPE_CHECKING = False
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
-PIECE = 1 << 20  # bytes that are checked to be UTF-8 at a time
 _ESCAPES = {
     code: f"\\u{code:04x}"
     for code in (*range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
@@ -55,27 +53,16 @@ def loads(data: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
             raise ValueError(f"not UTF-8 (byte {error.start + 1} is 0x{data[error.start]:02x})") from None
     if not data or data.isspace():
         raise ValueError("empty")
-    return _parse(data, _integer, _decimal, pairs)
-
-
-def check(data: bytes) -> None:
-    """Raises ValueError, as `loads` does, unless this is JSON without a byte order mark.
-
-    Objects and numbers are dropped as soon as they are read, and each byte is taken for one character (JSON's own are
-    ASCII): 50 MB of records then take 110 MiB instead of 500, and an emoji does not make four bytes of every other one.
-    """
-
-    def dropped(_: object) -> None:
-        return None
+    import json  # help and --version do without: 2 ms
 
     try:
-        pieces = (data[start : start + PIECE] for start in range(0, len(data), PIECE))
-        for _ in codecs.iterdecode(pieces, "utf-8"):
-            pass
-        _parse(data.decode("latin-1"), dropped, dropped, dropped)
-    except ValueError:
-        loads(data)  # says where, in characters
-        raise
+        return json.loads(
+            data, parse_int=_integer, parse_float=_decimal, parse_constant=_refuse, object_pairs_hook=pairs
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
@@ -84,7 +71,7 @@ def dumps(value: Any, indent: int | None = None) -> str:
     C1 controls, DEL and what turns the writing direction, which can steer a terminal, are written as escapes. Halves of
     surrogate pairs stay: UTF-8 cannot hold them, so `encoded` writes them as escapes too.
     """
-    import json  # help and --version do without: 2 ms
+    import json
 
     numbers: list[str] = []
     mark = os.urandom(8).hex()
@@ -106,17 +93,6 @@ def dumps(value: Any, indent: int | None = None) -> str:
 def encoded(value: Any) -> bytes:
     """Returns one line without spaces, as UTF-8."""
     return dumps(value).encode("utf-8", "backslashreplace")
-
-
-def _parse(text: str, integer: Any, decimal: Any, pairs: Any) -> Any:
-    import json
-
-    try:
-        return json.loads(text, parse_int=integer, parse_float=decimal, parse_constant=_refuse, object_pairs_hook=pairs)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
 
 
 def _refuse(word: str) -> NoReturn:

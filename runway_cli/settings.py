@@ -12,7 +12,8 @@ from .errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
 
 OPENAPI_VARIABLE = "RUNWAY_SKILLS_OPENAPI_URL"
@@ -27,7 +28,7 @@ VARIABLES = (
     ("HTTPS_PROXY, NO_PROXY", "the proxy, and hosts that are reached without it"),
     ("SSL_CERT_FILE, SSL_CERT_DIR", "further certificate authorities"),
 )
-FOLDER = "runway-cli"  # this program's folder in the user's folders for caches and state
+IN_REQUEST_LINE = "/?%:@!$&'()*+,;=~[]-._"  # characters of a URL that stay as they are, beside letters and digits
 
 
 def setting(variable: str) -> str | None:
@@ -48,7 +49,7 @@ def secret(variable: str) -> str | None:
     return found
 
 
-def secret_words(variables: list[str]) -> list[str]:
+def secret_words(variables: Iterable[str]) -> list[str]:
     """Returns what these variables hold, usable or not, and the parts of a value that was pasted with white space."""
     values = [os.environ.get(name, "") for name in variables]
     return [word for value in values for word in {value.strip(), *value.split()} if word]
@@ -78,9 +79,8 @@ def budget() -> float | None:
 
 def contract_url() -> str | None:
     """Returns the URL of the contract that the user chose, checked, or None."""
-    return (
-        base_url(OPENAPI_VARIABLE, "https://docs.dev.runwayml.com/openapi.json") if setting(OPENAPI_VARIABLE) else None
-    )
+    example = "https://docs.dev.runwayml.com/openapi.json"
+    return base_url(OPENAPI_VARIABLE, example) if setting(OPENAPI_VARIABLE) else None
 
 
 def url_fault(url: str) -> str | None:
@@ -165,11 +165,10 @@ def _user_folder(variable: str, on_macos: tuple[str, ...], elsewhere: tuple[str,
             parent = setting("LOCALAPPDATA")
         else:
             parent = os.path.join(user, *(on_macos if sys.platform == "darwin" else elsewhere)) if user else None
-    return os.path.join(parent, FOLDER) if parent else None
+    return os.path.join(parent, "runway-cli") if parent else None
 
 
 # The text of an option or a variable → its value. Each function raises ValueError with words for a user.
-
 MAX_TIMEOUT = 86_400  # seconds; more does not fit into every platform's socket timeout
 MAX_WAIT = 10 * 365 * 86_400  # seconds
 MIN_INTERVAL = 5.0  # seconds between two polls of a task; the API asks for it
@@ -186,7 +185,7 @@ def seconds(text: str, most: float = MAX_TIMEOUT) -> float:
 
 
 def seconds_or_forever(text: str) -> float:
-    """Reads seconds; 0 stands for no limit."""
+    """Reads seconds; 0 is no limit."""
     return 0.0 if _number(text) == 0 else seconds(text, MAX_WAIT)
 
 
@@ -232,11 +231,9 @@ def _is_integer(text: str, least: int, most: int) -> bool:
 
 
 def client_id(text: str) -> str:
-    """Reads a UUID, which the API expects in X-Runway-Client-Id."""
-    groups = text.split("-")
-    is_hex = all(character in "0123456789abcdefABCDEF" for character in "".join(groups))
-    if [len(group) for group in groups] != [8, 4, 4, 4, 12] or not is_hex:
-        raise ValueError(f"must be a UUID such as 123e4567-e89b-42d3-a456-426614174000, not {text!r}")
+    """Reads what X-Runway-Client-Id may hold."""
+    if not text or not _is_plain(text) or len(text) > 200:
+        raise ValueError(f"must be 1 to 200 characters of ASCII without spaces, not {text!r}")
     return text
 
 
@@ -297,7 +294,7 @@ def switch(text: str) -> bool:
 
 def shown_number(value: float) -> str:
     """Returns 60.0 as 60, 0.5 as 0.5."""
-    return str(int(value)) if value == int(value) else str(value)
+    return f"{value:.15g}"
 
 
 def shown_credits(credits: float) -> str:
@@ -306,31 +303,16 @@ def shown_credits(credits: float) -> str:
 
 
 class Target:
-    """How to reach a service; never changed once it is made.
+    """How to reach a service; never changed once it is made."""
 
-    `base_url` has no slash at its end. `secret` is None where none is set; `variable` names the variable that it came
-    from, `secret_names` those that were tried. `timeout` is in seconds.
-    """
+    base_url: str  # without a slash at its end
+    secret: str | None  # None where none is set
+    secret_names: tuple[str, ...]  # the variables that were tried for it
+    variable: str | None = None  # the one that it came from
+    client_id: str
+    url_format = "auto"
+    timeout = 60.0  # seconds
+    retries = 2
 
-    def __init__(
-        self,
-        *,
-        base_url: str,
-        secret: str | None,
-        secret_names: tuple[str, ...],
-        client_id: str,
-        variable: str | None = None,
-        source: str = "environment",
-        url_format: str = "auto",
-        timeout: float = 60.0,
-        retries: int = 2,
-    ) -> None:
-        self.base_url = base_url
-        self.secret = secret
-        self.secret_names = secret_names
-        self.client_id = client_id
-        self.variable = variable
-        self.source = source
-        self.url_format = url_format
-        self.timeout = timeout
-        self.retries = retries
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)

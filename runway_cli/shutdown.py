@@ -39,70 +39,52 @@ SIGBREAK: int | None = getattr(signal, "SIGBREAK", None)  # Windows: Ctrl-Break,
 LAST_WORDS = b'{"error":"interrupted twice","kind":"interrupted","example":"runway-cli history"}\n'
 
 
-class SignalHandlers:
-    """The handlers of SIGINT, SIGTERM and SIGHUP.
+class Shutdown:
+    """The end of one run. Safe to use from several threads.
 
     The first signal is noted, and the run ends where nothing can be lost. A further one, more than GRACE seconds later,
     ends the process at once.
     """
 
     def __init__(self) -> None:
-        self._before: dict[int, Any] = {}  # handlers by the signal's number
-        self._first = 0  # the signal that arrived first
-        self._moment = 0.0
-        self._shutdown: Shutdown | None = None
+        self.is_over = False
+        self.signal = 0  # the number of the signal that arrived first, 0 before one did
+        self._noticed_at = 0.0
+        self._is_raised = False
+        self._may_raise = False
+        self._replaced: dict[int, Any] = {}  # signal handlers from before
+        self._part_files: dict[str, FileIO | None] = {}
+        self._lock = threading.RLock()  # a second signal ends the run from within whatever the main thread does
 
-    def install(self) -> None:
+    def handle_signals(self) -> None:
         """Handles each signal, except one that the caller ignores. Does nothing outside the main thread."""
         for name in SIGNALS:
             number = getattr(signal, name, None)
             if number is None or signal.getsignal(number) in (signal.SIG_IGN, None):  # None: not set from Python
                 continue
             try:
-                self._before[number] = signal.signal(number, self._handle)
+                self._replaced[number] = signal.signal(number, self._handle)
             except ValueError:  # not the main thread
                 return
 
-    def attach(self, shutdown: Shutdown) -> None:
-        """Tells `shutdown` of the first signal from now on, or of one that has arrived already."""
-        self._shutdown = shutdown
-        if self._first:
-            shutdown.notice(self._first)
-
-    def restore(self) -> None:
-        """Puts back the handlers from before `install`."""
-        while self._before:
-            number, handler = self._before.popitem()
-            signal.signal(number, handler)
+    def restore_signals(self) -> None:
+        """Puts back the handlers from before `handle_signals`."""
+        while self._replaced:
+            signal.signal(*self._replaced.popitem())
 
     def _handle(self, number: int, _frame: object) -> None:
-        if not self._first:
-            self._first = int(signal.SIGTERM) if number == SIGBREAK else number
-            self._moment = time.monotonic()
-            if self._shutdown is not None:
-                self._shutdown.notice(self._first)
-        elif time.monotonic() - self._moment > GRACE:
+        if not self.signal:
+            self.notice(int(signal.SIGTERM) if number == SIGBREAK else number)
+        elif time.monotonic() - self._noticed_at > GRACE:
             try:
-                if self._shutdown is not None:
-                    self._shutdown.end()
+                self.end()
                 os.write(2, LAST_WORDS)
             finally:
-                os._exit(128 + self._first)
-
-
-class Shutdown:
-    """The end of one run. Safe to use from several threads."""
-
-    def __init__(self) -> None:
-        self.is_over = False
-        self.signal = 0  # the number of the signal that arrived, 0 before one did
-        self._is_raised = False
-        self._may_raise = False
-        self._part_files: dict[str, FileIO | None] = {}
-        self._lock = threading.RLock()  # a second signal ends the run from within whatever the main thread does
+                os._exit(128 + self.signal)
 
     def notice(self, number: int) -> None:
-        """Called by a signal handler, in the main thread. Raises Interrupted only where that loses nothing."""
+        """Notes the first signal, in the main thread. Raises Interrupted only where that loses nothing."""
+        self._noticed_at = time.monotonic()
         self.signal = self.signal or number
         if self._may_raise:
             self._may_raise = False
@@ -116,15 +98,18 @@ class Shutdown:
 
     def sleep(self, clock: Clock, seconds: float) -> None:
         """Sleeps, unless a signal has arrived or arrives meanwhile."""
-        self.interruptible(lambda: clock.sleep(seconds))
+        longest = SLICE if os.name == "nt" else seconds  # on Windows SIGINT alone ends a sleep
+        while seconds > 0:
+            self.interruptible(clock.sleep, min(seconds, longest))
+            seconds -= longest
         self.check()
 
-    def interruptible(self, act: Callable[[], T]) -> T:
+    def interruptible(self, act: Callable[..., T], *arguments: object) -> T:
         """Returns what `act` returns, a call that may block and can be broken off without a loss by a signal."""
         self.check()
         self._may_raise = _is_main_thread()
         try:
-            return act()
+            return act(*arguments)
         finally:
             self._may_raise = False
 
@@ -158,20 +143,6 @@ class Shutdown:
                 except OSError:
                     pass
                 self.remove_part_file(path)
-
-
-class SlicedClock:
-    """A clock whose sleeps let every signal through within SLICE seconds: on Windows, SIGINT alone ends a sleep."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.monotonic = clock.monotonic
-        self.time = clock.time
-        self._sleep = clock.sleep
-
-    def sleep(self, seconds: float, /) -> None:
-        end = self.monotonic() + seconds
-        while (left := end - self.monotonic()) > 0:
-            self._sleep(min(left, SLICE))
 
 
 def remove(path: str) -> None:

@@ -15,7 +15,7 @@ from typing import Callable
 
 from runway_cli.errors import NetworkError
 from runway_cli.shutdown import Shutdown
-from runway_cli.transport.http import Request, Response, Transport
+from runway_cli.transport.http import Response, Transport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 WINE = "Wine buffers megabytes of an upload, as Linux does, and cannot be told to buffer less"
@@ -185,17 +185,19 @@ class TransportTest(unittest.TestCase):
         return server
 
     def post(self, url: str, timeout: float = 20, body: bytes = b"{}") -> Response:
-        return self.transport.send(Request("POST", url, {}, body), timeout)
+        return self.transport.send("POST", url, {}, body, timeout=timeout)
 
     def upload(self, url: str, pieces: list[bytes], idle_timeout: float = 20, time_limit: float | None = None) -> int:
         """Returns the status of a transfer to a server."""
-        request = Request("POST", url, {"Content-Length": str(sum(map(len, pieces)))}, pieces)
-        with self.transport.stream(request, idle_timeout, time_limit) as stream:
+        length = {"Content-Length": str(sum(map(len, pieces)))}
+        with self.transport.stream(
+            "POST", url, length, pieces, idle_timeout=idle_timeout, time_limit=time_limit
+        ) as stream:
             return stream.status
 
     def download(self, url: str, idle_timeout: float = 20, time_limit: float | None = None) -> Iterator[bytes]:
         """Yields the pieces of a transfer from a server."""
-        with self.transport.stream(Request("GET", url, {}), idle_timeout, time_limit) as stream:
+        with self.transport.stream("GET", url, {}, idle_timeout=idle_timeout, time_limit=time_limit) as stream:
             while piece := stream.read(1 << 18):
                 yield piece
 

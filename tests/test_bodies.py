@@ -33,9 +33,10 @@ class BodyTest(ServiceTest):
     def test_what_is_json_is_printed_as_it_came(self) -> None:
         for name, body in {
             "numbers that a float would round": b"[1e400,-0,-0.0,1.10,1E5,0.1e-7,12345678901234567890,1.0,1e0]",
+            "numbers beside their like": b'[1.0,1.00,1,"1e400",1e400,"\\"1e400\\""]',
             "a number of 6,000 digits": b'{"n":' + b"9" * 6000 + b"}",
             "a fraction of 6,000 digits": b'{"n":0.' + b"3" * 6000 + b"}",
-            "lone surrogates": b'["\\ud800","\\udfff x","a\\udc00"]',
+            "lone surrogates": b'["\\ud800","\\udfff x",{"a\\udc00":1}]',
             "nesting that is deep but fine": b"[" * 900 + b"]" * 900,
             "nested objects": b'{"a":' * 900 + b"1" + b"}" * 900,
             "characters of all kinds": '["ü","🦊","\u00a0","\\u0000","\\"","/"]'.encode(),
@@ -53,7 +54,7 @@ class BodyTest(ServiceTest):
             ("a byte order mark", b'\xef\xbb\xbf{"a":1}', '{"a":1}'),
             ("white space", b' \r\n{ "a" : [ 1 , 2 ] }\n\n', '{"a":[1,2]}'),
             ("escapes", b'["\\u00fc\\ud83e\\udd8a\\/"]', '["\u00fc\U0001f98a/"]'),
-            ("controls that would steer a terminal", '["\x7f\x9b31m"]'.encode(), '["\\u007f\\u009b31m"]'),
+            ("controls that would steer a terminal", '["\x7f\x9b31m\u2028"]'.encode(), '["\\u007f\\u009b31m\\u2028"]'),
         ):
             with self.subTest(name):
                 result = self.get(framed(body))

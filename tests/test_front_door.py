@@ -147,7 +147,7 @@ class StartUpTest(ProgramTest):
             if name.startswith("runway_cli.")
         }
         self.assertIn("runway_cli.commands.request", own)
-        others = {"commands.lists", "commands.auth", "api.lowcodeapi", "files.download", "jobs.tasks"}
+        others = {"commands.lists", "commands.auth", "files.download", "jobs.tasks"}
         self.assertEqual(own & {f"runway_cli.{other}" for other in others}, set())
         packages = {name.split(".")[1] for name in own}
         self.assertEqual(packages & {"contract", "files", "transport"}, set())
@@ -370,7 +370,7 @@ class GlobalOptionsTest(ProgramTest):
         for variable, words in (
             ("RUNWAY_SKILLS_TIMEOUT", ("soon", "0", "1e400", "\u0663")),
             ("RUNWAY_SKILLS_RETRIES", ("-1", "101", "1_0")),
-            ("RUNWAY_SKILLS_CLIENT_ID", ("me", CLIENT + "\nX: y")),
+            ("RUNWAY_SKILLS_CLIENT_ID", ("two words", CLIENT + "\nX: y")),
             ("RUNWAY_SKILLS_GATEWAY", ("other",)),
             ("LOWCODEAPI_URL_FORMAT", ("oldest",)),
             ("RUNWAY_SKILLS_STAGE", ("maybe",)),

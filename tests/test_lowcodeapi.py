@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from runway_cli.api.lowcodeapi import Service
 from runway_cli.settings import Target
-from tests.fake import SECRET, TOKEN, Fault, sample
+from tests.fake import SECRET, STAGE_SECRET, TOKEN, Fault, sample
 from tests.program import Result, call
 from tests.served import ServedTest, pasted
 
@@ -208,10 +208,12 @@ class Envelopes(GatewayTest):
 class Secrets(GatewayTest):
     def test_neither_secret_reaches_the_other_service(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
-        self.through("wait", task, "--download", f"{self.folder}/", "--verbose")
+        more = {"RUNWAY_SKILLS_API_SECRET_STAGE": STAGE_SECRET, "RUNWAYML_API_SECRET": STAGE_SECRET}
+        self.through("wait", task, "--download", f"{self.folder}/", "--verbose", env=more)
         seen = self.fake.requests[0]
         self.assertEqual(sorted(seen.headers), ["accept", "accept-encoding", "connection", "host", "user-agent"])
-        self.assertNotIn(SECRET, repr(self.fake.requests))
+        for secret in (SECRET, STAGE_SECRET):
+            self.assertNotIn(secret, repr(self.fake.requests))
         self.assertNotIn(TOKEN, repr(self.fake.sent(server="storage")))
         self.fake.requests.clear()
         self.call("request", "GET", "/v1/organization", env=self.fake.gateway_env())

@@ -14,7 +14,7 @@ from unittest import mock
 from urllib.parse import urlsplit
 
 from runway_cli.errors import ConfigError
-from runway_cli.transport.sockets import Address, proxy_for
+from runway_cli.transport.sockets import proxy_for
 from tests.certificates import Authority
 from tests.fake import SECRET, FakeRunway, Fault
 from tests.loopback import Conversation, Server
@@ -217,10 +217,10 @@ class SettingsTest(unittest.TestCase):
     """Which proxy is used, without a network."""
 
     def found(self, environment: dict[str, str], platform: str = "linux") -> str | None:
-        """The name of the proxy for a URL."""
+        """The place of the proxy for a URL."""
         with mock.patch.dict(os.environ, environment, clear=True), mock.patch("sys.platform", platform):
-            proxy = proxy_for(Address(f"https://{HOST}/"))
-            return proxy.name if proxy else None
+            proxy = proxy_for(urlsplit(f"https://{HOST}/"))
+            return f"{proxy.hostname}:{proxy.port or 80}" if proxy else None
 
     def test_both_spellings_of_the_variable_count(self) -> None:
         for environment, name in (

@@ -191,7 +191,7 @@ class Printed(unittest.TestCase):
             (listed, "nam", "json", ""),
             (listed, "nam", "table", ""),
             (one_by_one, "nam", "json", ""),
-            (listed, "data.*.id", "json", " (paths are relative to a row)"),
+            (listed, "data.*.id", "json", " (where rows are printed, a path begins at a row)"),
         ):
             with self.subTest(act.__name__, format=format), captured() as streams:
                 act(self.console(select, format))

@@ -7,7 +7,7 @@ import unittest
 from typing import Any
 
 from runway_cli.settings import is_loopback
-from tests.fake import SECRET, STAGE_SECRET, TOKEN, FakeRunway
+from tests.fake import SECRET, FakeRunway
 from tests.program import ProgramTest, call
 
 SHOW = ("request", "GET", "/v1/avatars", "--dry-run")
@@ -150,36 +150,21 @@ class SecretTest(ShownTest):
             self.assertEqual(call("avatars", "list", env={**self.fake.env(), KEY: secret}).exit, 0)
         self.assertEqual({request.headers["authorization"] for request in self.fake.requests}, {f"Bearer {SECRET}"})
 
-    def test_neither_service_gets_the_others(self) -> None:
-        env = {
-            **self.fake.env(),
-            **self.fake.gateway_env(),
-            "RUNWAY_SKILLS_API_SECRET_STAGE": STAGE_SECRET,
-            "RUNWAYML_API_SECRET": SECRET,
-        }
-        task = self.fake.add_task()
-        self.assertEqual(call("request", "GET", f"/v1/tasks/{task}", env=env).exit, 0)
-        self.assertEqual(call("request", "GET", f"/v1/tasks/{task}", "--gateway", "lowcodeapi", env=env).exit, 0)
-        direct, through = self.fake.requests[0], self.fake.sent(server="gateway")[0]
-        self.assertNotIn(TOKEN, direct.target + str(direct.headers))
-        for secret in (SECRET, STAGE_SECRET):
-            self.assertNotIn(secret, through.target + str(through.headers))
-
     def test_a_dry_run_needs_none_and_looks_at_none(self) -> None:
         for secret in ("", "two\nlines", SECRET):
             self.assertEqual(self.show(**{KEY: secret})["headers"]["Authorization"], "Bearer ***")
 
 
 class ClientIdTest(ShownTest):
-    def test_it_is_a_uuid_given_or_fresh(self) -> None:
+    def test_it_is_the_given_text_or_a_fresh_uuid(self) -> None:
         uuid = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
         fresh = {self.show()["headers"]["X-Runway-Client-Id"] for _ in range(2)}
         self.assertEqual(len(fresh), 2)
         for identity in fresh:
             self.assertRegex(identity, f"^{uuid}$")
-        given = "ABCDEF01-2345-6789-abcd-ef0123456789"
-        for shown in (self.show("--client-id", given), self.show(RUNWAY_SKILLS_CLIENT_ID=f" {given} ")):
-            self.assertEqual(shown["headers"]["X-Runway-Client-Id"], given)
+        for given in ("ABCDEF01-2345-6789-abcd-ef0123456789", "session:7/{x}", "x" * 200):
+            for shown in (self.show("--client-id", given), self.show(RUNWAY_SKILLS_CLIENT_ID=f" {given} ")):
+                self.assertEqual(shown["headers"]["X-Runway-Client-Id"], given)
 
     def test_one_process_has_one(self) -> None:
         with FakeRunway() as fake:
@@ -189,12 +174,8 @@ class ClientIdTest(ShownTest):
             self.assertEqual(len(fake.requests), 2)
             self.assertEqual(len({request.headers["x-runway-client-id"] for request in fake.requests}), 1)
 
-    def test_anything_else_is_refused(self) -> None:
-        uuid = "123e4567-e89b-42d3-a456-426614174000"
-        for word in (
-            *("", "me", "x\r\nEvil: 1", uuid[:-1], uuid + "0", uuid.replace("-", "")),
-            *("g" + uuid[1:], "\u0661" + uuid[1:], "{" + uuid + "}"),
-        ):
+    def test_what_no_header_can_hold_is_refused(self) -> None:
+        for word in ("", "two words", "x\r\nEvil: 1", "\u0661", "\x7f", "x" * 201):
             with self.subTest(word=word):
                 self.assert_error(call(*SHOW, "--client-id", word), 2, kind="usage")
 

@@ -528,10 +528,11 @@ class OtherThreadTest(ProcessTest):
                 self.assert_error(result, exit_status, kind="interrupted")
 
 
-class SlicedClockTest(unittest.TestCase):
-    def test_a_sleep_is_taken_in_slices(self) -> None:
+class SleepTest(unittest.TestCase):
+    def test_windows_where_sigint_alone_ends_a_sleep_sleeps_in_slices(self) -> None:
         clock = Clock()
-        shutdown.SlicedClock(clock).sleep(1.1)
+        with mock.patch("os.name", "nt"):
+            shutdown.Shutdown().sleep(clock, 1.1)
         self.assertEqual([round(seconds, 3) for seconds in clock.slept], [0.25, 0.25, 0.25, 0.25, 0.1])
 
 
@@ -542,62 +543,43 @@ class HandlersTest(unittest.TestCase):
         for number in NUMBERS:
             self.addCleanup(signal.signal, number, signal.signal(number, signal.SIG_DFL))
         self.shutdown = shutdown.Shutdown()
-        self.handlers = shutdown.SignalHandlers()
-        self.handlers.attach(self.shutdown)
-        self.addCleanup(self.handlers.restore)
+        self.addCleanup(self.shutdown.restore_signals)
 
     def test_the_first_signal_is_noted(self) -> None:
         for number in NUMBERS:
             with self.subTest(number):
-                run, handlers = shutdown.Shutdown(), shutdown.SignalHandlers()
-                handlers.install()
-                handlers.attach(run)
+                run = shutdown.Shutdown()
+                run.handle_signals()
                 signal.raise_signal(number)
-                handlers.restore()
+                run.restore_signals()
                 self.assertEqual(run.signal, signal.SIGTERM if number == shutdown.SIGBREAK else number)
 
     def test_a_break_is_a_termination(self) -> None:
         with mock.patch("runway_cli.shutdown.SIGBREAK", signal.SIGINT):
-            self.handlers.install()
+            self.shutdown.handle_signals()
             signal.raise_signal(signal.SIGINT)
         self.assertEqual(self.shutdown.signal, signal.SIGTERM)
 
     def test_what_was_there_before_is_put_back(self) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.handlers.install()
+        self.shutdown.handle_signals()
         self.assertNotEqual(signal.getsignal(signal.SIGINT), signal.default_int_handler)
-        self.handlers.restore()
+        self.shutdown.restore_signals()
         self.assertEqual(signal.getsignal(signal.SIGINT), signal.default_int_handler)
         self.assertEqual(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
 
-    def test_a_signal_that_the_caller_ignores_stays_ignored(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self.handlers.install()
-        signal.raise_signal(signal.SIGINT)
-        self.assertEqual(self.shutdown.signal, 0)
-        signal.raise_signal(signal.SIGTERM)
-        self.assertEqual(self.shutdown.signal, signal.SIGTERM)
-
     def test_a_signal_that_is_sent_twice_counts_once(self) -> None:
-        self.handlers.install()
+        self.shutdown.handle_signals()
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         self.assertEqual(self.shutdown.signal, signal.SIGINT)
 
-    def test_a_signal_before_the_run_exists_is_not_forgotten(self) -> None:
-        handlers, run = shutdown.SignalHandlers(), shutdown.Shutdown()
-        handlers.install()
-        signal.raise_signal(signal.SIGTERM)
-        handlers.attach(run)
-        handlers.restore()
-        self.assertEqual(run.signal, signal.SIGTERM)
-
     def test_another_thread_installs_nothing(self) -> None:
-        thread = threading.Thread(target=self.handlers.install)
+        thread = threading.Thread(target=self.shutdown.handle_signals)
         thread.start()
         thread.join()
         self.assertEqual([signal.getsignal(number) for number in NUMBERS], [signal.SIG_DFL] * len(NUMBERS))
-        self.handlers.restore()
+        self.shutdown.restore_signals()
 
     def test_they_are_installed_before_most_modules_are_imported(self) -> None:
         program = "import sys; before = set(sys.modules); import runway_cli.shutdown; print(*set(sys.modules) - before)"

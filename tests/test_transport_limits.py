@@ -14,7 +14,6 @@ from typing import Callable
 from unittest import mock
 
 from runway_cli.errors import Interrupted, NetworkError
-from runway_cli.transport.http import Request
 from tests.loopback import OK, WINE, Conversation, Script, SilentListener, TransportTest, answering
 from tests.served import eventually
 
@@ -131,8 +130,8 @@ class TimeTest(TransportTest):
             conversation.wait(BOUND / 2)
             conversation.say(OK)
 
-        request = Request("POST", self.start(script).url, {"Content-Length": "3"}, pieces())
-        with self.transport.stream(request, BOUND) as stream:
+        url = self.start(script).url
+        with self.transport.stream("POST", url, {"Content-Length": "3"}, pieces(), idle_timeout=BOUND) as stream:
             self.assertEqual(stream.status, 200)
 
     def test_a_name_server_that_never_answers_was_never_a_request(self) -> None:
@@ -248,8 +247,7 @@ class InterruptTest(TransportTest):
             self.shutdown.notice(signal.SIGINT)
             conversation.say(OK)
 
-        request = Request("POST", self.start(script).url, {}, b"{}")
-        self.assertEqual(self.transport.send(request, 20).body, b"{}")
+        self.assertEqual(self.post(self.start(script).url).body, b"{}")
         with self.assertRaises(Interrupted):
             self.shutdown.check()
 

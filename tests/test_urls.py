@@ -152,25 +152,6 @@ class PathTest(ServiceTest):
 class HeaderTest(ServiceTest):
     """Values from outside cannot add a header, nor end one."""
 
-    def test_what_cannot_stand_in_a_header_is_refused(self) -> None:
-        for name, value, exit_status in (
-            ("RUNWAY_SKILLS_API_SECRET", "key_abcdefgh\r\nX-Evil: 1", 78),
-            ("RUNWAY_SKILLS_API_SECRET", "key_abcdefgh\nX-Evil: 1", 78),
-            ("RUNWAY_SKILLS_API_SECRET", "key_abc\x0bdefgh", 78),
-            ("RUNWAY_SKILLS_API_SECRET", "key_abcüdefgh", 78),
-            ("RUNWAY_SKILLS_CLIENT_ID", "123e4567-e89b-42d3-a456-426614174000\r\nX-Evil: 1", 78),
-            ("RUNWAY_SKILLS_BASE_URL", self.fake.url + "/\r\nX-Evil: 1", 78),
-            ("RUNWAY_SKILLS_BASE_URL", self.fake.url + "/ü", 78),
-        ):
-            with self.subTest(name=name, value=value):
-                result = self.request("GET", "/v1/organization", env={name: value})
-                self.assert_error(result, exit_status, kind="config")
-                self.assertNotIn("key_abc", result.stderr)
-                self.assertEqual(self.fake.requests, [])
-        result = self.request("GET", "/v1/organization", "--client-id", "x\r\nX-Evil: 1")
-        self.assert_error(result, 2, kind="usage")
-        self.assertEqual(self.fake.requests, [])
-
     def test_a_request_has_these_headers_and_no_other(self) -> None:
         self.request("POST", "/v1/text_to_image", "--body", "{}", "--client-id", "123e4567-e89b-42d3-a456-426614174000")
         headers = dict(self.fake.requests[0].headers)

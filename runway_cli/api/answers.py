@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 from .. import jsontext
 from ..errors import REPORTED, ApiError, DeniedError
+from ..terminal.console import MAX_MESSAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,12 +15,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..transport.http import Response
-    from .services import Service
+    from .runway import Service
 
 
-MAX_MESSAGE = 4000  # characters of the API's own words
 MAX_EXCERPT = 300  # characters of an answer that is not JSON
-MAX_READ = 1 << 20  # bytes of such an answer that are looked at
+MAX_READ = 1 << 20  # bytes of such an answer that are looked at: to mask much more would hold a signal back
 MAX_SECRET = 4096  # characters, more than any secret has
 MAX_MORE = 2000  # characters of further keys of an error body, as JSON
 KNOWN_KEYS = ("error", "kind", "message", "example", *REPORTED.values())
@@ -28,8 +31,6 @@ class Answer:
     The value of an empty body is {}. `from_provider` is False for what only a gateway says; `retry_after` is the
     header's text, where a gateway hides it; `is_json` is False for a body that cannot be read.
     """
-
-    __slots__ = ("from_provider", "is_json", "retry_after", "status", "value")
 
     def __init__(
         self, status: int, value: Any, *, from_provider: bool = True, retry_after: str = "", is_json: bool = True
@@ -134,8 +135,6 @@ def _branch_messages(branches: Any) -> Iterator[str]:
 
 def excerpt(body: bytes, mask: Callable[[str], str]) -> str:
     """Returns the beginning of a body that should have been JSON, as one line without HTML tags."""
-    import re
-
     text = body[:MAX_READ].decode("utf-8", "replace")
     if len(body) > MAX_READ:
         text = text[:-MAX_SECRET]  # this cut may have gone through a secret
@@ -152,12 +151,10 @@ def parse_retry_after(text: str | None) -> float | None:
     text = text.strip()
     if text.isascii() and text.replace(".", "", 1).isdigit():
         return float(text)
-    import time
-    from calendar import timegm
-    from email.utils import parsedate_tz
+    from email.utils import mktime_tz, parsedate_tz
 
     try:
         date = parsedate_tz(text)
-        return max(0.0, timegm(date[:9]) - (date[9] or 0) - time.time()) if date else None  # without a zone: GMT
+        return max(0.0, mktime_tz(date) - time.time()) if date else None
     except (TypeError, ValueError, IndexError, OverflowError):
         return None

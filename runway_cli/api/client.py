@@ -10,7 +10,7 @@ from .retry import MAX_RETRY_AFTER, UNSAFE_METHODS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from email.message import Message
     from typing import Any, TypeVar
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..settings import Target
     from ..shutdown import Clock, Shutdown
     from ..terminal.console import Console
-    from ..transport.http import Request, Response, Stream, Transport
-    from .services import Service
+    from ..transport.http import Response, Stream, Transport
+    from .runway import Service
 
     T = TypeVar("T")
 
@@ -63,10 +63,6 @@ class Client:
         if self._transport is not None:
             self._transport.close()
 
-    def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
-        """Returns the JSON value of a GET."""
-        return self.call("GET", with_query(path, query)).value
-
     def call(
         self,
         method: str,
@@ -107,18 +103,14 @@ class Client:
         try:
             return self.retry(method, attempt, retries=retries, deadline=deadline)
         except (ApiError, NetworkError) as failure:
-            raise self._reported(method, failure) from None
+            message = failure.message
+            if isinstance(failure, ApiError) and failure.retry_after > MAX_RETRY_AFTER:
+                message += f" (the service asks to wait {failure.retry_after:.0f} s)"
+            is_uncertain = service.policy.may_have_been_accepted(method, failure)
+            raise failure.but(message, may_have_been_accepted=is_uncertain) from None
         except Interrupted as stop:
             is_uncertain = method in UNSAFE_METHODS and stop.fact("maybe_received", False)
-            raise stop.but(may_have_been_accepted=is_uncertain, balance_call=service.balance_call) from None
-
-    def _reported(self, method: str, failure: ApiError | NetworkError) -> ApiError | NetworkError:
-        """Returns the failure with what it proves about the request, and with the wait that the service asks for."""
-        message = failure.message
-        if isinstance(failure, ApiError) and failure.retry_after > MAX_RETRY_AFTER:
-            message += f" (the service asks to wait {failure.retry_after:.0f} s)"
-        is_uncertain = self.service.policy.may_have_been_accepted(method, failure)
-        return failure.but(message, may_have_been_accepted=is_uncertain, balance_call=self.service.balance_call)
+            raise stop.but(may_have_been_accepted=is_uncertain) from None
 
     def retry(
         self,
@@ -171,7 +163,6 @@ class Client:
         return self.service.address(method, checked_path(path, self.target.base_url))
 
     def headers(self, with_body: bool) -> dict[str, str]:
-        """Returns the headers of a call."""
         headers = {**self.service.headers(), "Accept": "application/json", "User-Agent": USER_AGENT}
         return {**headers, "Content-Type": "application/json"} if with_body else headers
 
@@ -190,29 +181,21 @@ class Client:
     ) -> Stream:
         """Begins a transfer to or from another host, without the secret."""
         limit = None if deadline is None else max(0.1, deadline - self.clock.monotonic())
-        request = self._request(method, url, {**headers, "User-Agent": USER_AGENT}, body)
-        answer = self.transport.stream(request, self.target.timeout, limit)
-        self._trace_answer(answer.status, answer.headers, b"")
+        headers = {**headers, "User-Agent": USER_AGENT}
+        self._trace(">", f"{method} {url}", headers, b"")
+        answer = self.transport.stream(method, url, headers, body, idle_timeout=self.target.timeout, time_limit=limit)
+        self._trace("<", str(answer.status), answer.headers, b"")
         return answer
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float) -> Response:
-        response = self.transport.send(self._request(method, url, headers, body), timeout)
-        self._trace_answer(response.status, response.headers, response.body)
+        self._trace(">", f"{method} {url}", headers, body or b"")
+        response = self.transport.send(method, url, headers, body, timeout=timeout)
+        self._trace("<", str(response.status), response.headers, response.body)
         return response
 
-    def _request(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None
-    ) -> Request:
-        """Returns the request, shown with --verbose."""
-        from ..transport.http import Request
-
-        shown = {name: "Bearer ***" if name == "Authorization" else text for name, text in headers.items()}
-        lines = [f"{method} {url}", *(f"{name}: {text}" for name, text in shown.items())]
-        self.console.trace(">", lines, body if isinstance(body, bytes) else b"", self.target.base_url)
-        return Request(method, url, headers, body)
-
-    def _trace_answer(self, status: int, headers: Message, body: bytes) -> None:
-        self.console.trace("<", [str(status), *(f"{name}: {text}" for name, text in headers.items())], body)
+    def _trace(self, mark: str, first: str, headers: Mapping[str, str] | Message, body: bytes) -> None:
+        lines = [f"{name}: {'Bearer ***' if name == 'Authorization' else text}" for name, text in headers.items()]
+        self.console.trace(mark, [first, *lines], body, self.target.base_url if mark == ">" else "")
 
 
 def pages(client: Client, path: str, query: Mapping[str, str], most: int | None) -> Iterator[tuple[list[Any], bool]]:
@@ -235,7 +218,7 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
         asked = given if has_limit else [("limit", str(size)), *given]
         if cursor:
             asked = [*((name, value) for name, value in asked if name != "cursor"), ("cursor", cursor)]
-        records, cursor, has_more = _page(client, bare, client.get(bare, asked))
+        records, cursor, has_more = _page(client, bare, client.call("GET", with_query(bare, asked)).value)
         yield records, has_more
         empty = 0 if records else empty + 1
         if most is not None:

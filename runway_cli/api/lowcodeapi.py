@@ -8,15 +8,16 @@ parameter. Sources: the gateway's documentation, its OpenAPI document, and what 
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, unquote, urlsplit
 
 from ..errors import ApiError, DeniedError, NetworkError
 from .answers import Answer
+from .paths import segment
 from .retry import GATEWAY
+from .runway import Service as RunwayService
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
     from ..settings import Target
@@ -50,28 +51,24 @@ def base_url(stage: bool) -> str:
     return HOSTED
 
 
-class Service:
+class Service(RunwayService):
     """The gateway, for one process: once a URL format has worked, it stays with it."""
 
     policy = GATEWAY
-    balance_call: Sequence[str] = ("auth", "status")  # it shows neither a balance nor a list of tasks
-    upload_refusal: str | None = (
+    upload_refusal = (
         "uploads need a Runway key, which a gateway does not have: set RUNWAY_SKILLS_API_SECRET and leave "
         "--gateway out, or pass an https URL instead of a file"
     )
 
     def __init__(self, target: Target) -> None:
+        super().__init__(target)
         self.base_url = target.base_url
         self.token = target.secret or ""
         self.format = target.url_format
-
-    @property
-    def contract_urls(self) -> Sequence[str]:
-        """Returns the sources of the contract; a self-hosted gateway describes itself on its own origin."""
-        if self.base_url == HOSTED:
-            return HOSTED_CONTRACTS
-        parts = urlsplit(self.base_url)
-        return (f"{parts.scheme}://{parts.netloc}{PROVIDER}/definition", *HOSTED_CONTRACTS)
+        self.contract_urls = HOSTED_CONTRACTS
+        if self.base_url != HOSTED:  # a self-hosted gateway describes itself on its own origin
+            origin = "/".join(self.base_url.split("/")[:3])
+            self.contract_urls = (f"{origin}{PROVIDER}/definition", *HOSTED_CONTRACTS)
 
     def address(self, method: str, path: str) -> str:
         """Returns the URL in the new format, unless the old one was asked for or has worked."""
@@ -93,19 +90,16 @@ class Service:
         try:
             try:
                 answer = attempt(self.address(method, path))
-            except ApiError as error:
-                is_no_task = path == NO_TASK and error.from_provider  # for which a 404 is the answer
-                if old is None or is_no_task or not (error.status in FORMAT_ERRORS or error.status >= 500):
-                    raise
-                first = error
-            else:
-                if old and self.format == "auto":
-                    self.format = "new"
+                self.format = "new" if old else self.format
                 return answer
-            try:
-                answer = attempt(old)
-            except (ApiError, NetworkError) as second:
-                raise _more_telling(first, second) from None
+            except ApiError as first:
+                is_no_task = path == NO_TASK and first.from_provider  # for which a 404 is the answer
+                if old is None or is_no_task or not (first.status in FORMAT_ERRORS or first.status >= 500):
+                    raise
+                try:
+                    answer = attempt(old)
+                except (ApiError, NetworkError) as second:
+                    raise _more_telling(first, second) from None
         except ApiError as error:
             raise self._explained(method, path, error) from None
         self.format = "old"
@@ -117,11 +111,13 @@ class Service:
         task = re.match(_TASK, path) if method in ("GET", "DELETE") else None
         if not task:
             return None
-        query = "&".join(filter(None, ("id=" + quote(unquote(task[1]), safe=""), task[2])))
+        from urllib.parse import unquote
+
+        query = "&".join(filter(None, ("id=" + segment(unquote(task[1])), task[2])))
         return self._with_token("/v1/tasks/id?" + query)
 
     def _with_token(self, path: str) -> str:
-        return f"{self.base_url}{path}{'&' if '?' in path else '?'}api_token={quote(self.token, safe='')}"
+        return f"{self.base_url}{path}{'&' if '?' in path else '?'}api_token={segment(self.token)}"
 
     def _explained(self, method: str, path: str, error: ApiError) -> ApiError:
         """Returns the error with what the gateway offers, or what is wrong with its address."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from ..errors import UsageError
+from ..settings import IN_REQUEST_LINE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +36,6 @@ def checked_path(path: str, base_url: str) -> str:
     origin only. Raises UsageError for an empty path, another origin, control characters, a fragment, and `.` or `..`
     segments.
     """
-    import re
     from urllib.parse import quote, unquote
 
     if not path.strip():
@@ -48,7 +50,7 @@ def checked_path(path: str, base_url: str) -> str:
     if any(unquote(part) in (".", "..") for part in re.split(r"[/\\]|%2f|%5c", plain, flags=re.IGNORECASE)):
         raise UsageError(f"the path {path!r} contains a '.' or '..' segment")
     text = re.sub(r"%(?![0-9a-fA-F]{2})", "%25", "/" + plain.lstrip("/") + mark + query)
-    return quote(text.encode("utf-8", "surrogateescape"), safe="/?%:@!$&'()*+,;=~[]-._")
+    return quote(text.encode("utf-8", "surrogateescape"), safe=IN_REQUEST_LINE)
 
 
 def _below(url: str, base_url: str) -> str:

@@ -29,8 +29,6 @@ MAX_RETRY_AFTER = 60.0  # seconds; a longer wait is an error that names it
 class RetryPolicy:
     """What a service's failures allow and prove. `unsafe_retries` are the outcomes after which a POST is sent again."""
 
-    __slots__ = ("unsafe_retries",)
-
     def __init__(self, unsafe_retries: tuple[Outcome, ...]) -> None:
         self.unsafe_retries = unsafe_retries
 

@@ -41,10 +41,12 @@ def base_url(stage: bool) -> str:
 
 
 class Service:
-    """Runway itself: its words need no translation. See `api.services.Service`."""
+    """How Runway is asked, and what its answers mean. A gateway overrides what differs.
+
+    `contract_urls`: the sources of its OpenAPI document, tried in turn. `upload_refusal`: why it takes no uploads.
+    """
 
     policy = DIRECT
-    balance_call: Sequence[str] = ("request", "GET", "/v1/organization")
     contract_urls: Sequence[str] = (
         "https://docs.dev.runwayml.com/openapi.json",
         "https://raw.githubusercontent.com/runwayml/openapi/refs/heads/main/openapi.json",
@@ -55,9 +57,11 @@ class Service:
         self.target = target
 
     def address(self, method: str, path: str) -> str:
+        """Returns the URL of a path that `checked_path` has passed."""
         return self.target.base_url + path
 
     def exchange(self, client: Client, method: str, path: str, ask: Callable[[str], Answer]) -> Answer:
+        """Makes one attempt of a call: `ask` sends it to a URL, and returns its answer or raises its failure."""
         return ask(self.address(method, path))
 
     def headers(self) -> dict[str, str]:
@@ -70,6 +74,7 @@ class Service:
         }
 
     def unwrap(self, status: int, value: Any) -> Answer:
+        """Returns the answer as Runway gives it, without a gateway's envelope."""
         return Answer(status, value)
 
     def check_key(self, client: Client) -> dict[str, Any]:

@@ -1,63 +1,28 @@
-"""The services that this program can call. A new gateway is a module of this folder and a line in SECRET_VARIABLES."""
+"""The services that this program can call. A new gateway is a module of this folder and a line in `_MODULES`."""
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from .. import settings as environment
 from ..settings import Target, random_uuid
+from . import lowcodeapi, runway
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any, Protocol
-
-    from .answers import Answer
-    from .client import Client
-    from .retry import RetryPolicy
-
-    class Service(Protocol):
-        """How a service wants to be asked, and what its answers mean in Runway's words."""
-
-        policy: RetryPolicy
-        balance_call: Sequence[str]  # the call that shows the state of the account after a POST with no answer
-        upload_refusal: str | None  # why it takes no uploads
-
-        @property
-        def contract_urls(self) -> Sequence[str]:
-            """Returns the sources of its OpenAPI document, tried in turn."""
-
-        def address(self, method: str, path: str) -> str:
-            """Returns the URL of a path that `checked_path` has passed."""
-
-        def exchange(self, client: Client, method: str, path: str, ask: Callable[[str], Answer]) -> Answer:
-            """Makes one attempt of a call: `ask` sends it to a URL, and returns its answer or raises its failure."""
-
-        def headers(self) -> dict[str, str]: ...
-
-        def unwrap(self, status: int, value: Any) -> Answer: ...
-
-        def check_key(self, client: Client) -> dict[str, Any]:
-            """Returns what `auth status` shows about the account. Raises what kept the service from telling."""
+    from typing import Any
 
 
-RUNWAY = "runway"
-# Service: the variables that may hold its secret. Every run masks those of every service, and imports no other service.
-SECRET_VARIABLES = {
-    RUNWAY: ("RUNWAY_SKILLS_API_SECRET", "RUNWAYML_API_SECRET", "RUNWAY_SKILLS_API_SECRET_STAGE"),
-    "lowcodeapi": ("LOWCODEAPI_API_TOKEN",),
-}
-GATEWAYS = tuple(name for name in SECRET_VARIABLES if name != RUNWAY)
+_MODULES: dict[str | None, Any] = {None: runway, "lowcodeapi": lowcodeapi}
+GATEWAYS = tuple(filter(None, _MODULES))
 
 
 def service_module(name: str | None) -> Any:
     """Returns the module of a gateway; Runway's own for None."""
-    return import_module(f".{name or RUNWAY}", __package__)
+    return _MODULES[name]
 
 
-def secret_variables() -> list[str]:
-    """Returns the variables that may hold a secret, of every service."""
-    return [name for names in SECRET_VARIABLES.values() for name in names]
+def secret_variables() -> set[str]:
+    """Returns the variables that may hold a secret, of every service: every run masks them all."""
+    return {name for module in _MODULES.values() for stage in (False, True) for name in module.secret_names(stage)}
 
 
 def target(options: Any, *, with_secret: bool = True) -> Target:
@@ -75,7 +40,6 @@ def target(options: Any, *, with_secret: bool = True) -> Target:
         secret=secret,
         variable=variable,
         secret_names=names,
-        source="environment (stage)" if options.stage else "environment",
         url_format=options.url_format,
         client_id=options.client_id or random_uuid(),
         timeout=options.timeout,
@@ -83,7 +47,7 @@ def target(options: Any, *, with_secret: bool = True) -> Target:
     )
 
 
-def service(name: str | None, target: Target) -> Service:
+def service(name: str | None, target: Target) -> runway.Service:
     """Returns the service by its name, for a target."""
-    made: Service = service_module(name).Service(target)
+    made: runway.Service = service_module(name).Service(target)
     return made

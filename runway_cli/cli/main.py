@@ -7,7 +7,7 @@ import sys
 
 from .. import __version__
 from ..errors import CLOSED_OUTPUT, ClosedOutput, InternalError, Interrupted, RunwayError, UsageError
-from ..shutdown import Shutdown, SignalHandlers, SlicedClock
+from ..shutdown import Shutdown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
     """Runs one call and returns its exit status; never raises. `clock` is the module `time` unless a test waits."""
-    handlers = SignalHandlers()
-    handlers.install()
+    shutdown = Shutdown()
+    shutdown.handle_signals()
     try:
-        return _status(handlers, argv, clock)
+        return Run(sys.argv[1:] if argv is None else argv, clock, shutdown).status()
     finally:
-        handlers.restore()
+        shutdown.restore_signals()
 
 
 def run() -> NoReturn:
@@ -34,26 +34,20 @@ def run() -> NoReturn:
 
     Nothing is left to be flushed, and to take the interpreter down in order would cost 10 ms, a tenth of a short call.
     """
-    handlers = SignalHandlers()
-    handlers.install()
-    os._exit(_status(handlers, None, None))
-
-
-def _status(handlers: SignalHandlers, argv: Sequence[str] | None, clock: Clock | None) -> int:
-    one = Run(sys.argv[1:] if argv is None else argv, clock)
-    handlers.attach(one.shutdown)
-    return one.status()
+    shutdown = Shutdown()
+    shutdown.handle_signals()
+    os._exit(Run(sys.argv[1:], None, shutdown).status())
 
 
 class Run:
     """One call of the program, from its words to its exit status."""
 
-    def __init__(self, words: Sequence[str], clock: Clock | None) -> None:
+    def __init__(self, words: Sequence[str], clock: Clock | None, shutdown: Shutdown) -> None:
         from ..terminal.console import Console  # imported late: the signal handlers have to be installed before
 
         self.words = list(words)
         self.console = Console()
-        self.shutdown = Shutdown()
+        self.shutdown = shutdown
         self.call: Call | None = None
         self._clock = clock
 
@@ -88,7 +82,7 @@ class Run:
         from .parser import HelpRequested, VersionRequested, parse
 
         wants_json = "--output=json" in self.words or ("--output", "json") in zip(self.words, self.words[1:])
-        self.console.configure(format="json" if wants_json else None, select=None, quiet=False, verbose=False)
+        self.console.configure(format="json" if wants_json else None)
         try:
             call = self.call = parse(self.words)
         except HelpRequested as request:
@@ -129,5 +123,6 @@ class Run:
         from ..commands.context import Context
         from .parser import Program
 
-        clock = self._clock or (SlicedClock(time) if os.name == "nt" else time)
-        return Context(self.console, clock, self.shutdown, options=call.options, words=self.words, program=Program)
+        return Context(
+            self.console, self._clock or time, self.shutdown, options=call.options, words=self.words, program=Program
+        )

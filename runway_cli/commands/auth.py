@@ -22,7 +22,7 @@ def status(context: Context, options: GlobalOptions) -> int:
     target = client.target
     shown: dict[str, Any] = {
         "authenticated": False,
-        "source": target.source,
+        "source": "environment (stage)" if options.stage else "environment",
         "variable": target.variable,
         "baseUrl": target.base_url,
         "keyPrefix": target.secret[: min(SHOWN_KEY, len(target.secret) // 3)] + "..." if target.secret else None,

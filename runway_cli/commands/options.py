@@ -154,7 +154,7 @@ GLOBAL_OPTIONS = (
     ),
     Option(
         "--client-id",
-        metavar="UUID",
+        metavar="ID",
         read=settings.client_id,
         help="groups the requests of a session (default: a new one)",
         variable="RUNWAY_SKILLS_CLIENT_ID",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .options import Option
 
 
-TYPES = {"SECONDS": "number", "N": "integer", "UUID": "uuid"}  # by metavar; any other is a string
+TYPES = {"SECONDS": "number", "N": "integer"}  # by metavar; any other is a string
 
 
 def run(context: Context, options: GlobalOptions) -> int:

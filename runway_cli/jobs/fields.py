@@ -149,7 +149,7 @@ def read_body(text: str | None, stdin: bool, shutdown: Shutdown) -> bytes | None
         source, data = "--body", text.encode("utf-8", "surrogateescape")
     data = without_mark(data, f"the body from {source}")
     try:
-        jsontext.check(data)
+        jsontext.loads(data)
     except ValueError as error:
         raise UsageError(f"the body from {source} is not JSON: {error}") from None
     return data

@@ -287,9 +287,5 @@ def is_api_dry_run(path: str, value: Any) -> bool:
 def no_id(client: Client, answer: Any) -> ApiError:
     """Returns the failure of a POST whose answer names nothing to wait for."""
     found = answer.get("id") if isinstance(answer, dict) else None
-    named = "" if found is None else f", but {jsontext.dumps(found)}"
-    return ApiError(
-        f"the answer has no id to wait for{named}",
-        status=200,
-        may_have_been_accepted=True,
-    )
+    words = "the answer has no id to wait for" + ("" if found is None else f", but {jsontext.dumps(found)}")
+    return ApiError(words, status=200, may_have_been_accepted=True)

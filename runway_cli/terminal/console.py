@@ -38,22 +38,23 @@ class Console:
     none must refuse it. `live` are the live lines of `progress.live`.
     """
 
-    def __init__(
-        self,
-        *,
-        format: str | None = None,
-        select: Sequence[str] | None = None,
-        quiet: bool = False,
-        verbose: bool = False,
-    ) -> None:
+    def __init__(self, **options: Any) -> None:
+        """Takes the options of `configure`."""
         self.secrets = masking.Secrets()
         self.live: Live | None = None
         self._has_ended = False
         self._waiting: list[Row] = []  # rows that are to become a table
         self._explained: set[str] = set()  # paths of --select that a note has explained
-        self.configure(format=format, select=select, quiet=quiet, verbose=verbose)
+        self.configure(**options)
 
-    def configure(self, *, format: str | None, select: Sequence[str] | None, quiet: bool, verbose: bool) -> None:
+    def configure(
+        self,
+        format: str | None = None,
+        select: Sequence[str] | None = None,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+    ) -> None:
         """Sets what the options say, once they are known. `format` is None if --output was not given."""
         self.format = format or "json"
         self.needs_rows = self.format != "json"
@@ -82,7 +83,7 @@ class Console:
             self._waiting.append(full if self._select and full is not None else row)
         else:
             is_document = alone and self.format == "json" and is_terminal(sys.stdout)
-            self._print(row, full, indent=2 if is_document else None, is_row=True)
+            self._print(row, full, indent=2 if is_document else None)
 
     def end_rows(self, columns: Sequence[Column]) -> None:
         """Prints the rows that waited to become a table."""
@@ -95,7 +96,7 @@ class Console:
         if self.format in TABLES:
             self._write_table(rows, columns)
         elif self._select:
-            self._write_selected(rows, is_row=True)
+            self._write_selected(rows)
         elif self.format == "jsonl":
             for row in rows:
                 self._write_json(row, None)
@@ -106,15 +107,25 @@ class Console:
             self.note("there are more: raise --limit")
 
     def write(self, text: str) -> None:
-        """Writes text, without secrets of 8 characters or more. Raises ClosedOutput or OutputError."""
+        """Writes text, without secrets of 8 characters or more, as UTF-8 whatever the locale.
+
+        Raises ClosedOutput if stdout was closed, OutputError if it cannot be written.
+        """
         if self.live is not None:
             self.live.close()
-        write_stdout(self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS))
+        try:
+            _write(sys.stdout, self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS))
+        except (AttributeError, ValueError):  # no stream, or a closed one
+            raise ClosedOutput from None
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
+                raise ClosedOutput from None
+            raise OutputError(f"stdout could not be written: {error.strerror or error}") from None
 
-    def _print(self, value: Any, full: Any, *, indent: int | None, is_row: bool = False) -> None:
+    def _print(self, value: Any, full: Any, indent: int | None) -> None:
         try:
             if self._select:
-                self._write_selected([value if full is None else full], is_row=is_row)
+                self._write_selected([value if full is None else full])
             else:
                 self._write_json(value, indent)
         except OutputError as error:
@@ -131,8 +142,8 @@ class Console:
             text = jsontext.dumps(self._without_secrets(value))
         self.write(text + "\n")
 
-    def _write_selected(self, values: Sequence[Any], *, is_row: bool) -> None:
-        self._explain(values, is_row=is_row)
+    def _write_selected(self, values: Sequence[Any]) -> None:
+        self._explain(values)
         lines = [line for value in values for line in selected_lines(self._without_secrets(value), self._select)]
         self.write("".join(line + "\n" for line in lines))
 
@@ -141,7 +152,7 @@ class Console:
         from . import tables  # which imports this module
 
         if self._select:
-            self._explain(rows, is_row=True)
+            self._explain(rows)
             columns = [tables.Column(path, path) for path in self._select]
             rows = [selected_row(row, self._select) for row in rows]
         elif self.format == "table":
@@ -156,14 +167,13 @@ class Console:
         else:
             self.write(tables.table(rows, columns, terminal_width() if is_terminal(sys.stdout) else None))
 
-    def _explain(self, values: Sequence[Any], *, is_row: bool) -> None:
+    def _explain(self, values: Sequence[Any]) -> None:
         """Notes, once for each path, what is there instead of a path that matches in none of these values."""
         for path in self._select:
             parts = path.split(".")
             if values and path not in self._explained and not any(matches(value, parts) for value in values):
                 self._explained.add(path)
-                hint = " (paths are relative to a row)" if is_row and path.startswith("data.") else ""
-                self.note(explain(values[0], path) + hint)
+                self.note(explain(values[0], path))
 
     def _without_secrets(self, value: Any) -> Any:
         try:
@@ -189,7 +199,7 @@ class Console:
         """
         if not self.verbose:
             return
-        text = self.mask(masking.body(body))
+        text = masking.body(body, self.mask)
         for line in lines:
             self._put(f"{mark} {line}", MAX_BODY, own)
         for line in text[:MAX_BODY].splitlines():
@@ -204,10 +214,7 @@ class Console:
         """
         shown: dict[str, Any] = {}
         for key, item in document.items():  # one by one: what is nested too deeply must not hide the rest
-            try:
-                masked = masking.value(self.secrets.mask_value({key: item}))
-            except RecursionError:
-                masked = masking.TOO_DEEP
+            masked = masking.value({key: item}, self.mask)
             shown.update(masked if isinstance(masked, dict) else {self.mask(key): masked})
         shown["error"] = shown["error"][:MAX_MESSAGE]
         for issue in shown.get("issues") or ():
@@ -302,15 +309,13 @@ def selected_lines(value: Any, paths: Sequence[str]) -> list[str]:
     """
     if len(paths) > 1:
         return [jsontext.dumps(selected_row(value, paths))]
-    return [_line(match) for match in matches(value, paths[0].split("."))] or ["null"]
-
-
-def _line(value: Any) -> str:
-    text = jsontext.dumps(value)
-    if not isinstance(value, str):
-        return text
-    is_one_line = text[1:-1] == value.replace("\\", "\\\\").replace('"', '\\"')  # nothing else had to be escaped
-    return value if is_one_line else text
+    lines = []
+    for match in matches(value, paths[0].split(".")):
+        text = jsontext.dumps(match)
+        # raw, if nothing but quotes and backslashes had to be escaped
+        is_raw = isinstance(match, str) and text[1:-1] == match.replace("\\", "\\\\").replace('"', '\\"')
+        lines.append(match if is_raw else text)
+    return lines or ["null"]
 
 
 def selected_row(value: Any, paths: Sequence[str]) -> dict[str, Any]:
@@ -352,7 +357,8 @@ def explain(value: Any, path: str) -> str:
             break
         value = following[0]
         place.append(part)
-    return f"--select {path} matches nothing: {_description(value, '.'.join(place))}"
+    hint = " (where rows are printed, a path begins at a row)" if path.startswith("data.") and not place else ""
+    return f"--select {path} matches nothing: {_description(value, '.'.join(place))}{hint}"
 
 
 def _description(value: Any, place: str) -> str:
@@ -374,23 +380,6 @@ def _description(value: Any, place: str) -> str:
 DEFAULT_SIZE = (80, 24)  # columns and lines where no stream knows
 REPLACEMENT = "\ufffd"
 _JOINERS = "\u200c\u200d"  # parts of words and of emoji
-
-
-def write_stdout(text: str) -> None:
-    """Writes text on stdout, as UTF-8 whatever the locale.
-
-    Raises ClosedOutput if stdout was closed, OutputError if it cannot be written.
-    """
-    if sys.stdout is None:
-        raise ClosedOutput
-    try:
-        _write(sys.stdout, text)
-    except ValueError:  # a closed stream
-        raise ClosedOutput from None
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):  # so does Windows
-            raise ClosedOutput from None
-        raise OutputError(f"stdout could not be written: {error.strerror or error}") from None
 
 
 def write_stderr(text: str) -> None:
@@ -460,24 +449,16 @@ def terminal_width() -> int:
 
 def enable_ansi() -> bool:
     """Returns whether the terminal behind stderr understands ANSI escape sequences; Windows is asked to enable them."""
-    if sys.platform == "win32":
-        import ctypes
+    if os.name != "nt":
+        return True
+    import ctypes
 
-        return enable_virtual_terminal(ctypes.windll.kernel32, ctypes)
-    return True
-
-
-def enable_virtual_terminal(kernel32: Any, ctypes: Any) -> bool:
-    """Enables ANSI escape sequences in the Windows console behind stderr. Returns False for older consoles."""
-    try:
-        kernel32.GetStdHandle.restype = ctypes.c_void_p  # a handle has 64 bits
-        handle = ctypes.c_void_p(kernel32.GetStdHandle(-12))  # STD_ERROR_HANDLE
-        mode = ctypes.c_ulong()
-        if not kernel32.GetConsoleMode(handle, ctypes.byref(mode)):
-            return False
-        return bool(kernel32.SetConsoleMode(handle, mode.value | 4))  # ENABLE_VIRTUAL_TERMINAL_PROCESSING
-    except (AttributeError, OSError):
-        return False
+    kernel32: Any = vars(ctypes)["windll"].kernel32
+    kernel32.GetStdHandle.restype = ctypes.c_void_p  # a handle has 64 bits
+    handle = ctypes.c_void_p(kernel32.GetStdHandle(-12))  # STD_ERROR_HANDLE
+    mode = ctypes.c_ulong()
+    has_mode = kernel32.GetConsoleMode(handle, ctypes.byref(mode))
+    return bool(has_mode and kernel32.SetConsoleMode(handle, mode.value | 4))  # ENABLE_VIRTUAL_TERMINAL_PROCESSING
 
 
 def show(path: str) -> bool:

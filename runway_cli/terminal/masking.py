@@ -1,8 +1,8 @@
 """What must not be shown: the secrets of a run anywhere, and more where a request or an answer is inspected.
 
-`Secrets` masks the values themselves, on stdout too. The functions below mask what the data of a dry run, a trace, a
-note or an error contains: gateway tokens, session keys, the fields of upload forms, signatures in URLs, and data URIs
-that are too long to read. Every pattern takes linear time.
+`Secrets` masks the values themselves, on stdout too. `text`, `value` and `body` mask what a dry run, a trace, a note or
+an error contains: gateway tokens, session keys, the fields of upload forms, signatures in URLs, and data URIs that are
+too long to read. Every pattern takes linear time.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import os
 import re
 
 from .. import jsontext
+from ..settings import IN_REQUEST_LINE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
 MASK = "***"
 MIN_LENGTH = 4  # characters; masking a shorter value would blot out ordinary words
 MIN_LENGTH_IN_RESULTS = 8  # the same on stdout, where text is data
-_IN_REQUEST_LINE = "/?%:@!$&'()*+,;=~[]-._"  # what `api.paths` leaves as it is
 
 
 class Secrets:
@@ -43,16 +44,7 @@ class Secrets:
 
     def mask_value(self, value: Any, min_length: int = MIN_LENGTH) -> Any:
         """Returns a JSON value without the secrets, keys included. Raises RecursionError for one nested too deeply."""
-        if isinstance(value, str):
-            return self.mask(value, min_length)
-        if isinstance(value, dict):
-            return {self.mask(key, min_length): self.mask_value(item, min_length) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self.mask_value(item, min_length) for item in value]
-        if isinstance(value, (int, float, jsontext.Number)):
-            text = str(value)
-            return value if self.mask(text, min_length) == text else MASK
-        return value
+        return _masked(value, lambda text: self.mask(text, min_length), frozenset())
 
 
 def _forms(secret: str) -> set[str]:
@@ -68,7 +60,7 @@ def _forms(secret: str) -> set[str]:
     escaped = [jsontext.dumps(plain)[1:-1], json.dumps(plain)[1:-1]]
     return {
         *(secret, plain, html.escape(plain)),
-        *(quote(data, safe=""), quote(data), quote_plus(data), quote(data, safe=_IN_REQUEST_LINE)),
+        *(quote(data, safe=""), quote(data), quote_plus(data), quote(data, safe=IN_REQUEST_LINE)),
         *(repr(plain)[1:-1], plain.replace("'", "'\"'\"'")),  # in Python, and in quotes of a POSIX shell
         *(*escaped, escaped[1].replace("/", "\\/"), *(json.dumps(text)[1:-1] for text in escaped)),
     }
@@ -76,7 +68,7 @@ def _forms(secret: str) -> set[str]:
 
 MAX_DATA_URI = 200  # characters that are shown whole
 TOO_DEEP = "… (nested too deeply to be shown)"
-_HIDDEN_KEYS = {"sessionKey", "api_token", "Authorization"}
+_HIDDEN_KEYS = frozenset(("sessionKey", "api_token", "Authorization"))
 _AFTER_URL = ".,;:!)]}'"  # what ends a sentence or a value, and not a URL
 
 _DATA_URI = r"""data:(?:[\w.+-]+\\*/[\w.+-]+(?:;[\w=.+-]+)*|;base64),(?:[^\s"'<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*"""
@@ -90,23 +82,18 @@ _KEY = r"key_[0-9a-z]{32,}"  # of the API, even where it is not this run's
 _FIELDS = r"""("fields\\*"\s*:\s*)\{(?:[^{}"\\]|\{[^{}"\\]*\}|(\\*)"(?:(?!\2")(?:\\.|[^\\]))*\2")*(?:\}|.*)"""
 
 
-def value(shown: Any) -> Any:
-    """Returns a JSON value with what must not be shown masked; TOO_DEEP for one that cannot be searched."""
-    try:
-        return _masked(shown)
-    except RecursionError:
-        return TOO_DEEP
-
-
-def _masked(shown: Any) -> Any:
-    if isinstance(shown, str):
-        return text(shown)
-    if isinstance(shown, dict):
-        hidden = _HIDDEN_KEYS | ({"fields"} if "uploadUrl" in shown else set())
-        return {key: MASK if key in hidden else _masked(item) for key, item in shown.items()}
-    if isinstance(shown, (list, tuple)):
-        return [_masked(item) for item in shown]
-    return shown
+def _masked(value: Any, mask: Callable[[str], str], hidden: frozenset[str]) -> Any:
+    """Returns a JSON value with each text and number masked, and everything at the `hidden` keys."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        here = hidden | {"fields"} if hidden and "uploadUrl" in value else hidden
+        return {mask(key): MASK if key in here else _masked(item, mask, hidden) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(item, mask, hidden) for item in value]
+    if isinstance(value, (int, float, jsontext.Number)):
+        return value if mask(str(value)) == str(value) else MASK
+    return value
 
 
 def text(shown: str, own: str = "") -> str:
@@ -175,12 +162,20 @@ def _parameter(shown: str) -> str:
     return masked if masked != plain or MASK in plain else shown  # a dry run has a mask for a token already
 
 
-def body(shown: bytes) -> str:
+def value(shown: Any, mask: Callable[[str], str] = text) -> Any:
+    """Returns a JSON value with what must not be shown masked; TOO_DEEP for one that cannot be searched."""
+    try:
+        return _masked(shown, mask, _HIDDEN_KEYS)
+    except RecursionError:
+        return TOO_DEEP
+
+
+def body(shown: bytes, mask: Callable[[str], str] = text) -> str:
     """Returns a body as text, masked; JSON on one line."""
     try:
-        return jsontext.dumps(value(jsontext.loads(shown))) if shown else ""
+        return jsontext.dumps(value(jsontext.loads(shown), mask)) if shown else ""
     except (ValueError, RecursionError):
-        return text(shown.decode("utf-8", "replace"))
+        return mask(shown.decode("utf-8", "replace"))
 
 
 def readable_size(size: float) -> str:

@@ -18,7 +18,7 @@ import time
 from contextlib import contextmanager
 
 from ..errors import ConfigError, Interrupted, NetworkError
-from .sockets import Address, Connection, Ended, Exchange, OutOfTime, SecureSocket, proxy_for
+from .sockets import Connection, Ended, Exchange, OutOfTime, SecureSocket, proxy_for, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from ..shutdown import Shutdown
 
 
-# What an exchange raises when it fails. MemoryError and OverflowError: a Content-Length or a chunk claims more than
-# there is memory for.
-FAILURES = (OSError, http.client.HTTPException, ValueError, MemoryError, OverflowError, Ended)
 CERTIFICATE_FAULTS = {  # OpenSSL's verification results that are explained (x509_vfy.h)
     9: "its certificate is not valid yet",
     10: "its certificate has expired",
@@ -44,24 +41,8 @@ TLS_RECORD = 16 * 1024  # bytes that a TLS record holds at most (RFC 8446, 5.1)
 MAX_UNPACKED = 1 << 30  # bytes that a compressed answer may unpack to
 
 
-class Request:
-    """What is sent. `body` is bytes, an iterable of bytes with its Content-Length among the headers, or None."""
-
-    __slots__ = ("body", "headers", "method", "url")
-
-    def __init__(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None = None
-    ) -> None:
-        self.method = method
-        self.url = url
-        self.headers = headers
-        self.body = body
-
-
 class Response:
     """A complete answer. `headers` finds names in any case; `body` is bytes, decompressed."""
-
-    __slots__ = ("body", "headers", "status")
 
     def __init__(self, status: int, headers: Message, body: bytes) -> None:
         self.status = status
@@ -105,24 +86,26 @@ class Stream:
 class Transport:
     """Sends requests. Safe to use from several threads.
 
-    A GET of `send` may leave its connection for a next GET to the same origin within two seconds: pages over TLS take
-    half the time. No other method is sent over a used connection, which may be stale: nobody could tell whether the
-    request was lost with it.
+    A body is bytes, an iterable of bytes with its Content-Length among the headers, or None. A GET of `send` may leave
+    its connection for a next GET to the same origin within two seconds: pages over TLS take half the time. No other
+    method is sent over a used connection, which may be stale: nobody could tell whether the request was lost with it.
     """
 
     def __init__(self, shutdown: Shutdown) -> None:
         self._shutdown = shutdown
-        self._kept: dict[str, Connection] = {}  # by origin; of two threads that pop one, one gets it
+        self._kept: dict[tuple[str, str], Connection] = {}  # by origin; of two threads that pop one, one gets it
         self._context: ssl.SSLContext | None = None
 
-    def send(self, request: Request, timeout: float) -> Response:
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, timeout: float
+    ) -> Response:
         """Sends a request and returns its whole answer, all within `timeout` seconds.
 
         Raises NetworkError; ConfigError for a proxy or certificates that cannot be used; Interrupted with the fact
         `maybe_received`.
         """
-        is_get = request.method == "GET"
-        stream = self.stream(request, timeout, timeout, keep=is_get)
+        is_get = method == "GET"
+        stream = self.stream(method, url, headers, body, idle_timeout=timeout, time_limit=timeout, keep=is_get)
         try:
             with reported_failures(stream.connection.exchange):
                 content = _unpacked(stream.answer.read(), stream.headers)
@@ -132,12 +115,20 @@ class Transport:
         connection = stream.connection
         connection.last_used = time.monotonic()
         may_be_kept = is_get and not stream.answer.will_close
-        if not may_be_kept or self._kept.setdefault(connection.address.origin, connection) is not connection:
+        if not may_be_kept or self._kept.setdefault(connection.origin, connection) is not connection:
             stream.close()
         return Response(stream.status, stream.headers, content)
 
     def stream(
-        self, request: Request, idle_timeout: float, time_limit: float | None = None, *, keep: bool = False
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | Iterable[bytes] | None = None,
+        *,
+        idle_timeout: float,
+        time_limit: float | None = None,
+        keep: bool = False,
     ) -> Stream:
         """Sends a request and returns its answer, whose body is still to be read.
 
@@ -147,14 +138,18 @@ class Transport:
         """
         exchange = Exchange(self._shutdown, idle_timeout, time_limit)
         with reported_failures(exchange):
-            address = Address(request.url)
-            connection = self._connection(address, reuse=keep)
+            parts = split(url)
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            kept = self._kept.pop((parts.scheme, parts.netloc), None) if keep else None
+            if kept and not kept.is_fresh():
+                kept.close()
+                kept = None
+            context = self._tls() if parts.scheme == "https" else None
+            connection = kept or Connection(parts, proxy_for(parts), context)
             try:
-                connection.serve(address, exchange)
-                if connection.sock is None:
-                    connection.connect()
-                headers = {**request.headers, "Connection": "keep-alive" if keep else "close"}
-                answer = connection.ask(request.method, headers, request.body)
+                connection.serve(exchange)
+                headers = {**headers, "Connection": "keep-alive" if keep else "close"}
+                answer = connection.ask(method, target, headers, body)
             except BaseException:
                 connection.close()
                 raise
@@ -167,15 +162,6 @@ class Transport:
             kept = self._kept.pop(origin, None)  # unless another thread was faster
             if kept:
                 kept.close()
-
-    def _connection(self, address: Address, *, reuse: bool) -> Connection:
-        """Returns the connection that was kept, if it may be used for an address, else a new one, not yet connected."""
-        kept = self._kept.pop(address.origin, None) if reuse else None
-        if kept and kept.is_fresh():
-            return kept
-        if kept:
-            kept.close()
-        return Connection(address, proxy_for(address), self._tls() if address.is_secure else None)
 
     def _tls(self) -> ssl.SSLContext:
         """Returns what TLS trusts, made once: reading the certificates takes longer than a request."""
@@ -196,11 +182,10 @@ def reported_failures(exchange: Exchange) -> Iterator[None]:
         yield
     except Interrupted as stop:
         raise stop.but(maybe_received=exchange.sent) from None
-    except FAILURES as error:
+    except (OSError, http.client.HTTPException, ValueError, MemoryError, OverflowError, Ended) as error:
         # ValueError: a URL, a header or a certificate; each stays as it is
         is_permanent = not exchange.sent and isinstance(error, (ValueError, http.client.InvalidURL))
-        message = f"{exchange.peer}: " if exchange.peer else ""
-        message += _words(error, exchange.sent)
+        message = (f"{exchange.peer}: " if exchange.peer else "") + _words(error, exchange.sent)
         raise NetworkError(message, maybe_received=exchange.sent, permanent=is_permanent) from None
 
 
@@ -223,7 +208,7 @@ def _words(error: Exception, was_sent: bool) -> str:
         return f"TLS failed ({str(reason).replace('_', ' ').lower()})"
     if isinstance(error, OSError):
         return (error.strerror or str(error) or type(error).__name__).lower().rstrip(".")
-    if isinstance(error, (MemoryError, OverflowError)) and was_sent:
+    if isinstance(error, (MemoryError, OverflowError)) and was_sent:  # as its Content-Length or a chunk claims
         return "the answer is larger than this machine's memory"
     if not was_sent:
         return f"the request cannot be sent ({str(error) or type(error).__name__})"

@@ -19,17 +19,19 @@ import selectors
 import socket
 import ssl
 import sys
+import threading
 import time
 from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigError
-from ..settings import is_loopback, proxy_variable
+from ..settings import is_loopback, proxy_variable, url_fault
 from ..shutdown import SLICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
+    from urllib.parse import SplitResult
 
     from ..shutdown import Shutdown
 
@@ -55,8 +57,6 @@ class Exchange:
     `timeout` and `time_limit` are seconds; no `time_limit` means no limit. `sent`: a byte of the request was sent.
     `is_at_end`: the other side has closed the connection. `peer` names the other side in messages.
     """
-
-    __slots__ = ("_end", "_part_end", "_shutdown", "checked", "is_at_end", "peer", "sent", "time_limit", "timeout")
 
     def __init__(self, shutdown: Shutdown, timeout: float, time_limit: float | None = None) -> None:
         now = time.monotonic()
@@ -100,69 +100,20 @@ class Exchange:
             raise Ended("the program is ending")
 
 
-class Address:
-    """A URL taken apart: `host` and `port` to connect to, `target` for the request line, `origin` as a key."""
-
-    __slots__ = ("authority", "host", "is_secure", "netloc", "origin", "port", "target")
-
-    def __init__(self, url: str) -> None:
-        """Raises ValueError, with words for a user, for a URL that cannot be used."""
-        if not (url.isascii() and url.isprintable()) or " " in url:
-            raise ValueError("the URL contains a space, a control character or a character that is not ASCII")
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise ValueError(f"the URL cannot be read: {error}") from None
-        if parts.scheme not in ("http", "https"):
-            raise ValueError("the URL is neither http nor https")
-        if not host or port == 0:
-            raise ValueError("the URL has port 0" if host else "the URL has no host")
-        if parts.username is not None:
-            raise ValueError("the URL contains a user name")
-        self.is_secure = parts.scheme == "https"
-        self.host = host
-        self.port = port or (443 if self.is_secure else 80)
-        self.authority = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
-        self.netloc = parts.netloc
-        self.origin = f"{parts.scheme}://{parts.netloc}"
-        self.target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+def split(url: str) -> SplitResult:
+    """Returns the parts of a URL. Raises ValueError, with words for a user, for one that `url_fault` refuses."""
+    fault = url_fault(url)
+    if fault:
+        raise ValueError(f"the URL {fault}")
+    return urlsplit(url)
 
 
-class Proxy:
-    """An HTTP proxy: `host` and `port`, `name` as messages show it, `headers` for it alone."""
-
-    __slots__ = ("headers", "host", "name", "port")
-
-    def __init__(self, url: str, variable: str | None) -> None:
-        """Raises ConfigError for a URL that does not name an HTTP proxy. `variable` is where it comes from."""
-        try:
-            parts = urlsplit(url if "://" in url else "http://" + url)
-            host, port = parts.hostname, 80 if parts.port is None else parts.port
-        except ValueError:
-            host, port = None, 0
-        if not host or not port or parts.scheme != "http":
-            example = "an http:// proxy such as http://proxy.example:8080"
-            if variable is None:
-                raise ConfigError(f"the system's proxy settings do not name {example}")
-            raise ConfigError(f"{variable} is not {example}", variable=variable)
-        self.host = host
-        self.port = port
-        self.name = parts.netloc.rpartition("@")[2].rstrip(":") + (":80" if parts.port is None else "")
-        self.headers: dict[str, str] = {}
-        if parts.username is not None:
-            from base64 import b64encode
-
-            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            self.headers["Proxy-Authorization"] = "Basic " + b64encode(login.encode()).decode()
-
-
-def proxy_for(address: Address) -> Proxy | None:
-    """Returns the proxy that a request uses, None if it goes directly: http, and loopback addresses, never use one.
+def proxy_for(parts: SplitResult) -> SplitResult | None:
+    """Returns the proxy for a URL, None if its host is reached directly: a loopback address always is.
 
     Raises ConfigError for a proxy that cannot be used.
     """
-    if not address.is_secure or is_loopback(address.host):
+    if is_loopback(parts.hostname or ""):
         return None
     variable = proxy_variable()
     if variable is None and sys.platform not in ("win32", "darwin"):
@@ -170,11 +121,21 @@ def proxy_for(address: Address) -> Proxy | None:
     import urllib.request
 
     url = urllib.request.getproxies().get("https")
-    if not url or urllib.request.proxy_bypass(address.netloc):
+    if not url or urllib.request.proxy_bypass(parts.netloc):
         return None
     if variable is None and url.startswith("https://"):
         url = "http://" + url[len("https://") :]  # Windows has no scheme; older urllib guesses that of the request
-    return Proxy(url, variable)
+    try:
+        proxy = urlsplit(url if "://" in url else "http://" + url)
+        is_usable = proxy.scheme == "http" and proxy.hostname and proxy.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        example = "an http:// proxy such as http://proxy.example:8080"
+        if variable is None:
+            raise ConfigError(f"the system's proxy settings do not name {example}")
+        raise ConfigError(f"{variable} is not {example}", variable=variable)
+    return proxy
 
 
 class BoundedSocket(socket.socket):
@@ -225,28 +186,25 @@ def connect(host: str, port: int, exchange: Exchange) -> BoundedSocket:
     failure = OSError("no address")
     addresses = _look_up(host, port, exchange)
     for number, (family, kind, protocol, _name, address) in enumerate(addresses):
-        following = len(addresses) - number - 1
+        to_try = len(addresses) - number
         left = exchange.left(time.monotonic())
-        share = left / (following + 1) if following else math.inf  # a dead address leaves time for the next
+        share = left / to_try if to_try > 1 else math.inf  # a dead address leaves time for the next
         connection = BoundedSocket(family, kind, protocol)
         connection.exchange = exchange
         try:
             _connect(connection, address, share)
             return connection
-        except BaseException as error:
+        except OSError as error:
             connection.close()
-            if not isinstance(error, OSError):
-                raise
             failure = error
+        except BaseException:
+            connection.close()
+            raise
     raise failure
 
 
 def _look_up(host: str, port: int, exchange: Exchange) -> list[Any]:
     """Returns what getaddrinfo says. On its own it can be neither limited nor interrupted."""
-    if is_loopback(host):
-        return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-    import threading
-
     found: list[Any] = []
 
     def look_up() -> None:
@@ -280,8 +238,7 @@ def _connect(connection: BoundedSocket, address: Any, seconds: float) -> None:
                     raise OutOfTime(f"not accepted within {seconds:.3g} s")
         code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
-        words: dict[int, str] = getattr(socket, "errorTab", {})  # Windows: os.strerror does not know its codes
-        raise OSError(code, words.get(code) or os.strerror(code))
+        raise OSError(code, getattr(socket, "errorTab", {}).get(code) or os.strerror(code))  # errorTab: Windows alone
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         # Linux and macOS buffer megabytes, and report room only when a third of that is free again: over a slow
@@ -307,43 +264,49 @@ class Connection(http.client.HTTPConnection):
     auto_open = 0  # never connects again by itself: that would send a request twice
     exchange: Exchange  # the one that is served
 
-    def __init__(self, address: Address, proxy: Proxy | None, context: ssl.SSLContext | None) -> None:
-        self.default_port = 443 if address.is_secure else 80  # for the Host header
-        super().__init__(address.host, address.port)
-        self.address = address
+    def __init__(self, parts: SplitResult, proxy: SplitResult | None, context: ssl.SSLContext | None) -> None:
+        self.default_port = 443 if context else 80  # for the Host header
+        super().__init__(parts.hostname or "", parts.port or self.default_port)
+        self.origin = (parts.scheme, parts.netloc)
         self.proxy = proxy
         self.context = context
         self.sock: BoundedSocket | None = None
         self.last_used = 0.0
 
-    def serve(self, address: Address, exchange: Exchange) -> None:
-        """Begins a request to this address, within the limits of its exchange."""
-        self.address = address
+    def serve(self, exchange: Exchange) -> None:
+        """Keeps to the limits of this exchange from now on; connects, unless this is a kept connection."""
         self.exchange = exchange
-        exchange.peer = address.netloc + (f" through the proxy {self.proxy.name}" if self.proxy else "")
+        exchange.peer = self.origin[1]
+        if self.proxy:
+            exchange.peer += f" through the proxy {self.proxy.netloc.rpartition('@')[2]}"
         if self.sock:
             self.sock.exchange = exchange
+        else:
+            self.connect()
 
     def connect(self) -> None:
         """Connects, through the proxy where there is one, and does the TLS handshake."""
-        hop = self.proxy or self.address
-        self.sock = connect(hop.host, hop.port, self.exchange)
         if self.proxy:
+            self.sock = connect(self.proxy.hostname or "", self.proxy.port or 80, self.exchange)
             self._open_tunnel(self.sock, self.proxy)
+        else:
+            self.sock = connect(self.host, self.port, self.exchange)
         if self.context:
-            secured = self.context.wrap_socket(
-                self.sock, server_hostname=self.address.host, do_handshake_on_connect=False
-            )
+            secured = self.context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
             assert isinstance(secured, SecureSocket)
             self.sock = secured
             secured.exchange = self.exchange
             secured.do_handshake()
 
-    def _open_tunnel(self, connection: BoundedSocket, proxy: Proxy) -> None:
+    def _open_tunnel(self, connection: BoundedSocket, proxy: SplitResult) -> None:
         """Asks the proxy for a tunnel (RFC 9110, 9.3.6)."""
-        authority = self.address.authority
+        authority = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
-        lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
+        if proxy.username is not None:
+            from base64 import b64encode
+
+            login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+            lines.append(f"Proxy-Authorization: Basic {b64encode(login.encode()).decode()}")
         connection.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
         answer = self.response_class(connection, method="CONNECT")
         try:
@@ -354,11 +317,11 @@ class Connection(http.client.HTTPConnection):
             answer.close()  # the connection stays open
 
     def ask(
-        self, method: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None
     ) -> http.client.HTTPResponse:
         """Sends a request and reads its answer's headers; the answer's body is still to be read."""
         names = {name.lower() for name in headers}
-        self.putrequest(method, self.address.target, skip_accept_encoding="accept-encoding" in names)
+        self.putrequest(method, target, skip_accept_encoding="accept-encoding" in names)
         for name, value in headers.items():
             self.putheader(name, value)
         if isinstance(body, bytes) or (body is None and method in ("POST", "PUT", "PATCH")):
