@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 MAX_SENT = 64 * 1024  # bytes handed to the system at a time
 MAX_UNSENT = 64 * 1024  # bytes that the system may hold back before it sends them
+STOPPED = 2.0  # seconds that a wait may take longer than asked for on a busy machine; after more the process was stopped
 MAX_IDLE = 2.0  # seconds; servers close what is idle for longer, perhaps just as it is used again
 # connect has begun and goes on; Windows says "would block"
 IN_PROGRESS = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, getattr(errno, "WSAEWOULDBLOCK", errno.EAGAIN))
@@ -91,6 +92,13 @@ class Exchange:
             words = "silent for" if self._part_end is None else "no answer within"
             raise OutOfTime(f"{words} {round(self.timeout, 2):g} s")
         return (end if self._end is None else min(end, self._end)) - now
+
+    def extend(self, seconds: float) -> None:
+        """Does not count a time for which the process was stopped: an answer may have arrived meanwhile."""
+        if self._end is not None:
+            self._end += seconds
+        if self._part_end is not None:
+            self._part_end += seconds
 
     def check(self) -> None:
         """Raises Interrupted if a signal has arrived (in the main thread), Ended if the run is over."""
@@ -165,12 +173,19 @@ class BoundedSocket(socket.socket):
         if since - self.exchange.checked >= SLICE:  # a transfer may never have to wait
             self.exchange.check()
         while True:
-            self.settimeout(min(self.exchange.left(since), SLICE))
+            wait = min(self.exchange.left(since), SLICE)
+            self.settimeout(wait)
+            began = time.monotonic()
             try:
                 return operation(*args, **options)
             except socket.timeout as error:
                 if error.errno:  # the system's own: the connection was lost
                     raise
+            finally:
+                stopped = time.monotonic() - began - wait
+                if stopped > STOPPED:
+                    since += stopped
+                    self.exchange.extend(stopped)
             self.exchange.check()
 
 
