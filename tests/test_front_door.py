@@ -44,7 +44,7 @@ OTHER_CLIENT = "00000000-0000-4000-8000-000000000001"
 
 def levels() -> Iterator[tuple[str, ...]]:
     """The words of the program, of every group of commands and of every command."""
-    paths = parser.Program().commands
+    paths = parser.declared_commands()
     yield from dict.fromkeys(path[:size] for path in paths for size in range(len(path) + 1))
 
 
@@ -70,7 +70,7 @@ class HelpTest(ProgramTest):
                 self.assertGreater(len(examples(result.stdout)), 0)
                 for words in ((*path, "-h"), ("help", *path)):
                     self.assertEqual(call(*words).stdout, result.stdout)
-                if path not in parser.Program().commands:  # a group of commands alone
+                if path not in parser.declared_commands():  # a group of commands alone
                     self.assert_success(call(*path), stdout=result.stdout)
 
     def test_help_is_no_wider_than_80_columns_or_the_window(self) -> None:

@@ -21,7 +21,6 @@ shows what is masked elsewhere.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 
@@ -91,13 +90,12 @@ OTHER_VERBS = {
     **dict.fromkeys(("delete", "remove", "rm", "del"), "request DELETE {} --dry-run"),
 }
 NEVER = ("--force", "--again")  # replace a file; pay again
-SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
-MIN_BEGINNING = 3  # characters that are enough to recognize the only word that begins with them
 MAX_EXAMPLE = 1000  # characters of a failed call that are worth repeating; the ids of a wait are kept, however many
 
 TEXT_FLAGS = {"-f": "-F", "--field": "--json-field"}  # KEY=TEXT: the flag for KEY=JSON in the same spelling
-JSON_FLAGS = {"-F": "-f", "--json-field": "--field"}
+JSON_FLAGS = {other: flag for flag, other in TEXT_FLAGS.items()}
 BODY_FLAGS = {*TEXT_FLAGS, *JSON_FLAGS, "--text-file", "--data-uri", "--upload", "--body"}
+OUTPUT_FLAGS = ("--download", "--to")
 RETRY_FLAGS = ("--retry-failed", "--retry-uncertain")
 # The fact `batch_call`: the options that the call of a batch loses, and those that it gains.
 BATCH_CALLS = {
@@ -106,18 +104,6 @@ BATCH_CALLS = {
     "retry failed": ((), ("--retry-failed", "--dry-run")),
 }
 CHOOSES_SERVER = ("RUNWAY_SKILLS_STAGE", "RUNWAY_SKILLS_GATEWAY", "RUNWAY_SKILLS_BASE_URL", "LOWCODEAPI_BASE_URL")
-
-
-def mistyped(message: str, wrong: str, known: Collection[str], **facts: Any) -> UsageError:
-    """Returns the error for a word that is not known: Mistyped, with the nearest known one, where there is one."""
-    other = OTHER_OPTIONS.get(wrong, "")
-    plain, words = wrong.lstrip("-"), {word.lstrip("-"): word for word in known}  # equal dashes are no likeness
-    longer = [word for word in words if len(plain) >= MIN_BEGINNING and word.startswith(plain)]
-    close = longer if len(longer) == 1 else difflib.get_close_matches(plain, words, 1, SIMILARITY)
-    near = [other] if other.partition(" ")[0] in known else [words[word] for word in close]
-    if near and near[0] != wrong:
-        return Mistyped(f"{message}; did you mean {near[0]}?", wrong=wrong, right=near[0], **facts)
-    return UsageError(message, **facts)
 
 
 def example(failure: Failure, words: Words, call: Call | None) -> str:
@@ -132,7 +118,10 @@ def example(failure: Failure, words: Words, call: Call | None) -> str:
 
 
 class Attempt:
-    """A failed call: the failure, the words but those of NEVER, and as much of the parsed call as there is."""
+    """A failed call: the failure, the words but those of NEVER, and as much of the parsed call as there is.
+
+    `path` is that of the command. `method` and `endpoint` are METHOD and PATH as the words name them, "" without any.
+    """
 
     def __init__(self, failure: Failure, words: Words, call: Call | None) -> None:
         self.failure = failure
@@ -142,9 +131,21 @@ class Attempt:
         self.path: tuple[str, ...] = call.path if call else tuple(failure.fact("path", ()))
         self.name = self.path[0] if self.path else ""
         self.command: Command | None = call.command if call else declared(self.path)
+        self.method, self.endpoint = self._endpoint()
+
+    def _endpoint(self) -> tuple[str, str]:
+        if self.name not in ("request", "batch"):
+            return "", ""
+        from ..commands.request import METHODS
+
+        operands = [value or "" for flag, value, _ in self.units() if flag == "" and value not in ("--", self.name)]
+        method, path = (*(["POST"] if self.name == "batch" else []), *operands, "", "")[:2]
+        before, mark, rest = path.partition("/v1/")
+        path = mark + rest if "://" in before else path  # a full URL
+        return (method.upper(), path) if method.upper() in METHODS else ("", "")
 
     def option(self, name: str) -> Any:
-        """Returns an option or operand of the call, None where it was not parsed."""
+        """Returns an option of the call, None where it was not parsed."""
         return getattr(self.call.options, name, None) if self.call else None
 
     def is_same(self, words: Words) -> bool:
@@ -228,12 +229,9 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
         yield ("auth", "login") if attempt.path == ("auth", "status") else ("auth", "status")
     # The words of the call, corrected.
     if fact("taken"):
-        yield attempt.changed(
-            lambda flag, value: (flag, _free(value) if value and flag in ("--download", "--to") else value)
-        )
+        yield attempt.changed(lambda flag, value: (flag, _free(value) if value and flag in OUTPUT_FLAGS else value))
     if fact("as_folder"):
-        path = fact("as_folder")
-        yield attempt.changed(lambda flag, value: (flag, f"{path}/" if value == path else value))
+        yield attempt.changed(lambda flag, value: (flag, f"{value}/" if value == fact("as_folder") else value))
     if fact("use_upload"):
         end = f"={fact('use_upload')}"
         yield attempt.changed(
@@ -274,7 +272,7 @@ def _without_deletion(attempt: Attempt, words: Words) -> Words:
         return [*words, "--dry-run"]
     if isinstance(attempt.failure, NetworkError) and not attempt.failure.maybe_received:
         return words
-    return ("request", "GET", attempt.option("path"))
+    return ("request", "GET", attempt.endpoint)
 
 
 def _environment_prefix(attempt: Attempt) -> str:
@@ -314,13 +312,11 @@ def _wait(attempt: Attempt) -> Words | None:
 def _look(attempt: Attempt) -> Words | None:
     """Looks at the record or the account, after a POST or PATCH that may have been accepted."""
     is_uncertain = attempt.fact("may_have_been_accepted") or attempt.fact("was_sent")
-    is_cut_off = attempt.failure.kind in ("internal", "io", "interrupted")
-    if not is_uncertain and not (is_cut_off and attempt.option("method") in ("POST", "PATCH")):
+    is_cut_off = attempt.name == "request" and attempt.failure.kind in ("internal", "io", "interrupted")
+    if not is_uncertain and not (is_cut_off and attempt.method in ("POST", "PATCH")):
         return None
-    path = attempt.option("path")
-    if attempt.option("method") == "PATCH" and path and not attempt.option("gateway"):
-        return ("request", "GET", path)
-    return _account(attempt)
+    is_patch = attempt.method == "PATCH" and not attempt.option("gateway")
+    return ("request", "GET", attempt.endpoint) if is_patch else _account(attempt)
 
 
 def _account(attempt: Attempt) -> Words:
@@ -328,18 +324,13 @@ def _account(attempt: Attempt) -> Words:
     return ("auth", "status") if attempt.option("gateway") else ("request", "GET", "/v1/organization")
 
 
-def _free(path: str, *, is_taken: bool = False) -> str:
-    """Returns the path, or the first name beside it under which neither a file nor a numbered output exists."""
-    from ..files.download import free_folder, is_folder
+def _free(path: str, *, is_taken: bool = True) -> str:
+    """Returns where outputs can go: the file or folder, or one beside it; a folder is replaced only if `is_taken`."""
+    from ..files.download import free_folder, free_path, is_folder
 
     if is_folder(path):
         return free_folder(path) if is_taken else path
-    root, extension = os.path.splitext(path)
-    candidate, number = path, 1
-    while os.path.lexists(candidate) or os.path.lexists(f"{os.path.splitext(candidate)[0]}-1{extension}"):
-        number += 1
-        candidate = f"{root}-{number}{extension}"
-    return candidate
+    return free_path(path)
 
 
 def _known_words(failure: Failure | None, words: Words) -> Words | None:
@@ -454,10 +445,10 @@ def _is_json(text: str) -> bool:
 
 def _about_the_record(attempt: Attempt) -> Words | None:
     """Waits for a resource that is not ready yet, or lists what exists instead of an unknown id."""
-    status, path = attempt.fact("status"), attempt.option("path") or ""
+    status = attempt.fact("status")
     if attempt.name in ("wait", "cancel"):
         return ("history",) if status in (400, 404) else None
-    parts = _without_origin(path).partition("?")[0].strip("/").split("/")
+    parts = attempt.endpoint.partition("?")[0].strip("/").split("/")
     if status == 409 and len(parts) >= 3:
         from ..jobs.tasks import STARTED_IN_PLACE
 
@@ -484,7 +475,7 @@ def _reference(attempt: Attempt) -> Words | None:
             return None
     elif not isinstance(failure, ApiError) or failure.status not in (400, 404, 405, 409, 415, 422):
         return None
-    method, path = _endpoint(attempt)
+    method, path = attempt.method, attempt.endpoint
     if not path.startswith(("/", "v1/")):
         return None
     if attempt.fact("status") in (404, 405):
@@ -492,23 +483,6 @@ def _reference(attempt: Attempt) -> Words | None:
     is_refused = any(issue.get("field") == "model" for issue in attempt.fact("issues") or ())
     model = _model(attempt) if method == "POST" and not is_refused else None
     return ["reference", method, "/" + path.partition("?")[0].lstrip("/"), *(("--model", model) if model else ())]
-
-
-def _endpoint(attempt: Attempt) -> tuple[str, str]:
-    """Returns METHOD and PATH as the call names them, even one that could not be parsed; "" where it does not."""
-    from ..commands.request import METHODS
-
-    operands = [value or "" for flag, value, _ in attempt.units() if flag == "" and value not in ("--", attempt.name)]
-    if attempt.name == "batch":
-        operands.insert(0, "POST")
-    method, path = (*operands, "", "")[:2]
-    return (method.upper(), _without_origin(path)) if method.upper() in METHODS else ("", "")
-
-
-def _without_origin(path: str) -> str:
-    """Returns the path of a full URL, from `/v1` on; any other path as it is."""
-    before, mark, rest = path.partition("/v1/")
-    return mark + rest if "://" in before else path
 
 
 def _model(attempt: Attempt) -> str | None:

@@ -10,7 +10,7 @@ import re
 
 from ..errors import UsageError
 from ..settings import one_of
-from .options import HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, Operand
+from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, Operand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,12 +100,9 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> tuple[li
 
     The number is the index in `typed` at which the name of a file may begin, None where there is none.
     """
-    program = context.program()
-    options = [
-        *program.global_options,
-        *(option for command in program.commands.values() for option in command.options),
-    ]
-    named = {flag: option for option in options for flag in option.flags}
+    commands = context.program()
+    own = [option for command in commands.values() for option in command.options]
+    named = {flag: option for option in (*GLOBAL_OPTIONS, *own) for flag in option.flags}
     path: tuple[str, ...] = ()
     operands, option = 0, None  # the option that waits for its value
     for word in before:
@@ -113,11 +110,11 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> tuple[li
             option = None
         elif word.startswith("-"):
             option = None if word not in named or named[word].is_switch else named[word]
-        elif any(known[: len(path) + 1] == (*path, word) for known in program.commands):
+        elif any(known[: len(path) + 1] == (*path, word) for known in commands):
             path, operands = (*path, word), 0
         else:
             operands += 1
-    command = program.commands.get(path)
+    command = commands.get(path)
 
     kind, words, start = "", [], 0
     flag, mark, _ = typed.partition("=")
@@ -126,10 +123,10 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> tuple[li
     if option:
         kind, words = FILE_OPTIONS.get(option.flags[-1], option.metavar), option.choices
     elif typed.startswith("-"):
-        shown = [*program.global_options, *(command.options if command else ())]
+        shown = [*GLOBAL_OPTIONS, *(command.options if command else ())]
         words = [*(flag for option in shown for flag in option.flags), *HELP_FLAGS, *VERSION_FLAGS]
     elif command is None:
-        words = [known[len(path)] for known in program.commands if known[:-1] == path or not path]
+        words = [known[len(path)] for known in commands if known[:-1] == path or not path]
         words += [] if path else ["help"]
     else:
         names = [name for operand in command.operands for name in operand.metavar.split()]

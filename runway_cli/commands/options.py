@@ -29,8 +29,8 @@ class Option:
     """One option, declared once.
 
     `flags` are its spellings, the long one last. `metavar` is None for a switch. `read` turns its text into a value,
-    with ValueError for a user. `variable` is the environment variable that sets it too, read with `read`. `choices` are
-    its allowed words, if it has only some. `dest` is its attribute in the options; several options may share one, as a
+    with ValueError for a user; without it, the text is one of `choices`, if there are any. `variable` is the
+    environment variable that sets it too. `dest` is its attribute in the options; several options may share one, as a
     list of values in their order (`is_list`).
     """
 
@@ -48,24 +48,23 @@ class Option:
     ) -> None:
         self.flags = flags
         self.metavar = metavar
+        self.is_switch = metavar is None
         self.help = help
-        self.read = read
+        self.read: Callable[[str], Any] = read or (
+            settings.switch if self.is_switch else settings.one_of(*choices) if choices else str
+        )
         self.choices = choices
         self.variable = variable
         self.is_list = is_list
         self.dest = dest or flags[-1].lstrip("-").replace("-", "_")
-        self.default = False if metavar is None and default is None else default
-
-    @property
-    def is_switch(self) -> bool:
-        return self.metavar is None
+        self.default = False if self.is_switch else () if is_list else default
 
 
 class Operand:
     """An argument without a flag. `takes`: "1", "?" (may be left out), "+" (one or more) or "*" (any number)."""
 
     def __init__(
-        self, dest: str, metavar: str, *, help: str, takes: str = "1", read: Callable[[str], Any] | None = None
+        self, dest: str, metavar: str, *, help: str, takes: str = "1", read: Callable[[str], Any] = str
     ) -> None:
         self.dest = dest
         self.metavar = metavar
@@ -108,18 +107,11 @@ class Command:
         self.notes = notes
 
 
-class Options:
-    """The values of one call: attributes by `dest`, never written to after it was made."""
+class GlobalOptions:
+    """The values of one call by `dest`: those of GLOBAL_OPTIONS, to which a command adds its own in a subclass."""
 
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.__dict__.update(values)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"options are read-only: {name}")
-
-
-class GlobalOptions(Options):
-    """The options that every command is given: those of GLOBAL_OPTIONS."""
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        vars(self).update(values)
 
     stage: bool
     gateway: str | None
@@ -134,7 +126,6 @@ class GlobalOptions(Options):
 
 
 FORMATS = ("json", "jsonl", "table", "markdown")
-URL_FORMATS = ("auto", "new", "old")
 GLOBAL_OPTIONS = (
     Option("--stage", help="use the staging environment", variable="RUNWAY_SKILLS_STAGE"),
     Option(
@@ -147,7 +138,7 @@ GLOBAL_OPTIONS = (
     Option(
         "--url-format",
         metavar="FORMAT",
-        choices=URL_FORMATS,
+        choices=("auto", "new", "old"),
         default="auto",
         help="the gateway's URLs: auto, new or old (default: auto)",
         variable="LOWCODEAPI_URL_FORMAT",
@@ -220,16 +211,12 @@ def resolved(given: Mapping[str, Any], options: Sequence[Option]) -> dict[str, A
 def _from_variable(option: Option) -> Any:
     """Returns the value of an option that the command line does not name."""
     text = settings.setting(option.variable) if option.variable else None
-    if text is None:
-        return () if option.is_list else option.default
-    is_off = text.lower() in settings.OFF
+    is_off = text is not None and text.lower() in settings.OFF
+    if text is None or (is_off and option.default is None):
+        return option.default
     try:
-        if option.is_switch:
-            return settings.switch(text)
-        if is_off and option.default is None:
-            return None
-        return (option.read or settings.one_of(*option.choices))("0" if is_off else text)
+        return option.read("0" if is_off else text)
     except ValueError as error:
-        if is_off and text != "0" and not option.is_switch:
+        if is_off and text != "0":
             return option.default  # off where 0 is not a value: as if it were unset
         raise ConfigError(f"{option.variable} {error}", variable=option.variable) from None
