@@ -110,7 +110,7 @@ class Client:
             raise self._reported(method, failure) from None
         except Interrupted as stop:
             is_uncertain = method in UNSAFE_METHODS and stop.fact("maybe_received", False)
-            raise stop.but(may_have_been_accepted=is_uncertain, balance_call=service.balance_call) from None
+            raise stop.but(may_have_been_accepted=is_uncertain) from None
 
     def _reported(self, method: str, failure: ApiError | NetworkError) -> ApiError | NetworkError:
         """Returns the failure with what it proves about the request, and with the wait that the service asks for."""
@@ -118,7 +118,7 @@ class Client:
         if isinstance(failure, ApiError) and failure.retry_after > MAX_RETRY_AFTER:
             message += f" (the service asks to wait {failure.retry_after:.0f} s)"
         is_uncertain = self.service.policy.may_have_been_accepted(method, failure)
-        return failure.but(message, may_have_been_accepted=is_uncertain, balance_call=self.service.balance_call)
+        return failure.but(message, may_have_been_accepted=is_uncertain)
 
     def retry(
         self,

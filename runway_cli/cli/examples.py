@@ -25,6 +25,7 @@ import os
 import re
 
 from ..api.retry import may_pass
+from ..api.services import service_module
 from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command
 from ..errors import (
     ApiError,
@@ -294,11 +295,10 @@ def _wait(attempt: Attempt) -> Words | None:
         return None
     kept = {flag for option in (*GLOBAL_OPTIONS, *wait.options) for flag in option.flags}
     kept -= {"--unfinished", *SERVICE_FLAGS}  # the ids are named; the service follows for every example
-    is_taken = bool(attempt.fact("taken"))
 
     def change(flag: str, value: str | None) -> Unit | None:
         if flag == "--download" and value:
-            return flag, _free(value, is_taken=is_taken)
+            return flag, _free(value, is_taken=bool(attempt.fact("taken")))
         return (flag, value) if flag in kept else None
 
     operands = ["--", *names] if any(name.startswith("-") for name in names) else names
@@ -320,8 +320,9 @@ def _look(attempt: Attempt) -> Words | None:
 
 
 def _account(attempt: Attempt) -> Words:
-    """Shows the balance; a gateway has no endpoint for it."""
-    return ("auth", "status") if attempt.option("gateway") else ("request", "GET", "/v1/organization")
+    """Shows what the service can tell about the account."""
+    call: Words = service_module(attempt.option("gateway")).Service.balance_call
+    return call
 
 
 def _free(path: str, *, is_taken: bool = True) -> str:
@@ -382,19 +383,14 @@ def _other_value(attempt: Attempt) -> Words | None:
     if "-F" not in flags:
         return None
     key, _, file = text.partition("=@")
-    field = f"{key}={file}"
-    flag_of_file = None
-    if file and "=" not in key and typed.isdisjoint(("GET", "DELETE")):
-        from ..files.media import TYPES
+    if not file or "=" in key or not typed.isdisjoint(("GET", "DELETE")):
+        return attempt.changed(lambda flag, value: (JSON_FLAGS.get(flag, flag) if value == text else flag, value))
+    from ..files.media import TYPES
 
-        flag_of_file = "--upload" if file.rpartition(".")[2].lower() in TYPES else "--text-file"
-
-    def change(flag: str, value: str | None) -> Unit:
-        if flag not in JSON_FLAGS or value != text:
-            return flag, value
-        return (flag_of_file, field) if flag_of_file else (JSON_FLAGS[flag], value)
-
-    return attempt.changed(change)
+    of_file = "--upload" if file.rpartition(".")[2].lower() in TYPES else "--text-file"
+    return attempt.changed(
+        lambda flag, value: (of_file, f"{key}={file}") if flag in JSON_FLAGS and value == text else (flag, value)
+    )
 
 
 def _refused_fields(attempt: Attempt) -> Words | None:
@@ -475,14 +471,14 @@ def _reference(attempt: Attempt) -> Words | None:
             return None
     elif not isinstance(failure, ApiError) or failure.status not in (400, 404, 405, 409, 415, 422):
         return None
-    method, path = attempt.method, attempt.endpoint
-    if not path.startswith(("/", "v1/")):
+    if not attempt.endpoint.startswith(("/", "v1/")):
         return None
     if attempt.fact("status") in (404, 405):
         return ["reference", *(attempt.fact("endpoint") or ())]
+    path = "/" + attempt.endpoint.partition("?")[0].lstrip("/")
     is_refused = any(issue.get("field") == "model" for issue in attempt.fact("issues") or ())
-    model = _model(attempt) if method == "POST" and not is_refused else None
-    return ["reference", method, "/" + path.partition("?")[0].lstrip("/"), *(("--model", model) if model else ())]
+    model = _model(attempt) if attempt.method == "POST" and not is_refused else None
+    return ["reference", attempt.method, path, *(("--model", model) if model else ())]
 
 
 def _model(attempt: Attempt) -> str | None:

@@ -62,8 +62,7 @@ def start(
                 recorder.refused(key, failure)
         raise
     except Exception as defect:
-        facts = {"may_have_been_accepted": True, "balance_call": client.service.balance_call}
-        raise InternalError.of(defect, **facts) from None
+        raise InternalError.of(defect, may_have_been_accepted=True) from None
     identity = answer.get("id") if isinstance(answer, dict) else None
     if not isinstance(identity, str) or not is_id(identity):
         return Started(answer)
@@ -83,5 +82,4 @@ def no_id(client: Client, answer: Any) -> ApiError:
     """Returns the failure of a POST whose answer has no id to wait for."""
     found = answer.get("id") if isinstance(answer, dict) else None
     words = "the answer has no id to wait for" + ("" if found is None else f", but {jsontext.dumps(found)}")
-    facts = {"may_have_been_accepted": True, "balance_call": client.service.balance_call}
-    return ApiError(words, status=200, **facts)
+    return ApiError(words, status=200, may_have_been_accepted=True)
