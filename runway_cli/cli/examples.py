@@ -253,7 +253,6 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
         yield attempt.words
         if attempt.name == "request":  # one that cannot be repeated here: does the service answer again?
             yield _account(attempt)
-    yield attempt.command.after_error if attempt.command else None
 
 
 def _is_usable(attempt: Attempt, words: Words, prefix: str) -> bool:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .context import Context
 
     Run = Callable[[Context, Any], int]
-    Example = Sequence[str]
 
 
 READS, WRITES, COSTS = "reads", "writes", "may cost credits"
@@ -77,8 +76,7 @@ class Command:
     """One command: what it takes, what it prints, and what it does to the account.
 
     `summary` is a phrase that starts with a verb. `prints` describes stdout. `effect` is READS, WRITES or COSTS.
-    `has_rows` tells whether --output can apply; "maybe" where that depends on the answer. `after_error` is the example
-    for a failed call where nothing better is known.
+    `has_rows` tells whether --output can apply; "maybe" where that depends on the answer.
     """
 
     def __init__(
@@ -86,13 +84,12 @@ class Command:
         run: Run,
         *,
         summary: str,
-        examples: Sequence[Example],
+        examples: Sequence[Sequence[str]],
         prints: str,
         operands: Sequence[Operand] = (),
         options: Sequence[Option] = (),
         effect: str = READS,
         has_rows: bool | str = False,
-        after_error: Example | None = None,
         notes: Sequence[str] = (),
     ) -> None:
         self.run = run
@@ -103,7 +100,6 @@ class Command:
         self.options = options
         self.effect = effect
         self.has_rows = has_rows
-        self.after_error = after_error
         self.notes = notes
 
 
