@@ -40,7 +40,7 @@ from ..errors import (
 )
 from ..terminal import masking
 from ..terminal.program import command_line
-from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, parse
+from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, parse, tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from ..errors import Failure
-    from .parser import Call
+    from .parser import Call, Token
 
     Words = Sequence[str]
     Unit = tuple[str, Optional[str]]  # an option and its value, None for a switch; "" and an operand
@@ -139,7 +139,7 @@ class Attempt:
             return "", ""
         from ..commands.request import METHODS
 
-        operands = [value or "" for flag, value, _ in self.units() if flag == "" and value not in ("--", self.name)]
+        operands = [value or "" for flag, value, _ in self.tokens() if flag == "" and value != self.name]
         method, path = (*(["POST"] if self.name == "batch" else []), *operands, "", "")[:2]
         before, mark, rest = path.partition("/v1/")
         path = mark + rest if "://" in before else path  # a full URL
@@ -162,7 +162,7 @@ class Attempt:
     def changed(self, change: Callable[[str, str | None], Unit | None]) -> list[str]:
         """Returns the words with each option and operand as `change` gives it, None to leave it out."""
         found: list[str] = []
-        for flag, value, typed in self.units():
+        for flag, value, typed in self.tokens():
             new = change(flag, value)
             if new == (flag, value):
                 found += typed
@@ -172,31 +172,14 @@ class Attempt:
                 found += [word for word in new if word]
         return found
 
-    def units(self) -> Iterator[tuple[str, str | None, Words]]:
-        """Yields each option with its value, None for a switch, and each operand with "", and the words as typed."""
+    def tokens(self) -> Iterator[Token]:
+        """Yields the options and operands, as `parser.tokens` does."""
         options = [*GLOBAL_OPTIONS, *(self.command.options if self.command else ())]
-        valued = {flag for option in options if not option.is_switch for flag in option.flags}
-        rest, only_operands = list(self.words), False
-        while rest:
-            word = rest.pop(0)
-            flag, mark, value = word.partition("=")
-            is_field = OTHER_OPTIONS.get(word, "").endswith("=") and rest and not rest[0].startswith("-")
-            if only_operands or word == "-" or not word.startswith("-"):
-                yield "", word, [word]
-            elif flag.startswith("--") and mark:
-                yield flag, value, [word]
-            elif rest and (word in valued or is_field):
-                value = rest.pop(0)
-                yield word, value, [word, value]
-            elif word[:2] in valued:  # -fKEY=TEXT
-                yield word[:2], word[2:], [word]
-            else:
-                yield word, None, [word]
-            only_operands = only_operands or word == "--"
+        return tokens(self.words, options, [flag for flag, ours in OTHER_OPTIONS.items() if ours.endswith("=")])
 
     def typed(self, flags: Collection[str]) -> list[str]:
         """Returns the words of the call that give these options."""
-        return [word for flag, _, words in self.units() if flag in flags for word in words]
+        return [word for flag, _, words in self.tokens() if flag in flags for word in words]
 
     def without(self, flags: Collection[str]) -> list[str]:
         """Returns the words of the call without these options and their values."""
@@ -482,7 +465,7 @@ def _reference(attempt: Attempt) -> Words | None:
 
 def _model(attempt: Attempt) -> str | None:
     """Returns the model that a field or the body of the call names."""
-    for flag, value, _ in attempt.units():
+    for flag, value, _ in attempt.tokens():
         if flag in TEXT_FLAGS and value and value.startswith("model="):
             return value[len("model=") :]
     body = attempt.option("body")

@@ -64,7 +64,7 @@ class Run:
         """Does what the words say, and reports what failed; never raises."""
         try:
             self.shutdown.check()
-            if self.words in (["-v"], ["-V"], ["--version"]):  # without argparse, which is half of such a start
+            if self.words in (["-v"], ["-V"], ["--version"]):  # imports nothing more
                 self.console.write(__version__ + "\n")
                 return 0
             return self._run()

@@ -1,14 +1,12 @@
 """The words of a call → its command and options.
 
-The words that name the command are taken out first; argparse reads the rest with a parser for that command alone. `--`
-ends the options, on every version of Python alike: argparse never sees it.
+argparse is not used: examples have to read words that are wrong by the same rules, it takes half of a short start, and
+what it makes of `--` differs between the versions of Python.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
-from functools import partial
 from importlib import import_module
 
 from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, resolved
@@ -17,10 +15,13 @@ from ..settings import UnknownWord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-    from typing import Any, NoReturn
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from typing import Any, Optional
+
+    from ..commands.options import Option
 
     Path = tuple[str, ...]
+    Token = tuple[str, Optional[str], list[str]]
 
 
 # The lines of the help, in order: the first words of commands, the module that declares them where it is not called so,
@@ -44,7 +45,7 @@ COMMAND_NAMES = tuple(COMMAND_MODULES)
 TOPICS = ("options", "environment", "exit")
 SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
 MIN_BEGINNING = 3  # characters that are enough to recognize the only word that begins with them
-_VALUED = {flag for option in GLOBAL_OPTIONS if not option.is_switch for flag in option.flags}
+NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")  # a number, which may be a value although it begins as an option does
 _KNOWN = {flag for option in GLOBAL_OPTIONS for flag in option.flags} | {*HELP_FLAGS, *VERSION_FLAGS}
 
 
@@ -96,62 +97,70 @@ def parse(words: Sequence[str]) -> Call:
         names = [word for word in words[1:] if not _is_option(word)]
         if len(names) == 1 and names[0] in TOPICS:
             raise HelpRequested((), names[0])
-        raise HelpRequested(_command_of([*words[1:], "--help"])[0])
-    path, command, before, after = _command_of(words)
+        raise HelpRequested(_command_of(words[1:])[0])
+    path, command, rest = _command_of(words)
     if command is None:
-        raise VersionRequested if any(word in VERSION_FLAGS for word in before) else HelpRequested(path)
+        raise VersionRequested if any(word in VERSION_FLAGS for word in rest) else HelpRequested(path)
     try:
-        given, operands = _parsed(path, command, before)
-        values = _operands(command, [*operands, *after])
+        given, operands = _given(path, command, rest)
+        values = _operands(command, operands)
         options = GlobalOptions({**resolved(given, [*command.options, *GLOBAL_OPTIONS]), **values})
         if options.output not in (None, "json") and not command.has_rows:
-            words = f"--output {options.output} is for commands that print rows; {' '.join(path)} prints one result"
-            raise UsageError(words, drop=("--output",))
+            message = f"--output {options.output} is for commands that print rows; {' '.join(path)} prints one result"
+            raise UsageError(message, drop=("--output",))
     except UsageError as error:
         raise error.but(path=path) from None
     return Call(path, command, options)
 
 
-def _command_of(words: Sequence[str]) -> tuple[Path, Command | None, list[str], list[str]]:
-    """Returns the path of the command, the command, and the other words: before and after `--`."""
-    cut = list(words).index("--") if "--" in words else len(words)
-    before, after = list(words[:cut]), list(words[cut + 1 :])
+def tokens(words: Sequence[str], options: Sequence[Option], also: Collection[str] = ()) -> Iterator[Token]:
+    """Yields each option with its value, None without one, each operand with "", and the words that make it.
+
+    `--`, which ends the options, is one without a value. `also` are further flags that have a value.
+    """
+    valued = {flag for option in options if not option.is_switch for flag in option.flags} | {*also}
+    switches = {flag for option in options if option.is_switch for flag in option.flags}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        flag, mark, value = word.partition("=")
+        if word == "--":
+            yield word, None, [word]
+            yield from (("", operand, [operand]) for operand in rest)
+            return
+        if not _is_option(word):
+            yield "", word, [word]
+        elif mark and (flag.startswith("--") or flag in valued or flag in switches):
+            yield flag, value, [word]
+        elif word in valued and rest and (not _is_option(rest[0]) or " " in rest[0] or NEGATIVE.fullmatch(rest[0])):
+            yield word, rest[0], [word, rest.pop(0)]
+        elif word[:2] in valued and len(word) > 2:  # -fKEY=TEXT
+            yield word[:2], word[2:], [word]
+        elif word[:2] in switches and len(word) > 2:  # -qf
+            yield word[:2], None, [word[:2]]
+            rest.insert(0, f"-{word[2:]}")
+        else:
+            yield word, None, [word]
+
+
+def _command_of(words: Sequence[str]) -> tuple[Path, Command | None, list[str]]:
+    """Returns the path of the command, the command, None where the path is only its beginning, and the other words."""
     path: Path = ()
     found: dict[Path, Command] = {}
-    while path not in found:
-        index = _first_operand(before, path)
-        if index is not None:
-            word = before.pop(index)
-        elif after and not any(flag in before for flag in (*HELP_FLAGS, *VERSION_FLAGS)):
-            word = after.pop(0)
-        else:
-            return path, None, before, after
+    others: list[str] = []
+    for flag, word, typed in tokens(words, GLOBAL_OPTIONS):
+        if path in found or flag:
+            others += typed
+            if path not in found and flag not in (*_KNOWN, "--"):
+                raise mistyped(f"unknown option {flag}", flag, _KNOWN, path=path)
+            continue
         names = [known[1] for known in found] if path else COMMAND_NAMES
-        path = (*path, word)
+        command = (*path, str(word))
         if word not in names:
-            raise mistyped(
-                f"unknown command {' '.join(path)!r}",
-                word,
-                names,
-                f": use one of {', '.join(names)}",
-                path=path[:-1],
-                unknown_command=path,
-            )
-        found = found or load(word)
-    return path, found[path], before, after
-
-
-def _first_operand(words: Sequence[str], path: Path) -> int | None:
-    """Returns the index of the first word that is neither a global option nor its value."""
-    is_value = False
-    for index, word in enumerate(words):
-        name = word.partition("=")[0]
-        if not is_value and not _is_option(word):
-            return index
-        if not is_value and name not in _KNOWN:
-            raise mistyped(f"unknown option {name}", name, _KNOWN, path=path)
-        is_value = not is_value and word in _VALUED
-    return None
+            message, choice = f"unknown command {' '.join(command)!r}", f": use one of {', '.join(names)}"
+            raise mistyped(message, command[-1], names, choice, path=path, unknown_command=command)
+        path, found = command, found or load(command[0])
+    return path, found.get(path), others
 
 
 def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = "", **facts: Any) -> UsageError:
@@ -170,38 +179,36 @@ def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = 
     return UsageError(message + otherwise, **facts)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Raises UsageError, in this program's words."""
-        message = message.replace("argument -", "-", 1).replace("expected one argument", "needs a value")
-        raise UsageError(re.sub(r"ignored explicit argument (.*)", r"takes no value, not \1", message))
-
-
-class _Raise(argparse.Action):
-    """An option that ends the call before it begins, with the exception that is its `const`."""
-
-    def __call__(self, *_: Any) -> None:
-        raise self.const
-
-
-def _parsed(path: Path, command: Command, words: list[str]) -> tuple[Mapping[str, Any], list[str]]:
+def _given(path: Path, command: Command, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Returns the options that the words give, by `dest`, and the operands among them."""
-    parser = _Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     options = [*command.options, *GLOBAL_OPTIONS]
-    for option in options:
-        if option.is_switch:
-            parser.add_argument(*option.flags, dest=option.dest, action="store_true")
+    named = {flag: option for option in options for flag in option.flags}
+    found: dict[str, Any] = {}
+    operands: list[str] = []
+    unknown = ""
+    for flag, value, _ in tokens(words, options):
+        if flag == "--":
+            continue
+        if flag in HELP_FLAGS:
+            raise HelpRequested(path)
+        if flag in VERSION_FLAGS:
+            raise VersionRequested
+        option = named.get(flag)
+        if flag == "":
+            operands.append(str(value))
+        elif option is None:
+            unknown = unknown or flag
+        elif option.is_switch == (value is not None):
+            fault = "needs a value" if value is None else f"takes no value, not {value!r}"
+            raise UsageError(f"{'/'.join(option.flags)}: {fault}")
+        elif value is None:
+            found[option.dest] = True
         else:
-            action, read = "append" if option.is_list else "store", partial(_value, option.read, option.flags)
-            parser.add_argument(*option.flags, dest=option.dest, action=action, type=read)
-    parser.add_argument(*HELP_FLAGS, action=_Raise, nargs=0, const=HelpRequested(path))
-    parser.add_argument(*VERSION_FLAGS, action=_Raise, nargs=0, const=VersionRequested())
-    namespace, rest = parser.parse_known_args(words)
-    for word in filter(_is_option, rest):
-        name = word.partition("=")[0]
-        known = [flag for option in options for flag in option.flags]
-        raise mistyped(f"unknown option {name}", name, [*known, *HELP_FLAGS])
-    return vars(namespace), rest
+            read = _value(option.read, option.flags, value)
+            found[option.dest] = [*found.get(option.dest, ()), read] if option.is_list else read
+    if unknown:
+        raise mistyped(f"unknown option {unknown}", unknown, [*named, *HELP_FLAGS])
+    return found, operands
 
 
 def _operands(command: Command, words: list[str]) -> dict[str, Any]:
