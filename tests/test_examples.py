@@ -15,10 +15,7 @@ from tests.served import ServedTest, pasted
 HARMLESS = """
 # mistyped words
 requst GET ORG → request GET ORG
-avatrs list → avatars list
-avatars lst → avatars list
 doc list → documents list
-avatars list --limt=2 → avatars list --limit=2
 reference POST /v1/text_to_imge → reference POST /v1/text_to_image
 IMAGE -f 'promptTxt=a red fox' --check → FOX --check --dry-run
 request POST /v1/text_to_image -f model=gen4_imag -f ratio=1920:1080 -f 'promptText=a red fox' --check → FOX --check
