@@ -326,9 +326,9 @@ class GlobalOptionsTest(ProgramTest):
                 self.assertEqual(self.shown("request", "POST", "/v1/x", "--dry-run", *words)["body"], {"a": "b c"})
 
     def test_a_value_may_begin_with_a_dash_where_it_looks_like_no_option(self) -> None:
-        for value, body in (("-5", -5), ("-0.5", -0.5), ("-", 7)):
-            result = call("request", "POST", "/v1/x", "--dry-run", "--body", value, stdin=b"7")
-            self.assertEqual(result.json["body"], body)
+        for value in ("-5", "-0.5", "-", "-q is no option"):
+            result = call("request", "POST", "/v1/x", "--dry-run", "--text-file", value)
+            self.assert_error(result, 2, error=f"--text-file: must be KEY=FILE, not {value!r}")
 
     def test_a_variable_sets_a_flag_unless_it_is_a_word_for_off(self) -> None:
         for words, on in ((("1", "true", "YES", "on"), True), (("", "  ", "0", "false", "No", "OFF"), False)):

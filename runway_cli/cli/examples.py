@@ -26,7 +26,7 @@ import re
 
 from ..api.retry import may_pass
 from ..api.services import service_module
-from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command
+from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command, tokens
 from ..errors import (
     ApiError,
     AuthError,
@@ -40,15 +40,16 @@ from ..errors import (
 )
 from ..terminal import masking
 from ..terminal.program import command_line
-from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, parse, tokens
+from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import Any, Optional
 
+    from ..commands.options import Token
     from ..errors import Failure
-    from .parser import Call, Token
+    from .parser import Call
 
     Words = Sequence[str]
     Unit = tuple[str, Optional[str]]  # an option and its value, None for a switch; "" and an operand
@@ -173,9 +174,9 @@ class Attempt:
         return found
 
     def tokens(self) -> Iterator[Token]:
-        """Yields the options and operands, as `parser.tokens` does."""
+        """Yields the options and operands, as `options.tokens` does."""
         options = [*GLOBAL_OPTIONS, *(self.command.options if self.command else ())]
-        return tokens(self.words, options, [flag for flag, ours in OTHER_OPTIONS.items() if ours.endswith("=")])
+        return tokens(list(self.words), options, [flag for flag, ours in OTHER_OPTIONS.items() if ours.endswith("=")])
 
     def typed(self, flags: Collection[str]) -> list[str]:
         """Returns the words of the call that give these options."""

@@ -1,27 +1,19 @@
-"""The words of a call → its command and options.
-
-argparse is not used: examples have to read words that are wrong by the same rules, it takes half of a short start, and
-what it makes of `--` differs between the versions of Python.
-"""
+"""The words of a call → its command and options."""
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
 
-from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, resolved
+from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, resolved, tokens
 from ..errors import Mistyped, UsageError
 from ..settings import UnknownWord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
-    from typing import Any, Optional
-
-    from ..commands.options import Option
+    from collections.abc import Callable, Collection, Sequence
+    from typing import Any
 
     Path = tuple[str, ...]
-    Token = tuple[str, Optional[str], list[str]]
 
 
 # The lines of the help, in order: the first words of commands, the module that declares them where it is not called so,
@@ -45,7 +37,6 @@ COMMAND_NAMES = tuple(COMMAND_MODULES)
 TOPICS = ("options", "environment", "exit")
 SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
 MIN_BEGINNING = 3  # characters that are enough to recognize the only word that begins with them
-NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")  # a number, which may be a value although it begins as an option does
 _KNOWN = {flag for option in GLOBAL_OPTIONS for flag in option.flags} | {*HELP_FLAGS, *VERSION_FLAGS}
 
 
@@ -94,7 +85,7 @@ def parse(words: Sequence[str]) -> Call:
     Raises HelpRequested, VersionRequested, UsageError with the fact `path`, or ConfigError for a variable of an option.
     """
     if words and words[0] == "help":
-        names = [word for word in words[1:] if not _is_option(word)]
+        names = [word for word in words[1:] if not word.startswith("-")]
         if len(names) == 1 and names[0] in TOPICS:
             raise HelpRequested((), names[0])
         raise HelpRequested(_command_of(words[1:])[0])
@@ -113,46 +104,17 @@ def parse(words: Sequence[str]) -> Call:
     return Call(path, command, options)
 
 
-def tokens(words: Sequence[str], options: Sequence[Option], also: Collection[str] = ()) -> Iterator[Token]:
-    """Yields each option with its value, None without one, each operand with "", and the words that make it.
-
-    `--`, which ends the options, is one without a value. `also` are further flags that have a value.
-    """
-    valued = {flag for option in options if not option.is_switch for flag in option.flags} | {*also}
-    switches = {flag for option in options if option.is_switch for flag in option.flags}
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        flag, mark, value = word.partition("=")
-        if word == "--":
-            yield word, None, [word]
-            yield from (("", operand, [operand]) for operand in rest)
-            return
-        if not _is_option(word):
-            yield "", word, [word]
-        elif mark and (flag.startswith("--") or flag in valued or flag in switches):
-            yield flag, value, [word]
-        elif word in valued and rest and (not _is_option(rest[0]) or " " in rest[0] or NEGATIVE.fullmatch(rest[0])):
-            yield word, rest[0], [word, rest.pop(0)]
-        elif word[:2] in valued and len(word) > 2:  # -fKEY=TEXT
-            yield word[:2], word[2:], [word]
-        elif word[:2] in switches and len(word) > 2:  # -qf
-            yield word[:2], None, [word[:2]]
-            rest.insert(0, f"-{word[2:]}")
-        else:
-            yield word, None, [word]
-
-
 def _command_of(words: Sequence[str]) -> tuple[Path, Command | None, list[str]]:
     """Returns the path of the command, the command, None where the path is only its beginning, and the other words."""
     path: Path = ()
     found: dict[Path, Command] = {}
     others: list[str] = []
-    for flag, word, typed in tokens(words, GLOBAL_OPTIONS):
-        if path in found or flag:
-            others += typed
-            if path not in found and flag not in (*_KNOWN, "--"):
+    rest = list(words)
+    for flag, word, typed in tokens(rest, GLOBAL_OPTIONS):
+        if flag:
+            if flag not in (*_KNOWN, "--"):
                 raise mistyped(f"unknown option {flag}", flag, _KNOWN, path=path)
+            others += typed
             continue
         names = [known[1] for known in found] if path else COMMAND_NAMES
         command = (*path, str(word))
@@ -160,7 +122,9 @@ def _command_of(words: Sequence[str]) -> tuple[Path, Command | None, list[str]]:
             message, choice = f"unknown command {' '.join(command)!r}", f": use one of {', '.join(names)}"
             raise mistyped(message, command[-1], names, choice, path=path, unknown_command=command)
         path, found = command, found or load(command[0])
-    return path, found.get(path), others
+        if path in found:
+            break
+    return path, found.get(path), [*others, *rest]
 
 
 def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = "", **facts: Any) -> UsageError:
@@ -179,7 +143,7 @@ def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = 
     return UsageError(message + otherwise, **facts)
 
 
-def _given(path: Path, command: Command, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def _given(path: Path, command: Command, words: list[str]) -> tuple[dict[str, Any], list[str]]:
     """Returns the options that the words give, by `dest`, and the operands among them."""
     options = [*command.options, *GLOBAL_OPTIONS]
     named = {flag: option for option in options for flag in option.flags}
@@ -236,7 +200,3 @@ def _value(read: Callable[[str], Any], flags: Sequence[str], text: str) -> Any:
         message = f"{'/'.join(flags)}: {error}" if flags else str(error)
         known = error.known if isinstance(error, UnknownWord) else ()
         raise mistyped(message, text, known, bad_value=(flags, text)) from None
-
-
-def _is_option(word: str) -> bool:
-    return word.startswith("-") and word != "-"

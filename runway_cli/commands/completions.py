@@ -10,7 +10,7 @@ import re
 
 from ..errors import UsageError
 from ..settings import one_of
-from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, Operand
+from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, Operand, tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,25 +101,22 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> tuple[li
     The number is the index in `typed` at which the name of a file may begin, None where there is none.
     """
     commands = context.program()
-    own = [option for command in commands.values() for option in command.options]
-    named = {flag: option for option in (*GLOBAL_OPTIONS, *own) for flag in option.flags}
+    options = [*GLOBAL_OPTIONS, *(option for command in commands.values() for option in command.options)]
+    valued = {flag: option for option in options if not option.is_switch for flag in option.flags}
     path: tuple[str, ...] = ()
     operands, option = 0, None  # the option that waits for its value
-    for word in before:
-        if option:
-            option = None
-        elif word.startswith("-"):
-            option = None if word not in named or named[word].is_switch else named[word]
-        elif any(known[: len(path) + 1] == (*path, word) for known in commands):
-            path, operands = (*path, word), 0
-        else:
+    for flag, word, _ in tokens(list(before), options):
+        option = valued.get(flag) if word is None else None
+        if not flag and any(known[: len(path) + 1] == (*path, word) for known in commands):
+            path, operands = (*path, str(word)), 0
+        elif not flag:
             operands += 1
     command = commands.get(path)
 
     kind, words, start = "", [], 0
     flag, mark, _ = typed.partition("=")
-    if not option and mark and flag in named:
-        option, start = named[flag], len(flag) + 1
+    if not option and mark and flag in valued:
+        option, start = valued[flag], len(flag) + 1
     if option:
         kind, words = FILE_OPTIONS.get(option.flags[-1], option.metavar), option.choices
     elif typed.startswith("-"):

@@ -6,6 +6,8 @@ commands has `COMMANDS`: each Command by its words, such as "avatars list".
 
 from __future__ import annotations
 
+import re
+
 from .. import settings
 from ..api.services import GATEWAYS
 from ..errors import ConfigError, UsageError
@@ -13,12 +15,13 @@ from ..terminal.console import parse as selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from typing import Any, Optional
 
     from .context import Context
 
     Run = Callable[[Context, Any], int]
+    Token = tuple[str, Optional[str], list[str]]
 
 
 READS, WRITES, COSTS = "reads", "writes", "may cost credits"
@@ -185,7 +188,39 @@ GLOBAL_OPTIONS = (
 # Every command has these too; they end the call before it begins.
 HELP_FLAGS = ("-h", "--help")
 VERSION_FLAGS = ("-v", "-V", "--version")
+VALUE = re.compile(r"(?!-)|-\Z|-\d*\.?\d+\Z|.* ", re.DOTALL)  # what may follow an option as its value: -5, but not -x
 SERVICE_FLAGS = ("--stage", "--gateway", "--url-format")  # which choose the service: every example keeps them
+
+
+def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = ()) -> Iterator[Token]:
+    """Takes words from `rest`, and yields each option with its value, None without one, or an operand with "".
+
+    The words that it was made of come third. `--`, which ends the options, is one without a value. `also` are further
+    flags that have a value. argparse is not used: completions and examples read words that are not a whole call, or a
+    wrong one, and what it makes of `--` differs between the versions of Python.
+    """
+    valued = {flag for option in options if not option.is_switch for flag in option.flags} | {*also}
+    switches = {flag for option in options if option.is_switch for flag in option.flags}
+    has_ended = False
+    while rest:
+        word = rest.pop(0)
+        flag, mark, value = word.partition("=")
+        if has_ended or not word.startswith("-") or word == "-":
+            yield "", word, [word]
+        elif word == "--":
+            has_ended = True
+            yield word, None, [word]
+        elif mark and (flag.startswith("--") or flag in valued or flag in switches):
+            yield flag, value, [word]
+        elif word in valued and rest and VALUE.match(rest[0]):
+            yield word, rest[0], [word, rest.pop(0)]
+        elif word[:2] in valued and len(word) > 2:  # -fKEY=TEXT
+            yield word[:2], word[2:], [word]
+        elif word[:2] in switches and len(word) > 2:  # -qf
+            yield word[:2], None, [word[:2]]
+            rest.insert(0, f"-{word[2:]}")
+        else:
+            yield word, None, [word]
 
 
 def resolved(given: Mapping[str, Any], options: Sequence[Option]) -> dict[str, Any]:
