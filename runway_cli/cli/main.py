@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
     handlers = SignalHandlers()
     handlers.install()
     try:
-        return _status(handlers, argv, clock)
+        return Run(sys.argv[1:] if argv is None else argv, clock).status(handlers)
     finally:
         handlers.restore()
 
@@ -38,13 +38,7 @@ def run() -> NoReturn:
     """
     handlers = SignalHandlers()
     handlers.install()
-    os._exit(_status(handlers, None, None))
-
-
-def _status(handlers: SignalHandlers, argv: Sequence[str] | None, clock: Clock | None) -> int:
-    one = Run(sys.argv[1:] if argv is None else argv, clock)
-    handlers.attach(one.shutdown)
-    return one.status()
+    os._exit(Run(sys.argv[1:], None).status(handlers))
 
 
 class Run:
@@ -60,8 +54,9 @@ class Run:
         self.call: Call | None = None
         self._clock = clock
 
-    def status(self) -> int:
+    def status(self, handlers: SignalHandlers) -> int:
         """Does what the words say, and reports what failed; never raises."""
+        handlers.attach(self.shutdown)
         try:
             self.shutdown.check()
             if self.words in (["-v"], ["-V"], ["--version"]):  # imports nothing more

@@ -180,13 +180,12 @@ def _operands(command: Command, words: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     rest = words
     for index, operand in enumerate(command.operands):
-        is_single = operand.takes in ("1", "?")
-        if not rest and operand.takes in ("1", "+"):
-            missing = [other.metavar for other in command.operands[index:] if other.takes in ("1", "+")]
+        if not rest and operand.is_required:
+            missing = [other.metavar for other in command.operands[index:] if other.is_required]
             raise UsageError(f"missing {' and '.join(missing)}")
-        taken, rest = (rest[:1], rest[1:]) if is_single else (rest, [])
+        taken, rest = (rest, []) if operand.repeats else (rest[:1], rest[1:])
         values = [_value(operand.read, (), word) for word in taken]
-        found[operand.dest] = values if not is_single else values[0] if values else None
+        found[operand.dest] = values if operand.repeats else next(iter(values), None)
     if rest:
         raise UsageError(f"unexpected argument {rest[0]!r}")
     return found

@@ -127,7 +127,7 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> tuple[li
         words += [] if path else ["help"]
     else:
         names = [name for operand in command.operands for name in operand.metavar.split()]
-        repeats = len(names) == 1 and command.operands[0].takes in ("*", "+")
+        repeats = len(names) == 1 and command.operands[0].repeats
         if operands < len(names) or repeats:
             kind = names[0 if repeats else operands]
     known = (word for word in words or _known_words(context, kind) if PLAIN.fullmatch(word))

@@ -72,6 +72,8 @@ class Operand:
         self.metavar = metavar
         self.help = help
         self.takes = takes
+        self.is_required = takes in ("1", "+")
+        self.repeats = takes in ("+", "*")
         self.read = read
 
 

@@ -26,8 +26,8 @@ def run(context: Context, options: GlobalOptions) -> int:
             "operands": [
                 {
                     "name": operand.metavar,
-                    "required": operand.takes in ("1", "+"),
-                    "repeats": operand.takes in ("+", "*"),
+                    "required": operand.is_required,
+                    "repeats": operand.repeats,
                     "help": operand.help,
                 }
                 for operand in command.operands
