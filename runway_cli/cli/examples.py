@@ -167,7 +167,7 @@ class Attempt:
             new = change(flag, value)
             if new == (flag, value):
                 found += typed
-            elif new and new[0].startswith("--") and typed[0] == f"{flag}={value}":
+            elif new and new[0].startswith("--") and typed == [f"{flag}={value}"]:
                 found.append(f"{new[0]}={new[1]}")
             elif new:
                 found += [word for word in new if word]

@@ -113,7 +113,7 @@ def _command_of(words: Sequence[str]) -> tuple[Path, Command | None, list[str]]:
     for flag, word, typed in tokens(rest, GLOBAL_OPTIONS):
         if flag:
             if flag not in (*_KNOWN, "--"):
-                raise mistyped(f"unknown option {flag}", flag, _KNOWN, path=path)
+                raise _unknown_option(flag, _KNOWN).but(path=path)
             others += typed
             continue
         names = [known[1] for known in found] if path else COMMAND_NAMES
@@ -141,6 +141,11 @@ def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = 
     if near and near[0] != wrong:
         return Mistyped(f"{message}; did you mean {near[0]}?", wrong=wrong, right=near[0], **facts)
     return UsageError(message + otherwise, **facts)
+
+
+def _unknown_option(flag: str, known: Collection[str]) -> UsageError:
+    name = flag.partition("=")[0]
+    return mistyped(f"unknown option {name}", name, known)
 
 
 def _given(path: Path, command: Command, words: list[str]) -> tuple[dict[str, Any], list[str]]:
@@ -171,7 +176,7 @@ def _given(path: Path, command: Command, words: list[str]) -> tuple[dict[str, An
             read = _value(option.read, option.flags, value)
             found[option.dest] = [*found.get(option.dest, ()), read] if option.is_list else read
     if unknown:
-        raise mistyped(f"unknown option {unknown}", unknown, [*named, *HELP_FLAGS])
+        raise _unknown_option(unknown, [*named, *HELP_FLAGS])
     return found, operands
 
 

@@ -197,32 +197,32 @@ SERVICE_FLAGS = ("--stage", "--gateway", "--url-format")  # which choose the ser
 def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = ()) -> Iterator[Token]:
     """Takes words from `rest`, and yields each option with its value, None without one, or an operand with "".
 
-    The words that it was made of come third. `--`, which ends the options, is one without a value. `also` are further
-    flags that have a value. argparse is not used: completions and examples read words that are not a whole call, or a
-    wrong one, and what it makes of `--` differs between the versions of Python.
+    The words that it was made of come third; of -qf, they come with the last option. `--`, which ends the options, is
+    one without a value. `also` are further flags that have a value. argparse is not used: completions and examples read
+    words that are not a whole call, or a wrong one, and what it makes of `--` differs between the versions of Python.
     """
     valued = {flag for option in options if not option.is_switch for flag in option.flags} | {*also}
     switches = {flag for option in options if option.is_switch for flag in option.flags}
     has_ended = False
     while rest:
-        word = rest.pop(0)
+        typed = word = rest.pop(0)
+        while not has_ended and word[:2] in switches and word[2:3].isalpha():
+            yield word[:2], None, []
+            word = f"-{word[2:]}"
         flag, mark, value = word.partition("=")
         if has_ended or not word.startswith("-") or word == "-":
-            yield "", word, [word]
+            yield "", word, [typed]
         elif word == "--":
             has_ended = True
-            yield word, None, [word]
+            yield word, None, [typed]
         elif mark and (flag.startswith("--") or flag in valued or flag in switches):
-            yield flag, value, [word]
+            yield flag, value, [typed]
         elif word in valued and rest and VALUE.match(rest[0]):
-            yield word, rest[0], [word, rest.pop(0)]
-        elif word[:2] in valued and len(word) > 2:  # -fKEY=TEXT
-            yield word[:2], word[2:], [word]
-        elif word[:2] in switches and len(word) > 2:  # -qf
-            yield word[:2], None, [word[:2]]
-            rest.insert(0, f"-{word[2:]}")
+            yield word, rest[0], [typed, rest.pop(0)]
+        elif word[:2] in valued and len(word) > 2:
+            yield word[:2], word[2:], [typed]
         else:
-            yield word, None, [word]
+            yield word, None, [typed]
 
 
 def resolved(given: Mapping[str, Any], options: Sequence[Option]) -> dict[str, Any]:
