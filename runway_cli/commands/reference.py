@@ -68,10 +68,10 @@ def _named(words: list[str], model: str | None) -> tuple[str, str] | None:
 
     if not words and model is None:
         return None
-    methods = [word.upper() for word in words if word.upper() in METHODS]
-    paths = [word for word in words if word.upper() not in METHODS]
     if len(words) == 2 and words[0].upper() in METHODS:
         return words[0].upper(), words[1]
+    methods = [word.upper() for word in words if word.upper() in METHODS]
+    paths = [word for word in words if word.upper() not in METHODS]
     message = "name METHOD and PATH of one endpoint, or neither for a list of all"
     if not words:
         message = "--model needs an endpoint: METHOD PATH"
@@ -95,9 +95,8 @@ def _endpoint(known: list[Endpoint], method: str, path: str, model: str | None) 
             return endpoint
     near = [found[0].path] if found else nearest(known, path)
     if not near:
-        raise UsageError(
-            f"the contract has no endpoint like {path!r}: `reference` lists them all", try_next=("reference",)
-        )
+        words = f"the contract has no endpoint like {path!r}: `reference` lists them all"
+        raise UsageError(words, try_next=("reference",))
     methods = [endpoint.method for endpoint in known if endpoint.path == near[0]]
     words = f"the contract has no endpoint {path!r}; the nearest: {', '.join(near)}"
     if found:
@@ -116,9 +115,8 @@ def _described(document: dict[str, Any], endpoint: Endpoint, model: str | None) 
         words = f"{name} has no models: leave --model out"
         if error.models:
             words = f"{endpoint.path} has no model {model!r}; it has {', '.join(error.models)}"
-        raise UsageError(
-            words, try_next=_call(endpoint.method, endpoint.path, next(iter(error.models), None))
-        ) from None
+        other = next(iter(error.models), None)
+        raise UsageError(words, try_next=_call(endpoint.method, endpoint.path, other)) from None
     except ValueError as error:
         words = f"the contract's {name} cannot be described: {error}"
         raise ApiError(words, status=200, is_json=False) from None
