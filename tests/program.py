@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from runway_cli.cli.main import main
+from runway_cli.cli.main import LAST_RESORT, main
 from tests.fake import SECRET, STAGE_SECRET, TOKEN
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -150,13 +150,15 @@ def call(*argv: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", c
 
 
 def checked(result: Result, surroundings: Mapping[str, str]) -> Result:
-    """Returns the result, if it shows no secret and no traceback, and ends as the contract says."""
+    """Returns the result, if it shows no secret and no traceback, has an example, and ends as the contract says."""
     secrets = {SECRET, STAGE_SECRET, TOKEN, *(surroundings.get(name, "").strip() for name in SECRET_VARIABLES)}
     for secret in secrets:
         if len(secret) > 8 and secret in result.stdout + result.stderr:
             raise AssertionError(f"a secret was printed: {result!r}".replace(secret, "SECRET"))
     if "Traceback (most recent call last)" in result.stderr or result.exit not in EXITS:
         raise AssertionError(f"no proper end: {result!r}")
+    if LAST_RESORT in result.stderr:
+        raise AssertionError(f"choosing an example failed: {result!r}")
     return result
 
 

@@ -314,6 +314,5 @@ COMMANDS = {
         ),
         prints="each task as JSON when it has ended, with `saved`, and without `output` once all is saved",
         has_rows=True,
-        after_error=("wait", "--help"),
     )
 }

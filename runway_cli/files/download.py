@@ -131,12 +131,17 @@ def free_folder(path: str) -> str:
     plain = path.rstrip("/" + os.sep)
     if os.path.basename(plain) in ("", os.curdir, os.pardir):
         plain = os.path.join(path, "outputs")
-    root, extension = os.path.splitext(plain)
-    number = 1
-    while os.path.lexists(plain):
+    return free_path(plain) + "/"
+
+
+def free_path(path: str) -> str:
+    """Returns the path, or the first name beside it under which neither a file nor a numbered output exists."""
+    root, extension = os.path.splitext(path)
+    candidate, number = path, 1
+    while os.path.lexists(candidate) or os.path.lexists(f"{os.path.splitext(candidate)[0]}-1{extension}"):
         number += 1
-        plain = f"{root}-{number}{extension}"
-    return plain + "/"
+        candidate = f"{root}-{number}{extension}"
+    return candidate
 
 
 def name_of(url: str) -> str:
