@@ -50,6 +50,11 @@ def document(schema: Any, **components: Any) -> dict[str, Any]:
     return {"openapi": "3.1.0", "paths": {"/v1/make": {"post": operation}}, "components": {"schemas": components}}
 
 
+def union(name: str, *forms: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a union whose forms this property tells apart."""
+    return {"oneOf": list(forms), "discriminator": {"propertyName": name}}
+
+
 def body(schema: Any, model: str | None = None, **components: Any) -> Any:
     """What is said of a body with this schema."""
     made = document(schema, **components)
@@ -124,12 +129,6 @@ class FieldTest(unittest.TestCase):
         required = {"type": "string", "required": True}
         self.assertEqual(fields(schema, **parts), [{"name": "x", **required}, {"name": "y", **required}])
 
-    def test_a_body_that_is_no_object(self) -> None:
-        self.assertEqual(
-            body({"type": "array", "items": thing({"x": STRING})}),
-            {"type": "array of object", "fields": [{"name": "0.x", "type": "string"}]},
-        )
-
     def test_a_type_is_named_once(self) -> None:
         for types, expected in (
             (["string", "string | null"], "string | null"),
@@ -152,9 +151,8 @@ class UnionTest(unittest.TestCase):
             {"name": "pace", "type": "string"},
             {"name": "id", "type": "string", "required": True, "when": "type=custom"},
         ]
-        self.assertEqual(body({"oneOf": forms, "discriminator": {"propertyName": "type"}}), {"fields": expected})
-        self.assertEqual(fields({"oneOf": forms}), expected)
-        inside = fields(thing({"voice": {"oneOf": forms}}))[1:]
+        self.assertEqual(fields(union("type", *forms)), expected)
+        inside = fields(thing({"voice": {"anyOf": [union("type", *forms), {"type": "null"}]}}))[1:]
         self.assertEqual([field["name"] for field in inside], [f"voice.{field['name']}" for field in expected])
         self.assertEqual(inside[1]["when"], "voice.type=preset")
 
@@ -232,7 +230,7 @@ class EndpointTest(unittest.TestCase):
             },
             "components": {
                 "parameters": {"Limit": {"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 9}}},
-                "responses": {"Task": {"content": {"application/json": {"schema": {"oneOf": forms}}}}},
+                "responses": {"Task": {"content": {"application/json": {"schema": union("status", *forms)}}}},
             },
         }
         self.assertEqual(
@@ -331,12 +329,11 @@ class DescriptionTest(unittest.TestCase):
 
 class RowsTest(unittest.TestCase):
     def test_fields_of_one_name_share_a_row(self) -> None:
-        voice = {
-            "oneOf": [
-                thing({"type": {"const": "preset"}, "id": {"enum": ["max", "mia"]}}, "type", "id"),
-                thing({"type": {"const": "custom"}, "id": {"type": "string", "format": "uuid"}}, "type"),
-            ]
-        }
+        voice = union(
+            "type",
+            thing({"type": {"const": "preset"}, "id": {"enum": ["max", "mia"]}}, "type", "id"),
+            thing({"type": {"const": "custom"}, "id": {"type": "string", "format": "uuid"}}, "type"),
+        )
         rows = {row["name"]: row for row in field_rows(fields(thing({"voice": voice})))}
         self.assertEqual(list(rows), ["voice", "voice.type", "voice.id"])
         self.assertEqual(rows["voice.id"]["type"], "string | uuid")
@@ -428,17 +425,23 @@ class HostileDocumentTest(unittest.TestCase):
         parts = {f"L{number}": link(ref(f"L{number + 1}")) for number in range(count)}
         return document(ref("L0"), **parts, **{f"L{count}": thing({"x": STRING})})
 
-    def test_unions_that_double(self) -> None:
-        for keyword in ("oneOf", "anyOf", "allOf"):
-            with self.subTest(keyword=keyword):
-                made = self.linked(lambda link, key=keyword: {key: [link, link]}, 40)
-                names = {field["name"] for field in describe(made, endpoints(made)[0])["body"]["fields"]}
-                self.assertEqual(names, {"x"})
-
-    def test_unions_that_double_inside_objects(self) -> None:
-        made = self.linked(lambda link: thing({name: {"oneOf": [link, {**link, "x": 1}]} for name in "abcdefgh"}), 40)
-        with self.assertRaisesRegex(ValueError, "more of this than can be read"):
-            describe(made, endpoints(made)[0])
+    def test_what_grows_without_end_is_told(self) -> None:
+        names = [f"model{number}" for number in range(50_000)]
+        for name, made, read in (
+            ("doubling", self.linked(lambda link: {"oneOf": [link, link]}, 40), models),
+            (
+                "inside objects",
+                self.linked(lambda link: thing({name: {"oneOf": [link, {**link, "x": 1}]} for name in "abcdefgh"}), 40),
+                lambda made: describe(made, endpoints(made)[0]),
+            ),
+            (
+                "models and values",
+                document(form(names, ratio={"enum": names})),
+                lambda made: models_of(made, endpoints(made)[0]),
+            ),
+        ):
+            with self.subTest(name), self.assertRaisesRegex(ValueError, "more of this than can be read"):
+                read(made)
 
     def test_what_nests_too_deeply_is_told(self) -> None:
         deep: Any = form("one")
@@ -452,16 +455,11 @@ class HostileDocumentTest(unittest.TestCase):
     def test_a_recursive_schema_is_described_down_to_a_depth(self) -> None:
         found = fields(ref("Node"), Node=thing({"next": ref("Node")}))
         self.assertEqual(found[-1]["name"], ".".join(["next"] * (BODY_DEPTH + 1)))
-        self.assertEqual(fields(ref("A"), A=ref("B"), B=ref("A")), [])
 
     def test_fifty_thousand_values(self) -> None:
         names = [f"model{number}" for number in range(50_000)]
         made = document(form(names, ratio={"enum": ["1:1"]}))
         self.assertEqual(len(models(made)), 50_000)
-        self.assertEqual(len(models_of(made, endpoints(made)[0])), 50_000)
-        product = document(form(names, ratio={"enum": names}))
-        with self.assertRaisesRegex(ValueError, "more of this than can be read"):
-            models_of(product, endpoints(product)[0])
         with self.assertRaises(UnknownModel) as caught:
             describe(made, endpoints(made)[0], "model")
         self.assertEqual(len(caught.exception.models), 50_000)
