@@ -428,6 +428,7 @@ class CacheTest(ReferenceCase):
 
     def test_offline_the_old_copy_is_used_with_a_note(self) -> None:
         first = self.call()
+        date = time.strftime("%Y-%m-%d", time.gmtime(self.copies()[0].stat().st_mtime))
         cases = [Fault("status", status=503), Fault("reset_after_request"), Fault("html"), Fault("half_answer")]
         for fault in cases:
             with self.subTest(fault=fault.kind):
@@ -437,7 +438,7 @@ class CacheTest(ReferenceCase):
                 self.assertEqual(result.exit, 0)
                 self.assertEqual(result.stdout, first.stdout)
                 self.assertEqual(clock.slept, [])
-                self.assertIn("a copy of the API's contract that is 3 days old", result.stderr)
+                self.assertIn(f"using the API's contract of {date}: ", result.stderr)
         self.fake.fault(cases[0], path="/openapi.json", server="storage")
         self.assertEqual(self.call("--quiet", clock=Clock(3 * DAY)).stderr, "")
 

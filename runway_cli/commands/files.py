@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors import DeniedError, Interrupted, UsageError
+from ..errors import DeniedError, Interrupted, OutputError, UsageError
 from ..settings import destination, input_file, url_fault
 from ..terminal.tables import Column
 from .context import for_each
@@ -52,7 +52,7 @@ def run_upload(context: Context, options: UploadOptions) -> int:
 
 def run_download(context: Context, options: DownloadOptions) -> int:
     """Saves each URL and prints where; one that fails does not stop the others."""
-    from ..files.download import check_output, save
+    from ..files.download import check_destination, save
     from ..files.media import mismatch
     from .display import TransferLine
 
@@ -60,7 +60,7 @@ def run_download(context: Context, options: DownloadOptions) -> int:
         fault = url_fault(url)
         if fault:
             raise UsageError(f"{url!r} {fault}")
-    check_output(options.to, force=options.force)
+    check_destination(options.to, force=options.force, failure=OutputError)
     client = context.client(with_secret=False)
 
     def download_one(job: tuple[str, Destination]) -> None:

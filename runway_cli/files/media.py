@@ -6,10 +6,6 @@ import os
 
 from ..errors import UsageError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from email.message import Message
-
 # media type, its extensions (the first one is for new names), and how its files begin: (offset, bytes).
 # A mark that is the beginning of another one stands behind it.
 MEDIA: tuple[tuple[str, str, tuple[tuple[int, bytes], ...]], ...] = (
@@ -123,8 +119,3 @@ def type_by_name(name: str) -> str | None:
 def type_by_content(head: bytes) -> str | None:
     """Returns the media type that the first HEAD bytes of a file tell, None where they tell none."""
     return next((kind for kind, _, marks in MEDIA for at, mark in marks if head[at:].startswith(mark)), None)
-
-
-def media_type(headers: Message) -> str:
-    """Returns the media type of an answer, without parameters."""
-    return headers.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -289,7 +289,7 @@ def save_outputs(task: PolledTask, targets: list[Destination], emit: Emit, *, fo
             urls[index],
             targets[index],
             force=force,
-            emit=lambda event: emit(TaskProgress(task, event.done, event.total)),
+            emit=lambda done, total: emit(TaskProgress(task, done, total)),
             deadline=task.deadline,
         )
 
