@@ -75,7 +75,7 @@ class FieldTest(unittest.TestCase):
             (True, {"type": "any"}),
             ({"type": "string", "format": "uuid", "pattern": "^x$"}, {"type": "uuid"}),
             ({"const": "fox"}, {"type": "string", "values": ["fox"]}),
-            ({"enum": [1, 2]}, {"type": "integer", "values": [1, 2]}),
+            ({"enum": [1, 2]}, {"type": "number", "values": [1, 2]}),
             ({"type": "integer", "minimum": 1, "maximum": 9, "default": 3},
              {"type": "integer", "default": 3, "limits": {"min": 1, "max": 9}}),
             ({"type": "number", "exclusiveMinimum": 0}, {"type": "number", "limits": {"exclusiveMin": 0}}),
@@ -217,12 +217,12 @@ class EndpointTest(unittest.TestCase):
         made: dict[str, Any] = {
             "paths": {
                 "/v1/tasks/{id}": {
-                    "parameters": [known, {"name": "limit", "in": "query", "schema": STRING}],
                     "get": {
                         "description": "Get *it*. See there.",
                         "parameters": [
                             {"$ref": "#/components/parameters/Limit"},
                             {"name": "X-Runway-Version", "in": "header", "schema": STRING},
+                            known,
                         ],
                         "responses": {"404": {"description": "gone"}, "200": {"$ref": "#/components/responses/Task"}},
                     },
@@ -328,18 +328,6 @@ class DescriptionTest(unittest.TestCase):
 
 
 class RowsTest(unittest.TestCase):
-    def test_fields_of_one_name_share_a_row(self) -> None:
-        voice = union(
-            "type",
-            thing({"type": {"const": "preset"}, "id": {"enum": ["max", "mia"]}}, "type", "id"),
-            thing({"type": {"const": "custom"}, "id": {"type": "string", "format": "uuid"}}, "type"),
-        )
-        rows = {row["name"]: row for row in field_rows(fields(thing({"voice": voice})))}
-        self.assertEqual(list(rows), ["voice", "voice.type", "voice.id"])
-        self.assertEqual(rows["voice.id"]["type"], "string | uuid")
-        self.assertEqual(rows["voice.id"]["required"], "for some")
-        self.assertEqual(rows["voice.id"]["values"], "max | mia; when voice.type=preset / when voice.type=custom")
-
     def test_limits_in_words(self) -> None:
         field = {
             "name": "seed",
@@ -391,8 +379,6 @@ class ModelsTest(unittest.TestCase):
             ("ratio and duration come first", form("one", quality=low, duration={"enum": [4, 8]}, ratio=ratio),
              {"ratio": ["1:1", "2:1"], "duration": [4, 8], "quality": ["low", "high"]}),
             ("a range", form("one", duration={**seconds, "minimum": 0.5, "maximum": 30}), {"duration": "0.5-30"}),
-            ("a lower bound", form("one", duration={**seconds, "minimum": 2}), {"duration": "at least 2"}),
-            ("an upper bound", form("one", duration={**seconds, "maximum": 9}), {"duration": "at most 9"}),
             ("not listed", form("one", duration=seconds, seed={"maximum": 9}, inner=thing({"x": low})), {}),
             ("inside what is required", {**form("one", voice=voice), "required": ["voice"]},
              {"voice.presetId": ["Maya", "Arjun"]}),

@@ -12,7 +12,6 @@ import re
 from itertools import islice
 
 from .. import jsontext
-from ..jsontext import Number
 from ..terminal import masking
 from .schema import as_list, key_of, kind_of, nearest_words, properties_of, reading, values_of
 
@@ -67,8 +66,8 @@ def check(document: Schema, endpoint: Endpoint, body: Any, show: Show | None = N
     """
     fields: dict[str, list[str]] = {}
     with reading(document) as schemas:
-        kind, schema = schemas.content(endpoint.operation.get("requestBody"))
-        for path, message in _Checker(schemas, show or shown).issues(schema, body) if "json" in kind else ():
+        schema = schemas.content(endpoint.operation.get("requestBody"))
+        for path, message in _Checker(schemas, show or shown).issues(schema, body):
             fields.setdefault(".".join(map(str, path)), []).append(message)
     return [{"field": field, "messages": messages} for field, messages in fields.items()]
 
@@ -76,7 +75,7 @@ def check(document: Schema, endpoint: Endpoint, body: Any, show: Show | None = N
 def unnamed(document: Schema, endpoint: Endpoint, body: Any) -> list[str]:
     """Returns the fields of a body that no form of the contract names, although it may allow them: mostly mistyped."""
     with reading(document) as schemas:
-        _, schema = schemas.content(endpoint.operation.get("requestBody"))
+        schema = schemas.content(endpoint.operation.get("requestBody"))
         forms = schemas.forms(schema)
     describes_others = any(isinstance(form.get("additionalProperties"), dict) for form in forms)
     if schema is None or describes_others or not isinstance(body, dict):
@@ -138,9 +137,9 @@ class _Checker:
             yield from self._object_issues(form, value)
         elif kind_of(value) == "number":
             for keyword, words, holds in LIMITS:
-                limit = _number(form.get(keyword))
-                if limit is not None and not holds(_number(value), limit):
-                    yield (), f"must be {words} {plain(form[keyword])}, not {self.show(value)}"
+                limit: Any = form.get(keyword)
+                if kind_of(limit) == "number" and not holds(float(value), float(limit)):
+                    yield (), f"must be {words} {plain(limit)}, not {self.show(value)}"
 
     def _object_issues(self, form: Schema, value: dict[str, Any]) -> Iterator[Issue]:
         properties, required = properties_of(form), as_list(form.get("required"))
@@ -187,22 +186,15 @@ class _Checker:
 
 def _is_of_type(value: Any, wanted: str) -> bool:
     if wanted == "integer":  # 1.0 and 1e3 are integers too (JSON Schema 2020-12, validation 6.1.1)
-        return kind_of(value) == "number" and (isinstance(value, int) or float(value).is_integer())
+        return kind_of(value) == "number" and float(value).is_integer()
     return kind_of(value) == wanted
-
-
-def _number(value: Any) -> Any:
-    """Returns a JSON number as an int or a float; None for anything else."""
-    if kind_of(value) != "number":
-        return None
-    return float(value) if isinstance(value, Number) else value
 
 
 def _size_issues(form: Schema, keyword: str, size: int, noun: str) -> Iterator[Issue]:
     """Yields what is wrong with a length, in characters (code points) or items."""
     for key, words, holds in (("min", "at least", operator.ge), ("max", "at most", operator.le)):
-        limit = _number(form.get(key + keyword))
-        if limit is not None and not holds(size, limit):
+        limit: Any = form.get(key + keyword)
+        if kind_of(limit) == "number" and not holds(size, float(limit)):
             yield (), f"must have {words} {plain(limit)} {noun}{'' if limit == 1 else 's'}, not {size}"
 
 

@@ -10,8 +10,18 @@ from __future__ import annotations
 import re
 
 from .. import jsontext
-from ..jsontext import Number
-from .schema import as_list, binding, endpoints, key_of, nearest_words, one_line, properties_of, reading, values_of
+from .schema import (
+    as_list,
+    binding,
+    endpoints,
+    key_of,
+    kind_of,
+    nearest_words,
+    one_line,
+    properties_of,
+    reading,
+    values_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,14 +63,12 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None) -> 
     """
     described: Schema = {"method": endpoint.method, "path": endpoint.path, "summary": endpoint.summary}
     with reading(document) as schemas:
-        parameters = list(_parameters(schemas, endpoint.operation.get("parameters", [])))
+        parameters = list(_parameters(schemas, as_list(endpoint.operation.get("parameters"))))
         if parameters:
             described["parameters"] = parameters
-        content_type, schema = schemas.content(endpoint.operation.get("requestBody"))
+        schema = schemas.content(endpoint.operation.get("requestBody"))
         if schema is not None:
             described["body"] = _body(schemas, schema, model)
-            if content_type != "application/json":
-                described["body"]["contentType"] = content_type
         elif model is not None:
             raise UnknownModel([])
         described["response"] = _response(schemas, endpoint.operation.get("responses"))
@@ -68,19 +76,15 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None) -> 
 
 
 def _parameters(schemas: Schemas, parameters: list[Any]) -> Iterator[Field]:
-    """Yields the parameters, an operation's own before those of its path, without the headers of every request."""
-    seen: set[tuple[str, str]] = set()
+    """Yields the parameters, without the headers of every request."""
     for parameter in parameters:
         node = schemas.plain(parameter)
-        name, place = node.get("name"), str(node.get("in"))
-        if not isinstance(name, str) or (name, place) in seen or name.lower() in SENT_ANYWAY:
-            continue
-        seen.add((name, place))
-        schema = node["schema"] if "schema" in node else schemas.content(node)[1]
-        field = _field(schemas, name, schema, node.get("required") is True)
-        if node.get("description"):
-            field["description"] = one_line(node["description"])
-        yield {"name": name, "in": place, **field}
+        name = node.get("name")
+        if isinstance(name, str) and name.lower() not in SENT_ANYWAY:
+            field = _field(schemas, name, node.get("schema"), node.get("required") is True)
+            if node.get("description"):
+                field["description"] = one_line(node["description"])
+            yield {"name": name, "in": str(node.get("in")), **field}
 
 
 def _body(schemas: Schemas, schema: Any, model: str | None) -> Schema:
@@ -140,7 +144,7 @@ def _shared(lists: list[list[Field]]) -> list[Field]:
 def _response(schemas: Schemas, responses: Any) -> dict[str, str]:
     """Returns {name: type, or values} of the first success that has a body; ? after what may be missing."""
     answers = responses.items() if isinstance(responses, dict) else ()
-    successes = [schemas.content(answer)[1] for status, answer in answers if str(status).startswith("2")]
+    successes = [schemas.content(answer) for status, answer in answers if str(status).startswith("2")]
     schema = next((schema for schema in successes if schema is not None), None)
     brief: dict[str, list[str]] = {}
     optional = set()
@@ -268,10 +272,8 @@ def _type(form: Schema) -> str:
     kind = _kind(form) or form.get("type")
     if kind == "string" and isinstance(form.get("format"), str):
         return str(form["format"])
-    if kind is None:
-        names = {str: "string", bool: "boolean", int: "integer", float: "number", Number: "number"}
-        return names.get(type((values_of(form) or [None])[0]), "any")
-    return str(kind)
+    values = values_of(form)
+    return str(kind or (kind_of(values[0]) if values else "any"))
 
 
 def _scheme(form: Schema) -> str:
@@ -335,22 +337,17 @@ def _description(node: Schema, forms: list[Schema]) -> str:
 
 
 def field_rows(fields: Iterable[Field]) -> list[dict[str, str]]:
-    """Returns a row for each name, with what its fields say: name, type, required, values, description."""
-    named: dict[tuple[str, str], list[Field]] = {}
-    for field in fields:
-        named.setdefault((field["name"], field.get("in", "")), []).append(field)
-    rows = []
-    for (name, place), same in named.items():
-        required = ["required" in field for field in same]
-        row = {
-            "name": name,
-            "type": joined(field["type"] for field in same) + (f" ({place})" if place else ""),
-            "required": "yes" if all(required) else "for some" if any(required) else "",
-            "values": " / ".join(dict.fromkeys(filter(None, map(_choices, same)))),
-            "description": " / ".join(dict.fromkeys(filter(None, (field.get("description") for field in same)))),
+    """Returns each field as a row of texts: name, type, required, values, description."""
+    return [
+        {
+            "name": field["name"],
+            "type": field["type"] + (f" ({field['in']})" if "in" in field else ""),
+            "required": "yes" if "required" in field else "",
+            "values": _choices(field),
+            "description": field.get("description", ""),
         }
-        rows.append(row)
-    return rows
+        for field in fields
+    ]
 
 
 def _choices(field: Field) -> str:
@@ -380,15 +377,10 @@ def models(document: Schema) -> list[dict[str, Any]]:
     found: dict[str, dict[str, None]] = {}
     with reading(document) as schemas:
         for endpoint in endpoints(document):
-            kind, schema = schemas.content(endpoint.operation.get("requestBody"))
-            for model in _by_model(schemas, schemas.forms(schema)) if "json" in kind else ():
-                found.setdefault(model, {})[short_name(endpoint)] = None
+            short_name = re.sub(r"^/?(?:v[0-9]+/)?", "", endpoint.path)
+            for model in _by_model(schemas, schemas.forms(schemas.content(endpoint.operation.get("requestBody")))):
+                found.setdefault(model, {})[short_name] = None
     return [{"model": model, "endpoints": list(names)} for model, names in found.items()]
-
-
-def short_name(endpoint: Endpoint) -> str:
-    """Returns an endpoint's path without the version: image_to_video, generate/video."""
-    return re.sub(r"^/?(?:v[0-9]+/)?", "", endpoint.path)
 
 
 def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
@@ -400,7 +392,7 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
     """
     rows = []
     with reading(document) as schemas:
-        _, schema = schemas.content(endpoint.operation.get("requestBody"))
+        schema = schemas.content(endpoint.operation.get("requestBody"))
         for model, forms in _by_model(schemas, schemas.forms(schema)).items():
             choices = _choosable(list(_below(schemas, "", forms, 1)))
             schemas.count(sum(map(len, choices.values())))  # which each row repeats
@@ -420,17 +412,7 @@ def _choosable(fields: list[Field]) -> dict[str, Any]:
             known = choices.get(name)
             both = [*(known if isinstance(known, list) else ()), *field["values"]]
             choices[name] = list({key_of(value): value for value in both}.values())
-        elif name == "duration" and name not in choices and _range(field):
-            choices[name] = _range(field)
+        elif name == "duration" and {"min", "max"} <= field.get("limits", {}).keys():
+            choices.setdefault(name, "{min}-{max}".format(**field["limits"]))
     ordered = sorted(choices, key=lambda name: FIRST_COLUMNS.index(name) if name in FIRST_COLUMNS else len(choices))
     return {name: choices[name] for name in ordered}
-
-
-def _range(field: Field) -> str:
-    """Returns the limits of a number as words: "2-10", "at least 2", "at most 10"; "" without limits."""
-    limits = field.get("limits", {})
-    if "min" in limits and "max" in limits:
-        return f"{limits['min']}-{limits['max']}"
-    if "min" in limits:
-        return f"at least {limits['min']}"
-    return f"at most {limits['max']}" if "max" in limits else ""

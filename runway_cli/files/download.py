@@ -5,10 +5,11 @@ A file gets its name when it is whole, and replaces another one only with --forc
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ..api.answers import excerpt
 from ..errors import ApiError, DeniedError, NetworkError, OutputError, UsageError, WaitTimeout
@@ -20,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from email.message import Message
-    from io import BufferedRandom, FileIO
+    from io import FileIO
 
     from ..api.client import Client
     from ..errors import RunwayError
@@ -166,10 +167,13 @@ class PartFile:
         self._part = os.path.join(folder, f".{name[:SHOWN_NAME]}.{os.urandom(6).hex()}.part")
         with _writing(path):
             os.makedirs(folder or ".", exist_ok=True)
-            _remove_old_part_files(folder or ".", clock.time())
+            with suppress(OSError):  # a folder that may be written and not read
+                for entry in filter(NAME.fullmatch, os.listdir(folder or ".")):
+                    remove_abandoned(os.path.join(folder, entry), before=clock.time() - MAX_AGE)
             self._file: FileIO = shutdown.create_part_file(self._part)
         if os.name != "nt":  # where an open file cannot be removed anyway
-            _try_lock(self._file)
+            with suppress(OSError):  # a file system without locks
+                try_lock(self._file.fileno())
 
     def write(self, piece: bytes) -> None:
         """Appends a piece. Raises OutputError."""
@@ -201,39 +205,18 @@ class PartFile:
         self._shutdown.remove_part_file(self._part)
 
 
-def remove_abandoned(path: str) -> None:
-    """Removes a part file, unless the run that writes it is at work: that has it locked, or open on Windows."""
-    try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
+def remove_abandoned(path: str, *, before: float = math.inf) -> None:
+    """Removes a part file that was last written `before` a time, unless a run has it locked, or open on Windows."""
+    with suppress(OSError):
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_mtime > before:
             return
         if os.name == "nt":
             os.unlink(path)
             return
         with open(path, "r+b") as file:  # a lock over NFS needs the right to write
-            if _try_lock(file):
+            if try_lock(file.fileno()):
                 os.unlink(path)
-    except OSError:
-        pass
-
-
-def _remove_old_part_files(folder: str, now: float) -> None:
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:
-        return
-    for entry in entries:
-        try:
-            if NAME.fullmatch(entry.name) and now - entry.stat(follow_symlinks=False).st_mtime > MAX_AGE:
-                remove_abandoned(entry.path)
-        except OSError:
-            continue
-
-
-def _try_lock(file: FileIO | BufferedRandom) -> bool:
-    try:
-        return try_lock(file.fileno())
-    except OSError:
-        return True  # the file system has no locks
 
 
 def _rename_if_free(part: str, path: str) -> None:
