@@ -102,13 +102,12 @@ def _body(schemas: Schemas, schema: Any, model: str | None) -> Schema:
                 field.pop("limits", None)
                 field.pop("description", None)
         return {"fields": fields}
-    if not by_model:
-        return {"fields": list(_below(schemas, "", forms, BODY_DEPTH))}
-    if len(forms) == 1:
-        return {"models": list(by_model), "fields": list(_below(schemas, "", forms, BODY_DEPTH))}
+    described = {"models": list(by_model)} if by_model else {}
+    if len(forms) == 1 or not by_model:
+        return {**described, "fields": list(_below(schemas, "", forms, BODY_DEPTH))}
     lists = [[field for field in _below(schemas, "", [form], BODY_DEPTH) if field["name"] != "model"] for form in forms]
     note = "these fields are common to all models; --model M shows all that M takes"
-    return {"models": list(by_model), "note": note, "fields": _shared(lists)}
+    return {**described, "note": note, "fields": _shared(lists)}
 
 
 def _by_model(schemas: Schemas, forms: list[Schema]) -> dict[str, list[Schema]]:
@@ -213,21 +212,17 @@ def _field(schemas: Schemas, name: str, schema: Any, required: bool) -> Field:
     schemas.count(10)  # it costs as much as reading so many keywords
     node, forms = schemas.plain(schema), schemas.forms(schema)
     type_, values, limits = _facts(schemas, forms)
-    field: Field = {"name": name, "type": type_}
-    if required:
-        field["required"] = True
-    if values:
-        field["values"] = values
-    if "default" in node:
-        field["default"] = node["default"]
-    if limits:
-        field["limits"] = limits
-    if node.get("deprecated") is True:
-        field["deprecated"] = True
     description = _description(node, forms)
-    if description and not (type_.startswith("uri (") and "data URI" in description):  # which the type says
-        field["description"] = description
-    return field
+    is_told = type_.startswith("uri (") and "data URI" in description
+    told = (
+        ("required", True, required),
+        ("values", values, values),
+        ("default", node.get("default"), "default" in node),
+        ("limits", limits, limits),
+        ("deprecated", True, node.get("deprecated") is True),
+        ("description", description, description and not is_told),
+    )
+    return {"name": name, "type": type_, **{key: value for key, value, is_said in told if is_said}}
 
 
 def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Any], dict[str, Any]]:
@@ -285,16 +280,13 @@ def _scheme(form: Schema) -> str:
 
 def _limits(form: Schema) -> dict[str, Any]:
     """Returns the limits that tell more than the type, or common sense, has told."""
+    is_uri, pattern = bool(_scheme(form)), str(form.get("pattern"))
+    noise = {"minLength": is_uri, "pattern": is_uri or "format" in form or len(pattern) > MAX_PATTERN}
     found: dict[str, Any] = {}
     for key in LIMITS:
         value = form.get(key)
-        if key == "pattern":
-            is_noise = bool(_scheme(form)) or "format" in form or len(str(value)) > MAX_PATTERN
-        elif key == "minLength":
-            is_noise = bool(_scheme(form))
-        else:
-            is_noise = isinstance(value, int) and abs(value) >= LARGEST_LIMIT
-        if value is not None and not is_noise:
+        is_endless = isinstance(value, int) and abs(value) >= LARGEST_LIMIT
+        if value is not None and not noise.get(key, is_endless):
             found[key.replace("imum", "")] = value
     return found
 
@@ -312,9 +304,8 @@ def _by_scheme(schemes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key in dict.fromkeys(key for limits in schemes.values() for key in limits):
         values = {scheme: limits[key] for scheme, limits in schemes.items() if key in limits}
-        first = next(iter(values.values()))
-        is_shared = len(values) == len(schemes) and all(value == first for value in values.values())
-        found[key] = first if is_shared else values
+        first, *others = values.values()
+        found[key] = first if others == [first] * (len(schemes) - 1) else values
     return found
 
 

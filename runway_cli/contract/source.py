@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from .. import jsontext
 from ..errors import ApiError, DeniedError, NetworkError, RunwayError
@@ -35,8 +36,6 @@ class Contract:
     @property
     def date(self) -> str:
         """The day it was fetched, YYYY-MM-DD."""
-        import time
-
         return time.strftime("%Y-%m-%d", time.gmtime(self.fetched))
 
 

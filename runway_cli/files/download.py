@@ -183,13 +183,6 @@ class PartFile:
                 rest = rest[self._file.write(rest) :]
         self.size += len(piece)
 
-    def clear(self) -> None:
-        """Empties the file. Raises OutputError."""
-        self.size = 0
-        with _writing(self._path):
-            self._file.seek(0)
-            self._file.truncate()
-
     def take_name(self, *, force: bool) -> None:
         """Gives the file its name, in place of another one only with `force`; else removes it. Raises OutputError."""
         try:
@@ -282,8 +275,7 @@ def save(
             raise WaitTimeout(f"{name}: the time limit was reached during the download") from None
         raise error
     finally:
-        if download.part:
-            download.part.remove()
+        download.drop_part()
 
 
 class _Download:
@@ -308,11 +300,21 @@ class _Download:
         """The bytes that have arrived."""
         return self.part.size if self.part else 0
 
+    def drop_part(self) -> None:
+        """Forgets what has arrived."""
+        if self.part:
+            self.part.remove()
+        self.part = None
+
     def run(self) -> Saved:
         """Downloads from where the last try broke off."""
         with self._open() as answer:
-            if answer.status != 206:
-                self._begin(answer.headers)
+            if answer.status != 206:  # all of it
+                self.drop_part()
+                length = answer.headers.get("Content-Length", "")
+                self.total = int(length) if length.isascii() and length.isdigit() else None
+                self.etag = answer.headers.get("ETag", "")
+                self.path = self.destination.file_name(self.url, answer.headers)
             if self._is_saved():
                 return Saved(self.path, self.total or 0, skipped=True)
             if self.part is None:
@@ -320,9 +322,16 @@ class _Download:
             while piece := answer.read(PIECE):
                 self.part.write(piece)
                 self.emit(self.done, self.total)
-        if self.total is not None and self.done != self.total:
-            raise NetworkError(f"{self.path}: {self.done} of {self.total} bytes arrived", maybe_received=True)
-        return self._finish(self.part)
+        size = self.done
+        if self.total not in (None, size):
+            raise NetworkError(f"{self.path}: {size} of {self.total} bytes arrived", maybe_received=True)
+        try:
+            self.part.take_name(force=self.force)
+        except OutputError:
+            if self.force or not self._has_output_size():
+                raise
+            return Saved(self.path, size, skipped=True)  # another run has saved the same output meanwhile
+        return Saved(self.path, size, skipped=False)
 
     def _open(self) -> Stream:
         """Returns the answer of a GET, behind its redirects, whose body is worth reading: its status is 200 or 206."""
@@ -358,18 +367,8 @@ class _Download:
             if self.total in (None, total):
                 self.total = total  # which the first answer may not have told
                 return
-        if self.part:
-            self.part.clear()
+        self.drop_part()
         raise NetworkError("the server cannot resume the download; starting over", maybe_received=True)
-
-    def _begin(self, headers: Message) -> None:
-        """Begins the file, again where the server sent all of it instead of a part."""
-        if self.part:
-            self.part.clear()
-        length = headers.get("Content-Length", "")
-        self.total = int(length) if length.isascii() and length.isdigit() else None
-        self.etag = headers.get("ETag", "")
-        self.path = self.destination.file_name(self.url, headers)
 
     def _is_saved(self) -> bool:
         """Returns whether an earlier call saved this output. Raises OutputError if something else has its name."""
@@ -384,16 +383,6 @@ class _Download:
     def _has_output_size(self) -> bool:
         is_ours = self.destination.in_folder and os.path.isfile(self.path)
         return is_ours and self.total is not None and os.path.getsize(self.path) == self.total
-
-    def _finish(self, part: PartFile) -> Saved:
-        """Gives the whole file its name; without `force` never in place of another one, even one created just now."""
-        try:
-            part.take_name(force=self.force)
-        except OutputError:
-            if self.force or not self._has_output_size():
-                raise
-            return Saved(self.path, self.done, skipped=True)  # another run has saved the same output meanwhile
-        return Saved(self.path, self.done, skipped=False)
 
 
 def _redirected(url: str, location: str | None) -> str:
