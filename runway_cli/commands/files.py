@@ -52,7 +52,7 @@ def run_upload(context: Context, options: UploadOptions) -> int:
 
 def run_download(context: Context, options: DownloadOptions) -> int:
     """Saves each URL and prints where; one that fails does not stop the others."""
-    from ..files.download import check_destination, save
+    from ..files.download import Download, check_destination
     from ..files.media import mismatch
     from .display import TransferLine
 
@@ -67,7 +67,7 @@ def run_download(context: Context, options: DownloadOptions) -> int:
         url, target = job
         try:
             with TransferLine(context.console, context.clock, os.path.basename(target.path)) as line:
-                saved = save(client, url, target, force=options.force, emit=line)
+                saved = Download(client, url, target, force=options.force, emit=line).save()
         except DeniedError as error:
             words = f"{error.message}; for a fresh URL read its task: wait ID --download PATH"
             raise error.but(words, try_next=("history",)) from None

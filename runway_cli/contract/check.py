@@ -75,12 +75,11 @@ def check(document: Schema, endpoint: Endpoint, body: Any, show: Show | None = N
 def unnamed(document: Schema, endpoint: Endpoint, body: Any) -> list[str]:
     """Returns the fields of a body that no form of the contract names, although it may allow them: mostly mistyped."""
     with reading(document) as schemas:
-        schema = schemas.content(endpoint.operation.get("requestBody"))
-        forms = schemas.forms(schema)
-    describes_others = any(isinstance(form.get("additionalProperties"), dict) for form in forms)
-    if schema is None or describes_others or not isinstance(body, dict):
-        return []
+        forms = schemas.forms(schemas.content(endpoint.operation.get("requestBody")))
     named = {name for form in forms for name in properties_of(form)}
+    describes_others = any(isinstance(form.get("additionalProperties"), dict) for form in forms)
+    if not named or describes_others or not isinstance(body, dict):
+        return []
     return [name for name in body if name not in named]
 
 

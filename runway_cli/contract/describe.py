@@ -43,7 +43,6 @@ LIMITS = (
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),  # min, max, exclusiveMin, exclusiveMax
     *("minLength", "maxLength", "minItems", "maxItems", "pattern"),
 )
-FIRST_COLUMNS = ("ratio", "duration")  # what a model is chosen by
 
 
 class UnknownModel(ValueError):
@@ -393,7 +392,7 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
 
 def _choosable(fields: list[Field]) -> dict[str, Any]:
     required = {field["name"] for field in fields if field.get("required")}
-    choices: dict[str, Any] = {}
+    choices: dict[str, Any] = {"ratio": None, "duration": None}  # what a model is chosen by comes first
     for field in fields:
         name = field["name"]
         parent, dot, _ = name.rpartition(".")
@@ -403,7 +402,6 @@ def _choosable(fields: list[Field]) -> dict[str, Any]:
             known = choices.get(name)
             both = [*(known if isinstance(known, list) else ()), *field["values"]]
             choices[name] = list({key_of(value): value for value in both}.values())
-        elif name == "duration" and {"min", "max"} <= field.get("limits", {}).keys():
-            choices.setdefault(name, "{min}-{max}".format(**field["limits"]))
-    ordered = sorted(choices, key=lambda name: FIRST_COLUMNS.index(name) if name in FIRST_COLUMNS else len(choices))
-    return {name: choices[name] for name in ordered}
+        elif name == "duration" and not choices[name] and {"min", "max"} <= field.get("limits", {}).keys():
+            choices[name] = "{min}-{max}".format(**field["limits"])
+    return {name: values for name, values in choices.items() if values}

@@ -29,7 +29,7 @@ class ContractError(ApiError, ValueError):
 
 
 class Endpoint:
-    """One operation: `method` in capitals, `path` a template, `summary` one line, `operation` as the document has it."""
+    """One operation: `method` in capitals, `path` a template, `summary` one line, `operation` as it is written."""
 
     __slots__ = ("method", "operation", "path", "summary")
 
@@ -62,9 +62,7 @@ def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
     ranked = []
     for endpoint in known:
         parts = _segments(endpoint.path)
-        parameters = as_list(endpoint.operation.get("parameters"))
-        names = [found.get("name") for found in parameters if isinstance(found, dict)]
-        if parts[-1] == "id" and "id" in names:  # a gateway writes /tasks/id?id=ID for /tasks/{id}
+        if parts[-1] == "id":  # a gateway writes /tasks/id?id=ID for /tasks/{id}
             parts[-1] = "{}"
         differing = [part for word, part in zip(words, parts) if word != part]
         if len(words) == len(parts) and set(differing) <= {"{}"}:

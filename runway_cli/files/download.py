@@ -85,7 +85,7 @@ def check_destination(path: str, *, force: bool, failure: type[RunwayError] = Us
             raise failure(fault, taken=path)
         os.makedirs(folder or ".", exist_ok=True)
     except (OSError, ValueError) as error:
-        raise failure(f"{path!r} cannot be written: {_reason(error)}") from None
+        raise failure(f"{path!r} cannot be written: {getattr(error, 'strerror', None) or error}") from None
     if not os.access(folder or ".", os.W_OK):
         raise failure(f"the folder of {path!r} cannot be written to")
 
@@ -141,10 +141,6 @@ def safe_name(name: str) -> str:
     if RESERVED.match(name):
         name = ("_" + name)[:MAX_NAME].rstrip("._-")
     return name or "output"
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return getattr(error, "strerror", None) or str(error)
 
 
 # A part file is hidden beside its destination and locked by the run that writes it.
@@ -235,7 +231,7 @@ def _writing(path: str) -> Iterator[None]:
     except FileExistsError:
         raise OutputError(taken_message(path), taken=path) from None
     except (OSError, ValueError) as error:
-        raise OutputError(f"{path!r} could not be written: {_reason(error)}") from None
+        raise OutputError(f"{path!r} could not be written: {getattr(error, 'strerror', None) or error}") from None
 
 
 MAX_REDIRECTS = 5
@@ -254,67 +250,65 @@ class Saved:
         self.skipped = skipped
 
 
-def save(
-    client: Client, url: str, destination: Destination, *, force: bool, emit: Emit, deadline: float | None = None
-) -> Saved:
-    """Saves what `url` returns as a file. A download that breaks off is resumed, as often as more bytes arrive.
+class Download:
+    """One file, through all tries: each asks for what is missing (RFC 9110, 14: Range, If-Range).
 
-    `deadline` is a moment of the client's clock that ends the download. Raises OutputError (the file exists, the disk
-    is full), ApiError (a URL that is never requested; DeniedError for one that has expired), NetworkError, or
-    WaitTimeout past the deadline.
+    `deadline` is a moment of the client's clock that ends the download.
     """
-    fault = url_fault(url)
-    if fault:
-        raise ApiError(f"the output {url!r} {fault}", status=200)
-    download = _Download(client, url, destination, force=force, emit=emit, deadline=deadline)
-    try:
-        return client.retry("GET", lambda _: download.run(), deadline=deadline, progress=lambda: download.done)
-    except NetworkError as error:
-        if deadline is not None and client.clock.monotonic() >= deadline:
-            name = download.path or destination.path
-            raise WaitTimeout(f"{name}: the time limit was reached during the download") from None
-        raise error
-    finally:
-        download.drop_part()
-
-
-class _Download:
-    """One file, through all tries: each asks for what is missing (RFC 9110, 14: Range, If-Range)."""
 
     def __init__(
-        self, client: Client, url: str, destination: Destination, *, force: bool, emit: Emit, deadline: float | None
+        self, client: Client, url: str, target: Destination, *, force: bool, emit: Emit, deadline: float | None = None
     ) -> None:
         self.client = client
         self.url = url
-        self.destination = destination
+        self.target = target
         self.force = force
         self.emit = emit
         self.deadline = deadline
         self.total: int | None = None
         self.etag = ""  # which a Range must still match
-        self.path = ""  # known from the first answer on
+        self.path = target.path  # with its extension from the first answer on
         self.part: PartFile | None = None
+
+    def save(self) -> Saved:
+        """Saves what the URL returns. A download that breaks off is resumed, as often as more bytes arrive.
+
+        Raises OutputError (the file exists, the disk is full), ApiError (a URL that is never requested; DeniedError for
+        one that has expired), NetworkError, or WaitTimeout past the deadline.
+        """
+        fault = url_fault(self.url)
+        if fault:
+            raise ApiError(f"the output {self.url!r} {fault}", status=200)
+        try:
+            return self.client.retry("GET", self._attempt, deadline=self.deadline, progress=lambda: self.done)
+        except NetworkError:
+            if self.deadline is not None and self.client.clock.monotonic() >= self.deadline:
+                words = f"{self.path}: the time limit was reached during the download"
+                raise WaitTimeout(words) from None
+            raise
+        finally:
+            self._drop_part()
 
     @property
     def done(self) -> int:
         """The bytes that have arrived."""
         return self.part.size if self.part else 0
 
-    def drop_part(self) -> None:
+    def _drop_part(self) -> None:
         """Forgets what has arrived."""
         if self.part:
             self.part.remove()
         self.part = None
 
-    def run(self) -> Saved:
+    def _attempt(self, _: object) -> Saved:
         """Downloads from where the last try broke off."""
         with self._open() as answer:
             if answer.status != 206:  # all of it
-                self.drop_part()
+                self._drop_part()
                 length = answer.headers.get("Content-Length", "")
                 self.total = int(length) if length.isascii() and length.isdigit() else None
                 self.etag = answer.headers.get("ETag", "")
-                self.path = self.destination.file_name(self.url, answer.headers)
+                self.path = self.target.file_name(self.url, answer.headers)
             if self._is_saved():
                 return Saved(self.path, self.total or 0, skipped=True)
             if self.part is None:
@@ -367,7 +361,7 @@ class _Download:
             if self.total in (None, total):
                 self.total = total  # which the first answer may not have told
                 return
-        self.drop_part()
+        self._drop_part()
         raise NetworkError("the server cannot resume the download; starting over", maybe_received=True)
 
     def _is_saved(self) -> bool:
@@ -381,7 +375,7 @@ class _Download:
         return False
 
     def _has_output_size(self) -> bool:
-        is_ours = self.destination.in_folder and os.path.isfile(self.path)
+        is_ours = self.target.in_folder and os.path.isfile(self.path)
         return is_ours and self.total is not None and os.path.getsize(self.path) == self.total
 
 

@@ -46,8 +46,7 @@ def checked_upload(path: str, option: str = "upload") -> Media:
     """Returns the file as media that the API takes as an upload. Raises UsageError, with the option in its message."""
     media = checked(path, option)
     if media.size > MAX_UPLOAD:
-        words = f"{option}: {path!r} is larger than 200 MB, the API's limit: use an https URL instead"
-        raise UsageError(words)
+        raise UsageError(f"{option}: {path!r} is larger than 200 MB, the API's limit: use an https URL instead")
     return media
 
 
