@@ -95,7 +95,7 @@ MUTATIONS = (
     Mutation("files: taken names", "name_fault(path, force=force)", "None", *FILE_TESTS),
     Mutation("files: regular ones only", "None if os.path.isfile(path)", "None if True", *FILE_TESTS),
     Mutation("files: hidden names", '"_", name).strip("._-")', '"_", name).strip("_")', *FILE_TESTS),
-    Mutation("files: incomplete", "self.total not in (None, size):", "False:", *FILE_TESTS),
+    Mutation("files: incomplete", "self.total not in (None, self.done):", "False:", *FILE_TESTS),
     Mutation("signals: an answer is not thrown away", "    for record in (history, recorder):\n",
              "    client.shutdown.check()\n    for record in (history, recorder):\n", "signals"),
     Mutation("cancel: look again", '"DELETE", task.path, retries=0', '"DELETE", task.path, retries=2', "cancel"),

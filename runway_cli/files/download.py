@@ -12,7 +12,7 @@ import stat
 from contextlib import contextmanager, suppress
 
 from ..api.answers import excerpt
-from ..errors import ApiError, DeniedError, NetworkError, OutputError, UsageError, WaitTimeout
+from ..errors import ApiError, DeniedError, NetworkError, OutputError, RunwayError, UsageError, WaitTimeout
 from ..settings import url_fault
 from .lock import try_lock
 from .media import EXTENSIONS
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from io import FileIO
 
     from ..api.client import Client
-    from ..errors import RunwayError
     from ..shutdown import Clock, Shutdown
     from ..transport.http import Stream
 
@@ -283,8 +282,7 @@ class Download:
             return self.client.retry("GET", self._attempt, deadline=self.deadline, progress=lambda: self.done)
         except NetworkError:
             if self.deadline is not None and self.client.clock.monotonic() >= self.deadline:
-                words = f"{self.path}: the time limit was reached during the download"
-                raise WaitTimeout(words) from None
+                raise WaitTimeout(f"{self.path}: the time limit was reached during the download") from None
             raise
         finally:
             self._drop_part()
@@ -306,7 +304,7 @@ class Download:
             if answer.status != 206:  # all of it
                 self._drop_part()
                 length = answer.headers.get("Content-Length", "")
-                self.total = int(length) if length.isascii() and length.isdigit() else None
+                self.total = int(length) if re.fullmatch("[0-9]{1,18}", length) else None
                 self.etag = answer.headers.get("ETag", "")
                 self.path = self.target.file_name(self.url, answer.headers)
             if self._is_saved():
@@ -316,16 +314,15 @@ class Download:
             while piece := answer.read(PIECE):
                 self.part.write(piece)
                 self.emit(self.done, self.total)
-        size = self.done
-        if self.total not in (None, size):
-            raise NetworkError(f"{self.path}: {size} of {self.total} bytes arrived", maybe_received=True)
+        if self.total not in (None, self.done):
+            raise NetworkError(f"{self.path}: {self.done} of {self.total} bytes arrived", maybe_received=True)
         try:
             self.part.take_name(force=self.force)
         except OutputError:
             if self.force or not self._has_output_size():
                 raise
-            return Saved(self.path, size, skipped=True)  # another run has saved the same output meanwhile
-        return Saved(self.path, size, skipped=False)
+            return Saved(self.path, self.done, skipped=True)  # another run has saved the same output meanwhile
+        return Saved(self.path, self.done, skipped=False)
 
     def _open(self) -> Stream:
         """Returns the answer of a GET, behind its redirects, whose body is worth reading: its status is 200 or 206."""
@@ -343,7 +340,7 @@ class Download:
                 answer.close()
                 raise
             answer.close()
-            url = _redirected(url, answer.headers.get("Location"))
+            url = _redirected(url, answer.headers.get("Location", ""))
         raise ApiError(f"the download was redirected more than {MAX_REDIRECTS} times", status=answer.status)
 
     def _check(self, answer: Stream) -> None:
@@ -355,7 +352,7 @@ class Download:
             raise ApiError(f"the download came {encoding}-compressed, which was not requested", status=answer.status)
         if answer.status == 200:
             return
-        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""), re.ASCII)
+        match = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", answer.headers.get("Content-Range", ""), re.ASCII)
         if answer.status == 206 and match and 0 < self.done == int(match[1]):
             total = self.total if match[2] == "*" else int(match[2])
             if self.total in (None, total):
@@ -379,15 +376,15 @@ class Download:
         return is_ours and self.total is not None and os.path.getsize(self.path) == self.total
 
 
-def _redirected(url: str, location: str | None) -> str:
+def _redirected(url: str, location: str) -> str:
     """Returns the URL that a redirect leads to. Raises ApiError for one that is never requested."""
     from urllib.parse import urljoin
 
     try:
-        target = urljoin(url, location or "")
-        fault = url_fault(target) if location else "has no Location"
+        target = urljoin(url, location)
     except ValueError:
-        target, fault = location or "", "is not a URL"
+        target = location
+    fault = url_fault(target)
     if fault:
         raise ApiError(f"the download was redirected to {target!r}, which {fault}", status=302)
     return target

@@ -81,8 +81,7 @@ def checked(path: str, option: str) -> Media:
             size = os.fstat(file.fileno()).st_size
             head = file.read(HEAD)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{option}: {path!r} cannot be read: {reason}") from None
+        raise UsageError(f"{option}: {path!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not head:
         raise UsageError(f"{option}: {path!r} is empty")
     name = os.path.basename(path)
