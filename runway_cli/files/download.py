@@ -5,7 +5,6 @@ A file gets its name when it is whole, and replaces another one only with --forc
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import stat
@@ -193,7 +192,7 @@ class PartFile:
         self._shutdown.remove_part_file(self._part)
 
 
-def remove_abandoned(path: str, *, before: float = math.inf) -> None:
+def remove_abandoned(path: str, *, before: float = float("inf")) -> None:
     """Removes a part file that was last written `before` a time, unless a run has it locked, or open on Windows."""
     with suppress(OSError):
         status = os.lstat(path)
