@@ -89,11 +89,13 @@ MUTATIONS = (
     Mutation("order: refused", "history.refused(key)", "pass", *HISTORY_TESTS),
     Mutation("disk: fsync", "system.fsync(", "system.fstat(", *HISTORY_TESTS, "journal"),
     Mutation("files: never over another", "os.link(part, path)", "os.replace(part, path)", *FILE_TESTS),
-    Mutation("files: force", "if self.force or self.destination.by_content or", "if", *FILE_TESTS),
-    Mutation("files: taken names", "replacement_fault(path) if force else taken_message(path)", "None", *FILE_TESTS),
-    Mutation("files: regular ones only", "None if stat.S_ISREG(mode)", "None if True", *FILE_TESTS),
+    Mutation(
+        "files: force", "if self.force or not self._has_output_size()", "if not self._has_output_size()", *FILE_TESTS
+    ),
+    Mutation("files: taken names", "name_fault(path, force=force)", "None", *FILE_TESTS),
+    Mutation("files: regular ones only", "None if os.path.isfile(path)", "None if True", *FILE_TESTS),
     Mutation("files: hidden names", '"_", name).strip("._-")', '"_", name).strip("_")', *FILE_TESTS),
-    Mutation("files: incomplete", "self.done != self.total:", "False:", *FILE_TESTS),
+    Mutation("files: incomplete", "self.total not in (None, self.done):", "False:", *FILE_TESTS),
     Mutation("signals: an answer is not thrown away", "    for record in (history, recorder):\n",
              "    client.shutdown.check()\n    for record in (history, recorder):\n", "signals"),
     Mutation("cancel: look again", '"DELETE", task.path, retries=0', '"DELETE", task.path, retries=2', "cancel"),

@@ -38,13 +38,10 @@ def document(schema: Any, **components: Any) -> dict[str, Any]:
     return {"openapi": "3.1.0", "paths": {"/v1/make": {"post": operation}}, "components": {"schemas": components}}
 
 
-def doubled(levels: int) -> dict[str, Any]:
-    """A document whose body has two forms, each of which has two, and so on."""
-    components: dict[str, Any] = {f"S{levels}": thing({"x": STRING})}
-    for number in range(levels):
-        inner = {"$ref": f"#/components/schemas/S{number + 1}"}
-        components[f"S{number}"] = {"oneOf": [thing({f"a{number}": inner}), thing({f"b{number}": inner})]}
-    return document({"$ref": "#/components/schemas/S0"}, **components)
+def linked(link: Any, count: int) -> dict[str, Any]:
+    """A document whose body is S0, made of a reference to S1, and so on; the last is an object."""
+    parts = {f"S{number}": link({"$ref": f"#/components/schemas/S{number + 1}"}) for number in range(count)}
+    return document({"$ref": "#/components/schemas/S0"}, **parts, **{f"S{count}": thing({"x": STRING})})
 
 
 @contextmanager
@@ -229,14 +226,15 @@ class HostileTest(ReferenceCase):
     """A document that is valid JSON and meant to hold the program up."""
 
     def test_every_command_that_reads_it_ends_soon(self) -> None:
-        nested = {f"S{number}": {"allOf": [{"$ref": f"#/components/schemas/S{number + 1}"}]} for number in range(3000)}
         brackets = document(thing({"x": {"type": "string", "description": "[" * 60_000}}))
         brackets["paths"]["/v1/make"]["post"]["summary"] = "[](" * 20_000
         many = [f"model{number}" for number in range(50_000)]
         deep = json.dumps(document("X")).replace('"X"', "[" * 50_000 + "]" * 50_000).encode()
         for name, made in (
-            ("doubling", doubled(40)),
-            ("nested", document({"$ref": "#/components/schemas/S0"}, **nested)),
+            ("doubling", linked(lambda link: {"oneOf": [link, link]}, 40)),
+            ("doubling in objects", linked(lambda link: {"oneOf": [thing({"a": link}), thing({"b": link})]}, 40)),
+            ("many in objects", linked(lambda link: thing({name: {"oneOf": [link, link]} for name in "abcdefgh"}), 40)),
+            ("nested", linked(lambda link: {"allOf": [link]}, 3000)),
             ("brackets", brackets),
             ("many", document(thing({"model": {"enum": many}, "x": {"enum": many}}))),
             ("deep", deep),
@@ -247,7 +245,7 @@ class HostileTest(ReferenceCase):
                 ("reference", "POST", "/v1/make", "--model", "x"),
                 ("models",),
                 ("models", "make"),
-                ("request", "POST", "/v1/make", "--check", "--dry-run", "--body", '{"x":{"a39":{"b38":1}}}'),
+                ("request", "POST", "/v1/make", "--check", "--dry-run", "--body", '{"a":{"b":{"a":1}}}'),
             ):
                 with self.subTest(name, words=words):
                     self.serve(made, times=None)
@@ -402,6 +400,7 @@ class CacheTest(ReferenceCase):
 
     def test_offline_the_old_copy_is_used_with_a_note(self) -> None:
         first = self.told()
+        date = time.strftime("%Y-%m-%d", time.gmtime(self.copies()[0].stat().st_mtime))
         cases = [Fault("status", status=503), Fault("reset_after_request"), Fault("html"), Fault("half_answer")]
         for fault in cases:
             with self.subTest(fault=fault.kind):
@@ -409,7 +408,7 @@ class CacheTest(ReferenceCase):
                 result = self.told(later=3 * DAY + 60)
                 self.assert_success(result, stdout=first.stdout)
                 self.assertEqual(self.clock.slept, [])
-                self.assertIn("a copy of the API's contract that is 3 days old", result.stderr)
+                self.assertIn(f"using the API's contract of {date}: ", result.stderr)
         self.fake.fault(cases[0], path="/openapi.json", server="storage")
         self.assertEqual(self.told("--quiet", later=3 * DAY).stderr, "")
 

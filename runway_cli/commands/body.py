@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..contract import source
-from ..contract.check import NO_BODY, check, shown, unnamed
+from ..contract.check import check, shown, unnamed
 from ..contract.schema import endpoints, matching, nearest
 from ..errors import ApiError, ConfigError, NetworkError, UsageError
 
@@ -69,7 +69,7 @@ class Checker:
 def check_body(client: Client, method: str, path: str, body: Any, *, has_body: bool) -> None:
     """Raises UsageError with `issues` where the contract refuses the body, NetworkError without a contract."""
     checker = Checker(client)
-    issues = checker.issues(method, path, body if has_body else NO_BODY)
+    issues = checker.issues(method, path, body if has_body else {})
     if issues:
         fields = ", ".join(issue["field"] or "the body" for issue in issues)
         words = (

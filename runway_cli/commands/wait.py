@@ -94,12 +94,12 @@ def run(context: Context, options: Options) -> int:
         if not pollables:
             return 0
     if options.download:
-        from ..files.download import check_output, is_folder
+        from ..files.download import check_destination, is_folder
 
         if len(pollables) > 1 and not is_folder(options.download):
             words = "--download: name a folder for the outputs of several tasks, with a / at its end"
             raise UsageError(words, as_folder=options.download)
-        check_output(options.download, force=options.force)
+        check_destination(options.download, force=options.force, failure=OutputError)
     return wait_for(context, options, client, history, pollables)
 
 
