@@ -181,7 +181,7 @@ class RecordTest(FakeCase):
         self.assertEqual([row["id"] for row in first["data"] + last["data"]], ids)
         self.assertEqual((first["hasMore"], last["hasMore"], last["nextCursor"]), (True, False, None))
 
-    def test_a_document_is_attached_and_deleted(self) -> None:
+    def test_a_document_names_the_avatars_that_use_it(self) -> None:
         document = self.api("POST", "/v1/documents", {"name": "n", "content": "c"}).json()["id"]
         avatar = self.fake.add_avatar(name="Mira")
         before = self.get(f"/v1/avatars/{avatar}")["updatedAt"]
@@ -190,7 +190,7 @@ class RecordTest(FakeCase):
         (row,) = self.get("/v1/documents?limit=9&sort=createdAt&order=desc&avatarId=ignored")["data"]
         self.assertEqual(row["usedBy"], [{"id": avatar, "name": "Mira", "imageUrl": None}])
         self.assertEqual(self.api("DELETE", f"/v1/documents/{document}").status, 204)
-        self.assertEqual(self.fake.avatars[avatar]["documentIds"], [])
+        self.assertEqual(self.fake.documents, {})
 
     def test_a_router_is_changed_in_part(self) -> None:
         router = self.fake.add_router(settings={"schemaVersion": 1, "optimizeFor": "cost"})
@@ -250,16 +250,13 @@ class TaskTest(FakeCase):
         self.assertEqual((len(running["output"]), len(ended["output"])), (1, 2))
         self.assertEqual(ended["nodeErrors"], errors)
 
-    def test_a_router_chooses_the_model_or_finds_none(self) -> None:
-        self.fake.add_router(slug="cheap", settings={"maxCreditsPerGeneration": {"video": 10}})
+    def test_a_router_chooses_the_model(self) -> None:
+        self.fake.add_router(slug="cheap")
         audio = {"configId": "cheap", "input": SPEECH}
         made = self.api("POST", "/v1/generate/audio", audio).json()
         self.assertEqual(made["routing"]["configId"], "cheap")
-        self.assertEqual(made["routing"]["resolvedInput"], {"type": "speech", "voice": "default"})
         dry = self.api("POST", "/v1/generate/audio", {**audio, "dryRun": True}).json()
         self.assertEqual((list(dry), len(self.fake.accepted)), (["routing"], 1))
-        none = self.api("POST", "/v1/generate/video", {"configId": "cheap", "input": {"duration": 9}}).json()
-        self.assertEqual((none["code"], none["emptiedBy"]), ("no_eligible_model", ["price"]))
 
 
 class MomentTest(FakeCase):
@@ -277,15 +274,6 @@ class MomentTest(FakeCase):
         expected = [("post accepted", made), ("post answered", made), ("first poll", made)]
         eventually(lambda: len(seen) >= 5)
         self.assertEqual(seen, [*expected, ("output half sent", output), ("output sent", output)])
-
-    def test_an_accepted_post_can_be_held_before_its_answer(self) -> None:
-        with self.fake.hold("post accepted") as held:
-            post = threading.Thread(target=self.api, args=("POST", "/v1/text_to_image", IMAGE))
-            post.start()
-            self.assertEqual(held.wait(), self.fake.accepted[0].id)
-            self.assertTrue(post.is_alive())
-        post.join(5)
-        self.assertFalse(post.is_alive())
 
 
 class StorageTest(FakeCase):
@@ -364,8 +352,6 @@ class GatewayTest(FakeCase):
                 answer = self.own(path)
                 self.assertEqual((answer.status, sorted(answer.json())), (status, keys))
                 self.assertIn(words, answer.json()["message"])
-        self.fake.self_hosted.connected = False
-        self.assertEqual(self.own(self.old).status, 403)
 
     def test_the_self_hosted_one_never_answers_a_delete(self) -> None:
         with self.assertRaises(TimeoutError if sys.version_info >= (3, 10) else OSError):
@@ -374,25 +360,9 @@ class GatewayTest(FakeCase):
 
     def test_the_self_hosted_one_wraps_what_the_provider_answers(self) -> None:
         self.assertEqual(self.own(self.old).json()["result"]["id"], self.task)
-        cases: list[tuple[Fault, int, str, Any]] = [
-            (Fault("status", status=429, headers={"Retry-After": "7"}), 429, "error", {"error": "a fault was ordered"}),
-            (Fault("html", status=502, body=b"<h1>"), 502, "error", "<h1>"),
-            (Fault("reset_after_request"), 500, "error", {"message": "read ECONNRESET"}),
-            (Fault("status", status=201, body={"id": "x"}), 200, "result", {"id": "x"}),
-            (Fault("status", status=200, body=b"{", headers={"Content-Type": "application/json"}), 200, "result", "{"),
-        ]
-        for fault, status, key, value in cases:
-            with self.subTest(fault.kind, status=fault.status):
-                self.fake.fault(fault, server="upstream")
-                answer = self.own(self.post, "POST", VIDEO)
-                self.assertEqual((answer.status, answer.json()[key]), (status, value))
-                self.assertNotIn("Retry-After", answer.headers)
-                if status == 429:
-                    self.assertEqual(answer.json()["headers"]["retry-after"], "7")
-
-    def test_the_self_hosted_one_as_published_sends_no_version(self) -> None:
-        self.fake.self_hosted.sends_version = False
-        self.assertIn("X-Runway-Version", self.own(self.post, "POST", VIDEO).json()["error"]["error"])
+        refused = self.own(self.post, "POST", {**VIDEO, "ratio": "1:2"})
+        self.assertEqual((refused.status, refused.json()["error"]["issues"][0]["path"]), (400, ["ratio"]))
+        self.assertEqual(refused.json()["headers"]["content-type"], "application/json; charset=utf-8")
 
 
 class FaultTest(FakeCase):

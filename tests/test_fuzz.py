@@ -106,7 +106,7 @@ CODES = (200, 200, 200, 201, 204, 304, 400, 401, 403, 404, 408, 418, 429, 500, 5
 FAULTS = (
     "status", "status", "status", "status", "raw", "raw", "html", "empty", "redirect", "reset_before",
     "reset_mid_body", "reset_after_headers", "reset_after_request", "half_answer", "no_answer", "drip",
-    "endless_headers", "forward_then_reset", "forward_then_status",
+    "forward_then_reset", "forward_then_status",
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
-"""The storage host: another origin, which takes uploads by signed form and hands out outputs by signed URL.
+"""The storage host: another origin, which accepts uploads as signed forms and serves outputs by signed URL.
 
-It knows no secret and refuses one, in XML. It also serves the contract, and holds the contents of the stand-in's files.
+It expects no secret and refuses one, in XML. It also serves the contract.
 """
 
 from __future__ import annotations
@@ -80,9 +80,8 @@ class Storage:
         self._lock = threading.Lock()
 
     def add(self, output: Output) -> Output:
-        """Keeps an output."""
-        with self._lock:
-            self.outputs[output.id] = output
+        """Keeps an output, and returns it."""
+        self.outputs[output.id] = output
         return output
 
     def sign(self, output: Output, *, uses: int | None = None) -> str:
@@ -96,11 +95,6 @@ class Storage:
         """Expires every URL signed so far."""
         with self._lock:
             self._grants.clear()
-
-    def destroy(self, output_id: str) -> None:
-        """Deletes an output for ever."""
-        with self._lock:
-            self.outputs.pop(output_id, None)
 
     def open_upload(self, filename: str) -> dict[str, Any]:
         """Returns what `POST /v1/uploads` answers for a file."""

@@ -178,7 +178,7 @@ class Tasks:
         task["deleted"] = True
         if self.pace.status(task, poll=False) in ENDED:
             for output_id in task["outputs"]:
-                self.storage.destroy(output_id)
+                self.storage.outputs.pop(output_id, None)
         else:
             task["statuses"] = ("CANCELLED",)
 
