@@ -8,7 +8,6 @@ import json
 import re
 import subprocess
 import sys
-import threading
 import unittest
 from collections.abc import Iterator
 from typing import Any

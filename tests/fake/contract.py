@@ -89,15 +89,6 @@ class Operation:
         """Returns the schema of an answer's JSON; None where there is none."""
         return _json_schema(self._answers.get(str(status), {}))
 
-    def check_path(self, values: Mapping[str, str]) -> None:
-        """Raises Refusal (400) unless the path's parameters are valid."""
-        self._check_parameters("path", values)
-
-    def check_query(self, query: Mapping[str, list[str]]) -> dict[str, Any]:
-        """Returns the query's values, with numbers as such. Raises Refusal (400) unless they are valid."""
-        values = {name: texts[0] if len(texts) == 1 else texts for name, texts in query.items()}
-        return self._check_parameters("query", values)
-
     def check_body(self, body: Any) -> None:
         """Raises Refusal (400) unless the body is valid."""
         found = problems(self.body, body) if self.body is not None else []
@@ -113,7 +104,8 @@ class Operation:
         sound = value is None if listed else status >= 400 and isinstance(value.get("error"), str)
         return [] if sound else [{"code": "custom", "path": [], "message": f"{status} is not answered like this"}]
 
-    def _check_parameters(self, place: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    def check_parameters(self, place: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the values of the path or query, with numbers as such. Raises Refusal (400) unless they are valid."""
         known = {each["name"]: each for each in self._parameters if each["in"] == place}
         values = {name: _typed(value, known[name]["schema"]) for name, value in given.items() if name in known}
         schema = {
@@ -121,8 +113,7 @@ class Operation:
             "properties": {name: each["schema"] for name, each in known.items()},
             "required": [name for name, each in known.items() if each.get("required")],
         }
-        found = problems(schema, values)
-        if found:
+        if found := problems(schema, values):
             raise _invalid(place, found)
         return values
 

@@ -31,6 +31,7 @@ from tests.fake.http import FOREVER, Answer, Exchange, Request, json_answer
 
 PAGE = b"<!doctype html><html><title>Welcome</title></html>\n"
 ANSWERED = {"status": 503, "html": 200, "empty": 200, "redirect": 302, "forward_then_status": 500}  # kind: status
+ACTED_ON = ("slow", "drip", "forward_then_reset", "forward_then_status")  # the service sees the request
 RESET = ("reset_before", "reset_after_headers", "reset_mid_body", "reset_after_request", "forward_then_reset")
 PACES = {"no_answer": FOREVER, "slow": 1.0, "drip": 0.05}  # seconds, unless a fault has its own
 KINDS = (*ANSWERED, *RESET, *PACES, "half_answer", "raw")
@@ -66,11 +67,12 @@ class Fault:
 
     def apply(self, exchange: Exchange, request: Request) -> None:
         """Gives a request its fault instead of its answer. Raises ConnectionAbortedError where that is a reset."""
-        kind, pace = self.kind, PACES.get(self.kind, 0) if self.seconds is None else self.seconds
-        is_acted_on = (
-            kind.startswith("forward") or kind in ("slow", "drip") or (kind, self.body) == ("half_answer", None)
-        )
-        answer = exchange.act(request) if is_acted_on else self.answer()
+        kind = self.kind
+        pace = PACES.get(self.kind, 0) if self.seconds is None else self.seconds
+        answer = self.answer()
+        if kind in ACTED_ON or (kind == "half_answer" and self.body is None):
+            acted = exchange.act(request)
+            answer = acted if kind != "forward_then_status" else answer
         if kind == "reset_mid_body":
             request.take((request.length or 2) // 2)
         elif kind != "reset_after_headers":
@@ -78,7 +80,7 @@ class Fault:
         if kind in RESET:
             exchange.abort()
         if kind in ANSWERED or (kind == "slow" and exchange.pause(pace)):
-            exchange.respond(self.answer() if kind in ANSWERED else answer, request)
+            exchange.respond(answer, request)
             return
         exchange.close_connection = True
         head, content = exchange.head(answer), answer.body

@@ -100,7 +100,7 @@ class Tasks:
         *,
         kind: str = "image",
         statuses: Sequence[str] | None = None,
-        progress: float | Sequence[float] | None = None,
+        progress: Sequence[float] = (),
         outputs: int | Sequence[bytes | str] = 1,
         failure: str = "The generation failed.",
         failureCode: str | None = "INTERNAL.BAD_OUTPUT.CODE01",
@@ -112,7 +112,7 @@ class Tasks:
     ) -> str:
         """Makes a task; with the kind `workflow`, a workflow invocation. Returns its id. Nothing is charged.
 
-        `statuses` are found one a poll, the last for good. `progress` is one value, or one for each RUNNING in turn.
+        `statuses` are found one a poll, the last for good. `progress` has a value for each RUNNING in turn.
         `outputs` counts them, or holds their bytes, or URLs that are shown as they are. The URLs of the first
         `stale_reads` reads of the ended task have expired when they are handed out. `nodeErrors` are an invocation's.
         `charged` is given back if it fails.
@@ -196,10 +196,6 @@ class Tasks:
         if status == "READY":
             session["joined"] = True
             shown.update(expiresAt=self.pace.stamp(minutes=5), sessionKey=f"session_{uuid.uuid4().hex}")
-        if status == "COMPLETED":
-            shown["duration"] = 12
-        if status == "FAILED":
-            shown.update(failure="The session could not start.", failureCode="INTERNAL")
         return shown
 
     def _poll(self, task: Record) -> Record:
@@ -225,10 +221,7 @@ class Tasks:
 
 def _progress(task: Record) -> float:
     """Returns the value for this RUNNING: the next of those that were given, else by how far the task has come."""
-    given = task["progress"]
-    if isinstance(given, (int, float)):
-        return float(given)
-    if given:
+    if task["progress"]:
         before = task["statuses"][: task["polls"]].count("RUNNING")
-        return float(given[min(max(before - 1, 0), len(given) - 1)])
+        return float(task["progress"][min(max(before, 1), len(task["progress"])) - 1])
     return float(round(min(task["polls"] / len(task["statuses"]), 0.99), 2))
