@@ -180,6 +180,13 @@ class RecordTest(FakeCase):
         self.assertEqual([row["id"] for row in first["data"] + last["data"]], ids)
         self.assertEqual((first["hasMore"], last["hasMore"], last["nextCursor"]), (True, False, None))
 
+    def test_what_a_post_makes_can_be_read(self) -> None:
+        voice = {"type": "runway-live-preset", "presetId": "drew"}
+        avatar = {"name": "Mira", "personality": "calm", "referenceImage": VIDEO["promptImage"], "voice": voice}
+        for path, body in (("/v1/avatars", avatar), ("/v1/documents", {"name": "n", "content": "c"})):
+            made = self.api("POST", path, body).json()
+            self.assertEqual((self.get(f"{path}/{made['id']}"), made["name"]), (made, body["name"]))
+
     def test_a_document_names_the_avatars_that_use_it(self) -> None:
         document = self.api("POST", "/v1/documents", {"name": "n", "content": "c"}).json()["id"]
         avatar = self.fake.add_avatar(name="Mira")

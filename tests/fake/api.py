@@ -184,9 +184,9 @@ class Api(Tasks):
         if handler:
             return handler(call)
         schema = operation.answer_schema()
-        names = (schema or {}).get("properties", {})
-        if operation.method == "POST" and "id" in names:
-            return self._show(call, self._made(call)) if "createdAt" in names else self._generate(call)
+        smallest = instance(schema or {})
+        if operation.method == "POST" and "id" in smallest:
+            return self._show(call, self._made(call)) if "createdAt" in smallest else self._generate(call)
         if operation.template.endswith("}"):
             record = existing(call)
             if operation.method == "DELETE":
@@ -195,9 +195,9 @@ class Api(Tasks):
             if operation.method == "PATCH":
                 self._change(record, call.body)
             return self._show(call, record) if schema else None
-        if "hasMore" in names:
+        if "hasMore" in smallest:
             return page(call, [self._look(record, poll=False) for record in call.rows.values()])
-        return instance(schema or {})
+        return smallest
 
     def _show(self, call: Call, record: Any) -> Any:
         show = self._shown.get(call.operation.template.partition("/{")[0])
