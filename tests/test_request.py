@@ -11,7 +11,7 @@ from runway_cli import jsontext
 from runway_cli.api import runway
 from runway_cli.terminal.console import Console
 from tests.fake import Fault, sample
-from tests.program import Result, call
+from tests.program import call
 from tests.served import ServedTest, pasted
 
 IMAGE = "/v1/text_to_image"
@@ -19,15 +19,19 @@ FIELDS = ("-f", "model=gen4_image", "-f", "promptText=a red fox", "-f", "ratio=1
 
 
 class Bodies(ServedTest):
-    def sent(self, result: Result) -> bytes:
-        self.assertEqual(result.exit, 0, result)
+    def setUp(self) -> None:
+        super().setUp()
+        self.fake.fault(Fault("status", status=200, body={}), method="POST", path=IMAGE, times=None)
+
+    def sent(self, *options: str, stdin: bytes = b"") -> bytes:
+        """Returns the body of a POST with these options."""
+        self.assert_success(self.call("request", "POST", IMAGE, *options, stdin=stdin))
         return self.fake.requests[-1].body
 
     def test_a_body_arrives_byte_for_byte_from_wherever_it_comes(self) -> None:
         body = '{"promptText":"Füchse 🦊 \\u00e9", "seed":1e400,"a" : 1.10,"big":12345678901234567890123,"a":2}\n'
         data = body.encode()
         path = self.file("body.json", data)
-        self.fake.fault(Fault("status", status=200, body={"id": "x"}), times=None)
         for argv, stdin in (
             (["--body", body], b""),
             (["--body", f"@{path}"], b""),
@@ -36,20 +40,17 @@ class Bodies(ServedTest):
             (["--stdin"], data),
         ):
             with self.subTest(argv):
-                self.assertEqual(self.sent(self.call("request", "POST", IMAGE, *argv, stdin=stdin)), data)
+                self.assertEqual(self.sent(*argv, stdin=stdin), data)
 
     def test_a_byte_order_mark_is_not_sent(self) -> None:
-        self.fake.fault(Fault("status", status=200, body={}), times=None)
         data = b'\xef\xbb\xbf{"a":1.10}'
         path = self.file("body.json", data)
         for argv, stdin in ((["--body", f"@{path}"], b""), (["--body", "-"], data), (["--stdin"], data)):
             with self.subTest(argv):
-                self.assertEqual(self.sent(self.call("request", "POST", IMAGE, *argv, stdin=stdin)), b'{"a":1.10}')
-                fields = self.call("request", "POST", IMAGE, *argv, "-f", "b=c", stdin=stdin)
-                self.assertEqual(self.sent(fields), b'{"a":1.10,"b":"c"}')
+                self.assertEqual(self.sent(*argv, stdin=stdin), b'{"a":1.10}')
+                self.assertEqual(self.sent(*argv, "-f", "b=c", stdin=stdin), b'{"a":1.10,"b":"c"}')
 
     def test_a_text_file_becomes_a_text_without_its_last_line_break(self) -> None:
-        self.fake.fault(Fault("status", status=200, body={}), times=None)
         for content, text in (
             (b"a fox", "a fox"),
             (b"a fox\n", "a fox"),
@@ -63,14 +64,12 @@ class Bodies(ServedTest):
             path = self.file("prompt.txt", content)
             for value, stdin in ((str(path), b""), ("-", content)):
                 with self.subTest(content, value=value):
-                    result = self.call("request", "POST", IMAGE, "--text-file", f"input.text={value}", stdin=stdin)
-                    self.assertEqual(json.loads(self.sent(result)), {"input": {"text": text}})
+                    sent = self.sent("--text-file", f"input.text={value}", stdin=stdin)
+                    self.assertEqual(json.loads(sent), {"input": {"text": text}})
 
     def test_a_text_from_stdin_is_not_lost_beside_an_upload(self) -> None:
         cat = self.file("cat.png", sample("image"))
-        self.fake.fault(Fault("status", status=200, body={}), path="/v1/x")
-        words = ("request", "POST", "/v1/x", "--text-file", "text=-", "--upload", f"image={cat}")
-        body = json.loads(self.sent(self.call(*words, stdin=b"a fox\n")))
+        body = json.loads(self.sent("--text-file", "text=-", "--upload", f"image={cat}", stdin=b"a fox\n"))
         self.assertEqual(body["text"], "a fox")
         self.assertTrue(body["image"].startswith("runway://"), body)
 
@@ -80,11 +79,9 @@ class Bodies(ServedTest):
         self.assert_error(result, 2, error=f"--text-file: {str(path)!r} is not UTF-8 (byte 4)")
         self.assertEqual(self.fake.requests, [])
 
-    def test_fields_are_laid_over_a_body_whose_numbers_stay_as_they_were(self) -> None:
-        self.fake.fault(Fault("status", status=200, body={}))
-        body = '{"z":1.10,"n":1e400,"a":{"b":1}}'
-        result = self.call("request", "patch", "v1/avatars/x", "--body", body, "-F", "a.c=0.50", "-f", "text=10")
-        self.assertEqual(self.sent(result), b'{"z":1.10,"n":1e400,"a":{"b":1,"c":0.50},"text":"10"}')
+    def test_fields_are_merged_into_a_body_whose_numbers_stay_as_they_were(self) -> None:
+        sent = self.sent("--body", '{"z":1.10,"n":1e400,"a":{"b":1}}', "-F", "a.c=0.50", "-f", "text=10")
+        self.assertEqual(sent, b'{"z":1.10,"n":1e400,"a":{"b":1,"c":0.50},"text":"10"}')
         self.assertEqual(self.fake.requests[-1].headers["content-type"], "application/json")
 
     def test_a_call_without_a_body_sends_none(self) -> None:
@@ -105,11 +102,8 @@ class Bodies(ServedTest):
 
     def test_files_are_inlined_or_uploaded_where_their_key_stands(self) -> None:
         image, video = self.file("cat.png", sample("image")), self.file("dog.mp4", sample("video"))
-        self.fake.fault(Fault("status", status=200, body={}), path="/v1/x")
-        result = self.call(
-            "request", "POST", "/v1/x", "--upload", f"videos.0.uri={video}", "-f", "a=b", "--data-uri", f"image={image}"
-        )
-        body = json.loads(self.sent(result))
+        options = ("--upload", f"videos.0.uri={video}", "-f", "a=b", "--data-uri", f"image={image}")
+        body = json.loads(self.sent(*options))
         (uri,) = self.fake.uploads
         self.assertEqual(
             {**body, "image": body["image"][:26]},
@@ -320,15 +314,8 @@ class PolledPaths(ServedTest):
                 self.assertEqual(self.polls(), [polled])
 
     def test_posts_that_start_nothing_cannot_be_waited_for(self) -> None:
-        paths = [
-            "/v1/documents",
-            "v1/documents/",
-            "/v1/documents?x=y",
-            "/v1/uploads",
-            "/v1/organization/usage",
-            "/v1/routers",
-        ]
-        for path in (*paths, "/v1/voices/preview", f"{self.fake.url}/v1/uploads"):
+        paths = ("/v1/documents", "v1/documents/", "/v1/documents?x=y", "/v1/uploads", "/v1/organization/usage")
+        for path in (*paths, "/v1/routers", "/v1/voices/preview", f"{self.fake.url}/v1/uploads"):
             with self.subTest(path):
                 result = self.call("request", "POST", path, "--wait", "--max-wait", "9")
                 self.assert_error(result, 2, kind="usage")
@@ -339,15 +326,13 @@ class PolledPaths(ServedTest):
         body = {"dryRun": True, "routing": {"model": "gen4_image"}}
         self.fake.fault(Fault("status", status=200, body=body), method="POST")
         result = self.call("request", "POST", "/v1/generate/image", "-F", "dryRun=true", "--wait")
-        self.assertEqual(result.exit, 0, result)
-        self.assertEqual(result.json, body)
+        self.assert_success(result, json=body)
         self.assertEqual(self.polls(), [])
 
     def test_routing_of_the_post_is_kept_and_the_model_known(self) -> None:
         self.fake.add_router(slug="default")
-        result = self.call(
-            "request", "POST", "/v1/generate/image", "-f", "configId=default", "-f", "input.promptText=a fox", "--wait"
-        )
+        fields = ("-f", "configId=default", "-f", "input.promptText=a fox")
+        result = self.call("request", "POST", "/v1/generate/image", *fields, "--wait")
         self.assertEqual(result.json["routing"]["model"], "gen4_image")
         self.assertEqual(result.json["status"], "SUCCEEDED")
 
