@@ -1,4 +1,4 @@
-"""Random calls, environments and answers: the program always ends as its contract says.
+"""Random calls, environments and answers: the program always ends as it promises.
 
 RUNWAY_FUZZ=20000 python3 -m unittest tests.test_fuzz    for more rounds; each depends on its number alone
 """
