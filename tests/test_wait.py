@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import unittest
+from subprocess import DEVNULL, PIPE
 
 from tests.fake import Fault
 from tests.program import ROOT, Result, checked, environment, in_markdown
@@ -356,44 +357,21 @@ class Several(ServedTest):
 
 @unittest.skipIf(sys.platform == "win32", "signals are another matter there")
 class Signals(ServedTest):
-    """These need a process of their own, and real time."""
-
-    def interrupted(self, number: int, ids: list[str], *argv: str, ready: int) -> Result:
-        """A wait that gets a signal once the API and the storage host have seen `ready` requests."""
-        surroundings = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
-        words = ["wait", *ids, *argv]
-        with subprocess.Popen(
-            [sys.executable, "-m", "runway_cli", *words],
-            env=surroundings,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process:
-            eventually(lambda: len(self.fake.requests) >= ready)
-            time.sleep(0.1)
-            process.send_signal(number)
-            stdout, stderr = process.communicate(timeout=20)
-        return checked(Result(words, process.returncode, stdout, stderr), surroundings)
-
     def test_those_that_have_not_ended_are_named(self) -> None:
         one, two = self.fake.add_task(statuses=[RUNNING]), self.fake.add_task(statuses=[RUNNING])
         done = self.fake.add_task(statuses=["SUCCEEDED"])
-        result = self.interrupted(signal.SIGINT, [one, done, two], "--max-wait", "99", ready=3)
+        env = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
+        words = ["wait", one, done, two, "--max-wait", "99"]
+        command = [sys.executable, "-m", "runway_cli", *words]
+        with subprocess.Popen(command, env=env, stdin=DEVNULL, stdout=PIPE, stderr=PIPE) as process:
+            eventually(lambda: len(self.fake.requests) >= 3)
+            time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=20)
+        result = checked(Result(words, process.returncode, stdout, stderr), env)
         self.assert_error(result, 130, kind="interrupted", error=f"interrupted while waiting for {one}, {two}")
         self.assertEqual(pasted(result), ["wait", one, two, "--max-wait", "99"])
         self.assertEqual([line["id"] for line in result.lines], [done])
-
-    def test_downloads_that_were_under_way_leave_nothing(self) -> None:
-        for count in (1, 2):
-            with self.subTest(count):
-                self.fake.requests.clear()
-                self.fake.clear_faults()
-                self.fake.fault(Fault("drip", seconds=0.05, chunk=300), server="storage", times=None)
-                ids = [self.fake.add_task(statuses=["SUCCEEDED"], outputs=[bytes(100_000)]) for _ in range(count)]
-                result = self.interrupted(signal.SIGTERM, ids, "--download", f"{self.folder}/", ready=2 * count)
-                self.assert_error(result, 143, kind="interrupted")
-                self.assertEqual(pasted(result), ["wait", *ids, "--download", f"{self.folder}/"])
-                self.assertEqual(self.listing(), [])
 
 
 if __name__ == "__main__":
