@@ -147,8 +147,7 @@ class Round:
         if self.chance.random() < 0.8:
             return self.chance.choice(ODD_TEXTS)
         return "".join(
-            chr(self.chance.choice((self.chance.randint(1, 127), self.chance.randint(1, 0x2FFF))))
-            for _ in range(self.chance.randint(0, 12))
+            chr(self.chance.randint(1, self.chance.choice((127, 0x2FFF)))) for _ in range(self.chance.randint(0, 12))
         )
 
     def a_fault(self) -> Fault:
