@@ -88,8 +88,7 @@ class Bodies(ServedTest):
         self.fake.fault(Fault("empty"))
         self.assertEqual(self.call("request", "POST", "/v1/x").stdout, "{}\n")
         seen = self.fake.requests[-1]
-        self.assertEqual(seen.body, b"")
-        self.assertEqual(seen.headers.get("content-type"), None)
+        self.assertEqual((seen.body, seen.headers.get("content-type")), (b"", None))
 
     def test_with_get_and_delete_fields_go_into_the_query(self) -> None:
         self.fake.fault(Fault("empty"), times=None)
@@ -97,18 +96,15 @@ class Bodies(ServedTest):
             with self.subTest(method):
                 self.call("request", method, "/v1/x?a=1", "-f", "name=ä &=", "-F", "n=[1,true]")
                 seen = self.fake.requests[-1]
-                self.assertEqual(seen.method, method)
-                self.assertEqual(seen.target, "/v1/x?a=1&name=%C3%A4%20%26%3D&n=1&n=true")
+                self.assertEqual((seen.method, seen.target), (method, "/v1/x?a=1&name=%C3%A4%20%26%3D&n=1&n=true"))
 
     def test_files_are_inlined_or_uploaded_where_their_key_stands(self) -> None:
         image, video = self.file("cat.png", sample("image")), self.file("dog.mp4", sample("video"))
         options = ("--upload", f"videos.0.uri={video}", "-f", "a=b", "--data-uri", f"image={image}")
         body = json.loads(self.sent(*options))
         (uri,) = self.fake.uploads
-        self.assertEqual(
-            {**body, "image": body["image"][:26]},
-            {"videos": [{"uri": uri}], "a": "b", "image": "data:image/png;base64,iVBO"},
-        )
+        self.assertTrue(body.pop("image").startswith("data:image/png;base64,iVBO"))
+        self.assertEqual(body, {"videos": [{"uri": uri}], "a": "b"})
         self.assertEqual(self.fake.uploads[uri]["content"], sample("video"))
 
 
@@ -164,7 +160,6 @@ class RefusedBeforeSending(ServedTest):
         options = (IMAGE, "--wait", "--download", new / "fox.png")
         for argv, env, expected in (
             (["--body", "{"], {}, 2),
-            (["--upload", "a=missing.png"], {}, 2),
             (["-f", "a=1", "-f", "a.b=2"], {}, 2),
             (FIELDS, {"RUNWAY_SKILLS_API_SECRET": ""}, 77),
             (FIELDS, {"RUNWAY_SKILLS_BASE_URL": "http://example.com"}, 78),
@@ -193,33 +188,19 @@ class DryRuns(ServedTest):
         )
         shown = result.json
         self.assertRegex(shown["body"].pop("big"), r"^data:image/png;base64,… \(3\.\d kB\)$")
-        version = shown["headers"].pop("X-Runway-Source-Application-Version")
-        self.assertEqual(
-            shown,
-            {
-                "dry_run": True,
-                "method": "POST",
-                "url": "https://api.dev.runwayml.com/v1/image_to_video",
-                "headers": {
-                    "Authorization": "Bearer ***",
-                    "X-Runway-Version": "2024-11-06",
-                    "X-Runway-Client-Id": "123e4567-e89b-42d3-a456-426614174000",
-                    "X-Runway-Source-Application": "skills",
-                    "Accept": "application/json",
-                    "User-Agent": f"runway-cli/{version}",
-                    "Content-Type": "application/json",
-                },
-                "body": {"model": "gen4_turbo", "promptImage": "runway://… (cat.png)", "sessionKey": "***"},
-            },
-        )
+        headers = shown.pop("headers")
+        self.assertEqual((headers["Authorization"], headers["Content-Type"]), ("Bearer ***", "application/json"))
+        self.assertEqual(headers["X-Runway-Client-Id"], "123e4567-e89b-42d3-a456-426614174000")
+        body = {"model": "gen4_turbo", "promptImage": "runway://… (cat.png)", "sessionKey": "***"}
+        url = "https://api.dev.runwayml.com/v1/image_to_video"
+        self.assertEqual(shown, {"dry_run": True, "method": "POST", "url": url, "body": body})
         self.assertEqual(self.fake.requests, [])
         self.assertEqual(self.listing(), ["big.png", "cat.png"])
         self.assertFalse((self.folder / "new").exists())
 
     def test_without_a_body_it_says_so(self) -> None:
         shown = self.call("request", "GET", "/v1/tasks/x", "-f", "a=b", "--dry-run").json
-        self.assertEqual(shown["url"], f"{self.fake.url}/v1/tasks/x?a=b")
-        self.assertEqual(shown["body"], None)
+        self.assertEqual((shown["url"], shown["body"]), (f"{self.fake.url}/v1/tasks/x?a=b", None))
         self.assertNotIn("Content-Type", shown["headers"])
 
     def test_pages_are_shown_with_their_size(self) -> None:
@@ -333,8 +314,7 @@ class PolledPaths(ServedTest):
         self.fake.add_router(slug="default")
         fields = ("-f", "configId=default", "-f", "input.promptText=a fox")
         result = self.call("request", "POST", "/v1/generate/image", *fields, "--wait")
-        self.assertEqual(result.json["routing"]["model"], "gen4_image")
-        self.assertEqual(result.json["status"], "SUCCEEDED")
+        self.assertEqual((result.json["routing"]["model"], result.json["status"]), ("gen4_image", "SUCCEEDED"))
 
     def test_an_answer_without_an_id_is_shown_and_not_forgotten(self) -> None:
         for body in ({"id": 5}, {"id": ""}, {"id": "a/b"}, {}, [1]):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import unittest
+import uuid
 from subprocess import DEVNULL, PIPE
 
 from tests.fake import Fault
@@ -157,17 +158,15 @@ class Failures(ServedTest):
 class Results(ServedTest):
     def test_signed_urls_are_left_out_once_every_output_is_saved(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=2)
-        result = self.call("wait", task, "--download", f"{self.folder}/out/")
-        self.assert_success(result)
-        self.assertEqual(list(result.json), ["id", "status", "createdAt", "cost", "saved"])
-        self.assertEqual(result.json["saved"], [f"{self.folder}/out/{task}-{number}.png" for number in (1, 2)])
+        shown = self.call("wait", task, "--download", f"{self.folder}/out/").json
+        self.assertEqual(list(shown), ["id", "status", "createdAt", "cost", "saved"])
+        self.assertEqual(shown["saved"], [f"{self.folder}/out/{task}-{number}.png" for number in (1, 2)])
 
     def test_they_can_still_be_selected(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
         result = self.call("wait", task, "--download", f"{self.folder}/", "--select", "output.0,saved.0")
         self.assert_success(result)
-        self.assertEqual(list(result.json), ["output.0", "saved.0"])
-        self.assertTrue(result.json["output.0"].startswith(self.fake.storage_url), result)
+        self.assertTrue(result.json.pop("output.0").startswith(self.fake.storage_url), result)
         self.assertEqual(result.json["saved.0"], f"{self.folder}/{task}.png")
 
     def test_they_stay_where_an_output_could_not_be_saved(self) -> None:
@@ -195,17 +194,9 @@ class Results(ServedTest):
 class TimeIsUp(ServedTest):
     def test_the_last_state_is_printed_and_the_example_keeps_every_option_and_goes_on(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING] * 3 + ["SUCCEEDED"])
-        (self.folder / "out put").mkdir()
-        options = {
-            "--max-wait": "12",
-            "--interval": "6",
-            "--download": f"{self.folder}/out put/",
-            "--client-id": "123e4567-e89b-42d3-a456-426614174000",
-            "--timeout": "9.5",
-            "--retries": "1",
-            "--output": "json",
-        }
-        pairs = [word for pair in options.items() for word in pair]
+        out = f"{self.folder}/out put/"
+        pairs = ["--max-wait", "12", "--interval", "6", "--download", out, "--client-id", str(uuid.uuid4())]
+        pairs += ["--timeout", "9.5", "--retries", "1", "--output", "json"]
         result = self.call("wait", task, *pairs, "--quiet", "--force")
         self.assert_error(result, 75, kind="timeout", id=task, error=f"{task} is still RUNNING after 12 s")
         self.assertEqual(result.json["status"], RUNNING)
@@ -213,7 +204,7 @@ class TimeIsUp(ServedTest):
         self.assertEqual(words, ["wait", task, *pairs, "--quiet"])
         self.clock.sleep(5)
         again = self.call(*words)
-        self.assertEqual(again.json["saved"], [f"{self.folder}/out put/{task}.png"], again)
+        self.assertEqual(again.json["saved"], [f"{out}{task}.png"], again)
 
     def test_no_example_replaces_a_file(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING])

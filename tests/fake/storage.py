@@ -27,6 +27,7 @@ METADATA = ("metadata", "fileMetadata")  # fields that the SDKs' helpers may add
 UPLOAD_LIMIT = 200 * 1024 * 1024  # bytes
 EXTENSIONS = {"image": "png", "video": "mp4", "audio": "wav", "workflow": "png"}
 MEDIA_TYPES = {"image": "image/png", "video": "video/mp4", "audio": "audio/wav", "workflow": "image/png"}
+OF_EXTENSION = {extension: MEDIA_TYPES[kind] for kind, extension in EXTENSIONS.items()}
 
 
 class StorageRefusal(Exception):
@@ -101,7 +102,7 @@ class Storage:
         name = str(uuid.uuid4())
         uri = f"runway://ephemeral/{name}"
         fields = {
-            "Content-Type": media_type(filename),
+            "Content-Type": OF_EXTENSION.get(filename.rpartition(".")[2].lower(), "application/octet-stream"),
             "key": f"ephemeral/{name}/{filename}",
             "x-amz-algorithm": "AWS4-HMAC-SHA256",
             "policy": secrets.token_urlsafe(200),
@@ -209,12 +210,6 @@ def read_form(request: Request, fields: dict[str, str], limit: int) -> dict[str,
     if len(content) > limit:
         raise StorageRefusal(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
     return {"content": content, "sha256": hashlib.sha256(content).hexdigest(), "mediaType": headers["Content-Type"]}
-
-
-def media_type(filename: str) -> str:
-    """Returns the media type that a file's extension suggests."""
-    extension = filename.rpartition(".")[2].lower()
-    return next((MEDIA_TYPES[kind] for kind, own in EXTENSIONS.items() if own == extension), "application/octet-stream")
 
 
 def pseudo_content(start: int, stop: int) -> Iterator[bytes]:
