@@ -51,19 +51,18 @@ def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None
         connection.close()
 
 
-def form(fields: dict[str, str], content: bytes) -> tuple[bytes, dict[str, str]]:
+def form(fields: dict[str, str]) -> tuple[bytes, dict[str, str]]:
     """Returns a multipart body with its file last, and the headers that go with it."""
     parts = [f'--x\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in fields.items()]
     parts.append('--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\nContent-Type: image/png\r\n\r\n')
-    return "".join(parts).encode() + content + b"\r\n--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
+    return "".join(parts).encode() + b"the file\r\n--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
 
 
 class FakeCase(unittest.TestCase):
     """A fresh stand-in for each test, whose own answers are all valid."""
 
     def setUp(self) -> None:
-        self.now = 100.0
-        self.fake = FakeRunway(clock=lambda: self.now)
+        self.fake = FakeRunway(clock=lambda: 100.0)
         self.fake.__enter__()
         self.addCleanup(self.fake.__exit__, None, None, None)
         self.addCleanup(lambda: self.assertEqual(self.fake.invalid_answers, []))
@@ -73,9 +72,6 @@ class FakeCase(unittest.TestCase):
 
     def get(self, path: str) -> Any:
         return self.api("GET", path).json()
-
-    def balance(self) -> int:
-        return int(self.fake.organization["creditBalance"])
 
 
 class ContractTest(FakeCase):
@@ -171,13 +167,6 @@ class RefusalTest(FakeCase):
 
 
 class RecordTest(FakeCase):
-    def test_lists_come_in_pages(self) -> None:
-        ids = [self.fake.add_avatar() for _ in range(3)]
-        first = self.get("/v1/avatars?limit=2")
-        last = self.get(f"/v1/avatars?limit=2&cursor={first['nextCursor']}")
-        self.assertEqual([row["id"] for row in first["data"] + last["data"]], ids)
-        self.assertEqual((first["hasMore"], last["hasMore"], last["nextCursor"]), (True, False, None))
-
     def test_what_a_post_makes_can_be_read(self) -> None:
         voice = {"type": "runway-live-preset", "presetId": "drew"}
         avatar = {"name": "Mira", "personality": "calm", "referenceImage": VIDEO["promptImage"], "voice": voice}
@@ -185,33 +174,6 @@ class RecordTest(FakeCase):
             made = self.api("POST", path, body).json()
             self.assertEqual((self.get(f"{path}/{made['id']}"), made["name"]), (made, body["name"]))
 
-    def test_a_document_names_the_avatars_that_use_it(self) -> None:
-        document = self.api("POST", "/v1/documents", {"name": "n", "content": "c"}).json()["id"]
-        avatar = self.fake.add_avatar(name="Mira")
-        before = self.get(f"/v1/avatars/{avatar}")["updatedAt"]
-        after = self.api("PATCH", f"/v1/avatars/{avatar}", {"documentIds": [document]}).json()["updatedAt"]
-        self.assertGreater(after, before)
-        (row,) = self.get("/v1/documents?limit=9&sort=createdAt&order=desc&avatarId=ignored")["data"]
-        self.assertEqual(row["usedBy"], [{"id": avatar, "name": "Mira", "imageUrl": None}])
-        self.assertEqual(self.api("DELETE", f"/v1/documents/{document}").status, 204)
-        self.assertEqual(self.fake.documents, {})
-
-    def test_a_router_is_changed_in_part(self) -> None:
-        router = self.fake.add_router(settings={"schemaVersion": 1, "optimizeFor": "cost"})
-        changed = self.api("PATCH", f"/v1/routers/{router}", {"settings": {"fallback": {"onCapacity": True}}}).json()
-        settings = {"schemaVersion": 1, "optimizeFor": "cost", "fallback": {"onCapacity": True}}
-        self.assertEqual(changed["settings"], settings)
-
-    def test_a_session_is_ready_once_and_can_be_cancelled(self) -> None:
-        avatar = {"type": "runway-preset", "presetId": "influencer"}
-        made = self.api("POST", "/v1/realtime_sessions", {"model": "gwm1_avatars", "avatar": avatar}).json()["id"]
-        states = [self.get(f"/v1/realtime_sessions/{made}") for _ in range(4)]
-        self.assertEqual([state["status"] for state in states], ["NOT_READY", "NOT_READY", "READY", "RUNNING"])
-        self.api("DELETE", f"/v1/realtime_sessions/{made}")
-        self.assertEqual(self.get(f"/v1/realtime_sessions/{made}")["status"], "CANCELLED")
-
-
-class TaskTest(FakeCase):
     def test_a_task_is_paid_runs_and_can_be_downloaded(self) -> None:
         made = self.api("POST", "/v1/text_to_image", IMAGE).json()["id"]
         polls = [self.get(f"/v1/tasks/{made}") for _ in range(3)]
@@ -220,7 +182,7 @@ class TaskTest(FakeCase):
         self.assertEqual(call("GET", polls[2]["output"][0]).body, sample("image"))
         (accepted,) = self.fake.accepted
         self.assertEqual((accepted.id, accepted.body, accepted.credits), (made, IMAGE, 5))
-        self.assertEqual(self.balance(), 9_995)
+        self.assertEqual(self.fake.organization["creditBalance"], 9_995)
 
     def test_deleting_cancels_a_running_task_and_destroys_a_finished_one(self) -> None:
         running, done = self.fake.add_task(), self.fake.add_task(statuses=["SUCCEEDED"])
@@ -230,33 +192,6 @@ class TaskTest(FakeCase):
             self.assertEqual(self.api("GET", f"/v1/tasks/{task}").status, 404)
         self.assertEqual(call("GET", url).status, 404)
 
-    def test_a_failure_is_refunded_unless_the_input_was_to_blame(self) -> None:
-        for code, balance in (("INTERNAL", 10_000), ("SAFETY.INPUT.IMAGE", 9_995)):
-            with self.subTest(code):
-                self.fake.organization["creditBalance"] = 10_000
-                made = self.api("POST", "/v1/text_to_image", IMAGE).json()["id"]
-                self.fake.tasks[made].update(statuses=["FAILED"], failure={"failure": "No.", "failureCode": code})
-                self.assertEqual(self.get(f"/v1/tasks/{made}")["failureCode"], code)
-                self.assertEqual(self.balance(), balance)
-
-    def test_a_workflow_may_succeed_with_a_node_that_failed(self) -> None:
-        errors = {UNKNOWN_ID: {"message": "No.", "failureCode": "INTERNAL"}}
-        statuses = ["RUNNING", "SUCCEEDED"]
-        made = self.fake.add_task(kind="workflow", statuses=statuses, outputs=2, nodeErrors=errors)
-        running, ended = (self.get(f"/v1/workflow_invocations/{made}") for _ in range(2))
-        self.assertEqual((len(running["output"]), len(ended["output"])), (1, 2))
-        self.assertEqual(ended["nodeErrors"], errors)
-
-    def test_a_router_chooses_the_model(self) -> None:
-        self.fake.add_router(slug="cheap")
-        audio = {"configId": "cheap", "input": SPEECH}
-        made = self.api("POST", "/v1/generate/audio", audio).json()
-        self.assertEqual(made["routing"]["configId"], "cheap")
-        dry = self.api("POST", "/v1/generate/audio", {**audio, "dryRun": True}).json()
-        self.assertEqual((list(dry), len(self.fake.accepted)), (["routing"], 1))
-
-
-class MomentTest(FakeCase):
     def test_callbacks_come_in_the_order_of_an_exchange(self) -> None:
         seen: list[tuple[str, str]] = []
         for moment in ("post accepted", "post answered", "first poll", "output half sent", "output sent"):
@@ -274,20 +209,10 @@ class MomentTest(FakeCase):
 
 
 class StorageTest(FakeCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.made = self.api("POST", "/v1/uploads", {"filename": "füchse.png", "type": "ephemeral"}).json()
-
-    def test_an_upload_can_be_used(self) -> None:
-        body, headers = form({**self.made["fields"], "fileMetadata": "{}"}, b"the file")
-        self.assertEqual(call("POST", self.made["uploadUrl"], body, headers).status, 204)
-        self.assertEqual(self.fake.uploads[self.made["runwayUri"]]["content"], b"the file")
-        posted = self.api("POST", "/v1/image_to_video", {**VIDEO, "promptImage": self.made["runwayUri"]})
-        self.assertEqual(posted.status, 200)
-
     def test_uploads_that_break_the_policy_are_refused(self) -> None:
-        body, headers = form(self.made["fields"], b"the file")
-        swapped, _ = form(dict(reversed(list(self.made["fields"].items()))), b"the file")
+        made = self.api("POST", "/v1/uploads", {"filename": "füchse.png", "type": "ephemeral"}).json()
+        body, headers = form(made["fields"])
+        swapped, _ = form(dict(reversed(list(made["fields"].items()))))
         chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
         cases: list[tuple[bytes, dict[str, str], int]] = [
             (body, {**headers, "Authorization": "Bearer x"}, 400),
@@ -299,8 +224,8 @@ class StorageTest(FakeCase):
         ]
         for sent, with_headers, status in cases:
             with self.subTest(status=status, headers=with_headers):
-                self.assertEqual(call("POST", self.made["uploadUrl"], sent, with_headers).status, status)
-        self.assertEqual(self.fake.uploads[self.made["runwayUri"]]["received"], 0)
+                self.assertEqual(call("POST", made["uploadUrl"], sent, with_headers).status, status)
+        self.assertEqual(self.fake.uploads[made["runwayUri"]]["received"], 0)
 
     def test_signed_urls_are_guarded(self) -> None:
         url = self.fake.add_output(b"x", expires_after_uses=1)
