@@ -46,24 +46,24 @@ class Result:
 
     @property
     def json(self) -> Any:
-        """stdout as one JSON document."""
+        """Returns stdout as one JSON document."""
         return json.loads(self.stdout)
 
     @property
     def lines(self) -> list[Any]:
-        """stdout as JSON lines."""
+        """Returns stdout as JSON lines."""
         return [json.loads(line) for line in self.stdout.splitlines()]
 
     @property
     def error(self) -> dict[str, Any]:
-        """The JSON object that is the last line of stderr."""
+        """Returns the JSON object that is the last line of stderr."""
         found = json.loads(self.stderr.splitlines()[-1])
         assert isinstance(found, dict), found
         return found
 
     @property
     def notes(self) -> list[str]:
-        """The lines of stderr before the error."""
+        """Returns the lines of stderr before the error."""
         lines = self.stderr.splitlines()
         return lines[:-1] if self.exit else lines
 

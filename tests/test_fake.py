@@ -1,4 +1,4 @@
-"""The stand-in refuses what the services refuse and fails as it is told to: what the other tests rest on."""
+"""The stand-in refuses what the services refuse and fails as ordered: the other tests rely on it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class FakeCase(unittest.TestCase):
 
 
 class ContractTest(FakeCase):
-    """Every endpoint that takes a body, with the smallest of each alternative."""
+    """Sends to every endpoint with a body the smallest of each alternative."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -297,7 +297,7 @@ class FaultTest(FakeCase):
         self.assertEqual(sizes[:2] + sizes[3:], [0, 0, len(whole), len(whole)])
         self.assertEqual(len(self.fake.accepted), 1)
 
-    def test_a_fault_takes_the_requests_it_was_ordered_for(self) -> None:
+    def test_a_fault_meets_the_requests_it_was_ordered_for(self) -> None:
         self.fake.fault(Fault("empty"), method="GET", path="/v1/organization", times=2, after=1)
         seen = [len(self.api("GET", "/v1/organization?a=b").body) > 0 for _ in range(4)]
         self.assertEqual(seen, [True, False, False, True])

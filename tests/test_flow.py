@@ -1,4 +1,4 @@
-"""From a prompt to a saved file in one command: paid for once, and not lost whatever fails on the way."""
+"""From a prompt to a saved file in one command: paid for once, and not lost whatever fails meanwhile."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class OneCommand(FlowTest):
         self.clock.sleep(6)
         self.assert_done(self.call(*words))
 
-    def test_passing_failures_are_endured_and_paid_for_once(self) -> None:
+    def test_passing_failures_are_survived_and_paid_for_once(self) -> None:
         polls: dict[str, Any] = {"method": "GET", "server": "api"}
         output: dict[str, Any] = {"method": "GET", "server": "storage"}
         form: dict[str, Any] = {"method": "POST", "server": "storage"}

@@ -98,7 +98,7 @@ class Bodies(ServedTest):
                 seen = self.fake.requests[-1]
                 self.assertEqual((seen.method, seen.target), (method, "/v1/x?a=1&name=%C3%A4%20%26%3D&n=1&n=true"))
 
-    def test_files_are_inlined_or_uploaded_where_their_key_stands(self) -> None:
+    def test_files_are_inlined_or_uploaded_where_their_key_is(self) -> None:
         image, video = self.file("cat.png", sample("image")), self.file("dog.mp4", sample("video"))
         options = ("--upload", f"videos.0.uri={video}", "-f", "a=b", "--data-uri", f"image={image}")
         body = json.loads(self.sent(*options))

@@ -1,4 +1,4 @@
-"""`wait`: its pace, what it shows, what it endures and how it ends; several ids together, and none of them lost."""
+"""`wait`: its pace, output, tolerance of failures and end; several ids together, and none of them lost."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Failures(ServedTest):
         task = self.fake.add_task(statuses=[RUNNING, "CANCELLED"])
         self.assert_error(self.call("wait", task), 1, kind="task", error=f"{task} is CANCELLED")
 
-    def test_failures_that_may_pass_are_noted_and_polling_goes_on_at_its_pace(self) -> None:
+    def test_passing_failures_are_noted_and_polling_continues_at_its_pace(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING, RUNNING, "SUCCEEDED"])  # half an answer is a poll, too
         faults = [
             *(Fault("status", status=status) for status in (408, 429, 500, 503)),
@@ -192,7 +192,7 @@ class Results(ServedTest):
 
 
 class TimeIsUp(ServedTest):
-    def test_the_last_state_is_printed_and_the_example_keeps_every_option_and_goes_on(self) -> None:
+    def test_the_last_state_is_printed_and_the_example_keeps_every_option_and_resumes(self) -> None:
         task = self.fake.add_task(statuses=[RUNNING] * 3 + ["SUCCEEDED"])
         out = f"{self.folder}/out put/"
         pairs = ["--max-wait", "12", "--interval", "6", "--download", out, "--client-id", str(uuid.uuid4())]
@@ -246,7 +246,7 @@ class TimeIsUp(ServedTest):
                 self.assertEqual(self.polls(), [f"/v1/tasks/{task}"] * polls)
                 self.assertEqual(sum(self.clock.slept), seconds)
 
-    def test_what_has_no_status_is_waited_for_like_any_other(self) -> None:
+    def test_a_task_without_a_status_is_waited_for_like_any_other(self) -> None:
         self.fake.fault(Fault("status", status=200, body={"id": "x"}), times=None)
         result = self.call("wait", "x", "--max-wait", "11")
         self.assert_error(result, 75, error="x is without a status after 11 s")

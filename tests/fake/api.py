@@ -56,7 +56,7 @@ class Api(Tasks):
     `add_avatar(**fields)` and its like make a record as the contract has it, with these fields merged in, and return
     its id; an avatar or voice goes through `statuses`, one a GET. `invalid_answers` are answers of its own that the
     contract does not allow: faults of the stand-in. `made` are the ids of what a POST has made; everything else was
-    put there by a test, and need not be valid.
+    added by a test, and need not be valid.
     """
 
     def __init__(self, storage: Storage, pace: Pace) -> None:
@@ -147,7 +147,7 @@ class Api(Tasks):
         return answer
 
     def _judged(self, operation: Operation, answer: Answer, value: Any, shown: set[str]) -> Answer:
-        """Returns the answer, if it is valid or shows what a test has put there in a shape of its own."""
+        """Returns the answer if it is valid or shows what a test has added, else a 500."""
         problems = operation.answer_problems(answer.status, value)
         if not problems or any(map(self._is_of_a_test, shown)):
             return answer

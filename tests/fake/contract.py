@@ -1,4 +1,4 @@
-"""What the API takes and answers, judged by tests/data/contract.json, and what it refuses, in its own shapes."""
+"""What the API accepts and answers, by tests/data/contract.json, and its refusals in their own shapes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fake.http import Answer, json_answer
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 DOC_URL = "https://docs.dev.runwayml.com/api"
-# Tried in order for a string: the first that the schema takes is used.
+# Tried in order for a string: the first that the schema allows is used.
 TEXTS = (
     "text.png",
     "text",
@@ -76,7 +76,7 @@ def problems(schema: Schema, value: Any) -> list[Issue]:
 
 
 class Operation:
-    """One method of one path. `body` is the schema of its body, None where it takes none."""
+    """One method of one path. `body` is the schema of its body, None where it has none."""
 
     def __init__(self, method: str, template: str, operation: Schema) -> None:
         self.method = method
@@ -140,7 +140,7 @@ def find(method: str, path: str) -> tuple[Operation, dict[str, str]]:
 
 
 def instance(schema: Schema) -> Any:
-    """Returns the smallest value that the schema takes: of alternatives the first, and null where that is one."""
+    """Returns the smallest value that the schema allows: of alternatives the first, and null where that is one."""
     for union in ("oneOf", "anyOf"):
         if union in schema:
             null = any(branch.get("type") == "null" for branch in schema[union])

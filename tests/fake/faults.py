@@ -122,7 +122,7 @@ class _Order:
 
 
 class Faults:
-    """The orders. The first that matches takes the request; those behind it do not count it."""
+    """The orders. A request meets the first that matches; later ones do not count it."""
 
     def __init__(self) -> None:
         self._orders: list[_Order] = []

@@ -1,4 +1,4 @@
-"""The wire of the stand-in: HTTP/1.1 on loopback, one thread a connection, every request recorded.
+"""The stand-in's HTTP/1.1 server on loopback: one thread a connection, every request recorded.
 
 A service is a function from `Request` to `Answer`. Request bodies are read as they arrive. A test can act at these
 moments of an exchange, which continues when the callback returns, or hold it there:
@@ -244,7 +244,7 @@ class Exchange(BaseHTTPRequestHandler):
         raise ConnectionAbortedError
 
     def pause(self, seconds: float) -> bool:
-        """Waits; False as soon as the client has gone away or the server stops."""
+        """Waits; returns False as soon as the client has gone away or the server stops."""
         until = time.monotonic() + seconds
         while not self.server.stopping.is_set():
             left = until - time.monotonic()

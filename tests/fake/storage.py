@@ -65,7 +65,7 @@ class Output:
 
     @property
     def etag(self) -> str:
-        """A strong validator that follows the content."""
+        """Returns a strong validator of the content."""
         return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
 
 

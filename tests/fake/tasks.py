@@ -1,4 +1,4 @@
-"""What moves by itself: tasks, workflow invocations and realtime sessions, and the account that pays for them."""
+"""What changes by itself: tasks, workflow invocations and realtime sessions, and the account that pays for them."""
 
 from __future__ import annotations
 
