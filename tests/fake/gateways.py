@@ -93,15 +93,14 @@ class SelfHostedGateway:
         if route.replace(f"/{PROVIDER}", "", 1) not in SELF_HOSTED_ROUTES:
             return json_answer(404, {"message": "Not Found"})
         try:
-            sent = _as_javascript_reads_it(request)
             self._check(request)
         except GatewayRefusal as refusal:
             own = {"message": refusal.message, "provider": PROVIDER, "error": refusal.more}
-            return json_answer(refusal.status, own if refusal.status != 400 else {"message": refusal.message})
+            return json_answer(refusal.status, own)
         # The id is put into the URL as it is, and the URL is then resolved: ../organization leads there.
         task_path = urljoin("http://upstream/v1/tasks/", request.first("id") or "undefined")
         path = "/v1/image_to_video" if request.method == "POST" else urlsplit(task_path).path
-        return self._wrap(self.provider(_forwarded(request.method, path, sent)))
+        return self._wrap(self.provider(_forwarded(request.method, path, _as_javascript_reads_it(request))))
 
     def _check(self, request: Request) -> None:
         tokens = request.query.get("api_token", [])
@@ -158,10 +157,5 @@ def _as_javascript_reads_it(request: Request) -> bytes:
         return b""
     if not request.body or request.headers.get("content-type", "").partition(";")[0] != "application/json":
         return b"{}"
-    try:
-        value = json.loads(request.body, parse_int=lambda text: int(float(text)) if len(text) > 15 else int(text))
-    except ValueError as error:
-        raise GatewayRefusal(400, str(error)) from None
-    if not isinstance(value, (dict, list)):
-        raise GatewayRefusal(400, f"Unexpected token, {request.body.decode('utf-8', 'replace')!r} is not valid JSON")
+    value = json.loads(request.body, parse_int=lambda text: int(float(text)) if len(text) > 15 else int(text))
     return json.dumps(value).encode("utf-8")

@@ -128,10 +128,8 @@ class Storage:
 
     def _receive(self, request: Request) -> Answer:
         upload = next((u for u in self.uploads.values() if u["path"] == request.path), None)
-        if not upload:
+        if not upload or request.method != "POST":
             raise StorageRefusal(404, "NoSuchBucket", "The specified bucket does not exist")
-        if request.method != "POST":
-            raise StorageRefusal(405, "MethodNotAllowed", "The specified method is not allowed")
         foreign = [name for name in request.headers if name.startswith("x-runway")]
         if foreign:
             raise StorageRefusal(400, "InvalidArgument", f"Header not expected here: {foreign[0]}")
