@@ -72,12 +72,9 @@ class Tasks:
     def __init__(self, storage: Storage, pace: Pace) -> None:
         self.storage, self.pace = storage, pace
         self.organization: Record = {
-            "tier": {
-                "maxMonthlyCreditSpend": 100000,
-                "models": {"gen4_image": {"maxConcurrentGenerations": 5, "maxDailyGenerations": 1000}},
-            },
+            "tier": {"maxMonthlyCreditSpend": 100000, "models": {}},
             "creditBalance": 10000,
-            "usage": {"models": {"gen4_image": {"dailyGenerations": 0}}},
+            "usage": {"models": {}},
         }
         self.accepted: list[Accepted] = []
         self.tasks: dict[str, Record] = {}
