@@ -18,7 +18,7 @@ from typing import Any, Callable
 from tests.fake import contract
 from tests.fake.contract import Operation, Refusal, instance, invalid_field
 from tests.fake.http import Answer, Request, json_answer
-from tests.fake.storage import EXTENSIONS, MEDIA_TYPES, Output, Storage, sample
+from tests.fake.storage import Output, Storage, sample
 from tests.fake.tasks import NODES, Pace, Record, Tasks
 
 SECRET = "key_" + "0123456789abcdef" * 4  # obviously fake, and accepted
@@ -184,9 +184,6 @@ class Api(Tasks):
         if handler:
             return handler(call)
         schema = operation.answer_schema()
-        smallest = instance(schema or {})
-        if operation.method == "POST" and "id" in smallest:
-            return self._show(call, self._made(call)) if "createdAt" in smallest else self._generate(call)
         if operation.template.endswith("}"):
             record = existing(call)
             if operation.method == "DELETE":
@@ -195,6 +192,9 @@ class Api(Tasks):
             if operation.method == "PATCH":
                 self._change(record, call.body)
             return self._show(call, record) if schema else None
+        smallest = instance(schema or {})
+        if operation.method == "POST" and "id" in smallest:
+            return self._show(call, self._made(call)) if "createdAt" in smallest else self._generate(call)
         if "hasMore" in smallest:
             return page(call, [self._look(record, poll=False) for record in call.rows.values()])
         return smallest
@@ -233,7 +233,8 @@ class Api(Tasks):
         if record.get("status") == "FAILED":
             record.setdefault("failureReason", "The image does not show a face.")
         if record.get("status") == "READY" and record["id"] in self.voices and "previewUrl" not in record:
-            record["previewUrl"] = self._sample_url("audio")
+            preview = Output(str(uuid.uuid4()), "preview.wav", "audio/wav", sample("audio"))
+            record["previewUrl"] = self.storage.sign(self.storage.add(preview))
         return record
 
     def _with_users(self, document: Any) -> Any:
@@ -270,16 +271,10 @@ class Api(Tasks):
             raise invalid_field(["filename"], "The filename must have the extension of a supported media type")
         return self.storage.open_upload(call.body["filename"])
 
-    def _sample_url(self, kind: str) -> str:
-        output = Output(str(uuid.uuid4()), f"preview.{EXTENSIONS[kind]}", MEDIA_TYPES[kind], sample(kind))
-        return self.storage.sign(self.storage.add(output))
-
     # What costs credits
 
     def _start(self, call: Call, kind: str, credits: int, outputs: int) -> str:
-        def start() -> str:
-            return self.add_task(kind=kind, credits=credits, outputs=outputs, charged=credits)
-
+        start = partial(self.add_task, kind=kind, credits=credits, outputs=outputs, charged=credits)
         return self.charge(call.path, call.body, credits, start)
 
     def _generate(self, call: Call) -> dict[str, Any]:
