@@ -216,17 +216,6 @@ class TimeIsUp(ServedTest):
         self.assert_error(result, 74, kind="io")
         self.assertEqual(pasted(result), ["wait", task, *free])
 
-    def test_a_taken_name_in_a_folder_leads_to_another_folder(self) -> None:
-        task = self.fake.add_task(statuses=["SUCCEEDED"])
-        taken = self.file(f"out/{task}.png", b"something else")
-        for end in ("/", ""):
-            self.clock.sleep(5)
-            result = self.call("wait", task, "--download", f"{self.folder}/out{end}")
-            self.assert_error(result, 74, kind="io")
-            self.assertEqual(pasted(result), ["wait", task, "--download", f"{self.folder}/out-2/"])
-        self.assertEqual(self.call(*pasted(result)).exit, 0)
-        self.assertEqual(taken.read_bytes(), b"something else")
-
     def test_max_wait_ends_a_poll_that_gets_no_answer(self) -> None:
         self.fake.fault(Fault("no_answer"), times=None)
         result = self.call("wait", "x", "--max-wait", "0.3")
