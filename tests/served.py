@@ -81,6 +81,7 @@ class ServiceTest(ProgramTest):
 
     def forget(self) -> None:
         """Orders no faults, and forgets what was sent."""
+        eventually(self.fake.is_idle)
         self.fake.clear_faults()
         self.fake.requests.clear()
 

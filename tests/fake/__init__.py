@@ -84,6 +84,10 @@ class FakeRunway(Api):
         for stop in stops:
             stop.join()
 
+    def is_idle(self) -> bool:
+        """Returns whether no connection is open: a request may arrive after its client has gone."""
+        return not any(server.connections for server in self._servers)
+
     def sent(self, method: str | None = None, path: str | None = None, server: str | None = None) -> list[Request]:
         """Returns the requests so far that match; `path` is compared without the query."""
         return [

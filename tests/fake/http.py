@@ -285,7 +285,7 @@ class FakeServer(ThreadingHTTPServer):
         self.name, self.service, self.requests = name, service, requests
         self.faults, self.moments = faults, moments
         self.stopping = threading.Event()
-        self._open: set[socket.socket] = set()
+        self.connections: set[socket.socket] = set()
         self._tls: ssl.SSLContext | None = None
         if tls:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -306,7 +306,7 @@ class FakeServer(ThreadingHTTPServer):
         self.stopping.set()
         self.shutdown()
         self.server_close()
-        for connection in list(self._open):
+        for connection in list(self.connections):
             _shut(connection)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
@@ -316,11 +316,11 @@ class FakeServer(ThreadingHTTPServer):
             request.close()
             return
         connection = self._tls.wrap_socket(request, server_side=True) if self._tls else request
-        self._open.add(connection)
+        self.connections.add(connection)
         try:
             super().finish_request(connection, client_address)
         finally:
-            self._open.discard(connection)
+            self.connections.discard(connection)
             _shut(connection)
             connection.close()
 
