@@ -1,4 +1,4 @@
-"""Break what must never break, one place at a time, and expect the tests to notice: `python3 .ci/mutate.py [WORD]`.
+"""Breaks what must never break, one place at a time, and expects the tests to notice: `python3 .ci/mutate.py [WORD]`.
 
 Each mutation is made in a copy of the tree, and the test modules named for it must fail there. Exits with 1 where one
 survives, or where the program or its tests have moved on and a mutation no longer fits. WORD chooses the mutations
@@ -27,7 +27,7 @@ FILE_TESTS = ("download", "flow", "wait")
 
 
 class Mutation:
-    """One change: `old`, a snippet that stands in the program once, becomes `new`, and these tests must fail."""
+    """One change: `old`, a snippet that occurs once in the program, becomes `new`, and these tests must fail."""
 
     def __init__(self, title: str, old: str, new: str, *tests: str) -> None:
         self.title = title
@@ -36,10 +36,10 @@ class Mutation:
         self.modules = [path.stem for test in tests for path in sorted(ROOT.glob(f"tests/test_{test}*.py"))]
 
     def fault(self) -> str:
-        """Returns why the mutation does not fit the program, nothing where it does."""
+        """Returns why the mutation does not fit the program; empty if it does."""
         count = sum(text.count(self.old) for text in SOURCES.values())
         if count != 1:
-            return f"{self.title}: {self.old!r} is there {count} times"
+            return f"{self.title}: {self.old!r} occurs {count} times"
         return "" if self.modules else f"{self.title}: there is no test module"
 
     def apply(self, tree: Path) -> None:
@@ -50,14 +50,14 @@ class Mutation:
 
 
 def retry_mutations() -> Iterator[Mutation]:
-    """Yields the tables of what is sent again, each without one of its entries, and with one that it must not have."""
+    """Yields the tables of what is retried, each without one of its entries, and with one that it must not have."""
     for start, added in (
         ("SAFE_RETRIES = (", ("404", "NOT_JSON")),
         ("DIRECT = RetryPolicy((", ("408", "500", "LOST")),
         ("GATEWAY = RetryPolicy((", ("502", "503", "LOST")),
     ):
         rows = [line for text in SOURCES.values() for line in text.splitlines() if line.startswith(start)]
-        (row,) = rows or [start]  # which then fits twice or not at all, and is named
+        (row,) = rows or [start]  # which then occurs twice or not at all, and is reported
         entries = re.split(r", ?", row[len(start) :].partition(")")[0])
         for changed in (*([e for e in entries if e != gone] for gone in entries), *([*entries, e] for e in added)):
             new = f"{start}{', '.join(changed)},)"
@@ -107,7 +107,7 @@ MUTATIONS = (
 
 
 def passes(modules: Iterable[str], mutation: Mutation | None = None) -> bool:
-    """Whether these test modules pass in a copy of the tree, broken by the mutation."""
+    """Returns whether these test modules pass in a copy of the tree, broken by the mutation."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         for name in ("runway_cli", "tests"):
@@ -129,7 +129,7 @@ def main() -> int:
     mutations = [mutation for mutation in (*retry_mutations(), *MUTATIONS) if word in mutation.title]
     faults = list(filter(None, (mutation.fault() for mutation in mutations)))
     for module in sorted({module for mutation in mutations for module in mutation.modules}):
-        if not faults and not passes([module]) and not passes([module]):  # it would notice every mutation
+        if not faults and not passes([module]) and not passes([module]):  # it would seem to notice every mutation
             faults.append(f"{module} fails without any mutation")
     if faults or not mutations:
         print("\n".join(faults or [f"no mutation has {word!r} in its title"]))
