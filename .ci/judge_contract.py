@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from runway_cli import jsontext  # noqa: E402
-from runway_cli.contract.check import check, check_schema  # noqa: E402
-from runway_cli.contract.schema import endpoints  # noqa: E402
+from runway_cli.contract.check import check  # noqa: E402
+from runway_cli.contract.schema import Endpoint, endpoints  # noqa: E402
 
 CONTRACT = ROOT / "tests" / "data" / "contract.json"
 FEWEST_VALID = 375
@@ -48,7 +48,7 @@ OTHER_TYPES: tuple[Any, ...] = (None, True, 0, 7, 1.5, "text", [], [1], {}, {"a"
 GRID_SCHEMAS: tuple[dict[str, Any], ...] = (
     {}, {"type": ["string", "null"]}, {"type": "integer"}, {"type": "number", "minimum": 1.5, "maximum": 7},
     {"exclusiveMinimum": 1, "exclusiveMaximum": 7}, {"const": 1}, {"const": [1, {"a": True}]},
-    {"enum": ["a", 1, None, True]}, {"enum": []}, {"items": {"type": "integer"}, "minItems": 1, "maxItems": 2},
+    {"enum": ["a", 1, None, True]}, {"items": {"type": "integer"}, "minItems": 1, "maxItems": 2},
     {"properties": {"a": {"type": "integer"}}, "additionalProperties": False}, {"required": ["a"]},
     {"additionalProperties": {"type": "integer"}}, {"propertyNames": {"pattern": "^[a-z]$"}},
     {"allOf": [{"type": "integer"}, {"minimum": 5}]},
@@ -269,8 +269,9 @@ def judge_grid() -> Judge:
     document = {"openapi": "3.1.0", "paths": {}, "components": {"schemas": GRID_COMPONENTS}}
     for schema in GRID_SCHEMAS:
         validator = Draft202012Validator({**schema, "components": document["components"]}, format_checker=FORMATS)
+        endpoint = Endpoint("POST", "", {"requestBody": {"content": {"application/json": {"schema": schema}}}})
         for value in GRID_VALUES:
-            judge.compare(str(schema), value, validator, partial(check_schema, document, schema))
+            judge.compare(str(schema), value, validator, partial(check, document, endpoint))
     return judge
 
 

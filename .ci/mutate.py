@@ -1,4 +1,4 @@
-"""Break what must never break, one place at a time, and expect the tests to notice: `python3 .ci/mutate.py [WORD]`.
+"""Breaks what must never break, one place at a time, and expects the tests to notice: `python3 .ci/mutate.py [WORD]`.
 
 Each mutation is made in a copy of the tree, and the test modules named for it must fail there. Exits with 1 where one
 survives, or where the program or its tests have moved on and a mutation no longer fits. WORD chooses the mutations
@@ -27,7 +27,7 @@ FILE_TESTS = ("download", "flow", "wait")
 
 
 class Mutation:
-    """One change: `old`, a snippet that stands in the program once, becomes `new`, and these tests must fail."""
+    """One change: `old`, a snippet that occurs once in the program, becomes `new`, and these tests must fail."""
 
     def __init__(self, title: str, old: str, new: str, *tests: str) -> None:
         self.title = title
@@ -36,10 +36,10 @@ class Mutation:
         self.modules = [path.stem for test in tests for path in sorted(ROOT.glob(f"tests/test_{test}*.py"))]
 
     def fault(self) -> str:
-        """Returns why the mutation does not fit the program, nothing where it does."""
+        """Returns why the mutation does not fit the program; empty if it does."""
         count = sum(text.count(self.old) for text in SOURCES.values())
         if count != 1:
-            return f"{self.title}: {self.old!r} is there {count} times"
+            return f"{self.title}: {self.old!r} occurs {count} times"
         return "" if self.modules else f"{self.title}: there is no test module"
 
     def apply(self, tree: Path) -> None:
@@ -50,14 +50,14 @@ class Mutation:
 
 
 def retry_mutations() -> Iterator[Mutation]:
-    """Yields the tables of what is sent again, each without one of its entries, and with one that it must not have."""
+    """Yields the tables of what is retried, each without one of its entries, and with one that it must not have."""
     for start, added in (
         ("SAFE_RETRIES = (", ("404", "NOT_JSON")),
         ("DIRECT = RetryPolicy((", ("408", "500", "LOST")),
         ("GATEWAY = RetryPolicy((", ("502", "503", "LOST")),
     ):
         rows = [line for text in SOURCES.values() for line in text.splitlines() if line.startswith(start)]
-        (row,) = rows or [start]  # which then fits twice or not at all, and is named
+        (row,) = rows or [start]  # which then occurs twice or not at all, and is reported
         entries = re.split(r", ?", row[len(start) :].partition(")")[0])
         for changed in (*([e for e in entries if e != gone] for gone in entries), *([*entries, e] for e in added)):
             new = f"{start}{', '.join(changed)},)"
@@ -89,11 +89,13 @@ MUTATIONS = (
     Mutation("order: refused", "history.refused(key)", "pass", *HISTORY_TESTS),
     Mutation("disk: fsync", "system.fsync(", "system.fstat(", *HISTORY_TESTS, "journal"),
     Mutation("files: never over another", "os.link(part, path)", "os.replace(part, path)", *FILE_TESTS),
-    Mutation("files: force", "if self.force or self.destination.by_content or", "if", *FILE_TESTS),
-    Mutation("files: taken names", "replacement_fault(path) if force else taken_message(path)", "None", *FILE_TESTS),
-    Mutation("files: regular ones only", "None if stat.S_ISREG(mode)", "None if True", *FILE_TESTS),
+    Mutation(
+        "files: force", "if self.force or not self._has_output_size()", "if not self._has_output_size()", *FILE_TESTS
+    ),
+    Mutation("files: taken names", "name_fault(path, force=force)", "None", *FILE_TESTS),
+    Mutation("files: regular ones only", "None if os.path.isfile(path)", "None if True", *FILE_TESTS),
     Mutation("files: hidden names", '"_", name).strip("._-")', '"_", name).strip("_")', *FILE_TESTS),
-    Mutation("files: incomplete", "self.done != self.total:", "False:", *FILE_TESTS),
+    Mutation("files: incomplete", "self.total not in (None, self.done):", "False:", *FILE_TESTS),
     Mutation("signals: an answer is not thrown away", "    for record in (history, recorder):\n",
              "    client.shutdown.check()\n    for record in (history, recorder):\n", "signals"),
     Mutation("cancel: look again", '"DELETE", task.path, retries=0', '"DELETE", task.path, retries=2', "cancel"),
@@ -105,7 +107,7 @@ MUTATIONS = (
 
 
 def passes(modules: Iterable[str], mutation: Mutation | None = None) -> bool:
-    """Whether these test modules pass in a copy of the tree, broken by the mutation."""
+    """Returns whether these test modules pass in a copy of the tree, broken by the mutation."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         for name in ("runway_cli", "tests"):
@@ -127,7 +129,7 @@ def main() -> int:
     mutations = [mutation for mutation in (*retry_mutations(), *MUTATIONS) if word in mutation.title]
     faults = list(filter(None, (mutation.fault() for mutation in mutations)))
     for module in sorted({module for mutation in mutations for module in mutation.modules}):
-        if not faults and not passes([module]) and not passes([module]):  # it would notice every mutation
+        if not faults and not passes([module]) and not passes([module]):  # it would seem to notice every mutation
             faults.append(f"{module} fails without any mutation")
     if faults or not mutations:
         print("\n".join(faults or [f"no mutation has {word!r} in its title"]))

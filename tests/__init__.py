@@ -1,4 +1,4 @@
-"""The tests. `python3 -m unittest` runs their modules in several processes at once: half of their time is waiting.
+"""The tests. `python3 -m unittest` runs their modules in several processes at once: they wait half of their time.
 
 `python3 -m unittest tests.test_wait` runs one module in this process, as usual.
 """
@@ -13,7 +13,6 @@ import tempfile
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 FOLDER = Path(__file__).parent
 PROCESSES = (os.cpu_count() or 1) + 1
@@ -26,15 +25,23 @@ def load_tests(_loader: unittest.TestLoader, _tests: unittest.TestSuite, _patter
 
 
 class SeveralProcesses(unittest.TestSuite):
-    """Every module in a process of its own; its outcomes are told to the result of this process."""
+    """Runs every module in a process of its own, and adds its outcomes to the result of this process."""
 
     def run(self, result: unittest.TestResult, debug: bool = False) -> unittest.TestResult:
         paths = sorted(FOLDER.glob("test_*.py"), key=lambda path: -path.stat().st_size)
         paths.sort(key=lambda path: not any(word in path.stem for word in SLOW))
         with ThreadPoolExecutor(PROCESSES) as threads:
             for outcomes in threads.map(_outcomes, [path.stem for path in paths]):
-                for name, outcome, text in outcomes:
-                    _tell(result, name, outcome, text)
+                for kind, name, text in outcomes:
+                    test = Elsewhere(name)
+                    result.startTest(test)
+                    if kind == "passed":
+                        result.addSuccess(test)
+                    elif kind == "skipped":
+                        result.addSkip(test, text)
+                    else:
+                        (result.failures if kind == "failures" else result.errors).append((test, text))
+                    result.stopTest(test)
         return result
 
 
@@ -52,41 +59,28 @@ class Elsewhere(unittest.TestCase):
 
 
 class Recorder(unittest.TestResult):
-    """Outcomes as (name, outcome, text); a test of which a part failed has one for each such part."""
+    """Keeps the tests that passed, too."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.outcomes: list[tuple[str, str, str]] = []
+        self.passed: list[tuple[unittest.TestCase, str]] = []
 
     def addSuccess(self, test: unittest.TestCase) -> None:
-        self.outcomes.append((str(test), "success", ""))
-
-    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
-        self.outcomes.append((str(test), "skip", reason))
-
-    def addFailure(self, test: unittest.TestCase, err: Any) -> None:
-        super().addFailure(test, err)
-        self.outcomes.append((str(test), "failure", self.failures[-1][1]))
-
-    def addError(self, test: unittest.TestCase, err: Any) -> None:
-        super().addError(test, err)
-        self.outcomes.append((str(test), "error", self.errors[-1][1]))
-
-    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
-        if err is not None:
-            (self.addFailure if issubclass(err[0], test.failureException) else self.addError)(subtest, err)
+        self.passed.append((test, ""))
 
 
 def record(module: str, report: str) -> None:
-    """Runs the tests of a module and writes their outcomes as JSON."""
+    """Runs the tests of a module and writes their outcomes as JSON: kind, name and text of each."""
     sys.argv = ["python3 -m unittest"]  # from which the program reads how it was started
     recorder = Recorder()
     unittest.defaultTestLoader.loadTestsFromName(module).run(recorder)
-    Path(report).write_text(json.dumps(recorder.outcomes), encoding="utf-8")
+    kinds = ("passed", "skipped", "failures", "errors")
+    outcomes = [(kind, str(test), text) for kind in kinds for test, text in getattr(recorder, kind)]
+    Path(report).write_text(json.dumps(outcomes), encoding="utf-8")
 
 
 def _outcomes(module: str) -> list[tuple[str, str, str]]:
-    """Returns the outcome of each test of a module; an error where the process did not come to its end."""
+    """Returns the outcome of each test of a module; an error where the process was ended early."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         options = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
@@ -96,19 +90,5 @@ def _outcomes(module: str) -> list[tuple[str, str, str]]:
         if report.exists():
             found: list[tuple[str, str, str]] = json.loads(report.read_text(encoding="utf-8"))
             return found
-        return [(module, "error", done.stderr.decode("utf-8", "replace")[-4000:])]
-
-
-def _tell(result: Any, name: str, outcome: str, text: str) -> None:
-    test = Elsewhere(name)
-    result.startTest(test)
-    if outcome == "success":
-        result.addSuccess(test)
-    elif outcome == "skip":
-        result.addSkip(test, text)
-    else:
-        try:
-            raise AssertionError(text)
-        except AssertionError:
-            (result.addFailure if outcome == "failure" else result.addError)(test, sys.exc_info())
-    result.stopTest(test)
+        text = f"the process ended with {done.returncode}: {done.stderr.decode('utf-8', 'replace')[-4000:]}"
+        return [("errors", module, text)]

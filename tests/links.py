@@ -8,7 +8,7 @@ import unittest
 
 
 def _are_possible() -> bool:
-    """Whether a link is there once it was made: Windows asks for a right, and an emulation may make nothing."""
+    """Returns whether a link exists once it was made: Windows demands a right, and an emulation may make nothing."""
     with tempfile.TemporaryDirectory() as folder:
         link = os.path.join(folder, "link")
         try:

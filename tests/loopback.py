@@ -67,7 +67,7 @@ class Conversation:
                 return
 
     def wait(self, seconds: float = 60) -> bool:
-        """Waits; False as soon as the client has gone or the server stops."""
+        """Waits; returns False as soon as the client has gone or the server stops."""
         end = time.monotonic() + seconds
         while not self.server.is_stopping and time.monotonic() < end:
             if select.select([self.connection], [], [], min(0.02, seconds))[0]:
@@ -125,7 +125,7 @@ class Server(socketserver.ThreadingTCPServer):
             connection.close()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is expected here."""
+        """Ignores a client that goes away."""
 
     def __enter__(self) -> Server:
         return self

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from runway_cli.cli.main import main
+from runway_cli.cli.main import LAST_RESORT, main
 from tests.fake import SECRET, STAGE_SECRET, TOKEN
 
 ROOT = Path(__file__).resolve().parent.parent
 EXITS = (0, 1, 2, 69, 74, 75, 77, 78, 129, 130, 141, 143)
 KEPT = ("PATH", "HOME", "TMPDIR", "SYSTEMROOT", "TEMP", "TMP", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
-# The developer's own history and cache are neither read nor written: nothing can be made below the null device.
+# The developer's own history and cache are neither read nor written: nothing can be created below the null device.
 ISOLATED = {"RUNWAY_SKILLS_HISTORY": "off", "XDG_CACHE_HOME": os.path.join(os.devnull, "cache")}
 SECRET_VARIABLES = (
     "RUNWAY_SKILLS_API_SECRET",
@@ -46,24 +46,24 @@ class Result:
 
     @property
     def json(self) -> Any:
-        """stdout as one JSON document."""
+        """Returns stdout as one JSON document."""
         return json.loads(self.stdout)
 
     @property
     def lines(self) -> list[Any]:
-        """stdout as JSON lines."""
+        """Returns stdout as JSON lines."""
         return [json.loads(line) for line in self.stdout.splitlines()]
 
     @property
     def error(self) -> dict[str, Any]:
-        """The JSON object that is the last line of stderr."""
+        """Returns the JSON object that is the last line of stderr."""
         found = json.loads(self.stderr.splitlines()[-1])
         assert isinstance(found, dict), found
         return found
 
     @property
     def notes(self) -> list[str]:
-        """The lines of stderr before the error."""
+        """Returns the lines of stderr before the error."""
         lines = self.stderr.splitlines()
         return lines[:-1] if self.exit else lines
 
@@ -96,7 +96,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def shell_words(command: str) -> list[str]:
-    """The words of a pasted call, as a shell passes them on: PowerShell on Windows."""
+    """Returns the words of a pasted call as a shell passes them on: PowerShell on Windows."""
     if os.name != "nt":
         return shlex.split(command)
     words = re.findall(r"'(?:[^']|'')*'|\S+", command[2:] if command.startswith("& ") else command)
@@ -109,10 +109,7 @@ def in_markdown(path: str | Path) -> str:
 
 
 def reset_signals() -> None:
-    """Lets children start with the default handlers: a shell that runs the tests in the background ignores SIGINT.
-
-    A handler is reset when another program is started, but an ignored signal stays ignored.
-    """
+    """Makes sure that children heed signals: a shell that runs the tests in the background ignores SIGINT for them."""
     for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
@@ -150,13 +147,15 @@ def call(*argv: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", c
 
 
 def checked(result: Result, surroundings: Mapping[str, str]) -> Result:
-    """Returns the result, if it shows no secret and no traceback, and ends as the contract says."""
+    """Returns the result, if it shows no secret and no traceback, has an example, and ends as the contract says."""
     secrets = {SECRET, STAGE_SECRET, TOKEN, *(surroundings.get(name, "").strip() for name in SECRET_VARIABLES)}
     for secret in secrets:
         if len(secret) > 8 and secret in result.stdout + result.stderr:
             raise AssertionError(f"a secret was printed: {result!r}".replace(secret, "SECRET"))
     if "Traceback (most recent call last)" in result.stderr or result.exit not in EXITS:
         raise AssertionError(f"no proper end: {result!r}")
+    if LAST_RESORT in result.stderr:
+        raise AssertionError(f"choosing an example failed: {result!r}")
     return result
 
 

@@ -27,7 +27,7 @@ def without_program(command: str) -> list[str]:
 
 
 class ServedTest(ProgramTest):
-    """Every test has fresh services, whose clock is the program's, and a folder of its own."""
+    """Gives every test fresh services, whose clock is the program's, and a folder of its own."""
 
     polls_to_finish = 2  # of a new task
 
@@ -81,6 +81,7 @@ class ServiceTest(ProgramTest):
 
     def forget(self) -> None:
         """Orders no faults, and forgets what was sent."""
+        eventually(self.fake.is_idle)
         self.fake.clear_faults()
         self.fake.requests.clear()
 

@@ -30,9 +30,7 @@ LAYERS = {  # layer: the layers that it may import, besides itself
     "terminal": {"errors", "jsontext", "settings"},
     "settings": {"errors"},
     "shutdown": {"errors"},
-    "jsontext": set[str](),
-    "errors": set[str](),
-    "__init__": set[str](),
+    **{name: set[str]() for name in ("jsontext", "errors", "__init__")},
 }
 # Not at run time: each costs milliseconds of every start.
 SLOW_IMPORTS = {"typing", "dataclasses", "enum", "uuid", "inspect", "pathlib", "logging"}
@@ -45,20 +43,20 @@ def imports(source: str, path: Path) -> Iterator[tuple[int, str]]:
     blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     for_types = {inner for block in blocks for statement in block.body for inner in ast.walk(statement)}
     folder = path.relative_to(PACKAGE.parent).parent.parts
-    for node in ast.walk(tree):
-        if node in for_types:
-            continue
+
+    def full(name: str) -> str:
+        level = len(name) - len(name.lstrip("."))
+        return ".".join([*(folder[: len(folder) + 1 - level] if level else ()), name.strip(".")]).strip(".")
+
+    for node in set(ast.walk(tree)) - for_types:
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = [*folder[: len(folder) + 1 - node.level], *filter(None, [node.module])]
-            start = ".".join(base) if node.level else str(node.module)
+            start = full("." * node.level + (node.module or ""))
             yield from ((node.lineno, f"{start}.{alias.name}") for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
             name = node.args[0].values[0] if isinstance(node.args[0], ast.JoinedStr) else node.args[0]
-            text = str(name.value) if isinstance(name, ast.Constant) else ""
-            level = len(text) - len(text.lstrip("."))
-            yield node.lineno, ".".join([*(folder[: len(folder) + 1 - level] if level else ()), text.strip(".")])
+            yield node.lineno, full(str(name.value) if isinstance(name, ast.Constant) else "")
 
 
 def layer(name: str) -> str | None:

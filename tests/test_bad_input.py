@@ -6,36 +6,30 @@ import itertools
 import os
 import subprocess
 import sys
-import tempfile
 import unittest
 from collections.abc import Sequence
-from pathlib import Path
 from unittest import mock
 
 from runway_cli.cli import parser
-from tests.fake import SECRET, FakeRunway, Fault
-from tests.program import ROOT, ProgramTest, call, environment, shell_words
+from tests.fake import Fault
+from tests.program import ROOT, environment, shell_words
+from tests.served import ServedTest
 
 POST = ("request", "POST", "/v1/x")
 
 
-class RefusedTest(ProgramTest):
+class RefusedTest(ServedTest):
     """Nothing that is tried here may reach the service."""
 
     def setUp(self) -> None:
-        self.fake = FakeRunway()
-        self.fake.__enter__()
-        self.addCleanup(self.fake.__exit__, None, None, None)
+        super().setUp()
         self.addCleanup(lambda: self.assertEqual(self.fake.requests, []))
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
 
-    def refused(self, argv: Sequence[str], words: str, stdin: bytes = b"", exit_status: int = 2) -> None:
+    def refused(self, argv: Sequence[str], words: str, stdin: bytes = b"") -> None:
         """The call ends with one JSON object on stderr that holds these words, and an example that can be read."""
         with self.subTest(argv=[word[:60] for word in argv], stdin=stdin[:20]):
-            result = call(*argv, env=self.fake.env(), stdin=stdin)
-            self.assert_error(result, exit_status, kind="usage")
+            result = self.call(*argv, stdin=stdin)
+            self.assert_error(result, 2, kind="usage")
             self.assertIn(words, result.error["error"])
             self.assertEqual(result.stdout, "")
             self.assertEqual(result.notes, [])
@@ -89,8 +83,7 @@ class RefusedTest(ProgramTest):
             (b".5", "line 1"),
             (b'"\\x41"', "line 1"),
         ):
-            file = self.folder / "body.json"
-            file.write_bytes(body)
+            file = self.file("body.json", body)
             self.refused([*POST, "--body", f"@{file}"], f"the body from {file} is not JSON: ")
             self.refused([*POST, "--body", f"@{file}"], words)
             self.refused([*POST, "--stdin"], words, stdin=body)
@@ -100,14 +93,12 @@ class RefusedTest(ProgramTest):
     def test_a_body_in_utf_16_is_named(self) -> None:
         for codec in ("utf-16-le", "utf-16-be"):
             body = '\ufeff{"a":1}'.encode(codec)
-            file = self.folder / "body.json"
-            file.write_bytes(body)
+            file = self.file("body.json", body)
             self.refused([*POST, "--body", f"@{file}"], f"the body from {file} is UTF-16: save it as UTF-8")
             self.refused([*POST, "--stdin"], "the body from stdin is UTF-16: save it as UTF-8", stdin=body)
 
     def test_bodies_that_contradict_the_call(self) -> None:
-        file = self.folder / "body.json"
-        file.write_bytes(b"{}")
+        file = self.file("body.json", b"{}")
         for method in ("GET", "DELETE", "get"):
             self.refused(["request", method, "/v1/x", "--stdin"], f"{method.upper()} takes no body")
             for body in ("{}", "-", f"@{file}", ""):
@@ -131,8 +122,7 @@ class RefusedTest(ProgramTest):
 
     @unittest.skipIf(os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, "root may read everything")
     def test_a_file_without_permission(self) -> None:
-        file = self.folder / "secret.json"
-        file.write_bytes(b"{}")
+        file = self.file("secret.json", b"{}")
         file.chmod(0)
         self.refused([*POST, "--body", f"@{file}"], "Permission denied")
 
@@ -213,57 +203,49 @@ class RefusedTest(ProgramTest):
                 self.refused(["request", method, path, "--dry-run"], words)
 
 
-class SentTest(ProgramTest):
+class SentTest(ServedTest):
     def test_unusual_paths_stay_below_the_base_url(self) -> None:
-        with FakeRunway() as fake:
-            for path, target in (
-                ("v1/x", "/v1/x"),
-                ("//evil.example/x", "/evil.example/x"),
-                (".evil.example/x", "/.evil.example/x"),
-                ("@evil.example/x", "/@evil.example/x"),
-                (":80/x", "/:80/x"),
-                ("\\\\evil.example\\x", "/%5C%5Cevil.example%5Cx"),
-                ("/v1/a b/é?q=ü&r=1 2", "/v1/a%20b/%C3%A9?q=%C3%BC&r=1%202"),
-                ("/v1/100%/x%2Fy", "/v1/100%25/x%2Fy"),
-                (f"{fake.url}/v1/x?a=1", "/v1/x?a=1"),
-                ("/", "/"),
-            ):
-                with self.subTest(path=path):
-                    fake.requests.clear()
-                    result = call("request", "GET", path, env=fake.env())
-                    self.assert_error(result, 1, kind="api", status=404)
-                    self.assertEqual([request.target for request in fake.requests], [target])
+        for path, target in (
+            ("v1/x", "/v1/x"),
+            ("//evil.example/x", "/evil.example/x"),
+            (".evil.example/x", "/.evil.example/x"),
+            ("@evil.example/x", "/@evil.example/x"),
+            (":80/x", "/:80/x"),
+            ("\\\\evil.example\\x", "/%5C%5Cevil.example%5Cx"),
+            ("/v1/a b/é?q=ü&r=1 2", "/v1/a%20b/%C3%A9?q=%C3%BC&r=1%202"),
+            ("/v1/100%/x%2Fy", "/v1/100%25/x%2Fy"),
+            (f"{self.fake.url}/v1/x?a=1", "/v1/x?a=1"),
+            ("/", "/"),
+        ):
+            with self.subTest(path=path):
+                self.fake.requests.clear()
+                self.assert_error(self.call("request", "GET", path), 1, kind="api", status=404)
+                self.assertEqual([request.target for request in self.fake.requests], [target])
 
     def test_a_byte_order_mark_is_not_sent(self) -> None:
-        for form in ("file", "stdin"):
-            with self.subTest(form), FakeRunway() as fake, tempfile.TemporaryDirectory() as folder:
-                body = b'\xef\xbb\xbf{"a":1}'
-                file = Path(folder, "body.json")
-                file.write_bytes(body)
-                words = ["--body", f"@{file}"] if form == "file" else ["--stdin"]
-                call(*POST, *words, env=fake.env(), stdin=body)
-                (sent,) = fake.requests
-                self.assertEqual(sent.body, b'{"a":1}')
+        body = b'\xef\xbb\xbf{"a":1}'
+        for words in (("--body", f"@{self.file('body.json', body)}"), ("--stdin",)):
+            with self.subTest(words):
+                self.call(*POST, *words, stdin=body)
+                self.assertEqual(self.fake.requests.pop().body, b'{"a":1}')
 
     def test_a_refused_key_leads_to_auth_status(self) -> None:
-        with FakeRunway() as fake:
-            for status in (401, 403):
-                fake.fault(Fault("status", status=status, body={"error": "no"}))
-                result = call("avatars", "list", "--stage", env=fake.env())
-                self.assert_error(result, 77, kind="auth", status=status, example="runway-cli auth status --stage")
+        for status in (401, 403):
+            self.fake.fault(Fault("status", status=status, body={"error": "no"}))
+            result = self.call("avatars", "list", "--stage")
+            self.assert_error(result, 77, kind="auth", status=status, example="runway-cli auth status --stage")
 
     def test_a_defect_of_the_program_is_one_json_object(self) -> None:
         with mock.patch("runway_cli.api.client.pages", side_effect=ZeroDivisionError("oh")):
-            result = call("avatars", "list")
+            result = self.call("avatars", "list")
         self.assert_error(
             result, 1, kind="internal", error="ZeroDivisionError: oh", example="runway-cli avatars list --help"
         )
         self.assertEqual(result.notes, [])
 
     def test_a_defect_during_a_post_leads_to_the_balance(self) -> None:
-        env = {"RUNWAY_SKILLS_API_SECRET": SECRET}
         with mock.patch("runway_cli.jobs.start.start", side_effect=ZeroDivisionError("oh")):
-            result = call(*POST, "--body", "{}", "--stage", env=env)
+            result = self.call(*POST, "--body", "{}", "--stage")
         self.assert_error(result, 1, kind="internal", example="runway-cli request GET /v1/organization --stage")
 
 

@@ -14,8 +14,9 @@ import unittest
 from collections.abc import Sequence
 from pathlib import Path
 
-from runway_cli.cli.parser import COMMAND_NAMES, Program
+from runway_cli.cli.parser import COMMAND_NAMES, declared_commands
 from runway_cli.commands.completions import SCRIPTS
+from runway_cli.commands.options import GLOBAL_OPTIONS
 from tests.program import ROOT, ProgramTest, call, run
 from tests.served import ServedTest
 
@@ -251,9 +252,8 @@ class OfferedWordsTest(ServedTest):
 
 class ScriptsTest(ProgramTest):
     def test_every_option_name_takes_a_value_everywhere_or_nowhere(self) -> None:
-        program = Program()
         found: dict[str, set[bool]] = {}
-        for options in (program.global_options, *(command.options for command in program.commands.values())):
+        for options in (GLOBAL_OPTIONS, *(command.options for command in declared_commands().values())):
             for option in options:
                 for flag in option.flags:
                     found.setdefault(flag, set()).add(option.is_switch)

@@ -7,11 +7,12 @@ import unittest
 from typing import Any
 
 from runway_cli import jsontext
-from runway_cli.contract.check import NO_BODY, check, check_schema, unnamed
+from runway_cli.contract.check import check, unnamed
 from runway_cli.contract.schema import endpoints
 
 UUID = "123e4567-e89b-42d3-a456-426614174000"
 UUID_4 = "^([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12})$"
+STRING = {"type": "string"}
 HTTPS = {"type": "string", "pattern": "^https:\\/\\/.*", "maxLength": 30}
 DATA = {"type": "string", "pattern": "^data:image\\/.*", "maxLength": 90}
 
@@ -27,15 +28,18 @@ MODELS: dict[str, Any] = {
     ],
     "discriminator": {"propertyName": "model"},
 }
-UNNAMED = [thing({"name": {}, "kind": {"const": kind}, kind: {"type": "integer"}}, "kind") for kind in ("a", "b")]
+KINDS = {
+    "oneOf": [thing({"name": {}, "kind": {"const": kind}, kind: {"type": "integer"}}, "kind") for kind in ("a", "b")],
+    "discriminator": {"propertyName": "kind"},
+}
 
 
-def document(schema: Any, required: bool = False, **components: Any) -> dict[str, Any]:
+def document(schema: Any, **components: Any) -> dict[str, Any]:
     """A document with one endpoint, POST /v1/make, that takes this body."""
     content = {"application/json": {"schema": schema}}
     return {
         "openapi": "3.1.0",
-        "paths": {"/v1/make": {"post": {"requestBody": {"required": required, "content": content}}}},
+        "paths": {"/v1/make": {"post": {"requestBody": {"content": content}}}},
         "components": {"schemas": components},
     }
 
@@ -150,12 +154,6 @@ class VerdictTest(unittest.TestCase):
 
 
 class BodyTest(unittest.TestCase):
-    def test_a_missing_body_is_refused_only_where_it_is_required(self) -> None:
-        for required, expected in ((True, [{"field": "", "messages": ["a body is required"]}]), (False, [])):
-            with self.subTest(required=required):
-                made = document({"type": "object"}, required)
-                self.assertEqual(check(made, endpoints(made)[0], NO_BODY), expected)
-
     def test_a_body_that_is_null_is_not_missing(self) -> None:
         self.assertEqual(messages({"type": "object"}, None), {"": "must be an object, not null"})
 
@@ -167,18 +165,11 @@ class BodyTest(unittest.TestCase):
                 self.assertEqual(check(made, endpoint, 5), [])
 
     def test_a_body_that_is_described_elsewhere(self) -> None:
-        made = document({"type": "object"}, required=True)
+        made = document({"type": "object"})
         operation = made["paths"]["/v1/make"]["post"]
         made["components"]["requestBodies"] = {"Make": operation["requestBody"]}
         operation["requestBody"] = {"$ref": "#/components/requestBodies/Make"}
-        (endpoint,) = endpoints(made)
-        self.assertNotEqual(check(made, endpoint, 5), [])
-        self.assertNotEqual(check(made, endpoint, NO_BODY), [])
-
-    def test_a_schema_by_itself(self) -> None:
-        made = document({}, Limit={"type": "integer", "maximum": 100})
-        found = check_schema(made, ref("Limit"), 101)
-        self.assertEqual(found, [{"field": "", "messages": ["must be at most 100, not 101"]}])
+        self.assertNotEqual(check(made, endpoints(made)[0], 5), [])
 
     def test_fields_that_no_form_names(self) -> None:
         cases: list[tuple[Any, Any, list[str]]] = [
@@ -230,10 +221,10 @@ class MessageTest(unittest.TestCase):
             (MODELS, {"model": "one"}, {"text": "is required"}),
             (MODELS, {"model": "x", "ratio": "x"}, {"model": 'must be one of one, two, three, not "x"'}),
             (MODELS, {"ratio": "x"}, {"model": "is required: one of one, two, three"}),
-            ({"anyOf": [*UNNAMED, {"type": "null"}]}, {"kind": "b", "a": "?", "b": "?"},
+            ({"anyOf": [KINDS, {"type": "null"}]}, {"kind": "b", "a": "?", "b": "?"},
              {"b": 'must be an integer, not "?"'}),
             ({"anyOf": [thing({"a": {}, "b": {}}, "a", "b"), thing({"c": {}}, "c")]}, {}, {"c": "is required"}),
-            (media, "ftp://x", {"": 'must be an array or begin with https:// or data:image/, not "ftp://x"'}),
+            (media, "ftp://x", {"": 'must begin with https:// or data:image/ or be an array, not "ftp://x"'}),
             (media, "https://" + "a" * 30, {"": "must have at most 30 characters, not 38"}),
             (media, 5, {"": "must be a string or an array, not 5"}),
             (number_or_word, "x", {"": 'must be auto or be an integer, not "x"'}),
@@ -260,35 +251,44 @@ class HostileTest(unittest.TestCase):
 
     def setUp(self) -> None:
         start = time.process_time()
-        self.addCleanup(lambda: self.assertLess(time.process_time() - start, 2))
+        self.addCleanup(lambda: self.assertLess(time.process_time() - start, 5))
 
     def linked(self, link: Any, count: int) -> dict[str, Any]:
         """Schemas L0, L1, …, each made of a reference to the next one; the last is a string."""
         parts = {f"L{number}": link(ref(f"L{number + 1}")) for number in range(count)}
         return {**parts, f"L{count}": {"type": "string"}}
 
-    def test_unions_that_double(self) -> None:
-        for keyword in ("oneOf", "anyOf", "allOf"):
-            for beside in ("title", "type"):  # nothing that each form has too, and something
-                with self.subTest(keyword=keyword, beside=beside):
-                    parts = self.linked(lambda link, key=keyword, more=beside: {key: [link, link], more: "string"}, 40)
-                    self.assertEqual(issues(ref("L0"), "a", **parts), [])
-
-    def test_unions_that_double_with_each_level_of_the_body(self) -> None:
-        forms: list[dict[str, Any]] = [{"a": None}, {"a": None, "b": {"type": "string"}}]
-        parts = self.linked(lambda link: {"oneOf": [thing({**form, "a": link}) for form in forms]}, 80)
+    def test_what_grows_without_end_is_told(self) -> None:
+        """Unions that double, with each reference or with each level of the body, and many values for many items."""
+        forms: list[dict[str, Any]] = [{"a": None}, {"a": None, "b": STRING}]
         body: Any = 5
         for _ in range(80):
             body = {"a": body}
-        self.assertEqual(messages(ref("L0"), body, **parts), {".".join("a" * 80): "must be a string, not 5"})
-
-    def test_references_in_a_circle(self) -> None:
-        for parts in (
-            {"A": ref("B"), "B": {"allOf": [ref("A")]}},
-            {"A": {"oneOf": [ref("A"), ref("B")]}, "B": {"anyOf": [ref("A")]}},
-        ):
-            with self.subTest(parts=parts):
-                self.assertEqual(issues(ref("A"), 5, **parts), [])
+        words = [f"word{number}" for number in range(50_000)]
+        cases: list[tuple[str, Any, Any, dict[str, Any]]] = [
+            *(
+                (keyword, ref("L0"), "a", self.linked(lambda link, key=keyword: {key: [link, link]}, 40))
+                for keyword in ("oneOf", "allOf")
+            ),
+            (
+                "levels",
+                ref("L0"),
+                body,
+                self.linked(lambda link: {"oneOf": [thing({**f, "a": link}) for f in forms]}, 80),
+            ),
+            ("values", {"items": {"enum": words}}, words, {}),
+            (
+                "names",
+                {"anyOf": [thing(dict.fromkeys(words[:300], STRING), additionalProperties=False)] * 1_000},
+                dict.fromkeys(map(str.upper, words[300:400])),
+                {},
+            ),
+            ("required", {"items": {"required": ["a"] * 50_000}}, [{"a": 1}] * 50_000, {}),
+            ("allOf", {"allOf": [ref("Wide")] * 5_000}, {}, {"Wide": thing(dict.fromkeys(words, STRING), *words)}),
+        ]
+        for name, schema, value, parts in cases:
+            with self.subTest(name), self.assertRaisesRegex(ValueError, "more of this than can be read"):
+                issues(schema, value, **parts)
 
     def test_what_nests_too_deeply_is_told(self) -> None:
         deep: Any = {}
@@ -299,14 +299,14 @@ class HostileTest(unittest.TestCase):
             (5, self.linked(lambda link: link, 3000)),
             (5, self.linked(lambda link: {"allOf": [link]}, 3000)),
             (5, {"L0": {"title": "x", "type": "string", "oneOf": [ref("L0")]}}),
+            (5, {"L0": {"oneOf": [ref("L0"), ref("L1")]}, "L1": {"allOf": [ref("L0")]}}),
         ):
             with self.subTest(parts=len(parts)), self.assertRaisesRegex(ValueError, "nests too deeply"):
                 issues(ref("L0"), body, **parts)
 
     def test_fifty_thousand_values(self) -> None:
         words = [f"word{number}" for number in range(50_000)]
-        self.assertEqual(len(issues({"items": {"enum": words}}, ["x", *words, "y"])), 2)
-        self.assertEqual(issues({"anyOf": [{"const": word} for word in words]}, "x"), [])  # too many forms to read
+        self.assertEqual(len(issues({"anyOf": [{"const": word} for word in words[:20_000]]}, "x")), 1)
         self.assertEqual(len(issues(thing({"a": {}}, additionalProperties=False), dict.fromkeys(words))), 50)
 
     def test_patterns_that_could_take_for_ever_are_not_checked(self) -> None:

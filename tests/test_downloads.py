@@ -129,7 +129,7 @@ class WholeOrNothing(DownloadTest):
                 self.fake.clear_faults()
 
     def test_the_total_of_a_range_counts_when_the_first_answer_had_no_length(self) -> None:
-        broken = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"
+        broken = b'HTTP/1.1 200 OK\r\nETag: "fox"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n'
         self.fake.fault(Fault("raw", body=broken), server="storage")
         rest = {"Content-Range": "bytes 5-9/999999"}
         self.fake.fault(Fault("status", status=206, headers=rest, body=b"67890"), server="storage")
@@ -137,6 +137,12 @@ class WholeOrNothing(DownloadTest):
         self.assert_error(self.saved(), 69, kind="network")
         self.assertEqual(self.listing(), [])
         self.assertEqual(self.ranges()[:3], [None, "bytes=5-", "bytes=10-"])
+
+    def test_without_an_etag_it_starts_over(self) -> None:
+        broken = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n12345"
+        self.fake.fault(Fault("raw", body=broken), server="storage")
+        self.assert_whole(self.saved())
+        self.assertEqual(self.ranges(), [None, None])
 
     def test_an_unknown_length_does_not_matter(self) -> None:
         self.assert_whole(self.saved(no_length=True))

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from pathlib import Path
+from unittest import mock
 
 from tests.fake import Fault, sample
 from tests.served import ServedTest, pasted
@@ -14,10 +15,7 @@ from tests.served import ServedTest, pasted
 HARMLESS = """
 # mistyped words
 requst GET ORG → request GET ORG
-avatrs list → avatars list
-avatars lst → avatars list
 doc list → documents list
-avatars list --limt=2 → avatars list --limit=2
 reference POST /v1/text_to_imge → reference POST /v1/text_to_image
 IMAGE -f 'promptTxt=a red fox' --check → FOX --check --dry-run
 request POST /v1/text_to_image -f model=gen4_imag -f ratio=1920:1080 -f 'promptText=a red fox' --check → FOX --check
@@ -84,6 +82,7 @@ FOX --max-wait 90 → FOX --max-wait 90 --wait
 FOX --wait --download TAKEN → FOX --wait --download FREE
 FOX --wait --download=TAKEN → FOX --wait --download=FREE
 FOX -f seed=7 → FOX -F seed=7
+FOX --check -f seed=7 → FOX --check -F seed=7
 IMAGE -F promptText=fox → IMAGE -f promptText=fox
 IMAGE -F promptText=@PROMPT → IMAGE --text-file promptText=PROMPT
 request POST /v1/documents -F name=FAQ -f content=Hi → request POST /v1/documents -f name=FAQ -f content=Hi
@@ -161,17 +160,15 @@ class ExamplesTest(ServedTest):
         self.assert_error(failed, 75, kind="timeout")
         self.assertEqual(pasted(failed), ["wait", "--max-wait", "5", "--", "-x"])
 
-    def test_a_key_that_is_missing_or_refused_leads_to_auth(self) -> None:
-        for words, key, example in (
-            (("auth", "status"), "", ["auth", "login"]),
-            (("avatars", "list"), "key_that_nobody_knows", ["auth", "status"]),
-        ):
-            with self.subTest(words):
-                failed = self.call(*words, env={"RUNWAY_SKILLS_API_SECRET": key})
-                self.assertEqual(pasted(failed), example)
-
     def test_a_conflict_while_an_avatar_is_processed_waits_for_it(self) -> None:
         path = f"/v1/avatars/{self.values['AVATAR']}"
         self.fake.fault(Fault("status", status=409, body={"error": "still PROCESSING"}), method="PATCH", path=path)
         failed = self.call("request", "PATCH", path, "-f", "name=Ada")
         self.assertEqual(pasted(failed), ["wait", path])
+
+    def test_a_failure_is_reported_although_no_example_can_be_chosen(self) -> None:
+        with (
+            mock.patch("runway_cli.cli.examples.example", side_effect=ImportError),
+            self.assertRaisesRegex(AssertionError, "choosing an example failed: .*'avatars', 'lst'.*exit 2"),
+        ):
+            self.call("avatars", "lst")

@@ -1,4 +1,4 @@
-"""Random calls, environments and answers: the program always ends as its contract says.
+"""Random calls, environments and answers: the program always ends as it promises.
 
 RUNWAY_FUZZ=20000 python3 -m unittest tests.test_fuzz    for more rounds; each depends on its number alone
 """
@@ -25,7 +25,7 @@ FIRST = 20_241_106  # the number of the first round
 KINDS = {"api": 1, "task": 1, "usage": 2, "network": 69, "io": 74, "timeout": 75, "auth": 77, "config": 78}
 AGAIN = (429, 502, 503, 504)  # statuses after which a POST may be sent again
 MOST_TRIES = 101  # --retries 100 and the first
-PACE = 200  # seconds of the clock in one real second: threads that really wait are not to wait long
+PACE = 200  # seconds of the clock in one real second: threads that really wait must not wait long
 
 ODD_TEXTS = (
     "", " ", "-", "--", "@", "@missing", "x", "0", "-1", "1e400", "nan", "\u00fc", "\U0001f98a", "\udcff", "a\nb",
@@ -106,12 +106,12 @@ CODES = (200, 200, 200, 201, 204, 304, 400, 401, 403, 404, 408, 418, 429, 500, 5
 FAULTS = (
     "status", "status", "status", "status", "raw", "raw", "html", "empty", "redirect", "reset_before",
     "reset_mid_body", "reset_after_headers", "reset_after_request", "half_answer", "no_answer", "drip",
-    "endless_headers", "forward_then_reset", "forward_then_status",
+    "forward_then_reset", "forward_then_status",
 )  # fmt: skip
 
 
 class Round:
-    """What chance has chosen for one call."""
+    """The random choices for one call."""
 
     def __init__(self, number: int, fake_env: dict[str, str], urls: list[str]) -> None:
         self.chance = random.Random(number)
@@ -147,8 +147,7 @@ class Round:
         if self.chance.random() < 0.8:
             return self.chance.choice(ODD_TEXTS)
         return "".join(
-            chr(self.chance.choice((self.chance.randint(1, 127), self.chance.randint(1, 0x2FFF))))
-            for _ in range(self.chance.randint(0, 12))
+            chr(self.chance.randint(1, self.chance.choice((127, 0x2FFF)))) for _ in range(self.chance.randint(0, 12))
         )
 
     def a_fault(self) -> Fault:
@@ -169,7 +168,7 @@ class Round:
         return self.garbled(body) if self.chance.random() < 0.2 else body
 
     def a_value(self, depth: int) -> str:
-        """JSON, as text, with the keys that the API uses and values that it does not."""
+        """Returns JSON text with the keys that the API uses and values that it does not."""
         kind = self.chance.random()
         if depth and kind < 0.45:
             keys = self.chance.sample(KEYS, self.chance.randint(0, 6))
@@ -191,7 +190,7 @@ class Round:
         return self.a_value(depth)
 
     def garbled(self, data: bytes) -> bytes:
-        """The data with a few bytes lost, changed or repeated."""
+        """Returns the data with a few bytes lost, changed or repeated."""
         changed = bytearray(data)
         for _ in range(self.chance.randint(0, 3)):
             place = self.chance.randrange(len(changed) + 1)
@@ -201,7 +200,7 @@ class Round:
         return bytes(changed)
 
     def posts(self) -> int:
-        """How many POSTs that cost may go out at most."""
+        """Returns how many POSTs that cost credits may be sent at most."""
         if not self.fault:
             return 1
         told = self.fault.kind in ("status", "forward_then_status") and self.fault.status in AGAIN
@@ -217,7 +216,7 @@ class FuzzClock(Clock):
 
 
 class FuzzTest(ServiceTest):
-    """One call a round, within this process, in a folder of its own; no name but loopback's can be found."""
+    """Makes one call a round, within this process, in a folder of its own; only loopback's names can be resolved."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -235,14 +234,14 @@ class FuzzTest(ServiceTest):
 
         return find
 
-    def test_the_program_keeps_its_contract(self) -> None:
+    def test_every_call_ends_as_promised(self) -> None:
         for number in range(FIRST, FIRST + ROUNDS):
             with tempfile.TemporaryDirectory() as folder:
                 self.play(number, Path(folder))
                 os.chdir(ROOT)
 
     def play(self, number: int, folder: Path) -> None:
-        """One round, in a folder below `folder`, so that ../x is still within."""
+        """Plays one round, in a folder below `folder`, so that ../x is still within."""
         here = folder / "here"
         here.mkdir()
         os.chdir(here)
@@ -260,7 +259,7 @@ class FuzzTest(ServiceTest):
             self.check(call(*chosen.argv, env=chosen.env, stdin=chosen.stdin, clock=FuzzClock()), chosen)
 
     def check(self, result: Result, chosen: Round) -> None:
-        """What holds for every call; that no secret shows and the exit status is known, the harness has checked."""
+        """Asserts what holds for every call. (`call` has checked that no secret shows and the exit status is known.)"""
         posts = [r for r in self.fake.sent("POST") if r.server != "storage" and r.path != "/v1/uploads"]
         self.assertLessEqual(len(posts), chosen.posts(), result)
         if result.exit == 0:

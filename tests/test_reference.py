@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tempfile
 import time
 import unittest
 from collections.abc import Iterator
@@ -19,25 +18,13 @@ from runway_cli.api.client import Client
 from runway_cli.contract import source
 from runway_cli.errors import NetworkError
 from runway_cli.transport.http import Response
-from tests import program
-from tests.fake import DOCUMENT, SECRET, FakeRunway, Fault
-from tests.program import ProgramTest, Result, run
-from tests.served import pasted
+from tests.fake import DOCUMENT, SECRET, Fault
+from tests.program import ROOT, Clock, Result, run
+from tests.served import ServedTest, pasted
 
 DATA = Path(__file__).parent / "data"
 DAY = 24 * 3600  # seconds
 STRING = {"type": "string"}
-
-
-class Clock(program.Clock):
-    """Real dates, `ahead` seconds later; sleeping takes no time and is written down."""
-
-    def __init__(self, ahead: float = 0) -> None:
-        super().__init__()
-        self.ahead = ahead
-
-    def time(self) -> float:
-        return time.time() + self.ahead
 
 
 def thing(properties: dict[str, Any], *required: str) -> dict[str, Any]:
@@ -51,13 +38,10 @@ def document(schema: Any, **components: Any) -> dict[str, Any]:
     return {"openapi": "3.1.0", "paths": {"/v1/make": {"post": operation}}, "components": {"schemas": components}}
 
 
-def doubled(levels: int) -> dict[str, Any]:
-    """A document whose body has two forms, each of which has two, and so on."""
-    components: dict[str, Any] = {f"S{levels}": thing({"x": STRING})}
-    for number in range(levels):
-        inner = {"$ref": f"#/components/schemas/S{number + 1}"}
-        components[f"S{number}"] = {"oneOf": [thing({f"a{number}": inner}), thing({f"b{number}": inner})]}
-    return document({"$ref": "#/components/schemas/S0"}, **components)
+def linked(link: Any, count: int) -> dict[str, Any]:
+    """A document whose body is S0, made of a reference to S1, and so on; the last is an object."""
+    parts = {f"S{number}": link({"$ref": f"#/components/schemas/S{number + 1}"}) for number in range(count)}
+    return document({"$ref": "#/components/schemas/S0"}, **parts, **{f"S{count}": thing({"x": STRING})})
 
 
 @contextmanager
@@ -73,32 +57,26 @@ def fetched_urls() -> Iterator[list[str]]:
         yield urls
 
 
-class ReferenceCase(ProgramTest):
-    """A stand-in that serves a document, and a home folder of its own for each test."""
+class ReferenceCase(ServedTest):
+    """The stand-in serves a document; each test has a home folder of its own."""
+
+    command = "reference"
 
     def setUp(self) -> None:
-        self.fake = FakeRunway()
-        self.fake.__enter__()
-        self.addCleanup(self.fake.__exit__, None, None, None)
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.home = Path(folder.name)
-        self.cache = self.home / "cache" / "runway-cli"
-        self.env = {
-            "PATH": os.environ.get("PATH", ""),
-            "HOME": str(self.home),
-            "XDG_CACHE_HOME": str(self.cache.parent),
-            **self.fake.env(),
-        }
+        super().setUp()
+        self.cache = self.folder / "cache" / "runway-cli"
+        self.env = {"HOME": str(self.folder), "XDG_CACHE_HOME": str(self.cache.parent)}
 
-    def call(self, *words: str, command: str = "reference", clock: Clock | None = None, **env: str) -> Result:
-        """The command, in this process."""
-        return program.call(command, *words, env={**self.env, **env}, clock=clock or Clock())
+    def told(self, *words: str, later: float = 0, **env: str) -> Result:
+        """Runs the command, `later` seconds from now."""
+        self.clock = Clock()
+        self.clock.now += later
+        return self.call(self.command, *words, env={**self.env, **env})
 
     def shown(self, *words: str) -> Any:
         """What a call that succeeds without a note prints."""
-        result = self.call(*words)
-        self.assertEqual((result.exit, result.stderr), (0, ""))
+        result = self.told(*words)
+        self.assert_success(result, stderr="")
         return result.json
 
     def serve(self, content: Any, status: int = 200, times: int | None = 1) -> None:
@@ -120,13 +98,13 @@ class CommandTest(ReferenceCase):
         paths = DOCUMENT["paths"].items()
         expected = [(method.upper(), path) for path, item in paths for method in item]
         self.assertEqual([(row["method"], row["path"]) for row in self.shown()["data"]], expected)
-        lines = self.call("--output", "jsonl").stdout.splitlines()
+        lines = self.told("--output", "jsonl").stdout.splitlines()
         self.assertEqual(json.loads(lines[0]), {"method": "GET", "path": "/v1/avatars", "summary": "List avatars"})
         self.assertEqual(len(lines), len(expected))
 
     def test_one_model(self) -> None:
-        result = self.call("post", "v1/text_to_image", "--model", "gen4_image_turbo")
-        self.assertEqual((result.exit, result.stderr), (0, ""))
+        result = self.told("post", "v1/text_to_image", "--model", "gen4_image_turbo")
+        self.assert_success(result, stderr="")
         self.assertEqual(list(result.json), ["method", "path", "summary", "body", "response"])
         reference = ["referenceImages", "referenceImages.0.uri", "referenceImages.0.tag"]
         self.assertEqual(
@@ -140,21 +118,21 @@ class CommandTest(ReferenceCase):
             ("--model", "gen4_image_turbo", "--quiet", "POST", "text_to_image"),
         ):
             with self.subTest(words=words):
-                self.assertEqual(self.call(*words).stdout, result.stdout if words[0] == "POST" else "")
+                self.assertEqual(self.told(*words).stdout, result.stdout if words[0] == "POST" else "")
 
     def test_numbers_are_spelt_as_in_the_contract(self) -> None:
         schema = {"x": {"enum": ["A", "B"]}, "y": {"type": "number", "minimum": "A", "default": "B"}}
         self.serve(json.dumps(document(thing(schema))).replace('"A"', "0.50").replace('"B"', "1.0").encode())
-        result = self.call("POST", "/v1/make")
+        result = self.told("POST", "/v1/make")
         self.assertIn('{"name":"x","type":"number","values":[0.50,1.0]}', result.stdout)
         self.assertIn('{"name":"y","type":"number","default":1.0,"limits":{"min":0.50}}', result.stdout)
 
     def test_fields_as_lines_and_as_a_table(self) -> None:
-        lines = self.call("POST", "/v1/text_to_image", "--output", "jsonl").stdout.splitlines()
+        lines = self.told("POST", "/v1/text_to_image", "--output", "jsonl").stdout.splitlines()
         models = {"name": "model", "type": "string", "required": True, "values": ["gen4_image", "gen4_image_turbo"]}
         self.assertEqual(json.loads(lines[0]), models)
         self.assertEqual([json.loads(line)["name"] for line in lines[1:4]], ["promptText", "ratio", "seed"])
-        table = self.call("POST", "/v1/text_to_image", "--output", "markdown").stdout.splitlines()
+        table = self.told("POST", "/v1/text_to_image", "--output", "markdown").stdout.splitlines()
         self.assertEqual(table[0], "| Name | Type | Required | Values | Description |")
         self.assertEqual(table[2], "| model | string | yes | gen4_image \\| gen4_image_turbo |  |")
 
@@ -166,7 +144,7 @@ class CommandTest(ReferenceCase):
             (("POST", "/v1/image_to_video"), ["uri", "seed", "model", "ratio", "duration"]),
         ):
             with self.subTest(words=words):
-                result = self.call(*words, *gateway, "--output", "jsonl")
+                result = self.told(*words, *gateway, "--output", "jsonl")
                 names = [json.loads(line)["name"] for line in result.stdout.splitlines()]
                 self.assertEqual(names[:5], expected)
 
@@ -192,12 +170,10 @@ class CommandTest(ReferenceCase):
         ]
         for words, told, example in cases:
             with self.subTest(words=words):
-                result = self.call(*words)
-                error = result.error
-                self.assertEqual(result.exit, 2)
-                self.assertEqual(error["kind"], "usage")
+                result = self.told(*words)
+                self.assert_error(result, 2, kind="usage")
                 self.assertEqual(result.stdout, "")
-                self.assertIn(told, error["error"])
+                self.assertIn(told, result.error["error"])
                 self.assertEqual(" ".join(pasted(result)), example)
         self.assertEqual(self.fetches(), 1)
 
@@ -211,16 +187,14 @@ class CommandTest(ReferenceCase):
         ]
         for words, example in cases:
             with self.subTest(words=words):
-                result = self.call(*words)
-                self.assertEqual(result.exit, 2)
-                self.assertEqual(result.error["kind"], "usage")
-                self.assertTrue(result.error["example"].endswith(" " + example), result.error["example"])
+                result = self.told(*words)
+                self.assert_error(result, 2, kind="usage")
+                self.assertEqual(" ".join(pasted(result)), example)
         self.assertEqual(self.fetches(), 0)
 
 
 class ModelsTest(ReferenceCase):
-    def call(self, *words: str, command: str = "models", clock: Clock | None = None, **env: str) -> Result:
-        return super().call(*words, command=command, clock=clock, **env)
+    command = "models"
 
     def test_every_model_has_its_endpoints(self) -> None:
         rows = {row["model"]: row["endpoints"] for row in self.shown()["data"]}
@@ -233,8 +207,8 @@ class ModelsTest(ReferenceCase):
                 self.assertEqual(rows["gen4_image"]["ratio"], ["1024:1024", "1360:768", "1920:1080"])
 
     def test_it_is_a_table_too(self) -> None:
-        self.assertEqual(self.call("--output", "markdown").stdout.splitlines()[0], "| Model | Endpoints |")
-        self.assertIn("gen4_image", self.call("text_to_image", "--output", "table").stdout)
+        self.assertEqual(self.told("--output", "markdown").stdout.splitlines()[0], "| Model | Endpoints |")
+        self.assertIn("gen4_image", self.told("text_to_image", "--output", "table").stdout)
 
     def test_a_wrong_endpoint_leads_to_the_nearest_or_to_its_fields(self) -> None:
         for word, example in (
@@ -243,7 +217,7 @@ class ModelsTest(ReferenceCase):
             ("documents", ["reference", "POST", "/v1/documents"]),
         ):
             with self.subTest(word):
-                result = self.call(word)
+                result = self.told(word)
                 self.assert_error(result, 2, kind="usage")
                 self.assertEqual(pasted(result), example)
 
@@ -252,14 +226,15 @@ class HostileTest(ReferenceCase):
     """A document that is valid JSON and meant to hold the program up."""
 
     def test_every_command_that_reads_it_ends_soon(self) -> None:
-        nested = {f"S{number}": {"allOf": [{"$ref": f"#/components/schemas/S{number + 1}"}]} for number in range(3000)}
         brackets = document(thing({"x": {"type": "string", "description": "[" * 60_000}}))
         brackets["paths"]["/v1/make"]["post"]["summary"] = "[](" * 20_000
         many = [f"model{number}" for number in range(50_000)]
         deep = json.dumps(document("X")).replace('"X"', "[" * 50_000 + "]" * 50_000).encode()
         for name, made in (
-            ("doubling", doubled(40)),
-            ("nested", document({"$ref": "#/components/schemas/S0"}, **nested)),
+            ("doubling", linked(lambda link: {"oneOf": [link, link]}, 40)),
+            ("doubling in objects", linked(lambda link: {"oneOf": [thing({"a": link}), thing({"b": link})]}, 40)),
+            ("many in objects", linked(lambda link: thing({name: {"oneOf": [link, link]} for name in "abcdefgh"}), 40)),
+            ("nested", linked(lambda link: {"allOf": [link]}, 3000)),
             ("brackets", brackets),
             ("many", document(thing({"model": {"enum": many}, "x": {"enum": many}}))),
             ("deep", deep),
@@ -270,14 +245,14 @@ class HostileTest(ReferenceCase):
                 ("reference", "POST", "/v1/make", "--model", "x"),
                 ("models",),
                 ("models", "make"),
-                ("request", "POST", "/v1/make", "--check", "--dry-run", "--body", '{"x":{"a39":{"b38":1}}}'),
+                ("request", "POST", "/v1/make", "--check", "--dry-run", "--body", '{"a":{"b":{"a":1}}}'),
             ):
                 with self.subTest(name, words=words):
                     self.serve(made, times=None)
                     for copy in self.copies():
                         copy.unlink()
                     start = time.process_time()
-                    result = program.call(*words, env=self.env, clock=Clock())
+                    result = self.call(*words, env=self.env)
                     self.assertLess(time.process_time() - start, 5)
                     self.assertIn(result.exit, (0, 1, 2, 69), result)
                     if result.exit:
@@ -287,13 +262,13 @@ class HostileTest(ReferenceCase):
 
 class SourceTest(ReferenceCase):
     def test_nothing_of_the_user_is_sent(self) -> None:
-        self.assertEqual(self.call("--verbose").exit, 0)
+        self.assertEqual(self.told("--verbose").exit, 0)
         (sent,) = self.fake.requests
         self.assertEqual(set(sent.headers), {"accept", "accept-encoding", "user-agent", "host", "connection"})
         self.assertNotIn(SECRET, repr(sent))
 
     def test_no_secret_is_needed(self) -> None:
-        self.assertEqual(self.call(RUNWAY_SKILLS_API_SECRET="").exit, 0)
+        self.assertEqual(self.told(RUNWAY_SKILLS_API_SECRET="").exit, 0)
 
     def test_the_sources_follow_from_the_service_unless_a_variable_names_one(self) -> None:
         own = self.fake.openapi_url
@@ -306,7 +281,7 @@ class SourceTest(ReferenceCase):
         for env, words, expected in cases:
             with self.subTest(env=env, words=words), fetched_urls() as urls:
                 surroundings = {"RUNWAY_SKILLS_OPENAPI_URL": "", "LOWCODEAPI_BASE_URL": "", **env}
-                result = self.call(*words, clock=None, **surroundings)
+                result = self.call("reference", *words, env={**self.env, **surroundings})
                 self.assertEqual(result.exit, 69)
                 self.assertEqual(tuple(dict.fromkeys(urls)), expected)
 
@@ -314,28 +289,26 @@ class SourceTest(ReferenceCase):
         for fault in (Fault("status", status=404), Fault("status", status=503), Fault("html"), Fault("reset_before")):
             with self.subTest(fault.kind, status=fault.status), self.two_sources():
                 self.fake.fault(fault, path="/first.json" if fault.kind != "reset_before" else None, server="storage")
-                clock = Clock()
-                result = self.call(clock=clock, RUNWAY_SKILLS_OPENAPI_URL="")
-                self.assertEqual(result.exit, 0, result)
-                self.assertEqual(result.stderr, "")
-                self.assertEqual(len(result.json["data"]), len(self.call().json["data"]))
-                self.assertEqual(clock.slept, [])
+                result = self.told(RUNWAY_SKILLS_OPENAPI_URL="")
+                self.assert_success(result, stderr="")
+                self.assertEqual(len(result.json["data"]), len(self.told().json["data"]))
+                self.assertEqual(self.clock.slept, [])
                 (copy,) = self.copies()
                 copy.unlink()
 
     def test_a_copy_of_the_second_source_is_used_for_a_day_too(self) -> None:
         with self.two_sources():
             self.fake.fault(Fault("status", status=404), path="/first.json", server="storage", times=None)
-            first = self.call(RUNWAY_SKILLS_OPENAPI_URL="")
+            first = self.told(RUNWAY_SKILLS_OPENAPI_URL="")
             self.fake.requests.clear()
-            self.assertEqual(self.call(RUNWAY_SKILLS_OPENAPI_URL="").stdout, first.stdout)
+            self.assertEqual(self.told(RUNWAY_SKILLS_OPENAPI_URL="").stdout, first.stdout)
             self.assertEqual(self.fake.requests, [])
 
     def test_where_every_source_fails_the_first_failure_counts(self) -> None:
         with self.two_sources():
             self.fake.fault(Fault("status", status=404), path="/first.json", server="storage")
             self.fake.fault(Fault("status", status=403), path="/openapi.json", server="storage")
-            result = self.call(RUNWAY_SKILLS_OPENAPI_URL="")
+            result = self.told(RUNWAY_SKILLS_OPENAPI_URL="")
             self.assert_error(result, 1, kind="api", status=404)
 
     def test_each_source_has_ten_seconds_or_the_timeout_if_it_is_shorter(self) -> None:
@@ -344,7 +317,7 @@ class SourceTest(ReferenceCase):
                 self.subTest(words),
                 mock.patch.object(Client, "fetch", autospec=True, side_effect=Client.fetch) as fetch,
             ):
-                self.call(*words)
+                self.told(*words)
                 self.assertEqual([call.args[3] for call in fetch.call_args_list], [seconds])
                 self.copies()[0].unlink()
 
@@ -373,7 +346,7 @@ class SourceTest(ReferenceCase):
         for number, (fault, status, told, expected) in enumerate(cases, 1):
             with self.subTest(told=told, status=status):
                 self.fault(fault)
-                result = self.call()
+                result = self.told()
                 self.assertEqual((result.exit, result.stdout), (expected, ""))
                 self.assertIn(told, result.error["error"])
                 self.assertEqual(result.error["status"], status)
@@ -386,9 +359,8 @@ class SourceTest(ReferenceCase):
                 self.fake.clear_faults()
                 self.fake.requests.clear()
                 self.serve(b"busy", 503, times)
-                clock = Clock()
-                self.assertEqual(self.call("--quiet", *words, clock=clock).exit, expected)
-                self.assertEqual((self.fetches(), len(clock.slept)), (fetches, fetches - 1))
+                self.assertEqual(self.told("--quiet", *words).exit, expected)
+                self.assertEqual((self.fetches(), len(self.clock.slept)), (fetches, fetches - 1))
                 for copy in self.copies():
                     copy.unlink()
 
@@ -397,8 +369,8 @@ class CacheTest(ReferenceCase):
     """The contract is fetched once a day, and an old one is better than none."""
 
     def test_a_fresh_copy_is_used(self) -> None:
-        first = self.call()
-        self.assertEqual(self.call(clock=Clock(DAY - 60)).stdout, first.stdout)
+        first = self.told()
+        self.assertEqual(self.told(later=DAY - 60).stdout, first.stdout)
         self.assertEqual(self.fetches(), 1)
         (copy,) = self.copies()
         self.assertRegex(copy.name, r"^openapi-[0-9a-f]{12}\.json$")
@@ -406,70 +378,68 @@ class CacheTest(ReferenceCase):
             self.assertEqual(stat.S_IMODE(self.cache.stat().st_mode), 0o700)
 
     def test_after_a_day_it_is_fetched_again(self) -> None:
-        self.call()
+        self.told()
         self.serve(document(STRING))
-        result = self.call(clock=Clock(DAY + 60))
+        result = self.told(later=DAY + 60)
         self.assertEqual([row["path"] for row in result.json["data"]], ["/v1/make"])
         self.assertEqual(self.fetches(), 2)
         self.assertEqual(len(self.copies()), 1)
-        self.assertEqual(self.call().stdout, result.stdout)
+        self.assertEqual(self.told().stdout, result.stdout)
 
     def test_a_copy_from_the_future_is_fetched_again(self) -> None:
-        self.call()
-        self.call(clock=Clock(-DAY))
+        self.told()
+        self.told(later=-DAY)
         self.assertEqual(self.fetches(), 2)
 
     def test_each_source_has_its_own_copy(self) -> None:
-        self.call()
+        self.told()
         self.fake.fault(Fault("status", status=200, body=document(STRING)), path="/other.json", server="storage")
-        other = self.call(RUNWAY_SKILLS_OPENAPI_URL=self.fake.storage_url + "/other.json")
+        other = self.told(RUNWAY_SKILLS_OPENAPI_URL=self.fake.storage_url + "/other.json")
         self.assertEqual([row["path"] for row in other.json["data"]], ["/v1/make"])
         self.assertEqual(len(self.copies()), 2)
 
     def test_offline_the_old_copy_is_used_with_a_note(self) -> None:
-        first = self.call()
+        first = self.told()
+        date = time.strftime("%Y-%m-%d", time.gmtime(self.copies()[0].stat().st_mtime))
         cases = [Fault("status", status=503), Fault("reset_after_request"), Fault("html"), Fault("half_answer")]
         for fault in cases:
             with self.subTest(fault=fault.kind):
                 self.fake.fault(fault, path="/openapi.json", server="storage")
-                clock = Clock(3 * DAY + 60)
-                result = self.call(clock=clock)
-                self.assertEqual(result.exit, 0)
-                self.assertEqual(result.stdout, first.stdout)
-                self.assertEqual(clock.slept, [])
-                self.assertIn("a copy of the API's contract that is 3 days old", result.stderr)
+                result = self.told(later=3 * DAY + 60)
+                self.assert_success(result, stdout=first.stdout)
+                self.assertEqual(self.clock.slept, [])
+                self.assertIn(f"using the API's contract of {date}: ", result.stderr)
         self.fake.fault(cases[0], path="/openapi.json", server="storage")
-        self.assertEqual(self.call("--quiet", clock=Clock(3 * DAY)).stderr, "")
+        self.assertEqual(self.told("--quiet", later=3 * DAY).stderr, "")
 
     def test_offline_without_a_copy(self) -> None:
-        result = self.call(RUNWAY_SKILLS_OPENAPI_URL="http://127.0.0.1:1/openapi.json")
-        self.assertEqual(result.exit, 69)
-        self.assertEqual(result.error["kind"], "network")
+        result = self.told(RUNWAY_SKILLS_OPENAPI_URL="http://127.0.0.1:1/openapi.json")
+        self.assert_error(result, 69, kind="network")
         self.assertEqual(result.stdout, "")
 
     def test_a_damaged_copy_is_ignored(self) -> None:
-        first = self.call()
+        first = self.told()
         (copy,) = self.copies()
         for damaged in (b"", b"{", b"[]", b"\xff", copy.read_bytes()[:-9]):
             with self.subTest(damaged=damaged[:5]):
                 copy.write_bytes(damaged)
-                self.assertEqual(self.call().stdout, first.stdout)
+                self.assertEqual(self.told().stdout, first.stdout)
         self.assertEqual(self.fetches(), 6)
         self.assertEqual(self.copies(), [copy])
 
     def test_a_folder_that_cannot_be_written_does_not_matter(self) -> None:
         self.cache.parent.mkdir()
         self.cache.write_text("a file where the folder should be", encoding="utf-8")
-        self.assertEqual(self.call().exit, 0)
+        self.assertEqual(self.told().exit, 0)
         self.cache.unlink()
         with mock.patch("os.replace", side_effect=PermissionError):
-            self.assertEqual(self.call().exit, 0)
+            self.assertEqual(self.told().exit, 0)
         self.assertEqual(self.copies(), [])
         self.assertEqual(self.fetches(), 2)
 
     def test_without_a_home(self) -> None:
         with mock.patch("runway_cli.contract.source.cache_folder", return_value=None):
-            self.assertEqual([self.call().exit, self.call().exit], [0, 0])
+            self.assertEqual([self.told().exit, self.told().exit], [0, 0])
         self.assertEqual(self.fetches(), 2)
         self.assertEqual(self.copies(), [])
 
@@ -478,13 +448,12 @@ class ProcessTest(ReferenceCase):
     """The real program, as an agent's shell starts it."""
 
     def start(self, *words: str, **env: str) -> Result:
-        start = (str(program.ROOT / "runway_cli"),)
-        return run("reference", *words, env={**self.env, **env}, cwd=self.home, start=start)
+        start = (str(ROOT / "runway_cli"),)
+        return run("reference", *words, env={**self.fake.env(), **self.env, **env}, cwd=self.folder, start=start)
 
     def test_two_calls_one_fetch(self) -> None:
         first = self.start("POST", "/v1/image_to_video", "--model", "gen4.5")
-        self.assertEqual(first.exit, 0)
-        self.assertEqual(first.stderr, "")
+        self.assert_success(first, stderr="")
         names = [field["name"] for field in first.json["body"]["fields"] if field.get("required")]
         self.assertEqual(names, ["promptText", "promptImage", "ratio", "duration", "model"])
         self.assertEqual(self.start("POST", "/v1/image_to_video", "--model", "gen4.5").stdout, first.stdout)
@@ -492,11 +461,9 @@ class ProcessTest(ReferenceCase):
         self.assertEqual(len(self.copies()), 1)
 
     def test_a_home_that_does_not_exist_does_not_matter(self) -> None:
-        nowhere = str(self.home / "file")
-        Path(nowhere).write_text("", encoding="utf-8")
+        nowhere = str(self.file("file"))
         result = self.start("GET", "/v1/tasks/1", HOME=nowhere, XDG_CACHE_HOME="")
-        self.assertEqual(result.exit, 0)
-        self.assertEqual(result.stderr, "")
+        self.assert_success(result, stderr="")
         self.assertEqual(result.json["path"], "/v1/tasks/{id}")
 
 

@@ -27,6 +27,7 @@ from runway_cli.api.client import Client
 from runway_cli.cli import parser
 from runway_cli.cli.main import Run
 from runway_cli.commands import options as global_options
+from runway_cli.commands.context import Context
 from runway_cli.terminal.console import Console
 from runway_cli.transport.http import Transport
 from runway_cli.transport.sockets import Connection
@@ -402,7 +403,7 @@ class MomentTest(ServiceTest):
     """Within this process, a signal arrives at a certain moment of a call."""
 
     def test_a_signal_before_a_post_is_sent_sends_nothing(self) -> None:
-        for place, name in ((parser, "parse"), (Run, "_context"), (Client, "check_secret"), (Connection, "connect")):
+        for place, name in ((parser, "parse"), (Context, "client"), (Client, "check_secret"), (Connection, "connect")):
             with self.subTest(name):
                 self.forget()
                 with signalled(place, name):

@@ -126,21 +126,17 @@ class Targets(SkillTest):
         for _, folder in expected:
             self.assert_installed(folder / "runway-cli")
 
-    def test_every_host_has_its_place(self) -> None:
-        hosts = ("claude", "cursor", "codex", "agents")
-        self.assert_paths(
-            self.install(*hosts, "claude"), *((host, self.home / f".{host}" / "skills") for host in hosts)
-        )
-
-    def test_without_a_host_those_that_are_there(self) -> None:
-        (self.home / ".claude").mkdir()
-        (self.home / ".codex").mkdir()
-        self.assert_paths(
-            self.install(), ("claude", self.home / ".claude" / "skills"), ("codex", self.home / ".codex" / "skills")
-        )
-
-    def test_without_any_the_common_one(self) -> None:
-        self.assert_paths(self.install(), ("agents", self.home / ".agents" / "skills"))
+    def test_every_host_has_its_place_and_without_one_those_that_are_there(self) -> None:
+        for words, there, hosts in (
+            (("claude", "cursor", "codex", "agents", "claude"), (), ("claude", "cursor", "codex", "agents")),
+            ((), ("claude", "codex"), ("claude", "codex")),
+            ((), (), ("agents",)),
+        ):
+            with self.subTest(words, there=there):
+                self.home = Path(tempfile.mkdtemp(dir=self.folder))
+                for host in there:
+                    (self.home / f".{host}").mkdir()
+                self.assert_paths(self.install(*words), *((host, self.home / f".{host}" / "skills") for host in hosts))
 
     def test_for_a_project(self) -> None:
         self.assert_paths(

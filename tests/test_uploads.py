@@ -225,7 +225,7 @@ class Uploads(ServedTest):
         found = checked(str(self.file("cat.png", bytes(500))), "upload")
         os.truncate(found.path, 200)
         with self.assertRaisesRegex(UsageError, "became shorter"):
-            list(Form({}, found).pieces(lambda event: None))
+            list(Form({}, found).pieces(lambda done, total: None))
 
     @unittest.skipUnless(Path("/proc/self/status").exists(), "there is no /proc to tell the peak")
     def test_a_large_file_is_never_held_in_memory(self) -> None:

@@ -55,6 +55,7 @@ class Service(RunwayService):
     """The gateway, for one process: once a URL format has worked, it stays with it."""
 
     policy = GATEWAY
+    balance_call = ("auth", "status")  # it shows neither a balance nor a list of tasks
     upload_refusal = (
         "uploads need a Runway key, which a gateway does not have: set RUNWAY_SKILLS_API_SECRET and leave "
         "--gateway out, or pass an https URL instead of a file"

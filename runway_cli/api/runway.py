@@ -47,6 +47,7 @@ class Service:
     """
 
     policy = DIRECT
+    balance_call: Sequence[str] = ("request", "GET", "/v1/organization")  # which shows the account
     contract_urls: Sequence[str] = (
         "https://docs.dev.runwayml.com/openapi.json",
         "https://raw.githubusercontent.com/runwayml/openapi/refs/heads/main/openapi.json",

@@ -21,12 +21,12 @@ shows what is masked elsewhere.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 
 from ..api.retry import may_pass
-from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command
+from ..api.services import service_module
+from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command, tokens
 from ..errors import (
     ApiError,
     AuthError,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import Any, Optional
 
+    from ..commands.options import Token
     from ..errors import Failure
     from .parser import Call
 
@@ -91,13 +92,12 @@ OTHER_VERBS = {
     **dict.fromkeys(("delete", "remove", "rm", "del"), "request DELETE {} --dry-run"),
 }
 NEVER = ("--force", "--again")  # replace a file; pay again
-SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
-MIN_BEGINNING = 3  # characters that are enough to recognize the only word that begins with them
 MAX_EXAMPLE = 1000  # characters of a failed call that are worth repeating; the ids of a wait are kept, however many
 
 TEXT_FLAGS = {"-f": "-F", "--field": "--json-field"}  # KEY=TEXT: the flag for KEY=JSON in the same spelling
-JSON_FLAGS = {"-F": "-f", "--json-field": "--field"}
+JSON_FLAGS = {other: flag for flag, other in TEXT_FLAGS.items()}
 BODY_FLAGS = {*TEXT_FLAGS, *JSON_FLAGS, "--text-file", "--data-uri", "--upload", "--body"}
+OUTPUT_FLAGS = ("--download", "--to")
 RETRY_FLAGS = ("--retry-failed", "--retry-uncertain")
 # The fact `batch_call`: the options that the call of a batch loses, and those that it gains.
 BATCH_CALLS = {
@@ -106,18 +106,6 @@ BATCH_CALLS = {
     "retry failed": ((), ("--retry-failed", "--dry-run")),
 }
 CHOOSES_SERVER = ("RUNWAY_SKILLS_STAGE", "RUNWAY_SKILLS_GATEWAY", "RUNWAY_SKILLS_BASE_URL", "LOWCODEAPI_BASE_URL")
-
-
-def mistyped(message: str, wrong: str, known: Collection[str], **facts: Any) -> UsageError:
-    """Returns the error for a word that is not known: Mistyped, with the nearest known one, where there is one."""
-    other = OTHER_OPTIONS.get(wrong, "")
-    plain, words = wrong.lstrip("-"), {word.lstrip("-"): word for word in known}  # equal dashes are no likeness
-    longer = [word for word in words if len(plain) >= MIN_BEGINNING and word.startswith(plain)]
-    close = longer if len(longer) == 1 else difflib.get_close_matches(plain, words, 1, SIMILARITY)
-    near = [other] if other.partition(" ")[0] in known else [words[word] for word in close]
-    if near and near[0] != wrong:
-        return Mistyped(f"{message}; did you mean {near[0]}?", wrong=wrong, right=near[0], **facts)
-    return UsageError(message, **facts)
 
 
 def example(failure: Failure, words: Words, call: Call | None) -> str:
@@ -132,7 +120,10 @@ def example(failure: Failure, words: Words, call: Call | None) -> str:
 
 
 class Attempt:
-    """A failed call: the failure, the words but those of NEVER, and as much of the parsed call as there is."""
+    """A failed call: the failure, the words but those of NEVER, and as much of the parsed call as there is.
+
+    `path` is that of the command. `method` and `endpoint` are METHOD and PATH as the words name them, "" without any.
+    """
 
     def __init__(self, failure: Failure, words: Words, call: Call | None) -> None:
         self.failure = failure
@@ -142,9 +133,21 @@ class Attempt:
         self.path: tuple[str, ...] = call.path if call else tuple(failure.fact("path", ()))
         self.name = self.path[0] if self.path else ""
         self.command: Command | None = call.command if call else declared(self.path)
+        self.method, self.endpoint = self._endpoint()
+
+    def _endpoint(self) -> tuple[str, str]:
+        if self.name not in ("request", "batch"):
+            return "", ""
+        from ..commands.request import METHODS
+
+        operands = [value or "" for flag, value, _ in self.tokens() if flag == "" and value != self.name]
+        method, path = (*(["POST"] if self.name == "batch" else []), *operands, "", "")[:2]
+        before, mark, rest = path.partition("/v1/")
+        path = mark + rest if "://" in before else path  # a full URL
+        return (method.upper(), path) if method.upper() in METHODS else ("", "")
 
     def option(self, name: str) -> Any:
-        """Returns an option or operand of the call, None where it was not parsed."""
+        """Returns an option of the call, None where it was not parsed."""
         return getattr(self.call.options, name, None) if self.call else None
 
     def is_same(self, words: Words) -> bool:
@@ -160,41 +163,24 @@ class Attempt:
     def changed(self, change: Callable[[str, str | None], Unit | None]) -> list[str]:
         """Returns the words with each option and operand as `change` gives it, None to leave it out."""
         found: list[str] = []
-        for flag, value, typed in self.units():
+        for flag, value, typed in self.tokens():
             new = change(flag, value)
             if new == (flag, value):
                 found += typed
-            elif new and new[0].startswith("--") and typed[0] == f"{flag}={value}":
+            elif new and new[0].startswith("--") and typed == [f"{flag}={value}"]:
                 found.append(f"{new[0]}={new[1]}")
             elif new:
                 found += [word for word in new if word]
         return found
 
-    def units(self) -> Iterator[tuple[str, str | None, Words]]:
-        """Yields each option with its value, None for a switch, and each operand with "", and the words as typed."""
+    def tokens(self) -> Iterator[Token]:
+        """Yields the options and operands, as `options.tokens` does."""
         options = [*GLOBAL_OPTIONS, *(self.command.options if self.command else ())]
-        valued = {flag for option in options if not option.is_switch for flag in option.flags}
-        rest, only_operands = list(self.words), False
-        while rest:
-            word = rest.pop(0)
-            flag, mark, value = word.partition("=")
-            is_field = OTHER_OPTIONS.get(word, "").endswith("=") and rest and not rest[0].startswith("-")
-            if only_operands or word == "-" or not word.startswith("-"):
-                yield "", word, [word]
-            elif flag.startswith("--") and mark:
-                yield flag, value, [word]
-            elif rest and (word in valued or is_field):
-                value = rest.pop(0)
-                yield word, value, [word, value]
-            elif word[:2] in valued:  # -fKEY=TEXT
-                yield word[:2], word[2:], [word]
-            else:
-                yield word, None, [word]
-            only_operands = only_operands or word == "--"
+        return tokens(list(self.words), options, [flag for flag, ours in OTHER_OPTIONS.items() if ours.endswith("=")])
 
     def typed(self, flags: Collection[str]) -> list[str]:
         """Returns the words of the call that give these options."""
-        return [word for flag, _, words in self.units() if flag in flags for word in words]
+        return [word for flag, _, words in self.tokens() if flag in flags for word in words]
 
     def without(self, flags: Collection[str]) -> list[str]:
         """Returns the words of the call without these options and their values."""
@@ -228,12 +214,9 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
         yield ("auth", "login") if attempt.path == ("auth", "status") else ("auth", "status")
     # The words of the call, corrected.
     if fact("taken"):
-        yield attempt.changed(
-            lambda flag, value: (flag, _free(value) if value and flag in ("--download", "--to") else value)
-        )
+        yield attempt.changed(lambda flag, value: (flag, _free(value) if value and flag in OUTPUT_FLAGS else value))
     if fact("as_folder"):
-        path = fact("as_folder")
-        yield attempt.changed(lambda flag, value: (flag, f"{path}/" if value == path else value))
+        yield attempt.changed(lambda flag, value: (flag, f"{value}/" if value == fact("as_folder") else value))
     if fact("use_upload"):
         end = f"={fact('use_upload')}"
         yield attempt.changed(
@@ -254,7 +237,6 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
         yield attempt.words
         if attempt.name == "request":  # one that cannot be repeated here: does the service answer again?
             yield _account(attempt)
-    yield attempt.command.after_error if attempt.command else None
 
 
 def _is_usable(attempt: Attempt, words: Words, prefix: str) -> bool:
@@ -274,7 +256,7 @@ def _without_deletion(attempt: Attempt, words: Words) -> Words:
         return [*words, "--dry-run"]
     if isinstance(attempt.failure, NetworkError) and not attempt.failure.maybe_received:
         return words
-    return ("request", "GET", attempt.option("path"))
+    return ("request", "GET", attempt.endpoint)
 
 
 def _environment_prefix(attempt: Attempt) -> str:
@@ -296,11 +278,10 @@ def _wait(attempt: Attempt) -> Words | None:
         return None
     kept = {flag for option in (*GLOBAL_OPTIONS, *wait.options) for flag in option.flags}
     kept -= {"--unfinished", *SERVICE_FLAGS}  # the ids are named; the service follows for every example
-    is_taken = bool(attempt.fact("taken"))
 
     def change(flag: str, value: str | None) -> Unit | None:
         if flag == "--download" and value:
-            return flag, _free(value, is_taken=is_taken)
+            return flag, _free(value, is_taken=bool(attempt.fact("taken")))
         return (flag, value) if flag in kept else None
 
     operands = ["--", *names] if any(name.startswith("-") for name in names) else names
@@ -314,32 +295,26 @@ def _wait(attempt: Attempt) -> Words | None:
 def _look(attempt: Attempt) -> Words | None:
     """Looks at the record or the account, after a POST or PATCH that may have been accepted."""
     is_uncertain = attempt.fact("may_have_been_accepted") or attempt.fact("was_sent")
-    is_cut_off = attempt.failure.kind in ("internal", "io", "interrupted")
-    if not is_uncertain and not (is_cut_off and attempt.option("method") in ("POST", "PATCH")):
+    is_cut_off = attempt.name == "request" and attempt.failure.kind in ("internal", "io", "interrupted")
+    if not is_uncertain and not (is_cut_off and attempt.method in ("POST", "PATCH")):
         return None
-    path = attempt.option("path")
-    if attempt.option("method") == "PATCH" and path and not attempt.option("gateway"):
-        return ("request", "GET", path)
-    return _account(attempt)
+    is_patch = attempt.method == "PATCH" and not attempt.option("gateway")
+    return ("request", "GET", attempt.endpoint) if is_patch else _account(attempt)
 
 
 def _account(attempt: Attempt) -> Words:
-    """Shows the balance; a gateway has no endpoint for it."""
-    return ("auth", "status") if attempt.option("gateway") else ("request", "GET", "/v1/organization")
+    """Shows what the service can tell about the account."""
+    call: Words = service_module(attempt.option("gateway")).Service.balance_call
+    return call
 
 
-def _free(path: str, *, is_taken: bool = False) -> str:
-    """Returns the path, or the first name beside it under which neither a file nor a numbered output exists."""
-    from ..files.download import free_folder, is_folder
+def _free(path: str, *, is_taken: bool = True) -> str:
+    """Returns where outputs can go: the file or folder, or one beside it; a folder is replaced only if `is_taken`."""
+    from ..files.download import free_folder, free_path, is_folder
 
     if is_folder(path):
         return free_folder(path) if is_taken else path
-    root, extension = os.path.splitext(path)
-    candidate, number = path, 1
-    while os.path.lexists(candidate) or os.path.lexists(f"{os.path.splitext(candidate)[0]}-1{extension}"):
-        number += 1
-        candidate = f"{root}-{number}{extension}"
-    return candidate
+    return free_path(path)
 
 
 def _known_words(failure: Failure | None, words: Words) -> Words | None:
@@ -391,19 +366,14 @@ def _other_value(attempt: Attempt) -> Words | None:
     if "-F" not in flags:
         return None
     key, _, file = text.partition("=@")
-    field = f"{key}={file}"
-    flag_of_file = None
-    if file and "=" not in key and typed.isdisjoint(("GET", "DELETE")):
-        from ..files.media import TYPES
+    if not file or "=" in key or not typed.isdisjoint(("GET", "DELETE")):
+        return attempt.changed(lambda flag, value: (JSON_FLAGS.get(flag, flag) if value == text else flag, value))
+    from ..files.media import TYPES
 
-        flag_of_file = "--upload" if file.rpartition(".")[2].lower() in TYPES else "--text-file"
-
-    def change(flag: str, value: str | None) -> Unit:
-        if flag not in JSON_FLAGS or value != text:
-            return flag, value
-        return (flag_of_file, field) if flag_of_file else (JSON_FLAGS[flag], value)
-
-    return attempt.changed(change)
+    of_file = "--upload" if file.rpartition(".")[2].lower() in TYPES else "--text-file"
+    return attempt.changed(
+        lambda flag, value: (of_file, f"{key}={file}") if flag in JSON_FLAGS and value == text else (flag, value)
+    )
 
 
 def _refused_fields(attempt: Attempt) -> Words | None:
@@ -454,10 +424,10 @@ def _is_json(text: str) -> bool:
 
 def _about_the_record(attempt: Attempt) -> Words | None:
     """Waits for a resource that is not ready yet, or lists what exists instead of an unknown id."""
-    status, path = attempt.fact("status"), attempt.option("path") or ""
+    status = attempt.fact("status")
     if attempt.name in ("wait", "cancel"):
         return ("history",) if status in (400, 404) else None
-    parts = _without_origin(path).partition("?")[0].strip("/").split("/")
+    parts = attempt.endpoint.partition("?")[0].strip("/").split("/")
     if status == 409 and len(parts) >= 3:
         from ..jobs.tasks import STARTED_IN_PLACE
 
@@ -484,36 +454,19 @@ def _reference(attempt: Attempt) -> Words | None:
             return None
     elif not isinstance(failure, ApiError) or failure.status not in (400, 404, 405, 409, 415, 422):
         return None
-    method, path = _endpoint(attempt)
-    if not path.startswith(("/", "v1/")):
+    if not attempt.endpoint.startswith(("/", "v1/")):
         return None
     if attempt.fact("status") in (404, 405):
         return ["reference", *(attempt.fact("endpoint") or ())]
+    path = "/" + attempt.endpoint.partition("?")[0].lstrip("/")
     is_refused = any(issue.get("field") == "model" for issue in attempt.fact("issues") or ())
-    model = _model(attempt) if method == "POST" and not is_refused else None
-    return ["reference", method, "/" + path.partition("?")[0].lstrip("/"), *(("--model", model) if model else ())]
-
-
-def _endpoint(attempt: Attempt) -> tuple[str, str]:
-    """Returns METHOD and PATH as the call names them, even one that could not be parsed; "" where it does not."""
-    from ..commands.request import METHODS
-
-    operands = [value or "" for flag, value, _ in attempt.units() if flag == "" and value not in ("--", attempt.name)]
-    if attempt.name == "batch":
-        operands.insert(0, "POST")
-    method, path = (*operands, "", "")[:2]
-    return (method.upper(), _without_origin(path)) if method.upper() in METHODS else ("", "")
-
-
-def _without_origin(path: str) -> str:
-    """Returns the path of a full URL, from `/v1` on; any other path as it is."""
-    before, mark, rest = path.partition("/v1/")
-    return mark + rest if "://" in before else path
+    model = _model(attempt) if attempt.method == "POST" and not is_refused else None
+    return ["reference", attempt.method, path, *(("--model", model) if model else ())]
 
 
 def _model(attempt: Attempt) -> str | None:
     """Returns the model that a field or the body of the call names."""
-    for flag, value, _ in attempt.units():
+    for flag, value, _ in attempt.tokens():
         if flag in TEXT_FLAGS and value and value.startswith("model="):
             return value[len("model=") :]
     body = attempt.option("body")

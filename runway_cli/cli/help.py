@@ -41,34 +41,25 @@ OPERANDS = {"1": "{}", "?": "[{}]", "+": "{}...", "*": "[{}...]"}  # by what an 
 
 
 def text(path: tuple[str, ...], topic: str | None = None) -> str:
-    """Returns the help of a command by its path, of the program for (), or of a topic."""
+    """Returns the help of a command or a group of commands by its path, of the program for (), or of a topic."""
     command = declared(path)
     if topic:
         lines = {"options": _options, "environment": _environment, "exit": _exits}[topic]()
-    elif not path:
-        rows = [(name.replace(" ", ", "), shared or _summary(name)) for name, _, shared in COMMAND_LINES]
-        usage = f"Usage: {command_line(())} COMMAND [options]"
-        lines = [usage, *_folded(TITLE), "", *_commands(rows), *_examples(EXAMPLES), *_folded(MORE)]
     elif command:
         lines = _command(path, command)
+    elif path:
+        group = load(path[0])
+        rows = [(words[1], each.summary) for words, each in group.items()]
+        lines = [*_commands(path, "", rows, [each.examples[0] for each in group.values()]), *_pointer()]
     else:
-        found = load(path[0])
-        assert isinstance(found, dict)
-        rows = [(word, each.summary) for word, each in found.items()]
-        usage = f"Usage: {command_line(path)} COMMAND [options]"
-        examples = [each.examples[0] for each in found.values()]
-        lines = [*_folded(usage), "", *_commands(rows), *_examples(examples), *_pointer()]
+        rows = [(names.replace(" ", ", "), shared or load(names)[names,].summary) for names, _, shared in COMMAND_LINES]
+        lines = [*_commands((), TITLE, rows, EXAMPLES), *_folded(MORE)]
     return "\n".join(lines).replace(NO_BREAK, " ") + "\n"
 
 
-def _summary(name: str) -> str:
-    command = declared((name,))
-    assert command, f"{name} needs a summary in COMMAND_LINES"
-    return command.summary
-
-
-def _commands(rows: Rows) -> list[str]:
-    return ["Commands:", *_table(rows), "", "Examples:"]
+def _commands(path: tuple[str, ...], title: str, rows: Rows, examples: Sequence[Sequence[str]]) -> list[str]:
+    usage = _folded(f"Usage: {command_line(path)} COMMAND [options]")
+    return [*usage, *_folded(title), "", "Commands:", *_table(rows), "", "Examples:", *_examples(examples)]
 
 
 def _command(path: tuple[str, ...], command: Command) -> list[str]:

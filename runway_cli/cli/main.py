@@ -6,7 +6,7 @@ import os
 import sys
 
 from .. import __version__
-from ..errors import CLOSED_OUTPUT, ClosedOutput, InternalError, Interrupted, RunwayError, UsageError
+from ..errors import CLOSED_OUTPUT, ClosedOutput, InternalError, Interrupted, RunwayError
 from ..shutdown import Shutdown
 
 TYPE_CHECKING = False
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-    from ..commands.context import Context
     from ..shutdown import Clock
     from .parser import Call
+
+
+LAST_RESORT = "runway-cli history --unfinished"  # the example where choosing one failed
 
 
 def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
@@ -46,7 +48,8 @@ class Run:
         from ..terminal.console import Console  # imported late: the signal handlers have to be installed before
 
         self.words = list(words)
-        self.console = Console()
+        wants_json = "--output=json" in words or ("--output", "json") in zip(words, words[1:])
+        self.console = Console(format="json" if wants_json else None)  # until the options are known
         self.shutdown = shutdown
         self.call: Call | None = None
         self._clock = clock
@@ -55,9 +58,9 @@ class Run:
         """Does what the words say, and reports what failed; never raises."""
         try:
             self.shutdown.check()
-            if self.words in (["-v"], ["-V"], ["--version"]):  # without argparse, which is half of such a start
-                return self._version()
-            self._keep_secrets()
+            if self.words in (["-v"], ["-V"], ["--version"]):  # imports nothing more
+                self.console.write(__version__ + "\n")
+                return 0
             return self._run()
         except ClosedOutput:
             return CLOSED_OUTPUT
@@ -74,15 +77,20 @@ class Run:
 
             example = examples.example(failure, self.words, self.call)
         except Exception:  # two signals may have stopped an import halfway: the facts must be told all the same
-            example = "runway-cli history"
+            example = LAST_RESORT
         self.console.error({"error": failure.message, "kind": failure.kind, **failure.reported(), "example": example})
         return failure.exit_status
 
     def _run(self) -> int:
-        from .parser import HelpRequested, VersionRequested, parse
+        import time
 
-        wants_json = "--output=json" in self.words or ("--output", "json") in zip(self.words, self.words[1:])
-        self.console.configure(format="json" if wants_json else None)
+        from ..api.services import secret_variables
+        from ..commands.context import Context
+        from ..settings import secret_words
+        from .parser import HelpRequested, VersionRequested, declared_commands, parse
+
+        for secret in secret_words(secret_variables()):
+            self.console.keep_secret(secret)
         try:
             call = self.call = parse(self.words)
         except HelpRequested as request:
@@ -91,38 +99,17 @@ class Run:
             self.console.write(help.text(request.path, request.topic))
             return 0
         except VersionRequested:
-            return self._version()
+            self.console.write(__version__ + "\n")
+            return 0
         options = call.options
-        if options.output not in (None, "json") and not call.command.has_rows:
-            name = " ".join(call.path)
-            words = f"--output {options.output} is for commands that print rows; {name} prints one result"
-            raise UsageError(words, drop=("--output",))
         self.console.configure(
             format=options.output, select=options.select, quiet=options.quiet, verbose=options.verbose
         )
-        context = self._context(call)
+        clock = self._clock or time
+        context = Context(
+            self.console, clock, self.shutdown, options=options, words=self.words, program=declared_commands
+        )
         try:
             return call.command.run(context, options)
         finally:
             context.close()
-
-    def _version(self) -> int:
-        self.console.write(__version__ + "\n")
-        return 0
-
-    def _keep_secrets(self) -> None:
-        from ..api.services import secret_variables
-        from ..settings import secret_words
-
-        for secret in secret_words(secret_variables()):
-            self.console.keep_secret(secret)
-
-    def _context(self, call: Call) -> Context:
-        import time
-
-        from ..commands.context import Context
-        from .parser import Program
-
-        return Context(
-            self.console, self._clock or time, self.shutdown, options=call.options, words=self.words, program=Program
-        )

@@ -1,26 +1,22 @@
-"""The words of a call → its command and options.
-
-The words that name the command are taken out first; argparse reads the rest with a parser for that command alone. `--`
-ends the options, on every version of Python alike: argparse never sees it.
-"""
+"""The words of a call → its command and options, read by argparse."""
 
 from __future__ import annotations
 
 import argparse
 import re
+from functools import partial
 from importlib import import_module
 
-from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Option, Options, resolved
+from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, resolved, tokens
 from ..errors import Mistyped, UsageError
-from ..settings import UnknownWord, one_of
+from ..settings import UnknownWord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
-    from typing import Any, NoReturn, Union
+    from typing import Any, NoReturn
 
     Path = tuple[str, ...]
-    Found = Union[Command, dict[str, Command]]
 
 
 # The lines of the help, in order: the first words of commands, the module that declares them where it is not called so,
@@ -42,7 +38,8 @@ COMMAND_LINES = (
 COMMAND_MODULES = {name: module or name for names, module, _ in COMMAND_LINES for name in names.split()}
 COMMAND_NAMES = tuple(COMMAND_MODULES)
 TOPICS = ("options", "environment", "exit")
-_VALUED = {flag for option in GLOBAL_OPTIONS if not option.is_switch for flag in option.flags}
+SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
+MIN_BEGINNING = 3  # characters that are enough to recognize the only word that begins with them
 _KNOWN = {flag for option in GLOBAL_OPTIONS for flag in option.flags} | {*HELP_FLAGS, *VERSION_FLAGS}
 
 
@@ -62,41 +59,27 @@ class VersionRequested(Exception):
 class Call:
     """A call that can be run: the path of its command, the command, and its options."""
 
-    __slots__ = ("command", "options", "path")
-
     def __init__(self, path: Path, command: Command, options: Any) -> None:
         self.path = path
         self.command = command
         self.options = options
 
 
-class Program:
-    """The declared command line: every command by its path, and the global options."""
-
-    def __init__(self) -> None:
-        self.commands: dict[Path, Command] = {}
-        self.global_options = GLOBAL_OPTIONS
-        for name in COMMAND_NAMES:
-            found = load(name)
-            if isinstance(found, Command):
-                self.commands[(name,)] = found
-            else:
-                self.commands.update({(name, word): command for word, command in found.items()})
-
-
-def load(name: str) -> Found:
-    """Returns the command with this first word, or, where there are several, a command for each second word."""
+def load(name: str) -> dict[Path, Command]:
+    """Returns the commands with this first word, by their paths: ("wait",) or ("auth", "login")."""
     commands: dict[str, Command] = import_module(f"..commands.{COMMAND_MODULES[name]}", __package__).COMMANDS
-    found = {key.partition(" ")[2]: command for key, command in commands.items() if key.split(" ")[0] == name}
-    return found.get("", found)
+    paths = {tuple(words.split()): command for words, command in commands.items()}
+    return {path: command for path, command in paths.items() if path[0] == name}
+
+
+def declared_commands() -> dict[Path, Command]:
+    """Returns every command by its path."""
+    return {path: command for name in COMMAND_NAMES for path, command in load(name).items()}
 
 
 def declared(path: Path) -> Command | None:
     """Returns the command at a path, None where the path is only its beginning."""
-    found = load(path[0]) if path else None
-    if isinstance(found, dict):
-        return found.get(path[1]) if len(path) > 1 else None
-    return found
+    return load(path[0]).get(path) if path else None
 
 
 def parse(words: Sequence[str]) -> Call:
@@ -105,149 +88,127 @@ def parse(words: Sequence[str]) -> Call:
     Raises HelpRequested, VersionRequested, UsageError with the fact `path`, or ConfigError for a variable of an option.
     """
     if words and words[0] == "help":
-        raise _help(words[1:])
-    path, command, before, after = _command_of(words)
+        names = [word for word in words[1:] if not word.startswith("-")]
+        if len(names) == 1 and names[0] in TOPICS:
+            raise HelpRequested((), names[0])
+        raise HelpRequested(_command_of(words[1:])[0])
+    path, command, rest = _command_of(words)
     if command is None:
-        _refuse_unknown_options(before, path)
-        raise VersionRequested if any(word in VERSION_FLAGS for word in before) else HelpRequested(path)
+        raise VersionRequested if any(word in VERSION_FLAGS for word in rest) else HelpRequested(path)
     try:
-        given, operands = _parsed(command, before)
-        values = _operands(command, [*operands, *after])
-        return Call(path, command, Options({**resolved(given, [*command.options, *GLOBAL_OPTIONS]), **values}))
-    except HelpRequested:
-        raise HelpRequested(path) from None
+        given, operands = _given(path, command, rest)
+        values = _operands(command, operands)
+        options = GlobalOptions({**resolved(given, [*command.options, *GLOBAL_OPTIONS]), **values})
+        if options.output not in (None, "json") and not command.has_rows:
+            message = f"--output {options.output} is for commands that print rows; {' '.join(path)} prints one result"
+            raise UsageError(message, drop=("--output",))
     except UsageError as error:
         raise error.but(path=path) from None
+    return Call(path, command, options)
 
 
-def _help(words: Sequence[str]) -> HelpRequested:
-    """Returns what `help`, `help COMMAND [WORD]` or `help TOPIC` asks for. Raises UsageError for anything else."""
-    names = [word for word in words if not _is_option(word)]
-    if len(names) == 1 and names[0] in TOPICS:
-        return HelpRequested((), names[0])
-    return HelpRequested(_command_of([*words, "--help"])[0])
-
-
-def _command_of(words: Sequence[str]) -> tuple[Path, Command | None, list[str], list[str]]:
-    """Returns the path of the command, the command, and the other words: before and after `--`."""
-    cut = list(words).index("--") if "--" in words else len(words)
-    before, after = list(words[:cut]), list(words[cut + 1 :])
+def _command_of(words: Sequence[str]) -> tuple[Path, Command | None, list[str]]:
+    """Returns the path of the command, the command, None where the path is only its beginning, and the other words."""
     path: Path = ()
-    found: Found = {}
-    while not isinstance(found, Command):
-        index = _first_operand(before, path)
-        if index is not None:
-            word = before.pop(index)
-        elif after and not any(flag in before for flag in (*HELP_FLAGS, *VERSION_FLAGS)):
-            word = after.pop(0)
-        else:
-            return path, None, before, after
-        names = tuple(found) if path else COMMAND_NAMES
-        typed = (*path, word)
+    found: dict[Path, Command] = {}
+    others: list[str] = []
+    rest = list(words)
+    for flag, word, typed in tokens(rest, GLOBAL_OPTIONS):
+        if flag:
+            if flag not in (*_KNOWN, "--"):
+                raise _unknown_option(flag, _KNOWN).but(path=path)
+            others += typed
+            continue
+        names = [known[1] for known in found] if path else COMMAND_NAMES
+        command = (*path, str(word))
         if word not in names:
-            error = unknown(f"unknown command {' '.join(typed)!r}", word, names, path=path, unknown_command=typed)
-            more = "" if isinstance(error, Mistyped) else f": use one of {', '.join(names)}"
-            raise error.but(error.message + more)
-        path, found = typed, found[word] if path else load(word)
-    return path, found, before, after
+            message, choice = f"unknown command {' '.join(command)!r}", f": use one of {', '.join(names)}"
+            raise mistyped(message, command[-1], names, choice, path=path, unknown_command=command)
+        path, found = command, found or load(command[0])
+        if path in found:
+            break
+    return path, found.get(path), [*others, *rest]
 
 
-def _first_operand(words: Sequence[str], path: Path) -> int | None:
-    """Returns the index of the first word that is neither a global option nor its value."""
-    index = 0
-    while index < len(words):
-        if not _is_option(words[index]):
-            return index
-        _refuse_unknown_options([words[index]], path)
-        index += 2 if words[index] in _VALUED else 1
-    return None
+def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = "", **facts: Any) -> UsageError:
+    """Returns the error for an unknown word: Mistyped with the nearest known one, else the message and `otherwise`."""
+    import difflib  # only an error needs it, and the words of other tools
+
+    from .examples import OTHER_OPTIONS
+
+    other = OTHER_OPTIONS.get(wrong, "")
+    plain, words = wrong.lstrip("-"), {word.lstrip("-"): word for word in known}  # equal dashes are no likeness
+    longer = [word for word in words if len(plain) >= MIN_BEGINNING and word.startswith(plain)]
+    close = longer if len(longer) == 1 else difflib.get_close_matches(plain, words, 1, SIMILARITY)
+    near = [other] if other.partition(" ")[0] in known else [words[word] for word in close]
+    if near and near[0] != wrong:
+        return Mistyped(f"{message}; did you mean {near[0]}?", wrong=wrong, right=near[0], **facts)
+    return UsageError(message + otherwise, **facts)
 
 
-def _refuse_unknown_options(words: Sequence[str], path: Path) -> None:
-    """Raises UsageError for the first word that looks like an option and is not a global one."""
-    is_value = False
-    for word in words:
-        name = word.partition("=")[0]
-        if not is_value and _is_option(word) and name not in _KNOWN:
-            raise unknown(f"unknown option {name}", name, _KNOWN, path=path)
-        is_value = not is_value and word in _VALUED
-
-
-def unknown(message: str, wrong: str, known: Collection[str], **facts: Any) -> UsageError:
-    """Returns the error for a word that is not known, with the nearest known one."""
-    from .examples import mistyped  # only an error needs it
-
-    return mistyped(message, wrong, known, **facts)
+def _unknown_option(flag: str, known: Collection[str]) -> UsageError:
+    name = flag.partition("=")[0]
+    return mistyped(f"unknown option {name}", name, known)
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Raises UsageError, in this program's words."""
-        message = message.replace("argument -", "-", 1).replace("expected one argument", "needs a value")
+        message = message.replace("argument ", "", 1).replace("expected one argument", "needs a value")
         raise UsageError(re.sub(r"ignored explicit argument (.*)", r"takes no value, not \1", message))
 
 
-class _Help(argparse.Action):
+class _Asked(argparse.Action):
+    """Ends the parsing where help or the version is asked for."""
+
     def __call__(self, *_: Any) -> None:
-        raise HelpRequested(())
+        raise VersionRequested if self.option_strings[0] in VERSION_FLAGS else HelpRequested(())
 
 
-class _Version(argparse.Action):
-    def __call__(self, *_: Any) -> None:
-        raise VersionRequested
-
-
-def _parsed(command: Command, words: list[str]) -> tuple[dict[str, Any], list[str]]:
+def _given(path: Path, command: Command, words: list[str]) -> tuple[dict[str, Any], list[str]]:
     """Returns the options that the words give, by `dest`, and the operands among them."""
-    parser = _Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    end = words.index("--") if "--" in words else len(words)  # what argparse makes of it differs between its versions
+    parser = _Parser(prog="", usage="", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    parser.add_argument(*HELP_FLAGS, action=_Asked, nargs=0)
+    parser.add_argument(*VERSION_FLAGS, action=_Asked, nargs=0)
     options = [*command.options, *GLOBAL_OPTIONS]
     for option in options:
         if option.is_switch:
             parser.add_argument(*option.flags, dest=option.dest, action="store_true")
         else:
+            read = partial(_value, option.read, option.flags)
             action = "append" if option.is_list else "store"
-            parser.add_argument(*option.flags, dest=option.dest, action=action, type=_reader(option))
-    parser.add_argument(*HELP_FLAGS, action=_Help, nargs=0)
-    parser.add_argument(*VERSION_FLAGS, action=_Version, nargs=0)
-    namespace, rest = parser.parse_known_args(words)
-    for word in filter(_is_option, rest):
-        name = word.partition("=")[0]
-        known = [flag for option in options for flag in option.flags]
-        raise unknown(f"unknown option {name}", name, [*known, *HELP_FLAGS])
-    return vars(namespace), rest
+            parser.add_argument(*option.flags, dest=option.dest, action=action, type=read)
+    try:
+        found, rest = parser.parse_known_args(words[:end])
+    except HelpRequested:
+        raise HelpRequested(path) from None
+    unknown = next((word for word in rest if word.startswith("-") and word != "-"), None)
+    if unknown is not None:
+        raise _unknown_option(unknown, [*(flag for option in options for flag in option.flags), *HELP_FLAGS])
+    return vars(found), [*rest, *words[end + 1 :]]
 
 
 def _operands(command: Command, words: list[str]) -> dict[str, Any]:
     """Returns the operands by `dest`. Raises UsageError for one that is missing, unexpected or cannot be read."""
     found: dict[str, Any] = {}
-    rest = list(words)
+    rest = words
     for index, operand in enumerate(command.operands):
-        is_single = operand.takes in ("1", "?")
-        if not rest and operand.takes in ("1", "+"):
-            missing = [other.metavar for other in command.operands[index:] if other.takes in ("1", "+")]
+        if not rest and operand.is_required:
+            missing = [other.metavar for other in command.operands[index:] if other.is_required]
             raise UsageError(f"missing {' and '.join(missing)}")
-        taken, rest = (rest[:1], rest[1:]) if is_single else (rest, [])
-        values = [_value(operand.read or str, word) for word in taken]
-        found[operand.dest] = values if not is_single else values[0] if values else None
+        taken, rest = (rest, []) if operand.repeats else (rest[:1], rest[1:])
+        values = [_value(operand.read, (), word) for word in taken]
+        found[operand.dest] = values if operand.repeats else next(iter(values), None)
     if rest:
         raise UsageError(f"unexpected argument {rest[0]!r}")
     return found
 
 
-def _reader(option: Option) -> Callable[[str], Any]:
-    """Returns what reads the option's text; argparse lets its UsageError through."""
-    read = option.read or (one_of(*option.choices) if option.choices else str)
-    return lambda text: _value(read, text, f"{'/'.join(option.flags)}: ", bad_value=(option.flags, text))
-
-
-def _value(read: Callable[[str], Any], text: str, name: str = "", **facts: Any) -> Any:
-    """Returns the value of an option or operand. Raises UsageError, with the word that is nearest to a choice."""
+def _value(read: Callable[[str], Any], flags: Sequence[str], text: str) -> Any:
+    """Returns the value of an option, or of an operand without flags. Raises UsageError, with the nearest choice."""
     try:
         return read(text)
     except ValueError as error:
+        message = f"{'/'.join(flags)}: {error}" if flags else str(error)
         known = error.known if isinstance(error, UnknownWord) else ()
-        raise unknown(f"{name}{error}", text, known, **facts) from None
-
-
-def _is_option(word: str) -> bool:
-    return word.startswith("-") and word != "-"
+        raise mistyped(message, text, known, bad_value=(flags, text)) from None

@@ -474,7 +474,6 @@ COMMANDS = {
         prints='{"row", "name", "id", "status", "credits", "saved"} for each row as it ends, with `error` if it failed',
         effect=COSTS,
         has_rows=True,
-        after_error=("batch", "--help"),
         notes=(
             "A row's keys are fields: in JSON Lines as with -F, in CSV KEY for text and KEY:json for JSON. "
             "@name, @path, @upload.KEY and @data-uri.KEY name its files and endpoint.",

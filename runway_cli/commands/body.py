@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..contract import source
-from ..contract.check import NO_BODY, check, shown, unnamed
+from ..contract.check import check, shown, unnamed
 from ..contract.schema import endpoints, matching, nearest
 from ..errors import ApiError, ConfigError, NetworkError, UsageError
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class Checker:
-    """Checks bodies against the contract, which is loaded once. Raises NetworkError where there is none."""
+    """Checks bodies against a contract, which is loaded once unless it is given. Raises NetworkError without one."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, contract: Contract | None = None) -> None:
         try:
-            self.contract = source.load(client)
+            self.contract = contract or source.load(client)
         except (ApiError, NetworkError) as error:
             words = f"the API's contract is not available, so the body cannot be checked: {error.message}"
             raise NetworkError(words) from None
+        self.endpoints = endpoints(self.contract.document)
         self._client = client
-        self._endpoints = endpoints(self.contract.document)
         self._noted: set[str] = set()
 
     def issues(self, method: str, path: str, body: Any) -> list[dict[str, Any]]:
@@ -35,14 +35,26 @@ class Checker:
         Fields and endpoints that the contract does not have are noted, each once. Raises UsageError.
         """
         plain = path.partition("?")[0]
-        endpoint = _endpoint(self._endpoints, method, plain)
+        endpoint = self.endpoint(method, plain)
         if endpoint is None:
             self._note_once(f"--check: the contract has no {method} {plain}; the body is not checked")
             return []
-        issues = _issues(self._client, self.contract, endpoint, body)
+        issues = self.refused(endpoint, body)
         for name in unnamed(self.contract.document, endpoint, body):
             self._note_once(f"--check: the contract of {path} does not name {name!r}; the API may ignore it")
         return issues
+
+    def endpoint(self, method: str, path: str) -> Endpoint | None:
+        """Returns the endpoint that a path without a query leads to."""
+        return next((found for found in matching(self.endpoints, path) if found.method == method), None)
+
+    def refused(self, endpoint: Endpoint, body: Any) -> list[dict[str, Any]]:
+        """Returns what the contract refuses; values are masked before they are shortened. Raises UsageError."""
+        mask = self._client.console.secrets.mask_value
+        try:
+            return check(self.contract.document, endpoint, body, show=lambda value: shown(mask(value)))
+        except ValueError as error:
+            raise UsageError(f"the body cannot be checked against the API's contract: {error}") from None
 
     def facts(self) -> dict[str, Any]:
         """Returns the facts of the contract that an error reports."""
@@ -57,7 +69,7 @@ class Checker:
 def check_body(client: Client, method: str, path: str, body: Any, *, has_body: bool) -> None:
     """Raises UsageError with `issues` where the contract refuses the body, NetworkError without a contract."""
     checker = Checker(client)
-    issues = checker.issues(method, path, body if has_body else NO_BODY)
+    issues = checker.issues(method, path, body if has_body else {})
     if issues:
         fields = ", ".join(issue["field"] or "the body" for issue in issues)
         words = (
@@ -78,13 +90,13 @@ def explained(client: Client, method: str, path: str, body: Any, error: ApiError
         contract = source.kept(client)
         if contract is None:
             return error
-        known = endpoints(contract.document)
-        endpoint = _endpoint(known, method, plain)
+        checker = Checker(client, contract)
+        endpoint = checker.endpoint(method, plain)
         if endpoint is None:
-            near = nearest(known, plain)[:1]
-            methods = [other.method for other in known if other.path in near]
+            near = nearest(checker.endpoints, plain)[:1]
+            methods = [other.method for other in checker.endpoints if other.path in near]
             return error.but(endpoint=(method if method in methods else methods[0], near[0]) if near else None)
-        allowed = {issue["field"]: issue["messages"] for issue in _issues(client, contract, endpoint, body)}
+        allowed = {issue["field"]: issue["messages"] for issue in checker.refused(endpoint, body)}
     except (ApiError, ConfigError, UsageError):  # what cannot be explained is reported as it is
         return error
     issues = [
@@ -92,16 +104,3 @@ def explained(client: Client, method: str, path: str, body: Any, error: ApiError
         for issue in error.fact("issues") or ()
     ]
     return error.but(endpoint=(method, plain), issues=issues or None)
-
-
-def _endpoint(known: list[Endpoint], method: str, path: str) -> Endpoint | None:
-    return next((endpoint for endpoint in matching(known, path) if endpoint.method == method), None)
-
-
-def _issues(client: Client, contract: Contract, endpoint: Endpoint, body: Any) -> list[dict[str, Any]]:
-    """Returns what the contract refuses; values are masked before they are shortened. Raises UsageError."""
-    mask = client.console.secrets.mask_value
-    try:
-        return check(contract.document, endpoint, body, show=lambda value: shown(mask(value)))
-    except ValueError as error:
-        raise UsageError(f"the body cannot be checked against the API's contract: {error}") from None

@@ -31,10 +31,8 @@ def run(context: Context, options: Options) -> int:
     tasks = named(options.ids, context.shutdown)
     for task in tasks:
         if task.family is not TASKS:
-            raise UsageError(
-                f"{task.name!r} is not a task: use request DELETE",
-                try_next=("request", "DELETE", task.path, "--dry-run"),
-            )
+            delete = ("request", "DELETE", task.path, "--dry-run")
+            raise UsageError(f"{task.name!r} is not a task: use request DELETE", try_next=delete)
     client = context.client()
     client.check_secret()
     history = context.history(client)
@@ -102,6 +100,5 @@ COMMANDS = {
         prints='{"id", "cancelled", "status"} for each task',
         effect=WRITES,
         has_rows=True,
-        after_error=("cancel", "--help"),
     )
 }

@@ -10,7 +10,7 @@ import re
 
 from ..errors import UsageError
 from ..settings import one_of
-from .options import HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, Operand
+from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, Operand, tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,40 +100,34 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> tuple[li
 
     The number is the index in `typed` at which the name of a file may begin, None where there is none.
     """
-    program = context.program()
-    options = [
-        *program.global_options,
-        *(option for command in program.commands.values() for option in command.options),
-    ]
-    named = {flag: option for option in options for flag in option.flags}
+    commands = context.program()
+    options = [*GLOBAL_OPTIONS, *(option for command in commands.values() for option in command.options)]
+    valued = {flag: option for option in options if not option.is_switch for flag in option.flags}
     path: tuple[str, ...] = ()
     operands, option = 0, None  # the option that waits for its value
-    for word in before:
-        if option:
-            option = None
-        elif word.startswith("-"):
-            option = None if word not in named or named[word].is_switch else named[word]
-        elif any(known[: len(path) + 1] == (*path, word) for known in program.commands):
-            path, operands = (*path, word), 0
-        else:
+    for flag, word, _ in tokens(list(before), options):
+        option = valued.get(flag) if word is None else None
+        if not flag and any(known[: len(path) + 1] == (*path, word) for known in commands):
+            path, operands = (*path, str(word)), 0
+        elif not flag:
             operands += 1
-    command = program.commands.get(path)
+    command = commands.get(path)
 
     kind, words, start = "", [], 0
     flag, mark, _ = typed.partition("=")
-    if not option and mark and flag in named:
-        option, start = named[flag], len(flag) + 1
+    if not option and mark and flag in valued:
+        option, start = valued[flag], len(flag) + 1
     if option:
         kind, words = FILE_OPTIONS.get(option.flags[-1], option.metavar), option.choices
     elif typed.startswith("-"):
-        shown = [*program.global_options, *(command.options if command else ())]
+        shown = [*GLOBAL_OPTIONS, *(command.options if command else ())]
         words = [*(flag for option in shown for flag in option.flags), *HELP_FLAGS, *VERSION_FLAGS]
     elif command is None:
-        words = [known[len(path)] for known in program.commands if known[:-1] == path or not path]
+        words = [known[len(path)] for known in commands if known[:-1] == path or not path]
         words += [] if path else ["help"]
     else:
         names = [name for operand in command.operands for name in operand.metavar.split()]
-        repeats = len(names) == 1 and command.operands[0].takes in ("*", "+")
+        repeats = len(names) == 1 and command.operands[0].repeats
         if operands < len(names) or repeats:
             kind = names[0 if repeats else operands]
     known = (word for word in words or _known_words(context, kind) if PLAIN.fullmatch(word))

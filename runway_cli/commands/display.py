@@ -9,7 +9,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..files.download import Transferred
     from ..jobs.batch import Batch, RowJob
     from ..jobs.tasks import PolledTask, TaskProgress
     from ..shutdown import Clock
@@ -156,11 +155,11 @@ class TransferLine:
         self._start = clock.monotonic()
         self._drawn = 0.0
 
-    def __call__(self, event: Transferred) -> None:
+    def __call__(self, done: int, total: int | None) -> None:
         now = self._clock.monotonic()
-        if self._live and (now - self._drawn >= REDRAW or event.done == event.total):
+        if self._live and (now - self._drawn >= REDRAW or done == total):
             self._drawn = now
-            self._live.show([f"{self._name}  {transferred(event.done, event.total, now - self._start)}"])
+            self._live.show([f"{self._name}  {transferred(done, total, now - self._start)}"])
 
     def __enter__(self) -> TransferLine:
         return self

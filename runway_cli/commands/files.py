@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors import DeniedError, Interrupted, UsageError
+from ..errors import DeniedError, Interrupted, OutputError, UsageError
 from ..settings import destination, input_file, url_fault
 from ..terminal.tables import Column
 from .context import for_each
@@ -52,7 +52,7 @@ def run_upload(context: Context, options: UploadOptions) -> int:
 
 def run_download(context: Context, options: DownloadOptions) -> int:
     """Saves each URL and prints where; one that fails does not stop the others."""
-    from ..files.download import check_output, save
+    from ..files.download import Download, check_destination
     from ..files.media import mismatch
     from .display import TransferLine
 
@@ -60,14 +60,14 @@ def run_download(context: Context, options: DownloadOptions) -> int:
         fault = url_fault(url)
         if fault:
             raise UsageError(f"{url!r} {fault}")
-    check_output(options.to, force=options.force)
+    check_destination(options.to, force=options.force, failure=OutputError)
     client = context.client(with_secret=False)
 
     def download_one(job: tuple[str, Destination]) -> None:
         url, target = job
         try:
             with TransferLine(context.console, context.clock, os.path.basename(target.path)) as line:
-                saved = save(client, url, target, force=options.force, emit=line)
+                saved = Download(client, url, target, force=options.force, emit=line).save()
         except DeniedError as error:
             words = f"{error.message}; for a fresh URL read its task: wait ID --download PATH"
             raise error.but(words, try_next=("history",)) from None

@@ -8,7 +8,7 @@ from .options import Command, GlobalOptions, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from .context import Context
@@ -79,15 +79,16 @@ def _picked(record: Record, *keys: str) -> Record:
 
 
 def _list(
-    name: str, row: Callable[[Record], Record], keys: str, *columns: Column, example: str = "", query: Any = ()
+    name: str, row: Callable[[Record], Record], columns: Sequence[Column], example: str, query: Mapping[str, str]
 ) -> Command:
-    """Returns the command that lists /v1/NAME."""
+    """Returns the command that lists /v1/NAME. With a query, --avatar-id adds to it."""
+    keys = ", ".join(row({}))
 
     def run(context: Context, options: Options) -> int:
         from ..api.client import pages
 
         most, avatar_id = options.limit or MAX_ROWS, getattr(options, "avatar_id", None)
-        asked = {**dict(query), **({"avatarId": avatar_id} if avatar_id else {})}
+        asked = {**query, **({"avatarId": avatar_id} if avatar_id else {})}
         rows: list[Record] = []
         truncated = False
         for records, has_more in pages(context.client(), f"/v1/{name}", asked, None if avatar_id else most):
@@ -135,23 +136,22 @@ COMMANDS = {
     "avatars list": _list(
         "avatars",
         avatar,
-        "id, name, status, voice, documents, createdAt",
-        *(NAME, Column("Status", "status"), Column("Voice", "voice"), Column("Docs", "documents"), CREATED),
-        example="--output markdown",
+        (NAME, Column("Status", "status"), Column("Voice", "voice"), Column("Docs", "documents"), CREATED),
+        "--output markdown",
+        {},
     ),
     "voices list": _list(
         "voices",
         voice,
-        "id, name, provider, status, preview",
-        *(NAME, Column("Provider", "provider"), Column("Preview", "preview", link="listen")),
-        example="--limit 20 --output table",
+        (NAME, Column("Provider", "provider"), Column("Preview", "preview", link="listen")),
+        "--limit 20 --output table",
+        {},
     ),
     "documents list": _list(
         "documents",
         document,
-        "id, name, type, avatarId, usedBy, createdAt",
-        *(NAME, Column("Avatar", "avatarId"), CREATED),
-        example="--avatar-id ID",
-        query={"sort": "createdAt", "order": "desc"},  # required; the API no longer lists avatarId, and takes it
+        (NAME, Column("Avatar", "avatarId"), CREATED),
+        "--avatar-id ID",
+        {"sort": "createdAt", "order": "desc"},  # required; the API no longer lists avatarId, and takes it
     ),
 }

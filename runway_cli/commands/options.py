@@ -6,6 +6,8 @@ commands has `COMMANDS`: each Command by its words, such as "avatars list".
 
 from __future__ import annotations
 
+import re
+
 from .. import settings
 from ..api.services import GATEWAYS
 from ..errors import ConfigError, UsageError
@@ -13,13 +15,13 @@ from ..terminal.console import parse as selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from typing import Any, Optional
 
     from .context import Context
 
     Run = Callable[[Context, Any], int]
-    Example = Sequence[str]
+    Token = tuple[str, Optional[str], list[str]]
 
 
 READS, WRITES, COSTS = "reads", "writes", "may cost credits"
@@ -29,8 +31,8 @@ class Option:
     """One option, declared once.
 
     `flags` are its spellings, the long one last. `metavar` is None for a switch. `read` turns its text into a value,
-    with ValueError for a user. `variable` is the environment variable that sets it too, read with `read`. `choices` are
-    its allowed words, if it has only some. `dest` is its attribute in the options; several options may share one, as a
+    with ValueError for a user; without it, the text is one of `choices`, if there are any. `variable` is the
+    environment variable that sets it too. `dest` is its attribute in the options; several options may share one, as a
     list of values in their order (`is_list`).
     """
 
@@ -48,29 +50,30 @@ class Option:
     ) -> None:
         self.flags = flags
         self.metavar = metavar
+        self.is_switch = metavar is None
         self.help = help
-        self.read = read
+        self.read: Callable[[str], Any] = read or (
+            settings.switch if self.is_switch else settings.one_of(*choices) if choices else str
+        )
         self.choices = choices
         self.variable = variable
         self.is_list = is_list
         self.dest = dest or flags[-1].lstrip("-").replace("-", "_")
-        self.default = False if metavar is None and default is None else default
-
-    @property
-    def is_switch(self) -> bool:
-        return self.metavar is None
+        self.default = False if self.is_switch else () if is_list else default
 
 
 class Operand:
     """An argument without a flag. `takes`: "1", "?" (may be left out), "+" (one or more) or "*" (any number)."""
 
     def __init__(
-        self, dest: str, metavar: str, *, help: str, takes: str = "1", read: Callable[[str], Any] | None = None
+        self, dest: str, metavar: str, *, help: str, takes: str = "1", read: Callable[[str], Any] = str
     ) -> None:
         self.dest = dest
         self.metavar = metavar
         self.help = help
         self.takes = takes
+        self.is_required = takes in ("1", "+")
+        self.repeats = takes in ("+", "*")
         self.read = read
 
 
@@ -78,8 +81,7 @@ class Command:
     """One command: what it takes, what it prints, and what it does to the account.
 
     `summary` is a phrase that starts with a verb. `prints` describes stdout. `effect` is READS, WRITES or COSTS.
-    `has_rows` tells whether --output can apply; "maybe" where that depends on the answer. `after_error` is the example
-    for a failed call where nothing better is known.
+    `has_rows` tells whether --output can apply; "maybe" where that depends on the answer.
     """
 
     def __init__(
@@ -87,13 +89,12 @@ class Command:
         run: Run,
         *,
         summary: str,
-        examples: Sequence[Example],
+        examples: Sequence[Sequence[str]],
         prints: str,
         operands: Sequence[Operand] = (),
         options: Sequence[Option] = (),
         effect: str = READS,
         has_rows: bool | str = False,
-        after_error: Example | None = None,
         notes: Sequence[str] = (),
     ) -> None:
         self.run = run
@@ -104,22 +105,14 @@ class Command:
         self.options = options
         self.effect = effect
         self.has_rows = has_rows
-        self.after_error = after_error
         self.notes = notes
 
 
-class Options:
-    """The values of one call: attributes by `dest`, never written to after it was made."""
+class GlobalOptions:
+    """The values of one call by `dest`: those of GLOBAL_OPTIONS, to which a command adds its own in a subclass."""
 
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.__dict__.update(values)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"options are read-only: {name}")
-
-
-class GlobalOptions(Options):
-    """The options that every command is given: those of GLOBAL_OPTIONS."""
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        vars(self).update(values)
 
     stage: bool
     gateway: str | None
@@ -134,7 +127,6 @@ class GlobalOptions(Options):
 
 
 FORMATS = ("json", "jsonl", "table", "markdown")
-URL_FORMATS = ("auto", "new", "old")
 GLOBAL_OPTIONS = (
     Option("--stage", help="use the staging environment", variable="RUNWAY_SKILLS_STAGE"),
     Option(
@@ -147,7 +139,7 @@ GLOBAL_OPTIONS = (
     Option(
         "--url-format",
         metavar="FORMAT",
-        choices=URL_FORMATS,
+        choices=("auto", "new", "old"),
         default="auto",
         help="the gateway's URLs: auto, new or old (default: auto)",
         variable="LOWCODEAPI_URL_FORMAT",
@@ -198,7 +190,39 @@ GLOBAL_OPTIONS = (
 # Every command has these too; they end the call before it begins.
 HELP_FLAGS = ("-h", "--help")
 VERSION_FLAGS = ("-v", "-V", "--version")
+VALUE = re.compile(r"(?!-)|-\Z|-\d*\.?\d+\Z|.* ", re.DOTALL)  # what may follow an option as its value: -5, but not -x
 SERVICE_FLAGS = ("--stage", "--gateway", "--url-format")  # which choose the service: every example keeps them
+
+
+def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = ()) -> Iterator[Token]:
+    """Takes words from `rest`, and yields each option with its value, None without one, or an operand with "".
+
+    The words that it was made of come third; of -qf, they come with the last option. `--`, which ends the options, is
+    one without a value. `also` are further flags that have a value. This is for words that are not a whole call yet, or a
+    wrong one: the command in front of argparse, completions and examples.
+    """
+    valued = {flag for option in options if not option.is_switch for flag in option.flags} | {*also}
+    switches = {flag for option in options if option.is_switch for flag in option.flags}
+    has_ended = False
+    while rest:
+        typed = word = rest.pop(0)
+        while not has_ended and word[:2] in switches and word[2:3].isalpha():
+            yield word[:2], None, []
+            word = f"-{word[2:]}"
+        flag, mark, value = word.partition("=")
+        if has_ended or not word.startswith("-") or word == "-":
+            yield "", word, [typed]
+        elif word == "--":
+            has_ended = True
+            yield word, None, [typed]
+        elif mark and (flag.startswith("--") or flag in valued or flag in switches):
+            yield flag, value, [typed]
+        elif word in valued and rest and VALUE.match(rest[0]):
+            yield word, rest[0], [typed, rest.pop(0)]
+        elif word[:2] in valued and len(word) > 2:
+            yield word[:2], word[2:], [typed]
+        else:
+            yield word, None, [typed]
 
 
 def resolved(given: Mapping[str, Any], options: Sequence[Option]) -> dict[str, Any]:
@@ -220,16 +244,12 @@ def resolved(given: Mapping[str, Any], options: Sequence[Option]) -> dict[str, A
 def _from_variable(option: Option) -> Any:
     """Returns the value of an option that the command line does not name."""
     text = settings.setting(option.variable) if option.variable else None
-    if text is None:
-        return () if option.is_list else option.default
-    is_off = text.lower() in settings.OFF
+    is_off = text is not None and text.lower() in settings.OFF
+    if text is None or (is_off and option.default is None):
+        return option.default
     try:
-        if option.is_switch:
-            return settings.switch(text)
-        if is_off and option.default is None:
-            return None
-        return (option.read or settings.one_of(*option.choices))("0" if is_off else text)
+        return option.read("0" if is_off else text)
     except ValueError as error:
-        if is_off and text != "0" and not option.is_switch:
+        if is_off and text != "0":
             return option.default  # off where 0 is not a value: as if it were unset
         raise ConfigError(f"{option.variable} {error}", variable=option.variable) from None

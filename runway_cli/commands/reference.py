@@ -54,10 +54,10 @@ def run_reference(context: Context, options: ReferenceOptions) -> int:
         return 0
     # As rows: parameters and the body's fields in one list.
     body = described.get("body", {})
-    fields = [*described.get("parameters", ()), *body.get("fields", ())]
-    if "models" in body and all(field["name"] != "model" for field in body.get("fields", ())):
-        model = {"name": "model", "type": "string", "required": True, "values": body["models"]}
-        fields.insert(len(described.get("parameters", ())), model)
+    fields = body.get("fields", [])
+    if "models" in body and all(field["name"] != "model" for field in fields):
+        fields = [{"name": "model", "type": "string", "required": True, "values": body["models"]}, *fields]
+    fields = [*described.get("parameters", []), *fields]
     context.console.rows(fields if context.console.format == "jsonl" else field_rows(fields), FIELD_COLUMNS, {})
     return 0
 
@@ -70,18 +70,18 @@ def _named(words: list[str], model: str | None) -> tuple[str, str] | None:
         return None
     if len(words) == 2 and words[0].upper() in METHODS:
         return words[0].upper(), words[1]
-    method = next((word.upper() for word in words if word.upper() in METHODS), "POST")
-    path = next((full_path(word) for word in words if word.upper() not in METHODS), FALLBACK)
+    methods = [word.upper() for word in words if word.upper() in METHODS]
+    paths = [word for word in words if word.upper() not in METHODS]
     message = "name METHOD and PATH of one endpoint, or neither for a list of all"
     if not words:
         message = "--model needs an endpoint: METHOD PATH"
     elif len(words) == 2:
         message = f"unknown METHOD {words[0]!r}: choose from {', '.join(METHODS)}"
-        method, path = "POST", full_path(words[1])
-    raise UsageError(message, try_next=_call(method, path, model))
+    path = full_path(paths[-1] if len(words) == 2 else paths[0]) if paths else FALLBACK
+    raise UsageError(message, try_next=_call((*methods, "POST")[0], path, model))
 
 
-def _call(method: str, path: str, model: str | None = None) -> tuple[str, ...]:
+def _call(method: str, path: str, model: str | None) -> tuple[str, ...]:
     return ("reference", method, path, *(("--model", model) if model else ()))
 
 
@@ -93,16 +93,14 @@ def _endpoint(known: list[Endpoint], method: str, path: str, model: str | None) 
     for endpoint in found:
         if endpoint.method == method:
             return endpoint
-    if found:
-        methods = list(dict.fromkeys(endpoint.method for endpoint in found))
-        words = f"{found[0].path} does not take {method}: it takes {' and '.join(methods)}"
-        raise UsageError(words, try_next=_call(methods[0], found[0].path))
-    near = nearest(known, path)
+    near = [found[0].path] if found else nearest(known, path)
     if not near:
         words = f"the contract has no endpoint like {path!r}: `reference` lists them all"
         raise UsageError(words, try_next=("reference",))
     methods = [endpoint.method for endpoint in known if endpoint.path == near[0]]
     words = f"the contract has no endpoint {path!r}; the nearest: {', '.join(near)}"
+    if found:
+        words = f"{near[0]} does not take {method}: it takes {' and '.join(methods)}"
     raise UsageError(words, try_next=_call(method if method in methods else methods[0], near[0], model))
 
 
@@ -117,7 +115,8 @@ def _described(document: dict[str, Any], endpoint: Endpoint, model: str | None) 
         words = f"{name} has no models: leave --model out"
         if error.models:
             words = f"{endpoint.path} has no model {model!r}; it has {', '.join(error.models)}"
-        raise UsageError(words, try_next=_call(endpoint.method, endpoint.path, *error.models[:1])) from None
+        other = next(iter(error.models), None)
+        raise UsageError(words, try_next=_call(endpoint.method, endpoint.path, other)) from None
     except ValueError as error:
         words = f"the contract's {name} cannot be described: {error}"
         raise ApiError(words, status=200, is_json=False) from None

@@ -381,6 +381,5 @@ COMMANDS = {
         prints="the API's answer, {} for an empty success; with --wait, the finished task merged in",
         effect=COSTS,
         has_rows="maybe",
-        after_error=("request", "--help"),
     )
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import __version__
 from ..errors import EXITS
-from .options import FORMATS, Command, GlobalOptions
+from .options import FORMATS, GLOBAL_OPTIONS, Command, GlobalOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,38 +19,37 @@ TYPES = {"SECONDS": "number", "N": "integer"}  # by metavar; any other is a stri
 
 def run(context: Context, options: GlobalOptions) -> int:
     """Prints the schema."""
-    program = context.program()
+    commands = [
+        {
+            "command": " ".join(path),
+            "summary": command.summary,
+            "operands": [
+                {
+                    "name": operand.metavar,
+                    "required": operand.is_required,
+                    "repeats": operand.repeats,
+                    "help": operand.help,
+                }
+                for operand in command.operands
+            ],
+            "options": [_option(option) for option in command.options],
+            "prints": command.prints,
+            "effect": command.effect,
+            "output": list(FORMATS if command.has_rows else FORMATS[:1]),
+            "examples": [list(example) for example in command.examples],
+        }
+        for path, command in context.program().items()
+    ]
     context.console.result(
         {
             "name": "runway-cli",
             "version": __version__,
-            "commands": [_command(path, command) for path, command in program.commands.items()],
-            "globalOptions": [_option(option) for option in program.global_options],
+            "commands": commands,
+            "globalOptions": [_option(option) for option in GLOBAL_OPTIONS],
             "exitStatuses": [{"status": found.status, "kind": found.kind, "meaning": found.meaning} for found in EXITS],
         }
     )
     return 0
-
-
-def _command(path: tuple[str, ...], command: Command) -> dict[str, Any]:
-    return {
-        "command": " ".join(path),
-        "summary": command.summary,
-        "operands": [
-            {
-                "name": operand.metavar,
-                "required": operand.takes in ("1", "+"),
-                "repeats": operand.takes in ("+", "*"),
-                "help": operand.help,
-            }
-            for operand in command.operands
-        ],
-        "options": [_option(option) for option in command.options],
-        "prints": command.prints,
-        "effect": command.effect,
-        "output": list(FORMATS if command.has_rows else FORMATS[:1]),
-        "examples": [list(example) for example in command.examples],
-    }
 
 
 def _option(option: Option) -> dict[str, Any]:
@@ -65,7 +64,7 @@ def _option(option: Option) -> dict[str, Any]:
         "repeats": option.is_list,
         "help": option.help,
     }
-    return {key: fact for key, fact in facts.items() if fact not in (None, False, [])}
+    return {key: fact for key, fact in facts.items() if fact not in (None, False, [], ())}
 
 
 COMMANDS = {

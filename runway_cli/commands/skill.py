@@ -15,6 +15,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import OutputError, UsageError
 from ..settings import absolute, home
+from ..terminal.program import NAME, PACKAGE
 from ..terminal.tables import Column
 from .context import for_each
 from .options import WRITES, Command, GlobalOptions, Operand, Option
@@ -27,11 +28,9 @@ if TYPE_CHECKING:
     from .context import Context
 
 
-NAME = "runway-cli"
 MANIFEST = ".runway-cli.json"
-PACKAGE = "runway_cli"
-HOSTS = {"claude": ".claude", "cursor": ".cursor", "codex": ".codex", "agents": ".agents"}
 COMMON = "agents"  # the folder that several hosts read
+HOSTS = ("claude", "cursor", "codex", COMMON)  # the skills of a host are in ~/.HOST/skills
 COLUMNS = (Column("Host", "host"), Column("Path", "path"), Column("Files", "files"), Column("Version", "version"))
 
 
@@ -62,14 +61,14 @@ def _targets(hosts: list[str], project: bool) -> dict[Path, str]:
     """Returns the host of each skill's folder; without hosts, of those that are there. Raises UsageError."""
     base = absolute(os.curdir) if project else home()
     if not hosts and base:
-        hosts = [host for host, folder in HOSTS.items() if os.path.isdir(os.path.join(base, folder))]
+        hosts = [host for host in HOSTS if os.path.isdir(os.path.join(base, f".{host}"))]
     found = {}
     for host in hosts or [COMMON]:
         if host in HOSTS:
             if base is None:
                 words = "this user has no home folder: name a folder of skills, or use --project"
                 raise UsageError(words, try_next=("skill", "install", "--project"))
-            folder = os.path.join(base, HOSTS[host], "skills")
+            folder = os.path.join(base, f".{host}", "skills")
         elif host.startswith((".", "~")) or "/" in host or os.sep in host:
             folder = os.path.expanduser(host)
             if folder.startswith("~"):

@@ -97,12 +97,12 @@ def run(context: Context, options: Options) -> int:
             return 0
     elsewhere = [pollable for pollable in pollables if pollable.name not in folders]
     if options.download and elsewhere:
-        from ..files.download import check_output, is_folder
+        from ..files.download import check_destination, is_folder
 
         if len(elsewhere) > 1 and not is_folder(options.download):
             words = "--download: name a folder for the outputs of several tasks, with a / at its end"
             raise UsageError(words, as_folder=options.download)
-        check_output(options.download, force=options.force)
+        check_destination(options.download, force=options.force, failure=OutputError)
     return wait_for(context, options, client, history, pollables, own=folders)
 
 
@@ -326,6 +326,5 @@ COMMANDS = {
         ),
         prints="each task as JSON when it has ended, with `saved`, and without `output` once all is saved",
         has_rows=True,
-        after_error=("wait", "--help"),
     )
 }

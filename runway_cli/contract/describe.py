@@ -10,18 +10,16 @@ from __future__ import annotations
 import re
 
 from .. import jsontext
-from ..jsontext import Number
 from .schema import (
-    MAX_BINDING,
-    Schemas,
     as_list,
     binding,
-    bounded_depth,
     endpoints,
     key_of,
+    kind_of,
     nearest_words,
     one_line,
     properties_of,
+    reading,
     values_of,
 )
 
@@ -30,28 +28,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
-    from .schema import Endpoint, Schema
+    from .schema import Endpoint, Schema, Schemas
 
     Field = dict[str, Any]
 
 BODY_DEPTH = 6  # levels of dotted names
 RESPONSE_DEPTH = 3
 MAX_VALUES = 12  # of a response's field; who reads one will see which
+MAX_JOINED = 800  # characters of a description with what its forms add
 MAX_PATTERN = 40  # characters; a longer pattern is noise
 LARGEST_LIMIT = 2**53 - 1  # as a limit it says only that JavaScript reads the number
 SENT_ANYWAY = ("x-runway-version", "authorization")  # headers that every request carries
-LIMITS = {
-    "minimum": "min",
-    "maximum": "max",
-    "exclusiveMinimum": "exclusiveMin",
-    "exclusiveMaximum": "exclusiveMax",
-    "minLength": "minLength",
-    "maxLength": "maxLength",
-    "minItems": "minItems",
-    "maxItems": "maxItems",
-    "pattern": "pattern",
-}
-FIRST_COLUMNS = ("ratio", "duration")  # what a model is chosen by
+LIMITS = (
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),  # min, max, exclusiveMin, exclusiveMax
+    *("minLength", "maxLength", "minItems", "maxItems", "pattern"),
+)
 
 
 class UnknownModel(ValueError):
@@ -69,82 +60,65 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None) -> 
     {name: type}}. Raises UnknownModel, and ContractError (a ValueError too) for a document that nests too deeply or
     says too much.
     """
-    fields = Fields(document)
     described: Schema = {"method": endpoint.method, "path": endpoint.path, "summary": endpoint.summary}
-    with bounded_depth():
-        parameters = list(_parameters(fields, endpoint.operation.get("parameters", [])))
+    with reading(document) as schemas:
+        parameters = list(_parameters(schemas, as_list(endpoint.operation.get("parameters"))))
         if parameters:
             described["parameters"] = parameters
-        content_type, schema = fields.schemas.content(endpoint.operation.get("requestBody"))
+        schema = schemas.content(endpoint.operation.get("requestBody"))
         if schema is not None:
-            described["body"] = _body(fields, schema, model)
-            if content_type != "application/json":
-                described["body"]["contentType"] = content_type
+            described["body"] = _body(schemas, schema, model)
         elif model is not None:
             raise UnknownModel([])
-        described["response"] = _response(fields, endpoint.operation.get("responses"))
+        described["response"] = _response(schemas, endpoint.operation.get("responses"))
     return described
 
 
-def _parameters(fields: Fields, parameters: list[Any]) -> Iterator[Field]:
-    """Yields the parameters, an operation's own before those of its path, without the headers of every request."""
-    seen: set[tuple[str, str]] = set()
+def _parameters(schemas: Schemas, parameters: list[Any]) -> Iterator[Field]:
+    """Yields the parameters, without the headers of every request."""
     for parameter in parameters:
-        node = fields.schemas.plain(parameter)
-        name, place = node.get("name"), str(node.get("in"))
-        if not isinstance(name, str) or (name, place) in seen or name.lower() in SENT_ANYWAY:
-            continue
-        seen.add((name, place))
-        schema = node["schema"] if "schema" in node else fields.schemas.content(node)[1]
-        field = fields.field(name, schema, node.get("required") is True)
-        if node.get("description"):
-            field["description"] = one_line(node["description"])
-        yield {"name": name, "in": place, **field}
+        node = schemas.plain(parameter)
+        name = node.get("name")
+        if isinstance(name, str) and name.lower() not in SENT_ANYWAY:
+            field = _field(schemas, name, node.get("schema"), node.get("required") is True)
+            if node.get("description"):
+                field["description"] = one_line(node["description"])
+            yield {"name": name, "in": str(node.get("in")), **field}
 
 
-def _body(fields: Fields, schema: Any, model: str | None) -> Schema:
+def _body(schemas: Schemas, schema: Any, model: str | None) -> Schema:
     """Describes a body: for one model, for all forms, or what several models share."""
-    body = Body(fields.schemas, schema)
+    forms = schemas.forms(schema)
+    by_model = _by_model(schemas, forms)
     if model is not None:
-        chosen = body.models.get(model)
-        if chosen is None:
-            near = nearest_words(model, body.models, most=len(body.models) or 1, cutoff=0.0)
-            raise UnknownModel([*near, *(name for name in body.models if name not in set(near))])
-        below = list(fields.below("", chosen, BODY_DEPTH))
-        for field in below:
+        if model not in by_model:
+            near = nearest_words(model, by_model)
+            raise UnknownModel(list(dict.fromkeys([*near, *by_model])))
+        fields = list(_below(schemas, "", by_model[model], BODY_DEPTH))
+        for field in fields:
             if field["name"] == "model":
                 field["values"] = [model]
                 field.pop("limits", None)
                 field.pop("description", None)
-        return {"fields": below}
-    if not body.forms:
-        every = fields.below("", fields.schemas.forms(schema), BODY_DEPTH)
-        return {"type": fields.field("", schema, True)["type"], "fields": list(every)}
-    if len(body.forms) == 1 or not body.models:
-        below = list(fields.below("", body.forms, BODY_DEPTH, body.discriminator))
-        return {"models": list(body.models), "fields": below} if body.models else {"fields": below}
-    lists = [
-        [field for field in fields.below("", [form], BODY_DEPTH) if field["name"] != "model"] for form in body.forms
-    ]
+        return {"fields": fields}
+    described = {"models": list(by_model)} if by_model else {}
+    if len(forms) == 1 or not by_model:
+        return {**described, "fields": list(_below(schemas, "", forms, BODY_DEPTH))}
+    lists = [[field for field in _below(schemas, "", [form], BODY_DEPTH) if field["name"] != "model"] for form in forms]
     note = "these fields are common to all models; --model M shows all that M takes"
-    return {"models": list(body.models), "note": note, "fields": _shared(lists)}
+    return {**described, "note": note, "fields": _shared(lists)}
 
 
-class Body:
-    """The forms of a body that are objects, and `models`: each value of the property `model` with its forms."""
-
-    __slots__ = ("discriminator", "forms", "models")
-
-    def __init__(self, schemas: Schemas, schema: Any) -> None:
-        self.discriminator = schemas.plain(schema).get("discriminator")
-        self.forms = [form for form in schemas.forms(schema) if _kind(form) == "object"]
-        self.models: dict[str, list[Schema]] = {}
-        if self.forms:
-            by_model = {"propertyName": "model"} if len(self.forms) == 1 else self.discriminator
-            name, tags = schemas.told_apart(self.forms, by_model)
-            for form, values in zip(self.forms, tags if name == "model" else ()):
-                for value in values:
-                    self.models.setdefault(str(value), []).append(form)
+def _by_model(schemas: Schemas, forms: list[Schema]) -> dict[str, list[Schema]]:
+    """Returns each value of the property `model` with the forms that have it; {} where one form takes any model."""
+    found: dict[str, list[Schema]] = {}
+    for form in forms:
+        values = schemas.values(properties_of(form).get("model"))
+        if not values:
+            return {}
+        for value in values:
+            found.setdefault(str(value), []).append(form)
+    return found
 
 
 def _shared(lists: list[list[Field]]) -> list[Field]:
@@ -165,14 +139,14 @@ def _shared(lists: list[list[Field]]) -> list[Field]:
     return shared
 
 
-def _response(fields: Fields, responses: Any) -> dict[str, str]:
+def _response(schemas: Schemas, responses: Any) -> dict[str, str]:
     """Returns {name: type, or values} of the first success that has a body; ? after what may be missing."""
     answers = responses.items() if isinstance(responses, dict) else ()
-    successes = [fields.schemas.content(answer)[1] for status, answer in answers if str(status).startswith("2")]
+    successes = [schemas.content(answer) for status, answer in answers if str(status).startswith("2")]
     schema = next((schema for schema in successes if schema is not None), None)
     brief: dict[str, list[str]] = {}
     optional = set()
-    for field in fields.below("", fields.schemas.forms(schema), RESPONSE_DEPTH):
+    for field in _below(schemas, "", schemas.forms(schema), RESPONSE_DEPTH):
         values = field.get("values", ())
         words = [str(value) for value in values if len(values) <= MAX_VALUES] or [field["type"]]
         known = brief.setdefault(field["name"], [])
@@ -187,116 +161,96 @@ def _response(fields: Fields, responses: Any) -> dict[str, str]:
     }
 
 
-class Fields:
-    """Describes the schemas of one document as fields."""
+def _below(schemas: Schemas, prefix: str, forms: list[Schema], depth: int) -> Iterator[Field]:
+    """Yields the fields inside a value that has one of these forms, each named with `prefix` before it.
 
-    def __init__(self, document: Schema) -> None:
-        self.schemas = Schemas(document)
+    Of several objects each field comes once; one that not all of them have says `when` it applies.
+    """
+    objects = [form for form in forms if _kind(form) == "object"]
+    name, tags = schemas.told_apart(objects) if objects else ("", [])
+    titles = [[form.get("title") or f"form {number} of {len(objects)}"] for number, form in enumerate(objects, 1)]
+    found: dict[tuple[str, str], tuple[Field, list[str]]] = {}
+    for form, values in zip(objects, tags or titles):
+        for field in _properties(schemas, prefix, form, depth):
+            tells_apart = bool(name) and field["name"] == prefix + name
+            facts = {key: value for key, value in field.items() if key != "description"}
+            key = (field["name"], "" if tells_apart else jsontext.dumps(facts))
+            known, labels = found.setdefault(key, (field, []))
+            labels += map(str, values)
+            if tells_apart and known is not field:
+                known.setdefault("values", []).extend(field.get("values", ()))
+                known.pop("description", None)
+    everywhere = sum(map(len, tags or titles))
+    for field, labels in found.values():
+        if len(labels) < everywhere:
+            outer = (f"{prefix}{name}=" if name else "") + "|".join(labels)
+            field["when"] = f"{outer}, {field['when']}" if "when" in field else outer
+            if "description" in field:
+                field["description"] = field.pop("description")  # last, as everywhere
+        yield field
+    for form in forms:
+        if "items" in form and depth > 0:
+            yield from _below(schemas, prefix + "0.", schemas.forms(form["items"]), depth - 1)
 
-    def field(self, name: str, schema: Any, required: bool) -> Field:
-        """Returns one field, without those below it."""
-        self.schemas.count(10)  # it costs as much as reading so many keywords
-        node, forms = self.schemas.plain(schema), self.schemas.forms(schema)
-        type_, values, limits = self._facts(forms)
-        field: Field = {"name": name, "type": type_}
-        if required:
-            field["required"] = True
-        if values:
-            field["values"] = values
-        if "default" in node:
-            field["default"] = node["default"]
-        if limits:
-            field["limits"] = limits
-        if node.get("deprecated") is True:
-            field["deprecated"] = True
-        description = _description(node, forms)
-        if description and not (type_.startswith("uri (") and "data URI" in description):  # which the type says
-            field["description"] = description
-        return field
 
-    def below(self, prefix: str, forms: list[Schema], depth: int, discriminator: Any = None) -> Iterator[Field]:
-        """Yields the fields inside a value that has one of these forms, each named with `prefix` before it."""
-        objects = [form for form in forms if _kind(form) == "object"]
-        if len(objects) == 1:
-            yield from self._properties(prefix, objects[0], depth)
-        elif objects:
-            yield from self._union(prefix, objects, depth, discriminator)
-        for form in forms:
-            if "items" in form and depth > 0:
-                yield from self._inside(prefix + "0.", form["items"], depth - 1)
+def _properties(schemas: Schemas, prefix: str, form: Schema, depth: int) -> Iterator[Field]:
+    required = {name for name in as_list(form.get("required")) if isinstance(name, str)}
+    inner = [(name, schema, name in required) for name, schema in properties_of(form).items()]
+    free = form.get("additionalProperties")
+    if isinstance(free, dict) and free:
+        keys = schemas.plain(form.get("propertyNames"))
+        inner.append(("{" + str(keys.get("format", "key")) + "}", free, False))
+    for name, schema, is_required in inner:
+        yield _field(schemas, prefix + name, schema, is_required)
+        if depth > 0:
+            yield from _below(schemas, f"{prefix}{name}.", schemas.forms(schema), depth - 1)
 
-    def _inside(self, prefix: str, schema: Any, depth: int) -> Iterator[Field]:
-        discriminator = self.schemas.plain(schema).get("discriminator")
-        yield from self.below(prefix, self.schemas.forms(schema), depth, discriminator)
 
-    def _properties(self, prefix: str, form: Schema, depth: int) -> Iterator[Field]:
-        required = {name for name in as_list(form.get("required")) if isinstance(name, str)}
-        inner = [(name, schema, name in required) for name, schema in properties_of(form).items()]
-        free = form.get("additionalProperties")
-        if isinstance(free, dict) and free:
-            keys = self.schemas.plain(form.get("propertyNames"))
-            inner.append(("{" + str(keys.get("format", "key")) + "}", free, False))
-        for name, schema, is_required in inner:
-            yield self.field(prefix + name, schema, is_required)
-            if depth > 0:
-                yield from self._inside(f"{prefix}{name}.", schema, depth - 1)
+def _field(schemas: Schemas, name: str, schema: Any, required: bool) -> Field:
+    """Returns one field, without those below it."""
+    schemas.count(10)  # it costs as much as reading so many keywords
+    node, forms = schemas.plain(schema), schemas.forms(schema)
+    type_, values, limits = _facts(schemas, forms)
+    description = _description(node, forms)
+    is_told = type_.startswith("uri (") and "data URI" in description
+    told = (
+        ("required", True, required),
+        ("values", values, values),
+        ("default", node.get("default"), "default" in node),
+        ("limits", limits, limits),
+        ("deprecated", True, node.get("deprecated") is True),
+        ("description", description, description and not is_told),
+    )
+    return {"name": name, "type": type_, **{key: value for key, value, is_said in told if is_said}}
 
-    def _union(self, prefix: str, objects: list[Schema], depth: int, discriminator: Any) -> Iterator[Field]:
-        """Yields the fields of all forms, each once; one that not all forms have says `when` it applies."""
-        name, tags = self.schemas.told_apart(objects, discriminator)
-        titles = [[form.get("title") or f"form {number} of {len(objects)}"] for number, form in enumerate(objects, 1)]
-        found: dict[tuple[str, str], tuple[Field, list[str]]] = {}
-        for form, values in zip(objects, tags or titles):
-            for field in self._properties(prefix, form, depth):
-                tells_apart = bool(name) and field["name"] == prefix + name
-                facts = {key: value for key, value in field.items() if key != "description"}
-                key = (field["name"], "" if tells_apart else jsontext.dumps(facts))
-                known, labels = found.setdefault(key, (field, []))
-                labels += map(str, values)
-                if tells_apart and known is not field:
-                    known.setdefault("values", []).extend(field.get("values", ()))
-                    known.pop("description", None)
-        everywhere = sum(map(len, tags or titles))
-        for field, labels in found.values():
-            if len(labels) < everywhere:
-                outer = (f"{prefix}{name}=" if name else "") + "|".join(labels)
-                field["when"] = f"{outer}, {field['when']}" if "when" in field else outer
-                if "description" in field:
-                    field["description"] = field.pop("description")  # last, as everywhere
-            yield field
 
-    def _facts(self, forms: list[Schema]) -> tuple[str, list[Any], dict[str, Any]]:
-        """Returns type, allowed values (empty: any) and limits of a value that has one of these forms."""
-        types: list[str] = []
-        values: list[Any] = []
-        limits: dict[str, Any] = {}
-        schemes: dict[str, dict[str, Any]] = {}
-        for form in forms:
-            if _scheme(form):
-                _widen(schemes.setdefault(_scheme(form), {}), _limits(form))
-        constant = all(values_of(form) is not None for form in forms if form.get("type") != "null")
-        for form in forms:
-            if _scheme(form):
-                types.append(f"uri ({', '.join(schemes)})")
-                continue
-            allowed = values_of(form) or []
-            self.schemas.count(len(allowed))
-            if allowed and not constant:
-                types += [f'"{value}"' for value in allowed]
-            elif _kind(form) == "array":
-                inner, values_inside, limits_inside = self._facts(self.schemas.forms(form.get("items")))
-                types.append(f"array of {inner}" if " | " not in inner else f"array of ({inner})")
-                values += values_inside
-                _widen(limits, limits_inside)
-            else:
-                types.append(_type(form))
-            values += allowed if constant else ()
-            _widen(limits, _limits(form))
-        return (
-            joined(types),
-            list({key_of(value): value for value in values}.values()),
-            {**_by_scheme(schemes), **limits},
-        )
+def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Any], dict[str, Any]]:
+    """Returns type, allowed values (empty: any) and limits of a value that has one of these forms."""
+    schemes: dict[str, dict[str, Any]] = {}
+    for form in forms:
+        if _scheme(form):
+            _widen(schemes.setdefault(_scheme(form), {}), _limits(form))
+    types = [f"uri ({', '.join(schemes)})"] if schemes else []
+    values: list[Any] = []
+    limits: dict[str, Any] = _by_scheme(schemes)
+    constant = all(values_of(form) is not None for form in forms if form.get("type") != "null")
+    for form in forms:
+        if _scheme(form):
+            continue
+        allowed = values_of(form) or []
+        schemas.count(len(allowed))
+        if allowed and not constant:
+            types += [f'"{value}"' for value in allowed]
+        elif _kind(form) == "array":
+            inner, values_inside, limits_inside = _facts(schemas, schemas.forms(form.get("items")))
+            types.append(f"array of {inner}" if " | " not in inner else f"array of ({inner})")
+            values += values_inside
+            _widen(limits, limits_inside)
+        else:
+            types.append(_type(form))
+        values += allowed if constant else ()
+        _widen(limits, _limits(form))
+    return joined(types), list({key_of(value): value for value in values}.values()), limits
 
 
 def _kind(form: Schema) -> str:
@@ -312,10 +266,8 @@ def _type(form: Schema) -> str:
     kind = _kind(form) or form.get("type")
     if kind == "string" and isinstance(form.get("format"), str):
         return str(form["format"])
-    if kind is None:
-        names = {str: "string", bool: "boolean", int: "integer", float: "number", Number: "number"}
-        return names.get(type((values_of(form) or [None])[0]), "any")
-    return str(kind)
+    values = values_of(form)
+    return str(kind or (kind_of(values[0]) if values else "any"))
 
 
 def _scheme(form: Schema) -> str:
@@ -327,17 +279,14 @@ def _scheme(form: Schema) -> str:
 
 def _limits(form: Schema) -> dict[str, Any]:
     """Returns the limits that tell more than the type, or common sense, has told."""
+    is_uri, pattern = bool(_scheme(form)), str(form.get("pattern"))
+    noise = {"minLength": is_uri, "pattern": is_uri or "format" in form or len(pattern) > MAX_PATTERN}
     found: dict[str, Any] = {}
-    for key, name in LIMITS.items():
+    for key in LIMITS:
         value = form.get(key)
-        if key == "pattern":
-            is_noise = bool(_scheme(form)) or "format" in form or len(str(value)) > MAX_PATTERN
-        elif key == "minLength":
-            is_noise = bool(_scheme(form))
-        else:
-            is_noise = isinstance(value, int) and abs(value) >= LARGEST_LIMIT
-        if value is not None and not is_noise:
-            found[name] = value
+        is_endless = isinstance(value, int) and abs(value) >= LARGEST_LIMIT
+        if value is not None and not noise.get(key, is_endless):
+            found[key.replace("imum", "")] = value
     return found
 
 
@@ -354,9 +303,8 @@ def _by_scheme(schemes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key in dict.fromkeys(key for limits in schemes.values() for key in limits):
         values = {scheme: limits[key] for scheme, limits in schemes.items() if key in limits}
-        first = next(iter(values.values()))
-        is_shared = len(values) == len(schemes) and all(value == first for value in values.values())
-        found[key] = first if is_shared else values
+        first, *others = values.values()
+        found[key] = first if others == [first] * (len(schemes) - 1) else values
     return found
 
 
@@ -373,28 +321,23 @@ def _description(node: Schema, forms: list[Schema]) -> str:
     for form in forms if len(forms) > 1 else ():
         more = binding(form.get("description"))
         is_new = form.get("description") != node.get("description") and more not in line
-        if more and is_new and len(line) + len(more) < 2 * MAX_BINDING:
+        if more and is_new and len(line) + len(more) < MAX_JOINED:
             line = f"{line} {more}".lstrip()
     return line
 
 
 def field_rows(fields: Iterable[Field]) -> list[dict[str, str]]:
-    """Returns a row for each name, with what its fields say: name, type, required, values, description."""
-    named: dict[tuple[str, str], list[Field]] = {}
-    for field in fields:
-        named.setdefault((field["name"], field.get("in", "")), []).append(field)
-    rows = []
-    for (name, place), same in named.items():
-        required = ["required" in field for field in same]
-        row = {
-            "name": name,
-            "type": joined(field["type"] for field in same) + (f" ({place})" if place else ""),
-            "required": "yes" if all(required) else "for some" if any(required) else "",
-            "values": " / ".join(dict.fromkeys(filter(None, map(_choices, same)))),
-            "description": " / ".join(dict.fromkeys(filter(None, (field.get("description") for field in same)))),
+    """Returns each field as a row of texts: name, type, required, values, description."""
+    return [
+        {
+            "name": field["name"],
+            "type": field["type"] + (f" ({field['in']})" if "in" in field else ""),
+            "required": "yes" if "required" in field else "",
+            "values": _choices(field),
+            "description": field.get("description", ""),
         }
-        rows.append(row)
-    return rows
+        for field in fields
+    ]
 
 
 def _choices(field: Field) -> str:
@@ -421,19 +364,13 @@ def models(document: Schema) -> list[dict[str, Any]]:
 
     A model is a value of the property `model` of a JSON body. In the document's order. Raises ContractError.
     """
-    schemas = Schemas(document)
     found: dict[str, dict[str, None]] = {}
-    for endpoint in endpoints(document):
-        with bounded_depth():
-            kind, schema = schemas.content(endpoint.operation.get("requestBody"))
-            for model in Body(schemas, schema).models if "json" in kind else ():
-                found.setdefault(model, {})[short_name(endpoint)] = None
+    with reading(document) as schemas:
+        for endpoint in endpoints(document):
+            short_name = re.sub(r"^/?(?:v[0-9]+/)?", "", endpoint.path)
+            for model in _by_model(schemas, schemas.forms(schemas.content(endpoint.operation.get("requestBody")))):
+                found.setdefault(model, {})[short_name] = None
     return [{"model": model, "endpoints": list(names)} for model, names in found.items()]
-
-
-def short_name(endpoint: Endpoint) -> str:
-    """Returns an endpoint's path without the version: image_to_video, generate/video."""
-    return re.sub(r"^/?(?:v[0-9]+/)?", "", endpoint.path)
 
 
 def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
@@ -443,23 +380,19 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
     as `voice.presetId`. `duration` without a list is its range as words, such as "2-10". What a model does not take, or
     takes any value of, is left out. Raises ContractError.
     """
-    fields = Fields(document)
-    known: dict[tuple[int, ...], dict[str, Any]] = {}  # by the forms, which several models may share
     rows = []
-    with bounded_depth():
-        _, schema = fields.schemas.content(endpoint.operation.get("requestBody"))
-        for model, forms in Body(fields.schemas, schema).models.items():
-            key = tuple(map(id, forms))
-            if key not in known:
-                known[key] = _choosable(list(fields.below("", forms, 1)))
-            fields.schemas.count(sum(map(len, known[key].values())))  # which each row repeats
-            rows.append({"model": model, **known[key]})
+    with reading(document) as schemas:
+        schema = schemas.content(endpoint.operation.get("requestBody"))
+        for model, forms in _by_model(schemas, schemas.forms(schema)).items():
+            choices = _choosable(list(_below(schemas, "", forms, 1)))
+            schemas.count(sum(map(len, choices.values())))  # which each row repeats
+            rows.append({"model": model, **choices})
     return rows
 
 
 def _choosable(fields: list[Field]) -> dict[str, Any]:
     required = {field["name"] for field in fields if field.get("required")}
-    choices: dict[str, Any] = {}
+    choices: dict[str, Any] = {"ratio": None, "duration": None}  # what a model is chosen by comes first
     for field in fields:
         name = field["name"]
         parent, dot, _ = name.rpartition(".")
@@ -469,17 +402,6 @@ def _choosable(fields: list[Field]) -> dict[str, Any]:
             known = choices.get(name)
             both = [*(known if isinstance(known, list) else ()), *field["values"]]
             choices[name] = list({key_of(value): value for value in both}.values())
-        elif name == "duration" and name not in choices and _range(field):
-            choices[name] = _range(field)
-    ordered = sorted(choices, key=lambda name: FIRST_COLUMNS.index(name) if name in FIRST_COLUMNS else len(choices))
-    return {name: choices[name] for name in ordered}
-
-
-def _range(field: Field) -> str:
-    """Returns the limits of a number as words: "2-10", "at least 2", "at most 10"; "" without limits."""
-    limits = field.get("limits", {})
-    if "min" in limits and "max" in limits:
-        return f"{limits['min']}-{limits['max']}"
-    if "min" in limits:
-        return f"at least {limits['min']}"
-    return f"at most {limits['max']}" if "max" in limits else ""
+        elif name == "duration" and not choices[name] and {"min", "max"} <= field.get("limits", {}).keys():
+            choices[name] = "{min}-{max}".format(**field["limits"])
+    return {name: values for name, values in choices.items() if values}

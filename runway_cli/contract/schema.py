@@ -1,7 +1,7 @@
 """Reads the API's OpenAPI document: its endpoints, and its schemas with references and unions resolved. No I/O.
 
-No document makes this run long or deep: a union has MAX_FORMS forms at most, and a document that nests too deeply, or
-that takes more than MAX_STEPS to read, raises ContractError.
+No document makes this run long or deep: one that nests too deeply, or takes more than MAX_STEPS to read, raises
+ContractError.
 """
 
 from __future__ import annotations
@@ -20,39 +20,16 @@ if TYPE_CHECKING:
     Schema = dict[str, Any]
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE")
-MAX_FORMS = 200  # forms of a union; the largest of the Runway API has 30
-MAX_STEPS = 500_000  # keywords and allowed values that are read for one call; Runway's largest endpoint takes 4,000
-MAX_CANDIDATES = 50  # properties that are tried for the one that tells the forms of a union apart
+MAX_STEPS = 300_000  # keywords and values read for one call; Runway's largest endpoint takes 7,000
 MAX_COMPARED = 500  # known words that are compared with a mistyped one
-
-_KINDS = {
-    type(None): "null",
-    bool: "boolean",
-    int: "number",
-    float: "number",
-    Number: "number",
-    str: "string",
-    list: "array",
-    dict: "object",
-}
 
 
 class ContractError(ApiError, ValueError):
     """The contract, or what is compared with it, nests too deeply or is too large."""
 
 
-@contextlib.contextmanager
-def bounded_depth() -> Iterator[None]:
-    """Raises ContractError in place of a RecursionError."""
-    try:
-        yield
-    except RecursionError:
-        words = "the contract, or what is checked against it, nests too deeply"
-        raise ContractError(words, status=200, is_json=False) from None
-
-
 class Endpoint:
-    """One operation: `method` in capitals, `path` a template, `summary` one line, `operation` with all parameters."""
+    """One operation: `method` in capitals, `path` a template, `summary` one line, `operation` as it is written."""
 
     __slots__ = ("method", "operation", "path", "summary")
 
@@ -70,16 +47,12 @@ def is_openapi(document: Any) -> bool:
 
 
 def endpoints(document: Schema) -> list[Endpoint]:
-    """Returns every operation, in the document's order. Raises ContractError."""
-    schemas = Schemas(document)
+    """Returns every operation, in the document's order."""
     found = []
-    with bounded_depth():
-        for path, written in document["paths"].items():
-            item = schemas.plain(written)
-            for key, operation in item.items():
-                if key.upper() in METHODS and isinstance(operation, dict):
-                    parameters = [*as_list(operation.get("parameters")), *as_list(item.get("parameters"))]
-                    found.append(Endpoint(key.upper(), path, {**operation, "parameters": parameters}))
+    for path, item in document["paths"].items():
+        for key, operation in item.items() if isinstance(item, dict) else ():
+            if key.upper() in METHODS and isinstance(operation, dict):
+                found.append(Endpoint(key.upper(), path, operation))
     return found
 
 
@@ -89,8 +62,7 @@ def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
     ranked = []
     for endpoint in known:
         parts = _segments(endpoint.path)
-        names = [found.get("name") for found in endpoint.operation.get("parameters", ()) if isinstance(found, dict)]
-        if parts[-1] == "id" and "id" in names:  # a gateway writes /tasks/id?id=ID for /tasks/{id}
+        if parts[-1] == "id":  # a gateway writes /tasks/id?id=ID for /tasks/{id}
             parts[-1] = "{}"
         differing = [part for word, part in zip(words, parts) if word != part]
         if len(words) == len(parts) and set(differing) <= {"{}"}:
@@ -101,7 +73,7 @@ def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
 def nearest(known: Iterable[Endpoint], path: str) -> list[str]:
     """Returns the paths most like a mistyped one, three at most."""
     paths = {"/".join(_segments(endpoint.path)): endpoint.path for endpoint in known}
-    return [paths[found] for found in nearest_words("/".join(_segments(path)), paths, most=3)]
+    return [paths[found] for found in nearest_words("/".join(_segments(path)), paths)]
 
 
 def _segments(path: str) -> list[str]:
@@ -116,8 +88,8 @@ def full_path(name: str) -> str:
     return "/" + plain if plain.startswith("v1/") else "/v1/" + plain
 
 
-def nearest_words(word: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> list[str]:
-    """Returns the known words most like a mistyped one, ignoring case, the nearest first."""
+def nearest_words(word: str, known: Iterable[str]) -> list[str]:
+    """Returns the known words most like a mistyped one, ignoring case, the nearest first, three at most."""
     if len(word) > 100:
         return []
     import difflib  # only a mistyped word needs it
@@ -126,21 +98,31 @@ def nearest_words(word: str, known: Iterable[str], most: int = 1, cutoff: float 
     words: dict[str, str] = {}
     for each in islice(known, MAX_COMPARED):
         words.setdefault(each.lower(), each)
-    return [words[found] for found in difflib.get_close_matches(word.lower(), words, most, cutoff)]
+    return [words[found] for found in difflib.get_close_matches(word.lower(), words)]
+
+
+@contextlib.contextmanager
+def reading(document: Schema) -> Iterator[Schemas]:
+    """Yields the reader of a document's schemas. Raises ContractError in place of a RecursionError."""
+    try:
+        yield Schemas(document)
+    except RecursionError:
+        words = "the contract, or what is checked against it, nests too deeply"
+        raise ContractError(words, status=200, is_json=False) from None
 
 
 class Schemas:
-    """Reads the schemas of one document, each once.
-
-    What was read is known by the identity of the schema, so `plain` and `forms` give the same objects each time.
-    """
+    """The schemas of one document; its methods raise ContractError where they have read more than MAX_STEPS."""
 
     def __init__(self, document: Schema) -> None:
-        self.document = document
+        self._document = document
         self._steps = MAX_STEPS
-        # By id: the object itself, which keeps its id from being given to another one, and what was read.
-        self._plain: dict[int, tuple[Schema, Schema]] = {}
-        self._forms: dict[int, tuple[Schema, list[Schema]]] = {}
+
+    def count(self, steps: int) -> None:
+        """Counts what is read."""
+        self._steps -= steps
+        if self._steps < 0:
+            raise ContractError("the contract says more of this than can be read", status=200, is_json=False)
 
     def plain(self, schema: Any) -> Schema:
         """Returns an object of the document with its `$ref` and `allOf` merged in; {} for what is no object."""
@@ -149,35 +131,46 @@ class Schemas:
         self.count(1 + len(schema))
         if "$ref" not in schema and "allOf" not in schema:
             return schema
-        if id(schema) not in self._plain:
-            self._plain[id(schema)] = (schema, {})  # for a circle of references
-            whole = self.plain(self._target(schema.get("$ref")))
-            for part in as_list(schema.get("allOf")):
-                whole = _merged(whole, self.plain(part))
-            own = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}
-            self._plain[id(schema)] = (schema, _merged(whole, own))
-        return self._plain[id(schema)][1]
+        whole = self.plain(self._target(schema.get("$ref")))
+        for part in as_list(schema.get("allOf")):
+            whole = self._merged(whole, self.plain(part))
+        return self._merged(whole, {key: value for key, value in schema.items() if key not in ("$ref", "allOf")})
+
+    def _target(self, ref: Any) -> Any:
+        """Returns what a reference points at (RFC 6901); None for one that leads out of the document or nowhere."""
+        if not isinstance(ref, str) or not ref.startswith("#"):
+            return None
+        from urllib.parse import unquote
+
+        node: Any = self._document
+        for part in ref[1:].split("/")[1:]:
+            name = unquote(part).replace("~1", "/").replace("~0", "~")
+            node = node.get(name) if isinstance(node, dict) else None
+        return node
+
+    def _merged(self, base: Schema, over: Schema) -> Schema:
+        """Merges two schemas that both hold; where both have a keyword the second counts, which is never too strict."""
+        both = {**base, **over}
+        if "properties" in base and "properties" in over:
+            both["properties"] = {**properties_of(base), **properties_of(over)}
+        if "required" in base and "required" in over:
+            both["required"] = [*as_list(base["required"]), *as_list(over["required"])]
+        self.count(len(both) + len(properties_of(both)) + len(as_list(both.get("required"))))
+        return both
 
     def forms(self, schema: Any) -> list[Schema]:
         """Returns the forms that a value may have, each without unions: one, or those of `oneOf`, `anyOf`, `type`.
 
-        MAX_FORMS at most, and none for a union that refers only to itself.
+        Each form of a union with a `discriminator` has it too.
         """
         node = self.plain(schema)
-        if id(node) not in self._forms:
-            found: list[Schema] = []
-            self._forms[id(node)] = (node, found)
-            key = next((key for key in ("oneOf", "anyOf") if as_list(node.get(key))), "")
-            if key:
-                base = {name: value for name, value in node.items() if name not in _OF_A_UNION}
-                for branch in node[key]:
-                    if len(found) < MAX_FORMS:
-                        found += self.forms(_merged(base, self.plain(branch)))[: MAX_FORMS - len(found)]
-            elif isinstance(node.get("type"), list):
-                found += [{**node, "type": kind} for kind in node["type"][:MAX_FORMS]]
-            else:
-                found.append(node)
-        return self._forms[id(node)][1]
+        union = next((key for key in ("oneOf", "anyOf") if as_list(node.get(key))), "")
+        if union:
+            base = {key: value for key, value in node.items() if key not in (union, "description", "title")}
+            return [form for branch in node[union] for form in self.forms(self._merged(base, self.plain(branch)))]
+        kinds = as_list(node.get("type"))
+        self.count(len(kinds) * len(node))
+        return [{**node, "type": kind} for kind in kinds] or [node]
 
     def values(self, schema: Any) -> list[Any]:
         """Returns the values that a schema allows in all of its forms but null; [] where one form allows any."""
@@ -190,65 +183,19 @@ class Schemas:
         self.count(len(found))
         return found
 
-    def told_apart(self, forms: list[Schema], discriminator: Any) -> tuple[str, list[list[Any]]]:
-        """Returns the property that tells forms apart, and its values in each; ("", []) where none does."""
-        named = discriminator.get("propertyName") if isinstance(discriminator, dict) else None
-        names = sorted(properties_of(forms[0]), key=lambda name: name != "model")[:MAX_CANDIDATES]
-        for name in [named] if isinstance(named, str) else names:
-            tags: list[list[Any]] = []
-            seen: set[Hashable] = set()
-            for form in forms:
-                values = self.values(properties_of(form).get(name))
-                keys = set(map(key_of, values))
-                if not values or (named is None and not seen.isdisjoint(keys)):
-                    break
-                seen |= keys
-                tags.append(values)
-            else:
+    def told_apart(self, forms: list[Schema]) -> tuple[str, list[list[Any]]]:
+        """Returns the property that their discriminator names, and its values in each form; ("", []) without one."""
+        discriminator = forms[0].get("discriminator")
+        name = discriminator.get("propertyName") if isinstance(discriminator, dict) else None
+        if isinstance(name, str):
+            tags = [self.values(properties_of(form).get(name)) for form in forms]
+            if all(tags):
                 return name, tags
         return "", []
 
-    def content(self, holder: Any) -> tuple[str, Any]:
-        """Returns media type and schema of a body, answer, parameter or header, JSON before others; else ("", None)."""
-        content = self.plain(holder).get("content")
-        if not isinstance(content, dict) or not content:
-            return "", None
-        kind = next((kind for kind in content if "json" in kind), next(iter(content)))
-        described = content[kind]
-        return kind, described.get("schema") if isinstance(described, dict) else None
-
-    def count(self, steps: int) -> None:
-        """Counts keywords and values that are read. Raises ContractError for more than MAX_STEPS."""
-        self._steps -= steps
-        if self._steps < 0:
-            raise ContractError("the contract says more of this than can be read", status=200, is_json=False)
-
-    def _target(self, ref: Any) -> Any:
-        """Returns what a reference points at (RFC 6901); None for one that leads out of the document or nowhere."""
-        if not isinstance(ref, str) or not ref.startswith("#"):
-            return None
-        from urllib.parse import unquote
-
-        node: Any = self.document
-        for part in ref[1:].split("/")[1:]:
-            name = unquote(part).replace("~1", "/").replace("~0", "~")
-            node = node.get(name) if isinstance(node, dict) else None
-        return node
-
-
-_OF_A_UNION = ("oneOf", "anyOf", "discriminator", "description", "title")  # not of each of its forms
-
-
-def _merged(base: Schema, over: Schema) -> Schema:
-    """Merges two schemas that both hold; where both have a keyword the second counts, which is never too strict."""
-    if not base or not over:
-        return over or base
-    both = {**base, **over}
-    if "properties" in base and "properties" in over:
-        both["properties"] = {**properties_of(base), **properties_of(over)}
-    if "required" in base and "required" in over:
-        both["required"] = [*as_list(base["required"]), *as_list(over["required"])]
-    return both
+    def content(self, holder: Any) -> Any:
+        """Returns the schema of the JSON of a body or an answer, None without any."""
+        return self.plain(self.plain(self.plain(holder).get("content")).get("application/json")).get("schema")
 
 
 def as_list(value: Any) -> list[Any]:
@@ -264,14 +211,13 @@ def properties_of(form: Schema) -> dict[str, Any]:
 
 def values_of(form: Schema) -> list[Any] | None:
     """Returns the allowed values; None where any is allowed."""
-    if "const" in form:
-        return [form["const"]]
-    return form["enum"] if isinstance(form.get("enum"), list) else None
+    return [form["const"]] if "const" in form else as_list(form.get("enum")) or None
 
 
 def kind_of(value: Any) -> str:
     """Returns the JSON type of a value: null, boolean, number, string, array or object."""
-    return _KINDS[type(value)]
+    kinds = {bool: "boolean", str: "string", list: "array", dict: "object", type(None): "null"}
+    return kinds.get(type(value), "number")
 
 
 def key_of(value: Any) -> Hashable:
@@ -288,7 +234,6 @@ def key_of(value: Any) -> Hashable:
 
 # Descriptions are shortened, but never at the cost of a sentence that binds whoever fills in the field.
 MAX_DESCRIPTION = 100  # characters, where no sentence binds
-MAX_BINDING = 400  # characters with the sentences that bind
 _LINK = re.compile(r"\[([^\[\]]*)\]\([^()]*\)")
 _DEFAULT = re.compile(r"default|requir|deprecated", re.IGNORECASE)
 _BINDING = re.compile(
@@ -301,30 +246,21 @@ _BINDING = re.compile(
 def one_line(text: object) -> str:
     """Returns Markdown as one line: its first sentence, then those that bind or, up to MAX_DESCRIPTION, tell a default.
 
-    Where the sentences that bind do not fit, they stand alone and whole, up to MAX_BINDING characters. "" for what is
-    not a string.
+    A longer line has only the sentences that bind. "" for what is not a string.
     """
-    sentences = _sentences(text)
-    if not sentences:
-        return ""
-    line = sentences[0]
-    for sentence in sentences[1:]:
+    line = ""
+    for sentence in _sentences(text):
         is_short = len(line) + len(sentence) < MAX_DESCRIPTION
-        if _BINDING.search(sentence) or (is_short and _DEFAULT.search(sentence)):
-            line += " " + sentence
+        if not line or _BINDING.search(sentence) or (is_short and _DEFAULT.search(sentence)):
+            line = f"{line} {sentence}".lstrip()
     if len(line) <= MAX_DESCRIPTION:
         return line
-    cut = sentences[0][: MAX_DESCRIPTION - 1].rpartition(" ")[0].rstrip(" ,;:.") + "…"
-    return binding(text) or (sentences[0] if len(sentences[0]) <= MAX_DESCRIPTION else cut)
+    return binding(text) or line[: MAX_DESCRIPTION - 1].rpartition(" ")[0].rstrip(" ,;:.") + "…"
 
 
 def binding(text: object) -> str:
     """Returns only the sentences that bind: what must hold, and what costs credits."""
-    line = ""
-    for sentence in filter(_BINDING.search, _sentences(text)):
-        if len(line) + len(sentence) < MAX_BINDING:
-            line = f"{line} {sentence}".lstrip()
-    return line
+    return " ".join(filter(_BINDING.search, _sentences(text)))
 
 
 def _sentences(text: object) -> list[str]:

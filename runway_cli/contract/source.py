@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 
 from .. import jsontext
 from ..errors import ApiError, DeniedError, NetworkError, RunwayError
 from ..settings import cache_folder, contract_url
+from ..shutdown import remove
 from .schema import is_openapi
 
 TYPE_CHECKING = False
@@ -34,8 +36,6 @@ class Contract:
     @property
     def date(self) -> str:
         """The day it was fetched, YYYY-MM-DD."""
-        import time
-
         return time.strftime("%Y-%m-%d", time.gmtime(self.fetched))
 
 
@@ -50,8 +50,7 @@ def load(client: Client) -> Contract:
 
     Raises the failure of the first source: NetworkError or ApiError.
     """
-    urls = sources(client)
-    now = client.clock.time()
+    urls, now = sources(client), client.clock.time()
     copies = [copy for copy in map(_cached, urls) if copy]
     for copy in copies:
         if 0 <= now - copy.fetched < MAX_AGE:
@@ -64,10 +63,7 @@ def load(client: Client) -> Contract:
             failures.append(error)
     if not copies:
         raise failures[0]
-    age = max(now - copies[0].fetched, 0)
-    unit, size = next((found for found in (("days", 86_400), ("hours", 3600)) if age >= 2 * found[1]), ("minutes", 60))
-    words = f"using a copy of the API's contract that is {age // size:.0f} {unit} old: {failures[0].message}"
-    client.console.note(words)
+    client.console.note(f"using the API's contract of {copies[0].date}: {failures[0].message}")
     return copies[0]
 
 
@@ -101,7 +97,7 @@ def _fetched(client: Client, url: str, retries: int) -> Contract:
         return response.body, document
 
     content, document = client.retry("GET", attempt, retries=min(retries, client.target.retries))
-    _keep(_cache_path(url), content)
+    _keep(url, content)
     return Contract(document, url, client.clock.time())
 
 
@@ -129,19 +125,18 @@ def _cached(url: str) -> Contract | None:
     return Contract(document, url, fetched) if is_openapi(document) else None
 
 
-def _keep(path: str | None, content: bytes) -> None:
+def _keep(url: str, content: bytes) -> None:
     """Puts a copy in its place, whole or not at all. A failure does not matter: the next call fetches."""
+    path = _cache_path(url)
     if path is None:
         return
     part = f"{path}.{os.urandom(6).hex()}.part"
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        try:
-            with open(part, "xb") as file:
-                file.write(content)
-            os.replace(part, path)
-        except BaseException:
-            os.unlink(part)
-            raise
+        with open(part, "xb") as file:
+            file.write(content)
+        os.replace(part, path)
     except OSError:
         pass
+    finally:
+        remove(part)

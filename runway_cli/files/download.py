@@ -8,26 +8,25 @@ from __future__ import annotations
 import os
 import re
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ..api.answers import excerpt
-from ..errors import ApiError, DeniedError, NetworkError, OutputError, UsageError, WaitTimeout
+from ..errors import ApiError, DeniedError, NetworkError, OutputError, RunwayError, UsageError, WaitTimeout
 from ..settings import url_fault
 from .lock import try_lock
-from .media import EXTENSIONS, media_type
+from .media import EXTENSIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from email.message import Message
-    from io import BufferedRandom, FileIO
+    from io import FileIO
 
     from ..api.client import Client
     from ..shutdown import Clock, Shutdown
     from ..transport.http import Stream
 
-    Emit = Callable[["Transferred"], None]
-
+    Emit = Callable[[int, "int | None"], None]  # takes the bytes done and in all, None where that is unknown
 
 MAX_NAME = 120  # characters; file systems end at 255 bytes, and a number and an extension are still to come
 MAX_EXTENSION = 20  # characters of it, with the dot
@@ -37,33 +36,28 @@ RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # 
 class Destination:
     """Where one output goes: `path`, without its extension where `needs_extension`.
 
-    `may_be_saved`: a file of that name may be the same output, saved before: this program chose the name, or an earlier
-    call had the same destination. That is told by its size, or by its bytes (`by_content`) where another output may have
-    the same name.
+    `may_be_saved`: a file of that name and size is the same output, saved before: this program chose the name, or an
+    earlier call had the same destination.
     """
 
-    __slots__ = ("by_content", "may_be_saved", "needs_extension", "path")
+    __slots__ = ("may_be_saved", "needs_extension", "path")
 
-    def __init__(
-        self, path: str, *, may_be_saved: bool, needs_extension: bool = False, by_content: bool = False
-    ) -> None:
+    def __init__(self, path: str, *, may_be_saved: bool, needs_extension: bool = False) -> None:
         self.path = path
         self.may_be_saved = may_be_saved
         self.needs_extension = needs_extension
-        self.by_content = by_content
 
     def file_name(self, url: str, headers: Message) -> str:
         """Returns the path with the extension of the URL's last part, else of the media type, else `.bin`."""
         if not self.needs_extension:
             return self.path
         match = re.search(r"\.([A-Za-z0-9]{1,5})$", name_of(url))
-        extension = match[1].lower() if match else EXTENSIONS.get(media_type(headers), "bin")
+        media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        extension = match[1].lower() if match else EXTENSIONS.get(media_type, "bin")
         return f"{self.path}.{extension}"
 
 
-def destinations(
-    path: str, stem: str, count: int, *, by_content: bool = False, resumed: bool = False
-) -> list[Destination]:
+def destinations(path: str, stem: str, count: int, *, resumed: bool = False) -> list[Destination]:
     """Returns where `count` outputs go: in a folder STEM or STEM-1, STEM-2, …; else `path`, or fox-1.png, fox-2.png.
 
     `resumed`: an earlier call may have saved them there.
@@ -71,10 +65,7 @@ def destinations(
     numbers = [""] if count == 1 else [f"-{number}" for number in range(1, count + 1)]
     if is_folder(path):
         root = os.path.join(path, safe_name(stem))
-        return [
-            Destination(root + number, may_be_saved=True, needs_extension=True, by_content=by_content)
-            for number in numbers
-        ]
+        return [Destination(root + number, may_be_saved=True, needs_extension=True) for number in numbers]
     root, extension = os.path.splitext(path)
     return [Destination(root + number + extension, may_be_saved=resumed) for number in numbers]
 
@@ -84,38 +75,35 @@ def is_folder(path: str) -> bool:
     return path.endswith(("/", os.sep)) or os.path.isdir(path)
 
 
-def check_destination(path: str, *, force: bool) -> None:
-    """Makes the folder of a destination before anything is paid for.
+def check_destination(path: str, *, force: bool, failure: type[RunwayError] = UsageError) -> None:
+    """Makes the folder of a destination, before anything is paid for or polled.
 
-    Raises UsageError if the folder cannot be made or written to, or if the file exists and may not be replaced.
+    Raises `failure` if the folder cannot be made or written to, or if the file exists and may not be replaced.
     """
-    folder = path
-    if not is_folder(path):
-        folder = os.path.dirname(path)
-        try:
-            os.lstat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{path!r} cannot be written: {_reason(error)}") from None
-        else:
-            fault = replacement_fault(path) if force else taken_message(path)
-            if fault:
-                raise UsageError(fault, taken=path)
+    folder = path if is_folder(path) else os.path.dirname(path)
     try:
+        fault = None if is_folder(path) else name_fault(path, force=force)
+        if fault:
+            raise failure(fault, taken=path)
         os.makedirs(folder or ".", exist_ok=True)
     except (OSError, ValueError) as error:
-        raise UsageError(f"the folder of {path!r} cannot be created: {_reason(error)}") from None
+        raise failure(f"{path!r} cannot be written: {getattr(error, 'strerror', None) or error}") from None
     if not os.access(folder or ".", os.W_OK):
-        raise UsageError(f"the folder of {path!r} cannot be written to")
+        raise failure(f"the folder of {path!r} cannot be written to")
 
 
-def check_output(path: str, *, force: bool) -> None:
-    """Does the same for a call that pays for nothing: raises OutputError."""
+def name_fault(path: str, *, force: bool) -> str | None:
+    """Returns why no output may get this name, None where nothing has it, or a file that `force` replaces.
+
+    Raises OSError or ValueError for a name that is not possible.
+    """
     try:
-        check_destination(path, force=force)
-    except UsageError as error:
-        raise OutputError(error.message, **error.facts) from None
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not force:
+        return taken_message(path)
+    return None if os.path.isfile(path) else f"{path!r} is not a regular file: --force does not replace it"
 
 
 def taken_message(path: str) -> str:
@@ -123,28 +111,22 @@ def taken_message(path: str) -> str:
     return f"{path!r} exists: choose another name, or use --force to replace it"
 
 
-def replacement_fault(path: str) -> str | None:
-    """Returns why --force may not replace what has this name, None where it may: a regular file, or nothing."""
-    try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        return f"{path!r} is a broken symbolic link: --force does not replace it" if os.path.lexists(path) else None
-    except OSError as error:
-        return f"{path!r} cannot be replaced: {_reason(error)}"
-    return None if stat.S_ISREG(mode) else f"{path!r} is not a regular file: --force does not replace it"
-
-
 def free_folder(path: str) -> str:
     """Returns a folder that does not exist yet, beside this one; within it where it has no name of its own."""
     plain = path.rstrip("/" + os.sep)
     if os.path.basename(plain) in ("", os.curdir, os.pardir):
         plain = os.path.join(path, "outputs")
-    root, extension = os.path.splitext(plain)
-    number = 1
-    while os.path.lexists(plain):
+    return free_path(plain) + "/"
+
+
+def free_path(path: str) -> str:
+    """Returns the path, or the first name beside it under which neither a file nor a numbered output exists."""
+    root, extension = os.path.splitext(path)
+    candidate, number = path, 1
+    while os.path.lexists(candidate) or os.path.lexists(f"{os.path.splitext(candidate)[0]}-1{extension}"):
         number += 1
-        plain = f"{root}-{number}{extension}"
-    return plain + "/"
+        candidate = f"{root}-{number}{extension}"
+    return candidate
 
 
 def name_of(url: str) -> str:
@@ -168,10 +150,6 @@ def safe_name(name: str) -> str:
     return name or "output"
 
 
-def _reason(error: OSError | ValueError) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
 # A part file is hidden beside its destination and locked by the run that writes it.
 NAME = re.compile(r"\..+\.[0-9a-f]{12}\.part")
 SHOWN_NAME = 40  # characters of the destination's name in it: up to four bytes each
@@ -192,10 +170,13 @@ class PartFile:
         self._part = os.path.join(folder, f".{name[:SHOWN_NAME]}.{os.urandom(6).hex()}.part")
         with _writing(path):
             os.makedirs(folder or ".", exist_ok=True)
-            _remove_old_part_files(folder or ".", clock.time())
+            with suppress(OSError):  # a folder that may be written and not read
+                for entry in filter(NAME.fullmatch, os.listdir(folder or ".")):
+                    remove_abandoned(os.path.join(folder, entry), before=clock.time() - MAX_AGE)
             self._file: FileIO = shutdown.create_part_file(self._part)
         if os.name != "nt":  # where an open file cannot be removed anyway
-            _try_lock(self._file)
+            with suppress(OSError):  # a file system without locks
+                try_lock(self._file.fileno())
 
     def write(self, piece: bytes) -> None:
         """Appends a piece. Raises OutputError."""
@@ -204,20 +185,6 @@ class PartFile:
             while rest:
                 rest = rest[self._file.write(rest) :]
         self.size += len(piece)
-
-    def clear(self) -> None:
-        """Empties the file. Raises OutputError."""
-        self.size = 0
-        with _writing(self._path):
-            self._file.seek(0)
-            self._file.truncate()
-
-    def equals(self, path: str) -> bool:
-        """Returns whether a file holds the same bytes. Raises OutputError."""
-        import filecmp
-
-        with _writing(path):
-            return os.path.isfile(path) and filecmp.cmp(self._part, path, shallow=False)
 
     def take_name(self, *, force: bool) -> None:
         """Gives the file its name, in place of another one only with `force`; else removes it. Raises OutputError."""
@@ -234,39 +201,18 @@ class PartFile:
         self._shutdown.remove_part_file(self._part)
 
 
-def remove_abandoned(path: str) -> None:
-    """Removes a part file, unless the run that writes it is at work: that has it locked, or open on Windows."""
-    try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
+def remove_abandoned(path: str, *, before: float = float("inf")) -> None:
+    """Removes a part file that was last written `before` a time, unless a run has it locked, or open on Windows."""
+    with suppress(OSError):
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_mtime > before:
             return
         if os.name == "nt":
             os.unlink(path)
             return
         with open(path, "r+b") as file:  # a lock over NFS needs the right to write
-            if _try_lock(file):
+            if try_lock(file.fileno()):
                 os.unlink(path)
-    except OSError:
-        pass
-
-
-def _remove_old_part_files(folder: str, now: float) -> None:
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:
-        return
-    for entry in entries:
-        try:
-            if NAME.fullmatch(entry.name) and now - entry.stat(follow_symlinks=False).st_mtime > MAX_AGE:
-                remove_abandoned(entry.path)
-        except OSError:
-            continue
-
-
-def _try_lock(file: FileIO | BufferedRandom) -> bool:
-    try:
-        return try_lock(file.fileno())
-    except OSError:
-        return True  # the file system has no locks
 
 
 def _rename_if_free(part: str, path: str) -> None:
@@ -292,22 +238,12 @@ def _writing(path: str) -> Iterator[None]:
     except FileExistsError:
         raise OutputError(taken_message(path), taken=path) from None
     except (OSError, ValueError) as error:
-        raise OutputError(f"{path!r} could not be written: {_reason(error)}") from None
+        raise OutputError(f"{path!r} could not be written: {getattr(error, 'strerror', None) or error}") from None
 
 
 MAX_REDIRECTS = 5
 PIECE = 256 * 1024  # bytes read and written at a time
 ERROR_BODY = 8192  # bytes of a storage host's error that are read
-
-
-class Transferred:
-    """The event of a transfer: `done` bytes of `total`, which is None where it is unknown."""
-
-    __slots__ = ("done", "total")
-
-    def __init__(self, done: int, total: int | None) -> None:
-        self.done = done
-        self.total = total
 
 
 class Saved:
@@ -321,77 +257,87 @@ class Saved:
         self.skipped = skipped
 
 
-def save(
-    client: Client, url: str, destination: Destination, *, force: bool, emit: Emit, deadline: float | None = None
-) -> Saved:
-    """Saves what `url` returns as a file. A download that breaks off is resumed, as often as more bytes arrive.
+class Download:
+    """One file, through all tries: each asks for what is missing (RFC 9110, 14: Range, If-Range).
 
-    `deadline` is a moment of the client's clock that ends the download. Raises OutputError (the file exists, the disk
-    is full), ApiError (a URL that is never requested; DeniedError for one that has expired), NetworkError, or
-    WaitTimeout past the deadline.
+    `deadline` is a moment of the client's clock that ends the download.
     """
-    fault = url_fault(url)
-    if fault:
-        raise ApiError(f"the output {url!r} {fault}", status=200)
-    download = _Download(client, url, destination, force=force, emit=emit, deadline=deadline)
-    try:
-        return client.retry("GET", lambda _: download.run(), deadline=deadline, progress=lambda: download.done)
-    except NetworkError as error:
-        if deadline is not None and client.clock.monotonic() >= deadline:
-            name = download.path or destination.path
-            raise WaitTimeout(f"{name}: the time limit was reached during the download") from None
-        raise error
-    finally:
-        if download.part:
-            download.part.remove()
-
-
-class _Download:
-    """One file, through all tries: each asks for what is missing (RFC 9110, 14: Range, If-Range)."""
 
     def __init__(
-        self, client: Client, url: str, destination: Destination, *, force: bool, emit: Emit, deadline: float | None
+        self, client: Client, url: str, target: Destination, *, force: bool, emit: Emit, deadline: float | None = None
     ) -> None:
         self.client = client
         self.url = url
-        self.destination = destination
+        self.target = target
         self.force = force
         self.emit = emit
         self.deadline = deadline
         self.total: int | None = None
-        self.validator = ""  # the ETag or date that a Range must still match
-        self.path = ""  # known from the first answer on
+        self.etag = ""  # which a Range must still match
+        self.path = target.path  # with its extension from the first answer on
         self.part: PartFile | None = None
+
+    def save(self) -> Saved:
+        """Saves what the URL returns. A download that breaks off is resumed, as often as more bytes arrive.
+
+        Raises OutputError (the file exists, the disk is full), ApiError (a URL that is never requested; DeniedError for
+        one that has expired), NetworkError, or WaitTimeout past the deadline.
+        """
+        fault = url_fault(self.url)
+        if fault:
+            raise ApiError(f"the output {self.url!r} {fault}", status=200)
+        try:
+            return self.client.retry("GET", self._attempt, deadline=self.deadline, progress=lambda: self.done)
+        except NetworkError:
+            if self.deadline is not None and self.client.clock.monotonic() >= self.deadline:
+                raise WaitTimeout(f"{self.path}: the time limit was reached during the download") from None
+            raise
+        finally:
+            self._drop_part()
 
     @property
     def done(self) -> int:
         """The bytes that have arrived."""
         return self.part.size if self.part else 0
 
-    def run(self) -> Saved:
+    def _drop_part(self) -> None:
+        """Forgets what has arrived."""
+        if self.part:
+            self.part.remove()
+        self.part = None
+
+    def _attempt(self, _: object) -> Saved:
         """Downloads from where the last try broke off."""
         with self._open() as answer:
-            if answer.status != 206:
-                self._begin(answer.headers)
-            if self._is_there():
+            if answer.status != 206:  # all of it
+                self._drop_part()
+                length = answer.headers.get("Content-Length", "")
+                self.total = int(length) if re.fullmatch("[0-9]{1,18}", length) else None
+                self.etag = answer.headers.get("ETag", "")
+                self.path = self.target.file_name(self.url, answer.headers)
+            if self._is_saved():
                 return Saved(self.path, self.total or 0, skipped=True)
             if self.part is None:
                 self.part = PartFile(self.path, self.client.shutdown, self.client.clock)
             while piece := answer.read(PIECE):
                 self.part.write(piece)
-                self.emit(Transferred(self.done, self.total))
-        if self.total is not None and self.done != self.total:
+                self.emit(self.done, self.total)
+        if self.total not in (None, self.done):
             raise NetworkError(f"{self.path}: {self.done} of {self.total} bytes arrived", maybe_received=True)
-        return self._finish(self.part)
+        try:
+            self.part.take_name(force=self.force)
+        except OutputError:
+            if self.force or not self._has_output_size():
+                raise
+            return Saved(self.path, self.done, skipped=True)  # another run has saved the same output meanwhile
+        return Saved(self.path, self.done, skipped=False)
 
     def _open(self) -> Stream:
         """Returns the answer of a GET, behind its redirects, whose body is worth reading: its status is 200 or 206."""
         url = self.url
         headers = {"Accept": "*/*"}
-        if self.done:
-            headers["Range"] = f"bytes={self.done}-"
-            if self.validator:
-                headers["If-Range"] = self.validator
+        if self.done and self.etag:
+            headers.update({"Range": f"bytes={self.done}-", "If-Range": self.etag})
         for _ in range(MAX_REDIRECTS + 1):
             answer = self.client.stream("GET", url, headers, deadline=self.deadline)
             try:
@@ -402,7 +348,7 @@ class _Download:
                 answer.close()
                 raise
             answer.close()
-            url = _redirected(url, answer.headers.get("Location"))
+            url = _redirected(url, answer.headers.get("Location", ""))
         raise ApiError(f"the download was redirected more than {MAX_REDIRECTS} times", status=answer.status)
 
     def _check(self, answer: Stream) -> None:
@@ -414,61 +360,39 @@ class _Download:
             raise ApiError(f"the download came {encoding}-compressed, which was not requested", status=answer.status)
         if answer.status == 200:
             return
-        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""), re.ASCII)
-        if answer.status == 206 and match and self.done and int(match[1]) == self.done:
+        match = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", answer.headers.get("Content-Range", ""), re.ASCII)
+        if answer.status == 206 and match and 0 < self.done == int(match[1]):
             total = self.total if match[2] == "*" else int(match[2])
             if self.total in (None, total):
                 self.total = total  # which the first answer may not have told
                 return
-        if self.part:
-            self.part.clear()
+        self._drop_part()
         raise NetworkError("the server cannot resume the download; starting over", maybe_received=True)
 
-    def _begin(self, headers: Message) -> None:
-        """Begins the file, again where the server sent all of it instead of a part."""
-        if self.part:
-            self.part.clear()
-        length = headers.get("Content-Length", "")
-        self.total = int(length) if length.isascii() and length.isdigit() else None
-        tag = headers.get("ETag", "")
-        self.validator = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
-        self.path = self.destination.file_name(self.url, headers)
-
-    def _is_there(self) -> bool:
-        """Returns whether the file was saved before. Raises OutputError if something else has its name."""
-        if not os.path.lexists(self.path):
-            return False
-        fault = replacement_fault(self.path) if self.force else taken_message(self.path)
-        if fault and (self.force or not self._has_output_size()):
+    def _is_saved(self) -> bool:
+        """Returns whether an earlier call saved this output. Raises OutputError if something else has its name."""
+        if not self.force and self._has_output_size():
+            return True
+        with _writing(self.path):
+            fault = name_fault(self.path, force=self.force)
+        if fault:
             raise OutputError(fault, taken=self.path)
-        return not self.force and not self.destination.by_content  # the content is compared when all has arrived
+        return False
 
     def _has_output_size(self) -> bool:
-        is_ours = self.destination.may_be_saved and os.path.isfile(self.path)
+        is_ours = self.target.may_be_saved and os.path.isfile(self.path)
         return is_ours and self.total is not None and os.path.getsize(self.path) == self.total
 
-    def _finish(self, part: PartFile) -> Saved:
-        """Gives the whole file its name; without `force` never in place of another one, even one created just now."""
-        if self.destination.by_content and not self.force and part.equals(self.path):
-            return Saved(self.path, self.done, skipped=True)
-        try:
-            part.take_name(force=self.force)
-        except OutputError:
-            if self.force or self.destination.by_content or not self._has_output_size():
-                raise
-            return Saved(self.path, self.done, skipped=True)  # another run has saved the same output meanwhile
-        return Saved(self.path, self.done, skipped=False)
 
-
-def _redirected(url: str, location: str | None) -> str:
+def _redirected(url: str, location: str) -> str:
     """Returns the URL that a redirect leads to. Raises ApiError for one that is never requested."""
     from urllib.parse import urljoin
 
     try:
-        target = urljoin(url, location or "")
-        fault = url_fault(target) if location else "has no Location"
+        target = urljoin(url, location)
     except ValueError:
-        target, fault = location or "", "is not a URL"
+        target = location
+    fault = url_fault(target)
     if fault:
         raise ApiError(f"the download was redirected to {target!r}, which {fault}", status=302)
     return target

@@ -6,10 +6,6 @@ import os
 
 from ..errors import UsageError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from email.message import Message
-
 # media type, its extensions (the first one is for new names), and how its files begin: (offset, bytes).
 # A mark that is the beginning of another one stands behind it.
 MEDIA: tuple[tuple[str, str, tuple[tuple[int, bytes], ...]], ...] = (
@@ -85,8 +81,7 @@ def checked(path: str, option: str) -> Media:
             size = os.fstat(file.fileno()).st_size
             head = file.read(HEAD)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{option}: {path!r} cannot be read: {reason}") from None
+        raise UsageError(f"{option}: {path!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not head:
         raise UsageError(f"{option}: {path!r} is empty")
     name = os.path.basename(path)
@@ -123,8 +118,3 @@ def type_by_name(name: str) -> str | None:
 def type_by_content(head: bytes) -> str | None:
     """Returns the media type that the first HEAD bytes of a file tell, None where they tell none."""
     return next((kind for kind, _, marks in MEDIA for at, mark in marks if head[at:].startswith(mark)), None)
-
-
-def media_type(headers: Message) -> str:
-    """Returns the media type of an answer, without parameters."""
-    return headers.get("Content-Type", "").partition(";")[0].strip().lower()

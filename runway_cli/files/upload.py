@@ -7,19 +7,17 @@ import os
 from .. import jsontext
 from ..errors import ApiError, UsageError
 from ..settings import url_fault
-from .download import Transferred, storage_error
+from .download import storage_error
 from .media import checked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Generator, Mapping
     from typing import Any
 
     from ..api.client import Client
+    from .download import Emit
     from .media import Media
-
-    Emit = Callable[[Transferred], None]
-
 
 MAX_DATA_URI = 5_242_880  # characters as encoded; the API's limit
 MAX_UPLOAD = 200 * 1024 * 1024  # bytes; the API's limit is 200 MB
@@ -48,8 +46,7 @@ def checked_upload(path: str, option: str = "upload") -> Media:
     """Returns the file as media that the API takes as an upload. Raises UsageError, with the option in its message."""
     media = checked(path, option)
     if media.size > MAX_UPLOAD:
-        words = f"{option}: {path!r} is larger than 200 MB, the API's limit: use an https URL instead"
-        raise UsageError(words)
+        raise UsageError(f"{option}: {path!r} is larger than 200 MB, the API's limit: use an https URL instead")
     return media
 
 
@@ -122,7 +119,7 @@ class Form:
             while piece := file.read(min(PIECE, self.media.size - sent)):
                 yield piece
                 sent += len(piece)
-                emit(Transferred(sent, self.media.size))
+                emit(sent, self.media.size)
         if sent != self.media.size:
             raise UsageError(f"upload: {self.media.path!r} became shorter while it was read")
         yield self.tail

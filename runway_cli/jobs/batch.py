@@ -163,7 +163,7 @@ class Batch:
                 return known
             file.check_unchanged()
             moment = self.client.clock.time()
-            uri = upload.upload(self.client, file.media, lambda _: None)
+            uri = upload.upload(self.client, file.media, lambda done, total: None)
             self.log.uploaded(file.digest, uri, moment)
             return uri
 
@@ -318,7 +318,7 @@ class RowJob:
         """Saves the outputs as NAME.png, or NAME-1.png, NAME-2.png, … Raises OutputError for a name of another row."""
         batch = self._batch
         assert batch.folder
-        targets = download.destinations(batch.folder, self.row.name, len(urls_of(task.answer)), by_content=True)
+        targets = download.destinations(batch.folder, self.row.name, len(urls_of(task.answer)))
         for target in targets:
             owner = batch.owners.get(os.path.basename(target.path).casefold(), self.row)
             if owner is not self.row:

@@ -11,7 +11,7 @@ import os
 from ..api.paths import segment
 from ..api.retry import MAX_RETRY_AFTER, may_poll_again
 from ..errors import ApiError, DeniedError, OutputError, RunwayError, UsageError
-from ..files.download import destinations, save, taken_message
+from ..files.download import Download, destinations, taken_message
 from ..files.media import mismatch
 from ..settings import MIN_INTERVAL
 
@@ -301,14 +301,14 @@ def save_outputs(task: PolledTask, targets: list[Destination], emit: Emit, *, fo
             raise OutputError(taken_message(target.path), taken=target.path)
 
     def save_one(index: int) -> Saved:
-        return save(
+        return Download(
             client,
             urls[index],
             targets[index],
             force=force,
-            emit=lambda event: emit(TaskProgress(task, event.done, event.total)),
+            emit=lambda done, total: emit(TaskProgress(task, done, total)),
             deadline=task.deadline,
-        )
+        ).save()
 
     is_fresh = False
     for index, target in enumerate(targets):

@@ -1,6 +1,6 @@
 """How this program was started, and calls of it that can be pasted into a shell.
 
-On Windows a call is quoted for PowerShell, in single quotes, which a POSIX shell on Windows mostly takes too. Paths have
+On Windows a call is quoted for PowerShell, in single quotes, which a POSIX shell there mostly takes too. Paths have
 forward slashes there for the same reason.
 """
 
@@ -54,10 +54,10 @@ def _program() -> list[str]:
     if (spec is not None and spec.name == "__main__") or script.endswith(".py"):
         return [_python(), script]
     folder, name = os.path.split(script)
-    if IS_WINDOWS and name.lower().endswith(".exe"):
-        name = name[:-4]
     if not folder:
         return [NAME]
+    if IS_WINDOWS and name.lower().endswith(".exe"):
+        name = name[:-4]
     return [name if _is_on_path(name, script) else script]
 
 

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 
 MAX_SENT = 64 * 1024  # bytes handed to the system at a time
 MAX_UNSENT = 64 * 1024  # bytes that the system may hold back before it sends them
-STOPPED = 2.0  # seconds that a wait may take longer than asked for on a busy machine; after more the process was stopped
+STOPPED = (
+    2.0  # seconds that a wait may take longer than asked for on a busy machine; after more the process was stopped
+)
 MAX_IDLE = 2.0  # seconds; servers close what is idle for longer, perhaps just as it is used again
 # connect has begun and goes on; Windows says "would block"
 IN_PROGRESS = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, getattr(errno, "WSAEWOULDBLOCK", errno.EAGAIN))

@@ -1,8 +1,8 @@
-"""Speed and memory of whole runs, beside the least that a Python of the same kind needs: `python3 -m tests.benchmarks`.
+"""Compares speed and memory of the program with the least that Python needs: `python3 -m tests.benchmarks`.
 
-A row runs two commands in turn, the floor and the program, and compares medians. Its noise is measured too, the floor
-against itself, so that a bound counts as missed only where the machine's own unrest cannot explain it. Ends with 1 when
-a bound is missed, with 2 when a command could not be measured.
+A row runs two commands in turn, the floor and the program, and compares medians. The noise is that of the floor against
+itself; a bound counts as missed only beyond it. Ends with 1 when a bound is missed, with 2 when a command could not be
+measured.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ with urllib.request.urlopen(urllib.request.Request(sys.argv[1], body, headers)) 
 
 @dataclass(frozen=True)
 class Row:
-    """Two commands and how the second may compare: ratios of time and memory, and `most` bytes of memory.
+    """Two commands and the bounds of the second: ratios of time and memory, and `most` bytes of memory.
 
-    `starts` are the same two commands on next to nothing: what these cost is taken off, so that speeds are compared
-    and not starts, which have rows of their own. `growth` is how much more than the floor the program is given: the
-    ratios are then those of one unit's cost. `rounds` is the share of the rounds asked for that a slow row takes.
+    `starts` are the same two commands on next to nothing; their cost is subtracted, so that speeds are compared and not
+    starts. `growth` is how much more work the program is given than the floor; the ratios are then per unit of work.
+    `rounds` is the share of the rounds asked for that a slow row takes.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A median ratio, the bound it must keep, and the noise that is no miss yet, as a share of the bound."""
+    """A median ratio, its bound, and the noise as a share of the bound."""
 
     value: float
     bound: float | None
@@ -66,7 +66,7 @@ class Ratio:
 
     @property
     def missed(self) -> bool:
-        """Whether the bound is missed by more than noise."""
+        """Returns whether the bound is missed by more than noise."""
         return self.bound is not None and self.value > self.bound * (1 + self.noise)
 
 
@@ -111,7 +111,7 @@ def measure(bench: Bench, row: Row, rounds: int) -> bool:
     time = memory = None
     if row.floor:
         time = compared([[run.seconds for run in runs] for runs in sides], row.growth, row.time)
-        if row.memory or not row.starts:  # what a transfer adds to a start's memory may be nothing, which has no ratio
+        if row.memory or not row.starts:  # a transfer may add nothing to a start's memory, which has no ratio
             memory = compared([[float(run.memory) for run in runs] for runs in sides], row.growth, row.memory)
     return show(row, floor, program, time, memory)
 
@@ -119,10 +119,9 @@ def measure(bench: Bench, row: Row, rounds: int) -> bool:
 def compared(sides: Sequence[Sequence[float]], growth: int, bound: float | None) -> Ratio:
     """Returns the ratio of the last two of these lists, floor and program; any two before them are their starts.
 
-    It is the median of the rounds' ratios: both runs of a round meet the same weather on a machine that others use. The
-    noise is how far the median of as many ratios is from 1 by chance, of the floor's runs, each against the one before:
-    the notch of a box plot, 1.57 times the quartiles' distance over the root of the count (McGill, Tukey and Larsen,
-    Variations of Box Plots, 1978).
+    It is the median of the rounds' ratios, as both runs of a round meet the same load of the machine. The noise is that
+    of the floor's runs, each against the one before: the notch of a box plot, 1.57 times the interquartile range over
+    the root of the count (McGill, Tukey and Larsen, Variations of Box Plots, 1978).
     """
     *starts, floor, program = sides
     least, base = (statistics.median(start) for start in starts) if starts else (0.0, 0.0)

@@ -1,4 +1,4 @@
-"""The place where commands are measured: the program as it is installed, a server, files; and one measurement."""
+"""Measures commands: installs the program, starts a server, makes files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import venv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 from tests.benchmarks.server import identity
@@ -20,8 +21,8 @@ from tests.benchmarks.server import identity
 ROOT = Path(__file__).resolve().parents[2]
 # What an installer writes for the entry point of pyproject.toml
 SCRIPT = "from runway_cli.cli.main import run\nrun()\n"
-# STDIN STDOUT STDERR COMMAND...: runs the command; prints seconds, peak bytes of memory and the wait status. A process
-# of its own, and a small one, because Linux lets a child's peak begin at that of the process that forked it.
+# STDIN STDOUT STDERR COMMAND...: runs the command; prints seconds, peak bytes of memory and the wait status. A small
+# process of its own, because on Linux a child's peak begins at that of the process that forked it.
 LAUNCHER = """
 import os, sys, time
 stdin, stdout, stderr, *command = sys.argv[1:]
@@ -41,7 +42,7 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """What is run. `proof` must stand in its stdout, so that nothing fast and wrong is measured."""
+    """What is run. `proof` must be in its stdout, so that nothing fast and wrong is measured."""
 
     argv: Sequence[str]
     proof: str = ""
@@ -60,8 +61,8 @@ class Run:
 class Bench:
     """A folder with a virtual environment that holds nothing but the program, and a server; a context manager.
 
-    Program and floor are run by that environment's Python: the same interpreter, modules compiled, and no .pth file
-    or user's site-packages that would cost both of them the same and hide their difference.
+    Program and floor are run by that environment's Python, with modules compiled and no .pth file or user's
+    site-packages, whose cost would hide the difference.
     """
 
     def __enter__(self) -> Bench:
@@ -69,9 +70,7 @@ class Bench:
         self.python, self.program = self._install()
         certificate = self._certificate()
         server = [sys.executable, "-m", "tests.benchmarks.server", *certificate]
-        self._server = subprocess.Popen(
-            server, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
-        )
+        self._server = subprocess.Popen(server, cwd=ROOT, stdin=PIPE, stdout=PIPE, encoding="utf-8")
         assert self._server.stdout
         self.url, *secure = self._server.stdout.readline().split()
         self.tls_url = secure[0] if secure else ""
@@ -123,7 +122,7 @@ class Bench:
             [sys.executable, "-I", "-S", "-c", LAUNCHER, command.stdin, stdout, stderr, *command.argv],
             env={"PATH": os.defpath, "HOME": self.folder, **command.env},
             cwd=self.folder,
-            stdout=subprocess.PIPE,
+            stdout=PIPE,
             encoding="utf-8",
             check=True,
         )
@@ -136,7 +135,7 @@ class Bench:
         return Run(float(seconds), int(memory))
 
     def _install(self) -> tuple[str, str]:
-        """Makes a Python with the package among its modules, compiled, and the script that starts it."""
+        """Makes an environment with the package, compiled, and the script that starts it; returns Python and script."""
         environment = os.path.join(self.folder, "venv")
         venv.create(environment, symlinks=True, with_pip=False)
         modules = sysconfig.get_path("purelib", "posix_prefix", {"base": environment, "platbase": environment})

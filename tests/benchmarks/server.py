@@ -1,4 +1,4 @@
-"""The other end of the wire: the fewest lines that answer, in a process of its own so that its work is not measured.
+"""A minimal server, in a process of its own so that its work is not measured.
 
 `python3 -m tests.benchmarks.server [CERTFILE KEYFILE]` prints its http URL, and its https URL where it has a
 certificate, and serves until its stdin is closed. It keeps nothing of what it is sent.
@@ -87,9 +87,7 @@ class Connection(socketserver.StreamRequestHandler):
 def content(origin: str, place: str, name: str, query: str) -> bytes:
     """Returns the JSON of a path: a list, a page of `/v1/records/TOTAL`, `/v1/json/BYTES` of records, a done task."""
     if place == "/v1" and name == "uploads":
-        return _json(
-            {"uploadUrl": f"{origin}/storage", "fields": {"key": "uploads/film"}, "runwayUri": "runway://film"}
-        )
+        return _json({"uploadUrl": f"{origin}/storage", "fields": {"key": "film"}, "runwayUri": "runway://film"})
     if place == "/v1" and name == "avatars":
         return page(0, LISTED, LISTED)
     if place == "/v1/records":
@@ -129,14 +127,11 @@ def record(number: int) -> dict[str, Any]:
         "id": identity(number),
         "name": f"Guide {number}",
         "status": "READY",
-        "personality": "Calm and precise. " * 12,
-        "startScript": "Good morning! What brings you here today?",
+        "personality": "Calm and precise. " * 16,
         "documentIds": [identity(number)],
         "voice": {"type": "runway-live-preset", "presetId": "clara", "name": "Clara", "description": "Soft"},
         "referenceImageUri": "https://storage.example/reference.png?token=0",
-        "processedImageUri": None,
         "createdAt": "2026-10-01T09:00:00.000Z",
-        "updatedAt": "2026-10-01T09:30:00.000Z",
     }
 
 

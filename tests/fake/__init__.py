@@ -38,8 +38,7 @@ class FakeRunway(Api):
     `storage.upload_limit` is in bytes, and so is `output_size`, of outputs that are made from now on, where it is set.
     What happened: `requests`; `accepted`, the POSTs that were accepted and charged; `hasty`, (task id, seconds since
     the poll before) of every poll that came sooner than after 5 s; `invalid_answers`, faults of the stand-in itself.
-    `on(moment, callback)` and `with hold(moment) as held` act at exact moments: see `tests.fake.http`. `fault(…)`: see
-    `tests.fake.faults`.
+    `on(moment, callback)` and `with hold(moment) as held`: see `tests.fake.http`. `fault(…)`: see `tests.fake.faults`.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class FakeRunway(Api):
         faults, moments = Faults(), Moments()
         self.fault, self.clear_faults = faults.fault, faults.clear
         self.on, self.hold = moments.on, moments.hold
-        self.gateway, self.self_hosted = HostedGateway(self.service), SelfHostedGateway(self.service, faults)
+        self.gateway, self.self_hosted = HostedGateway(self.service), SelfHostedGateway(self.service)
         self._servers = [
             FakeServer(name, service, self.requests, faults, moments, tls=certificate)
             for name, service, certificate in (
@@ -84,6 +83,10 @@ class FakeRunway(Api):
             stop.start()
         for stop in stops:
             stop.join()
+
+    def is_idle(self) -> bool:
+        """Returns whether no connection is open: a request may arrive after its client has gone."""
+        return not any(server.connections for server in self._servers)
 
     def sent(self, method: str | None = None, path: str | None = None, server: str | None = None) -> list[Request]:
         """Returns the requests so far that match; `path` is compared without the query."""
@@ -130,11 +133,8 @@ class FakeRunway(Api):
     def seed(self) -> None:
         """Makes a few plausible records to look at."""
         guide = self.add_document(name="House rules", content="Breakfast is served from seven to ten.")
-        self.add_document(name="Opening hours", content="Monday to Friday, nine to five.")
-        voice = self.add_voice(name="Harbour", description="Low and unhurried")
-        self.add_voice(name="Clear Sky", description="Bright", statuses=("PROCESSING", "READY"))
+        self.add_voice(name="Harbour", description="Low and unhurried")
         self.add_avatar(name="Mira the concierge", documentIds=[guide])
-        self.add_avatar(name="Captain Holt", voice={"type": "custom", "id": voice, "deleted": False, "name": "Harbour"})
         self.add_avatar(name="Unfinished", statuses=("PROCESSING", "FAILED"))
         self.add_router(name="Everyday", slug="default")
         self.add_workflow(name="Poster from a photo")

@@ -34,7 +34,6 @@ def main() -> int:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child too, which decides what to do
             status = child.wait()
             return status if status >= 0 else 128 - status
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         for name, value in variables.items():
             print(f"export {name}={shlex.quote(value)}", flush=True)
         time.sleep(1e9)

@@ -12,12 +12,13 @@ import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Callable
 
 from tests.fake import contract
 from tests.fake.contract import Operation, Refusal, instance, invalid_field
 from tests.fake.http import Answer, Request, json_answer
-from tests.fake.storage import EXTENSIONS, MEDIA_TYPES, Output, Storage, sample
+from tests.fake.storage import Output, Storage, sample
 from tests.fake.tasks import NODES, Pace, Record, Tasks
 
 SECRET = "key_" + "0123456789abcdef" * 4  # obviously fake, and accepted
@@ -35,7 +36,6 @@ KINDS = {
 }  # fmt: skip
 WORKFLOW_CREDITS, SESSION_CREDITS = 10, 2
 ROUTED_MODELS = {"video": "gen4_turbo", "image": "gen4_image", "audio": "eleven_multilingual_v2"}
-FILTERS = ("capability", "prompt_length", "input_support", "allow_deny", "price")  # of a router, in its order
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,10 @@ class Call:
 class Api(Tasks):
     """The API and its state: `records`, by the path of their list, then by id.
 
-    `invalid_answers` are answers of its own that the contract does not allow: faults of the stand-in. `made` are the
-    ids of what a POST has made; everything else was put there by a test, and need not be valid.
+    `add_avatar(**fields)` and its like make a record as the contract has it, with these fields merged in, and return
+    its id; an avatar or voice goes through `statuses`, one a GET. `invalid_answers` are answers of its own that the
+    contract does not allow: faults of the stand-in. `made` are the ids of what a POST has made; everything else was
+    added by a test, and need not be valid.
     """
 
     def __init__(self, storage: Storage, pace: Pace) -> None:
@@ -69,34 +71,31 @@ class Api(Tasks):
         self._courses: dict[str, Record] = {}
         self._polled: set[str] = set()
         self._lock = threading.RLock()
+        self.add_avatar = partial(self._add, "/v1/avatars", voice={"presetId": "clara", "name": "Clara"})
+        self.add_voice, self.add_document = partial(self._add, "/v1/voices"), partial(self._add, "/v1/documents")
+        self.add_workflow, self.add_router = partial(self._add, "/v1/workflows"), partial(self._add, "/v1/routers")
         # What an endpoint does, where it does more than the contract tells: see `_act`.
         self._table: dict[str, Callable[[Call], Any]] = {
-            "POST /v1/avatars": lambda call: self.avatars[self.add_avatar(**self._avatar_fields(call.body), new=True)],
-            "PATCH /v1/avatars/{id}": self._change_avatar,
-            "POST /v1/voices": lambda call: {"id": self.add_voice(**_only(call.body, "name", "description"), new=True)},
-            "POST /v1/voices/preview": lambda _: {"url": self._sample_url("audio"), "durationSecs": 0.2},
+            "POST /v1/voices": lambda call: {"id": self._made(call)["id"]},
             "GET /v1/documents": self._list_documents,
-            "POST /v1/documents": lambda call: self._with_users(self.documents[self.add_document(**call.body)]),
-            "DELETE /v1/documents/{id}": self._delete_document,
             "GET /v1/workflows": self._list_workflows,
             "POST /v1/workflows/{id}": self._run_workflow,
             "GET /v1/organization": lambda _: self.organization,
             "DELETE /v1/tasks/{id}": lambda call: self.delete_task(existing(call)),
             "POST /v1/realtime_sessions": self._start_session,
             "DELETE /v1/realtime_sessions/{id}": lambda call: existing(call).update(statuses=["CANCELLED"], joined=0),
-            "POST /v1/avatar_videos": lambda call: {"id": self._generate(call)["id"]},
             "POST /v1/generate/video": self._generate_routed,
             "POST /v1/generate/image": self._generate_routed,
             "POST /v1/generate/audio": self._generate_routed,
             "POST /v1/uploads": self._open_upload,
         }
-        self._shown: dict[str, Callable[[Any], Any]] = {
-            "/v1/avatars/{id}": self._look,
-            "/v1/voices/{id}": self._look,
-            "/v1/documents/{id}": self._with_users,
-            "/v1/tasks/{id}": self.show_task,
-            "/v1/workflow_invocations/{id}": self.show_invocation,
-            "/v1/realtime_sessions/{id}": self.show_session,
+        self._shown: dict[str, Callable[[Any], Any]] = {  # by the path of their list
+            "/v1/avatars": self._look,
+            "/v1/voices": self._look,
+            "/v1/documents": self._with_users,
+            "/v1/tasks": self.show_task,
+            "/v1/workflow_invocations": self.show_invocation,
+            "/v1/realtime_sessions": self.show_session,
         }
 
     def service(self, request: Request) -> Answer:
@@ -116,12 +115,13 @@ class Api(Tasks):
             return self._judged(operation, refusal.answer(), refusal.value, set())
 
     def _checked(self, operation: Operation, parameters: dict[str, str], request: Request) -> Call:
-        if request.method == "GET" and (request.chunked or request.length):
+        if request.method == "GET" and request.length:
             raise Refusal(400, "A GET request must not have a body")
         record_id = next(iter(parameters.values()), "")
         if not self._is_of_a_test(record_id):  # whose ids need not be UUIDs
-            operation.check_path(parameters)
-        query = operation.check_query(request.query)
+            operation.check_parameters("path", parameters)
+        given = {name: texts[0] if len(texts) == 1 else texts for name, texts in request.query.items()}
+        query = operation.check_parameters("query", given)
         body = None
         if operation.body is not None:
             body = _read_json(request)
@@ -147,7 +147,7 @@ class Api(Tasks):
         return answer
 
     def _judged(self, operation: Operation, answer: Answer, value: Any, shown: set[str]) -> Answer:
-        """Returns the answer, if it is valid or shows what a test has put there in a shape of its own."""
+        """Returns the answer if it is valid or shows what a test has added, else a 500."""
         problems = operation.answer_problems(answer.status, value)
         if not problems or any(map(self._is_of_a_test, shown)):
             return answer
@@ -184,9 +184,6 @@ class Api(Tasks):
         if handler:
             return handler(call)
         schema = operation.answer_schema()
-        names = (schema or {}).get("properties", {})
-        if operation.method == "POST" and "estimatedCost" in names:
-            return self._generate(call)
         if operation.template.endswith("}"):
             record = existing(call)
             if operation.method == "DELETE":
@@ -194,75 +191,39 @@ class Api(Tasks):
                 return None
             if operation.method == "PATCH":
                 self._change(record, call.body)
-            show = self._shown.get(operation.template)
-            return (show(record) if show else record) if schema else None
-        if "hasMore" in names:
+            return self._show(call, record) if schema else None
+        smallest = instance(schema or {})
+        if operation.method == "POST" and "id" in smallest:
+            return self._show(call, self._made(call)) if "createdAt" in smallest else self._generate(call)
+        if "hasMore" in smallest:
             return page(call, [self._look(record, poll=False) for record in call.rows.values()])
-        answer = instance(schema or {})
-        if operation.method == "POST" and "createdAt" in names:
-            answer.update(id=str(uuid.uuid4()), createdAt=self.pace.stamp(), updatedAt=self.pace.stamp())
-            _lay_over(answer, _only(call.body, *answer))
-            call.rows[answer["id"]] = answer
-        return answer
+        return smallest
 
-    # What tests and POSTs make
+    def _show(self, call: Call, record: Any) -> Any:
+        show = self._shown.get(call.operation.template.partition("/{")[0])
+        return show(record) if show else record
 
-    def add_avatar(self, *, statuses: Sequence[str] = ("READY",), new: bool = False, **fields: Any) -> str:
-        """Makes an avatar that goes through `statuses`, one a GET; `fields` are laid over it. Returns its id."""
-        avatar = {
-            **self._stamped("avatar"),
-            "personality": "Friendly and brief.",
-            "startScript": None,
-            "voice": {"type": "runway-live-preset", "presetId": "clara", "name": "Clara", "description": "Warm"},
-            "referenceImageUri": None,
-            "processedImageUri": None,
-            "documentIds": [],
-            **fields,
-        }
-        return self._keep(self.avatars, avatar, statuses, new)
+    # Avatars, voices, documents, workflows and routers
 
-    def add_voice(self, *, statuses: Sequence[str] = ("READY",), new: bool = False, **fields: Any) -> str:
-        """Makes a voice that goes through `statuses`, one a GET; `fields` are laid over it. Returns its id."""
-        voice = {**self._stamped("voice"), "description": None, **fields}
-        voice.pop("updatedAt")
-        return self._keep(self.voices, voice, statuses, new)
-
-    def add_document(self, **fields: Any) -> str:
-        """Makes a document; `fields` are laid over it. Returns its id."""
-        document = {**self._stamped("document"), "type": "text", "content": "Some words.", **fields}
-        self.documents[document["id"]] = document
-        return str(document["id"])
-
-    def add_workflow(self, **fields: Any) -> str:
-        """Makes a workflow; `fields` are laid over it. Returns its id."""
-        graph = {"nodes": [{"id": node} for node in NODES], "edges": [], "version": 1}
-        workflow = {**self._stamped("workflow"), "description": None, "version": 1, "graph": graph, **fields}
-        self.workflows[workflow["id"]] = workflow
-        return str(workflow["id"])
-
-    def add_router(self, **fields: Any) -> str:
-        """Makes a router; `fields` are laid over it. Returns its id."""
-        operation = contract.find("POST", "/v1/routers")[0]
-        body = {"slug": "default", **fields}
-        made = self._act(Call(operation, "/v1/routers", "", {}, body, self.records["/v1/routers"]))
-        return str(made["id"])
-
-    def _stamped(self, noun: str) -> Record:
-        now = self.pace.stamp()
-        return {"id": str(uuid.uuid4()), "name": f"A {noun}", "createdAt": now, "updatedAt": now}
-
-    def _keep(self, rows: dict[str, Any], record: Record, statuses: Sequence[str], new: bool) -> str:
-        """Keeps a record that goes through the statuses; a `new` one is made by a POST, and processed first."""
-        if new:
-            statuses = [*["PROCESSING"] * max(self.pace.polls_to_finish, 1), "READY"]
-        rows[record["id"]] = record
-        record.setdefault("status", statuses[0])
-        if len(statuses) > 1:
-            self._courses[record["id"]] = self.pace.course(statuses)
-        self._look(record, poll=False)
+    def _add(self, path: str, /, *, statuses: Sequence[str] = ("READY",), **fields: Any) -> str:
+        record = instance(contract.find("GET", f"{path}/id")[0].answer_schema() or {})
+        record.update(id=str(uuid.uuid4()), createdAt=self.pace.stamp())
+        if "updatedAt" in record:
+            record["updatedAt"] = record["createdAt"]
+        _merge(record, fields)
+        self.records[path][record["id"]] = record
+        if "status" in record:
+            record["status"] = fields.get("status", statuses[0])
+            if len(statuses) > 1:
+                self._courses[record["id"]] = self.pace.course(statuses)
+            self._look(record, poll=False)
         return str(record["id"])
 
-    # Avatars, voices and documents
+    def _made(self, call: Call) -> Any:
+        """Makes what a POST asks for, of which an avatar or voice is processed first."""
+        known = instance(contract.find("GET", f"{call.path}/id")[0].answer_schema() or {})
+        statuses = [*["PROCESSING"] * max(self.pace.polls_to_finish, 1), "READY"]
+        return call.rows[self._add(call.path, statuses=statuses, **_only(call.body, *known))]
 
     def _look(self, record: Any, *, poll: bool = True) -> Any:
         """Returns a record as it is now; `poll`: this look counts."""
@@ -272,7 +233,8 @@ class Api(Tasks):
         if record.get("status") == "FAILED":
             record.setdefault("failureReason", "The image does not show a face.")
         if record.get("status") == "READY" and record["id"] in self.voices and "previewUrl" not in record:
-            record["previewUrl"] = self._sample_url("audio")
+            preview = Output(str(uuid.uuid4()), "preview.wav", "audio/wav", sample("audio"))
+            record["previewUrl"] = self.storage.sign(self.storage.add(preview))
         return record
 
     def _with_users(self, document: Any) -> Any:
@@ -284,41 +246,12 @@ class Api(Tasks):
             for avatar in self.avatars.values()
             if document["id"] in (avatar.get("documentIds") or [])
         ]
-        return {"usedBy": users, **document}
-
-    def _avatar_fields(self, body: Record) -> Record:
-        fields = _only(body, "name", "personality", "startScript", "documentIds")
-        for index, document in enumerate(fields.get("documentIds", ())):
-            if document not in self.documents:
-                raise invalid_field(["documentIds", index], "Document not found")
-        voice = body.get("voice")
-        if voice and voice["type"] == "runway-live-preset":
-            fields["voice"] = {**voice, "name": voice["presetId"].capitalize(), "description": "A preset voice"}
-        elif voice:
-            if voice["id"] not in self.voices:
-                raise invalid_field(["voice", "id"], "Voice not found")
-            fields["voice"] = {**voice, "deleted": False, "name": self.voices[voice["id"]]["name"]}
-        return fields
-
-    def _change_avatar(self, call: Call) -> Any:
-        avatar = existing(call)
-        if "referenceImage" in call.body and avatar["status"] == "PROCESSING":
-            raise Refusal(409, "The reference image cannot be updated while the avatar is processing.")
-        avatar.update(self._avatar_fields(call.body))
-        self._change(avatar, {})
-        return avatar
+        return {**document, "usedBy": users}
 
     def _list_documents(self, call: Call) -> Any:
         rows = [self._with_users(document) for document in self.documents.values()]
         rows.sort(key=lambda row: str(row.get(call.query["sort"], "")), reverse=call.query["order"] == "desc")
         return page(call, [{k: v for k, v in row.items() if k != "content"} for row in rows])
-
-    def _delete_document(self, call: Call) -> None:
-        existing(call)
-        del self.documents[call.id]
-        for avatar in self.avatars.values():
-            if call.id in (avatar.get("documentIds") or []):
-                avatar["documentIds"].remove(call.id)
 
     def _list_workflows(self, _: Call) -> Any:
         versions: dict[str, list[Record]] = defaultdict(list)
@@ -327,7 +260,7 @@ class Api(Tasks):
         return {"data": [{"name": name, "versions": found} for name, found in versions.items()]}
 
     def _change(self, record: Record, fields: Record) -> None:
-        _lay_over(record, fields)
+        _merge(record, _only(fields, *record))
         if "version" in record:
             record["version"] += 1
         if "updatedAt" in record:
@@ -338,23 +271,18 @@ class Api(Tasks):
             raise invalid_field(["filename"], "The filename must have the extension of a supported media type")
         return self.storage.open_upload(call.body["filename"])
 
-    def _sample_url(self, kind: str) -> str:
-        output = Output(str(uuid.uuid4()), f"preview.{EXTENSIONS[kind]}", MEDIA_TYPES[kind], sample(kind))
-        return self.storage.sign(self.storage.add(output))
-
     # What costs credits
 
     def _start(self, call: Call, kind: str, credits: int, outputs: int) -> str:
-        def start() -> str:
-            return self.add_task(kind=kind, credits=credits, outputs=outputs, charged=credits)
-
+        start = partial(self.add_task, kind=kind, credits=credits, outputs=outputs, charged=credits)
         return self.charge(call.path, call.body, credits, start)
 
     def _generate(self, call: Call) -> dict[str, Any]:
         kind = _kind_of(call.path)
         credits = _price(kind, call.body)
         made = self._start(call, kind, credits, call.body.get("outputCount", 1))
-        return {"id": made, "estimatedCost": {"credits": credits}}
+        answer = {"id": made, "estimatedCost": {"credits": credits}}
+        return _only(answer, *(call.operation.answer_schema() or {})["properties"])
 
     def _run_workflow(self, call: Call) -> dict[str, Any]:
         existing(call)
@@ -365,13 +293,13 @@ class Api(Tasks):
 
     def _generate_routed(self, call: Call) -> dict[str, Any]:
         slug, wanted, kind = call.body["configId"], call.body["input"], _kind_of(call.path)
-        router = next((r for r in self.records["/v1/routers"].values() if r["slug"] == slug), None)
-        if not router:
+        if not any(router["slug"] == slug for router in self.records["/v1/routers"].values()):
             raise Refusal(404, "Router config not found", code="router_config_not_found")
-        routing = _routing(kind, wanted, router)
+        credits = _price(kind, wanted)
+        routing = instance((call.operation.answer_schema() or {})["properties"]["routing"])
+        routing.update(model=ROUTED_MODELS[kind], configId=slug, estimatedCost={"credits": credits})
         if call.body.get("dryRun"):
             return {"routing": routing}
-        credits = routing["estimatedCost"]["credits"]
         return {"id": self._start(call, kind, credits, wanted.get("outputCount", 1)), "routing": routing}
 
 
@@ -385,20 +313,14 @@ def existing(call: Call) -> Any:
 
 
 def page(call: Call, rows: list[Any]) -> Record:
-    """Returns one page of a list. Raises Refusal (400) for a cursor of another list."""
-    start = 0
-    if "cursor" in call.query:
-        try:
-            decoded = base64.urlsafe_b64decode(call.query["cursor"].encode("ascii")).decode("utf-8")
-            owner, _, text = decoded.partition(" ")
-            start = int(text) if owner == call.path else -1
-        except ValueError:
-            start = -1
-        if start < 0:
-            raise invalid_field(["cursor"], "Invalid cursor", "query")
+    """Returns one page of a list. Raises Refusal (400) for a cursor that no page has given."""
+    cursor = re.fullmatch(r"([0-9]{1,9})=", call.query.get("cursor", "0="))
+    if not cursor:
+        raise invalid_field(["cursor"], "Invalid cursor", "query")
+    start = int(cursor[1])
     stop = start + call.query["limit"]
-    cursor = base64.urlsafe_b64encode(f"{call.path} {stop}".encode()).decode() if stop < len(rows) else None
-    return {"data": rows[start:stop], "hasMore": cursor is not None, "nextCursor": cursor}
+    following = f"{stop}=" if stop < len(rows) else None
+    return {"data": rows[start:stop], "hasMore": following is not None, "nextCursor": following}
 
 
 def _check_headers(request: Request) -> None:
@@ -435,10 +357,10 @@ def _only(fields: Mapping[str, Any], *names: str) -> Record:
     return {name: fields[name] for name in names if name in fields}
 
 
-def _lay_over(record: Record, fields: Mapping[str, Any]) -> None:
+def _merge(record: Record, fields: Mapping[str, Any]) -> None:
     for key, value in fields.items():
         if isinstance(value, dict) and isinstance(record.get(key), dict):
-            _lay_over(record[key], value)
+            _merge(record[key], value)
         else:
             record[key] = value
 
@@ -452,38 +374,3 @@ def _price(kind: str, body: Mapping[str, Any]) -> int:
     if kind == "video":
         return max(1, round(5 * float(body.get("duration", 5))))
     return 5 if kind == "image" else 2
-
-
-def _routing(kind: str, wanted: Mapping[str, Any], router: Mapping[str, Any]) -> Record:
-    """Returns what a router decides for an input. Raises Refusal: 400 `no_eligible_model`."""
-    settings, model, credits = router["settings"], ROUTED_MODELS[kind], _price(kind, wanted)
-    ceiling = settings.get("maxCreditsPerGeneration", {}).get(kind)
-    models = settings.get("models", {"mode": "allow_new_except", "ids": []})
-    is_denied = (model in models["ids"]) != (models["mode"] == "allowlist_only")
-    emptied = [*["allow_deny"] * is_denied, *["price"] * (ceiling is not None and ceiling < credits)]
-    if emptied:
-        first = FILTERS.index(emptied[0])
-        pipeline = [
-            {"type": "filter", "filter": name, "models": [model] if index < first else []}
-            for index, name in enumerate(FILTERS)
-        ]
-        words = "No model is eligible for this request."
-        raise Refusal(400, words, code="no_eligible_model", pipeline=pipeline, emptiedBy=emptied)
-    aspect = wanted.get("aspectRatio", "16:9")
-    if kind == "audio":
-        resolved = {"type": wanted["type"], "voice": wanted.get("voice", {"type": "default"})["type"]}
-    elif kind == "image":
-        ratio = "1024:1024" if aspect == "1:1" else "1360:768"
-        resolved = {"ratio": ratio, "aspectRatio": aspect, "resolution": wanted.get("resolution", "1k")}
-    else:
-        ratio = {"9:16": "720:1280", "1:1": "960:960"}.get(aspect, "1280:720")
-        resolution = wanted.get("resolution", "720p")
-        resolved = {"duration": wanted.get("duration", 5), "ratio": ratio, "resolution": resolution}
-    return {
-        "model": model,
-        "provider": "runway",
-        "configId": router["slug"],
-        "resolvedSettings": {"optimizeFor": settings.get("optimizeFor", "quality"), "priceCeiling": ceiling},
-        "resolvedInput": resolved,
-        "estimatedCost": {"credits": credits},
-    }

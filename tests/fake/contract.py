@@ -1,4 +1,4 @@
-"""What the API takes and answers, judged by tests/data/contract.json, and what it refuses, in its own shapes."""
+"""What the API accepts and answers, by tests/data/contract.json, and its refusals in their own shapes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fake.http import Answer, json_answer
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 DOC_URL = "https://docs.dev.runwayml.com/api"
-# Tried in order for a string: the first that the schema takes is used.
+# Tried in order for a string: the first that the schema allows is used.
 TEXTS = (
     "text.png",
     "text",
@@ -76,7 +76,7 @@ def problems(schema: Schema, value: Any) -> list[Issue]:
 
 
 class Operation:
-    """One method of one path. `body` is the schema of its body, None where it takes none."""
+    """One method of one path. `body` is the schema of its body, None where it has none."""
 
     def __init__(self, method: str, template: str, operation: Schema) -> None:
         self.method = method
@@ -88,15 +88,6 @@ class Operation:
     def answer_schema(self, status: int = 200) -> Schema | None:
         """Returns the schema of an answer's JSON; None where there is none."""
         return _json_schema(self._answers.get(str(status), {}))
-
-    def check_path(self, values: Mapping[str, str]) -> None:
-        """Raises Refusal (400) unless the path's parameters are valid."""
-        self._check_parameters("path", values)
-
-    def check_query(self, query: Mapping[str, list[str]]) -> dict[str, Any]:
-        """Returns the query's values, with numbers as such. Raises Refusal (400) unless they are valid."""
-        values = {name: texts[0] if len(texts) == 1 else texts for name, texts in query.items()}
-        return self._check_parameters("query", values)
 
     def check_body(self, body: Any) -> None:
         """Raises Refusal (400) unless the body is valid."""
@@ -113,7 +104,8 @@ class Operation:
         sound = value is None if listed else status >= 400 and isinstance(value.get("error"), str)
         return [] if sound else [{"code": "custom", "path": [], "message": f"{status} is not answered like this"}]
 
-    def _check_parameters(self, place: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    def check_parameters(self, place: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the values of the path or query, with numbers as such. Raises Refusal (400) unless they are valid."""
         known = {each["name"]: each for each in self._parameters if each["in"] == place}
         values = {name: _typed(value, known[name]["schema"]) for name, value in given.items() if name in known}
         schema = {
@@ -121,8 +113,7 @@ class Operation:
             "properties": {name: each["schema"] for name, each in known.items()},
             "required": [name for name, each in known.items() if each.get("required")],
         }
-        found = problems(schema, values)
-        if found:
+        if found := problems(schema, values):
             raise _invalid(place, found)
         return values
 
@@ -149,7 +140,7 @@ def find(method: str, path: str) -> tuple[Operation, dict[str, str]]:
 
 
 def instance(schema: Schema) -> Any:
-    """Returns the smallest value that the schema takes: of alternatives the first, and null where that is one."""
+    """Returns the smallest value that the schema allows: of alternatives the first, and null where that is one."""
     for union in ("oneOf", "anyOf"):
         if union in schema:
             null = any(branch.get("type") == "null" for branch in schema[union])

@@ -1,8 +1,8 @@
-"""Everything that can go wrong between a client and a service, on order.
+"""What can go wrong between a client and a service, ordered by a test.
 
 | kind                | what the client meets                                                          |
 |---------------------|--------------------------------------------------------------------------------|
-| status              | any `status` (503), with `body` and `headers`, in the service's stead          |
+| status              | any `status` (503), with `body` and `headers`; the service never sees it       |
 | html                | 200 with a page of HTML                                                        |
 | empty               | 200 with no body                                                               |
 | redirect            | 302 with `target` as its Location                                              |
@@ -14,7 +14,6 @@
 | no_answer           | silence until the client leaves, or for `seconds` and then a close             |
 | slow                | the service acts at once, its answer comes after `seconds` (1)                 |
 | drip                | the service's answer, head and all, `chunk` bytes every `seconds` (0.05)       |
-| endless_headers     | header lines for ever, one every `seconds` (0.05)                              |
 | raw                 | the bytes of `body` as they are, then a close                                  |
 | forward_then_reset  | the service acts, its answer is lost in an RST                                 |
 | forward_then_status | the service acts, `status` (500) is answered, with `body` and `headers`        |
@@ -24,7 +23,6 @@ A `body` of bytes is sent as it is, any other value as JSON.
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,13 +31,9 @@ from tests.fake.http import FOREVER, Answer, Exchange, Request, json_answer
 
 PAGE = b"<!doctype html><html><title>Welcome</title></html>\n"
 ANSWERED = {"status": 503, "html": 200, "empty": 200, "redirect": 302, "forward_then_status": 500}  # kind: status
+ACTED_ON = ("slow", "drip", "forward_then_reset", "forward_then_status")  # the service sees the request
 RESET = ("reset_before", "reset_after_headers", "reset_mid_body", "reset_after_request", "forward_then_reset")
-PACES = {
-    "no_answer": FOREVER,
-    "slow": 1.0,
-    "drip": 0.05,
-    "endless_headers": 0.05,
-}  # seconds, unless a fault has its own
+PACES = {"no_answer": FOREVER, "slow": 1.0, "drip": 0.05}  # seconds, unless a fault has its own
 KINDS = (*ANSWERED, *RESET, *PACES, "half_answer", "raw")
 
 
@@ -71,6 +65,38 @@ class Fault:
             return Answer(status, self.headers, self.body if isinstance(self.body, bytes) else b"")
         return json_answer(status, {"error": "a fault was ordered"} if self.body is None else self.body, self.headers)
 
+    def apply(self, exchange: Exchange, request: Request) -> None:
+        """Gives a request its fault instead of its answer. Raises ConnectionAbortedError where that is a reset."""
+        kind = self.kind
+        pace = PACES.get(self.kind, 0) if self.seconds is None else self.seconds
+        answer = self.answer()
+        if kind in ACTED_ON or (kind == "half_answer" and self.body is None):
+            acted = exchange.act(request)
+            answer = acted if kind != "forward_then_status" else answer
+        if kind == "reset_mid_body":
+            request.take((request.length or 2) // 2)
+        elif kind != "reset_after_headers":
+            request.read()
+        if kind in RESET:
+            exchange.abort()
+        if kind in ANSWERED or (kind == "slow" and exchange.pause(pace)):
+            exchange.respond(answer, request)
+            return
+        exchange.close_connection = True
+        head, content = exchange.head(answer), answer.body
+        whole = head + content
+        if kind == "no_answer":
+            exchange.pause(pace)
+        elif kind == "half_answer":
+            exchange.connection.sendall(whole[: len(head) + len(content) // 2 if content else len(head) // 2])
+        elif kind == "raw":
+            exchange.connection.sendall(self.body if isinstance(self.body, bytes) else b"")
+        elif kind == "drip":
+            for start in range(0, len(whole), self.chunk):
+                exchange.connection.sendall(whole[start : start + self.chunk])
+                if not exchange.pause(pace):
+                    return
+
 
 @dataclass
 class _Order:
@@ -81,8 +107,12 @@ class _Order:
     times: int | None
     after: int
 
-    def takes(self) -> bool:
-        """Counts one matching request; whether it meets the fault."""
+    def meets(self, server: str, request: Request | None) -> bool:
+        """Returns whether a request meets the fault, and counts it if it matches."""
+        if self.server != server or (self.fault.kind == "reset_before") != (request is None):
+            return False
+        if request and (self.method not in (None, request.method) or self.path not in (None, request.path)):
+            return False
         if self.after:
             self.after -= 1
             return False
@@ -92,7 +122,7 @@ class _Order:
 
 
 class Faults:
-    """The orders. The first that matches takes the request; those behind it do not count it."""
+    """The orders. A request meets the first that matches; later ones do not count it."""
 
     def __init__(self) -> None:
         self._orders: list[_Order] = []
@@ -110,9 +140,8 @@ class Faults:
     ) -> None:
         """Lets the next `times` matching requests (None: all) meet the fault, after `after` that pass.
 
-        `server`: `api`, `storage`, `gateway`, `self_hosted`; `upstream` is what the self-hosted gateway asks of the
-        API. On a gateway `path` is the whole one, from `/runwayml`. Raises ValueError for a `reset_before` by method
-        or path: neither is read then.
+        `server`: `api`, `storage`, `gateway`, `self_hosted`. On a gateway `path` is the whole one, from `/runwayml`.
+        Raises ValueError for a `reset_before` by method or path: neither is read then.
         """
         if fault.kind == "reset_before" and (method or path):
             raise ValueError("reset_before reads nothing and cannot match a method or path: see reset_after_headers")
@@ -124,73 +153,7 @@ class Faults:
         with self._lock:
             self._orders.clear()
 
-    def resets(self, server: str) -> bool:
-        """Whether the connection that was just accepted is to be reset unread."""
+    def pick(self, server: str, request: Request | None = None) -> Fault | None:
+        """Returns the fault that a request meets; without a request, one that meets a connection just accepted."""
         with self._lock:
-            matching = (o for o in self._orders if o.fault.kind == "reset_before" and o.server == server)
-            return any(order.takes() for order in matching)
-
-    def pick(self, request: Request) -> Fault | None:
-        """Returns the fault that a request meets, counted."""
-        with self._lock:
-            for order in self._orders:
-                matches = (
-                    order.fault.kind != "reset_before"
-                    and order.server == request.server
-                    and order.method in (None, request.method)
-                    and order.path in (None, request.path)
-                )
-                if matches and order.takes():
-                    return order.fault
-        return None
-
-    def meet(self, exchange: Exchange, request: Request) -> bool:
-        """Meets the request in the service's stead; False: nothing stands in the way."""
-        fault = self.pick(request)
-        if fault:
-            _befall(exchange, request, fault)
-        return fault is not None
-
-
-def _befall(exchange: Exchange, request: Request, fault: Fault) -> None:
-    kind = fault.kind
-    is_acted_on = (
-        kind.startswith("forward") or kind in ("slow", "drip") or (kind == "half_answer" and fault.body is None)
-    )
-    answer = exchange.act(request) if is_acted_on else fault.answer()
-    if kind == "reset_mid_body":
-        request.take((request.length or 2) // 2)
-    elif kind != "reset_after_headers":
-        request.read()
-    if kind in RESET:
-        exchange.abort()
-    pace = PACES.get(kind, 0) if fault.seconds is None else fault.seconds
-    if kind in ANSWERED:
-        exchange.respond(fault.answer(), request)
-    elif kind != "slow":
-        exchange.close_connection = True
-        _break_off(exchange, answer, fault, pace)
-    elif exchange.pause(pace):
-        exchange.respond(answer, request)
-    else:
-        exchange.close_connection = True
-
-
-def _break_off(exchange: Exchange, answer: Answer, fault: Fault, pace: float) -> None:
-    """Sends what a client does not expect, or not so; the connection is then closed."""
-    head, content = exchange.head(answer), answer.body
-    whole = head + content
-    if fault.kind == "no_answer":
-        exchange.pause(pace)
-    elif fault.kind == "half_answer":
-        exchange.connection.sendall(whole[: len(head) + len(content) // 2 if content else len(head) // 2])
-    elif fault.kind == "raw":
-        exchange.connection.sendall(fault.body if isinstance(fault.body, bytes) else b"")
-    else:
-        lines = (f"X-Filler-{number}: and so on\r\n".encode("ascii") for number in itertools.count())
-        endless = itertools.chain([b"HTTP/1.1 200 OK\r\n"], lines)
-        drops = (whole[at : at + fault.chunk] for at in range(0, len(whole), fault.chunk))
-        for piece in endless if fault.kind == "endless_headers" else drops:
-            exchange.connection.sendall(piece)
-            if not exchange.pause(pace):
-                return
+            return next((order.fault for order in self._orders if order.meets(server, request)), None)

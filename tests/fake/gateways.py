@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import Any, Callable
@@ -13,7 +12,6 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from tests.fake.api import API_VERSION, SECRET, STAGE_SECRET
 from tests.fake.contract import data
-from tests.fake.faults import ANSWERED, Faults
 from tests.fake.http import Answer, NoAnswer, Request, json_answer
 
 TOKEN = "at_0123456789abcdef0123456789abcdef"  # obviously fake, and accepted
@@ -22,7 +20,6 @@ METHODS = ("POST", "GET", "DELETE")
 SELF_HOSTED_ROUTES = ("POST /v1/image_to_video", "GET /v1/tasks/id", "DELETE /v1/tasks/id")
 OWN_KEY = "The provider's own key is not expected here"
 TOKEN_REQUIRED = "A valid API token is required to access this API."
-NOT_CONNECTED = f"No access token is associated with this api_token, authorize your {PROVIDER} with LowCodeAPI."
 
 
 class GatewayRefusal(Exception):
@@ -57,7 +54,7 @@ class HostedGateway:
         except GatewayRefusal as refusal:
             error = {"message": refusal.message, "code": refusal.status}
             return json_answer(refusal.status, {"data": {"error": error}})
-        answer = self.provider(_forwarded(request.method, path, body, {"x-runway-version": API_VERSION}))
+        answer = self.provider(_forwarded(request.method, path, body))
         content = answer.body
         value: Any = json.loads(content) if content else {}
         failed = answer.status >= 400
@@ -80,15 +77,11 @@ class SelfHostedGateway:
     """The open-source gateway, which behaves as its release of November 2025 was seen to.
 
     It knows the old URL format only, answers a route that it does not know before it looks at the token, and never
-    answers where the provider's success has no Content-Type (a DELETE's 204), although the provider has acted.
-    `sends_version`: that it sends X-Runway-Version, which as published it does not. `connected`: that the account of
-    the token has a key of the provider. `faults` for the server `upstream` befall what it asks of the provider.
+    answers where the provider's success has no body (a DELETE's 204), although the provider has acted. It sends
+    X-Runway-Version, which as published it does not.
     """
 
     provider: Callable[[Request], Answer]
-    faults: Faults
-    sends_version: bool = True
-    connected: bool = True
     errors_under_200: bool = False
 
     def service(self, request: Request) -> Answer:
@@ -100,16 +93,14 @@ class SelfHostedGateway:
         if route.replace(f"/{PROVIDER}", "", 1) not in SELF_HOSTED_ROUTES:
             return json_answer(404, {"message": "Not Found"})
         try:
-            sent = _as_javascript_reads_it(request)
             self._check(request)
         except GatewayRefusal as refusal:
             own = {"message": refusal.message, "provider": PROVIDER, "error": refusal.more}
-            return json_answer(refusal.status, own if refusal.status != 400 else {"message": refusal.message})
+            return json_answer(refusal.status, own)
         # The id is put into the URL as it is, and the URL is then resolved: ../organization leads there.
         task_path = urljoin("http://upstream/v1/tasks/", request.first("id") or "undefined")
         path = "/v1/image_to_video" if request.method == "POST" else urlsplit(task_path).path
-        version = {"x-runway-version": API_VERSION} if self.sends_version else {}
-        return self._ask(_forwarded(request.method, path, sent, version))
+        return self._wrap(self.provider(_forwarded(request.method, path, _as_javascript_reads_it(request))))
 
     def _check(self, request: Request) -> None:
         tokens = request.query.get("api_token", [])
@@ -124,54 +115,31 @@ class SelfHostedGateway:
             raise GatewayRefusal(401, TOKEN_REQUIRED, code=401, logging=logged)
         if tokens != [TOKEN]:
             raise GatewayRefusal(403, "Invalid api_token", code=403)
-        if not self.connected:
-            raise GatewayRefusal(403, NOT_CONNECTED, code=403)
-
-    def _ask(self, request: Request) -> Answer:
-        fault = self.faults.pick(request)
-        if fault is None:
-            return self._wrap(self.provider(request))
-        if fault.kind.startswith("forward_then"):
-            self.provider(request)
-        if fault.kind in ANSWERED:
-            return self._wrap(fault.answer())
-        if fault.kind == "no_answer":
-            raise NoAnswer
-        words = "stream has been aborted" if fault.kind == "half_answer" else "read ECONNRESET"
-        return json_answer(500, {"message": words, "provider": PROVIDER, "error": {"message": words}})
 
     def _wrap(self, answer: Answer) -> Answer:
-        content = answer.body
         headers = {"date": formatdate(usegmt=True), **{name.lower(): text for name, text in answer.headers.items()}}
-        headers["content-length"] = str(len(content))
-        media_type = headers.get("content-type", "").partition(";")[0]
-        try:
-            value = json.loads(content)
-        except ValueError:
-            value = content.decode("utf-8", "replace")
-        if answer.status >= 400:
-            error = value if content else {"headers": headers, "code": answer.status}
-            words = f"Error received from the {PROVIDER} API"
-            shown = {"message": words, "provider": PROVIDER, "error": error, "headers": headers}
-            return json_answer(200 if self.errors_under_200 else answer.status, shown)
-        if not media_type or value is None:
+        headers["content-length"] = str(len(answer.body))
+        if not answer.body:
             raise NoAnswer
-        if media_type != "application/json":
-            return answer
-        message = value.get("message", "Request completed") if isinstance(value, dict) else "Request completed"
+        value = json.loads(answer.body)
+        if answer.status >= 400:
+            words = f"Error received from the {PROVIDER} API"
+            shown = {"message": words, "provider": PROVIDER, "error": value, "headers": headers}
+            return json_answer(200 if self.errors_under_200 else answer.status, shown)
+        message = value.get("message", "Request completed")
         shown = {"message": message, "provider": PROVIDER, "result": value, "response_headers": headers}
         return _wrapped(answer, 200, shown)
 
 
 def _carries_provider_key(request: Request) -> bool:
-    """Whether the provider's own key is anywhere in a request: no gateway may ever get it."""
+    """Returns whether the provider's own key is anywhere in a request: no gateway may ever get it."""
     carried = [request.target, *request.headers.values(), request.body.decode("utf-8", "replace")]
     return any(secret in text for text in carried for secret in (SECRET, STAGE_SECRET))
 
 
-def _forwarded(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Request:
+def _forwarded(method: str, path: str, body: bytes) -> Request:
     """Returns what a gateway asks of the provider, with the key that it keeps."""
-    sent = {"authorization": f"Bearer {SECRET}", **headers}
+    sent = {"authorization": f"Bearer {SECRET}", "x-runway-version": API_VERSION}
     if body:
         sent.update({"content-length": str(len(body)), "content-type": "application/json"})
     return Request("upstream", method, path, sent, stream=io.BytesIO(body))
@@ -189,10 +157,5 @@ def _as_javascript_reads_it(request: Request) -> bytes:
         return b""
     if not request.body or request.headers.get("content-type", "").partition(";")[0] != "application/json":
         return b"{}"
-    try:
-        value = json.loads(request.body, parse_int=lambda text: int(float(text)) if len(text) > 15 else int(text))
-    except ValueError as error:
-        raise GatewayRefusal(400, str(error)) from None
-    if not isinstance(value, (dict, list)):
-        raise GatewayRefusal(400, f"Unexpected token, {request.body.decode('utf-8', 'replace')!r} is not valid JSON")
+    value = json.loads(request.body, parse_int=lambda text: int(float(text)) if len(text) > 15 else int(text))
     return json.dumps(value).encode("utf-8")

@@ -1,7 +1,7 @@
-"""The wire of the stand-in: HTTP/1.1 on loopback, one thread a connection, every request recorded.
+"""The stand-in's HTTP/1.1 server on loopback: one thread a connection, every request recorded.
 
-A service is a function from `Request` to `Answer`. Request bodies are read as they come.
-At these moments of an exchange a test can act, or make the stand-in wait:
+A service is a function from `Request` to `Answer`. Request bodies are read as they arrive. A test can act at these
+moments of an exchange, which continues when the callback returns, or hold it there:
 
 | moment           | when                                                                                        |
 |------------------|---------------------------------------------------------------------------------------------|
@@ -26,7 +26,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import responses
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -50,8 +49,8 @@ class Request:
     """One request as a server saw it.
 
     `target` is as on the wire, `path` without the query; header names are in lower case; `at` is in monotonic seconds.
-    `method` is empty where the connection was reset before anything was read. The body is read once and as it comes;
-    `length` is None where it is chunked or none was declared.
+    `method` is empty where the connection was reset before anything was read. The body is read once and as it arrives;
+    `length` is None where none was declared, as in a chunked one, which no service accepts.
     """
 
     def __init__(
@@ -61,10 +60,8 @@ class Request:
         self.path = urlsplit(target).path
         self.query = parse_qs(urlsplit(target).query, keep_blank_values=True)
         self.at = time.monotonic()
-        self.chunked = "chunked" in headers.get("transfer-encoding", "").lower()
-        declared = headers.get("content-length", "")
-        self.length = int(declared) if declared.isdigit() and not self.chunked else None
-        self._unread = _chunks(stream) if self.chunked else _counted(stream, self.length or 0)
+        self.length = int(headers["content-length"]) if "content-length" in headers else None
+        self._unread = _counted(stream, self.length or 0)
         self._size, self._kept = 0, bytearray()
 
     @property
@@ -109,20 +106,6 @@ def _counted(stream: io.BufferedIOBase, left: int) -> Iterator[bytes]:
         yield piece
 
 
-def _chunks(stream: io.BufferedIOBase) -> Iterator[bytes]:
-    while True:
-        try:
-            size = int(stream.readline(1024).split(b";")[0], 16)
-        except ValueError:
-            raise ConnectionAbortedError("the client's chunks broke off") from None
-        yield from _counted(stream, size)
-        if not size:
-            while stream.readline(1024).strip():
-                pass
-            return
-        stream.readline(1024)
-
-
 @dataclass(frozen=True)
 class Answer:
     """What a service answers. `length` is its Content-Length (None: the body's own; -1: none, ended by closing).
@@ -151,30 +134,19 @@ def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = Non
 class Hold:
     """Exchanges that wait at a moment. `ids` are the records (or outputs) they are about, in order of arrival."""
 
-    def __init__(self, moment: str) -> None:
-        self.moment = moment
+    def __init__(self) -> None:
         self.ids: list[str] = []
-        self._reached, self._released = threading.Event(), threading.Event()
-
-    def wait(self, seconds: float = 20.0) -> str:
-        """Waits until an exchange has arrived and returns its id. Raises AssertionError where none does."""
-        if not self._reached.wait(seconds):
-            raise AssertionError(f"nothing has come to the moment {self.moment!r}")
-        return self.ids[-1]
-
-    def release(self) -> None:
-        """Lets the exchanges go on, and those that come later pass."""
-        self._released.set()
+        self._released = threading.Event()
+        self.release = self._released.set  # lets them continue, and those that come later pass
 
     def stop(self, record_id: str) -> None:
         """Holds an exchange about this record."""
         self.ids.append(record_id)
-        self._reached.set()
         self._released.wait()
 
 
 class Moments:
-    """Who wants to know of which moment. Callbacks run in the exchange's thread, which goes on when they return."""
+    """The callbacks of each moment; they run in the exchange's thread."""
 
     def __init__(self) -> None:
         self._callbacks: dict[str, list[Callable[[str], None]]] = {moment: [] for moment in MOMENTS}
@@ -183,10 +155,10 @@ class Moments:
         """Calls `callback(record_id)` at every such moment from now on. Raises KeyError for an unknown moment."""
         self._callbacks[moment].append(callback)
 
-    @contextmanager
+    @contextlib.contextmanager
     def hold(self, moment: str) -> Iterator[Hold]:
         """Holds every exchange that comes to the moment, until `release` or the end of the block."""
-        hold = Hold(moment)
+        hold = Hold()
         self.on(moment, hold.stop)
         try:
             yield hold
@@ -195,7 +167,7 @@ class Moments:
             self._callbacks[moment].remove(hold.stop)
 
     def reach(self, moment: str, record_id: str) -> None:
-        """Comes to a moment; nothing happens where it is empty."""
+        """Runs the callbacks of a moment; nothing happens where its name is empty."""
         for callback in list(self._callbacks[moment]) if moment else ():
             callback(record_id)
 
@@ -220,7 +192,10 @@ class Exchange(BaseHTTPRequestHandler):
         request = Request(self.server.name, self.command, target, headers, stream=self.rfile)
         self.server.requests.append(request)
         try:
-            if not self.server.faults.meet(self, request):
+            fault = self.server.faults.pick(self.server.name, request)
+            if fault:
+                fault.apply(self, request)
+            else:
                 self.respond(self.act(request), request)
         except NoAnswer:
             request.read()
@@ -269,7 +244,7 @@ class Exchange(BaseHTTPRequestHandler):
         raise ConnectionAbortedError
 
     def pause(self, seconds: float) -> bool:
-        """Waits; False as soon as the client has gone away or the server stops."""
+        """Waits; returns False as soon as the client has gone away or the server stops."""
         until = time.monotonic() + seconds
         while not self.server.stopping.is_set():
             left = until - time.monotonic()
@@ -310,7 +285,7 @@ class FakeServer(ThreadingHTTPServer):
         self.name, self.service, self.requests = name, service, requests
         self.faults, self.moments = faults, moments
         self.stopping = threading.Event()
-        self._open: set[socket.socket] = set()
+        self.connections: set[socket.socket] = set()
         self._tls: ssl.SSLContext | None = None
         if tls:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -331,21 +306,21 @@ class FakeServer(ThreadingHTTPServer):
         self.stopping.set()
         self.shutdown()
         self.server_close()
-        for connection in list(self._open):
+        for connection in list(self.connections):
             _shut(connection)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        if self.faults.resets(self.name):
+        if self.faults.pick(self.name):
             self.requests.append(Request(self.name, "", "", {}, stream=io.BytesIO()))
             reset(request)
             request.close()
             return
         connection = self._tls.wrap_socket(request, server_side=True) if self._tls else request
-        self._open.add(connection)
+        self.connections.add(connection)
         try:
             super().finish_request(connection, client_address)
         finally:
-            self._open.discard(connection)
+            self.connections.discard(connection)
             _shut(connection)
             connection.close()
 

@@ -1,6 +1,6 @@
-"""The storage host: another origin, which takes uploads by signed form and hands out outputs by signed URL.
+"""The storage host: another origin, which accepts uploads as signed forms and serves outputs by signed URL.
 
-It knows no secret and refuses one, in XML. It also serves the contract, and holds the contents of the stand-in's files.
+It expects no secret and refuses one, in XML. It also serves the contract.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ METADATA = ("metadata", "fileMetadata")  # fields that the SDKs' helpers may add
 UPLOAD_LIMIT = 200 * 1024 * 1024  # bytes
 EXTENSIONS = {"image": "png", "video": "mp4", "audio": "wav", "workflow": "png"}
 MEDIA_TYPES = {"image": "image/png", "video": "video/mp4", "audio": "audio/wav", "workflow": "image/png"}
+OF_EXTENSION = {extension: MEDIA_TYPES[kind] for kind, extension in EXTENSIONS.items()}
 
 
 class StorageRefusal(Exception):
@@ -64,7 +65,7 @@ class Output:
 
     @property
     def etag(self) -> str:
-        """A strong validator that follows the content."""
+        """Returns a strong validator of the content."""
         return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
 
 
@@ -80,9 +81,8 @@ class Storage:
         self._lock = threading.Lock()
 
     def add(self, output: Output) -> Output:
-        """Keeps an output."""
-        with self._lock:
-            self.outputs[output.id] = output
+        """Keeps an output, and returns it."""
+        self.outputs[output.id] = output
         return output
 
     def sign(self, output: Output, *, uses: int | None = None) -> str:
@@ -97,17 +97,12 @@ class Storage:
         with self._lock:
             self._grants.clear()
 
-    def destroy(self, output_id: str) -> None:
-        """Deletes an output for ever."""
-        with self._lock:
-            self.outputs.pop(output_id, None)
-
     def open_upload(self, filename: str) -> dict[str, Any]:
         """Returns what `POST /v1/uploads` answers for a file."""
         name = str(uuid.uuid4())
         uri = f"runway://ephemeral/{name}"
         fields = {
-            "Content-Type": media_type(filename),
+            "Content-Type": OF_EXTENSION.get(filename.rpartition(".")[2].lower(), "application/octet-stream"),
             "key": f"ephemeral/{name}/{filename}",
             "x-amz-algorithm": "AWS4-HMAC-SHA256",
             "policy": secrets.token_urlsafe(200),
@@ -133,10 +128,8 @@ class Storage:
 
     def _receive(self, request: Request) -> Answer:
         upload = next((u for u in self.uploads.values() if u["path"] == request.path), None)
-        if not upload:
+        if not upload or request.method != "POST":
             raise StorageRefusal(404, "NoSuchBucket", "The specified bucket does not exist")
-        if request.method != "POST":
-            raise StorageRefusal(405, "MethodNotAllowed", "The specified method is not allowed")
         foreign = [name for name in request.headers if name.startswith("x-runway")]
         if foreign:
             raise StorageRefusal(400, "InvalidArgument", f"Header not expected here: {foreign[0]}")
@@ -215,12 +208,6 @@ def read_form(request: Request, fields: dict[str, str], limit: int) -> dict[str,
     if len(content) > limit:
         raise StorageRefusal(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
     return {"content": content, "sha256": hashlib.sha256(content).hexdigest(), "mediaType": headers["Content-Type"]}
-
-
-def media_type(filename: str) -> str:
-    """Returns the media type that a file's extension suggests."""
-    extension = filename.rpartition(".")[2].lower()
-    return next((MEDIA_TYPES[kind] for kind, own in EXTENSIONS.items() if own == extension), "application/octet-stream")
 
 
 def pseudo_content(start: int, stop: int) -> Iterator[bytes]:

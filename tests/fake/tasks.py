@@ -1,4 +1,4 @@
-"""What moves by itself: tasks, workflow invocations and realtime sessions, and the account that pays for them."""
+"""What changes by itself: tasks, workflow invocations and realtime sessions, and the account that pays for them."""
 
 from __future__ import annotations
 
@@ -72,12 +72,9 @@ class Tasks:
     def __init__(self, storage: Storage, pace: Pace) -> None:
         self.storage, self.pace = storage, pace
         self.organization: Record = {
-            "tier": {
-                "maxMonthlyCreditSpend": 100000,
-                "models": {"gen4_image": {"maxConcurrentGenerations": 5, "maxDailyGenerations": 1000}},
-            },
+            "tier": {"maxMonthlyCreditSpend": 100000, "models": {}},
             "creditBalance": 10000,
-            "usage": {"models": {"gen4_image": {"dailyGenerations": 0}}},
+            "usage": {"models": {}},
         }
         self.accepted: list[Accepted] = []
         self.tasks: dict[str, Record] = {}
@@ -100,7 +97,7 @@ class Tasks:
         *,
         kind: str = "image",
         statuses: Sequence[str] | None = None,
-        progress: float | Sequence[float] | None = None,
+        progress: Sequence[float] = (),
         outputs: int | Sequence[bytes | str] = 1,
         failure: str = "The generation failed.",
         failureCode: str | None = "INTERNAL.BAD_OUTPUT.CODE01",
@@ -112,7 +109,7 @@ class Tasks:
     ) -> str:
         """Makes a task; with the kind `workflow`, a workflow invocation. Returns its id. Nothing is charged.
 
-        `statuses` are found one a poll, the last for good. `progress` is one value, or one for each RUNNING in turn.
+        `statuses` are found one a poll, the last for good. `progress` has a value for each RUNNING in turn.
         `outputs` counts them, or holds their bytes, or URLs that are shown as they are. The URLs of the first
         `stale_reads` reads of the ended task have expired when they are handed out. `nodeErrors` are an invocation's.
         `charged` is given back if it fails.
@@ -178,7 +175,7 @@ class Tasks:
         task["deleted"] = True
         if self.pace.status(task, poll=False) in ENDED:
             for output_id in task["outputs"]:
-                self.storage.destroy(output_id)
+                self.storage.outputs.pop(output_id, None)
         else:
             task["statuses"] = ("CANCELLED",)
 
@@ -196,10 +193,6 @@ class Tasks:
         if status == "READY":
             session["joined"] = True
             shown.update(expiresAt=self.pace.stamp(minutes=5), sessionKey=f"session_{uuid.uuid4().hex}")
-        if status == "COMPLETED":
-            shown["duration"] = 12
-        if status == "FAILED":
-            shown.update(failure="The session could not start.", failureCode="INTERNAL")
         return shown
 
     def _poll(self, task: Record) -> Record:
@@ -225,10 +218,7 @@ class Tasks:
 
 def _progress(task: Record) -> float:
     """Returns the value for this RUNNING: the next of those that were given, else by how far the task has come."""
-    given = task["progress"]
-    if isinstance(given, (int, float)):
-        return float(given)
-    if given:
+    if task["progress"]:
         before = task["statuses"][: task["polls"]].count("RUNNING")
-        return float(given[min(max(before - 1, 0), len(given) - 1)])
+        return float(task["progress"][min(max(before, 1), len(task["progress"])) - 1])
     return float(round(min(task["polls"] / len(task["statuses"]), 0.99), 2))
