@@ -79,7 +79,7 @@ class Records(LedgerTest):
         self.assertEqual(
             (found.status, found.path, found.model, found.prompt),
             ("SENDING", "/v1/text_to_image", "gen4_image", "a red fox"),
-        )  # type: ignore[attr-defined]
+        )
 
     def test_the_last_attempt_of_a_job_counts(self) -> None:
         self.paid("first", job="once fox")
@@ -123,7 +123,7 @@ class Records(LedgerTest):
     def test_no_more_of_a_prompt_than_its_beginning_is_kept(self) -> None:
         for prompt, kept in (("x" * 200, "x" * 80), ("see data:image/png;base64,AAAA now", "see data:…")):
             attempt = self.ledger.intend("/v1/x", {"promptText": prompt})
-            self.assertEqual(attempt.prompt, kept)  # type: ignore[attr-defined]
+            self.assertEqual(attempt.prompt, kept)
 
     def test_credits_that_come_as_text_are_a_number(self) -> None:
         for given, number in (
