@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .. import __version__
 from ..errors import EXITS
-from .options import FORMATS, GLOBAL_OPTIONS, Command, GlobalOptions
+from ..terminal.console import FORMATS
+from .options import GLOBAL_OPTIONS, Command, GlobalOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

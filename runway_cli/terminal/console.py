@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from .tables import Column, Row
 
 
-TABLES = ("table", "markdown")
+TABLES = ("table", "markdown")  # each is a function of `tables`
+FORMATS = ("json", "jsonl", *TABLES)
 MAX_BODY = 2048  # characters of a body that --verbose shows
 MAX_NOTE = 1000  # characters
 MAX_MESSAGE = 4000  # characters of an error's message
@@ -162,10 +163,7 @@ class Console:
             tables.Column(hide(each.heading), hide(each.key), link=each.link, wrap=each.wrap) for each in columns
         ]
         rows = [hide(row) for row in rows]
-        if self.format == "markdown":
-            self.write(tables.markdown(rows, columns))
-        else:
-            self.write(tables.table(rows, columns, terminal_width() if is_terminal(sys.stdout) else None))
+        self.write(getattr(tables, self.format)(rows, columns, terminal_width() if is_terminal(sys.stdout) else None))
 
     def _explain(self, values: Sequence[Any]) -> None:
         """Notes, once for each path, what is there instead of a path that matches in none of these values."""

@@ -72,8 +72,8 @@ def columns_of(rows: Sequence[Row]) -> list[Column]:
     return [Column(key, key) for key in dict.fromkeys(key for row in rows for key in row)]
 
 
-def markdown(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    """Returns a GitHub table; the headings alone if there are no rows.
+def markdown(rows: Sequence[Row], columns: Sequence[Column], width: int | None = None) -> str:
+    """Returns a GitHub table of any width; the headings alone if there are no rows.
 
     No cell can start markup or HTML; a URL is a link.
     """
