@@ -55,7 +55,7 @@ class JsonLinesTest(BatchTest):
             b'{"a": 1, "a": 2}': "not JSON: duplicate key 'a'",
             b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}": "",  # nested too deeply: the words depend on the interpreter
             b"\xff": "not UTF-8 (byte 1)",
-            b'{"@nmae": "fox"}': "unknown key '@nmae': use @name, @path, @upload.KEY or @data-uri.KEY",
+            b'{"@nmae": "fox"}': "unknown key '@nmae': use @name, @path, @upload.KEY, @data-uri.KEY or @output-of.KEY",
             b'{"@name": ""}': '@name must be a non-empty string, not ""',
             b'{"@path": "/v1/uploads"}': "a POST to /v1/uploads creates no task: use `request`",
             b'{"@path": "/v1/generate/image", "dryRun": true}': "dryRun: true creates no task: use `request`",
@@ -73,7 +73,7 @@ class JsonLinesTest(BatchTest):
                 self.assertIn(words, found[f"line {line}"])
                 self.assertIn(f"line {line}: {found[f'line {line}']}", result.error["error"])
         self.assertEqual(self.fake.requests, [])
-        self.assertFalse(self.log.exists())
+        self.assertFalse(self.ledger.exists())
 
     def test_a_file_without_usable_rows_is_refused(self) -> None:
         self.assert_refused(self.batch(), "cannot be read")
@@ -166,7 +166,7 @@ class TableTest(BatchTest):
             (b"promptText,promptText\na,1\n", "line 1: the column 'promptText' is duplicated"),
             (b"seed,seed:json\na,1\n", "line 1: the column 'seed' is duplicated"),
             (b"promptText;seed\na,1\n", "line 1: the header has only one column"),
-            (b'promptText\n"fox\n', "line 2: not CSV"),
+            (b'promptText\n"fox\n', "line 2: not a table"),
             (b"promptText\nfox\nm\xfcde\n", "line 3: not UTF-8"),
             (b"promptText\n", "has no rows"),
         ):
@@ -266,7 +266,7 @@ class FilesTest(BatchTest):
                 self.assertEqual(by_name(result)["2"]["status"], "NOT_STARTED")
                 self.assertEqual(len(self.fake.accepted), before + 1)
                 self.assertEqual(len(self.fake.uploads), 0)
-                self.log.unlink()
+                self.ledger.unlink()
 
     def test_through_a_gateway_that_takes_no_uploads_nothing_is_sent(self) -> None:
         self.write_rows("fox")

@@ -429,7 +429,7 @@ class Names(DownloadTest):
             text = "".join(chance.choice(pieces) for _ in range(chance.randint(0, 8)))
             name = safe_name(text)
             with self.subTest(text):
-                self.assertRegex(name, r"\A_?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
+                self.assertRegex(name, r"\A_?[^\W_]([\w.-]*[^\W_])?\Z")
                 self.assertNotIn(name.partition(".")[0].lower(), ("con", "nul"))
                 self.assertLessEqual(len(name), MAX_NAME)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import jsontext
-from ..errors import REPORTED, ApiError, DeniedError
+from ..errors import REPORTED, ApiError, CreditsError, DeniedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .services import Service
 
 
+CREDITS_PAGE = "https://dev.runwayml.com/ (Billing)"
 MAX_MESSAGE = 4000  # characters of the API's own words
 MAX_EXCERPT = 300  # characters of an answer that is not JSON
 MAX_READ = 1 << 20  # bytes of such an answer that are looked at
@@ -74,14 +75,28 @@ def error_of(answer: Answer, response: Response, mask: Callable[[str], str]) -> 
     issues = body.get("issues")
     if isinstance(issues, list) and issues:
         facts["issues"] = [_issue(issue) for issue in issues if isinstance(issue, dict)]
+    words = _message(status, (inner, body.get("message")), response, mask)
     kind = DeniedError if status in (401, 403) else ApiError
+    if status == 402 or (status in (400, 403) and _are_credits_missing(words)):
+        kind, facts["try_next"] = CreditsError, ("auth", "status")
+        words = f"{words.rstrip('.')}: buy credits at {CREDITS_PAGE}"
     return kind(
-        _message(status, (inner, body.get("message")), response, mask),
+        words,
         status=status,
         from_provider=answer.from_provider,
         retry_after=parse_retry_after(answer.retry_after or response.headers.get("Retry-After")),
         more=_more(body),
         **facts,
+    )
+
+
+def _are_credits_missing(words: str) -> bool:
+    """Returns whether an error says that there are too few credits, as the API has no code for it."""
+    import re
+
+    few = r"(not|n't|no longer) have (enough|sufficient|any)|(not enough|insufficient|too few|out of|no more)"
+    return bool(
+        re.search(rf"(?i)({few})\b.{{0,30}}\bcredits?\b|\bcredits?\b.{{0,30}}\b(insufficient|exhausted|too low)", words)
     )
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import re
 import stat
+import unicodedata
 from contextlib import contextmanager
 
 from ..api.answers import excerpt
 from ..errors import ApiError, DeniedError, NetworkError, OutputError, UsageError, WaitTimeout
-from ..settings import url_fault
+from ..settings import is_ledger, url_fault
 from .lock import try_lock
 from .media import EXTENSIONS, media_type
 
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     Emit = Callable[["Transferred"], None]
 
 
-MAX_NAME = 120  # characters; file systems end at 255 bytes, and a number and an extension are still to come
+MAX_NAME = 120  # characters
+MAX_BYTES = 200  # of a name; file systems end at 255, and a number and an extension are still to come
 MAX_EXTENSION = 20  # characters of it, with the dot
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # Windows devices, with any extension
+RESERVED = re.compile(r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³])(\.|$)", re.IGNORECASE)  # Windows devices, with any extension
 
 
 class Destination:
@@ -131,7 +133,9 @@ def replacement_fault(path: str) -> str | None:
         return f"{path!r} is a broken symbolic link: --force does not replace it" if os.path.lexists(path) else None
     except OSError as error:
         return f"{path!r} cannot be replaced: {_reason(error)}"
-    return None if stat.S_ISREG(mode) else f"{path!r} is not a regular file: --force does not replace it"
+    if not stat.S_ISREG(mode):
+        return f"{path!r} is not a regular file: --force does not replace it"
+    return f"{path!r} is a ledger of this program: --force does not replace it" if is_ledger(path) else None
 
 
 def free_folder(path: str) -> str:
@@ -155,14 +159,17 @@ def name_of(url: str) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Returns a file name of ASCII letters, digits, dots, dashes and underscores.
+    """Returns a file name of letters of any script, digits, dots, dashes and underscores.
 
     It is never empty, hidden, reserved, longer than MAX_NAME, like an option, or with a dot at its end.
     """
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")
+    name = unicodedata.normalize("NFC", name)
+    is_kept = [c in "._-" or c.isalnum() or unicodedata.category(c).startswith("M") for c in name]
+    name = re.sub(r"\0+", "_", "".join(c if kept else "\0" for c, kept in zip(name, is_kept))).strip("._-")
     root, extension = os.path.splitext(name)
     extension = extension[:MAX_EXTENSION]
-    name = (root[: MAX_NAME - len(extension)] + extension).rstrip("._-")
+    root = root[: MAX_NAME - len(extension)].encode()[: MAX_BYTES - len(extension.encode())].decode("utf-8", "ignore")
+    name = (root + extension).rstrip("._-")
     if RESERVED.match(name):
         name = ("_" + name)[:MAX_NAME].rstrip("._-")
     return name or "output"
@@ -429,7 +436,7 @@ class _Download:
         if self.part:
             self.part.clear()
         length = headers.get("Content-Length", "")
-        self.total = int(length) if length.isascii() and length.isdigit() else None
+        self.total = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None
         tag = headers.get("ETag", "")
         self.validator = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
         self.path = self.destination.file_name(self.url, headers)
@@ -444,8 +451,12 @@ class _Download:
         return not self.force and not self.destination.by_content  # the content is compared when all has arrived
 
     def _has_output_size(self) -> bool:
-        is_ours = self.destination.may_be_saved and os.path.isfile(self.path)
-        return is_ours and self.total is not None and os.path.getsize(self.path) == self.total
+        """Returns whether the file that is there may be this output."""
+        if not self.destination.may_be_saved or not os.path.isfile(self.path):
+            return False
+        if self.total is None:  # its bytes can tell, once they are there
+            return self.destination.by_content
+        return os.path.getsize(self.path) == self.total
 
     def _finish(self, part: PartFile) -> Saved:
         """Gives the whole file its name; without `force` never in place of another one, even one created just now."""

@@ -79,10 +79,16 @@ class Scheduler:
                 self.add(job, delay)
 
     def drain(self, seconds: float) -> Iterator[Job]:
-        """Yields the jobs whose current step ends within `seconds`, without beginning another. For the end of a run."""
+        """Yields the jobs whose current step ends within `seconds`, without beginning another. For the end of a run.
+
+        A further defect does not end it: the other jobs may have been paid for.
+        """
         end = self._clock.monotonic() + seconds
         while self._running and self._clock.monotonic() < end:
-            done = self._collect(SLICE)
+            try:
+                done = self._collect(SLICE)
+            except Exception:
+                continue
             if done is not None:
                 yield done[0]
 

@@ -9,27 +9,30 @@ import os
 import re
 
 from .. import jsontext
-from ..errors import ApiError, BudgetError, ConfigError, Failure, InternalError, TaskError, UsageError, WaitTimeout
+from ..api.retry import DIRECT
+from ..errors import (
+    ApiError,
+    BudgetError,
+    ConfigError,
+    CreditsError,
+    DeniedError,
+    Failure,
+    InternalError,
+    TaskError,
+    UsageError,
+    WaitTimeout,
+)
 from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, shown_credits, shown_number
 from .ledger import SENDING, STARTED, SUCCEEDED, LedgerMissing, iso_time
 from .tasks import GOOD_ENDS, Pollable, credits_of, is_id, may_start, parse, started_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from collections.abc import Mapping
+    from typing import Any
 
     from ..api.client import Client
     from .ledger import Attempt, Ledger
-
-    class Recorder(Protocol):
-        """A second record of the same POST, under the key that the history has."""
-
-        def intend(self, key: str) -> None:
-            """Records the intent. Raises OutputError where that is impossible: then nothing is sent."""
-
-        def started(self, key: str, name: str, credits: Any) -> None: ...
-
-        def refused(self, key: str, failure: Failure) -> None: ...
 
 
 DAY = 86_400.0  # seconds; what a budget is for
@@ -81,34 +84,45 @@ def start(
     again: bool = False,
     destination: str | None = None,
     retries: int | None = None,
-    recorder: Recorder | None = None,
+    batch: Ledger | None = None,
+    row: Mapping[str, str] | None = None,
 ) -> Started:
     """Sends a POST, unless its job was started before. `value` is the body as a JSON value, for the record.
 
     The intent is on the disk before the POST is sent, the id before anything else happens with the answer; no signal is
-    raised in between. Raises what `client.call`, the ledger and the recorder raise; BudgetError; TaskError for a job that
-    must not be repeated; WaitTimeout where another process has been sending it for longer than the client's timeout.
+    raised in between. A row of a batch is recorded in that ledger too, the intent there first: `row` has its columns
+    `key`, `job` and `name`.
+
+    Raises what `client.call` and the ledgers raise; BudgetError; TaskError for a job that must not be repeated;
+    WaitTimeout where another process has been sending it for longer than the client's timeout.
     """
     client.check_secret()
     if is_api_dry_run(path, value) or not (may_start(path) or job):
         return Started(None, answer=client.call("POST", path, body, retries=retries).value)
-    key = None
-    while key is None:  # another process may begin the job between the two steps: it is waited for
-        found = known(client, history, job, again=again)
-        if found is not None:
-            return found
-        key = _intended(client, history, path, value, job, again=again, destination=destination)
+    key, facts = None, {"destination": destination, **(row or {})}
+    if batch:
+        batch.intend(path, value, **facts)
     try:
-        if recorder:
-            recorder.intend(key)
+        while key is None:  # another process may begin the job between the two steps: it is waited for
+            found = known(client, history, job, again=again)
+            if found is not None:
+                return found
+            key = _intended(client, history, path, value, job, again=again, facts=facts)
+    except Exception:
+        if batch:
+            batch.unsent(facts["key"] or "")
+        raise
+    try:
         answer = client.call("POST", path, body, retries=retries).value
     except Failure as failure:
         if failure.fact("may_have_been_accepted"):
             history.sent(key)
         else:
             history.unsent(key)
-            if recorder:
-                recorder.refused(key, failure)
+            if batch and is_unsent(failure):
+                batch.unsent(key)
+            elif batch:
+                batch.refused(key, failure.message, field_of(failure))
         raise
     except Exception as defect:
         raise InternalError.of(defect, may_have_been_accepted=True) from None
@@ -119,12 +133,25 @@ def start(
         return Started(None, answer=answer)
     if pollable is not None:
         history.started(key, pollable.name, credits_of(answer))
-        if recorder:
-            recorder.started(key, pollable.name, credits_of(answer))
+        if batch:
+            batch.started(key, pollable.name, credits_of(answer))
     if not may_start(path):  # it creates nothing to wait for: its answer is its end
         history.finished(key, SUCCEEDED)
         pollable = None
     return Started(pollable, answer=answer)
+
+
+def is_unsent(failure: Failure) -> bool:
+    """Returns whether a POST that was surely not accepted may be sent again as it is; else the API has refused it."""
+    if isinstance(failure, ApiError):
+        return isinstance(failure, (DeniedError, CreditsError)) or DIRECT.is_retryable("POST", failure)
+    return True
+
+
+def field_of(failure: Failure) -> str | None:
+    """Returns the fields that a failure names."""
+    fields = [str(issue.get("field") or "") for issue in failure.fact("issues") or ()]
+    return ", ".join(dict.fromkeys(filter(None, fields))) or None
 
 
 def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> Started | None:
@@ -181,14 +208,21 @@ def recorded(attempt: Attempt) -> dict[str, Any]:
 
 
 def _intended(
-    client: Client, history: Ledger, path: str, value: Any, job: Job | None, *, again: bool, destination: str | None
+    client: Client,
+    history: Ledger,
+    path: str,
+    value: Any,
+    job: Job | None,
+    *,
+    again: bool,
+    facts: Mapping[str, str | None],
 ) -> str | None:
     """Records the intent and returns its key, in one step with the look at the job and at the budget.
 
     Returns None where another process has begun the job meanwhile; without a ledger the key is in none.
     """
     limit, price_shape = budget(), shape(path, value)
-    facts = {"destination": destination, **({"job": job.name, "digest": job.digest} if job else {})}
+    facts = {**facts, "job": job.name if job else None, "digest": job.digest if job else None}
     try:
         with history:
             last = history.last(job.name) if job else None
@@ -199,7 +233,7 @@ def _intended(
             return history.intend(path, value, shape=price_shape, **facts).key
     except LedgerMissing as missing:
         _go_without(client, missing, job)
-        return os.urandom(16).hex()
+        return facts.get("key") or os.urandom(16).hex()
 
 
 def _check_budget(client: Client, history: Ledger, limit: float, price_shape: str | None) -> None:
