@@ -228,8 +228,9 @@ class SignalTest(ProcessTest):
         process.send_signal(signal.SIGINT)
         result = self.ended(process)
         self.assertLess(time.monotonic() - began, 2)
-        ids = ", ".join(accepted.id for accepted in self.fake.accepted)
-        self.assertIn(f"rows in progress: 4 ({ids}), not started: 4; run", result.error["error"])
+        self.assertRegex(result.error["error"], r"rows in progress: 4 \(.*\), not started: 4; run")
+        for accepted in self.fake.accepted:
+            self.assertIn(accepted.id, result.error["error"])
         self.assertEqual(result.notes[-1], "0 of 8 done, 4 running, 0 failed, 20 credits")
 
     def test_a_closed_stdout_ends_it_quietly_and_loses_nothing(self) -> None:
