@@ -86,7 +86,7 @@ class ChainTest(BatchTest):
                 self.assert_refused(self.batch(), words)
 
     def test_a_chain_may_be_long(self) -> None:
-        count = 2000
+        count = 1200
         first = {"@name": "0", "promptText": "fox"}
         rest = [{"@name": str(n), "promptText": "on", "@output-of.image": str(n - 1)} for n in range(1, count)]
         self.write(*reversed([first, *rest]))

@@ -203,15 +203,14 @@ class Batch:
         while is_changed:
             is_changed, waiting, self.blocked = False, self.blocked, []
             for row in waiting:
-                parents = row.parents()
-                failed = [parent for parent in parents if self._succeeded.get(parent.key) is False]
+                failed = [parent for parent in row.parents if self._succeeded.get(parent.key) is False]
                 if failed:
                     job = RowJob(self, row)
                     job.status, job.skipped = "SKIPPED", f"{failed[0].name} has not succeeded"
                     self._succeeded[row.key] = False
                     is_changed = True
                     yield job
-                elif all(self._succeeded.get(parent.key) for parent in parents):
+                elif all(self._succeeded.get(parent.key) for parent in row.parents):
                     self.unsent.append(row)
                 else:
                     self.blocked.append(row)

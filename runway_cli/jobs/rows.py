@@ -122,11 +122,11 @@ class Row:
 
     `number` counts the rows from 1, `line` is its line in the file, `key` identifies it in the ledger, whose last
     `attempt` at it may be None. `label` is its @name made safe, None without one; `name` is what its outputs are
-    called, once `set_names` has run. `todo` is what this run has to do: SEND it, WAIT for what it started, or PRINT what the
-    ledger knows.
+    called, once `set_names` has run. `parents` are the rows whose outputs it needs. `todo` is what this run has to do:
+    SEND it, WAIT for what it started, or PRINT what the ledger knows.
     """
 
-    __slots__ = ("attempt", "body", "key", "label", "line", "name", "number", "path", "todo")
+    __slots__ = ("attempt", "body", "key", "label", "line", "name", "number", "parents", "path", "todo")
 
     def __init__(self, number: int, line: int, path: str, body: Any, *, label: str | None) -> None:
         self.number = number
@@ -136,6 +136,7 @@ class Row:
         self.label = label
         self.key = ""
         self.attempt: Attempt | None = None
+        self.parents: list[Row] = []
         self.name = label or ""
         self.todo = SEND
 
@@ -152,10 +153,6 @@ class Row:
     def files(self) -> list[InputFile]:
         """Returns the files among them."""
         return [each for each in self.inputs() if isinstance(each, InputFile)]
-
-    def parents(self) -> list[Row]:
-        """Returns the rows whose outputs are among them."""
-        return [each.row for each in self.inputs() if isinstance(each, OutputOf)]
 
     def value(self, of_input: Callable[[Input], Any]) -> Any:
         """Returns the body as a JSON value, None where there is none; `of_input` gives the value for each input."""
@@ -262,13 +259,14 @@ class RowReader:
                 try:
                     if isinstance(each, OutputOf):
                         each.find(self._names)
+                        row.parents.append(each.row)
                 except UsageError as error:
                     faults.append((row.line, "@output-of", error.message))
         refuse(faults)
         for first in rows:
             path = [first]  # a loop: a chain may be longer than Python's calls may nest
             while path:
-                needed = next((parent for parent in path[-1].parents() if not parent.key), None)
+                needed = next((parent for parent in path[-1].parents if not parent.key), None)
                 if needed in path:
                     names = " → ".join(each.label or "" for each in [*path[path.index(needed) :], needed])
                     raise UsageError(f"line {needed.line}: @output-of goes in a circle: {names}")
