@@ -66,10 +66,17 @@ class BatchTest(ServedTest):
         finally:
             db.close()
 
-    def forget_answers(self, path: Path | None = None) -> None:
-        """Leave only the intents in the ledger, or in another one, as a kill would have."""
-        db = sqlite3.connect(path or self.ledger)
-        db.execute("UPDATE attempts SET status = 'SENDING', id = NULL, credits = NULL, ended = NULL, saved = NULL")
+    def forget_answers(self) -> None:
+        """Leave only the intents in the ledger, as a kill would have."""
+        self._change("status = 'SENDING', id = NULL, credits = NULL, ended = NULL, saved = NULL")
+
+    def forget_ends(self) -> None:
+        """Leave every row started in the ledger, as a kill would have."""
+        self._change("status = 'STARTED', ended = NULL, saved = NULL")
+
+    def _change(self, words: str) -> None:
+        db = sqlite3.connect(self.ledger)
+        db.execute(f"UPDATE attempts SET {words}")
         db.commit()
         db.close()
 

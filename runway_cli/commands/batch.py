@@ -18,6 +18,7 @@ from ..errors import (
     WaitTimeout,
     heaviest,
 )
+from ..files.download import remove_part_files
 from ..jobs import fields
 from ..jobs.batch import (
     DONE,
@@ -27,11 +28,10 @@ from ..jobs.batch import (
     UNCERTAIN,
     Batch,
     files_in_the_way,
-    remove_part_files,
     saved_files,
     standing,
 )
-from ..jobs.ledger import GONE, REFUSED, UNSENT, LedgerLocked, LedgerMissing, number_of
+from ..jobs.ledger import GONE, REFUSED, LedgerLocked, LedgerMissing, number_of
 from ..jobs.ledger import STARTED as IN_PROGRESS
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
 from ..jobs.start import field_of
@@ -174,7 +174,7 @@ def _ledger_path(options: Options) -> str:
 
 
 def _opened(context: Context, options: Options, client: Client) -> Ledger:
-    """Returns the ledger, locked for this process until the end of the run.
+    """Returns the ledger, locked for this process until the end of the run; a dry run makes none.
 
     Raises UsageError where another process or another account has it, and where the file is none; then it stays as it
     is.
@@ -191,6 +191,8 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
     if not os.path.isdir(os.path.dirname(path)):
         raise UsageError(f"the folder of the ledger {path!r} does not exist: choose another file with --log")
     ledger = context.ledger(client, path, exclusive=True)
+    if options.dry_run and not os.path.lexists(path):
+        return ledger
     try:
         with ledger:
             other = ledger.other_account()
@@ -230,10 +232,8 @@ def _next_call(context: Context, options: Options, failure: Failure) -> str | Se
     return call
 
 
-def _plan(
-    context: Context, options: Options, client: Client, attempts: dict[str, Attempt], rows: list[Row]
-) -> list[Row]:
-    """Names the rows and sets what is to be done with each. Returns those to be sent.
+def _plan(context: Context, options: Options, client: Client, attempts: dict[str, Attempt], rows: list[Row]) -> None:
+    """Names the rows and sets what is to be done with each.
 
     `attempts` are the last ones, by the keys of their rows. Raises UsageError where a row must not be sent, and
     NetworkError for --check without a contract.
@@ -268,7 +268,6 @@ def _plan(
         refuse(faults, batch_call=_in_another_folder(context, options))
     if options.check and unsent:
         _check(client, unsent)
-    return unsent
 
 
 def _check(client: Client, rows: Sequence[Row]) -> None:
@@ -283,53 +282,32 @@ def _check(client: Client, rows: Sequence[Row]) -> None:
     refuse(faults, f"the API's contract of {checker.contract.date} refuses rows: ", **checker.facts())
 
 
-def _known(ledger: Ledger, history: Ledger, *, is_dry_run: bool = False) -> dict[str, Attempt]:
+def _known(ledger: Ledger, history: Ledger, *, is_dry_run: bool) -> dict[str, Attempt]:
     """Returns the last attempt at each row, by its key.
 
     The history is asked about POSTs whose outcome the ledger does not know; what it has is recorded, but for a dry run.
     """
-    uncertain = [each for each in ledger.attempts() if standing(each) == UNCERTAIN]
-    found = {each.key: each for each in history.fates([each.key for each in uncertain])}
-    if not is_dry_run:
-        for each in found.values():
-            if each.status == UNSENT:
-                ledger.unsent(each.key)
-            else:
-                ledger.started(each.key, each.id or "", each.credits)
-    attempts: dict[str, Attempt] = {}
-    for each in ledger.attempts():
-        fate = found.get(each.key)
-        if fate is not None and fate.status != UNSENT:
-            each.status, each.id = IN_PROGRESS, fate.id
-        if fate is None or fate.status != UNSENT:
-            attempts[each.job or ""] = each
-    return attempts
-
-
-def _batch(options: Options, client: Client, history: Ledger, ledger: Ledger, rows: list[Row]) -> Batch:
-    return Batch(
-        client,
-        history,
-        ledger,
-        rows,
-        folder=_folder_of(options),
-        force=options.force,
-        parallel=options.parallel,
-        max_wait=options.max_wait,
-        max_time=options.max_time,
-        max_credits=options.max_credits,
-    )
+    attempts = ledger.attempts()
+    fates = {each.key: each for each in history.fates([each.key for each in attempts if standing(each) == UNCERTAIN])}
+    last: dict[str, Attempt] = {}
+    for each in attempts:
+        fate = fates.get(each.key)
+        if fate is None or fate.id:
+            last[each.job or ""] = each
+        if fate is not None and fate.id:
+            each.status, each.id, each.credits = IN_PROGRESS, fate.id, fate.credits
+        if fate is not None and not is_dry_run:
+            ledger.started(each.key, fate.id, fate.credits) if fate.id else ledger.unsent(each.key)
+    return last
 
 
 def _show(context: Context, options: Options, client: Client, rows: list[Row]) -> int:
     """Prints the request of every row that would be sent, masked, and its cost. Changes nothing on the disk."""
-    history = context.history(client)
-    has_ledger = os.path.lexists(_ledger_path(options))
-    ledger = _opened(context, options, client) if has_ledger else context.ledger(client, _ledger_path(options))
-    unsent = _plan(context, options, client, _known(ledger, history, is_dry_run=True), rows)
-    batch = _batch(options, client, history, ledger, rows)
-    skipped = [job.row for job in batch.release()]
-    unsent = [row for row in unsent if row not in skipped]
+    history, ledger = context.history(client), _opened(context, options, client)
+    _plan(context, options, client, _known(ledger, history, is_dry_run=True), rows)
+    batch = Batch(client, history, ledger, rows, options, _folder_of(options))
+    skipped = {job.row for job in batch.release()}
+    unsent = [row for row in rows if row.todo == SEND and row not in skipped]
     shown_client = context.client(with_secret=False)
     try:
         for row in unsent:
@@ -397,7 +375,7 @@ class BatchRun:
     def run(self) -> int:
         """Does what is to be done. Returns 0 if every row succeeded; raises why one did not."""
         options, ledger = self._options, self._ledger
-        attempts = _known(ledger, self._history)
+        attempts = _known(ledger, self._history, is_dry_run=False)
         _plan(self._context, options, self._client, attempts, self._rows)
         keys = {row.key for row in self._rows}
         left = [
@@ -413,7 +391,7 @@ class BatchRun:
         folders.update(folder for attempt in attempts.values() for folder in attempt.saved)
         folders.update([absolute(self._folder)] if self._folder else [])
         remove_part_files(folders, [attempt.name or "" for attempt in attempts.values()])
-        batch = _batch(options, self._client, self._history, ledger, self._rows)
+        batch = Batch(self._client, self._history, ledger, self._rows, options, self._folder)
         try:
             for row in self._rows:
                 if row.todo == PRINT:

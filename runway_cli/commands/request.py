@@ -192,7 +192,7 @@ def _job(options: Options, path: str, body: bytes | None, values: list[tuple[Fie
     if options.once is None and (not options.download or options.method != "POST"):
         return None
     from ..files.download import is_folder
-    from ..jobs.rows import InputFile
+    from ..files.upload import InputFile
     from ..jobs.start import Job
 
     if options.once is None and is_folder(options.download or ""):

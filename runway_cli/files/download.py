@@ -19,7 +19,7 @@ from .media import EXTENSIONS, media_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from email.message import Message
     from io import BufferedRandom, FileIO
 
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 MAX_NAME = 120  # characters
 MAX_BYTES = 200  # of a name; file systems end at 255, and a number and an extension are still to come
 MAX_EXTENSION = 20  # characters of it, with the dot
-RESERVED = re.compile(r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³])(\.|$)", re.IGNORECASE)  # Windows devices, with any extension
+RESERVED = re.compile(
+    r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³])(\.|$)", re.IGNORECASE
+)  # Windows devices, with any extension
 
 
 class Destination:
@@ -254,6 +256,32 @@ def remove_abandoned(path: str) -> None:
                 os.unlink(path)
     except OSError:
         pass
+
+
+def remove_part_files(folders: Iterable[str], names: Iterable[str]) -> None:
+    """Removes the part files of rows with these names that a killed run left. The ledger is locked: none is at work."""
+    owners = [name.casefold() for name in names]
+    for folder in folders:
+        for entry in listing(folder):
+            if NAME.fullmatch(entry):
+                shown = entry[1 : -len(".0123456789ab.part")].casefold()
+                if any(_is_output(shown, name) for name in owners):
+                    remove_abandoned(os.path.join(folder, entry))
+
+
+def _is_output(shown: str, name: str) -> bool:
+    """Whether a part file that shows this, perhaps cut, is of an output of the row with this name."""
+    if len(name) >= len(shown):
+        return len(shown) == SHOWN_NAME and name.startswith(shown)
+    return shown.startswith(name) and bool(re.fullmatch(r"(-\d*)?(\.\w*)?", shown[len(name) :]))
+
+
+def listing(folder: str) -> list[str]:
+    """Returns the names in a folder, none where it cannot be read."""
+    try:
+        return sorted(os.listdir(folder or "."))
+    except OSError:
+        return []
 
 
 def _remove_old_part_files(folder: str, now: float) -> None:

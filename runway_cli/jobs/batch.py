@@ -29,11 +29,12 @@ from ..errors import (
     WaitTimeout,
 )
 from ..files import download, upload
+from ..files.upload import InputFile
 from ..settings import absolute, shown_credits, shown_number
 from . import ledger as states
 from .ledger import LedgerMissing
-from .rows import PRINT, SEND, WAIT, InputFile, OutputOf
-from .schedule import Scheduler
+from .rows import PRINT, SEND, WAIT, OutputOf
+from .schedule import Scheduler, most_at_once
 from .start import is_unsent, no_id, shape, start
 from .tasks import GOOD_ENDS, PolledTask, credits_of, parse, save_outputs, urls_of
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
+    from ..commands.batch import Options
     from .ledger import Attempt, Ledger
     from .rows import Row
     from .schedule import Emit
@@ -57,9 +59,6 @@ MAX_EXHAUSTED = 3  # rows in succession whose retries are used up
 MAX_ROUNDS = 4  # of POSTs that are all answered 429, beyond --retries: a daily limit may be reached
 MAX_UPLOAD_AGE = 86_400 - 300  # seconds; the API keeps an upload for 24 hours, and a row needs some time to be sent
 MAX_ANSWER_AGE = 3600.0  # seconds for which the URLs in an answer are used; the API signs them for a day
-OPEN_FILES = 24  # that the process needs beside its rows; it raises its limit to MIN_OPEN_FILES where it can
-FILES_OF_ROW = 4
-MIN_OPEN_FILES = 512
 
 
 def standing(attempt: Attempt | None) -> str:
@@ -74,8 +73,8 @@ def standing(attempt: Attempt | None) -> str:
 class Batch:
     """A run. `in_flight` are the jobs at work, `unsent` the rows to be sent, `blocked` those that wait for others.
 
-    `folder` ends with a slash; None saves nothing. At most `parallel` rows are in flight; `max_wait` are the seconds
-    for each, `max_time` those for the run, 0 without a limit. What RowJob calls is safe for several threads.
+    `options` are those of the command; `folder` ends with a slash, None saves nothing. What RowJob calls is safe for
+    several threads.
     """
 
     def __init__(
@@ -84,13 +83,8 @@ class Batch:
         history: Ledger,
         ledger: Ledger,
         rows: Sequence[Row],
-        *,
+        options: Options,
         folder: str | None,
-        force: bool,
-        parallel: int,
-        max_wait: float,
-        max_time: float,
-        max_credits: int | None,
     ) -> None:
         self.client = client
         self.history = history
@@ -100,17 +94,14 @@ class Batch:
         self.blocked = [row for row in rows if row.todo == SEND]
         self.in_flight: list[RowJob] = []
         self.folder = folder
-        self.force = force
-        self.max_wait = max_wait
-        self.max_time = max_time
-        self.deadline = client.clock.monotonic() + max_time if max_time else None
+        self.options = options
+        self.deadline = client.clock.monotonic() + options.max_time if options.max_time else None
         self.is_stopped = False  # no further row is sent
         self.stopped_by: BudgetError | None = None
         self.sending = 0  # POSTs whose answer has not been recorded yet
         self.rounds = 0  # how often a POST that was sent after the last 429 was answered 429 again
         self._started = deque(row for row in rows if row.todo == WAIT)
-        self._parallel = parallel
-        self._max_credits = max_credits
+        self._parallel = options.parallel
         self._prices: dict[str, Any] = {}  # by shape
         self._scheduler: Scheduler | None = None
         self._lock = Lock()
@@ -141,7 +132,7 @@ class Batch:
                 self._fill()
             emit(event)
 
-        self._parallel = min(self._parallel, count, self._most_at_once())
+        self._parallel = min(most_at_once(self._parallel, self.client.console.note), count)
         # threads even for one row: a signal must not break off a POST
         self._scheduler = Scheduler(self.client.clock, self.client.shutdown, handle, self._parallel)
         self._fill()
@@ -171,31 +162,12 @@ class Batch:
             if not self.sending:
                 return
 
-    def _most_at_once(self) -> int:
-        """Returns how many rows the limit of open files allows; a note tells where that is less than asked for."""
-        try:
-            import resource
-        except ImportError:  # Windows
-            return self._parallel
-        limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if 0 <= limit < MIN_OPEN_FILES:
-            try:
-                wanted = MIN_OPEN_FILES if most < 0 else min(most, MIN_OPEN_FILES)
-                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-                limit = wanted
-            except (OSError, ValueError):
-                pass
-        found = self._parallel if limit < 0 else max(1, (limit - OPEN_FILES) // FILES_OF_ROW)
-        if found < self._parallel:
-            self.client.console.note(f"at most {found} rows at once: the limit of open files is {limit}")
-        return found
-
     def _check_time(self) -> None:
         now = self.client.clock.monotonic()
         if self.deadline is not None and now >= self.deadline:
             self.stop()
             if now >= self.deadline + DRAIN:
-                raise WaitTimeout(f"the time limit of {shown_number(self.max_time)} s was reached")
+                raise WaitTimeout(f"the time limit of {shown_number(self.options.max_time)} s was reached")
 
     def release(self) -> Iterator[RowJob]:
         """Lets rows be sent whose inputs are there; yields those that are skipped because another one has failed."""
@@ -232,20 +204,22 @@ class Batch:
 
     def over_budget(self) -> BudgetError | None:
         """Returns why the next row must not start yet: --max-credits, or None where it may."""
-        if self._max_credits is None or not self.unsent:
+        if self.options.max_credits is None or not self.unsent:
             return None
         spending = self.ledger.spending(
             None,
             without={job.key for job in self.in_flight},
             more=[self.price(job.row) if job.credits is None else job.credits for job in self.in_flight],
         )
-        if spending.allows(self._max_credits, self.price(self.unsent[0])):
+        if spending.allows(self.options.max_credits, self.price(self.unsent[0])):
             return None
         spent = spending.known + spending.unknown * (spending.dearest or 0)
-        words = f"--max-credits {self._max_credits} allows no further row: {shown_credits(spent)} credits are spent"
+        words = (
+            f"--max-credits {self.options.max_credits} allows no further row: {shown_credits(spent)} credits are spent"
+        )
         if spending.dearest is None and spending.unknown:
-            words = f"--max-credits {self._max_credits} allows no further row while the price of the first is unknown"
-        return BudgetError(words, spent=spent, limit=self._max_credits, batch_call="dry run")
+            words = f"--max-credits {self.options.max_credits} allows no further row while the price of the first is unknown"
+        return BudgetError(words, spent=spent, limit=self.options.max_credits, batch_call="dry run")
 
     def allowed(self, rows: Iterable[Row]) -> int:
         """Returns how many of these rows --max-credits allows, as far as prices are known."""
@@ -253,7 +227,7 @@ class Batch:
         prices: list[Any] = []
         for row in rows:
             price = self.price(row)
-            if not self.ledger.spending(None, more=prices).allows(self._max_credits or 0, price):
+            if not self.ledger.spending(None, more=prices).allows(self.options.max_credits or 0, price):
                 break
             prices.append(price)
             count += 1
@@ -423,7 +397,7 @@ class RowJob:
     def wait_for(self, pollable: Pollable) -> None:
         """Lets the next steps poll this."""
         batch = self._batch
-        ends = [batch.client.clock.monotonic() + batch.max_wait] if batch.max_wait else []
+        ends = [batch.client.clock.monotonic() + batch.options.max_wait] if batch.options.max_wait else []
         ends += [batch.deadline] if batch.deadline is not None else []
         save = self._save if batch.folder else None
         self.task = PolledTask(batch.client, pollable, deadline=min(ends, default=None), save=save)
@@ -512,7 +486,7 @@ class RowJob:
             if owner is not self.row:
                 words = f"{target.path} is the name of line {owner.line}'s output: save this one with `wait`"
                 raise OutputError(words, taken=target.path)
-        save_outputs(task, targets, emit, force=batch.force)
+        save_outputs(task, targets, emit, force=batch.options.force)
 
 
 def saved_files(attempt: Attempt, folder: str | None) -> list[str] | None:
@@ -537,7 +511,7 @@ def files_in_the_way(
     own = {row.key for row in rows}
     others = {path for attempt in attempts if attempt.job not in own for path in attempt.saved.get(folder, ())}
     files: dict[str, str] = {}
-    for name in _listing(folder):
+    for name in download.listing(folder):
         path = os.path.join(folder, name)
         is_kept = any(os.path.realpath(path) == os.path.realpath(each) for each in kept)
         if not download.NAME.fullmatch(name) and (is_kept or not force):
@@ -546,28 +520,3 @@ def files_in_the_way(
             if path not in others:
                 files.setdefault(re.sub(r"-\d+$", "", stem), name)
     return [(row, files[row.name.casefold()]) for row in rows if row.name.casefold() in files]
-
-
-def remove_part_files(folders: Iterable[str], names: Iterable[str]) -> None:
-    """Removes the part files of rows with these names that a killed run left. The ledger is locked: none is at work."""
-    owners = [name.casefold() for name in names]
-    for folder in folders:
-        for entry in _listing(folder):
-            if download.NAME.fullmatch(entry):
-                shown = entry[1 : -len(".0123456789ab.part")].casefold()
-                if any(_is_output(shown, name) for name in owners):
-                    download.remove_abandoned(os.path.join(folder, entry))
-
-
-def _is_output(shown: str, name: str) -> bool:
-    """Whether a part file that shows this, perhaps cut, is of an output of the row with this name."""
-    if len(name) >= len(shown):
-        return len(shown) == download.SHOWN_NAME and name.startswith(shown)
-    return shown.startswith(name) and bool(re.fullmatch(r"(-\d*)?(\.\w*)?", shown[len(name) :]))
-
-
-def _listing(folder: str) -> list[str]:
-    try:
-        return sorted(os.listdir(folder or "."))
-    except OSError:
-        return []

@@ -18,7 +18,7 @@ from .. import jsontext
 from ..api.paths import checked_path
 from ..errors import UsageError
 from ..files.download import safe_name
-from ..files.upload import checked_inline, checked_upload, data_uri
+from ..files.upload import InputFile
 from . import fields
 from .fields import NOTHING, Field
 from .start import is_api_dry_run
@@ -41,47 +41,10 @@ if TYPE_CHECKING:
 NAME, PATH, UPLOAD, DATA_URI, OUTPUT_OF = "@name", "@path", "@upload.", "@data-uri.", "@output-of."
 SEND, WAIT, PRINT = "send", "wait", "print"
 KEY_LENGTH = 32  # characters of the hash that is a row's key in the ledger
-PIECE = 1 << 20  # bytes that are hashed at a time
 MAX_SHOWN = 20  # faults that the message names; `issues` has all
 MAX_CELL = 1 << 26  # characters of a cell; the csv module's own limit is 131,072
 MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 EXCEL = {"TRUE": "true", "FALSE": "false"}  # how a spreadsheet writes them
-
-
-class InputFile:
-    """A file that becomes a value of a body: uploaded, or inlined as a data URI. `digest` is a hash of its content.
-
-    Raises UsageError, which names `option`, for a file that the API would not take.
-    """
-
-    __slots__ = ("_option", "_stamp", "digest", "is_upload", "media")
-
-    def __init__(self, path: str, option: str, *, is_upload: bool) -> None:
-        self.media = (checked_upload if is_upload else checked_inline)(path, option)
-        self.is_upload = is_upload
-        self._option = option
-        self._stamp = _stamp(path)
-        found = hashlib.sha256()
-        try:
-            with open(path, "rb") as file:
-                while piece := file.read(PIECE):
-                    found.update(piece)
-        except OSError as error:
-            raise UsageError(f"{option}: {path!r} cannot be read: {error.strerror or error}") from None
-        self.digest = found.hexdigest()
-
-    def check_unchanged(self) -> None:
-        """Raises UsageError if the file is no longer the one that its row's key was made from."""
-        if _stamp(self.media.path) != self._stamp:
-            raise UsageError(f"{self._option}: {self.media.path!r} was changed or removed during the run")
-
-    def data_uri(self) -> str:
-        """Returns the file inlined. Raises UsageError."""
-        return data_uri(self.media.path, self._option)
-
-    def shown(self) -> str:
-        """Returns the value that stands for the file in a body that is not sent."""
-        return f"runway://… ({self.media.name})" if self.is_upload else self.data_uri()
 
 
 class OutputOf:
@@ -107,14 +70,6 @@ class OutputOf:
     def shown(self) -> str:
         """Returns the value that stands for the output in a body that is not sent."""
         return f"https://… (output {self.index} of {self.name})"
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 class Row:

@@ -30,7 +30,28 @@ if TYPE_CHECKING:
             """
 
 
+OPEN_FILES, OWN_FILES, FILES_OF_JOB = 512, 24, 4  # enough for all; what the process has beside its jobs; of each job
 TICK = 1.0  # seconds between two events that only say that time has passed
+
+
+def most_at_once(wanted: int, note: Callable[[str], None]) -> int:
+    """Returns how many of the jobs wanted at once the limit of open files allows, which is raised where it can be."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return wanted
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= limit < OPEN_FILES:
+        try:
+            raised = OPEN_FILES if most < 0 else min(most, OPEN_FILES)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, most))
+            limit = raised
+        except (OSError, ValueError):
+            pass
+    found = wanted if limit < 0 else min(wanted, max(1, (limit - OWN_FILES) // FILES_OF_JOB))
+    if found < wanted:
+        note(f"{found} at once, not {wanted}: the limit of open files is {limit}")
+    return found
 
 
 class Scheduler:
