@@ -243,6 +243,17 @@ class TerminalTest(BatchTest):
         self.assertRegex(running[1], r"^(fox|owl) +RUNNING \[#*-*\] \d+% \d+ s 5 credits$")
         self.assertEqual(frames[-1], ["2 of 2 succeeded, 10 credits"], "the lines are removed at the end")
 
+    def test_the_time_left_does_not_climb_between_two_ends(self) -> None:
+        self.write("fox", "owl", "elk")
+        for _ in range(3):
+            self.next_task(statuses=["RUNNING"] * 6 + ["SUCCEEDED"])
+        wholes = [frame[0] for frame in self.frames("--parallel", "1") if frame]
+        for done in ("1 of 3", "2 of 3"):
+            found = [re.search(rf"^{done} done.*?, (?:(\d+) min )?(\d+) s left$", whole) for whole in wholes]
+            left = [int(match[1] or 0) * 60 + int(match[2]) for match in found if match]
+            self.assertGreater(len(left), 3)
+            self.assertEqual(left, sorted(left, reverse=True))
+
     def test_the_time_left_follows_from_the_pace_so_far(self) -> None:
         self.write("fox", "owl", "elk")
         wholes = [frame[0] for frame in self.frames("--parallel", "1") if frame]

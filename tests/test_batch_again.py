@@ -181,6 +181,33 @@ class FailedTest(BatchTest):
         self.assert_success(result)
         self.assertEqual(by_name(result)["3"]["status"], "SUCCEEDED")
 
+    def test_a_moderated_row_is_not_retried_until_it_changes(self) -> None:
+        self.write("bad")
+        self.next_task(statuses=["FAILED"], failureCode="SAFETY.INPUT.TEXT")
+        for words in ((), (), ("--retry-failed",)):
+            result = self.batch(*words)
+            self.assert_error(result, 1, kind="task", failureCode="SAFETY.INPUT.TEXT")
+            self.assertNotIn("--retry-failed", pasted(result))
+            self.assertNotEqual(pasted(result)[0], "batch")
+        self.assertEqual(self.prompts_sent(), ["fox", "owl", "bad"])
+        self.write("good")
+        self.assert_success(self.batch())
+
+    def test_kind_and_id_are_the_same_in_the_next_run(self) -> None:
+        for prompt in ("refused", "gone"):
+            with self.subTest(prompt):
+                self.write(prompt)
+                if prompt == "gone":
+                    self.fake.fault(Fault("status", 404), path=f"/v1/tasks/{self.next_task()}")
+                else:
+                    self.fake.fault(Fault("status", 400, body={"error": "No"}), path=PATH)
+                first, again = self.batch(), self.batch()
+                for key in ("kind", "id", "error"):
+                    self.assertEqual(first.error.get(key), again.error.get(key))
+                self.assertEqual(again.lines[0], {**first.lines[0], "skipped": True})
+        self.write("fox")
+        self.assertEqual(self.batch().error["id"], by_name(self.first)["1"]["id"])
+
     def test_a_task_that_is_gone_counts_as_failed(self) -> None:
         self.write("elk")
         task = self.next_task(statuses=["RUNNING"])
@@ -272,6 +299,13 @@ class ExampleTest(BatchTest):
         result = self.batch("--download", ".")
         self.assert_refused(result)
         self.assertEqual(pasted(result)[-1], "./outputs/")
+
+    def test_the_words_of_the_call_are_repeated_character_for_character(self) -> None:
+        shared = ("-f", "style=one\ntwo\tthree\u00a0four\u00adfive\u200bsix")
+        self.write("fox")
+        self.next_task(statuses=["RUNNING"] * 9)
+        result = self.batch(*shared, "--max-wait", "6")
+        self.assertEqual(pasted(result), ["batch", PATH, str(self.prompts), *SHARED, *shared, "--max-wait", "6"])
 
     def test_words_are_added_before_a_double_dash(self) -> None:
         self.write("fox", "owl")
