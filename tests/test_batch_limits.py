@@ -141,7 +141,7 @@ class TimeTest(BatchTest):
         self.assertEqual(by_name(result)["1"]["id"], task)
         self.assertEqual(pasted(result), ["batch", PATH, str(self.prompts), *SHARED, *words])
         self.assertEqual(result.notes[-1], "1 of 2 succeeded, 1 in progress, 10 credits")
-        self.assertEqual(result.error["error"], f"{task} is still RUNNING after 12 s")
+        self.assertEqual(result.error["error"], f"1 of 2 in progress: {task} is still RUNNING after 12 s")
         self.assert_success(self.call(*pasted(result), env=self.env))
         self.assertEqual(len(self.prompts_sent()), 2)
 

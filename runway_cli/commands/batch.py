@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 from .. import settings as values
 from ..api.retry import may_poll_again
@@ -32,7 +33,6 @@ from ..jobs.batch import (
     standing,
 )
 from ..jobs.ledger import GONE, REFUSED, LedgerLocked, LedgerMissing, number_of
-from ..jobs.ledger import STARTED as IN_PROGRESS
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
 from ..jobs.start import field_of
 from ..jobs.tasks import BAD_ENDS, GOOD_ENDS, parse
@@ -113,6 +113,8 @@ COLUMNS = (
 DRY_RUN_COLUMNS = (Column("Row", "row"), Column("Name", "name"), Column("Url", "url"), Column("Body", "body"))
 STDIN = "-"
 BALANCE_WAIT = 10.0  # seconds that a dry run waits for the balance
+SKIPPED, IN_PROGRESS, NOT_STARTED = "skipped", "in progress", "not started"
+COUNTED = (FAILED, SKIPPED, IN_PROGRESS, NOT_STARTED)  # by the last note, beside those that succeeded
 MAX_NAMES = 10  # of rows that a note names
 UNCERTAIN_WORDS = (
     "the POST may have been accepted, but its outcome is unknown: look for it in the account; "
@@ -295,7 +297,7 @@ def _known(ledger: Ledger, history: Ledger, *, is_dry_run: bool) -> dict[str, At
         if fate is None or fate.id:
             last[each.job or ""] = each
         if fate is not None and fate.id:
-            each.status, each.id, each.credits = IN_PROGRESS, fate.id, fate.credits
+            each.status, each.id, each.credits = "STARTED", fate.id, fate.credits
         if fate is not None and not is_dry_run:
             ledger.started(each.key, fate.id, fate.credits) if fate.id else ledger.unsent(each.key)
     return last
@@ -350,16 +352,11 @@ def _foreseen(options: Options, client: Client, batch: Batch, unsent: list[Row])
 
 
 class BatchRun:
-    """One run of the command. Of `total` rows `count` have been printed: `failed`, `in_flight`, or succeeded.
-
-    `credits` are those of the rows that this run has sent.
-    """
+    """One run of the command. Of `total` rows `counts` have been printed; `credits` cost those that it has sent."""
 
     def __init__(self, context: Context, options: Options, client: Client, ledger: Ledger, rows: list[Row]) -> None:
         self.total = len(rows)
-        self.count = 0
-        self.failed = 0
-        self.in_flight = 0
+        self.counts: Counter[str] = Counter()
         self.credits = 0.0
         self._context = context
         self._console = context.console
@@ -369,7 +366,6 @@ class BatchRun:
         self._ledger = ledger
         self._rows = rows
         self._folder = _folder_of(options)
-        self._not_started = 0
         self._failures: list[RunwayError] = []
 
     def run(self) -> int:
@@ -401,14 +397,9 @@ class BatchRun:
                 self._print(row, "NOT_STARTED")
         finally:
             self._console.end_rows(COLUMNS)
-        counts = (
-            (self.total - self._not_started - self.failed - self.in_flight, f"of {self.total} succeeded"),
-            (self.failed, "failed"),
-            (self.in_flight, "in progress"),
-            (self._not_started, "not started"),
-        )
-        words = [f"{count} {word}" for count, word in counts if count or word.startswith("of")]
-        self._console.note(f"{', '.join(words)}, {shown_credits(self.credits)} credits")
+        words = [f"{self.counts[word]} {word}" for word in COUNTED if self.counts[word]]
+        told = ", ".join([f"{self.counts[DONE]} of {self.total} succeeded", *words])
+        self._console.note(f"{told}, {shown_credits(self.credits)} credits")
         failure = self._failure(batch)
         if failure:
             raise failure
@@ -524,48 +515,31 @@ class BatchRun:
             field = field_of(failure)
             line.update({"field": field} if field else {})
             self._failures.append(failure)
-        is_open = bool(line["id"]) and status not in (*GOOD_ENDS, *BAD_ENDS, "GONE")
-        if status == "NOT_STARTED":
-            self._not_started += 1
-        else:
-            self.count += 1
-            self.in_flight += is_open
-            self.failed += not is_open and (failure is not None or status == "SKIPPED")
+        is_open = bool(line["id"]) and status not in (*GOOD_ENDS, *BAD_ENDS, GONE)
+        kind = IN_PROGRESS if is_open else FAILED if failure else DONE
+        self.counts[{"NOT_STARTED": NOT_STARTED, "SKIPPED": SKIPPED}.get(status, kind)] += 1
         if row.todo == SEND and line["id"]:
             self.credits += number_of(line["credits"]) or 0
         self._console.row(line, alone=False)
 
     def _failure(self, batch: Batch) -> RunwayError | None:
         """Returns why the whole failed, None if it did not: the rows themselves are on stdout."""
-        failures = list(self._failures)
+        failures = sorted(self._failures, key=lambda failure: failure.fact("batch_call") is None)
         if self._ledger.failure:
             failures.append(self._ledger.failure.but(batch_call="same"))
         budget = batch.stopped_by or (None if batch.is_stopped else batch.over_budget())
-        if not (failures or budget or self._not_started):
+        told = [f"{self.counts[word]} of {self.total} {word}" for word in (FAILED, IN_PROGRESS) if self.counts[word]]
+        words = [", ".join(told if self.total > 1 else [])]
+        words = [": ".join(filter(None, (*words, heaviest(failures).message)))] if failures else []
+        failures += [budget] if budget else []
+        words += [budget.message] if budget else []
+        if self.counts[NOT_STARTED]:
+            words.append(f"{self.counts[NOT_STARTED]} of {self.total} rows are not started")
+            failures = failures or [WaitTimeout("the time limit was reached", batch_call="same")]
+        if not failures:
             return None
-        left = f"{self._not_started} of {self.total} rows are not started"
-        if not (failures or budget):
-            return WaitTimeout(f"the time limit was reached: {left}", batch_call="same")
-        words = []
-        if failures:
-            failures.sort(key=lambda failure: failure.fact("batch_call") is None)
-            is_alone = self.total == 1 or (budget is None and len(failures) == 1 and self.in_flight == 1)
-            failed = len(failures) - self.in_flight
-            if failed and not is_alone:
-                words.append(f"{failed} of {self.total} failed")
-            if self.in_flight and not is_alone:
-                words.append(f"{self.in_flight} of {self.total} in progress")
-            words = [", ".join(words), heaviest(failures).message]
-        if budget:
-            words.append(budget.message)
-        if self._not_started:
-            words.append(left)
-        worst = heaviest([*([budget] if budget else []), *failures])
-        facts = {"waiting_for": None} if len(failures) + bool(budget) == 1 else {"waiting_for": None, "task_id": None}
-        head, *rest = filter(None, words)
-        return worst.but(
-            f"{head}: {'; '.join(rest)}" if failures and words[0] and rest else "; ".join([head, *rest]), **facts
-        )
+        facts = {"task_id": None} if len(failures) > 1 else {}
+        return heaviest(failures).but("; ".join(words), waiting_for=None, **facts)
 
 
 def _call_after(failure: RunwayError) -> str | Sequence[str] | None:

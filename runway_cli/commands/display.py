@@ -132,12 +132,12 @@ class BatchDisplay(Display):
         report, batch = self._report, self._batch
         credits = report.credits + sum(number_of(job.credits) or 0 for job in batch.in_flight if job.is_sent)
         words = [
-            f"{report.count - report.failed - report.in_flight} of {report.total} done",
+            f"{report.counts['done']} of {report.total} done",
             f"{sum(job.task is not None for job in batch.in_flight)} running",
-            f"{report.failed} failed",
+            f"{report.counts['failed']} failed",
             f"{shown_credits(credits)} credits",
         ]
-        left = self._pace * (report.total - report.count) - (self._clock.monotonic() - self._last)
+        left = self._pace * (report.total - sum(report.counts.values())) - (self._clock.monotonic() - self._last)
         if left > 0:  # from one end to the next it counts down
             words.append(f"{readable_time(left)} left")
         return ", ".join(words)
