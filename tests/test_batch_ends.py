@@ -54,7 +54,12 @@ class EndTest(ProcessTest):
     def hold_all_but_the_first(self) -> Callable[[], None]:
         """Holds the answers to POSTs but for one; returns what lets them go."""
         turn, released = threading.Semaphore(1), threading.Event()
-        self.fake.on("post accepted", lambda _: None if turn.acquire(blocking=False) else released.wait(20) and None)
+
+        def hold(_: str) -> None:
+            if not turn.acquire(blocking=False):
+                released.wait(20)
+
+        self.fake.on("post accepted", hold)
         return released.set
 
     def ids(self) -> list[str]:

@@ -252,7 +252,7 @@ class TableTest(BatchTest):
             ("a.tsv", b"promptText\taudio:json\tseed:json\na fox\ttrue\t1\nan owl\tfalse\t2\n"),
             (
                 "a.json",
-                b'[{"promptText": "a fox", "audio": true, "seed": 1},\n{"promptText": "an owl", "audio": false, "seed": 2}]',
+                b'[{"promptText":"a fox","audio":true,"seed":1},\n{"promptText":"an owl","audio":false,"seed":2}]',
             ),
         ):
             with self.subTest(content):

@@ -21,17 +21,7 @@ from ..errors import (
 )
 from ..files.download import remove_part_files
 from ..jobs import fields
-from ..jobs.batch import (
-    DONE,
-    FAILED,
-    NEW,
-    STARTED,
-    UNCERTAIN,
-    Batch,
-    files_in_the_way,
-    saved_files,
-    standing,
-)
+from ..jobs.batch import DONE, FAILED, NEW, STARTED, UNCERTAIN, Batch, files_in_the_way, saved_files, standing
 from ..jobs.ledger import GONE, REFUSED, LedgerLocked, LedgerMissing, number_of
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
 from ..jobs.start import field_of
@@ -307,7 +297,7 @@ def _show(context: Context, options: Options, client: Client, rows: list[Row]) -
     """Prints the request of every row that would be sent, masked, and its cost. Changes nothing on the disk."""
     history, ledger = context.history(client), _opened(context, options, client)
     _plan(context, options, client, _known(ledger, history, is_dry_run=True), rows)
-    batch = Batch(client, history, ledger, rows, options, _folder_of(options))
+    batch = Batch(client, history, ledger, rows, options=options, folder=_folder_of(options))
     skipped = {job.row for job in batch.release()}
     unsent = [row for row in rows if row.todo == SEND and row not in skipped]
     shown_client = context.client(with_secret=False)
@@ -387,7 +377,7 @@ class BatchRun:
         folders.update(folder for attempt in attempts.values() for folder in attempt.saved)
         folders.update([absolute(self._folder)] if self._folder else [])
         remove_part_files(folders, [attempt.name or "" for attempt in attempts.values()])
-        batch = Batch(self._client, self._history, ledger, self._rows, options, self._folder)
+        batch = Batch(self._client, self._history, ledger, self._rows, options=options, folder=self._folder)
         try:
             for row in self._rows:
                 if row.todo == PRINT:

@@ -16,18 +16,7 @@ from collections import deque
 from threading import Lock
 
 from .. import jsontext
-from ..errors import (
-    ApiError,
-    BudgetError,
-    ConfigError,
-    CreditsError,
-    DeniedError,
-    NetworkError,
-    OutputError,
-    RunwayError,
-    UsageError,
-    WaitTimeout,
-)
+from ..errors import ApiError, BudgetError, NetworkError, OutputError, RunwayError, UsageError, WaitTimeout
 from ..files import download, upload
 from ..files.upload import InputFile
 from ..settings import absolute, shown_credits, shown_number
@@ -83,6 +72,7 @@ class Batch:
         history: Ledger,
         ledger: Ledger,
         rows: Sequence[Row],
+        *,
         options: Options,
         folder: str | None,
     ) -> None:
@@ -105,12 +95,9 @@ class Batch:
         self._prices: dict[str, Any] = {}  # by shape
         self._scheduler: Scheduler | None = None
         self._lock = Lock()
-        files = {file for row in self.blocked for file in row.files() if file.is_upload}
-        self._uploads = {file.digest: Lock() for file in files}
-        self._succeeded = {
-            row.key: standing(row.attempt) == DONE for row in rows if row.todo == PRINT
-        }  # once it is known
-        self._succeeded.update((row.key, True) for row in rows if standing(row.attempt) == DONE)
+        self._uploads = {file.digest: Lock() for row in self.blocked for file in row.files() if file.is_upload}
+        known = [row for row in rows if row.todo == PRINT or standing(row.attempt) == DONE]
+        self._succeeded = {row.key: standing(row.attempt) == DONE for row in known}
         self._ends: dict[str, tuple[PolledTask, float]] = {}  # of rows that have succeeded in this run, and when
         self._not_before = 0.0  # the moment of the next POST
         self._gap = 0.0
@@ -139,7 +126,7 @@ class Batch:
         for job in self._scheduler.run():
             assert isinstance(job, RowJob)
             task = job.task
-            if task and isinstance(task.error, DeniedError) and task.status not in GOOD_ENDS:
+            if task and task.error and task.error.kind == "auth" and task.status not in GOOD_ENDS:
                 self.stop()  # the key was refused; where an output was, its URL had only expired
             yield job
             self.in_flight.remove(job)
@@ -218,7 +205,7 @@ class Batch:
             f"--max-credits {self.options.max_credits} allows no further row: {shown_credits(spent)} credits are spent"
         )
         if spending.dearest is None and spending.unknown:
-            words = f"--max-credits {self.options.max_credits} allows no further row while the price of the first is unknown"
+            words = f"--max-credits {self.options.max_credits} allows no further row while no price is known"
         return BudgetError(words, spent=spent, limit=self.options.max_credits, batch_call="dry run")
 
     def allowed(self, rows: Iterable[Row]) -> int:
@@ -314,9 +301,9 @@ class Batch:
 
         `tries` have failed before this one, and `rounds` is what it was when the POST was sent.
         """
-        if isinstance(failure, (DeniedError, CreditsError, ConfigError, OutputError)):
+        if failure.kind in ("auth", "credits", "config", "io"):
             self.stop()
-        if isinstance(failure, (DeniedError, CreditsError)) or not isinstance(failure, (ApiError, NetworkError)):
+        if failure.kind not in ("api", "network") or not isinstance(failure, (ApiError, NetworkError)):
             return None
         is_throttled = failure.fact("status") == 429
         delay = self.client.retry_delay("POST", failure, 0 if is_throttled else tries)

@@ -100,7 +100,9 @@ def start(
     if is_api_dry_run(path, value) or not (may_start(path) or job):
         return Started(None, answer=client.call("POST", path, body, retries=retries).value)
     key, facts = None, {"destination": destination, **(row or {})}
+    ledgers = [history]
     if batch:
+        ledgers.append(batch)
         batch.intend(path, value, **facts)
     try:
         while key is None:  # another process may begin the job between the two steps: it is waited for
@@ -115,14 +117,13 @@ def start(
     try:
         answer = client.call("POST", path, body, retries=retries).value
     except Failure as failure:
-        if failure.fact("may_have_been_accepted"):
-            history.sent(key)
-        else:
-            history.unsent(key)
-            if batch and is_unsent(failure):
-                batch.unsent(key)
-            elif batch:
-                batch.refused(key, failure.message, field_of(failure))
+        for ledger in ledgers:
+            if failure.fact("may_have_been_accepted"):
+                ledger.sent(key)
+            elif ledger is history or is_unsent(failure):
+                ledger.unsent(key)
+            else:
+                ledger.refused(key, failure.message, field_of(failure))
         raise
     except Exception as defect:
         raise InternalError.of(defect, may_have_been_accepted=True) from None
@@ -132,9 +133,8 @@ def start(
         history.sent(key)
         return Started(None, answer=answer)
     if pollable is not None:
-        history.started(key, pollable.name, credits_of(answer))
-        if batch:
-            batch.started(key, pollable.name, credits_of(answer))
+        for ledger in ledgers:
+            ledger.started(key, pollable.name, credits_of(answer))
     if not may_start(path):  # it creates nothing to wait for: its answer is its end
         history.finished(key, SUCCEEDED)
         pollable = None
