@@ -128,6 +128,12 @@ class RunTest(BatchTest):
         self.assert_error(self.batch(env={"RUNWAY_SKILLS_API_SECRET": ""}), 77, kind="auth")
         self.assertFalse(self.ledger.exists())
 
+    def test_without_a_history_it_works_with_one_note(self) -> None:
+        self.write("fox", "owl")
+        result = self.batch("--parallel", "1", env={"RUNWAY_SKILLS_HISTORY": str(self.prompts / "history.db")})
+        self.assert_success(result)
+        self.assertEqual(result.stderr.count("the history is not kept"), 1)
+
     def test_the_ends_are_in_the_history(self) -> None:
         self.write("fox")
         self.assert_success(self.download())

@@ -416,12 +416,12 @@ class BatchRun:
             words = [f"in progress: {len(running)}", f"not started: {len(batch.unsent) + len(batch.blocked)}"]
             if running:
                 words[0] += f" ({', '.join(running)})"
-            if batch.sending:
-                words.append(f"without an answer: {batch.sending}")
+            if batch.pace.sending:
+                words.append(f"without an answer: {batch.pace.sending}")
             if self._ledger.failure:
                 words.append(self._ledger.failure.message)
             if isinstance(stop, ClosedOutput):
-                if running or batch.sending:
+                if running or batch.pace.sending:
                     self._console.tell(f"{'; '.join(words)}; run the same command again to resume")
                 raise
             self._console.note(display.summary())
@@ -517,7 +517,7 @@ class BatchRun:
         failures = sorted(self._failures, key=lambda failure: failure.fact("batch_call") is None)
         if self._ledger.failure:
             failures.append(self._ledger.failure.but(batch_call="same"))
-        budget = batch.stopped_by or (None if batch.is_stopped else batch.over_budget())
+        budget = batch.stopped_by or (None if batch.pace.is_stopped else batch.over_budget())
         told = [f"{self.counts[word]} of {self.total} {word}" for word in (FAILED, IN_PROGRESS) if self.counts[word]]
         words = [", ".join(told if self.total > 1 else [])]
         words = [": ".join(filter(None, (*words, heaviest(failures).message)))] if failures else []

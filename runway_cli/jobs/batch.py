@@ -1,10 +1,7 @@
 """The run of a batch: rows are uploaded, sent, polled and saved, several at once, and each is paid for once.
 
 1. Whatever stops the sending of rows, rows that have started are waited for.
-2. After 429 no POST is sent for the time that the service asks for. Then they go one at a time, with growing gaps,
-   until one is accepted. Polling keeps its pace.
-3. If 429 does not end, or if several rows in succession use up their retries, the rest is left for another run.
-4. A row that needs the output of another one is sent once that has succeeded.
+2. A row that needs the output of another one is sent once that has succeeded.
 """
 
 from __future__ import annotations
@@ -16,14 +13,14 @@ from collections import deque
 from threading import Lock
 
 from .. import jsontext
-from ..errors import ApiError, BudgetError, NetworkError, OutputError, RunwayError, UsageError, WaitTimeout
+from ..errors import ApiError, BudgetError, OutputError, RunwayError, UsageError, WaitTimeout
 from ..files import download, upload
 from ..files.upload import InputFile
 from ..settings import absolute, shown_credits, shown_number
 from . import ledger as states
 from .ledger import LedgerMissing
 from .rows import PRINT, SEND, WAIT, OutputOf
-from .schedule import Scheduler, most_at_once
+from .schedule import Pace, Scheduler, most_at_once
 from .start import is_unsent, no_id, shape, start
 from .tasks import GOOD_ENDS, PolledTask, credits_of, parse, save_outputs, urls_of
 
@@ -43,9 +40,6 @@ if TYPE_CHECKING:
 NEW, UNCERTAIN, STARTED, DONE, FAILED = "new", "uncertain", "started", "done", "failed"
 DRAIN = 5.0  # seconds that the answers to POSTs are awaited when the run is interrupted
 HELD = 5.0  # seconds until a row that the budget does not allow yet is tried again
-MAX_GAP = 30.0  # seconds between two POSTs after 429
-MAX_EXHAUSTED = 3  # rows in succession whose retries are used up
-MAX_ROUNDS = 4  # of POSTs that are all answered 429, beyond --retries: a daily limit may be reached
 MAX_UPLOAD_AGE = 86_400 - 300  # seconds; the API keeps an upload for 24 hours, and a row needs some time to be sent
 MAX_ANSWER_AGE = 3600.0  # seconds for which the URLs in an answer are used; the API signs them for a day
 
@@ -85,23 +79,17 @@ class Batch:
         self.in_flight: list[RowJob] = []
         self.folder = folder
         self.options = options
+        self.pace = Pace(client)
         self.deadline = client.clock.monotonic() + options.max_time if options.max_time else None
-        self.is_stopped = False  # no further row is sent
         self.stopped_by: BudgetError | None = None
-        self.sending = 0  # POSTs whose answer has not been recorded yet
-        self.rounds = 0  # how often a POST that was sent after the last 429 was answered 429 again
         self._started = deque(row for row in rows if row.todo == WAIT)
         self._parallel = options.parallel
         self._prices: dict[str, Any] = {}  # by shape
         self._scheduler: Scheduler | None = None
-        self._lock = Lock()
         self._uploads = {file.digest: Lock() for row in self.blocked for file in row.files() if file.is_upload}
         known = [row for row in rows if row.todo == PRINT or standing(row.attempt) == DONE]
         self._succeeded = {row.key: standing(row.attempt) == DONE for row in known}
         self._ends: dict[str, tuple[PolledTask, float]] = {}  # of rows that have succeeded in this run, and when
-        self._not_before = 0.0  # the moment of the next POST
-        self._gap = 0.0
-        self._exhausted = 0
 
     def run(self, emit: Emit) -> Iterator[RowJob]:
         """Yields each row whose work has ended: done, failed, out of time or not sent.
@@ -127,7 +115,7 @@ class Batch:
             assert isinstance(job, RowJob)
             task = job.task
             if task and task.error and task.error.kind == "auth" and task.status not in GOOD_ENDS:
-                self.stop()  # the key was refused; where an output was, its URL had only expired
+                self.pace.stop()  # the key was refused; where an output was, its URL had only expired
             yield job
             self.in_flight.remove(job)
             if task and task.status in GOOD_ENDS and not task.node_errors:
@@ -140,19 +128,19 @@ class Batch:
 
     def drain(self) -> Iterator[RowJob]:
         """Ends a run that was stopped: yields the rows whose work ends while answers to POSTs are awaited."""
-        self.stop()
-        if self._scheduler is None or not self.sending:
+        self.pace.stop()
+        if self._scheduler is None or not self.pace.sending:
             return
         for job in self._scheduler.drain(DRAIN):
             if isinstance(job, RowJob) and (job.failure or (job.task and job.task.has_ended)):
                 yield job
-            if not self.sending:
+            if not self.pace.sending:
                 return
 
     def _check_time(self) -> None:
         now = self.client.clock.monotonic()
         if self.deadline is not None and now >= self.deadline:
-            self.stop()
+            self.pace.stop()
             if now >= self.deadline + DRAIN:
                 raise WaitTimeout(f"the time limit of {shown_number(self.options.max_time)} s was reached")
 
@@ -182,7 +170,7 @@ class Batch:
                 job = RowJob(self, row)
                 assert row.attempt
                 job.wait_for(parse(row.attempt.id or ""))
-            elif self.unsent and not (self.is_stopped or self.ledger.failure or self.over_budget()):
+            elif self.unsent and not (self.pace.is_stopped or self.ledger.failure or self.over_budget()):
                 job = RowJob(self, self.unsent.popleft())
             else:
                 return
@@ -233,11 +221,6 @@ class Batch:
             self._prices[found] = same.credits
         return self._prices.get(found or "")
 
-    def stop(self) -> None:
-        """Lets no further row be sent."""
-        with self._lock:
-            self.is_stopped = True
-
     def upload(self, file: InputFile) -> str:
         """Returns the URI of a file, uploaded now or before. Raises what `upload.upload` raises, and UsageError."""
         with self._uploads[file.digest]:
@@ -264,65 +247,13 @@ class Batch:
             raise ApiError(f"{row.name} has no output number {wanted.index}, counted from 0", status=404)
         return urls[wanted.index]
 
-    def begin_post(self) -> float | None:
-        """Returns 0 if a POST may be sent now, else the seconds to wait, None if none may be sent.
-
-        After 0, `end_post` has to be called.
-        """
-        with self._lock:
-            now = self.client.clock.monotonic()
-            if self.is_stopped or self.ledger.failure or (self.deadline is not None and now >= self.deadline):
-                return None
-            if now < self._not_before:
-                return self._not_before - now
-            if self._gap:
-                self._not_before = now + self._gap
-            self.sending += 1
-            return 0.0
-
-    def end_post(self, *, is_accepted: bool) -> None:
-        """Notes that what came of a POST is recorded. One that was accepted lets the pace recover."""
-        with self._lock:
-            self.sending -= 1
-            if is_accepted:
-                self._exhausted = self.rounds = 0
-                self._gap = 0.0 if self._gap <= 1 else self._gap / 2
-
     def hold(self, job: RowJob, failure: BudgetError) -> float | None:
         """Returns the seconds until a row is tried again that the budget does not allow while others are in flight."""
         if any(not other.is_held for other in list(self.in_flight) if other is not job):
             return HELD
         self.stopped_by = failure.but(batch_call="dry run")
-        self.stop()
+        self.pace.stop()
         return None
-
-    def delay(self, failure: RunwayError, tries: int, rounds: int) -> float | None:
-        """Returns the seconds until a row is tried again, None if it is left for another run.
-
-        `tries` have failed before this one, and `rounds` is what it was when the POST was sent.
-        """
-        if failure.kind in ("auth", "credits", "config", "io"):
-            self.stop()
-        if failure.kind not in ("api", "network") or not isinstance(failure, (ApiError, NetworkError)):
-            return None
-        is_throttled = failure.fact("status") == 429
-        delay = self.client.retry_delay("POST", failure, 0 if is_throttled else tries)
-        with self._lock:
-            is_first = not is_throttled or self.rounds == rounds  # not one of several that were sent together
-            if is_throttled:
-                if is_first:
-                    self.rounds += 1
-                    self._gap = min(max(1.0, 2 * self._gap), MAX_GAP)
-                if self.rounds > self.client.target.retries + MAX_ROUNDS:
-                    self.is_stopped = True
-                    delay = None
-                self._not_before = max(self._not_before, self.client.clock.monotonic() + max(delay or 0.0, self._gap))
-            if delay is None:
-                self._exhausted += 1
-                self.is_stopped = self.is_stopped or self._exhausted >= MAX_EXHAUSTED
-        if delay is not None and is_first:
-            self.client.console.note(f"{failure.message}: retrying in {delay:.1f} s")
-        return delay
 
 
 def _placeholder(given: InputFile | OutputOf) -> str:
@@ -400,7 +331,7 @@ class RowJob:
             for each in row.inputs():
                 if isinstance(each, OutputOf):
                     given[each] = batch.output(each)
-                elif each.is_upload and not batch.is_stopped:
+                elif each.is_upload and not batch.pace.is_stopped:
                     self.activity = "uploading"
                     given[each] = batch.upload(each)
         except RunwayError as failure:  # it has been tried again already, and costs nothing
@@ -411,10 +342,11 @@ class RowJob:
                 each.check_unchanged()
             return given[each] if isinstance(each, OutputOf) or each.is_upload else each.data_uri()
 
-        wait = batch.begin_post()
+        is_late = batch.deadline is not None and batch.client.clock.monotonic() >= batch.deadline
+        wait = None if is_late or batch.ledger.failure else batch.pace.begin()
         if wait is None or wait:
             return wait
-        self._rounds = batch.rounds
+        self._rounds = batch.pace.rounds
         self.activity = "sending"
         self.key = os.urandom(16).hex()
         is_accepted = False
@@ -445,7 +377,7 @@ class RowJob:
             self.failure = failure
             return None
         finally:
-            batch.end_post(is_accepted=is_accepted)
+            batch.pace.end(is_accepted=is_accepted)
         if started.pollable is None:
             self.failure, self.status = no_id(batch.client, started.answer), "UNCERTAIN"
             return None
@@ -461,7 +393,7 @@ class RowJob:
             self.failure = OutputError(failure.message)
         self.activity = "waiting to be sent"
         self._tries += tries
-        return self._batch.delay(failure, self._tries - 1, self._rounds)
+        return self._batch.pace.delay(failure, self._tries - 1, self._rounds)
 
     def _save(self, task: PolledTask, emit: Emit) -> None:
         """Saves the outputs as NAME.png, or NAME-1.png, NAME-2.png, … Raises OutputError for a name of another row."""

@@ -198,6 +198,7 @@ class Ledger:
         self._mask_id = mask_id
         self._note = note
         self.failure: RunwayError | None = None  # why something that has happened could not be recorded
+        self.is_missed = False  # it was told that there can be none
         self._is_exclusive = exclusive
         self._turn = threading.RLock()
         self._db: sqlite3.Connection | None = None

@@ -161,7 +161,7 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
         try:
             attempt = history.last(job.name)
         except LedgerMissing as missing:
-            _go_without(client, missing, job)
+            _go_without(client, history, missing, job)
             return None
         if attempt is None:
             return None
@@ -232,7 +232,7 @@ def _intended(
                 _check_budget(client, history, limit, price_shape)
             return history.intend(path, value, shape=price_shape, **facts).key
     except LedgerMissing as missing:
-        _go_without(client, missing, job)
+        _go_without(client, history, missing, job)
         return facts.get("key") or os.urandom(16).hex()
 
 
@@ -261,12 +261,13 @@ def foreseen(history: Ledger, path: str, value: Any, job: Job | None) -> dict[st
     return found
 
 
-def _go_without(client: Client, missing: LedgerMissing, job: Job | None) -> None:
-    """Notes that there is no ledger. Raises ConfigError where a promise depends on it."""
+def _go_without(client: Client, history: Ledger, missing: LedgerMissing, job: Job | None) -> None:
+    """Notes, once, that there is no ledger. Raises ConfigError where a promise depends on it."""
     needed = BUDGET_VARIABLE if budget() is not None else "--once" if job is not None and job.once is not None else ""
     if needed:
         raise ConfigError(f"{needed} needs the history, which cannot be kept: {missing}", variable=HISTORY_VARIABLE)
-    if job is not None or not missing.is_wanted:
+    if not history.is_missed and (job is not None or not missing.is_wanted):
+        history.is_missed = True
         client.console.note(f"the history is not kept: {missing}")
 
 
