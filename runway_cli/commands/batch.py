@@ -31,7 +31,7 @@ from ..terminal import masking
 from ..terminal.tables import Column
 from .options import COSTS, Command, GlobalOptions, Operand, Option
 from .request import BODY_OPTIONS
-from .wait import MAX_WAIT, failure_of, record_end
+from .wait import WAIT_OPTIONS, failure_of, record_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,13 +68,7 @@ OPTIONS = (
     Option("--download", metavar="DIR", read=values.destination, help="folder to save outputs in, named by row"),
     Option("--log", metavar="FILE", read=values.destination, help="the ledger (default: ROWS.batch.db)"),
     Option("--parallel", metavar="N", read=values.parallel, default=4, help="rows in flight, 64 at most (default: 4)"),
-    Option(
-        "--max-wait",
-        metavar="SECONDS",
-        read=values.seconds_or_forever,
-        default=MAX_WAIT,
-        help="stop waiting for a row after this time, 0 for no limit (default: 600)",
-    ),
+    WAIT_OPTIONS[0],  # --max-wait, for each row
     Option(
         "--max-time",
         metavar="SECONDS",
@@ -557,7 +551,9 @@ COMMANDS = {
         summary="send many requests, each paid for once",
         operands=(
             Operand("path", "PATH", help="the endpoint of the POSTs, such as /v1/text_to_image"),
-            Operand("rows", "ROWS", help="FILE.jsonl, FILE.csv, or - for JSON Lines on stdin", read=_rows_operand),
+            Operand(
+                "rows", "ROWS", help="FILE.jsonl, FILE.csv, FILE.tsv, or - for JSON Lines on stdin", read=_rows_operand
+            ),
         ),
         options=OPTIONS,
         examples=(EXAMPLE, (*EXAMPLE, "--retry-failed", "--dry-run")),
@@ -567,7 +563,8 @@ COMMANDS = {
         after_error=("batch", "--help"),
         notes=(
             "A row's keys are fields: in JSON Lines as with -F, in CSV KEY for text and KEY:json for JSON. "
-            "@name, @path, @upload.KEY and @data-uri.KEY name its files and endpoint.",
+            "@name, @path, @upload.KEY and @data-uri.KEY name its files and endpoint, "
+            "@output-of.KEY another row whose output it needs.",
             "Run the same command again to resume: what is done or was paid for is not sent again.",
         ),
     )

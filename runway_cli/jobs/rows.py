@@ -182,9 +182,11 @@ class RowReader:
         """Returns the row of these cells. Raises UsageError, ValueError or RecursionError."""
         path, name = self._path, ""
         own: list[tuple[Field, Any]] = []
-        for key, value in cells.items():
+        for key, given in cells.items():
+            is_name = key == NAME or key.startswith(OUTPUT_OF)
+            value = str(given) if is_name and type(given) is int else given
             if key == NAME:
-                name = _text(key, str(value) if type(value) is int else value)
+                name = _text(key, value)
             elif key == PATH:
                 path = self._endpoint(_text(key, value))
             elif key.startswith((UPLOAD, DATA_URI)):
