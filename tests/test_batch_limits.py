@@ -93,6 +93,14 @@ class CreditsTest(BatchTest):
         self.batch("--max-credits", "15", "--parallel", "1", "--retry-uncertain")  # both attempts count
         self.assertEqual(len(self.fake.accepted), 3)
 
+    def test_while_no_price_is_known_no_second_row_starts(self) -> None:
+        self.fake.fault(Fault("forward_then_status", 500), path=PATH)
+        result = self.batch("--max-credits", "100")
+        self.assert_error(result, 1, kind="budget", spent=0, limit=100, maybeAccepted=True)
+        self.assertEqual(len(self.fake.accepted), 1)
+        self.assert_error(self.batch(), 1, kind="api")
+        self.assertEqual(len(self.fake.accepted), 8)
+
     def test_the_limit_of_the_account_holds_for_a_batch_and_nothing_overrides_it(self) -> None:
         self.env["RUNWAY_SKILLS_MAX_CREDITS"] = "12"
         result = self.batch("--max-credits", "100")

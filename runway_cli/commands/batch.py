@@ -522,7 +522,9 @@ class BatchRun:
             failures = failures or [WaitTimeout("the time limit was reached", batch_call="same")]
         if not failures:
             return None
-        facts = {"task_id": None} if len(failures) > 1 else {}
+        facts: dict[str, Any] = {"task_id": None} if len(failures) > 1 else {}
+        if any(failure.fact("may_have_been_accepted") for failure in failures):
+            facts["may_have_been_accepted"] = True
         return heaviest(failures).but("; ".join(words), waiting_for=None, **facts)
 
 

@@ -131,7 +131,8 @@ class Batch:
         self.pace.stop()
         if self._scheduler is None or not self.pace.sending:
             return
-        for job in self._scheduler.drain(DRAIN):
+        now = self.client.clock.monotonic()
+        for job in self._scheduler.drain(DRAIN if self.deadline is None else min(DRAIN, self.deadline + DRAIN - now)):
             if isinstance(job, RowJob) and (job.failure or (job.task and job.task.has_ended)):
                 yield job
             if not self.pace.sending:

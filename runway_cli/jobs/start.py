@@ -23,7 +23,7 @@ from ..errors import (
     WaitTimeout,
 )
 from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, shown_credits, shown_number
-from .ledger import SENDING, STARTED, SUCCEEDED, LedgerMissing, iso_time
+from .ledger import SENDING, STARTED, SUCCEEDED, LedgerMissing, iso_time, number_of
 from .tasks import GOOD_ENDS, Pollable, credits_of, is_id, may_start, parse, started_by
 
 TYPE_CHECKING = False
@@ -245,7 +245,7 @@ def _check_budget(client: Client, history: Ledger, limit: float, price_shape: st
     words = f"{BUDGET_VARIABLE} allows {shown_credits(limit)} credits in 24 hours, and {shown_credits(spent)} are spent"
     if spending.unknown and spending.dearest is None:
         words = f"{BUDGET_VARIABLE} is set, and the price of a job in progress is not known yet"
-    raise BudgetError(words, spent=spent, limit=limit)
+    raise BudgetError(words, spent=spent, limit=number_of(limit))
 
 
 def foreseen(history: Ledger, path: str, value: Any, job: Job | None) -> dict[str, Any]:
