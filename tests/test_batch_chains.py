@@ -85,6 +85,12 @@ class ChainTest(BatchTest):
                 self.write(*rows)
                 self.assert_refused(self.batch(), words)
 
+    def test_an_output_that_is_not_there_yet_passes_the_check(self) -> None:
+        self.env |= {"RUNWAY_SKILLS_OPENAPI_URL": self.fake.contract_url, "XDG_CACHE_HOME": str(self.folder)}
+        row = {**self.rows[0], "ratio": "1280:720", "duration": 5}
+        self.write(row, self.rows[1])
+        self.assert_success(self.batch("--check", "--dry-run"))
+
     def test_a_chain_may_be_long(self) -> None:
         count = 1200
         first = {"@name": "0", "promptText": "fox"}

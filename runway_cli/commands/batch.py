@@ -537,12 +537,6 @@ def _call_after(failure: RunwayError) -> str | Sequence[str] | None:
     return "same" if failure.kind in ("network", "io", "timeout") else None
 
 
-def _rows_operand(text: str) -> str:
-    if not text:
-        raise ValueError("ROWS is empty: is a variable unset?")
-    return text
-
-
 EXAMPLE = (
     *("batch", "/v1/text_to_image", "prompts.jsonl", "-f", "model=gen4_image", "-f", "ratio=1280:720"),
     *("--download", "sky/"),
@@ -554,7 +548,10 @@ COMMANDS = {
         operands=(
             Operand("path", "PATH", help="the endpoint of the POSTs, such as /v1/text_to_image"),
             Operand(
-                "rows", "ROWS", help="FILE.jsonl, FILE.csv, FILE.tsv, or - for JSON Lines on stdin", read=_rows_operand
+                "rows",
+                "ROWS",
+                help="FILE.jsonl, FILE.csv, FILE.tsv, or - for JSON Lines on stdin",
+                read=values.not_empty,
             ),
         ),
         options=OPTIONS,

@@ -154,8 +154,10 @@ class RowReader:
             data = fields.read_file(source, "ROWS", self._shutdown)
         data = fields.without_mark(data, f"ROWS {source!r}")
         for wrong, words in ((b"\0", "a NUL byte: save it as UTF-8"), (b"\n" + MARK, "a second byte order mark")):
-            if wrong in b"\n" + data:
-                raise UsageError(f"ROWS {source!r}: line {_line_of(data, wrong)} has {words}")
+            place = (b"\n" + data).find(wrong)
+            if place >= 0:
+                line = (b"\n" + data).count(b"\n", 0, place + 1)
+                raise UsageError(f"ROWS {source!r}: line {line} has {words}")
         kind = os.path.splitext(source)[1].lower()
         if kind in (".csv", ".tsv"):
             found = _table(data, "\t" if kind == ".tsv" else ",")
@@ -305,16 +307,11 @@ def _check_is_file(source: str) -> None:
         raise UsageError(f"ROWS {source!r} is {kind}")
 
 
-def _line_of(data: bytes, wrong: bytes) -> int:
-    """Returns the line in which some bytes stand, which may begin with the line break before it."""
-    return (b"\n" + data).count(b"\n", 0, (b"\n" + data).index(wrong) + 1)
-
-
 def _json_array(data: bytes) -> Parsed:
     """Reads one array of objects. Raises UsageError."""
     try:
         for line, value in jsontext.elements(data.decode("utf-8"), _object):
-            yield line, partial(_checked_row, value)
+            yield line, partial(_object_of, value)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UsageError(f"line {line}: not UTF-8") from None
@@ -336,10 +333,10 @@ def _json_row(text: bytes) -> dict[str, Any]:
         raise UsageError(f"not UTF-8 (byte {error.start + 1})") from None
     except ValueError as error:
         raise UsageError(f"not JSON: {str(error).replace('line 1, ', '')}") from None
-    return _checked_row(found)
+    return _object_of(found)
 
 
-def _checked_row(value: Any) -> dict[str, Any]:
+def _object_of(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError("not a JSON object")
     return value
