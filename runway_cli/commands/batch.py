@@ -107,7 +107,7 @@ UNCERTAIN_WORDS = (
 
 
 def run(context: Context, options: Options) -> int:
-    """Sends, waits for and saves every row that the log does not know as done, and prints each as it ends."""
+    """Sends, waits for and saves every row that the ledger does not know as done, and prints each as it ends."""
     _check_options(context, options)
     client = context.client()
     if not options.dry_run:
