@@ -81,23 +81,23 @@ MUTATIONS = (
     Mutation("masking: excerpts", "text = mask(text)[:", "text = text[:", *SECRET_TESTS),
     Mutation("masking: messages", "mask(found)[:MAX_MESSAGE]", "found[:MAX_MESSAGE]", *SECRET_TESTS),
     Mutation("masking: rows", "[hide(row) for row in rows]", "list(rows)", *SECRET_TESTS),
-    Mutation("masking: prompts", "masked = self._mask(text)", "masked = text", *HISTORY_TESTS),
-    Mutation("order: intent and POST", "key = history.intend(path, value)", 'key = ""', *HISTORY_TESTS),
+    Mutation("masking: prompts", '"data:…", self._mask(text))', '"data:…", text)', *HISTORY_TESTS),
+    Mutation("order: intent and POST", "return history.intend(path, value, shape=price_shape, **facts).key", 'return "x"', *HISTORY_TESTS),
     Mutation(
-        "order: id", "record.started(key, pollable.name, credits_of(answer))", "pass", *HISTORY_TESTS
+        "order: id", "ledger.started(key, pollable.name, credits_of(answer))", "pass", *HISTORY_TESTS, "batch_ledger"
     ),
-    Mutation("order: refused", "history.refused(key)", "pass", *HISTORY_TESTS),
-    Mutation("disk: fsync", "system.fsync(", "system.fstat(", *HISTORY_TESTS, "journal"),
+    Mutation("order: refused", "ledger.unsent(key)", "pass", *HISTORY_TESTS),
+    Mutation("order: the batch's intent", "batch.intend(path, value, **facts)", "pass", "batch_ledger"),
     Mutation("files: never over another", "os.link(part, path)", "os.replace(part, path)", *FILE_TESTS),
     Mutation(
         "files: force", "if self.force or not self._has_output_size()", "if not self._has_output_size()", *FILE_TESTS
     ),
     Mutation("files: taken names", "name_fault(path, force=force)", "None", *FILE_TESTS),
     Mutation("files: regular ones only", "None if os.path.isfile(path)", "None if True", *FILE_TESTS),
-    Mutation("files: hidden names", '"_", name).strip("._-")', '"_", name).strip("_")', *FILE_TESTS),
+    Mutation("files: hidden names", 'zip(name, is_kept))).strip("._-")', 'zip(name, is_kept))).strip("_")', *FILE_TESTS),
     Mutation("files: incomplete", "self.total not in (None, self.done):", "False:", *FILE_TESTS),
-    Mutation("signals: an answer is not thrown away", "    for record in (history, recorder):\n",
-             "    client.shutdown.check()\n    for record in (history, recorder):\n", "signals"),
+    Mutation("signals: an answer is not thrown away", "    if pollable is not None:\n        for ledger",
+             "    client.shutdown.check()\n    if pollable is not None:\n        for ledger", "signals"),
     Mutation("cancel: look again", '"DELETE", task.path, retries=0', '"DELETE", task.path, retries=2', "cancel"),
     Mutation(
         "transport: the secret's host", '"GET", url, {**headers', '"GET", url, {**self.headers(False), **headers',

@@ -106,7 +106,8 @@ class Failure(BaseException):
 
     def reported(self) -> dict[str, Any]:
         """Returns the facts that the error object shows, by their keys there."""
-        found = {key: self.facts[name] for name, key in REPORTED.items() if self.facts.get(name) not in (None, False)}
+        facts = {key: self.facts.get(name) for name, key in REPORTED.items()}
+        found = {key: fact for key, fact in facts.items() if fact is not None and fact is not False}
         return {**found, **self.facts.get("more", {})}
 
 

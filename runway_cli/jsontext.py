@@ -10,7 +10,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, NoReturn
 
 
@@ -63,6 +63,37 @@ def loads(data: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
         raise ValueError(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def elements(text: str, pairs: Callable[[list[tuple[str, Any]]], Any]) -> Iterator[tuple[int, Any]]:
+    """Yields the line and the value of each element of a JSON array. Raises ValueError, as `loads` does."""
+    import json
+
+    decoder = json.JSONDecoder(
+        parse_int=_integer, parse_float=_decimal, parse_constant=_refuse, object_pairs_hook=pairs
+    )
+    skip = json.decoder.WHITESPACE.match  # type: ignore[attr-defined]
+    place = skip(text, skip(text).end() + 1).end()  # behind the bracket
+    counted, line = 0, 1
+    is_more = text[place : place + 1] != "]"
+    while is_more:
+        line += text.count("\n", counted, place)
+        counted = place
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+        except ValueError as error:
+            raise ValueError(f"{error} at line {line}") from None
+        except RecursionError:
+            raise ValueError(f"nested too deeply at line {line}") from None
+        yield line, value
+        place = skip(text, place).end()
+        is_more = text[place : place + 1] == ","
+        place = skip(text, place + 1).end() if is_more else place
+    if text[place : place + 1] != "]" or text[place + 1 :].strip():
+        line += text.count("\n", counted, place)
+        raise ValueError(f"a comma or the end is expected at line {line}")
 
 
 def dumps(value: Any, indent: int | None = None) -> str:

@@ -29,6 +29,7 @@ VARIABLES = (
     ("SSL_CERT_FILE, SSL_CERT_DIR", "further certificate authorities"),
 )
 IN_REQUEST_LINE = "/?%:@!$&'()*+,;=~[]-._"  # characters of a URL that stay as they are, beside letters and digits
+LEDGER_ID = 0x52775943  # of SQLite's header: no other program's database is ever written to, and ours never replaced
 
 
 def setting(variable: str) -> str | None:
@@ -154,6 +155,16 @@ def history_path() -> str | None:
         return None if named.lower() == "off" else absolute(os.path.expanduser(named))
     folder = _user_folder("XDG_STATE_HOME", ("Library", "Application Support"), (".local", "state"))
     return os.path.join(folder, "history.db") if folder else None
+
+
+def is_ledger(path: str) -> bool:
+    """Returns whether a file is a ledger of this program, whatever its name."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(72)
+    except OSError:
+        return False
+    return head.startswith(b"SQLite format 3\0") and head[68:] == LEDGER_ID.to_bytes(4, "big")
 
 
 def _user_folder(variable: str, on_macos: tuple[str, ...], elsewhere: tuple[str, ...]) -> str | None:

@@ -1,8 +1,9 @@
-"""What the tests of `batch` share: a file of rows, its log, and calls that resume."""
+"""What the tests of `batch` share: a file of rows, its ledger, and calls that resume."""
 
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ SHARED = ("-f", "model=gen4_image", "-f", "ratio=1280:720")
 
 
 class BatchTest(ServedTest):
-    """A batch in the test's folder: `prompts` is its file, `log` its log, `sky` the folder of its outputs."""
+    """A batch in the test's folder: `prompts` is its file, `ledger` its ledger, `sky` the folder of its outputs."""
 
     def setUp(self) -> None:
         super().setUp()
         self.prompts = self.folder / "prompts.jsonl"
-        self.log = self.folder / "prompts.jsonl.batch.jsonl"
+        self.ledger = self.folder / "prompts.jsonl.batch.db"
         self.sky = self.folder / "sky"
-        self.history = self.folder / "history.jsonl"
+        self.history = self.folder / "history.db"
         self.env = {"RUNWAY_SKILLS_HISTORY": str(self.history)}
 
     def write(self, *rows: str | dict[str, Any]) -> None:
@@ -56,20 +57,32 @@ class BatchTest(ServedTest):
         """The prompts of the POSTs that the API saw, in their order."""
         return [seen.json()["promptText"] for seen in self.fake.sent("POST", PATH, server="api")]
 
-    def records(self, event: str) -> list[dict[str, Any]]:
-        """The log's records of one kind."""
-        found = [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
-        return [record for record in found if record["event"] == event]
+    def attempts(self, path: Path | None = None) -> list[dict[str, Any]]:
+        """The attempts of the ledger, or of another one, also while a batch has it locked."""
+        db = sqlite3.connect(f"file:{path or self.ledger}?immutable=1", uri=True)
+        db.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in db.execute("SELECT * FROM attempts ORDER BY n")]
+        finally:
+            db.close()
+
+    def forget_answers(self) -> None:
+        """Leave only the intents in the ledger, as a kill would have."""
+        self._change("status = 'SENDING', id = NULL, credits = NULL, ended = NULL, saved = NULL")
+
+    def forget_ends(self) -> None:
+        """Leave every row started in the ledger, as a kill would have."""
+        self._change("status = 'STARTED', ended = NULL, saved = NULL")
+
+    def _change(self, words: str) -> None:
+        db = sqlite3.connect(self.ledger)
+        db.execute(f"UPDATE attempts SET {words}")
+        db.commit()
+        db.close()
 
     def saved(self) -> list[str]:
         """The names in the folder of outputs, hidden ones too."""
         return sorted(path.name for path in self.sky.iterdir()) if self.sky.is_dir() else []
-
-    def change_log(self, *, without: str) -> None:
-        """Take the records of one kind out of the log."""
-        lines = self.log.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if f'"event":"{without}"' not in line]
-        self.log.write_text("".join(kept), encoding="utf-8")
 
 
 def by_name(result: Result) -> dict[str, dict[str, Any]]:

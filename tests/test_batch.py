@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -86,11 +85,11 @@ class RunTest(BatchTest):
         self.assertEqual(table[0], "| Row | Name | Id | Status | Credits | Saved | Error |")
         self.assertEqual(len(table), 3)
 
-    def test_rows_come_from_stdin_with_a_log_in_the_folder(self) -> None:
+    def test_rows_come_from_stdin_with_a_ledger_in_the_folder(self) -> None:
         self.assert_success(self.download(rows="-", stdin=ROW))
-        self.assertEqual(self.saved(), ["1.png", "batch.jsonl"])
+        self.assertEqual(self.saved(), ["1.png", "batch.db"])
 
-    def test_rows_from_stdin_need_a_place_for_the_log_and_stdin_for_themselves(self) -> None:
+    def test_rows_from_stdin_need_a_place_for_the_ledger_and_stdin_for_themselves(self) -> None:
         result = self.batch(rows="-", stdin=ROW)
         self.assert_refused(result)
         self.assertEqual(pasted(result)[-2:], ["--download", "outputs/"])
@@ -117,17 +116,23 @@ class RunTest(BatchTest):
         self.assertEqual(notes[0], "0 of 1 done, 1 running, 0 failed, 5 credits")
         self.assertEqual(len(notes), 4)
 
-    def test_secrets_and_signed_urls_are_not_in_the_log(self) -> None:
+    def test_secrets_and_signed_urls_are_not_in_the_ledger(self) -> None:
         self.write("fox")
         self.assert_success(self.download())
-        text = self.log.read_text(encoding="utf-8")
-        self.assertNotIn(SECRET, text)
-        self.assertNotIn("_jwt", text)
+        for path in (self.ledger, self.history):
+            self.assertNotIn(SECRET.encode(), path.read_bytes())
+            self.assertNotIn(b"_jwt", path.read_bytes())
 
     def test_a_call_without_a_key_sends_nothing(self) -> None:
         self.write("fox")
         self.assert_error(self.batch(env={"RUNWAY_SKILLS_API_SECRET": ""}), 77, kind="auth")
-        self.assertFalse(self.log.exists())
+        self.assertFalse(self.ledger.exists())
+
+    def test_without_a_history_it_works_with_one_note(self) -> None:
+        self.write("fox", "owl")
+        result = self.batch("--parallel", "1", env={"RUNWAY_SKILLS_HISTORY": str(self.prompts / "history.db")})
+        self.assert_success(result)
+        self.assertEqual(result.stderr.count("the history is not kept"), 1)
 
     def test_the_ends_are_in_the_history(self) -> None:
         self.write("fox")
@@ -149,14 +154,22 @@ class RunTest(BatchTest):
         self.fake.fault(Fault("status", 200, body={"id": 12345}), path=PATH)
         self.assertIn("12345", by_name(self.batch())["1"]["error"])
 
-    def test_the_error_object_names_few_rows_of_many(self) -> None:
+    def test_each_failure_is_printed_once(self) -> None:
         self.write(*map(str, range(30)))
         self.fake.fault(Fault("status", 400, body={"error": "No"}), path=PATH, times=None)
         result = self.batch()
-        self.assert_error(result, 1)
-        self.assertEqual(len(result.error["failed"]), 20)
-        self.assertEqual(len(result.lines), 30)
-        self.assertIn("30 of 30 failed", json.dumps(result.error))
+        self.assert_error(result, 1, error="30 of 30 failed: No")
+        self.assertNotIn("failed", result.error)
+        self.assertEqual([row["error"] for row in result.lines], ["No"] * 30)
+        self.assertEqual(result.notes[-1], "0 of 30 succeeded, 30 failed, 0 credits")
+
+    def test_the_field_that_an_error_names_is_in_the_line_of_its_row(self) -> None:
+        self.write("fox")
+        issues = [{"path": ["referenceImages", 0, "uri"], "message": "Bad"}]
+        self.fake.fault(Fault("status", 400, body={"error": "Validation failed", "issues": issues}), path=PATH)
+        row = by_name(self.batch())["1"]
+        self.assertEqual(row["field"], "referenceImages.0.uri")
+        self.assertEqual(by_name(self.batch())["1"], {**row, "skipped": True})
 
 
 class DryRunTest(BatchTest):
@@ -170,18 +183,18 @@ class DryRunTest(BatchTest):
         self.assertEqual(first["url"], f"{self.fake.url}{PATH}")
         self.assertEqual(first["headers"]["Authorization"], "Bearer ***")
         self.assertEqual(self.fake.requests, [])
-        self.assertFalse(self.log.exists())
+        self.assertFalse(self.ledger.exists())
         self.assertFalse(self.sky.exists())
 
-    def test_it_shows_only_what_would_be_sent_and_changes_neither_log_nor_history(self) -> None:
+    def test_it_shows_only_what_would_be_sent_and_changes_neither_ledger_nor_history(self) -> None:
         self.write("fox")
         self.assert_success(self.batch())
-        before = self.log.read_bytes(), self.history.read_bytes()
+        before = self.ledger.read_bytes(), self.history.read_bytes()
         self.write("fox", "owl")
         result = self.batch("--dry-run")
         self.assertEqual([row["body"]["promptText"] for row in result.lines], ["owl"])
-        self.assertEqual(result.notes, ["1 of 2 rows would be sent"])
-        self.assertEqual((self.log.read_bytes(), self.history.read_bytes()), before)
+        self.assertEqual(result.notes, ["1 row: 1 × 5 credits known; balance 9995"])
+        self.assertEqual((self.ledger.read_bytes(), self.history.read_bytes()), before)
 
     def test_files_are_shown_short(self) -> None:
         cat = str(self.file("cat.png", b"\x89PNG\r\n\x1a\n" + bytes(3000)))
@@ -235,6 +248,17 @@ class TerminalTest(BatchTest):
         running = next(frame for frame in frames if len(frame) == 3 and "RUNNING" in frame[1])
         self.assertRegex(running[1], r"^(fox|owl) +RUNNING \[#*-*\] \d+% \d+ s 5 credits$")
         self.assertEqual(frames[-1], ["2 of 2 succeeded, 10 credits"], "the lines are removed at the end")
+
+    def test_the_time_left_does_not_climb_between_two_ends(self) -> None:
+        self.write("fox", "owl", "elk")
+        for _ in range(3):
+            self.next_task(statuses=["RUNNING"] * 6 + ["SUCCEEDED"])
+        wholes = [frame[0] for frame in self.frames("--parallel", "1") if frame]
+        for done in ("1 of 3", "2 of 3"):
+            found = [re.search(rf"^{done} done.*?, (?:(\d+) min )?(\d+) s left$", whole) for whole in wholes]
+            left = [int(match[1] or 0) * 60 + int(match[2]) for match in found if match]
+            self.assertGreater(len(left), 3)
+            self.assertEqual(left, sorted(left, reverse=True))
 
     def test_the_time_left_follows_from_the_pace_so_far(self) -> None:
         self.write("fox", "owl", "elk")

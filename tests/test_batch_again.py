@@ -24,15 +24,15 @@ class DoneTest(BatchTest):
         self.assert_success(self.download())
         self.fake.requests.clear()
 
-    def test_done_rows_are_printed_from_the_log(self) -> None:
-        before = self.log.read_bytes()
+    def test_done_rows_are_printed_from_the_ledger(self) -> None:
+        before = self.ledger.read_bytes()
         result = self.download()
         self.assert_success(result)
         self.assertEqual([row["skipped"] for row in result.lines], [True, True])
         self.assertEqual(by_name(result)["1"]["saved"], [f"{self.sky}/1.png"])
-        self.assertEqual(result.notes, ["2 of 2 succeeded, 10 credits"])
+        self.assertEqual(result.notes, ["2 of 2 succeeded, 0 credits"], "of this run")
         self.assertEqual(self.fake.requests, [])
-        self.assertEqual(self.log.read_bytes(), before)
+        self.assertEqual(self.ledger.read_bytes(), before)
 
     def test_a_row_is_known_by_its_content_and_a_new_one_takes_the_next_number(self) -> None:
         for rows, names, sent in (
@@ -51,10 +51,10 @@ class DoneTest(BatchTest):
                 self.assertEqual(self.prompts_sent(), sent)
         self.assertEqual(self.saved(), [f"{number}.png" for number in range(1, 7)])
 
-    def test_a_changed_shared_field_or_another_log_makes_all_rows_new(self) -> None:
+    def test_a_changed_shared_field_or_another_ledger_makes_all_rows_new(self) -> None:
         self.assert_success(self.download("-F", "seed=1"))
         self.assertEqual(len(self.prompts_sent()), 2)
-        self.assert_success(self.batch("--log", self.folder / "other.jsonl"))
+        self.assert_success(self.batch("--log", self.folder / "other.db"))
         self.assertEqual(len(self.prompts_sent()), 4)
 
     def test_a_file_that_is_gone_is_saved_again(self) -> None:
@@ -156,7 +156,7 @@ class FailedTest(BatchTest):
         self.assert_error(self.first, 1, kind="task", failureCode="INTERNAL.BAD_OUTPUT.CODE01")
         self.assertEqual(statuses(self.first), {"1": "FAILED", "2": "SUCCEEDED"})
         self.assertIn("the same call may be tried again", by_name(self.first)["1"]["error"])
-        self.assertEqual(self.first.notes[-1], "1 of 2 succeeded, 5 credits")
+        self.assertEqual(self.first.notes[-1], "1 of 2 succeeded, 1 failed, 5 credits")
         self.fake.requests.clear()
         result = self.download()
         self.assert_error(result, 1, kind="task")
@@ -180,6 +180,33 @@ class FailedTest(BatchTest):
         result = self.download("--retry-failed")
         self.assert_success(result)
         self.assertEqual(by_name(result)["3"]["status"], "SUCCEEDED")
+
+    def test_a_moderated_row_is_not_retried_until_it_changes(self) -> None:
+        self.write("bad")
+        self.next_task(statuses=["FAILED"], failureCode="SAFETY.INPUT.TEXT")
+        for words in ((), (), ("--retry-failed",)):
+            result = self.batch(*words)
+            self.assert_error(result, 1, kind="task", failureCode="SAFETY.INPUT.TEXT")
+            self.assertNotIn("--retry-failed", pasted(result))
+            self.assertNotEqual(pasted(result)[0], "batch")
+        self.assertEqual(self.prompts_sent(), ["fox", "owl", "bad"])
+        self.write("good")
+        self.assert_success(self.batch())
+
+    def test_kind_and_id_are_the_same_in_the_next_run(self) -> None:
+        for prompt in ("refused", "gone"):
+            with self.subTest(prompt):
+                self.write(prompt)
+                if prompt == "gone":
+                    self.fake.fault(Fault("status", 404), path=f"/v1/tasks/{self.next_task()}")
+                else:
+                    self.fake.fault(Fault("status", 400, body={"error": "No"}), path=PATH)
+                first, again = self.batch(), self.batch()
+                for key in ("kind", "id", "error"):
+                    self.assertEqual(first.error.get(key), again.error.get(key))
+                self.assertEqual(again.lines[0], {**first.lines[0], "skipped": True})
+        self.write("fox")
+        self.assertEqual(self.batch().error["id"], by_name(self.first)["1"]["id"])
 
     def test_a_task_that_is_gone_counts_as_failed(self) -> None:
         self.write("elk")
@@ -273,14 +300,21 @@ class ExampleTest(BatchTest):
         self.assert_refused(result)
         self.assertEqual(pasted(result)[-1], "./outputs/")
 
+    def test_the_words_of_the_call_are_repeated_character_for_character(self) -> None:
+        shared = ("-f", "style=one\ntwo\tthree\u00a0four\u00adfive\u200bsix")
+        self.write("fox")
+        self.next_task(statuses=["RUNNING"] * 9)
+        result = self.batch(*shared, "--max-wait", "6")
+        self.assertEqual(pasted(result), ["batch", PATH, str(self.prompts), *SHARED, *shared, "--max-wait", "6"])
+
     def test_words_are_added_before_a_double_dash(self) -> None:
         self.write("fox", "owl")
         result = self.call("batch", "--max-credits", "5", *SHARED, "--", PATH, self.prompts, env=self.env)
-        self.assert_error(result, 75, kind="timeout")
+        self.assert_error(result, 1, kind="budget")
         words = pasted(result)
         self.assertLess(words.index("--dry-run"), words.index("--"))
 
-    def test_rows_that_the_log_does_not_know_are_not_retried(self) -> None:
+    def test_rows_that_the_ledger_does_not_know_are_not_retried(self) -> None:
         self.write("fox")
         self.assert_success(self.batch("-F", "seed=7"))
-        self.assert_refused(self.batch("--retry-failed"), "the log knows none of these rows", sent=1)
+        self.assert_refused(self.batch("--retry-failed"), "the ledger knows none of these rows", sent=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import subprocess
 import sys
@@ -10,13 +9,15 @@ import unittest
 from typing import Any
 from unittest import mock
 
-from runway_cli.jobs.journal import ExclusiveJournal
+from runway_cli.errors import OutputError
+from runway_cli.jobs.ledger import Ledger
 from tests.batches import PATH, SHARED, BatchTest, by_name, statuses
 from tests.fake import Fault
 from tests.program import ROOT, environment
 from tests.served import pasted
 
 NOT_STARTED = "NOT_STARTED"
+FULL = "database or disk is full"
 
 
 class CreditsTest(BatchTest):
@@ -24,64 +25,117 @@ class CreditsTest(BatchTest):
         super().setUp()
         self.write(*map(str, range(8)))
 
-    def test_no_further_row_starts_at_the_budget(self) -> None:
+    def test_no_row_starts_that_would_go_beyond_the_limit(self) -> None:
         result = self.batch("--max-credits", "12")
-        words = "the budget of 12 credits is reached: 5 of 8 rows are not started; raise --max-credits to continue"
-        self.assert_error(result, 75, kind="timeout", error=words)
-        self.assertEqual(len(self.fake.accepted), 3)
-        self.assertEqual(list(statuses(result).values()).count(NOT_STARTED), 5)
+        words = "--max-credits 12 allows no further row: 10 credits are spent; 6 of 8 rows are not started"
+        self.assert_error(result, 1, kind="budget", error=words, spent=10, limit=12)
+        self.assertEqual(len(self.fake.accepted), 2)
+        self.assertEqual(list(statuses(result).values()).count(NOT_STARTED), 6)
         self.assertEqual(pasted(result)[-1], "--dry-run")
-        self.assertEqual(len(self.call(*pasted(result), env=self.env).lines), 5)
+        shown = self.call(*pasted(result), env=self.env)
+        self.assertEqual(len(shown.lines), 6)
+        self.assertIn("6 rows: 6 × 5 credits known; --max-credits 12 allows 0; balance", shown.notes[-1])
 
-    def test_the_budget_counts_earlier_runs_and_raising_it_resumes(self) -> None:
-        for credits, accepted, exit_status in (("10", 2, 75), ("10", 2, 75), ("20", 4, 75), ("100", 8, 0)):
+    def test_earlier_runs_count_and_raising_the_limit_resumes(self) -> None:
+        for credits, accepted, exit_status in (("10", 2, 1), ("10", 2, 1), ("20", 4, 1), ("100", 8, 0)):
             with self.subTest(credits=credits, accepted=accepted):
                 self.assertEqual(self.batch("--max-credits", credits).exit, exit_status)
                 self.assertEqual(len(self.fake.accepted), accepted)
+
+    def test_many_rows_at_once_do_not_go_beyond_the_limit(self) -> None:
+        self.write(*map(str, range(99)))
+        self.assert_error(self.batch("--parallel", "64", "--max-credits", "100"), 1, kind="budget")
+        self.assertEqual(len(self.fake.accepted), 20)
+
+    def test_a_dearer_request_counts_with_its_own_price(self) -> None:
+        self.write({"promptText": "old", "seed": 1, "quality": "high"})
+        task = self.next_task(credits=50)
+        self.fake.fault(Fault("status", 200, body={"id": task, "estimatedCost": {"credits": 50}}), path=PATH)
+        self.assert_success(self.batch())
+        self.ledger.unlink()
+        self.fake.clear_faults()
+        self.write("fox", *({"promptText": str(number), "quality": "high"} for number in range(3)))
+        self.assert_error(self.batch("--max-credits", "54", "--parallel", "1"), 1, kind="budget")
+        self.assertEqual(self.prompts_sent()[-1], "fox")
 
     def test_what_a_retried_row_cost_before_counts(self) -> None:
         self.write("fox")
         self.next_task(statuses=["CANCELLED"], credits=7, answer={"estimatedCost": {"credits": 7}})
         self.assert_error(self.batch(), 1)
-        self.assert_error(self.batch("--retry-failed", "--max-credits", "7"), 75)
+        self.assert_error(self.batch("--retry-failed", "--max-credits", "7"), 1, kind="budget")
         self.assertEqual(len(self.fake.accepted), 0)
 
     def test_a_cost_counts_wherever_the_api_names_it(self) -> None:
         routing = {"routing": {"estimatedCost": {"credits": 5}}}
-        for place, answer, cost, sent in (("routing", routing, 5, 2), ("the end", {}, 5, 2), ("nowhere", {}, None, 1)):
+        for place, answer, cost, sent in (
+            ("routing", routing, 5, 2),
+            ("the end", {}, 5, 2),
+            ("nowhere", {}, None, 1),
+            ("a text", {"estimatedCost": {"credits": "5"}}, "5", 2),
+            ("no price", {"estimatedCost": {"credits": True}}, {"amount": 5}, 1),
+        ):
             with self.subTest(place):
-                self.log.unlink(missing_ok=True)
+                self.ledger.unlink(missing_ok=True)
+                self.history.unlink(missing_ok=True)
                 self.fake.clear_faults()
                 self.fake.requests.clear()
                 for _ in range(8):
                     task = self.next_task(answer=answer)
                     ended = {"id": task, "status": "SUCCEEDED", "cost": {"credits": cost}}
                     self.fake.fault(Fault("status", 200, body=ended), path=f"/v1/tasks/{task}", times=None)
-                self.assert_error(self.batch("--max-credits", "10", "--parallel", "8"), 75, kind="timeout")
+                self.assert_error(self.batch("--max-credits", "10", "--parallel", "8"), 1, kind="budget")
                 self.assertEqual(len(self.posts()), sent)
 
     def test_a_row_of_unknown_outcome_counts_as_the_dearest_one(self) -> None:
-        lost = "forward_then_status"
-        self.fake.fault(Fault(lost, 500), path=PATH, after=1)
+        self.fake.fault(Fault("forward_then_status", 500), path=PATH, after=1)
         self.batch("--max-credits", "10", "--parallel", "1")
         self.assertEqual(len(self.fake.accepted), 2)
         self.batch("--max-credits", "15", "--parallel", "1", "--retry-uncertain")  # both attempts count
         self.assertEqual(len(self.fake.accepted), 3)
 
-    def test_where_no_cost_is_known_the_first_row_of_a_run_has_to_tell_it(self) -> None:
+    def test_while_no_price_is_known_no_second_row_starts(self) -> None:
         self.fake.fault(Fault("forward_then_status", 500), path=PATH)
-        self.assert_error(self.batch("--max-credits", "100"), 1)
+        result = self.batch("--max-credits", "100")
+        self.assert_error(result, 1, kind="budget", spent=0, limit=100, maybeAccepted=True)
         self.assertEqual(len(self.fake.accepted), 1)
-        self.batch("--max-credits", "100")
+        self.assert_error(self.batch(), 1, kind="api")
         self.assertEqual(len(self.fake.accepted), 8)
 
-    def test_failed_rows_weigh_more_than_the_budget_and_are_counted_apart(self) -> None:
+    def test_the_limit_of_the_account_holds_for_a_batch_and_nothing_overrides_it(self) -> None:
+        self.env["RUNWAY_SKILLS_MAX_CREDITS"] = "12"
+        result = self.batch("--max-credits", "100")
+        self.assert_error(result, 1, kind="budget", spent=10, limit=12)
+        self.assertEqual(len(self.fake.accepted), 2)
+        self.assertEqual(list(statuses(result).values()).count(NOT_STARTED), 6)
+        self.env["RUNWAY_SKILLS_MAX_CREDITS"] = "40"
+        self.assert_success(self.batch())
+
+    def test_without_a_history_the_limit_of_the_account_cannot_be_kept(self) -> None:
+        env = {"RUNWAY_SKILLS_MAX_CREDITS": "12", "RUNWAY_SKILLS_HISTORY": "off"}
+        self.assert_error(self.batch(env=env), 78, kind="config")
+        self.assertEqual(self.posts(), [])
+
+    def test_failed_rows_and_the_limit_are_told_apart(self) -> None:
         self.fake.fault(Fault("status", 400, body={"error": "No"}), path=PATH)
         result = self.batch("--max-credits", "5", "--parallel", "1")
-        self.assert_error(result, 1, kind="api")
-        budget = "the budget of 5 credits is reached: 6 of 8 rows are not started; raise --max-credits to continue"
+        self.assert_error(result, 1, kind="budget")
+        budget = "--max-credits 5 allows no further row: 5 credits are spent; 6 of 8 rows are not started"
         self.assertEqual(result.error["error"], f"1 of 8 failed: No; {budget}")
-        self.assertEqual(pasted(result)[-2:], ["--retry-failed", "--dry-run"])
+
+    def test_too_few_credits_stop_the_batch_and_leave_its_rows_unsent(self) -> None:
+        words = {"error": "You do not have enough credits to run this task."}
+        for status in (400, 402, 403):
+            with self.subTest(status):
+                self.fake.fault(Fault("status", status, body=words), path=PATH, after=1, times=None)
+                result = self.batch("--parallel", "1")
+                self.assert_error(result, 1, kind="credits", status=status)
+                self.assertIn("https://dev.runwayml.com/", result.error["error"])
+                self.assertEqual(pasted(result), ["auth", "status"])
+                self.assertEqual(list(statuses(result).values()).count(NOT_STARTED), 8 - len(self.fake.accepted))
+                self.fake.clear_faults()
+        self.assert_success(self.batch())
+        self.assertEqual(sorted(set(self.prompts_sent())), list("01234567"))
+        self.assertEqual(len(self.fake.accepted), 8)
 
 
 class TimeTest(BatchTest):
@@ -94,8 +148,23 @@ class TimeTest(BatchTest):
         self.assertEqual(statuses(result), {"1": "RUNNING", "2": "SUCCEEDED"})
         self.assertEqual(by_name(result)["1"]["id"], task)
         self.assertEqual(pasted(result), ["batch", PATH, str(self.prompts), *SHARED, *words])
+        self.assertEqual(result.notes[-1], "1 of 2 succeeded, 1 in progress, 10 credits")
+        self.assertEqual(result.error["error"], f"1 of 2 in progress: {task} is still RUNNING after 12 s")
         self.assert_success(self.call(*pasted(result), env=self.env))
         self.assertEqual(len(self.prompts_sent()), 2)
+
+    def test_max_time_ends_the_whole_run_and_the_next_one_resumes(self) -> None:
+        self.write(*map(str, range(6)))
+        for _ in range(2):
+            self.next_task(statuses=["RUNNING"] * 9 + ["SUCCEEDED"], answer={"estimatedCost": {"credits": 5}})
+        result = self.download("--parallel", "2", "--max-time", "12")
+        self.assert_error(result, 75, kind="timeout")
+        self.assertEqual(list(statuses(result).values()), ["RUNNING"] * 2 + [NOT_STARTED] * 4)
+        self.assertEqual(sorted(self.prompts_sent()), ["0", "1"])
+        self.assertIn("after 12 s", by_name(result)["1"]["error"])
+        words = [word for word in pasted(result) if word not in ("--max-time", "12")]
+        self.assert_success(self.call(*words, env=self.env))
+        self.assertEqual(sorted(self.prompts_sent()), list("012345"))
 
 
 class RefusedKeyTest(BatchTest):
@@ -103,7 +172,7 @@ class RefusedKeyTest(BatchTest):
         self.write(*map(str, range(6)))
         for status in (401, 403):
             with self.subTest(status):
-                self.log.unlink(missing_ok=True)
+                self.ledger.unlink(missing_ok=True)
                 self.fake.requests.clear()
                 self.fake.fault(Fault("status", status, body={"error": "Bad key"}), path=PATH, after=2, times=None)
                 result = self.batch("--parallel", "1")
@@ -135,7 +204,7 @@ class PaceTest(BatchTest):
         self.write(*map(str, range(40)))
         for status in (429, 503):
             with self.subTest(status):
-                self.log.unlink(missing_ok=True)
+                self.ledger.unlink(missing_ok=True)
                 self.fake.accepted.clear()
                 self.fake.requests.clear()
                 self.fake.fault(Fault("status", status, body={"error": "Not now"}), path=PATH, times=None)
@@ -162,7 +231,7 @@ class PaceTest(BatchTest):
         result = self.batch("--retries", "0", env={"RUNWAY_SKILLS_BASE_URL": "http://127.0.0.1:9"})
         self.assert_error(result, 69, kind="network")
         self.assertEqual(statuses(result), {"1": NOT_STARTED})
-        self.assertEqual(len(self.records("unsent")), 1)
+        self.assertEqual([attempt["status"] for attempt in self.attempts()], ["UNSENT"])
 
     def test_one_row_that_is_refused_for_a_while_does_not_stop_the_others(self) -> None:
         self.write("fox", "owl", "elk")
@@ -183,27 +252,30 @@ class PaceTest(BatchTest):
 
 class FullDiskTest(BatchTest):
     def full_after(self, count: int) -> Any:
-        """Let the log's disk be full after that many records."""
-        append, left = ExclusiveJournal.append, [count]
+        """Let the disk of the batch's ledger be full after that many records."""
+        run, left = Ledger._run, [count]
 
-        def limited(journal: ExclusiveJournal, record: dict[str, Any]) -> None:
-            left[0] -= 1
-            if left[0] < 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            append(journal, record)
+        def limited(ledger: Ledger, words: str, *values: Any) -> Any:
+            if ledger.path == str(self.ledger) and words.startswith(("INSERT", "UPDATE")):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise OutputError(f"the ledger {ledger.path!r} cannot be used: {FULL}")
+            return run(ledger, words, *values)
 
-        return mock.patch.object(ExclusiveJournal, "append", limited)
+        return mock.patch.object(Ledger, "_run", limited)
 
     def test_what_cannot_be_recorded_is_not_paid_for(self) -> None:
         self.write(*map(str, range(4)))
-        for count in range(1, 8):
+        for count in range(8):
             with self.subTest(count), self.full_after(count):
-                self.log.unlink(missing_ok=True)
+                self.ledger.unlink(missing_ok=True)
                 self.fake.accepted.clear()
                 result = self.batch("--parallel", "1")
                 self.assert_error(result, 74, kind="io")
-                self.assertEqual(len(self.fake.accepted), len(self.records("intent")))
-                self.assertIn(os.strerror(errno.ENOSPC), result.error["error"])
+                self.assertEqual(len(self.fake.accepted), len(self.attempts()))
+                self.assertIn(FULL, result.error["error"])
+                for accepted in self.fake.accepted:
+                    self.assertIn(accepted.id, result.stdout + result.stderr)
 
     def test_the_same_call_resumes_when_there_is_room(self) -> None:
         self.write(*map(str, range(4)))
@@ -217,14 +289,15 @@ class FullDiskTest(BatchTest):
         self.assertEqual(self.saved(), ["1.png", "2.png", "3.png", "4.png"])
 
     @unittest.skipUnless(os.name == "posix", "limits of a shell")
-    def test_a_log_that_cannot_grow_stops_a_real_run(self) -> None:
-        self.write(*map(str, range(20)))
+    def test_a_ledger_that_cannot_grow_stops_a_real_run(self) -> None:
+        self.write(*map(str, range(200)))
         words = [sys.executable, "-m", "runway_cli", "batch", PATH, str(self.prompts), *SHARED]
-        limited = ["/bin/sh", "-c", 'ulimit -f 2; exec "$@"', "sh", *words]
+        limited = ["/bin/sh", "-c", 'ulimit -f 80; exec "$@"', "sh", *words]
         self.fake.pace.polls_to_finish = 0
         env = environment({**self.fake.env(), "PYTHONPATH": str(ROOT), "RUNWAY_SKILLS_HISTORY": "off"})
         done = subprocess.run(limited, env=env, capture_output=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 74, done)
-        self.assertLess(len(self.fake.accepted), 20)
-        intents = [line for line in self.log.read_bytes().splitlines() if b'"event":"intent"' in line and b"}" in line]
-        self.assertLessEqual(len(self.fake.accepted), len(intents))
+        self.assertLess(len(self.fake.accepted), 200)
+        self.assertLessEqual(len(self.fake.accepted), len(self.attempts()))
+        for accepted in self.fake.accepted:
+            self.assertIn(accepted.id, (done.stdout + done.stderr).decode())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
+import unittest
+from pathlib import Path
 from typing import Any
 
 from tests.batches import PATH, BatchTest, by_name
@@ -55,7 +58,7 @@ class JsonLinesTest(BatchTest):
             b'{"a": 1, "a": 2}': "not JSON: duplicate key 'a'",
             b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}": "",  # nested too deeply: the words depend on the interpreter
             b"\xff": "not UTF-8 (byte 1)",
-            b'{"@nmae": "fox"}': "unknown key '@nmae': use @name, @path, @upload.KEY or @data-uri.KEY",
+            b'{"@nmae": "fox"}': "unknown key '@nmae': use @name, @path, @upload.KEY, @data-uri.KEY or @output-of.KEY",
             b'{"@name": ""}': '@name must be a non-empty string, not ""',
             b'{"@path": "/v1/uploads"}': "a POST to /v1/uploads creates no task: use `request`",
             b'{"@path": "/v1/generate/image", "dryRun": true}': "dryRun: true creates no task: use `request`",
@@ -73,7 +76,7 @@ class JsonLinesTest(BatchTest):
                 self.assertIn(words, found[f"line {line}"])
                 self.assertIn(f"line {line}: {found[f'line {line}']}", result.error["error"])
         self.assertEqual(self.fake.requests, [])
-        self.assertFalse(self.log.exists())
+        self.assertFalse(self.ledger.exists())
 
     def test_a_file_without_usable_rows_is_refused(self) -> None:
         self.assert_refused(self.batch(), "cannot be read")
@@ -84,6 +87,39 @@ class JsonLinesTest(BatchTest):
             with self.subTest(words):
                 self.prompts.write_bytes(content)
                 self.assert_refused(self.batch(), words)
+
+    def test_an_array_is_read_with_the_line_of_each_row(self) -> None:
+        for content, words in (
+            (b'[\n {"a": 1},\n 7\n]', "line 3: not a JSON object"),
+            (b'[\n {"a": 1},\n {"a": 1, "a": 2}\n]', "duplicate key 'a' at line 3"),
+            (b'[\n {"a": 1}\n {"a": 2}\n]', "a comma or the end is expected at line 3"),
+            (b'[{"a": 1}', "a comma or the end is expected at line 1"),
+            (b'[{"a": 1},]', "Expecting value at line 1, column 11"),
+            (b'[{"a": 1}]\n{"a": 2}', "a comma or the end is expected"),
+            (b"[]", "has no rows"),
+        ):
+            with self.subTest(content):
+                self.prompts.write_bytes(content)
+                self.assert_refused(self.batch(), words)
+
+    @unittest.skipUnless(hasattr(os, "mkfifo"), "named pipes")
+    def test_a_pipe_a_device_and_a_folder_are_refused_at_once(self) -> None:
+        os.mkfifo(self.folder / "pipe")
+        for path, words in (
+            (self.folder / "pipe", "is not a regular file"),
+            ("/dev/zero", "is not"),
+            (self.folder, "a folder"),
+        ):
+            with self.subTest(path):
+                self.assert_refused(self.batch(rows=path), words)
+
+    def test_shared_and_own_fields_are_laid_together_in_the_order_of_a_list(self) -> None:
+        shared = ("-f", "referenceImages.1.uri=https://b", "-f", "referenceImages.1.tag=b")
+        self.write({"promptText": "fox", "referenceImages.0.uri": "https://a", "referenceImages.1.tag": "own"})
+        images = [{"uri": "https://a"}, {"uri": "https://b", "tag": "own"}]
+        self.assertEqual(self.bodies(*shared)[0]["referenceImages"], images)
+        self.write("fox")
+        self.assert_refused(self.batch(*shared), "line 1: referenceImages.1.uri: referenceImages has 0 items")
 
     def test_an_endpoint_that_creates_no_task_is_refused(self) -> None:
         self.write("fox")
@@ -107,6 +143,37 @@ class NamesTest(BatchTest):
         self.named("../../etc/pass wd", "con")
         self.assert_success(self.download())
         self.assertEqual(self.saved(), ["_con.png", "etc_pass_wd.png"])
+
+    def test_names_keep_the_letters_of_every_script(self) -> None:
+        names = ("狐狸", "лиса", "हिन्दी", "e\u0301te\u0301", "x" * 300 + "狐" * 300)
+        self.named(*names)
+        self.assert_success(self.download())
+        found = self.saved()
+        for name in ("狐狸.png", "лиса.png", "हिन्दी.png", "\u00e9t\u00e9.png"):
+            self.assertIn(name, found)
+        self.named("\u00c9t\u00e9", "e\u0301te\u0301")
+        self.assert_refused(self.download(), "is taken by line 1", sent=5)
+
+    @unittest.skipIf(sys.platform == "win32", "the folder of the rows has another drive there")
+    def test_rows_and_ledgers_are_not_replaced_even_with_force(self) -> None:
+        for name in ("prompts", "history"):
+            self.named(name)
+            self.history.touch()
+            with self.subTest(name):
+                result = self.batch("--download", self.folder, "--force")
+                self.assert_refused(result, "exists: use another @name")
+        rows = self.file("rows.jsonl", b'{"promptText": "fox", "@name": "fox"}\n')
+        self.assert_refused(
+            self.batch("--download", self.folder, "--log", self.ledger_named("fox.png"), "--force", rows=rows)
+        )
+
+    def ledger_named(self, name: str) -> Path:
+        """A ledger with the name of an output."""
+        self.assert_success(
+            self.batch("--log", self.folder / name, rows=self.file("other.jsonl", b'{"promptText": "owl"}\n'))
+        )
+        self.fake.requests.clear()
+        return self.folder / name
 
     def test_a_number_that_is_a_name_is_not_given_again(self) -> None:
         self.named(None, "1")
@@ -166,11 +233,38 @@ class TableTest(BatchTest):
             (b"promptText,promptText\na,1\n", "line 1: the column 'promptText' is duplicated"),
             (b"seed,seed:json\na,1\n", "line 1: the column 'seed' is duplicated"),
             (b"promptText;seed\na,1\n", "line 1: the header has only one column"),
-            (b'promptText\n"fox\n', "line 2: not CSV"),
+            (b'promptText\n"fox\n', "line 2: not a table"),
             (b"promptText\nfox\nm\xfcde\n", "line 3: not UTF-8"),
             (b"promptText\n", "has no rows"),
+            (b"promptText\na\nb\0c\n", "line 3 has a NUL byte"),
+            ("promptText\nfox\n".encode("utf-16-le"), "line 1 has a NUL byte"),
+            (MARK * 2 + b"promptText\nfox\n", "line 1 has a second byte order mark"),
+            (b"promptText\nfox\n" + MARK + b"promptText\nowl\n", "line 3 has a second byte order mark"),
         ):
             with self.subTest(words):
+                self.assert_refused(self.table(content), words)
+
+    def test_other_ways_to_write_a_table_are_taken(self) -> None:
+        for name, content in (
+            ("a.csv", b"sep=,\r\npromptText,audio:json,seed:json\r\na fox,TRUE,1\r\nan owl,FALSE,2\r\n"),
+            ("a.csv", b"sep=;\r\npromptText;audio:json;seed:json\r\na fox;TRUE;1\r\nan owl;FALSE;2\r\n"),
+            ("a.csv", b'audio:json, promptText, seed:json\ntrue, a fox, 1\nfalse, "an owl", 2\n'),
+            ("a.tsv", b"promptText\taudio:json\tseed:json\na fox\ttrue\t1\nan owl\tfalse\t2\n"),
+            (
+                "a.json",
+                b'[{"promptText":"a fox","audio":true,"seed":1},\n{"promptText":"an owl","audio":false,"seed":2}]',
+            ),
+        ):
+            with self.subTest(content):
+                bodies = [row["body"] for row in self.batch("--dry-run", rows=self.file(name, content)).lines]
+                found = [(body["promptText"], body["audio"], body["seed"]) for body in bodies]
+                self.assertEqual(found, [("a fox", True, 1), ("an owl", False, 2)])
+        faults = (
+            (b"sep=,\npromptText,seed:json\nfox,x\n", "line 3: seed"),
+            (b"sep=,\npromptText\n\nfox,x\n", "line 4: a cell has no column"),
+        )
+        for content, words in faults:
+            with self.subTest(content):
                 self.assert_refused(self.table(content), words)
 
     def test_columns_in_another_order_are_the_same_rows(self) -> None:
@@ -266,7 +360,7 @@ class FilesTest(BatchTest):
                 self.assertEqual(by_name(result)["2"]["status"], "NOT_STARTED")
                 self.assertEqual(len(self.fake.accepted), before + 1)
                 self.assertEqual(len(self.fake.uploads), 0)
-                self.log.unlink()
+                self.ledger.unlink()
 
     def test_through_a_gateway_that_takes_no_uploads_nothing_is_sent(self) -> None:
         self.write_rows("fox")

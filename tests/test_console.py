@@ -181,6 +181,11 @@ class Errors(unittest.TestCase):
             console.tell("so does this one")
         self.assertEqual(len(kept.err.lines), 1)
 
+    def test_an_example_can_be_pasted_and_cannot_steer_a_terminal(self) -> None:
+        with captured(err_is_terminal=True) as kept:
+            Console().error({"error": "bad", "example": "x 'a\nb\tc\u00a0d\u00ade\x1b[2J\u202e'"})
+        self.assertEqual(kept.err.text, "error: bad\n  try: x 'a\nb\tc\u00a0d\u00ade\ufffd[2J\ufffd'\n")
+
     def test_live_lines_make_room_for_an_error_and_a_result(self) -> None:
         cases: tuple[tuple[Callable[[Console], None], str], ...] = (
             (lambda console: console.error({"error": "bad", "example": "x"}), "error: bad\n  try: x\n"),

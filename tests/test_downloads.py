@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable
 from unittest import mock
+from urllib.parse import quote
 
 from runway_cli.files.download import MAX_NAME, PartFile, name_of, safe_name
 from tests import links
@@ -435,9 +436,19 @@ class Names(DownloadTest):
             text = "".join(chance.choice(pieces) for _ in range(chance.randint(0, 8)))
             name = safe_name(text)
             with self.subTest(text):
-                self.assertRegex(name, r"\A_?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
+                self.assertRegex(name, r"\A_?[^\W_]([\w.-]*[^\W_])?\Z")
                 self.assertNotIn(name.partition(".")[0].lower(), ("con", "nul"))
                 self.assertLessEqual(len(name), MAX_NAME)
+
+    def test_two_ids_that_are_made_safe_alike_are_two_files(self) -> None:
+        ids = ("a:b", "a;b")
+        for number, identity in enumerate(ids):
+            url = self.fake.add_output(CONTENT + str(number).encode())
+            done = {"id": identity, "status": "SUCCEEDED", "output": [url]}
+            self.fake.fault(Fault("status", 200, body=done), path=f"/v1/tasks/{quote(identity)}")
+        self.assert_success(self.call("wait", *ids, "--download", f"{self.folder}/outputs/"))
+        found = {path.read_bytes() for path in (self.folder / "outputs").iterdir()}
+        self.assertEqual(found, {CONTENT + b"0", CONTENT + b"1"})
 
     def test_stdout_is_not_a_destination(self) -> None:
         url = self.fake.add_output(CONTENT)

@@ -110,7 +110,7 @@ class Records(LedgerTest):
         self.paid("fox", job="once fox")
         other = self.open(account="https://api.example.test other")
         self.assertIsNone(other.last("once fox"))
-        self.assertEqual((other.attempts(), other.has_others()), ([], True))
+        self.assertEqual((other.attempts(), other.other_account()), ([], ACCOUNT))
 
     def test_what_ended_more_than_a_year_ago_is_dropped(self) -> None:
         self.paid("ended")

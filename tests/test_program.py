@@ -69,8 +69,8 @@ class StartedTest(unittest.TestCase):
         words = ["a b", "it's", "$x", "data.*.id", '{"a":1}', "", "~", "id,name"]
         self.assertEqual(shlex.split(call("runway-cli", None, *words)), ["runway-cli", *words])
 
-    def test_control_characters_are_not_repeated(self) -> None:
-        self.assertEqual(call("runway-cli", None, "a\x1b[2Jb\nc"), "runway-cli 'a\ufffd[2Jb c'")
+    def test_words_are_repeated_character_for_character(self) -> None:
+        self.assertEqual(call("runway-cli", None, "a\x1b[2Jb\nc"), "runway-cli 'a\x1b[2Jb\nc'")
 
 
 class WindowsTest(unittest.TestCase):

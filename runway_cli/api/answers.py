@@ -6,7 +6,7 @@ import re
 import time
 
 from .. import jsontext
-from ..errors import REPORTED, ApiError, DeniedError
+from ..errors import REPORTED, ApiError, CreditsError, DeniedError
 from ..terminal.console import MAX_MESSAGE
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .runway import Service
 
 
+CREDITS_PAGE = "https://dev.runwayml.com/ (Billing)"
 MAX_EXCERPT = 300  # characters of an answer that is not JSON
 MAX_READ = 1 << 20  # bytes of such an answer that are looked at: to mask much more would hold a signal back
 MAX_SECRET = 4096  # characters, more than any secret has
@@ -75,14 +76,28 @@ def error_of(answer: Answer, response: Response, mask: Callable[[str], str]) -> 
     issues = body.get("issues")
     if isinstance(issues, list) and issues:
         facts["issues"] = [_issue(issue) for issue in issues if isinstance(issue, dict)]
+    words = _message(status, (inner, body.get("message")), response, mask)
     kind = DeniedError if status in (401, 403) else ApiError
+    if status == 402 or (status in (400, 403) and _are_credits_missing(words)):
+        kind, facts["try_next"] = CreditsError, ("auth", "status")
+        words = f"{words.rstrip('.')}: buy credits at {CREDITS_PAGE}"
     return kind(
-        _message(status, (inner, body.get("message")), response, mask),
+        words,
         status=status,
         from_provider=answer.from_provider,
         retry_after=parse_retry_after(answer.retry_after or response.headers.get("Retry-After")),
         more=_more(body),
         **facts,
+    )
+
+
+def _are_credits_missing(words: str) -> bool:
+    """Returns whether an error says that there are too few credits, as the API has no code for it."""
+    import re
+
+    few = r"(not|n't|no longer) have (enough|sufficient|any)|(not enough|insufficient|too few|out of|no more)"
+    return bool(
+        re.search(rf"(?i)({few})\b.{{0,30}}\bcredits?\b|\bcredits?\b.{{0,30}}\b(insufficient|exhausted|too low)", words)
     )
 
 

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 from .. import settings as values
 from ..api.retry import may_poll_again
-from ..errors import ApiError, ClosedOutput, Failure, InternalError, RunwayError, TaskError, UsageError, WaitTimeout
+from ..errors import (
+    ApiError,
+    ClosedOutput,
+    ConfigError,
+    Failure,
+    InternalError,
+    RunwayError,
+    TaskError,
+    UsageError,
+    WaitTimeout,
+    heaviest,
+)
+from ..files.download import remove_part_files
 from ..jobs import fields
-from ..jobs.batch import Batch, files_in_the_way, remove_part_files, saved_files
-from ..jobs.batch_log import DONE, FAILED, NEW, STARTED, UNCERTAIN, BatchLog, amount, check_account, read_state
-from ..jobs.ledger import account_of as account
-from ..jobs.rows import PRINT, SEND, WAIT, InputFile, RowReader, refuse, set_names
-from ..jobs.tasks import BAD_ENDS, GOOD_ENDS
-from ..settings import absolute, shown_credits
+from ..jobs.batch import DONE, FAILED, NEW, STARTED, UNCERTAIN, Batch, files_in_the_way, saved_files, standing
+from ..jobs.ledger import GONE, REFUSED, LedgerLocked, LedgerMissing, number_of
+from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
+from ..jobs.start import field_of
+from ..jobs.tasks import BAD_ENDS, GOOD_ENDS, parse
+from ..settings import absolute, history_path, shown_credits
 from ..terminal import masking
 from ..terminal.tables import Column
-from .context import summary
 from .options import COSTS, Command, GlobalOptions, Operand, Option
 from .request import BODY_OPTIONS
-from .wait import MAX_WAIT, failure_of, record_end
+from .wait import WAIT_OPTIONS, failure_of, record_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +40,7 @@ if TYPE_CHECKING:
 
     from ..api.client import Client
     from ..jobs.batch import RowJob
-    from ..jobs.batch_log import LogState
-    from ..jobs.ledger import Ledger
+    from ..jobs.ledger import Attempt, Ledger
     from ..jobs.rows import Fault, Row
     from .context import Context
 
@@ -43,6 +54,7 @@ class Options(GlobalOptions):
     log: str | None
     parallel: int
     max_wait: float
+    max_time: float
     max_credits: int | None
     check: bool
     dry_run: bool
@@ -54,16 +66,19 @@ class Options(GlobalOptions):
 OPTIONS = (
     *BODY_OPTIONS,
     Option("--download", metavar="DIR", read=values.destination, help="folder to save outputs in, named by row"),
-    Option("--log", metavar="FILE", read=values.destination, help="the log (default: ROWS.batch.jsonl)"),
+    Option("--log", metavar="FILE", read=values.destination, help="the ledger (default: ROWS.batch.db)"),
     Option("--parallel", metavar="N", read=values.parallel, default=4, help="rows in flight, 64 at most (default: 4)"),
+    WAIT_OPTIONS[0],  # --max-wait, for each row
     Option(
-        "--max-wait",
+        "--max-time",
         metavar="SECONDS",
         read=values.seconds_or_forever,
-        default=MAX_WAIT,
-        help="stop waiting for a row after this time, 0 for no limit (default: 600)",
+        default=0.0,
+        help="stop after this time; what is in progress stays started",
     ),
-    Option("--max-credits", metavar="N", read=values.positive, help="start no more rows once N credits are spent"),
+    Option(
+        "--max-credits", metavar="N", read=values.positive, help="start no row that brings the credits of all above N"
+    ),
     Option("--check", help="check every row against the API's contract first"),
     Option("--dry-run", help="show the requests that would be sent, and send nothing"),
     Option("--retry-failed", help="send failed rows again"),
@@ -81,7 +96,9 @@ COLUMNS = (
 )
 DRY_RUN_COLUMNS = (Column("Row", "row"), Column("Name", "name"), Column("Url", "url"), Column("Body", "body"))
 STDIN = "-"
-MAX_FAILED = 20  # rows that the error object names; stdout has them all
+BALANCE_WAIT = 10.0  # seconds that a dry run waits for the balance
+SKIPPED, IN_PROGRESS, NOT_STARTED = "skipped", "in progress", "not started"
+COUNTED = (FAILED, SKIPPED, IN_PROGRESS, NOT_STARTED)  # by the last note, beside those that succeeded
 MAX_NAMES = 10  # of rows that a note names
 UNCERTAIN_WORDS = (
     "the POST may have been accepted, but its outcome is unknown: look for it in the account; "
@@ -90,7 +107,7 @@ UNCERTAIN_WORDS = (
 
 
 def run(context: Context, options: Options) -> int:
-    """Sends, waits for and saves every row that the log does not know as done, and prints each as it ends."""
+    """Sends, waits for and saves every row that the ledger does not know as done, and prints each as it ends."""
     _check_options(context, options)
     client = context.client()
     if not options.dry_run:
@@ -98,17 +115,16 @@ def run(context: Context, options: Options) -> int:
     base_url, shutdown = client.target.base_url, context.shutdown
     reader = RowReader(options.path, options.body, options.fields, base_url=base_url, shutdown=shutdown)
     rows = reader.read(options.rows)
-    if options.dry_run:
-        return _show(context, options, client, rows)
     folder = _folder_of(options)
     try:
+        if options.dry_run:
+            return _show(context, options, client, rows)
         if folder:
             from ..files.download import check_destination
 
             check_destination(folder, force=options.force)
-        payer = account(base_url, client.target.secret or "")
-        with BatchLog(_log_path(options), payer, clock=context.clock, mask=context.console.mask) as log:
-            return BatchRun(context, options, client, log, rows).run()
+        ledger = _opened(context, options, client)
+        return BatchRun(context, options, client, ledger, rows).run()
     except Failure as failure:
         raise failure.but(batch_call=_next_call(context, options, failure)) from None
 
@@ -121,7 +137,7 @@ def _check_options(context: Context, options: Options) -> None:
     if options.rows != STDIN:
         return
     if not options.log and not options.download:
-        words = "ROWS from stdin need --log FILE or --download DIR: the log is what makes a batch repeatable"
+        words = "ROWS from stdin need --log FILE or --download DIR: the ledger is what makes a batch repeatable"
         raise UsageError(words, add=("--download", "outputs/"))
     texts = [field.value for field in options.fields if field.kind == fields.TEXT_FILE]
     if options.body in (STDIN, "@-") or STDIN in texts:
@@ -134,12 +150,50 @@ def _folder_of(options: Options) -> str | None:
     return path if path is None or path.endswith(("/", os.sep)) else path + "/"
 
 
-def _log_path(options: Options) -> str:
+def _ledger_path(options: Options) -> str:
+    """Returns the absolute path of the ledger."""
     if options.log:
-        return options.log
+        return absolute(os.path.expanduser(options.log))
     if options.rows == STDIN:
-        return os.path.join(_folder_of(options) or "", "batch.jsonl")
-    return f"{options.rows}.batch.jsonl"
+        return absolute(os.path.join(_folder_of(options) or "", "batch.db"))
+    return absolute(f"{options.rows}.batch.db")
+
+
+def _opened(context: Context, options: Options, client: Client) -> Ledger:
+    """Returns the ledger, locked for this process until the end of the run; a dry run makes none.
+
+    Raises UsageError where another process or another account has it, and where the file is none; then it stays as it
+    is.
+    """
+    path = _ledger_path(options)
+    old = f"{path[: -len('.db')]}.jsonl"
+    if not options.log and os.path.lexists(old) and not os.path.lexists(path):
+        words = (
+            f"{old!r} is the log of an earlier version, which this one cannot read: finish that batch with it, or move"
+        )
+        raise UsageError(f"{words} the log away to pay for all rows anew")
+    if path == history_path():
+        raise UsageError(f"the ledger {path!r} is the history: choose another file with --log")
+    if not os.path.isdir(os.path.dirname(path)):
+        raise UsageError(f"the folder of the ledger {path!r} does not exist: choose another file with --log")
+    ledger = context.ledger(client, path, exclusive=True)
+    if options.dry_run and not os.path.lexists(path):
+        return ledger
+    try:
+        with ledger:
+            other = ledger.other_account()
+    except LedgerLocked:
+        words = f"the ledger {path!r} is in use by another process: this batch is running already"
+        raise UsageError(words, batch_call="same") from None
+    except (ConfigError, LedgerMissing) as error:
+        words = error.message if isinstance(error, ConfigError) else f"the ledger of a batch is needed: {error}"
+        raise UsageError(f"{words}: choose another file with --log") from None
+    if other is not None and client.target.secret:
+        what = "API key" if other.startswith(f"{client.target.base_url} ") else "base URL"
+        words = f"the ledger {path!r} belongs to another {what}: use that one, or --log FILE for a new batch"
+        raise UsageError(words, try_next=("auth", "status"))
+    ledger.account = other or ledger.account  # a dry run without a key
+    return ledger
 
 
 def _in_another_folder(context: Context, options: Options) -> list[str]:
@@ -164,39 +218,42 @@ def _next_call(context: Context, options: Options, failure: Failure) -> str | Se
     return call
 
 
-def _plan(context: Context, options: Options, client: Client, state: LogState, rows: list[Row]) -> list[Row]:
-    """Names the rows and sets what is to be done with each. Returns those to be sent.
+def _plan(context: Context, options: Options, client: Client, attempts: dict[str, Attempt], rows: list[Row]) -> None:
+    """Names the rows and sets what is to be done with each.
 
-    Raises UsageError where one of these must not be sent, and NetworkError for --check without a contract.
+    `attempts` are the last ones, by the keys of their rows. Raises UsageError where a row must not be sent, and
+    NetworkError for --check without a contract.
     """
-    refuse(set_names(rows, {key: known.name for key, known in state.rows.items()}))
+    refuse(set_names(rows, {key: attempt.name or "" for key, attempt in attempts.items()}))
     is_retry = options.retry_failed or options.retry_uncertain
-    if is_retry and state.rows and not any(row.key in state.rows for row in rows):
-        words = "the log knows none of these rows: use the file and the options of the earlier run"
+    if is_retry and attempts and not any(row.key in attempts for row in rows):
+        words = "the ledger knows none of these rows: use the file and the options of the earlier run"
         raise UsageError(words, batch_call=("batch", "--help"))
     folder = _folder_of(options)
     again = {NEW, *((FAILED,) if options.retry_failed else ()), *((UNCERTAIN,) if options.retry_uncertain else ())}
     for row in rows:
-        known = state.rows.get(row.key)
-        if known is None or known.standing in again:
+        row.attempt = known = attempts.get(row.key)
+        found = standing(known)
+        if known is None or (found in again and not known.is_safety):
             row.todo = SEND
-        elif known.standing == DONE:
+        elif found == DONE:
             row.todo = WAIT if saved_files(known, folder) is None else PRINT
         else:
-            row.todo = WAIT if known.standing == STARTED else PRINT
+            row.todo = WAIT if found == STARTED else PRINT
     unsent = [row for row in rows if row.todo == SEND]
     if any(file.is_upload for row in unsent for file in row.files()):
         from ..files.upload import refuse_service
 
         refuse_service(client)
-    taken = [] if not folder or options.force else files_in_the_way(unsent, folder, state, _log_path(options))
+    kept = [path for path in (options.rows, _ledger_path(options), history_path()) if path]
+    new = [row for row in rows if row.todo != PRINT] if options.force else unsent
+    taken = files_in_the_way(new, folder, attempts.values(), kept, force=options.force) if folder else []
     if folder and taken:
-        advice = "use another @name or --force"
+        advice = "use another @name" if options.force else "use another @name or --force"
         faults = [(row.line, "", f"{os.path.join(folder, file)!r} exists: {advice}") for row, file in taken]
         refuse(faults, batch_call=_in_another_folder(context, options))
     if options.check and unsent:
         _check(client, unsent)
-    return unsent
 
 
 def _check(client: Client, rows: Sequence[Row]) -> None:
@@ -206,18 +263,37 @@ def _check(client: Client, rows: Sequence[Row]) -> None:
     checker = Checker(client)
     faults: list[Fault] = []
     for row in rows:
-        for issue in checker.issues("POST", row.path, row.value(InputFile.shown) if row.has_body else {}):
+        for issue in checker.issues("POST", row.path, row.value(lambda each: each.shown()) if row.has_body else {}):
             faults.append((row.line, issue["field"] or "the body", "; ".join(issue["messages"])))
     refuse(faults, f"the API's contract of {checker.contract.date} refuses rows: ", **checker.facts())
 
 
+def _known(ledger: Ledger, history: Ledger, *, is_dry_run: bool) -> dict[str, Attempt]:
+    """Returns the last attempt at each row, by its key.
+
+    The history is asked about POSTs whose outcome the ledger does not know; what it has is recorded, but for a dry run.
+    """
+    attempts = ledger.attempts()
+    fates = {each.key: each for each in history.fates([each.key for each in attempts if standing(each) == UNCERTAIN])}
+    last: dict[str, Attempt] = {}
+    for each in attempts:
+        fate = fates.get(each.key)
+        if fate is None or fate.id:
+            last[each.job or ""] = each
+        if fate is not None and fate.id:
+            each.status, each.id, each.credits = "STARTED", fate.id, fate.credits
+        if fate is not None and not is_dry_run:
+            ledger.started(each.key, fate.id, fate.credits) if fate.id else ledger.unsent(each.key)
+    return last
+
+
 def _show(context: Context, options: Options, client: Client, rows: list[Row]) -> int:
-    """Prints the request of every row that would be sent, masked. No lock, no log, no change on the disk."""
-    state = read_state(_log_path(options))
-    if client.target.secret:
-        check_account(state, account(client.target.base_url, client.target.secret), _log_path(options))
-        _resolve(state, context.history(client), None)
-    unsent = _plan(context, options, client, state, rows)
+    """Prints the request of every row that would be sent, masked, and its cost. Changes nothing on the disk."""
+    history, ledger = context.history(client), _opened(context, options, client)
+    _plan(context, options, client, _known(ledger, history, is_dry_run=True), rows)
+    batch = Batch(client, history, ledger, rows, options=options, folder=_folder_of(options))
+    skipped = {job.row for job in batch.release()}
+    unsent = [row for row in rows if row.todo == SEND and row not in skipped]
     shown_client = context.client(with_secret=False)
     try:
         for row in unsent:
@@ -228,88 +304,86 @@ def _show(context: Context, options: Options, client: Client, rows: list[Row]) -
                 "method": "POST",
                 "url": masking.own_url(shown_client.address("POST", row.path)),
                 "headers": shown_client.headers(row.has_body),
-                "body": masking.value(row.value(InputFile.shown)),
+                "body": masking.value(row.value(lambda each: each.shown())),
             }
             context.console.row(shown, alone=False)
     finally:
         context.console.end_rows(DRY_RUN_COLUMNS)
-    context.console.note(f"{len(unsent)} of {len(rows)} rows would be sent")
+    context.console.note(_foreseen(options, client, batch, unsent))
     return 0
 
 
-def _resolve(state: LogState, history: Ledger, log: BatchLog | None) -> None:
-    """Looks in the history for POSTs whose outcome the log does not know; `log` records what is found."""
-
-    def found(row: str, key: str, identity: str) -> None:
-        if log is None:
-            state.add({"event": "started" if identity else "unsent", "id": identity, "row": row, "key": key})
-        elif identity:
-            log.started(row, key, identity, None)
-        else:
-            log.unsent(row, key)
-
-    state.resolve(history, found)
+def _foreseen(options: Options, client: Client, batch: Batch, unsent: list[Row]) -> str:
+    """Returns what the rows of a dry run would cost, and the balance: `2 rows: 1 × 25 credits known, 1 unknown`."""
+    prices: dict[Any, int] = {}
+    for row in unsent:
+        prices[batch.price(row)] = prices.get(batch.price(row), 0) + 1
+    unknown = prices.pop(None, 0)
+    known = ", ".join(f"{count} × {shown_credits(price)}" for price, count in prices.items())
+    words = filter(None, (f"{known} credits known" if known else "", f"{unknown} unknown" if unknown else ""))
+    found = [": ".join(filter(None, (f"{len(unsent)} row{'s' * (len(unsent) != 1)}", ", ".join(words))))]
+    if options.max_credits is not None:
+        found.append(f"--max-credits {options.max_credits} allows {batch.allowed(unsent)}")
+    if client.target.secret and not options.gateway and not options.quiet:
+        deadline = client.clock.monotonic() + BALANCE_WAIT
+        try:
+            account = client.call("GET", "/v1/organization", retries=0, deadline=deadline).value
+        except RunwayError:
+            account = None
+        balance = number_of(account.get("creditBalance")) if isinstance(account, dict) else None
+        found += [] if balance is None else [f"balance {balance}"]
+    return "; ".join(found)
 
 
 class BatchRun:
-    """One run of the command. Of `total` rows `count` have been printed, `failed` of them as failed."""
+    """One run of the command. Of `total` rows `counts` have been printed; `credits` cost those that it has sent."""
 
-    def __init__(self, context: Context, options: Options, client: Client, log: BatchLog, rows: list[Row]) -> None:
+    def __init__(self, context: Context, options: Options, client: Client, ledger: Ledger, rows: list[Row]) -> None:
         self.total = len(rows)
-        self.count = 0
-        self.failed = 0
+        self.counts: Counter[str] = Counter()
         self.credits = 0.0
         self._context = context
         self._console = context.console
         self._options = options
         self._client = client
         self._history = context.history(client)
-        self._log = log
+        self._ledger = ledger
         self._rows = rows
         self._folder = _folder_of(options)
-        self._not_started = 0
-        self._failures: list[tuple[str, RunwayError]] = []
+        self._failures: list[RunwayError] = []
 
     def run(self) -> int:
         """Does what is to be done. Returns 0 if every row succeeded; raises why one did not."""
-        options, log = self._options, self._log
-        _resolve(log.state, self._history, log)
-        _plan(self._context, options, self._client, log.state, self._rows)
+        options, ledger = self._options, self._ledger
+        attempts = _known(ledger, self._history, is_dry_run=False)
+        _plan(self._context, options, self._client, attempts, self._rows)
         keys = {row.key for row in self._rows}
         left = [
-            f"{known.name} ({known.id or 'outcome unknown'})"
-            for key, known in log.state.rows.items()
-            if key not in keys and known.standing in (STARTED, UNCERTAIN)
+            f"{attempt.name} ({attempt.id or 'outcome unknown'})"
+            for key, attempt in attempts.items()
+            if key not in keys and standing(attempt) in (STARTED, UNCERTAIN)
         ]
         if left:
             more = f" and {len(left) - MAX_NAMES} more" if len(left) > MAX_NAMES else ""
             names = ", ".join(left[:MAX_NAMES]) + more
-            self._console.note(f"unfinished rows in the log that are no longer in ROWS: {names}")
-        remove_part_files(log.state.folders, [known.name for known in log.state.rows.values()])
-        if self._folder and any(row.todo != PRINT for row in self._rows):
-            log.saving_to(absolute(self._folder))
-        batch = Batch(
-            self._client,
-            self._history,
-            log,
-            self._rows,
-            folder=self._folder,
-            force=options.force,
-            parallel=options.parallel,
-            max_wait=options.max_wait,
-            max_credits=options.max_credits,
-        )
+            self._console.note(f"unfinished rows in the ledger that are no longer in ROWS: {names}")
+        folders = {os.path.dirname(attempt.destination) for attempt in attempts.values() if attempt.destination}
+        folders.update(folder for attempt in attempts.values() for folder in attempt.saved)
+        folders.update([absolute(self._folder)] if self._folder else [])
+        remove_part_files(folders, [attempt.name or "" for attempt in attempts.values()])
+        batch = Batch(self._client, self._history, ledger, self._rows, options=options, folder=self._folder)
         try:
             for row in self._rows:
                 if row.todo == PRINT:
                     self._print_known(row)
             self._work(batch)
-            for row in batch.unsent:
+            for row in (*batch.unsent, *batch.blocked):
                 self._print(row, "NOT_STARTED")
         finally:
             self._console.end_rows(COLUMNS)
-        succeeded = self.count - self.failed
-        self._console.note(f"{succeeded} of {self.total} succeeded, {shown_credits(self.credits)} credits")
+        words = [f"{self.counts[word]} {word}" for word in COUNTED if self.counts[word]]
+        told = ", ".join([f"{self.counts[DONE]} of {self.total} succeeded", *words])
+        self._console.note(f"{told}, {shown_credits(self.credits)} credits")
         failure = self._failure(batch)
         if failure:
             raise failure
@@ -324,43 +398,60 @@ class BatchRun:
             for job in batch.run(display.handle):
                 display.ended(job)
                 self._ended(job)
-        except ClosedOutput:
-            for _ in batch.drain():
-                pass  # their answers are recorded
-            raise
-        except (Failure, Exception) as stop:
+        except (ClosedOutput, Failure, Exception) as stop:
             for job in batch.drain():
-                self._ended(job)
+                try:
+                    self._ended(job)
+                except (ClosedOutput, Failure, Exception):  # it is recorded; what made the run end is what is told
+                    pass
             display.close()
+            self._context.shutdown.end()  # threads may still be at work
+            running = [job.task.name for job in batch.in_flight if job.task and not job.task.has_ended]
+            words = [f"in progress: {len(running)}", f"not started: {len(batch.unsent) + len(batch.blocked)}"]
+            if running:
+                words[0] += f" ({', '.join(running)})"
+            if batch.pace.sending:
+                words.append(f"without an answer: {batch.pace.sending}")
+            if self._ledger.failure:
+                words.append(self._ledger.failure.message)
+            if isinstance(stop, ClosedOutput):
+                if running or batch.pace.sending:
+                    self._console.tell(f"{'; '.join(words)}; run the same command again to resume")
+                raise
             self._console.note(display.summary())
-            self._context.shutdown.end()  # threads may still be at work: the error is to be the last word
             failure = stop if isinstance(stop, Failure) else InternalError.of(stop)
-            running = sum(job.task is not None for job in batch.in_flight)
-            words = [f"{failure.message}: rows running: {running}", f"not started: {len(batch.unsent)}"]
-            if batch.sending:
-                words.append(f"without an answer: {batch.sending}")
-            if self._log.failure:  # nothing else knows them
-                names = [job.task.name for job in batch.in_flight if job.task]
-                words.append(f"{self._log.failure.message}; in no log: {', '.join(names) or 'none'}")
-            text = f"{', '.join(words)}; run the same command again to resume"
-            raise failure.but(text, batch_call="same") from None
+            text = f"{failure.message}: rows {', '.join(words)}; run the same command again to resume"
+            raise failure.but(text, batch_call="same", task_id=None) from None
         finally:
             display.close()
 
     def _print_known(self, row: Row) -> None:
-        """Prints a row from the log: done, failed, or one whose outcome is unknown."""
-        known = self._log.state.rows[row.key]
-        if known.standing == UNCERTAIN:
+        """Prints a row from the ledger: done, failed, or one whose outcome is unknown."""
+        known = row.attempt
+        assert known
+        found = standing(known)
+        if found == UNCERTAIN:
             self._uncertain(row, UNCERTAIN_WORDS, may_have_been_accepted=True)
             return
-        failure = None
-        if known.standing == FAILED:
-            failure = TaskError(known.error or f"{known.id} is {known.status}", batch_call="retry failed")
+        failure: RunwayError | None = None
+        if found == FAILED:
+            words = known.error or f"{known.id} is {known.status}"
+            facts: dict[str, Any] = {"batch_call": None if known.is_safety else "retry failed"}
+            if known.id:
+                identity = parse(known.id)
+                facts.update(task_id=identity.id, try_next=("request", "GET", identity.path))
+            if known.status == REFUSED:
+                issues = [{"field": known.code, "messages": []}] if known.code else None
+                failure = ApiError(words, issues=issues, **facts)
+            elif known.status == GONE:
+                failure = ApiError(words, status=404, **facts)
+            else:
+                failure = TaskError(words, failure_code=known.code, **facts)
         files = saved_files(known, self._folder) or []
         if self._folder:
             files = [os.path.join(self._folder, os.path.basename(path)) for path in files]
-        facts = {"id": known.id or None, "credits": known.credits, "saved": files, "skipped": True}
-        self._print(row, known.status or "FAILED", failure, **facts)
+        shown = {"id": known.id or None, "credits": known.credits, "saved": files, "skipped": True}
+        self._print(row, "FAILED" if known.status == REFUSED else known.status, failure, **shown)
 
     def _ended(self, job: RowJob) -> None:
         """Records how the work on a row ended, then prints it."""
@@ -371,36 +462,30 @@ class BatchRun:
         elif job.failure:
             call = "retry failed" if job.status == "FAILED" else _call_after(job.failure)
             self._print(job.row, job.status, job.failure.but(batch_call=call))
+        elif job.skipped:
+            self._print(job.row, job.status, error=job.skipped)
         else:
             self._print(job.row, job.status)
 
     def _polled(self, job: RowJob) -> None:
-        row, task, known = job.row, job.task, self._log.state.rows[job.row.key]
+        row, task = job.row, job.task
         assert task
-        was_done = known.standing == DONE
+        was_done = standing(row.attempt) == DONE and row.todo == WAIT
         is_gone = task.is_missing and not was_done and task.status not in GOOD_ENDS
         is_bad = task.has_ended and (task.status in BAD_ENDS or bool(task.node_errors))
-        failure = failure_of(task, self._options.max_wait, is_paid=True)
+        limit = self._options.max_time if job.is_out_of_time else self._options.max_wait
+        failure = failure_of(task, limit, is_paid=True)
         if failure:
             call = "retry failed" if is_bad or is_gone else _call_after(failure)
+            if str(failure.fact("failure_code")).startswith("SAFETY."):
+                call = None
             failure = failure.but(batch_call=call, waiting_for=None)
         status = "GONE" if is_gone else task.status or ("SUCCEEDED" if was_done else "STARTED")
-        credits = known.credits if job.credits is None else job.credits
-        if is_gone or task.status in (*GOOD_ENDS, *BAD_ENDS):
-            is_saved = self._folder and task.status in GOOD_ENDS and task.error is None
-            self._log.ended(
-                row.key,
-                known.id,
-                status,
-                credits=credits,
-                folder=absolute(self._folder) if self._folder and is_saved else None,
-                saved=[absolute(path) for path in task.saved],
-                error=failure.message if failure else None,
-                is_bad=is_bad,
-            )
+        if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
+            record_end(self._ledger, task, absolute(self._folder) if self._folder else None)
             record_end(self._history, task)
         more = {"skipped": True} if was_done and not failure else {}
-        self._print(row, status, failure, id=known.id, credits=credits, saved=task.saved, **more)
+        self._print(row, status, failure, id=task.name, credits=job.credits, saved=task.saved, **more)
 
     def _uncertain(self, row: Row, words: str, **facts: Any) -> None:
         self._print(row, "UNCERTAIN", ApiError(words, **{**facts, "batch_call": None}), maybeAccepted=True)
@@ -411,35 +496,36 @@ class BatchRun:
         line.update(facts)
         if failure:
             line["error"] = self._console.mask(failure.message)
-            self.failed += 1
-            self._failures.append((row.name, failure))
-        if failure or status != "NOT_STARTED":
-            self.count += 1
-            self.credits += amount(line["credits"])
-        else:
-            self._not_started += 1
+            field = field_of(failure)
+            line.update({"field": field} if field else {})
+            self._failures.append(failure)
+        is_open = bool(line["id"]) and status not in (*GOOD_ENDS, *BAD_ENDS, GONE)
+        kind = IN_PROGRESS if is_open else FAILED if failure else DONE
+        self.counts[{"NOT_STARTED": NOT_STARTED, "SKIPPED": SKIPPED}.get(status, kind)] += 1
+        if row.todo == SEND and line["id"]:
+            self.credits += number_of(line["credits"]) or 0
         self._console.row(line, alone=False)
 
     def _failure(self, batch: Batch) -> RunwayError | None:
-        """Returns why the whole failed, None if it did not."""
-        failures, lost = list(self._failures), self._log.failure
-        if lost and all(failure.message != lost.message for _, failure in failures):
-            failures.append((self._log.path, lost))
-        left = f"{self._not_started} of {self.total} rows are not started"
-        if self._not_started and batch.is_at_budget:
-            if self._log.state.most:
-                why, advice = f"the budget of {self._options.max_credits} credits is reached", "raise --max-credits"
-            else:
-                why, advice = "the cost of a row is unknown", "leave --max-credits out"
-            left = f"{why}: {left}; {advice} to continue"
-            if not failures:
-                return WaitTimeout(left, batch_call="dry run")
+        """Returns why the whole failed, None if it did not: the rows themselves are on stdout."""
+        failures = sorted(self._failures, key=lambda failure: failure.fact("batch_call") is None)
+        if self._ledger.failure:
+            failures.append(self._ledger.failure.but(batch_call="same"))
+        budget = batch.stopped_by or (None if batch.pace.is_stopped else batch.over_budget())
+        told = [f"{self.counts[word]} of {self.total} {word}" for word in (FAILED, IN_PROGRESS) if self.counts[word]]
+        words = [", ".join(told if self.total > 1 else [])]
+        words = [": ".join(filter(None, (*words, heaviest(failures).message)))] if failures else []
+        failures += [budget] if budget else []
+        words += [budget.message] if budget else []
+        if self.counts[NOT_STARTED]:
+            words.append(f"{self.counts[NOT_STARTED]} of {self.total} rows are not started")
+            failures = failures or [WaitTimeout("the time limit was reached", batch_call="same")]
         if not failures:
             return None
-        error = summary(failures, max(self.total, 2) if len(failures) > 1 else self.total)
-        failed = (error.fact("failed") or [])[:MAX_FAILED] or None
-        words = f"{error.message}; {left}" if self._not_started else error.message
-        return error.but(words, failed=failed, waiting_for=None)
+        facts: dict[str, Any] = {"task_id": None} if len(failures) > 1 else {}
+        if any(failure.fact("may_have_been_accepted") for failure in failures):
+            facts["may_have_been_accepted"] = True
+        return heaviest(failures).but("; ".join(words), waiting_for=None, **facts)
 
 
 def _call_after(failure: RunwayError) -> str | Sequence[str] | None:
@@ -449,12 +535,6 @@ def _call_after(failure: RunwayError) -> str | Sequence[str] | None:
     if isinstance(failure, ApiError):
         return "same" if may_poll_again(failure) else None
     return "same" if failure.kind in ("network", "io", "timeout") else None
-
-
-def _rows_operand(text: str) -> str:
-    if not text:
-        raise ValueError("ROWS is empty: is a variable unset?")
-    return text
 
 
 EXAMPLE = (
@@ -467,7 +547,12 @@ COMMANDS = {
         summary="send many requests, each paid for once",
         operands=(
             Operand("path", "PATH", help="the endpoint of the POSTs, such as /v1/text_to_image"),
-            Operand("rows", "ROWS", help="FILE.jsonl, FILE.csv, or - for JSON Lines on stdin", read=_rows_operand),
+            Operand(
+                "rows",
+                "ROWS",
+                help="FILE.jsonl, FILE.csv, FILE.tsv, or - for JSON Lines on stdin",
+                read=values.not_empty,
+            ),
         ),
         options=OPTIONS,
         examples=(EXAMPLE, (*EXAMPLE, "--retry-failed", "--dry-run")),
@@ -476,7 +561,8 @@ COMMANDS = {
         has_rows=True,
         notes=(
             "A row's keys are fields: in JSON Lines as with -F, in CSV KEY for text and KEY:json for JSON. "
-            "@name, @path, @upload.KEY and @data-uri.KEY name its files and endpoint.",
+            "@name, @path, @upload.KEY and @data-uri.KEY name its files and endpoint, "
+            "@output-of.KEY another row whose output it needs.",
             "Run the same command again to resume: what is done or was paid for is not sent again.",
         ),
     )

@@ -112,7 +112,9 @@ class BatchDisplay(Display):
         super().__init__(console, clock)
         self._batch = batch
         self._report = report
-        self._before = report.count  # rows that were printed from the log
+        self._ends = 0  # of rows in this run
+        self._last = self._start  # the moment of the last one
+        self._pace = 0.0  # seconds for each row, by those that have ended
         self._since: dict[RowJob, float] = {}
 
     def lines(self) -> list[Line]:
@@ -124,23 +126,28 @@ class BatchDisplay(Display):
 
     def summary(self) -> str:
         """Returns how many rows are done, running and failed, the credits, and the time left by the pace so far."""
-        from ..jobs.batch_log import amount  # only a batch needs it
+        from ..jobs.ledger import number_of  # only a batch needs it
 
         report, batch = self._report, self._batch
+        credits = report.credits + sum(number_of(job.credits) or 0 for job in batch.in_flight if job.is_sent)
         words = [
-            f"{report.count - report.failed} of {report.total} done",
+            f"{report.counts['done']} of {report.total} done",
             f"{sum(job.task is not None for job in batch.in_flight)} running",
-            f"{report.failed} failed",
-            f"{shown_credits(report.credits + sum(amount(job.credits) for job in batch.in_flight))} credits",
+            f"{report.counts['failed']} failed",
+            f"{shown_credits(credits)} credits",
         ]
-        ended, left = report.count - self._before, report.total - report.count
-        if ended and left:
-            words.append(f"{readable_time((self._clock.monotonic() - self._start) / ended * left)} left")
+        left = self._pace * (report.total - sum(report.counts.values())) - (self._clock.monotonic() - self._last)
+        if left > 0:  # from one end to the next it counts down
+            words.append(f"{readable_time(left)} left")
         return ", ".join(words)
 
     def ended(self, job: RowJob) -> None:
-        """Forgets a row that has ended."""
+        """Forgets a row that has ended, and takes its pace."""
         self._since.pop(job, None)
+        if job.task and job.task.has_ended:
+            self._last = self._clock.monotonic()
+            self._ends += 1
+            self._pace = (self._last - self._start) / self._ends
         if job.task:
             self._transfers.pop(job.task, None)
 

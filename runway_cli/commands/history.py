@@ -63,7 +63,7 @@ def run(context: Context, options: Options) -> int:
         more["truncated"] = True
     columns = (Column(options.by.capitalize(), options.by), *COUNTS) if options.by else COLUMNS
     context.console.rows(shown, columns, more)
-    if not found and os.path.lexists(history.path) and history.has_others():
+    if not found and os.path.lexists(history.path) and history.other_account():
         context.console.note("the history also has entries of other keys or base URLs")
     if context.console.format in TABLES:
         context.console.note(f"{len(shown)} row{'s' * (len(shown) != 1)}, {shown_credits(more['credits'])} credits")

@@ -184,7 +184,7 @@ class _Call:
         once = self.options.once
         if once is None and (self.method != "POST" or not self.destination or self.destination.endswith(os.sep)):
             return None
-        from ..jobs.rows import InputFile
+        from ..files.upload import InputFile
         from ..jobs.start import Job
 
         def content(file: Media) -> str:

@@ -143,7 +143,7 @@ def _unfinished(context: Context, history: Ledger) -> tuple[list[Pollable], dict
     attempts = history.attempts()
     found = [each for each in attempts if each.is_unfinished and is_name(each.id or "")]
     if not found:
-        has_others = not attempts and os.path.lexists(history.path) and history.has_others()
+        has_others = not attempts and os.path.lexists(history.path) and history.other_account() is not None
         others = "; it also has entries of other keys or base URLs" if has_others else ""
         context.console.note(f"nothing to wait for: the history has no unfinished tasks of this account{others}")
     uncertain = sum(each.status == SENDING for each in attempts)
@@ -255,18 +255,26 @@ def _open(context: Context, paths: Sequence[str]) -> None:
             context.console.note(f"{path} could not be opened with the system's viewer")
 
 
-def record_end(history: Ledger, task: PolledTask) -> None:
-    """Records how a task ended, where that was seen."""
+def record_end(ledger: Ledger, task: PolledTask, folder: str | None = None) -> None:
+    """Records how a task ended, where that was seen. `folder` is where all its outputs were to go.
+
+    Where only some of them were saved, none is recorded: the same call is to save the others.
+    """
     from ..jobs.tasks import BAD_ENDS, GOOD_ENDS
 
-    code = (task.answer or {}).get("failureCode")
-    if task.is_missing and task.status not in GOOD_ENDS:  # a missing output does not make the task a missing one
-        history.ended(task.name, "GONE")
+    if task.error and task.is_missing and task.status not in GOOD_ENDS:  # a missing output is no missing task
+        ledger.ended(task.name, "GONE", error=task.error.message)
     elif task.status in (*GOOD_ENDS, *BAD_ENDS):
-        saved = [settings.absolute(path) for path in task.saved]
-        failure = failure_of(task, 0)
-        error = failure.message if failure and task.error is None else None
-        history.ended(task.name, task.status, credits=task.credits, saved=saved, code=code, error=error)
+        is_whole = task.error is None and task.status in GOOD_ENDS
+        ledger.ended(
+            task.name,
+            task.status,
+            credits=task.credits,
+            saved=[settings.absolute(path) for path in task.saved] if is_whole else (),
+            folder=folder if is_whole else None,
+            code=(task.answer or {}).get("failureCode"),
+            error=_task_error(task, {}).message if task.status in BAD_ENDS or task.node_errors else None,
+        )
 
 
 def failure_of(task: PolledTask, max_wait: float, *, is_paid: bool = False) -> RunwayError | None:

@@ -8,17 +8,18 @@ from __future__ import annotations
 import os
 import re
 import stat
+import unicodedata
 from contextlib import contextmanager, suppress
 
 from ..api.answers import excerpt
 from ..errors import ApiError, DeniedError, NetworkError, OutputError, RunwayError, UsageError, WaitTimeout
-from ..settings import url_fault
+from ..settings import is_ledger, url_fault
 from .lock import try_lock
 from .media import EXTENSIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from email.message import Message
     from io import FileIO
 
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
 
     Emit = Callable[[int, "int | None"], None]  # takes the bytes done and in all, None where that is unknown
 
-MAX_NAME = 120  # characters; file systems end at 255 bytes, and a number and an extension are still to come
+MAX_NAME = 120  # characters
+MAX_BYTES = 200  # of a name; file systems end at 255, and a number and an extension are still to come
 MAX_EXTENSION = 20  # characters of it, with the dot
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # Windows devices, with any extension
+RESERVED = re.compile(
+    r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³])(\.|$)", re.IGNORECASE
+)  # Windows devices, with any extension
 
 
 class Destination:
@@ -103,7 +107,9 @@ def name_fault(path: str, *, force: bool) -> str | None:
         return None
     if not force:
         return taken_message(path)
-    return None if os.path.isfile(path) else f"{path!r} is not a regular file: --force does not replace it"
+    if not os.path.isfile(path):
+        return f"{path!r} is not a regular file: --force does not replace it"
+    return f"{path!r} is a ledger of this program: --force does not replace it" if is_ledger(path) else None
 
 
 def taken_message(path: str) -> str:
@@ -137,14 +143,17 @@ def name_of(url: str) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Returns a file name of ASCII letters, digits, dots, dashes and underscores.
+    """Returns a file name of letters of any script, digits, dots, dashes and underscores.
 
     It is never empty, hidden, reserved, longer than MAX_NAME, like an option, or with a dot at its end.
     """
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")
+    name = unicodedata.normalize("NFC", name)
+    is_kept = [c in "._-" or c.isalnum() or unicodedata.category(c).startswith("M") for c in name]
+    name = re.sub(r"\0+", "_", "".join(c if kept else "\0" for c, kept in zip(name, is_kept))).strip("._-")
     root, extension = os.path.splitext(name)
     extension = extension[:MAX_EXTENSION]
-    name = (root[: MAX_NAME - len(extension)] + extension).rstrip("._-")
+    root = root[: MAX_NAME - len(extension)].encode()[: MAX_BYTES - len(extension.encode())].decode("utf-8", "ignore")
+    name = (root + extension).rstrip("._-")
     if RESERVED.match(name):
         name = ("_" + name)[:MAX_NAME].rstrip("._-")
     return name or "output"
@@ -213,6 +222,32 @@ def remove_abandoned(path: str, *, before: float = float("inf")) -> None:
         with open(path, "r+b") as file:  # a lock over NFS needs the right to write
             if try_lock(file.fileno()):
                 os.unlink(path)
+
+
+def remove_part_files(folders: Iterable[str], names: Iterable[str]) -> None:
+    """Removes the part files of rows with these names that a killed run left. The ledger is locked: none is at work."""
+    owners = [name.casefold() for name in names]
+    for folder in folders:
+        for entry in listing(folder):
+            if NAME.fullmatch(entry):
+                shown = entry[1 : -len(".0123456789ab.part")].casefold()
+                if any(_is_output(shown, name) for name in owners):
+                    remove_abandoned(os.path.join(folder, entry))
+
+
+def _is_output(shown: str, name: str) -> bool:
+    """Whether a part file that shows this, perhaps cut, is of an output of the row with this name."""
+    if len(name) >= len(shown):
+        return len(shown) == SHOWN_NAME and name.startswith(shown)
+    return shown.startswith(name) and bool(re.fullmatch(r"(-\d*)?(\.\w*)?", shown[len(name) :]))
+
+
+def listing(folder: str) -> list[str]:
+    """Returns the names in a folder, none where it cannot be read."""
+    try:
+        return sorted(os.listdir(folder or "."))
+    except OSError:
+        return []
 
 
 def _rename_if_free(part: str, path: str) -> None:

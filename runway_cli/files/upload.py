@@ -128,3 +128,52 @@ class Form:
 def _quoted(name: str) -> str:
     """Escapes a name inside the quotes of Content-Disposition as browsers do (HTML, multipart form data)."""
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+HASHED = 1 << 20  # bytes that are hashed at a time
+
+
+class InputFile:
+    """A file that becomes a value of a body: uploaded, or inlined as a data URI. `digest` is a hash of its content.
+
+    Raises UsageError, which names `option`, for a file that the API would not take.
+    """
+
+    __slots__ = ("_option", "_stamp", "digest", "is_upload", "media")
+
+    def __init__(self, path: str, option: str, *, is_upload: bool) -> None:
+        import hashlib
+
+        self.media = (checked_upload if is_upload else checked_inline)(path, option)
+        self.is_upload = is_upload
+        self._option = option
+        self._stamp = _stamp(path)
+        found = hashlib.sha256()
+        try:
+            with open(path, "rb") as file:
+                while piece := file.read(HASHED):
+                    found.update(piece)
+        except OSError as error:
+            raise UsageError(f"{option}: {path!r} cannot be read: {error.strerror or error}") from None
+        self.digest = found.hexdigest()
+
+    def check_unchanged(self) -> None:
+        """Raises UsageError if the file is no longer the one that its row's key was made from."""
+        if _stamp(self.media.path) != self._stamp:
+            raise UsageError(f"{self._option}: {self.media.path!r} was changed or removed during the run")
+
+    def data_uri(self) -> str:
+        """Returns the file inlined. Raises UsageError."""
+        return data_uri(self.media.path, self._option)
+
+    def shown(self) -> str:
+        """Returns the value that stands for the file in a body that is not sent."""
+        return f"runway://… ({self.media.name})" if self.is_upload else self.data_uri()
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns

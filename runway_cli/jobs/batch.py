@@ -1,26 +1,27 @@
 """The run of a batch: rows are uploaded, sent, polled and saved, several at once, and each is paid for once.
 
 1. Whatever stops the sending of rows, rows that have started are waited for.
-2. After 429 no POST is sent for the time that the service asks for. Then they go one at a time, with growing gaps,
-   until one is accepted. Polling keeps its pace.
-3. If 429 does not end, or if several rows in succession use up their retries, the rest is left for another run.
+2. A row that needs the output of another one is sent once that has succeeded.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import deque
 from threading import Lock
 
 from .. import jsontext
-from ..api.retry import DIRECT
-from ..errors import ApiError, ConfigError, DeniedError, NetworkError, OutputError, RunwayError, UsageError
+from ..errors import ApiError, BudgetError, OutputError, RunwayError, UsageError, WaitTimeout
 from ..files import download, upload
-from ..settings import absolute
-from .rows import SEND, WAIT
-from .schedule import Scheduler
-from .start import no_id, start
+from ..files.upload import InputFile
+from ..settings import absolute, shown_credits, shown_number
+from . import ledger as states
+from .ledger import LedgerMissing
+from .rows import PRINT, SEND, WAIT, OutputOf
+from .schedule import Pace, Scheduler, most_at_once
+from .start import is_unsent, no_id, shape, start
 from .tasks import GOOD_ENDS, PolledTask, credits_of, parse, save_outputs, urls_of
 
 TYPE_CHECKING = False
@@ -29,232 +30,296 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
-    from ..errors import Failure
-    from .batch_log import BatchLog, LogState, RowState
-    from .ledger import Ledger
-    from .rows import InputFile, Row
+    from ..commands.batch import Options
+    from .ledger import Attempt, Ledger
+    from .rows import Row
     from .schedule import Emit
     from .tasks import Pollable
 
 
+NEW, UNCERTAIN, STARTED, DONE, FAILED = "new", "uncertain", "started", "done", "failed"
 DRAIN = 5.0  # seconds that the answers to POSTs are awaited when the run is interrupted
-MAX_GAP = 30.0  # seconds between two POSTs after 429
-MAX_EXHAUSTED = 3  # rows in succession whose retries are used up
-MAX_ROUNDS = 4  # of POSTs that are all answered 429, beyond --retries: a daily limit may be reached
+HELD = 5.0  # seconds until a row that the budget does not allow yet is tried again
+MAX_UPLOAD_AGE = 86_400 - 300  # seconds; the API keeps an upload for 24 hours, and a row needs some time to be sent
+MAX_ANSWER_AGE = 3600.0  # seconds for which the URLs in an answer are used; the API signs them for a day
+
+
+def standing(attempt: Attempt | None) -> str:
+    """Returns what the last attempt at a row means for it: NEW, UNCERTAIN, STARTED, DONE or FAILED."""
+    if attempt is None:
+        return NEW
+    if attempt.status in states.OPEN:
+        return STARTED if attempt.status == states.STARTED else UNCERTAIN
+    return DONE if attempt.status in GOOD_ENDS and not attempt.error else FAILED
 
 
 class Batch:
-    """A run. `in_flight` are the jobs at work, `unsent` the rows still to be sent; `log` knows the others.
+    """A run. `in_flight` are the jobs at work, `unsent` the rows to be sent, `blocked` those that wait for others.
 
-    `folder` ends with a slash; None saves nothing. At most `parallel` rows are in flight; `max_wait` are the seconds
-    for each, 0 without a limit. What RowJob calls is safe for several threads.
+    `options` are those of the command; `folder` ends with a slash, None saves nothing. What RowJob calls is safe for
+    several threads.
     """
 
     def __init__(
         self,
         client: Client,
         history: Ledger,
-        log: BatchLog,
+        ledger: Ledger,
         rows: Sequence[Row],
         *,
+        options: Options,
         folder: str | None,
-        force: bool,
-        parallel: int,
-        max_wait: float,
-        max_credits: int | None,
     ) -> None:
         self.client = client
         self.history = history
-        self.log = log
+        self.ledger = ledger
         self.owners = {row.name.casefold(): row for row in rows}
-        self.unsent = deque(row for row in rows if row.todo == SEND)
+        self.unsent: deque[Row] = deque()
+        self.blocked = [row for row in rows if row.todo == SEND]
         self.in_flight: list[RowJob] = []
         self.folder = folder
-        self.force = force
-        self.max_wait = max_wait
-        self.is_stopped = False  # no further row is sent
-        self.sending = 0  # POSTs whose answer has not been recorded yet
-        self.rounds = 0  # how often a POST that was sent after the last 429 was answered 429 again
+        self.options = options
+        self.pace = Pace(client)
+        self.deadline = client.clock.monotonic() + options.max_time if options.max_time else None
+        self.stopped_by: BudgetError | None = None
         self._started = deque(row for row in rows if row.todo == WAIT)
-        self._parallel = parallel
-        self._max_credits = max_credits
-        self._sent: set[str] = set()  # keys of the rows that this run sends
+        self._parallel = options.parallel
+        self._prices: dict[str, Any] = {}  # by shape
         self._scheduler: Scheduler | None = None
-        self._lock = Lock()
-        self._uploads = {file.digest: Lock() for row in self.unsent for file in row.files() if file.is_upload}
-        self._not_before = 0.0  # the moment of the next POST
-        self._gap = 0.0
-        self._exhausted = 0
+        self._uploads = {file.digest: Lock() for row in self.blocked for file in row.files() if file.is_upload}
+        known = [row for row in rows if row.todo == PRINT or standing(row.attempt) == DONE]
+        self._succeeded = {row.key: standing(row.attempt) == DONE for row in known}
+        self._ends: dict[str, tuple[PolledTask, float]] = {}  # of rows that have succeeded in this run, and when
 
     def run(self, emit: Emit) -> Iterator[RowJob]:
-        """Yields each row whose work has ended: done, failed, out of time or not sent. Raises Interrupted."""
-        count = len(self.unsent) + len(self._started)
+        """Yields each row whose work has ended: done, failed, out of time or not sent.
+
+        Raises Interrupted, and WaitTimeout where the time for the run is over and an answer does not come.
+        """
+        yield from self.release()
+        count = len(self.unsent) + len(self.blocked) + len(self._started)
         if not count:
             return
 
         def handle(event: object) -> None:
             if event is None:  # time has passed
+                self._check_time()
                 self._fill()
             emit(event)
 
+        self._parallel = min(most_at_once(self._parallel, self.client.console.note), count)
         # threads even for one row: a signal must not break off a POST
-        self._scheduler = Scheduler(self.client.clock, self.client.shutdown, handle, min(self._parallel, count))
+        self._scheduler = Scheduler(self.client.clock, self.client.shutdown, handle, self._parallel)
         self._fill()
         for job in self._scheduler.run():
             assert isinstance(job, RowJob)
             task = job.task
-            if task and isinstance(task.error, DeniedError) and task.status not in GOOD_ENDS:
-                self.stop()  # the key was refused; where an output was, its URL had only expired
+            if task and task.error and task.error.kind == "auth" and task.status not in GOOD_ENDS:
+                self.pace.stop()  # the key was refused; where an output was, its URL had only expired
             yield job
             self.in_flight.remove(job)
+            if task and task.status in GOOD_ENDS and not task.node_errors:
+                self._succeeded[job.row.key] = True
+                self._ends[job.row.key] = (task, self.client.clock.monotonic())
+            elif job.has_failed:
+                self._succeeded[job.row.key] = False
+            yield from self.release()
             self._fill()
 
     def drain(self) -> Iterator[RowJob]:
         """Ends a run that was stopped: yields the rows whose work ends while answers to POSTs are awaited."""
-        self.stop()
-        if self._scheduler is None or not self.sending:
+        self.pace.stop()
+        if self._scheduler is None or not self.pace.sending:
             return
-        for job in self._scheduler.drain(DRAIN):
+        now = self.client.clock.monotonic()
+        for job in self._scheduler.drain(DRAIN if self.deadline is None else min(DRAIN, self.deadline + DRAIN - now)):
             if isinstance(job, RowJob) and (job.failure or (job.task and job.task.has_ended)):
                 yield job
-            if not self.sending:
+            if not self.pace.sending:
                 return
+
+    def _check_time(self) -> None:
+        now = self.client.clock.monotonic()
+        if self.deadline is not None and now >= self.deadline:
+            self.pace.stop()
+            if now >= self.deadline + DRAIN:
+                raise WaitTimeout(f"the time limit of {shown_number(self.options.max_time)} s was reached")
+
+    def release(self) -> Iterator[RowJob]:
+        """Lets rows be sent whose inputs are there; yields those that are skipped because another one has failed."""
+        is_changed = True
+        while is_changed:
+            is_changed, waiting, self.blocked = False, self.blocked, []
+            for row in waiting:
+                failed = [parent for parent in row.parents if self._succeeded.get(parent.key) is False]
+                if failed:
+                    job = RowJob(self, row)
+                    job.status, job.skipped = "SKIPPED", f"{failed[0].name} has not succeeded"
+                    self._succeeded[row.key] = False
+                    is_changed = True
+                    yield job
+                elif all(self._succeeded.get(parent.key) for parent in row.parents):
+                    self.unsent.append(row)
+                else:
+                    self.blocked.append(row)
 
     def _fill(self) -> None:
         """Puts rows to work while there is room, those that have started first."""
         while self._scheduler and len(self.in_flight) < self._parallel:
             if self._started:
-                job = RowJob(self, self._started.popleft())
-                job.wait_for(parse(self.log.state.rows[job.row.key].id))
-            elif self.unsent and not (self.is_stopped or self.log.failure or self.is_at_budget):
+                row = self._started.popleft()
+                job = RowJob(self, row)
+                assert row.attempt
+                job.wait_for(parse(row.attempt.id or ""))
+            elif self.unsent and not (self.pace.is_stopped or self.ledger.failure or self.over_budget()):
                 job = RowJob(self, self.unsent.popleft())
-                self._sent.add(job.row.key)
             else:
                 return
             self.in_flight.append(job)
             self._scheduler.add(job)
 
-    @property
-    def is_at_budget(self) -> bool:
-        """Whether the credits of all rows in the log, and of those in flight, let no further row start.
+    def over_budget(self) -> BudgetError | None:
+        """Returns why the next row must not start yet: --max-credits, or None where it may."""
+        if self.options.max_credits is None or not self.unsent:
+            return None
+        spending = self.ledger.spending(
+            None,
+            without={job.key for job in self.in_flight},
+            more=[self.price(job.row) if job.credits is None else job.credits for job in self.in_flight],
+        )
+        if spending.allows(self.options.max_credits, self.price(self.unsent[0])):
+            return None
+        spent = spending.known + spending.unknown * (spending.dearest or 0)
+        words = (
+            f"--max-credits {self.options.max_credits} allows no further row: {shown_credits(spent)} credits are spent"
+        )
+        if spending.dearest is None and spending.unknown:
+            words = f"--max-credits {self.options.max_credits} allows no further row while no price is known"
+        return BudgetError(words, spent=spent, limit=self.options.max_credits, batch_call="dry run")
 
-        An attempt of unknown cost counts as what a row has cost at most. Where no cost is known yet, the first row of
-        this run has to tell one.
-        """
-        if self._max_credits is None:
-            return False
-        state = self.log.state
-        about_to_be_sent = {job.row.key: 1 for job in self.in_flight if not job.task}  # perhaps not in the log yet
-        unknown = {**about_to_be_sent, **state.unknown}
-        if not state.most and any(key in unknown for key in self._sent):
-            return True
-        return state.spent + sum(unknown.values()) * state.most >= self._max_credits
+    def allowed(self, rows: Iterable[Row]) -> int:
+        """Returns how many of these rows --max-credits allows, as far as prices are known."""
+        count = 0
+        prices: list[Any] = []
+        for row in rows:
+            price = self.price(row)
+            if not self.ledger.spending(None, more=prices).allows(self.options.max_credits or 0, price):
+                break
+            prices.append(price)
+            count += 1
+        return count
 
-    def stop(self) -> None:
-        """Lets no further row be sent."""
-        with self._lock:
-            self.is_stopped = True
+    def price(self, row: Row) -> Any:
+        """Returns what a request like this row's has cost, None where that is unknown."""
+        found = shape(row.path, row.value(_placeholder))
+        if found and found not in self._prices:
+            try:
+                same = self.ledger.priced(found) or self.history.priced(found)
+            except LedgerMissing:
+                same = None
+            if same is None:
+                return None
+            self._prices[found] = same.credits
+        return self._prices.get(found or "")
 
     def upload(self, file: InputFile) -> str:
         """Returns the URI of a file, uploaded now or before. Raises what `upload.upload` raises, and UsageError."""
         with self._uploads[file.digest]:
-            known = self.log.upload(file.digest)
+            moment = self.client.clock.time()
+            known = self.ledger.upload(file.digest, moment - MAX_UPLOAD_AGE)
             if known:
                 return known
             file.check_unchanged()
-            moment = self.client.clock.time()
             uri = upload.upload(self.client, file.media, lambda done, total: None)
-            self.log.uploaded(file.digest, uri, moment)
+            self.ledger.uploaded(file.digest, uri, moment)
             return uri
 
-    def begin_post(self) -> float | None:
-        """Returns 0 if a POST may be sent now, else the seconds to wait, None if none may be sent.
+    def output(self, wanted: OutputOf) -> str:
+        """Returns the URL of another row's output. Raises what `client.call` raises; ApiError where there is none."""
+        row = wanted.row
+        task, moment = self._ends.get(row.key, (None, 0.0))
+        if task and self.client.clock.monotonic() - moment < MAX_ANSWER_AGE:
+            answer = task.answer
+        else:
+            pollable = task.pollable if task else parse((row.attempt.id if row.attempt else None) or "")
+            answer = self.client.call("GET", pollable.path).value
+        urls = urls_of(answer)
+        if wanted.index >= len(urls):
+            raise ApiError(f"{row.name} has no output number {wanted.index}, counted from 0", status=404)
+        return urls[wanted.index]
 
-        After 0, `end_post` has to be called.
-        """
-        with self._lock:
-            if self.is_stopped:
-                return None
-            now = self.client.clock.monotonic()
-            if now < self._not_before:
-                return self._not_before - now
-            if self._gap:
-                self._not_before = now + self._gap
-            self.sending += 1
-            return 0.0
+    def hold(self, job: RowJob, failure: BudgetError) -> float | None:
+        """Returns the seconds until a row is tried again that the budget does not allow while others are in flight."""
+        if any(not other.is_held for other in list(self.in_flight) if other is not job):
+            return HELD
+        self.stopped_by = failure.but(batch_call="dry run")
+        self.pace.stop()
+        return None
 
-    def end_post(self, *, is_accepted: bool) -> None:
-        """Notes that what came of a POST is recorded. One that was accepted lets the pace recover."""
-        with self._lock:
-            self.sending -= 1
-            if is_accepted:
-                self._exhausted = self.rounds = 0
-                self._gap = 0.0 if self._gap <= 1 else self._gap / 2
 
-    def delay(self, failure: RunwayError, tries: int, rounds: int) -> float | None:
-        """Returns the seconds until a row is tried again, None if it is left for another run.
-
-        `tries` have failed before this one, and `rounds` is what it was when the POST was sent.
-        """
-        if isinstance(failure, (DeniedError, ConfigError, OutputError)):
-            self.stop()
-        if isinstance(failure, DeniedError) or not isinstance(failure, (ApiError, NetworkError)):
-            return None
-        is_throttled = failure.fact("status") == 429
-        delay = self.client.retry_delay("POST", failure, 0 if is_throttled else tries)
-        with self._lock:
-            is_first = not is_throttled or self.rounds == rounds  # not one of several that were sent together
-            if is_throttled:
-                if is_first:
-                    self.rounds += 1
-                    self._gap = min(max(1.0, 2 * self._gap), MAX_GAP)
-                if self.rounds > self.client.target.retries + MAX_ROUNDS:
-                    self.is_stopped = True
-                    delay = None
-                self._not_before = max(self._not_before, self.client.clock.monotonic() + max(delay or 0.0, self._gap))
-            if delay is None:
-                self._exhausted += 1
-                self.is_stopped = self.is_stopped or self._exhausted >= MAX_EXHAUSTED
-        if delay is not None and is_first:
-            self.client.console.note(f"{failure.message}: retrying in {delay:.1f} s")
-        return delay
+def _placeholder(given: InputFile | OutputOf) -> str:
+    """Returns what stands for an input where only its kind counts."""
+    is_inlined = isinstance(given, InputFile) and not given.is_upload
+    return f"data:{given.media.type}" if isinstance(given, InputFile) and is_inlined else "runway://"
 
 
 class RowJob:
     """A row at work, as a job of the scheduler: its uploads, its POST, then the polling of what that created.
 
     `task` is what is polled, None before the POST was accepted. If there will be none, `failure` is the reason (None:
-    the batch was stopped before) and `status` NOT_STARTED, FAILED (the API refused the row) or UNCERTAIN (the POST may
-    have been accepted). `activity` says what is done before there is a task.
+    the batch was stopped before) and `status` NOT_STARTED, FAILED (the API refused the row), UNCERTAIN (the POST may
+    have been accepted) or SKIPPED, for the reason `skipped`. `activity` says what is done before there is a task;
+    `key` is that of the last attempt, "" before it.
     """
 
     def __init__(self, batch: Batch, row: Row) -> None:
         self.row = row
         self.task: PolledTask | None = None
         self.failure: RunwayError | None = None
+        self.skipped: str | None = None
         self.status = "NOT_STARTED"
         self.activity = "waiting to be sent"
+        self.key = row.attempt.key if row.todo == WAIT and row.attempt else ""
+        self.is_held = False
         self._batch = batch
         self._tries = 0
         self._rounds = 0
-        self._estimate: Any = None
+        self._estimate = row.attempt.credits if row.todo == WAIT and row.attempt else None
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether this run has sent it."""
+        return self.row.todo == SEND and self.task is not None
 
     @property
     def deadline(self) -> float | None:
-        return self.task.deadline if self.task else None
+        return self.task.deadline if self.task else self._batch.deadline
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether the time for the whole run is what ends the wait for it."""
+        return self.deadline is not None and self.deadline == self._batch.deadline
 
     @property
     def credits(self) -> Any:
         """What it costs, None where that is unknown."""
-        found = self.task.credits if self.task else None
+        found = states.number_of(self.task.credits) if self.task else None
         return self._estimate if found is None else found
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether this row has ended without the output that another one may need."""
+        if self.task:
+            return self.task.has_ended and (self.task.error is None or self.task.is_missing)
+        return self.status in ("FAILED", "UNCERTAIN")
 
     def wait_for(self, pollable: Pollable) -> None:
         """Lets the next steps poll this."""
         batch = self._batch
-        deadline = batch.client.clock.monotonic() + batch.max_wait if batch.max_wait else None
+        ends = [batch.client.clock.monotonic() + batch.options.max_wait] if batch.options.max_wait else []
+        ends += [batch.deadline] if batch.deadline is not None else []
         save = self._save if batch.folder else None
-        self.task = PolledTask(batch.client, pollable, deadline=deadline, save=save)
+        self.task = PolledTask(batch.client, pollable, deadline=min(ends, default=None), save=save)
 
     def step(self, emit: Emit) -> float | None:
         """Polls what the row has started, else sends it. Returns the seconds until the next step, None at the end."""
@@ -262,30 +327,47 @@ class RowJob:
 
     def _send(self) -> float | None:
         batch, row = self._batch, self.row
-        uris: dict[str, str] = {}
+        given: dict[InputFile | OutputOf, str] = {}
         try:
-            for file in row.files():
-                if file.is_upload and not batch.is_stopped:
+            for each in row.inputs():
+                if isinstance(each, OutputOf):
+                    given[each] = batch.output(each)
+                elif each.is_upload and not batch.pace.is_stopped:
                     self.activity = "uploading"
-                    uris[file.digest] = batch.upload(file)
+                    given[each] = batch.upload(each)
         except RunwayError as failure:  # it has been tried again already, and costs nothing
             return self._failed(failure.but(may_have_been_accepted=False), batch.client.target.retries + 1)
 
-        def of_file(file: InputFile) -> str:
-            file.check_unchanged()
-            return uris[file.digest] if file.is_upload else file.data_uri()
+        def of_input(each: InputFile | OutputOf) -> str:
+            if isinstance(each, InputFile):
+                each.check_unchanged()
+            return given[each] if isinstance(each, OutputOf) or each.is_upload else each.data_uri()
 
-        wait = batch.begin_post()
+        is_late = batch.deadline is not None and batch.client.clock.monotonic() >= batch.deadline
+        wait = None if is_late or batch.ledger.failure else batch.pace.begin()
         if wait is None or wait:
             return wait
-        self._rounds = batch.rounds
+        self._rounds = batch.pace.rounds
         self.activity = "sending"
+        self.key = os.urandom(16).hex()
         is_accepted = False
         try:
-            value = row.value(of_file)
-            body = jsontext.encoded(value) if row.has_body else None
-            started = start(batch.client, batch.history, row.path, body, value, retries=0, recorder=self)
+            value = row.value(of_input)
+            started = start(
+                batch.client,
+                batch.history,
+                row.path,
+                jsontext.encoded(value) if row.has_body else None,
+                value,
+                retries=0,
+                destination=absolute(batch.folder) + "/" if batch.folder else None,
+                batch=batch.ledger,
+                row={"key": self.key, "job": row.key, "name": row.name},
+            )
             is_accepted = True
+        except BudgetError as failure:
+            self.is_held = True
+            return batch.hold(self, failure)
         except RunwayError as failure:
             if failure.fact("may_have_been_accepted"):
                 self.status = "UNCERTAIN"
@@ -296,12 +378,12 @@ class RowJob:
             self.failure = failure
             return None
         finally:
-            batch.end_post(is_accepted=is_accepted)
+            batch.pace.end(is_accepted=is_accepted)
         if started.pollable is None:
             self.failure, self.status = no_id(batch.client, started.answer), "UNCERTAIN"
             return None
-        self.failure = None
-        self._estimate = credits_of(started.answer)
+        self.failure, self.is_held = None, False
+        self._estimate = states.number_of(credits_of(started.answer))
         self.wait_for(started.pollable)
         return 0.0
 
@@ -312,7 +394,7 @@ class RowJob:
             self.failure = OutputError(failure.message)
         self.activity = "waiting to be sent"
         self._tries += tries
-        return self._batch.delay(failure, self._tries - 1, self._rounds)
+        return self._batch.pace.delay(failure, self._tries - 1, self._rounds)
 
     def _save(self, task: PolledTask, emit: Emit) -> None:
         """Saves the outputs as NAME.png, or NAME-1.png, NAME-2.png, … Raises OutputError for a name of another row."""
@@ -324,77 +406,37 @@ class RowJob:
             if owner is not self.row:
                 words = f"{target.path} is the name of line {owner.line}'s output: save this one with `wait`"
                 raise OutputError(words, taken=target.path)
-        save_outputs(task, targets, emit, force=batch.force)
-
-    # the record of the POST in the log: `start` calls these, and continues once it is on the disk
-
-    def intend(self, key: str) -> None:
-        self._batch.log.intend(self.row.key, key, self.row.name)
-
-    def started(self, key: str, name: str, credits: Any) -> None:
-        self._batch.log.started(self.row.key, key, name, credits)
-
-    def refused(self, key: str, failure: Failure) -> None:
-        if isinstance(failure, RunwayError) and not is_unsent(failure):
-            self._batch.log.refused(self.row.key, key, failure.message)
-        else:
-            self._batch.log.unsent(self.row.key, key)
+        save_outputs(task, targets, emit, force=batch.options.force)
 
 
-def is_unsent(failure: RunwayError) -> bool:
-    """Whether a POST that was surely not accepted may be sent again as it is; otherwise the API has refused the row."""
-    if isinstance(failure, ApiError):
-        return isinstance(failure, DeniedError) or DIRECT.is_retryable("POST", failure)
-    return True
-
-
-def saved_files(known: RowState, folder: str | None) -> list[str] | None:
+def saved_files(attempt: Attempt, folder: str | None) -> list[str] | None:
     """Returns the files of a row that is done, None where they have to be saved in the folder (again).
 
-    Without a folder nothing has to be saved: then they are what was saved before.
+    Without a folder nothing has to be saved: then they are what was saved last.
     """
     if folder is None:
-        return known.files(None)
-    files = known.saved.get(absolute(folder))
+        return next(reversed(list(attempt.saved.values())), [])
+    files = attempt.saved.get(absolute(folder))
     return files if files is not None and all(map(os.path.isfile, files)) else None
 
 
-def files_in_the_way(rows: Sequence[Row], folder: str, state: LogState, log_path: str) -> list[tuple[Row, str]]:
-    """Returns the rows whose name has a file in the folder already, with that file; not for other rows' files."""
-    folder, log_path = absolute(folder), absolute(log_path)
+def files_in_the_way(
+    rows: Iterable[Row], folder: str, attempts: Iterable[Attempt], kept: Sequence[str], *, force: bool
+) -> list[tuple[Row, str]]:
+    """Returns the rows whose name has a file in the folder already, with that file; not for other rows' files.
+
+    With `force` only the files `kept` are in the way: ROWS and ledgers.
+    """
+    folder, rows = absolute(folder), list(rows)
     own = {row.key for row in rows}
-    others = {path for key, known in state.rows.items() if key not in own for path in known.files(folder)}
+    others = {path for attempt in attempts if attempt.job not in own for path in attempt.saved.get(folder, ())}
     files: dict[str, str] = {}
-    for name in _listing(folder):
+    for name in download.listing(folder):
         path = os.path.join(folder, name)
-        if path != log_path and not download.NAME.fullmatch(name):
-            stem = os.path.splitext(name)[0].casefold()
+        is_kept = any(os.path.realpath(path) == os.path.realpath(each) for each in kept)
+        if not download.NAME.fullmatch(name) and (is_kept or not force):
+            stem = unicodedata.normalize("NFC", os.path.splitext(name)[0]).casefold()
             files[stem] = name
             if path not in others:
                 files.setdefault(re.sub(r"-\d+$", "", stem), name)
     return [(row, files[row.name.casefold()]) for row in rows if row.name.casefold() in files]
-
-
-def remove_part_files(folders: Iterable[str], names: Iterable[str]) -> None:
-    """Removes the part files of rows with these names that a killed run left. The log is locked: no run is at work."""
-    owners = [name.casefold() for name in names]
-    for folder in folders:
-        for entry in _listing(folder):
-            if download.NAME.fullmatch(entry):
-                shown = entry[1 : -len(".0123456789ab.part")].casefold()
-                if any(_is_output(shown, name) for name in owners):
-                    download.remove_abandoned(os.path.join(folder, entry))
-
-
-def _is_output(shown: str, name: str) -> bool:
-    """Whether a part file that shows this, perhaps cut, is of an output of the row with this name."""
-    if len(name) >= len(shown):
-        return len(shown) == download.SHOWN_NAME and name.startswith(shown)
-    return shown.startswith(name) and bool(re.fullmatch(r"(-\d*)?(\.\w*)?", shown[len(name) :]))
-
-
-def _listing(folder: str) -> list[str]:
-    try:
-        return sorted(os.listdir(folder or "."))
-    except OSError:
-        return []

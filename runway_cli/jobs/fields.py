@@ -60,22 +60,49 @@ def reader(kind: str) -> Callable[[str], Field]:
     return read
 
 
-def merge(body: Any, fields: Iterable[tuple[Field, Any]]) -> Any:
+def merge(body: Any, fields: Iterable[tuple[Field, Any]], *, under: Sequence[tuple[Field, Any]] | None = None) -> Any:
     """Returns `body`, which may be NOTHING, with each field's value put at its key; `body` itself is not changed.
 
-    Dots nest, a number is a list index. Raises UsageError for a key given twice, an index past the end of its list, and
-    a key through a value that is neither an object nor a list.
+    Dots nest, a number is a list index. The fields `under` come first, but for keys that `fields` name too; then a list
+    may be filled in any order. Raises UsageError for a key given twice, an index past the end of its list, and a key
+    through a value that is neither an object nor a list.
     """
     root = [body]
-    seen: dict[tuple[str, ...], bool] = {}  # True for a key, False for the beginning of one
-    for field, value in fields:
-        key = tuple(field.key)
-        beginnings = [key[:size] for size in range(1, len(key) + 1)]
-        if key in seen or any(seen.get(beginning) for beginning in beginnings):
-            raise UsageError(f"{_short(field.name)} is given twice, or as a part of another field")
-        seen.update({**dict.fromkeys(beginnings, False), key: True})
-        _put(root, field, value)
+    fields = list(fields)
+    own = {tuple(field.key) for field, _ in fields}
+    rest = [each for each in under or () if own.isdisjoint(_beginnings(each[0]))]
+    check_keys([field for field, _ in fields])
+    rest += fields
+    while rest:
+        late, fault = [], None
+        for field, value in rest:
+            try:
+                _put(root, field, value)
+            except _PastEnd as error:
+                late.append((field, value))
+                fault = fault or error
+        if fault and (under is None or len(late) == len(rest)):
+            raise fault
+        rest = late
     return root[0]
+
+
+class _PastEnd(UsageError):
+    """An index is past the end of its list."""
+
+
+def _beginnings(field: Field) -> list[tuple[str, ...]]:
+    return [tuple(field.key[:size]) for size in range(1, len(field.key) + 1)]
+
+
+def check_keys(fields: Iterable[Field]) -> None:
+    """Raises UsageError for a field that would undo another one."""
+    seen: dict[tuple[str, ...], bool] = {}  # True for a key, False for the beginning of one
+    for field in fields:
+        beginnings = _beginnings(field)
+        if beginnings[-1] in seen or any(map(seen.get, beginnings)):
+            raise UsageError(f"{_short(field.name)} is given twice, or as a part of another field")
+        seen.update({**dict.fromkeys(beginnings, False), beginnings[-1]: True})
 
 
 def _put(root: list[Any], field: Field, value: Any) -> None:
@@ -106,7 +133,7 @@ def _index(container: list[Any], field: Field, depth: int) -> int:
     if not _is_index(part):
         raise UsageError(f"{_short(field.name)}: {path} is a list, so {part!r} should be a number")
     if len(part) > 9 or int(part) > count:
-        raise UsageError(f"{_short(field.name)}: {path} has {count} items, so the next index is {count}")
+        raise _PastEnd(f"{_short(field.name)}: {path} has {count} items, so the next index is {count}")
     return int(part)
 
 

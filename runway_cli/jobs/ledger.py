@@ -22,11 +22,12 @@ import time
 from .. import jsontext
 from ..errors import ConfigError, OutputError, RunwayError
 from ..files.lock import try_lock_byte, unlock_byte
+from ..settings import LEDGER_ID
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any
 
     from ..shutdown import Clock
@@ -35,7 +36,6 @@ SENDING, STARTED, SUCCEEDED, UNSENT, REFUSED = "SENDING", "STARTED", "SUCCEEDED"
 GONE = "GONE"  # the API no longer knows it
 UNCERTAIN = "UNCERTAIN"  # what SENDING is called once nobody waits for the answer
 OPEN = (SENDING, STARTED)  # in progress, as far as the ledger knows
-APPLICATION = 0x52775943  # of SQLite's header: no other program's database is ever written to
 LOCKED = 10.0  # seconds for which another process may keep the ledger locked
 YEAR = 365 * 86_400.0
 MAX_PROMPT = 80  # characters
@@ -159,10 +159,11 @@ class Spending:
 
         While no price is known at all, one job at a time has to tell.
         """
-        if self.dearest is None:
-            return not self.unknown and (price or 0) <= limit
-        next_one = self.dearest if price is None else price
-        return bool(self.known + self.unknown * self.dearest + next_one <= limit)
+        dearest = max(filter(None, (self.dearest, price)), default=self.dearest)
+        if dearest is None:
+            return not self.unknown and limit > 0
+        next_one = dearest if price is None else price
+        return bool(self.known + self.unknown * dearest + next_one <= limit)
 
 
 class Ledger:
@@ -197,6 +198,7 @@ class Ledger:
         self._mask_id = mask_id
         self._note = note
         self.failure: RunwayError | None = None  # why something that has happened could not be recorded
+        self.is_missed = False  # it was told that there can be none
         self._is_exclusive = exclusive
         self._turn = threading.RLock()
         self._db: sqlite3.Connection | None = None
@@ -274,9 +276,9 @@ class Ledger:
         """Records that a POST was surely not accepted."""
         self._record(key, status=UNSENT)
 
-    def refused(self, key: str, error: str) -> None:
-        """Records that the API refused a POST."""
-        self._record(key, status=REFUSED, error=self._mask(error), ended=self._clock.time())
+    def refused(self, key: str, error: str, field: str | None = None) -> None:
+        """Records that the API refused a POST, and the field that it named, as the attempt's `code`."""
+        self._record(key, status=REFUSED, error=self._mask(error), code=field, ended=self._clock.time())
 
     def ended(
         self,
@@ -285,10 +287,14 @@ class Ledger:
         *,
         credits: Any = None,
         saved: Iterable[str] = (),
+        folder: str | None = None,
         code: Any = None,
         error: str | None = None,
     ) -> None:
-        """Records an end that was seen of what was started as `name`, with the absolute paths of all its files."""
+        """Records an end that was seen of what was started as `name`, with the absolute paths of all its files.
+
+        `folder` has all of them, even if there are none.
+        """
         changes = {"status": self._mask(status), "ended": self._clock.time(), "code": self._short(code, MAX_PROMPT)}
         changes["error"] = self._mask(error) if error else None
         if number_of(credits) is not None:
@@ -301,9 +307,9 @@ class Ledger:
                 if status == GONE and attempt.status not in OPEN:
                     continue  # it was seen to end before
                 folders = dict(attempt.saved)
-                for folder in dict.fromkeys(map(os.path.dirname, paths)):
-                    folders.pop(folder, None)  # the last one comes last
-                    folders[folder] = [path for path in paths if os.path.dirname(path) == folder]
+                for each in dict.fromkeys([*([folder] if folder else []), *map(os.path.dirname, paths)]):
+                    folders.pop(each, None)  # the last one comes last
+                    folders[each] = [path for path in paths if os.path.dirname(path) == each]
                 self._update("n = ?", attempt.n, **changes, saved=jsontext.dumps(folders) if folders else None)
 
     def sent(self, key: str) -> None:
@@ -328,9 +334,9 @@ class Ledger:
             self._note(failure.message)
 
     def uploaded(self, digest: str, uri: str, moment: float) -> None:
-        """Records the URI of an uploaded file by the hash of its content."""
+        """Records the URI of an uploaded file by the hash of its content; another account has another one."""
         with self:
-            self._run("REPLACE INTO uploads VALUES (?, ?, ?)", digest, uri, moment)
+            self._run("REPLACE INTO uploads VALUES (?, ?, ?)", f"{self.account} {digest}", uri, moment)
 
     # -- what is read --
 
@@ -351,14 +357,17 @@ class Ledger:
             return []
         return self._select("account = ? AND status <> ? ORDER BY n", self.account, UNSENT)
 
-    def fates(self, keys: Iterable[str]) -> dict[str, str]:
-        """Returns what became of these intents: the id that was started, "" where the POST was surely not accepted."""
+    def fates(self, keys: Iterable[str]) -> list[Attempt]:
+        """Returns those of these attempts whose outcome is known here; none where there is no file."""
+        if not os.path.lexists(self.path):
+            return []
         found = [attempt for attempt in map(self.attempt, keys) if attempt is not None]
-        return {each.key: each.id or "" for each in found if each.id or each.status == UNSENT}
+        return [attempt for attempt in found if attempt.id or attempt.status == UNSENT]
 
-    def has_others(self) -> bool:
-        """Returns whether there are attempts of other accounts."""
-        return bool(self._run("SELECT 1 FROM attempts WHERE account <> ? LIMIT 1", self.account))
+    def other_account(self) -> str | None:
+        """Returns the name of another account that has paid, or may have; None where there is none."""
+        words = "SELECT account FROM attempts WHERE account <> ? AND status <> ? LIMIT 1"
+        return next((row["account"] for row in self._run(words, self.account, UNSENT)), None)
 
     def is_sending(self, attempt: Attempt) -> bool:
         """Returns whether a living process waits for the answer to this attempt's POST."""
@@ -370,19 +379,34 @@ class Ledger:
         return True
 
     def priced(self, shape: str) -> Attempt | None:
-        """Returns the last attempt of the same shape whose cost is known."""
+        """Returns the last attempt of the same shape whose cost is known; None where there is no file."""
+        if not os.path.lexists(self.path):
+            return None
         where = "account = ? AND shape = ? AND credits IS NOT NULL AND status = ? ORDER BY n DESC LIMIT 1"
         return next(iter(self._select(where, self.account, shape, SUCCEEDED)), None)
 
-    def spending(self, since: float | None) -> Spending:
-        """Returns what was spent since a moment, all attempts in progress or UNCERTAIN included; all for None."""
+    def spending(self, since: float | None, *, without: Collection[str] = (), more: Iterable[Any] = ()) -> Spending:
+        """Returns what was spent since a moment, all attempts in progress or UNCERTAIN included; all for None.
+
+        `more` are the prices of jobs that count too, in place of the attempts whose keys are in `without`.
+        """
+        if not os.path.lexists(self.path):
+            return Spending(more)
         where = "account = ? AND status NOT IN (?, ?) AND (at > ? OR status IN (?, ?))"
-        values = (self.account, UNSENT, REFUSED, -1.0 if since is None else since, *OPEN)
-        return Spending(attempt.credits for attempt in self._select(where, *values))
+        rows = self._run(
+            f"SELECT key, credits FROM attempts WHERE {where}",
+            self.account,
+            UNSENT,
+            REFUSED,
+            -1.0 if since is None else since,
+            *OPEN,
+        )
+        return Spending([*more, *(number_of(row["credits"]) for row in rows if row["key"] not in without)])
 
     def upload(self, digest: str, since: float) -> str | None:
         """Returns the URI of an upload that was made after a moment."""
-        found = self._run("SELECT uri FROM uploads WHERE digest = ? AND at > ?", digest, since)
+        words = "SELECT uri FROM uploads WHERE digest = ? AND at > ?"
+        found = self._run(words, f"{self.account} {digest}", since)
         return found[0]["uri"] if found else None
 
     # -- the file --
@@ -443,7 +467,7 @@ class Ledger:
 
         version: int = _pragma(db, "user_version")  # from this read on no other process changes the file
         size = os.path.getsize(self.path)
-        if size and _pragma(db, "application_id") != APPLICATION:
+        if size and _pragma(db, "application_id") != LEDGER_ID:
             raise self._no_ledger("is not a ledger of this program")
         if version > len(MIGRATIONS):
             raise self._no_ledger("was written by a newer version of this program")
@@ -462,7 +486,7 @@ class Ledger:
         for number in range(version, len(MIGRATIONS)):
             for statement in filter(str.strip, MIGRATIONS[number].split(";")):
                 db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION}")
+        db.execute(f"PRAGMA application_id = {LEDGER_ID}")
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         if version == 0 and not self._is_exclusive:
             for row in _imported(os.path.join(os.path.dirname(self.path), "history.jsonl")):
@@ -492,7 +516,7 @@ class Ledger:
             return self._no_ledger("is not a ledger of this program")
         if "locked" in words and self._is_exclusive:
             return LedgerLocked(self.path)
-        if "unable to open" in words or "readonly" in words:
+        if self._db is None and ("unable to open" in words or "readonly" in words):
             return LedgerMissing(f"{self.path!r}: {words}")
         reason = f"another process has kept it locked for {LOCKED:.0f} s" if "locked" in words else words
         return OutputError(f"the ledger {self.path!r} cannot be used: {reason}")

@@ -1,8 +1,8 @@
-"""ROWS of a batch: read from JSON Lines, CSV or stdin, merged with the fields that all rows share, keyed and named.
+"""ROWS of a batch: read from JSON, a table or stdin, merged with the fields that all rows share, keyed and named.
 
-A row's key in the log follows from its endpoint, its merged body (files by their content), its @name where it has one,
-and its count among equal rows. So neither its place in the file nor the name of an input file matters. Every fault is
-reported with its line, all of them at once, before anything is sent.
+A row's key in the ledger follows from its endpoint, its merged body (files by their content, outputs of other rows by
+the keys of those), its @name where it has one, and its count among equal rows. So neither its place in the file nor the
+name of an input file matters. Every fault is reported with its line, all of them at once, before anything is sent.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import stat
 from collections import Counter
 from functools import partial
 
@@ -17,7 +18,7 @@ from .. import jsontext
 from ..api.paths import checked_path
 from ..errors import UsageError
 from ..files.download import safe_name
-from ..files.upload import checked_inline, checked_upload, data_uri
+from ..files.upload import InputFile
 from . import fields
 from .fields import NOTHING, Field
 from .start import is_api_dry_run
@@ -26,83 +27,71 @@ from .tasks import may_start
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Any
+    from typing import Any, Union
 
     from ..shutdown import Shutdown
+    from .ledger import Attempt
+
+    Input = Union["InputFile", "OutputOf"]
 
     Fault = tuple[int, str, str]  # the line, the field or "", the message
     Parsed = Iterator[tuple[int, Callable[[], dict[str, Any]]]]  # the line of each row, and what parses the row
 
 
-NAME, PATH, UPLOAD, DATA_URI = "@name", "@path", "@upload.", "@data-uri."
+NAME, PATH, UPLOAD, DATA_URI, OUTPUT_OF = "@name", "@path", "@upload.", "@data-uri.", "@output-of."
 SEND, WAIT, PRINT = "send", "wait", "print"
-KEY_LENGTH = 32  # characters of the hash that is a row's key in the log
-PIECE = 1 << 20  # bytes that are hashed at a time
+KEY_LENGTH = 32  # characters of the hash that is a row's key in the ledger
 MAX_SHOWN = 20  # faults that the message names; `issues` has all
 MAX_CELL = 1 << 26  # characters of a cell; the csv module's own limit is 131,072
+MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
+EXCEL = {"TRUE": "true", "FALSE": "false"}  # how a spreadsheet writes them
 
 
-class InputFile:
-    """A file that becomes a value of a body: uploaded, or inlined as a data URI. `digest` is a hash of its content.
+class OutputOf:
+    """The output number `index` of another row, which is `row` once all rows are known."""
 
-    Raises UsageError, which names `option`, for a file that the API would not take.
-    """
+    __slots__ = ("index", "name", "row")
 
-    __slots__ = ("_option", "_stamp", "digest", "is_upload", "media")
+    row: Row
 
-    def __init__(self, path: str, option: str, *, is_upload: bool) -> None:
-        self.media = (checked_upload if is_upload else checked_inline)(path, option)
-        self.is_upload = is_upload
-        self._option = option
-        self._stamp = _stamp(path)
-        found = hashlib.sha256()
-        try:
-            with open(path, "rb") as file:
-                while piece := file.read(PIECE):
-                    found.update(piece)
-        except OSError as error:
-            raise UsageError(f"{option}: {path!r} cannot be read: {error.strerror or error}") from None
-        self.digest = found.hexdigest()
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.index = 0
 
-    def check_unchanged(self) -> None:
-        """Raises UsageError if the file is no longer the one that its row's key was made from."""
-        if _stamp(self.media.path) != self._stamp:
-            raise UsageError(f"{self._option}: {self.media.path!r} was changed or removed during the run")
-
-    def data_uri(self) -> str:
-        """Returns the file inlined. Raises UsageError."""
-        return data_uri(self.media.path, self._option)
+    def find(self, rows: Mapping[str, Row]) -> None:
+        """Sets the row, by the names as they are written. Raises UsageError."""
+        name, _, number = self.name.rpartition(".")
+        if self.name not in rows and name in rows and number.isascii() and number.isdigit() and len(number) < 4:
+            self.index, self.name = int(number), name
+        if self.name not in rows:
+            raise UsageError(f"no row has the @name {self.name!r}")
+        self.row = rows[self.name]
 
     def shown(self) -> str:
-        """Returns the value that stands for the file in a body that is not sent."""
-        return f"runway://… ({self.media.name})" if self.is_upload else self.data_uri()
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
+        """Returns the value that stands for the output in a body that is not sent."""
+        return f"https://… (output {self.index} of {self.name})"
 
 
 class Row:
-    """One row, as it is sent. `body` may hold InputFiles as values, and is NOTHING where no body is sent.
+    """One row, as it is sent. `body` may hold inputs as values, and is NOTHING where no body is sent.
 
-    `number` counts the rows from 1, `line` is its line in the file, `key` identifies it in the log. `label` is its
-    @name made safe, None without one; `name` is what its outputs are called, once `set_names` has run. `todo` is what
-    this run has to do: SEND it, WAIT for what it started, or PRINT what the log knows.
+    `number` counts the rows from 1, `line` is its line in the file, `key` identifies it in the ledger, whose last
+    `attempt` at it may be None. `label` is its @name made safe, None without one; `name` is what its outputs are
+    called, once `set_names` has run. `parents` are the rows whose outputs it needs. `todo` is what this run has to do:
+    SEND it, WAIT for what it started, or PRINT what the ledger knows.
     """
 
-    __slots__ = ("body", "key", "label", "line", "name", "number", "path", "todo")
+    __slots__ = ("attempt", "body", "key", "label", "line", "name", "number", "parents", "path", "todo")
 
-    def __init__(self, number: int, line: int, path: str, body: Any, *, label: str | None, key: str) -> None:
+    def __init__(self, number: int, line: int, path: str, body: Any, *, label: str | None) -> None:
         self.number = number
         self.line = line
         self.path = path
         self.body = body
         self.label = label
-        self.key = key
+        self.key = ""
+        self.attempt: Attempt | None = None
+        self.parents: list[Row] = []
         self.name = label or ""
         self.todo = SEND
 
@@ -110,25 +99,29 @@ class Row:
     def has_body(self) -> bool:
         return self.body is not NOTHING
 
-    def files(self) -> list[InputFile]:
-        """Returns the files in its body, in their order."""
-        found: list[InputFile] = []
+    def inputs(self) -> list[Input]:
+        """Returns the files and outputs in its body, in their order."""
+        found: list[Input] = []
         self.value(found.append)
         return found
 
-    def value(self, of_file: Callable[[InputFile], Any]) -> Any:
-        """Returns the body as a JSON value, None where there is none; `of_file` gives the value for each file."""
-        return _rendered(self.body, of_file) if self.has_body else None
+    def files(self) -> list[InputFile]:
+        """Returns the files among them."""
+        return [each for each in self.inputs() if isinstance(each, InputFile)]
+
+    def value(self, of_input: Callable[[Input], Any]) -> Any:
+        """Returns the body as a JSON value, None where there is none; `of_input` gives the value for each input."""
+        return _rendered(self.body, of_input) if self.has_body else None
 
 
-def _rendered(value: Any, of_file: Callable[[InputFile], Any], *, is_sorted: bool = False) -> Any:
-    if isinstance(value, InputFile):
-        return of_file(value)
+def _rendered(value: Any, of_input: Callable[[Input], Any], *, is_sorted: bool = False) -> Any:
+    if isinstance(value, (InputFile, OutputOf)):
+        return of_input(value)
     if isinstance(value, dict):
         keys = sorted(value) if is_sorted else value
-        return {key: _rendered(value[key], of_file, is_sorted=is_sorted) for key in keys}
+        return {key: _rendered(value[key], of_input, is_sorted=is_sorted) for key in keys}
     if isinstance(value, list):
-        return [_rendered(item, of_file, is_sorted=is_sorted) for item in value]
+        return [_rendered(item, of_input, is_sorted=is_sorted) for item in value]
     return value
 
 
@@ -146,21 +139,33 @@ class RowReader:
         self._path = self._endpoint(path)
         self._files: dict[tuple[str, bool], InputFile] = {}
         self._counts: Counter[bytes] = Counter()
+        self._names: dict[str, Row] = {}  # by their @name as it is written
         data = fields.read_body(body, False, shutdown)
-        base = NOTHING if data is None else jsontext.loads(data)
-        self._body = fields.merge(base, [(field, self._shared_value(field)) for field in shared])
+        self._body = NOTHING if data is None else jsontext.loads(data)
+        self._shared = [(field, self._shared_value(field)) for field in shared]
+        fields.check_keys(shared)
 
     def read(self, source: str) -> list[Row]:
         """Returns the rows of a file, or of stdin for `-`. Raises UsageError, with every fault of a row."""
         if source == "-":
             data = fields.read_stdin("ROWS, as JSON Lines,", self._shutdown)
         else:
+            _check_is_file(source)
             data = fields.read_file(source, "ROWS", self._shutdown)
         data = fields.without_mark(data, f"ROWS {source!r}")
-        is_table = os.path.splitext(source)[1].lower() == ".csv"
+        for wrong, words in ((b"\0", "a NUL byte: save it as UTF-8"), (b"\n" + MARK, "a second byte order mark")):
+            place = (b"\n" + data).find(wrong)
+            if place >= 0:
+                line = (b"\n" + data).count(b"\n", 0, place + 1)
+                raise UsageError(f"ROWS {source!r}: line {line} has {words}")
+        kind = os.path.splitext(source)[1].lower()
+        if kind in (".csv", ".tsv"):
+            found = _table(data, "\t" if kind == ".tsv" else ",")
+        else:
+            found = _json_array(data) if data.lstrip().startswith(b"[") else _json_lines(data)
         rows: list[Row] = []
         faults: list[Fault] = []
-        for number, (line, parse) in enumerate((_table if is_table else _json_lines)(data), 1):
+        for number, (line, parse) in enumerate(found, 1):
             try:
                 rows.append(self._row(number, line, parse()))
             except UsageError as error:
@@ -172,35 +177,74 @@ class RowReader:
         refuse(faults)
         if not rows:
             raise UsageError(f"ROWS {source!r} has no rows")
+        self._set_keys(rows)
         return rows
 
     def _row(self, number: int, line: int, cells: dict[str, Any]) -> Row:
         """Returns the row of these cells. Raises UsageError, ValueError or RecursionError."""
-        path, label = self._path, None
+        path, name = self._path, ""
         own: list[tuple[Field, Any]] = []
-        for key, value in cells.items():
+        for key, given in cells.items():
+            is_name = key == NAME or key.startswith(OUTPUT_OF)
+            value = str(given) if is_name and type(given) is int else given
             if key == NAME:
-                label = safe_name(_text(key, str(value) if type(value) is int else value))
+                name = _text(key, value)
             elif key == PATH:
                 path = self._endpoint(_text(key, value))
             elif key.startswith((UPLOAD, DATA_URI)):
                 head = UPLOAD if key.startswith(UPLOAD) else DATA_URI
                 file = self._file(_text(key, value), key, is_upload=head == UPLOAD)
                 own.append((Field(head[1:-1], _parts(key[len(head) :]), value), file))
+            elif key.startswith(OUTPUT_OF):
+                own.append((Field(OUTPUT_OF, _parts(key[len(OUTPUT_OF) :]), value), OutputOf(_text(key, value))))
             elif key.startswith("@"):
-                raise UsageError(f"unknown key {key!r}: use @name, @path, @upload.KEY or @data-uri.KEY")
+                known = "@name, @path, @upload.KEY, @data-uri.KEY or @output-of.KEY"
+                raise UsageError(f"unknown key {key!r}: use {known}")
             else:
                 own.append((Field(fields.JSON, _parts(key), value), value))
-        body = fields.merge(self._body, own)
+        body = fields.merge(self._body, own, under=self._shared)
         if is_api_dry_run(path, body):
             raise UsageError("dryRun: true creates no task: use `request`")
-        return Row(number, line, path, body, label=label, key=self._key(path, body, label))
+        row = Row(number, line, path, body, label=safe_name(name) if name else None)
+        if name:
+            self._names[name] = row
+        return row
 
-    def _key(self, path: str, body: Any, label: str | None) -> str:
+    def _set_keys(self, rows: Sequence[Row]) -> None:
+        """Sets the keys, first those of rows that others need. Raises UsageError for unknown names and circles."""
+        faults: list[Fault] = []
+        for row in rows:
+            for each in row.inputs():
+                try:
+                    if isinstance(each, OutputOf):
+                        each.find(self._names)
+                        row.parents.append(each.row)
+                except UsageError as error:
+                    faults.append((row.line, "@output-of", error.message))
+        refuse(faults)
+        for first in rows:
+            path = [first]  # a loop: a chain may be longer than Python's calls may nest
+            while path:
+                needed = next((parent for parent in path[-1].parents if not parent.key), None)
+                if needed in path:
+                    names = " → ".join(each.label or "" for each in [*path[path.index(needed) :], needed])
+                    raise UsageError(f"line {needed.line}: @output-of goes in a circle: {names}")
+                if needed:
+                    path.append(needed)
+                else:
+                    last = path.pop()
+                    last.key = last.key or self._key(last)
+
+    def _key(self, row: Row) -> str:
         """Returns the key of the next row with this content. Moving a column of a table does not change it."""
-        has_body = body is not NOTHING
-        content = [path, has_body, body if has_body else None, label]
-        rendered = _rendered(content, lambda file: {"@content": file.digest}, is_sorted=True)
+
+        def content_of(each: Input) -> Any:
+            if isinstance(each, InputFile):
+                return {"@content": each.digest}
+            return {"@output-of": [each.row.key, each.index]}
+
+        content = [row.path, row.has_body, row.body if row.has_body else None, row.label]
+        rendered = _rendered(content, content_of, is_sorted=True)
         found = hashlib.sha256(jsontext.encoded(rendered))
         equal = found.digest()
         self._counts[equal] += 1
@@ -252,6 +296,29 @@ def _parts(key: str) -> list[str]:
     return parts
 
 
+def _check_is_file(source: str) -> None:
+    """Raises UsageError at once for a pipe, which might never end, a device or a folder."""
+    try:
+        mode = os.stat(source).st_mode
+    except (OSError, ValueError):
+        return  # reading it says why
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file: use - for rows on stdin"
+        raise UsageError(f"ROWS {source!r} is {kind}")
+
+
+def _json_array(data: bytes) -> Parsed:
+    """Reads one array of objects. Raises UsageError."""
+    try:
+        for line, value in jsontext.elements(data.decode("utf-8"), _object):
+            yield line, partial(_object_of, value)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"line {line}: not UTF-8") from None
+    except ValueError as error:
+        raise UsageError(f"ROWS is not a JSON array: {error}") from None
+
+
 def _json_lines(data: bytes) -> Parsed:
     for line, text in enumerate(data.split(b"\n"), 1):
         if text.strip():
@@ -266,9 +333,13 @@ def _json_row(text: bytes) -> dict[str, Any]:
         raise UsageError(f"not UTF-8 (byte {error.start + 1})") from None
     except ValueError as error:
         raise UsageError(f"not JSON: {str(error).replace('line 1, ', '')}") from None
-    if not isinstance(found, dict):
+    return _object_of(found)
+
+
+def _object_of(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
         raise UsageError("not a JSON object")
-    return found
+    return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -283,8 +354,8 @@ def _duplicate(keys: Sequence[str]) -> str | None:
     return next((key for key, count in Counter(keys).items() if count > 1), None)
 
 
-def _table(data: bytes) -> Parsed:
-    """Reads CSV with a header of field keys. Raises UsageError for what is no such table."""
+def _table(data: bytes, delimiter: str) -> Parsed:
+    """Reads a table with a header of field keys. Raises UsageError for what is no such table."""
     import csv
     import io
 
@@ -295,18 +366,22 @@ def _table(data: bytes) -> Parsed:
         raise UsageError(f"line {line}: not UTF-8: save the table as UTF-8") from None
     before = csv.field_size_limit(MAX_CELL)
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        file = io.StringIO(text, newline="")
+        line, is_comma = 1, delimiter == ","
+        if text[:4].lower() == "sep=":  # how a spreadsheet is told of the delimiter
+            delimiter, line = file.readline()[4:5].strip("\r\n") or delimiter, 2
+        first = line - 1
+        reader = csv.reader(file, strict=True, delimiter=delimiter, skipinitialspace=is_comma)
         header: list[str] | None = None
-        line = 1
         for cells in reader:
             if any(cells):
                 if header is None:
                     header = _header(cells, line)
                 else:
                     yield line, partial(_table_row, header, cells)
-            line = reader.line_num + 1
+            line = first + reader.line_num + 1
     except csv.Error as error:
-        raise UsageError(f"line {line}: not CSV: {error}") from None
+        raise UsageError(f"line {line}: not a table: {error}") from None
     finally:
         csv.field_size_limit(before)
 
@@ -335,16 +410,16 @@ def _table_row(header: list[str], cells: list[str]) -> dict[str, Any]:
             continue
         name = key[: -len(":json")]
         try:
-            found[name] = jsontext.loads(cell)
+            found[name] = jsontext.loads(EXCEL.get(cell.strip(), cell))
         except ValueError as error:
             raise UsageError(f"{cell!r} is not JSON ({error})", field=name) from None
     return found
 
 
 def set_names(rows: Sequence[Row], known: Mapping[str, str]) -> list[Fault]:
-    """Names the rows without an @name: as the log knows them, else by their number or the next one that is free.
+    """Names the rows without an @name: as the ledger has them, else by their number or the next one that is free.
 
-    `known` are the names in the log, by the keys of their rows. Returns a fault for each name that two rows have.
+    `known` are the names in the ledger, by the keys of their rows. Returns a fault for each name that two rows have.
     """
     faults: list[Fault] = []
     owners: dict[str, Row] = {}

@@ -6,6 +6,7 @@ import heapq
 import queue
 import threading
 
+from ..errors import ApiError, NetworkError
 from ..shutdown import SLICE
 
 TYPE_CHECKING = False
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, Protocol
 
+    from ..api.client import Client
+    from ..errors import RunwayError
     from ..shutdown import Clock, Shutdown
 
     Emit = Callable[[Any], None]  # takes events for the display
@@ -30,7 +33,31 @@ if TYPE_CHECKING:
             """
 
 
+OPEN_FILES, OWN_FILES, FILES_OF_JOB = 512, 24, 4  # enough for all; what the process has beside its jobs; of each job
+MAX_GAP = 30.0  # seconds between two POSTs after 429
+MAX_EXHAUSTED = 3  # rows in succession whose retries are used up
+MAX_ROUNDS = 4  # of POSTs that are all answered 429, beyond --retries: a daily limit may be reached
 TICK = 1.0  # seconds between two events that only say that time has passed
+
+
+def most_at_once(wanted: int, note: Callable[[str], None]) -> int:
+    """Returns how many of the jobs wanted at once the limit of open files allows, which is raised where it can be."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return wanted
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= limit < OPEN_FILES:
+        try:
+            raised = OPEN_FILES if most < 0 else min(most, OPEN_FILES)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, most))
+            limit = raised
+        except (OSError, ValueError):
+            pass
+    found = wanted if limit < 0 else min(wanted, max(1, (limit - OWN_FILES) // FILES_OF_JOB))
+    if found < wanted:
+        note(f"{found} at once, not {wanted}: the limit of open files is {limit}")
+    return found
 
 
 class Scheduler:
@@ -79,10 +106,16 @@ class Scheduler:
                 self.add(job, delay)
 
     def drain(self, seconds: float) -> Iterator[Job]:
-        """Yields the jobs whose current step ends within `seconds`, without beginning another. For the end of a run."""
+        """Yields the jobs whose current step ends within `seconds`, without beginning another. For the end of a run.
+
+        A further defect does not end it: the other jobs may have been paid for.
+        """
         end = self._clock.monotonic() + seconds
         while self._running and self._clock.monotonic() < end:
-            done = self._collect(SLICE)
+            try:
+                done = self._collect(SLICE)
+            except Exception:
+                continue
             if done is not None:
                 yield done[0]
 
@@ -129,3 +162,78 @@ class Scheduler:
                 self._results.put(("defect", defect, None))
             else:
                 self._results.put(("done", job, delay))
+
+
+class Pace:
+    """How fast POSTs are sent. Safe for several threads.
+
+    After 429 none is sent for the time that the service asks for. Then they go one at a time, with growing gaps, until
+    one is accepted. If 429 does not end, or if several jobs in succession use up their retries, no further one is.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.is_stopped = False  # no further one is sent
+        self.sending = 0  # POSTs whose answer has not been recorded yet
+        self.rounds = 0  # how often a POST that was sent after the last 429 was answered 429 again
+        self._client = client
+        self._lock = threading.Lock()
+        self._not_before = 0.0  # the moment of the next POST
+        self._gap = 0.0
+        self._exhausted = 0
+
+    def stop(self) -> None:
+        """Lets no further POST be sent."""
+        with self._lock:
+            self.is_stopped = True
+
+    def begin(self) -> float | None:
+        """Returns 0 if a POST may be sent now, else the seconds to wait, None if none may be sent.
+
+        After 0, `end` has to be called.
+        """
+        with self._lock:
+            now = self._client.clock.monotonic()
+            if self.is_stopped:
+                return None
+            if now < self._not_before:
+                return self._not_before - now
+            if self._gap:
+                self._not_before = now + self._gap
+            self.sending += 1
+            return 0.0
+
+    def end(self, *, is_accepted: bool) -> None:
+        """Notes that what came of a POST is recorded. One that was accepted lets the pace recover."""
+        with self._lock:
+            self.sending -= 1
+            if is_accepted:
+                self._exhausted = self.rounds = 0
+                self._gap = 0.0 if self._gap <= 1 else self._gap / 2
+
+    def delay(self, failure: RunwayError, tries: int, rounds: int) -> float | None:
+        """Returns the seconds until a row is tried again, None if it is left for another run.
+
+        `tries` have failed before this one, and `rounds` is what it was when the POST was sent.
+        """
+        if failure.kind in ("auth", "credits", "config", "io"):
+            self.stop()
+        if failure.kind not in ("api", "network") or not isinstance(failure, (ApiError, NetworkError)):
+            return None
+        is_throttled = failure.fact("status") == 429
+        delay = self._client.retry_delay("POST", failure, 0 if is_throttled else tries)
+        with self._lock:
+            is_first = not is_throttled or self.rounds == rounds  # not one of several that were sent together
+            if is_throttled:
+                if is_first:
+                    self.rounds += 1
+                    self._gap = min(max(1.0, 2 * self._gap), MAX_GAP)
+                if self.rounds > self._client.target.retries + MAX_ROUNDS:
+                    self.is_stopped = True
+                    delay = None
+                self._not_before = max(self._not_before, self._client.clock.monotonic() + max(delay or 0.0, self._gap))
+            if delay is None:
+                self._exhausted += 1
+                self.is_stopped = self.is_stopped or self._exhausted >= MAX_EXHAUSTED
+        if delay is not None and is_first:
+            self._client.console.note(f"{failure.message}: retrying in {delay:.1f} s")
+        return delay

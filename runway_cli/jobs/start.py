@@ -9,27 +9,30 @@ import os
 import re
 
 from .. import jsontext
-from ..errors import ApiError, BudgetError, ConfigError, Failure, InternalError, TaskError, UsageError, WaitTimeout
+from ..api.retry import DIRECT
+from ..errors import (
+    ApiError,
+    BudgetError,
+    ConfigError,
+    CreditsError,
+    DeniedError,
+    Failure,
+    InternalError,
+    TaskError,
+    UsageError,
+    WaitTimeout,
+)
 from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, shown_credits, shown_number
-from .ledger import SENDING, STARTED, SUCCEEDED, LedgerMissing, iso_time
+from .ledger import SENDING, STARTED, SUCCEEDED, LedgerMissing, iso_time, number_of
 from .tasks import GOOD_ENDS, Pollable, credits_of, is_id, may_start, parse, started_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from collections.abc import Mapping
+    from typing import Any
 
     from ..api.client import Client
     from .ledger import Attempt, Ledger
-
-    class Recorder(Protocol):
-        """A second record of the same POST, under the key that the history has."""
-
-        def intend(self, key: str) -> None:
-            """Records the intent. Raises OutputError where that is impossible: then nothing is sent."""
-
-        def started(self, key: str, name: str, credits: Any) -> None: ...
-
-        def refused(self, key: str, failure: Failure) -> None: ...
 
 
 DAY = 86_400.0  # seconds; what a budget is for
@@ -81,34 +84,46 @@ def start(
     again: bool = False,
     destination: str | None = None,
     retries: int | None = None,
-    recorder: Recorder | None = None,
+    batch: Ledger | None = None,
+    row: Mapping[str, str] | None = None,
 ) -> Started:
     """Sends a POST, unless its job was started before. `value` is the body as a JSON value, for the record.
 
     The intent is on the disk before the POST is sent, the id before anything else happens with the answer; no signal is
-    raised in between. Raises what `client.call`, the ledger and the recorder raise; BudgetError; TaskError for a job that
-    must not be repeated; WaitTimeout where another process has been sending it for longer than the client's timeout.
+    raised in between. A row of a batch is recorded in that ledger too, the intent there first: `row` has its columns
+    `key`, `job` and `name`.
+
+    Raises what `client.call` and the ledgers raise; BudgetError; TaskError for a job that must not be repeated;
+    WaitTimeout where another process has been sending it for longer than the client's timeout.
     """
     client.check_secret()
     if is_api_dry_run(path, value) or not (may_start(path) or job):
         return Started(None, answer=client.call("POST", path, body, retries=retries).value)
-    key = None
-    while key is None:  # another process may begin the job between the two steps: it is waited for
-        found = known(client, history, job, again=again)
-        if found is not None:
-            return found
-        key = _intended(client, history, path, value, job, again=again, destination=destination)
+    key, facts = None, {"destination": destination, **(row or {})}
+    ledgers = [history]
+    if batch:
+        ledgers.append(batch)
+        batch.intend(path, value, **facts)
     try:
-        if recorder:
-            recorder.intend(key)
+        while key is None:  # another process may begin the job between the two steps: it is waited for
+            found = known(client, history, job, again=again)
+            if found is not None:
+                return found
+            key = _intended(client, history, path, value, job, again=again, facts=facts)
+    except Exception:
+        if batch:
+            batch.unsent(facts["key"] or "")
+        raise
+    try:
         answer = client.call("POST", path, body, retries=retries).value
     except Failure as failure:
-        if failure.fact("may_have_been_accepted"):
-            history.sent(key)
-        else:
-            history.unsent(key)
-            if recorder:
-                recorder.refused(key, failure)
+        for ledger in ledgers:
+            if failure.fact("may_have_been_accepted"):
+                ledger.sent(key)
+            elif ledger is history or is_unsent(failure):
+                ledger.unsent(key)
+            else:
+                ledger.refused(key, failure.message, field_of(failure))
         raise
     except Exception as defect:
         raise InternalError.of(defect, may_have_been_accepted=True) from None
@@ -118,13 +133,25 @@ def start(
         history.sent(key)
         return Started(None, answer=answer)
     if pollable is not None:
-        history.started(key, pollable.name, credits_of(answer))
-        if recorder:
-            recorder.started(key, pollable.name, credits_of(answer))
+        for ledger in ledgers:
+            ledger.started(key, pollable.name, credits_of(answer))
     if not may_start(path):  # it creates nothing to wait for: its answer is its end
         history.finished(key, SUCCEEDED)
         pollable = None
     return Started(pollable, answer=answer)
+
+
+def is_unsent(failure: Failure) -> bool:
+    """Returns whether a POST that was surely not accepted may be sent again as it is; else the API has refused it."""
+    if isinstance(failure, ApiError):
+        return isinstance(failure, (DeniedError, CreditsError)) or DIRECT.is_retryable("POST", failure)
+    return True
+
+
+def field_of(failure: Failure) -> str | None:
+    """Returns the fields that a failure names."""
+    fields = [str(issue.get("field") or "") for issue in failure.fact("issues") or ()]
+    return ", ".join(dict.fromkeys(filter(None, fields))) or None
 
 
 def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> Started | None:
@@ -134,7 +161,7 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
         try:
             attempt = history.last(job.name)
         except LedgerMissing as missing:
-            _go_without(client, missing, job)
+            _go_without(client, history, missing, job)
             return None
         if attempt is None:
             return None
@@ -181,14 +208,21 @@ def recorded(attempt: Attempt) -> dict[str, Any]:
 
 
 def _intended(
-    client: Client, history: Ledger, path: str, value: Any, job: Job | None, *, again: bool, destination: str | None
+    client: Client,
+    history: Ledger,
+    path: str,
+    value: Any,
+    job: Job | None,
+    *,
+    again: bool,
+    facts: Mapping[str, str | None],
 ) -> str | None:
     """Records the intent and returns its key, in one step with the look at the job and at the budget.
 
     Returns None where another process has begun the job meanwhile; without a ledger the key is in none.
     """
     limit, price_shape = budget(), shape(path, value)
-    facts = {"destination": destination, **({"job": job.name, "digest": job.digest} if job else {})}
+    facts = {**facts, "job": job.name if job else None, "digest": job.digest if job else None}
     try:
         with history:
             last = history.last(job.name) if job else None
@@ -198,8 +232,8 @@ def _intended(
                 _check_budget(client, history, limit, price_shape)
             return history.intend(path, value, shape=price_shape, **facts).key
     except LedgerMissing as missing:
-        _go_without(client, missing, job)
-        return os.urandom(16).hex()
+        _go_without(client, history, missing, job)
+        return facts.get("key") or os.urandom(16).hex()
 
 
 def _check_budget(client: Client, history: Ledger, limit: float, price_shape: str | None) -> None:
@@ -211,7 +245,7 @@ def _check_budget(client: Client, history: Ledger, limit: float, price_shape: st
     words = f"{BUDGET_VARIABLE} allows {shown_credits(limit)} credits in 24 hours, and {shown_credits(spent)} are spent"
     if spending.unknown and spending.dearest is None:
         words = f"{BUDGET_VARIABLE} is set, and the price of a job in progress is not known yet"
-    raise BudgetError(words, spent=spent, limit=limit)
+    raise BudgetError(words, spent=spent, limit=number_of(limit))
 
 
 def foreseen(history: Ledger, path: str, value: Any, job: Job | None) -> dict[str, Any]:
@@ -227,12 +261,13 @@ def foreseen(history: Ledger, path: str, value: Any, job: Job | None) -> dict[st
     return found
 
 
-def _go_without(client: Client, missing: LedgerMissing, job: Job | None) -> None:
-    """Notes that there is no ledger. Raises ConfigError where a promise depends on it."""
+def _go_without(client: Client, history: Ledger, missing: LedgerMissing, job: Job | None) -> None:
+    """Notes, once, that there is no ledger. Raises ConfigError where a promise depends on it."""
     needed = BUDGET_VARIABLE if budget() is not None else "--once" if job is not None and job.once is not None else ""
     if needed:
         raise ConfigError(f"{needed} needs the history, which cannot be kept: {missing}", variable=HISTORY_VARIABLE)
-    if job is not None or not missing.is_wanted:
+    if not history.is_missed and (job is not None or not missing.is_wanted):
+        history.is_missed = True
         client.console.note(f"the history is not kept: {missing}")
 
 

@@ -11,7 +11,7 @@ import os
 from ..api.paths import segment
 from ..api.retry import MAX_RETRY_AFTER, may_poll_again
 from ..errors import ApiError, DeniedError, OutputError, RunwayError, UsageError
-from ..files.download import Download, destinations, taken_message
+from ..files.download import Download, destinations, safe_name, taken_message
 from ..files.media import mismatch
 from ..settings import MIN_INTERVAL
 
@@ -282,7 +282,12 @@ def saver(path: str, *, force: bool, resumed: bool = False) -> Save:
     """
 
     def save_all(task: PolledTask, emit: Emit) -> None:
-        targets = destinations(path, task.pollable.id, len(urls_of(task.answer)), resumed=resumed)
+        stem = task.pollable.id
+        if safe_name(stem) != stem:  # two ids may be made safe alike
+            import hashlib
+
+            stem = f"{safe_name(stem)}-{hashlib.sha256(stem.encode('utf-8', 'replace')).hexdigest()[:8]}"
+        targets = destinations(path, stem, len(urls_of(task.answer)), resumed=resumed)
         save_outputs(task, targets, emit, force=force)
 
     return save_all

@@ -223,6 +223,8 @@ class Console:
         if is_terminal(sys.stderr) and not self._wants_json_errors:
             for line in _plain_lines(shown):
                 self._put(line)
+            if shown.get("example"):  # to be pasted: no character of a quoted word is another one
+                write_stderr("  try: " + "".join(map(_pasted, self.mask(shown["example"]))) + "\n")
         else:
             write_stderr(jsontext.dumps(shown) + "\n")
         self._has_ended = True
@@ -260,15 +262,13 @@ class Console:
 
 
 def _plain_lines(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yields `error: message`, a line for each issue and for each of several failures, and `  try: example`."""
+    """Yields `error: message`, and a line for each issue and for each of several failures."""
     accepted = " (the request may have been accepted)" if document.get("maybeAccepted") else ""
     yield f"error: {document['error']}{accepted}"
     for issue in document.get("issues") or ():
         yield "  " + ": ".join(filter(None, (str(issue.get("field", "")), "; ".join(issue.get("messages") or ()))))
     for failure in document.get("failed") or ():
         yield f"  {failure.get('id')}: {failure.get('error')}"
-    if document.get("example"):
-        yield f"  try: {document['example']}"
 
 
 # `--select PATH[,PATH…]`: parts of a result. A path is dotted: `cost.credits`. A number is the index of a list, `*` is
@@ -378,6 +378,7 @@ def _description(value: Any, place: str) -> str:
 DEFAULT_SIZE = (80, 24)  # columns and lines where no stream knows
 REPLACEMENT = "\ufffd"
 _JOINERS = "\u200c\u200d"  # parts of words and of emoji
+_INVISIBLE = "\u00ad\u200b\u2060\ufeff"  # characters that do nothing to a terminal
 
 
 def write_stderr(text: str) -> None:
@@ -412,6 +413,12 @@ def printable(text: str) -> str:
     surrogate pairs are replaced.
     """
     return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _pasted(character: str) -> str:
+    """Returns a character of a call: as it is, unless a terminal would obey it."""
+    is_harmless = character in "\n\t" or unicodedata.category(character) == "Zs" or character in _INVISIBLE
+    return character if is_harmless else printable(character)
 
 
 def _printable(character: str) -> str:

@@ -11,8 +11,6 @@ import shlex
 import shutil
 import sys
 
-from .console import printable
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +32,7 @@ def quoted_call(words: Sequence[str]) -> list[str]:
     program, *more = [_word(word.replace("\\", "/") if IS_WINDOWS else word) for word in _program()]
     if IS_WINDOWS and program.startswith("'"):
         program = f"& {program}"  # PowerShell would print the path instead of starting it
-    return [program, *more, *(_word(printable(word)) for word in words)]
+    return [program, *more, *map(_word, words)]
 
 
 def _word(word: str) -> str:

@@ -1,13 +1,12 @@
-"""The log of `batch`: what it proves, what it does not, and who may use it."""
+"""The ledger of `batch`: what it proves, what it does not, and who may use it."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 
-from tests.batches import PATH, SHARED, BatchTest, by_name, statuses
+from tests.batches import PATH, BatchTest, by_name, statuses
 from tests.fake import SECRET, Fault
 from tests.program import ROOT, environment
 from tests.served import pasted
@@ -39,26 +38,25 @@ class UncertainTest(BatchTest):
 
     def test_where_the_history_has_the_id_it_counts(self) -> None:
         self.assert_success(self.download())
-        self.change_log(without="ended")
-        self.change_log(without="started")
-        result = self.download()
+        self.forget_answers()
+        self.assertEqual(self.download("--dry-run").lines, [])
+        result = self.download("--retry-uncertain")
         self.assert_success(result)
         self.assertEqual(statuses(result), {"1": "SUCCEEDED", "2": "SUCCEEDED"})
         self.assertEqual(len(self.fake.accepted), 2)
-        self.assertEqual(len(self.records("started")), 2)
+        self.assertEqual({row["id"] for row in self.attempts()}, {accepted.id for accepted in self.fake.accepted})
 
     def test_where_the_history_says_that_it_was_refused_the_row_is_unsent(self) -> None:
         self.fake.fault(Fault("status", 503), path=PATH, times=None)
         self.assert_error(self.download("--retries", "0"), 1, status=503)
-        self.change_log(without="unsent")
+        self.forget_answers()
         self.fake.clear_faults()
         self.assert_success(self.download())
         self.assertEqual(len(self.fake.accepted), 2)
 
     def test_without_a_history_an_intent_alone_is_uncertain(self) -> None:
         self.assert_success(self.batch(env={"RUNWAY_SKILLS_HISTORY": "off"}))
-        self.change_log(without="ended")
-        self.change_log(without="started")
+        self.forget_answers()
         result = self.batch(env={"RUNWAY_SKILLS_HISTORY": "off"})
         self.assert_error(result, 1, maybeAccepted=True)
         self.assertEqual(statuses(result), {"1": "UNCERTAIN", "2": "UNCERTAIN"})
@@ -74,41 +72,20 @@ class UncertainTest(BatchTest):
         self.assertEqual(statuses(result), {"1": "UNCERTAIN"})
 
 
-class LogTest(BatchTest):
+class LedgerTest(BatchTest):
     def setUp(self) -> None:
         super().setUp()
         self.write("fox")
 
-    def test_a_log_torn_three_times_is_read_up_to_there(self) -> None:
+    def test_a_damaged_ledger_is_an_error_and_stays_as_it_is(self) -> None:
         self.assert_success(self.download())
-        for _ in range(3):
-            self.log.write_bytes(self.log.read_bytes()[:-9])
-            result = self.download()
-            self.assert_success(result)
-            self.assertEqual(result.lines[0]["status"], "SUCCEEDED")
+        whole = self.ledger.read_bytes()
+        for content in (whole[:-9], whole[:4096], whole[:100] + b"x" * 400 + whole[500:]):
+            with self.subTest(len(content)):
+                self.ledger.write_bytes(content)
+                self.assert_error(self.download(), 74, kind="io")
+                self.assertEqual(self.ledger.read_bytes(), content)
         self.assertEqual(len(self.fake.accepted), 1)
-        self.assertEqual(self.saved(), ["1.png"])
-
-    def test_a_log_torn_anywhere_pays_for_nothing_again(self) -> None:
-        self.assert_success(self.download())
-        whole = self.log.read_bytes()
-        intent = whole.index(b'{"event":"intent"') + len(self.records("intent")[0]) + 100
-        end = whole.index(b"\n", intent)
-        for size in range(end + 1, len(whole), 37):
-            self.log.write_bytes(whole[:size])
-            self.download()
-            self.assertEqual(len(self.fake.accepted), 1, size)
-
-    def test_a_log_torn_in_its_first_line_is_begun_again(self) -> None:
-        for size in (0, 1, 9, 30):
-            with self.subTest(size):
-                self.log.write_bytes(b'{"event":"batch","account":"http://127.0.0.1:1 abc"}\n'[:size])
-                self.assert_success(self.batch("--retry-failed"))
-                self.assertEqual(len(self.records_after_tear()), 1)
-
-    def records_after_tear(self) -> list[str]:
-        found = [line for line in self.log.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-        return [line for line in found if json.loads(line)["event"] == "batch"]
 
     def test_another_key_is_refused(self) -> None:
         self.assert_success(self.batch())
@@ -124,32 +101,53 @@ class LogTest(BatchTest):
         self.assertIn("another base URL", result.error["error"])
         self.assertEqual(len(self.fake.accepted), 1)
 
-    def test_a_file_that_is_not_a_log_is_refused_and_kept(self) -> None:
-        for content in (b'{"name": "package"}\n', b"{\n}\n", b"text", self.prompts.read_bytes()):
-            with self.subTest(content):
-                path = self.file("other", content)
-                self.assert_error(self.batch("--log", path), 2, kind="usage")
-                self.assertEqual(path.read_bytes(), content)
-        self.assertEqual(self.posts(), [])
+    def test_a_key_that_was_refused_can_be_corrected(self) -> None:
+        self.fake.fault(Fault("status", 401), path=PATH)
+        self.assert_error(self.batch(env={"RUNWAY_SKILLS_API_SECRET": SECRET + "x"}), 77)
+        self.fake.clear_faults()
+        self.assert_success(self.batch())
 
-    def test_a_log_in_use_is_refused(self) -> None:
+    def test_a_file_that_is_no_ledger_is_refused_and_kept(self) -> None:
+        for content in (b'{"name": "package"}\n', b"text", self.prompts.read_bytes(), b"SQLite format 3\0" * 99):
+            with self.subTest(content[:20]):
+                path = self.file("other", content)
+                for words in ((), ("--dry-run",)):
+                    self.assert_refused(self.batch("--log", path, *words))
+                self.assertEqual(path.read_bytes(), content)
+        self.assertEqual(self.listing(), ["other", "prompts.jsonl"])
+
+    def test_the_history_and_a_folder_are_no_ledgers_of_a_batch(self) -> None:
+        self.assert_refused(self.batch("--log", self.history), "is the history")
+        self.assert_refused(self.batch("--log", self.folder), "is not a file")
+
+    def test_a_log_of_an_earlier_version_is_refused_by_name(self) -> None:
+        old = self.file("prompts.jsonl.batch.jsonl", b'{"event":"batch"}\n')
+        self.assert_refused(self.batch(), "prompts.jsonl.batch.jsonl' is the log of an earlier version")
+        old.rename(self.folder / "moved")
+        self.assert_success(self.batch())
+        (self.folder / "moved").rename(old)
+        self.assert_success(self.batch())
+
+    def test_a_ledger_in_use_is_refused(self) -> None:
         self.assert_success(self.batch())
         hold = (
-            "import sys; from runway_cli.jobs.journal import ExclusiveJournal\n"
-            "journal = ExclusiveJournal(sys.argv[1]); print(flush=True); input()"
+            "import sys, time; from runway_cli.jobs.ledger import Ledger\n"
+            "ledger = Ledger(sys.argv[1], account='a', clock=time, exclusive=True)\n"
+            "with ledger: pass\n"
+            "print(flush=True); input()"
         )
-        words = [sys.executable, "-c", hold, str(self.log)]
+        words = [sys.executable, "-c", hold, str(self.ledger)]
         env = environment({"PYTHONPATH": str(ROOT)})
         with subprocess.Popen(words, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
             assert other.stdin and other.stdout
             other.stdout.readline()
-            self.assert_error(self.batch(), 2, kind="usage")
-            self.assert_success(self.batch("--dry-run"))
+            for extra in ((), ("--dry-run",)):
+                self.assert_refused(self.batch(*extra), "is in use by another process", sent=1)
             other.kill()
             other.wait()
         self.assert_success(self.batch())
 
-    def test_a_log_in_a_folder_that_is_missing_is_refused(self) -> None:
+    def test_a_ledger_in_a_folder_that_is_missing_is_refused(self) -> None:
         self.assert_error(self.batch("--log", self.folder / "no" / "log"), 2, kind="usage")
 
     def test_rows_that_are_no_longer_there_are_left_alone_and_named(self) -> None:
@@ -161,7 +159,7 @@ class LogTest(BatchTest):
         self.write("owl")
         result = self.batch()
         self.assert_success(result)
-        self.assertEqual(result.notes[0], f"unfinished rows in the log that are no longer in ROWS: 1 ({task})")
+        self.assertEqual(result.notes[0], f"unfinished rows in the ledger that are no longer in ROWS: 1 ({task})")
         self.assertNotIn(f"/v1/tasks/{task}", self.polls())
 
     def test_part_files_of_a_killed_run_are_removed_and_others_stay(self) -> None:
@@ -175,20 +173,22 @@ class LogTest(BatchTest):
         self.assert_success(self.batch())
         self.assertEqual([path for path in self.saved() if path.startswith(".")], sorted(other))
 
-    def test_the_log_is_readable_by_its_owner_alone(self) -> None:
+    def test_the_ledger_is_readable_by_its_owner_alone(self) -> None:
         self.assert_success(self.batch())
         if os.name != "nt":
-            self.assertEqual(self.log.stat().st_mode & 0o777, 0o600)
+            self.assertEqual(self.ledger.stat().st_mode & 0o777, 0o600)
 
     def test_the_key_of_an_intent_is_the_one_in_the_history(self) -> None:
         self.assert_success(self.batch())
-        lines = self.history.read_text(encoding="utf-8").splitlines()
-        keys = {record["key"] for record in map(json.loads, lines) if record["event"] == "intent"}
-        self.assertEqual(keys, {record["key"] for record in self.records("intent")})
+        keys = [attempt["key"] for attempt in self.attempts(self.history)]
+        self.assertEqual(keys, [attempt["key"] for attempt in self.attempts()])
 
-    def test_nothing_is_known_of_rows_before_the_intent_is_on_the_disk(self) -> None:
-        seen: list[str] = []
-        self.fake.on("post accepted", lambda _: seen.append(self.log.read_text(encoding="utf-8")))
-        self.assert_success(self.batch(*SHARED[:0]))
-        self.assertIn('"event":"intent"', seen[0])
-        self.assertNotIn('"event":"started"', seen[0])
+    def test_the_intent_is_on_the_disk_before_the_post(self) -> None:
+        seen: list[list[str]] = []
+
+        def look(_: object) -> None:
+            seen.append([self.attempts(path)[0]["status"] for path in (self.ledger, self.history)])
+
+        self.fake.on("post accepted", look)
+        self.assert_success(self.batch())
+        self.assertEqual(seen[0], ["SENDING", "SENDING"])
