@@ -82,7 +82,8 @@ MUTATIONS = (
     Mutation("masking: messages", "mask(found)[:MAX_MESSAGE]", "found[:MAX_MESSAGE]", *SECRET_TESTS),
     Mutation("masking: rows", "[hide(row) for row in rows]", "list(rows)", *SECRET_TESTS),
     Mutation("masking: prompts", '"data:…", self._mask(text))', '"data:…", text)', *HISTORY_TESTS),
-    Mutation("order: intent and POST", "return history.intend(path, value, shape=price_shape, **facts).key", 'return "x"', *HISTORY_TESTS),
+    Mutation("order: intent and POST", "return history.intend(path, value, shape=price_shape, **facts).key", 'return "x"',
+             *HISTORY_TESTS),
     Mutation(
         "order: id", "ledger.started(key, pollable.name, credits_of(answer))", "pass", *HISTORY_TESTS, "batch_ledger"
     ),
@@ -94,10 +95,11 @@ MUTATIONS = (
     ),
     Mutation("files: taken names", "name_fault(path, force=force)", "None", *FILE_TESTS),
     Mutation("files: regular ones only", "None if os.path.isfile(path)", "None if True", *FILE_TESTS),
-    Mutation("files: hidden names", 'zip(name, is_kept))).strip("._-")', 'zip(name, is_kept))).strip("_")', *FILE_TESTS),
+    Mutation("files: hidden names", 'zip(name, is_kept))).strip("._-")', 'zip(name, is_kept))).strip("_")',
+             *FILE_TESTS),
     Mutation("files: incomplete", "self.total not in (None, self.done):", "False:", *FILE_TESTS),
-    Mutation("signals: an answer is not thrown away", "    if pollable is not None:\n        for ledger",
-             "    client.shutdown.check()\n    if pollable is not None:\n        for ledger", "signals"),
+    Mutation("signals: an answer is not thrown away", "    for ledger in ledgers:\n        if pollable",
+             "    client.shutdown.check()\n    for ledger in ledgers:\n        if pollable", "signals"),
     Mutation("cancel: look again", '"DELETE", task.path, retries=0', '"DELETE", task.path, retries=2', "cancel"),
     Mutation(
         "transport: the secret's host", '"GET", url, {**headers', '"GET", url, {**self.headers(False), **headers',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -192,7 +193,11 @@ class Processes(LedgerTest):
             self.assertFalse(self.ledger.is_sending(found))
 
     def test_many_processes_write_at_once_into_a_new_home_and_lose_nothing(self) -> None:
-        program = "for n in range(5):\n    a = ledger.intend('/v1/x', {})\n    ledger.started(a.key, f'{sys.argv[2]}-{n}', 1)\n"
+        program = (
+            "for n in range(5):\n"
+            "    a = ledger.intend('/v1/x', {})\n"
+            "    ledger.started(a.key, f'{sys.argv[2]}-{n}', 1)\n"
+        )
         writers = [self.python(program, str(number)) for number in range(20)]
         for writer in writers:
             _, errors = writer.communicate(timeout=60)
@@ -267,8 +272,6 @@ class Files(LedgerTest):
         self.assertFalse(self.path.exists())
 
     def test_a_file_that_is_no_ledger_is_refused_and_stays_as_it_is(self) -> None:
-        import sqlite3
-
         self.path.parent.mkdir(parents=True)
         foreign = self.path.with_name("foreign.db")
         with sqlite3.connect(foreign) as db:
@@ -325,8 +328,6 @@ class Files(LedgerTest):
                 ledger.intend("/v1/x", BODY)
 
     def test_a_newer_version_is_refused(self) -> None:
-        import sqlite3
-
         self.paid("fox")
         self.ledger.close()
         db = sqlite3.connect(self.path)

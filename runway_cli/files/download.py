@@ -195,6 +195,13 @@ class PartFile:
                 rest = rest[self._file.write(rest) :]
         self.size += len(piece)
 
+    def equals(self, path: str) -> bool:
+        """Whether a file has the same bytes. Raises OutputError."""
+        import filecmp
+
+        with _writing(path):
+            return filecmp.cmp(self._part, path, shallow=False)
+
     def take_name(self, *, force: bool) -> None:
         """Gives the file its name, in place of another one only with `force`; else removes it. Raises OutputError."""
         try:
@@ -359,6 +366,8 @@ class Download:
                 self.emit(self.done, self.total)
         if self.total not in (None, self.done):
             raise NetworkError(f"{self.path}: {self.done} of {self.total} bytes arrived", maybe_received=True)
+        if not self.force and self._may_be_there() and self.part.equals(self.path):
+            return Saved(self.path, self.done, skipped=True)
         try:
             self.part.take_name(force=self.force)
         except OutputError:
@@ -408,6 +417,8 @@ class Download:
         """Returns whether an earlier call saved this output. Raises OutputError if something else has its name."""
         if not self.force and self._has_output_size():
             return True
+        if not self.force and self._may_be_there():
+            return False
         with _writing(self.path):
             fault = name_fault(self.path, force=self.force)
         if fault:
@@ -417,6 +428,10 @@ class Download:
     def _has_output_size(self) -> bool:
         is_ours = self.target.may_be_saved and os.path.isfile(self.path)
         return is_ours and self.total is not None and os.path.getsize(self.path) == self.total
+
+    def _may_be_there(self) -> bool:
+        """Whether the file that is there may be this output, whose bytes alone can tell: it came without a length."""
+        return self.target.may_be_saved and self.total is None and os.path.isfile(self.path)
 
 
 def _redirected(url: str, location: str) -> str:

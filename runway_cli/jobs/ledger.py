@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import contextmanager
 
 from .. import jsontext
 from ..errors import ConfigError, OutputError, RunwayError
@@ -61,7 +62,7 @@ MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
 
 
 class Attempt:
-    """One attempt at a job, as the ledger has it; `at` and `ended` in seconds of the epoch, `saved` {folder: [paths]}."""
+    """One attempt at a job; `at` and `ended` are seconds of the epoch, `saved` is {folder: [paths]}."""
 
     __slots__ = COLUMNS
 
@@ -118,22 +119,6 @@ class Attempt:
         return (self.code or "").startswith("SAFETY.")
 
 
-class _Soft:
-    """A `with` that hands the failures of a ledger over."""
-
-    def __init__(self, failed: Callable[[BaseException], None]) -> None:
-        self._failed = failed
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> bool:
-        if isinstance(failure, (RunwayError, LedgerLocked, LedgerMissing)):
-            self._failed(failure)
-            return True
-        return False
-
-
 class LedgerLocked(Exception):
     """Another process holds the ledger."""
 
@@ -145,7 +130,7 @@ class LedgerMissing(Exception):
 
 
 class Spending:
-    """What attempts cost: `known` is a sum of credits, `unknown` counts those without a price, `dearest` is one price."""
+    """What attempts cost: `known` is a sum of credits, `unknown` counts attempts without a price."""
 
     def __init__(self, prices: Iterable[Any]) -> None:
         found = list(prices)
@@ -171,8 +156,8 @@ class Ledger:
 
     `mask` hides secrets and the signatures of URLs in a text, `mask_id` what may not even stand in an id. `exclusive`
     keeps other processes out until `close`. What is missing is made: the folder with mode 0700, the file with 0600.
-    Methods raise OutputError where the file is damaged, full or locked, ConfigError where it is no ledger, LedgerMissing
-    where there can be none, and LedgerLocked where `exclusive` cannot be had. Those that record what has happened
+    Methods raise OutputError where the file is damaged, full or locked, ConfigError where it is no ledger, and
+    LedgerMissing where there can be none; an exclusive one raises LedgerLocked. Those that record what has happened
     already raise nothing: the first `failure` is noted.
     """
 
@@ -324,14 +309,17 @@ class Ledger:
             self._update("key = ?", key, **changes)
         self.sent(key)
 
-    def _soft(self) -> _Soft:
-        return _Soft(self._failed)
-
-    def _failed(self, failure: BaseException) -> None:
-        """Notes why something that has happened could not be recorded."""
-        if self.failure is None and isinstance(failure, RunwayError):
-            self.failure = failure
-            self._note(failure.message)
+    @contextmanager
+    def _soft(self) -> Iterator[None]:
+        """Notes the first failure to record what has happened already, and goes on."""
+        try:
+            yield
+        except (LedgerLocked, LedgerMissing):
+            pass
+        except RunwayError as failure:
+            if self.failure is None:
+                self.failure = failure
+                self._note(failure.message)
 
     def uploaded(self, digest: str, uri: str, moment: float) -> None:
         """Records the URI of an uploaded file by the hash of its content; another account has another one."""

@@ -28,7 +28,7 @@ from .tasks import GOOD_ENDS, Pollable, credits_of, is_id, may_start, parse, sta
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from ..api.client import Client
@@ -114,13 +114,20 @@ def start(
         if batch:
             batch.unsent(facts["key"] or "")
         raise
+    return _post(client, ledgers, key, path, body, retries=retries)
+
+
+def _post(
+    client: Client, ledgers: Sequence[Ledger], key: str, path: str, body: bytes | None, *, retries: int | None
+) -> Started:
+    """Sends the POST, and records what came of it: in the history, and in the ledger of a batch behind it."""
     try:
         answer = client.call("POST", path, body, retries=retries).value
     except Failure as failure:
         for ledger in ledgers:
             if failure.fact("may_have_been_accepted"):
                 ledger.sent(key)
-            elif ledger is history or is_unsent(failure):
+            elif ledger is ledgers[0] or is_unsent(failure):
                 ledger.unsent(key)
             else:
                 ledger.refused(key, failure.message, field_of(failure))
@@ -129,16 +136,14 @@ def start(
         raise InternalError.of(defect, may_have_been_accepted=True) from None
     identity = answer.get("id") if isinstance(answer, dict) else None
     pollable = started_by(path, identity) if isinstance(identity, str) and is_id(identity) else None
-    if pollable is None and may_start(path):
-        history.sent(key)
-        return Started(None, answer=answer)
-    if pollable is not None:
-        for ledger in ledgers:
+    for ledger in ledgers:
+        if pollable is not None:
             ledger.started(key, pollable.name, credits_of(answer))
-    if not may_start(path):  # it creates nothing to wait for: its answer is its end
-        history.finished(key, SUCCEEDED)
-        pollable = None
-    return Started(pollable, answer=answer)
+        if not may_start(path):  # it creates nothing to wait for: its answer is its end
+            ledger.finished(key, SUCCEEDED)
+        elif pollable is None:
+            ledger.sent(key)
+    return Started(pollable if may_start(path) else None, answer=answer)
 
 
 def is_unsent(failure: Failure) -> bool:

@@ -248,7 +248,7 @@ class PolledTask:
         return max(self.interval, min(retry_after, MAX_RETRY_AFTER))
 
     def poll(self) -> None:
-        """Reads the resource once. A failure that may pass becomes `trouble`, any other `error`: `retry.may_poll_again`."""
+        """Reads the resource once. A failure that may pass becomes `trouble`, any other `error`."""
         before, self.trouble = self.trouble, None
         try:
             found = self.client.call("GET", self.pollable.path, retries=0, deadline=self.deadline).value
