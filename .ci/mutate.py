@@ -82,8 +82,8 @@ MUTATIONS = (
     Mutation("masking: messages", "mask(found)[:MAX_MESSAGE]", "found[:MAX_MESSAGE]", *SECRET_TESTS),
     Mutation("masking: rows", "[hide(row) for row in rows]", "list(rows)", *SECRET_TESTS),
     Mutation("masking: prompts", '"data:…", self._mask(text))', '"data:…", text)', *HISTORY_TESTS),
-    Mutation("order: intent and POST", "return history.intend(path, value, shape=price_shape, **facts).key", 'return "x"',
-             *HISTORY_TESTS),
+    Mutation("order: intent and POST", "return history.intend(path, value, shape=price_shape, **facts).key",
+             'return "x"', *HISTORY_TESTS),
     Mutation(
         "order: id", "ledger.started(key, pollable.name, credits_of(answer))", "pass", *HISTORY_TESTS, "batch_ledger"
     ),
