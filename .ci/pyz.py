@@ -30,7 +30,7 @@ def main() -> None:
         with zipfile.ZipFile(target, "w") as archive:
             _add(archive, "__main__.py", MAIN)
             folders = {name.rpartition("/")[0] + "/" for name in contents()}
-            for name in sorted(folders):  # without an entry of its own, a folder is no package for zipimport
+            for name in sorted(folders):  # without an entry of its own, a folder is not a package for zipimport
                 _add(archive, name, b"")
             for name, file in contents().items():
                 _add(archive, name, file.read_bytes())

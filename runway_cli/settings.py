@@ -196,7 +196,7 @@ def seconds(text: str, most: float = MAX_TIMEOUT) -> float:
 
 
 def seconds_or_forever(text: str) -> float:
-    """Reads seconds; 0 is no limit."""
+    """Reads seconds; 0 means no limit."""
     return 0.0 if _number(text) == 0 else seconds(text, MAX_WAIT)
 
 

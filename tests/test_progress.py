@@ -111,7 +111,7 @@ class AtATerminal(ServedTest):
     def shown(
         self, *argv: str, columns: int = 80, lines: int = 24, env: dict[str, str] | None = None
     ) -> list[list[str]]:
-        """The frames of stderr while a call runs; stdout is no terminal."""
+        """The frames of stderr while a call runs; stdout is not a terminal."""
         terminal, stdout = PseudoTerminal(columns, lines), io.BytesIO()
         variables = environment({**self.fake.env(), "TERM": "xterm", **(env or {})})
         with (

@@ -1,4 +1,4 @@
-"""Files on their way up: `upload`, `--upload` and `--data-uri`; both steps, their limits, and what the host hears."""
+"""Uploads: `upload`, `--upload` and `--data-uri`; both steps, their limits, and what the host hears."""
 
 from __future__ import annotations
 

@@ -151,11 +151,11 @@ class Attempt:
         return getattr(self.call.options, name, None) if self.call else None
 
     def is_same(self, words: Words) -> bool:
-        """Whether these words make the failed call again, in whatever order."""
+        """Returns whether these words make the failed call again, in whatever order."""
         return sorted(words) == sorted(self.words)
 
     def is_matter_of_time(self) -> bool:
-        """Whether the same call may go well later, and is safe to repeat."""
+        """Returns whether the same call may go well later, and is safe to repeat."""
         if self.fact("may_have_been_accepted") or self.fact("was_sent"):
             return False
         return may_pass(self.failure) or isinstance(self.failure, (WaitTimeout, Interrupted))
@@ -240,7 +240,7 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
 
 
 def _is_usable(attempt: Attempt, words: Words, prefix: str) -> bool:
-    """Whether a call may be shown: nothing forced, masked or too long, not the failed call unless time may help."""
+    """Returns whether to show a call: nothing forced, masked or too long; the failed call only where time may help."""
     if not {*NEVER}.isdisjoint(words) or any(masking.text(word) != word for word in words):
         return False
     if sum(map(len, words)) > MAX_EXAMPLE and words[0] != "wait":
@@ -413,7 +413,7 @@ def _refused_fields(attempt: Attempt) -> Words | None:
 
 
 def _is_json(text: str) -> bool:
-    """Whether a text is JSON, and no string."""
+    """Returns whether a text is JSON, and no string."""
     from .. import jsontext
 
     try:

@@ -167,7 +167,10 @@ class _Asked(argparse.Action):
 def _given(path: Path, command: Command, words: list[str]) -> tuple[dict[str, Any], list[str]]:
     """Returns the options that the words give, by `dest`, and the operands among them."""
     end = words.index("--") if "--" in words else len(words)  # what argparse makes of it differs between its versions
-    parser = _Parser(prog="", usage="", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    plain = partial(argparse.HelpFormatter, width=80)  # or argparse asks for the terminal's width at each option
+    parser = _Parser(
+        "", "", formatter_class=plain, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS
+    )
     parser.add_argument(*HELP_FLAGS, action=_Asked, nargs=0)
     parser.add_argument(*VERSION_FLAGS, action=_Asked, nargs=0)
     options = [*command.options, *GLOBAL_OPTIONS]

@@ -117,7 +117,7 @@ def check_open(options: WaitOptions) -> None:
 def named(words: Sequence[str], shutdown: Shutdown) -> list[Pollable]:
     """Returns what the ids stand for, each once; '-' stands for ids on stdin.
 
-    Raises UsageError for a word that is no id, and where stdin is a terminal or has none.
+    Raises UsageError for a word that is not an id, and where stdin is a terminal or has none.
     """
     from ..jobs.tasks import parse_all
 
@@ -262,7 +262,8 @@ def record_end(ledger: Ledger, task: PolledTask, folder: str | None = None) -> N
     """
     from ..jobs.tasks import BAD_ENDS, GOOD_ENDS
 
-    if task.error and task.is_missing and task.status not in GOOD_ENDS:  # a missing output is no missing task
+    # A missing output does not make the task missing.
+    if task.error and task.is_missing and task.status not in GOOD_ENDS:
         ledger.ended(task.name, "GONE", error=task.error.message)
     elif task.status in (*GOOD_ENDS, *BAD_ENDS):
         is_whole = task.error is None and task.status in GOOD_ENDS

@@ -206,7 +206,7 @@ def _unknown(name: str, known: Schema, value: dict[str, Any]) -> str:
 
 
 def has_format(text: str, name: Any) -> bool:
-    """Whether a text has one of FORMATS. Any other format: True."""
+    """Returns whether a text has one of FORMATS. Any other format: True."""
     if not isinstance(name, str) or name not in FORMATS:
         return True
     if name.startswith("date"):
@@ -228,7 +228,7 @@ _PLAIN = rf"\^(?:(?:{_FIXED})*(?:{_VARYING})?(?:{_FIXED})*|\((?:{_FIXED})+(?:\|(
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a text matches a pattern of the contract; True where the pattern is of a kind that is not checked."""
+    """Returns whether a text matches a pattern of the contract; True for a kind of pattern that is not checked."""
     begin = beginning_of(pattern)
     if begin:
         return text.startswith(begin)

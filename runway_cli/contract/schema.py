@@ -42,7 +42,7 @@ class Endpoint:
 
 
 def is_openapi(document: Any) -> bool:
-    """Whether a JSON value is an OpenAPI document with endpoints."""
+    """Returns whether a JSON value is an OpenAPI document with endpoints."""
     return isinstance(document, dict) and isinstance(document.get("paths"), dict)
 
 
@@ -125,7 +125,7 @@ class Schemas:
             raise ContractError("the contract says more of this than can be read", status=200, is_json=False)
 
     def plain(self, schema: Any) -> Schema:
-        """Returns an object of the document with its `$ref` and `allOf` merged in; {} for what is no object."""
+        """Returns an object of the document with its `$ref` and `allOf` merged in; {} for what is not an object."""
         if not isinstance(schema, dict):
             return {}
         self.count(1 + len(schema))

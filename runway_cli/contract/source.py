@@ -35,7 +35,7 @@ class Contract:
 
     @property
     def date(self) -> str:
-        """The day it was fetched, YYYY-MM-DD."""
+        """Returns the day it was fetched, YYYY-MM-DD."""
         return time.strftime("%Y-%m-%d", time.gmtime(self.fetched))
 
 

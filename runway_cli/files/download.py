@@ -196,7 +196,7 @@ class PartFile:
         self.size += len(piece)
 
     def equals(self, path: str) -> bool:
-        """Whether a file has the same bytes. Raises OutputError."""
+        """Returns whether a file has the same bytes. Raises OutputError."""
         import filecmp
 
         with _writing(path):
@@ -243,7 +243,7 @@ def remove_part_files(folders: Iterable[str], names: Iterable[str]) -> None:
 
 
 def _is_output(shown: str, name: str) -> bool:
-    """Whether a part file that shows this, perhaps cut, is of an output of the row with this name."""
+    """Returns whether a part file that shows this, perhaps cut, is of an output of the row with this name."""
     if len(name) >= len(shown):
         return len(shown) == SHOWN_NAME and name.startswith(shown)
     return shown.startswith(name) and bool(re.fullmatch(r"(-\d*)?(\.\w*)?", shown[len(name) :]))
@@ -339,7 +339,7 @@ class Download:
 
     @property
     def done(self) -> int:
-        """The bytes that have arrived."""
+        """Returns the number of bytes that have arrived."""
         return self.part.size if self.part else 0
 
     def _drop_part(self) -> None:
@@ -430,7 +430,7 @@ class Download:
         return is_ours and self.total is not None and os.path.getsize(self.path) == self.total
 
     def _may_be_there(self) -> bool:
-        """Whether the file that is there may be this output, whose bytes alone can tell: it came without a length."""
+        """Returns whether the file there may be this output: without a length, only its bytes can tell."""
         return self.target.may_be_saved and self.total is None and os.path.isfile(self.path)
 
 

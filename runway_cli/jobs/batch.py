@@ -288,7 +288,7 @@ class RowJob:
 
     @property
     def is_sent(self) -> bool:
-        """Whether this run has sent it."""
+        """Returns whether this run has sent it."""
         return self.row.todo == SEND and self.task is not None
 
     @property
@@ -297,18 +297,18 @@ class RowJob:
 
     @property
     def is_out_of_time(self) -> bool:
-        """Whether the time for the whole run is what ends the wait for it."""
+        """Returns whether the time for the whole run is what ends the wait for it."""
         return self.deadline is not None and self.deadline == self._batch.deadline
 
     @property
     def credits(self) -> Any:
-        """What it costs, None where that is unknown."""
+        """Returns what it costs, None where that is unknown."""
         found = states.number_of(self.task.credits) if self.task else None
         return self._estimate if found is None else found
 
     @property
     def has_failed(self) -> bool:
-        """Whether this row has ended without the output that another one may need."""
+        """Returns whether this row has ended without the output that another one may need."""
         if self.task:
             return self.task.has_ended and (self.task.error is None or self.task.is_missing)
         return self.status in ("FAILED", "UNCERTAIN")

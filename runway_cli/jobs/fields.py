@@ -32,7 +32,7 @@ class Field:
 
     @property
     def name(self) -> str:
-        """The key as it was written."""
+        """Returns the key as it was written."""
         return ".".join(self.key)
 
 
@@ -138,7 +138,7 @@ def _index(container: list[Any], field: Field, depth: int) -> int:
 
 
 def _is_index(part: str) -> bool:
-    """Whether it is a number as in JSON Pointer (RFC 6901): without leading zeros, so that each has one name."""
+    """Returns whether it is an index as in JSON Pointer (RFC 6901): no leading zeros, so that each has one name."""
     return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0")
 
 

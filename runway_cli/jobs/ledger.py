@@ -42,7 +42,7 @@ YEAR = 365 * 86_400.0
 MAX_PROMPT = 80  # characters
 PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first that is there counts
 MAX_MOMENT = 32535215999.0  # seconds; the last of the year 3000: Windows knows no later one
-MAX_CREDITS = 1e12  # of one job; what claims to be more is no price
+MAX_CREDITS = 1e12  # of one job; more than that is not taken for a price
 CHECKED = 2 << 20  # bytes of a ledger whose indexes are compared with its table at each start
 COLUMNS = (
     *("n", "key", "account", "client", "job", "digest", "shape", "at", "path", "model", "prompt", "status", "id"),
@@ -434,7 +434,7 @@ class Ledger:
             db.row_factory = sqlite3.Row
             db.execute(
                 "PRAGMA synchronous = EXTRA"
-            )  # with the default journal: one file can be copied, any disk will do
+            )  # the default journal: one file can be copied, and network folders work
             db.execute("PRAGMA fullfsync = 1")  # macOS: on the disk, not in its cache
             if self._is_exclusive:
                 db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -537,7 +537,7 @@ def account_of(base_url: str, secret: str) -> str:
 
 
 def number_of(credits: Any) -> Any:
-    """Returns credits as an int or a float, also where they come as text; None for what is no price."""
+    """Returns credits as an int or a float, also where they come as text; None for what is not a price."""
     if isinstance(credits, bool) or not isinstance(credits, (int, float, str, jsontext.Number)):
         return None
     try:

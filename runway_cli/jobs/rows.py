@@ -355,7 +355,7 @@ def _duplicate(keys: Sequence[str]) -> str | None:
 
 
 def _table(data: bytes, delimiter: str) -> Parsed:
-    """Reads a table with a header of field keys. Raises UsageError for what is no such table."""
+    """Reads a table with a header of field keys. Raises UsageError for what is not such a table."""
     import csv
     import io
 

@@ -77,12 +77,12 @@ class Pollable:
 
     @property
     def path(self) -> str:
-        """Its path in the API."""
+        """Returns its path in the API."""
         return self.family.path + segment(self.id)
 
     @property
     def name(self) -> str:
-        """Its name for users: a task's id, else the path, and the path for `-`, which means stdin. `parse` reads it."""
+        """Returns its name for users, which `parse` reads: a task's id, else its path (so for `-`, meaning stdin)."""
         return self.id if self.family is TASKS and self.id != "-" else self.family.path + self.id
 
 
@@ -196,24 +196,24 @@ class PolledTask:
 
     @property
     def status(self) -> str:
-        """The last status seen, "" before the first."""
+        """Returns the last status seen, "" before the first."""
         status = self.answer.get("status") if self.answer else None
         return status if isinstance(status, str) else ""
 
     @property
     def has_ended(self) -> bool:
-        """Whether there is nothing more to wait for."""
+        """Returns whether there is nothing more to wait for."""
         return self.error is not None or self.status in (*GOOD_ENDS, *BAD_ENDS)
 
     @property
     def is_missing(self) -> bool:
-        """Whether the API itself, and not a gateway, said that there is none."""
+        """Returns whether the API itself, and not a gateway, said that there is none."""
         error = self.error
         return error is not None and error.fact("status") == 404 and bool(error.fact("from_provider", True))
 
     @property
     def progress(self) -> float | None:
-        """From 0 to 1, None where it is unknown."""
+        """Returns a number from 0 to 1, None where it is unknown."""
         try:
             share = float(self.answer["progress"]) if self.answer else -1.0
         except (KeyError, TypeError, ValueError):
@@ -222,12 +222,12 @@ class PolledTask:
 
     @property
     def credits(self) -> Any:
-        """The credits of the last answer: see `credits_of`."""
+        """Returns the credits of the last answer: see `credits_of`."""
         return credits_of(self.answer)
 
     @property
     def node_errors(self) -> dict[str, Any]:
-        """The failed nodes of a workflow invocation, by their id."""
+        """Returns the failed nodes of a workflow invocation, by their id."""
         found = self.answer.get("nodeErrors") if self.answer else None
         return found if isinstance(found, dict) else {}
 

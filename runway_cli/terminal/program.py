@@ -68,7 +68,7 @@ def _python() -> str:
 
 
 def _is_on_path(name: str, file: str) -> bool:
-    """Whether a shell that is given `name` starts `file`. The Python of a virtual environment is a link to another."""
+    """Returns whether a shell given `name` starts `file`. A virtual environment's Python is a link to another."""
     found = shutil.which(name)
     if not found or os.path.realpath(os.path.dirname(found)) != os.path.realpath(os.path.dirname(file)):
         return False
