@@ -381,14 +381,8 @@ class Ledger:
         if not os.path.lexists(self.path):
             return Spending(more)
         where = "account = ? AND status NOT IN (?, ?) AND (at > ? OR status IN (?, ?))"
-        rows = self._run(
-            f"SELECT key, credits FROM attempts WHERE {where}",
-            self.account,
-            UNSENT,
-            REFUSED,
-            -1.0 if since is None else since,
-            *OPEN,
-        )
+        words = "SELECT key, credits FROM attempts WHERE " + where
+        rows = self._run(words, self.account, UNSENT, REFUSED, -1.0 if since is None else since, *OPEN)
         return Spending([*more, *(number_of(row["credits"]) for row in rows if row["key"] not in without)])
 
     def upload(self, digest: str, since: float) -> str | None:
@@ -432,9 +426,8 @@ class Ledger:
         db = sqlite3.connect(self.path, timeout=wait, isolation_level=None, check_same_thread=False)
         try:
             db.row_factory = sqlite3.Row
-            db.execute(
-                "PRAGMA synchronous = EXTRA"
-            )  # the default journal: one file can be copied, and network folders work
+            # With the default journal one file can be copied, and network folders work.
+            db.execute("PRAGMA synchronous = EXTRA")
             db.execute("PRAGMA fullfsync = 1")  # macOS: on the disk, not in its cache
             if self._is_exclusive:
                 db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -459,9 +452,8 @@ class Ledger:
             raise self._no_ledger("is not a ledger of this program")
         if version > len(MIGRATIONS):
             raise self._no_ledger("was written by a newer version of this program")
-        if (
-            size and _pragma(db, "page_count") * _pragma(db, "page_size") != size
-        ):  # SQLite itself misses a few bytes that were cut off
+        # SQLite itself misses a few bytes that were cut off.
+        if size and _pragma(db, "page_count") * _pragma(db, "page_size") != size:
             raise sqlite3.DatabaseError("its size is wrong")
         found = _pragma(db, "integrity_check(1)" if size < CHECKED else "quick_check(1)")
         if found != "ok":
@@ -580,17 +572,15 @@ def _imported(path: str) -> list[dict[str, Any]]:
             row = by_id[owner, name]
             saved = [path for path in record.get("saved") or () if isinstance(path, str)]
             credits = number_of(record.get("credits"))
-            row.update(
-                status=str(record.get("status")), ended=moment, credits=row["credits"] if credits is None else credits
-            )
+            row.update(status=str(record.get("status")), ended=moment)
+            row["credits"] = row["credits"] if credits is None else credits
             row["saved"] = jsontext.dumps({os.path.dirname(path): saved for path in saved}) if saved else row["saved"]
         elif event == "refused":
             rows.pop(key, None)
         elif event in ("intent", "started"):
-            new = {"key": key, "account": owner, "client": record.get("clientId"), "at": moment, "status": SENDING}
-            row = rows.setdefault(
-                key, {**new, **dict.fromkeys(("path", "model", "prompt", "id", "credits", "ended", "saved"))}
-            )
+            new = dict.fromkeys(("path", "model", "prompt", "id", "credits", "ended", "saved"))
+            new.update(key=key, account=owner, client=record.get("clientId"), at=moment, status=SENDING)
+            row = rows.setdefault(key, new)
             if event == "intent":
                 row.update((column, record.get(column)) for column in ("path", "model", "prompt"))
             else:
