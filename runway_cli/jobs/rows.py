@@ -43,6 +43,7 @@ SEND, WAIT, PRINT = "send", "wait", "print"
 KEY_LENGTH = 32  # characters of the hash that is a row's key in the ledger
 MAX_SHOWN = 20  # faults that the message names; `issues` has all
 MAX_CELL = 1 << 26  # characters of a cell; the csv module's own limit is 131,072
+MAX_DEPTH = 100  # levels of objects and lists in a row; a body of the API has fewer than ten
 MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 EXCEL = {"TRUE": "true", "FALSE": "false"}  # how a spreadsheet writes them
 
@@ -125,6 +126,15 @@ def _rendered(value: Any, of_input: Callable[[Input], Any], *, is_sorted: bool =
     return value
 
 
+def _is_deep(value: Any) -> bool:
+    """Returns whether a value has more levels than a row may: what Python reads of JSON, its calls may not follow."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        held = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, (dict, list))]
+        level = [item for items in held for item in items]
+    return bool(level)
+
+
 class RowReader:
     """Reads ROWS. `path`, `body` and `shared` are the endpoint, --body and the fields that all rows share.
 
@@ -172,8 +182,6 @@ class RowReader:
                 faults.append((line, error.fact("field", ""), error.message))
             except ValueError as error:
                 faults.append((line, "", str(error)))
-            except RecursionError:
-                faults.append((line, "", "nested too deeply"))
         refuse(faults)
         if not rows:
             raise UsageError(f"ROWS {source!r} has no rows")
@@ -181,7 +189,7 @@ class RowReader:
         return rows
 
     def _row(self, number: int, line: int, cells: dict[str, Any]) -> Row:
-        """Returns the row of these cells. Raises UsageError, ValueError or RecursionError."""
+        """Returns the row of these cells. Raises UsageError or ValueError."""
         path, name = self._path, ""
         own: list[tuple[Field, Any]] = []
         for key, given in cells.items():
@@ -203,6 +211,8 @@ class RowReader:
             else:
                 own.append((Field(fields.JSON, _parts(key), value), value))
         body = fields.merge(self._body, own, under=self._shared)
+        if _is_deep(body):
+            raise ValueError("nested too deeply")
         if is_api_dry_run(path, body):
             raise UsageError("dryRun: true creates no task: use `request`")
         row = Row(number, line, path, body, label=safe_name(name) if name else None)
