@@ -13,6 +13,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from runway_cli.errors import ConfigError, OutputError
 from runway_cli.jobs.ledger import Attempt, Ledger, LedgerMissing, Spending, number_of
@@ -178,8 +179,38 @@ class Budget(LedgerTest):
         self.assertEqual((found.id, found.credits), ("first", 5))
         self.assertIsNone(self.ledger.priced("t"))
 
+    def test_a_job_that_cost_nothing_is_no_price_for_others(self) -> None:
+        self.paid("free", 0)
+        self.ledger.ended("free", "FAILED", credits=0)
+        self.paid("running", None)
+        self.assertFalse(self.ledger.spending(None).allows(50))
+
+    def test_a_job_that_ended_without_a_price_does_not_hold_up_the_next(self) -> None:
+        self.paid("fox", None)
+        self.assertFalse(self.ledger.spending(None).allows(50))
+        self.ledger.ended("fox", "SUCCEEDED")
+        self.assertTrue(self.ledger.spending(None).allows(50))
+
 
 class Processes(LedgerTest):
+    def test_what_could_not_be_recorded_is_recorded_with_the_next(self) -> None:
+        attempt = self.ledger.intend("/v1/x", BODY)
+        with mock.patch.object(self.ledger, "_run", side_effect=OutputError("locked")):
+            self.ledger.started(attempt.key, "fox", 5)
+        self.assertIsInstance(self.ledger.failure, OutputError)
+        self.ledger.ended("fox", "SUCCEEDED")
+        (found,) = self.ledger.attempts()
+        self.assertEqual((found.id, found.status, found.credits), ("fox", "SUCCEEDED", 5))
+
+    @unittest.skipIf(os.name == "nt", "links need a privilege there")
+    def test_a_sender_is_seen_by_whatever_name_the_ledger_is_reached(self) -> None:
+        attempt = self.ledger.intend("/v1/x", BODY)
+        link = self.path.with_name("link.db")
+        link.symlink_to(self.path)
+        program = "attempt = ledger.attempt(sys.argv[2])\nprint(ledger.is_sending(attempt))\n"
+        self.path = link
+        self.assertEqual(self.python(program, attempt.key).communicate(timeout=30), ("True\n", ""))
+
     def test_an_attempt_is_being_sent_for_as_long_as_its_process_lives(self) -> None:
         sender = self.python("ledger.intend('/v1/x', {}, job='once fox')\nprint('sent', flush=True)\ntime.sleep(60)\n")
         with sender:
@@ -293,6 +324,7 @@ class Files(LedgerTest):
             ("a few bytes cut off", whole[:-3]),
             ("a page cut off", whole[:-4096]),
             ("something behind it", whole + b"\0" * 10),
+            ("all of it", b""),
             ("a page of zeros", whole[:4096] + bytes(4096) + whole[8192:]),
         ):
             with self.subTest(what):
@@ -306,6 +338,23 @@ class Files(LedgerTest):
         self.path.touch()
         self.paid("fox")
         self.assertEqual(len(self.ledger.attempts()), 1)
+
+    def test_one_that_was_removed_is_made_anew(self) -> None:
+        self.paid("fox")
+        self.ledger.close()
+        self.path.unlink()
+        self.paid("hen")
+        self.assertEqual([attempt.id for attempt in self.open().attempts()], ["hen"])
+
+    def test_a_secret_is_not_kept_in_any_column(self) -> None:
+        ledger = Ledger(
+            str(self.path), account=ACCOUNT, clock=self.clock, mask=lambda text: text.replace("secret", "***")
+        )
+        ledger.intend("/v1/x", BODY, job="once secret", destination="/a/secret.png", name="secret")
+        self.assertEqual(ledger.attempts()[0].destination, "/a/***.png")
+        self.assertIsNotNone(ledger.last("once secret"))
+        ledger.close()
+        self.assertNotIn(b"secret", self.path.read_bytes())
 
     def test_what_is_no_file_is_refused_at_once(self) -> None:
         self.path.mkdir(parents=True)

@@ -8,7 +8,9 @@ import sys
 import time
 import unittest
 from typing import Any
+from unittest import mock
 
+from runway_cli.files.upload import upload
 from tests.fake import Fault
 from tests.program import ROOT, Result, environment
 from tests.served import ServedTest, eventually, pasted
@@ -139,6 +141,14 @@ class FileTest(OnceTest):
         files = [name for name in self.listing() if name.endswith(".png")]
         self.assertEqual([name.split("/")[0] for name in files], ["fox.png", "rest"])
 
+    def test_two_unfinished_jobs_with_one_destination_are_not_taken_for_each_other(self) -> None:
+        self.program(*self.save, "--max-wait", "1")
+        self.program(*HEN, "--wait", "--download", str(self.fox), "--max-wait", "1")
+        self.clock.now += 60
+        result = self.program("wait", "--unfinished")
+        self.assertEqual(result.exit, 74, result)
+        self.assertEqual(result.stdout.count('"saved":["'), 1, result)
+
 
 class NameTest(OnceTest):
     def test_a_name_is_paid_for_once(self) -> None:
@@ -163,6 +173,20 @@ class NameTest(OnceTest):
         self.assert_error(self.program(*image, "--upload", f"promptImage={other}", "-F", "duration=5"), 2)
         self.assert_paid(1)
         self.assertEqual(len(self.fake.uploads), 1)
+
+    def test_a_file_that_changes_before_it_is_uploaded_is_not_sent_under_the_name(self) -> None:
+        image = (*FOX[:2], "/v1/image_to_video", "-f", "model=gen4_turbo", "-f", "ratio=1280:720", "--once", "cat")
+        cat, real = self.file("cat.png", b"\x89PNG\r\n\x1a\n" + bytes(600)), upload
+
+        def changed(*words: Any) -> str:
+            cat.write_bytes(cat.read_bytes() + b"x")
+            return real(*words)
+
+        with mock.patch("runway_cli.files.upload.upload", changed):
+            result = self.program(*image, "--upload", f"promptImage={cat}", "-F", "duration=5")
+        self.assert_error(result, 2)
+        self.assertIn("was changed or removed during the run", result.error["error"])
+        self.assert_paid(0)
 
     def test_misuse_is_refused_before_anything_is_sent(self) -> None:
         self.program(*ONCE)
@@ -238,6 +262,16 @@ class NameTest(OnceTest):
         self.assert_paid(0)
         result = self.program(*self.save, RUNWAY_SKILLS_HISTORY="off")
         self.assertEqual(result.notes[0], "the history is not kept: it is off")
+
+    def test_a_history_that_cannot_be_used_is_not_proposed_to_be_left_out(self) -> None:
+        self.program(*ONCE)
+        ledger = sqlite3.connect(self.history)
+        ledger.execute("PRAGMA user_version = 9")
+        ledger.close()
+        result = self.program(*ONCE)
+        self.assert_error(result, 78)
+        self.assertNotIn("env -u", result.error["example"])
+        self.assert_paid(1)
 
     def test_a_dry_run_shows_the_job_and_what_the_same_has_cost(self) -> None:
         self.assertNotIn("job", self.program(*ONCE, "--dry-run").json)

@@ -38,6 +38,7 @@ from ..errors import (
     UsageError,
     WaitTimeout,
 )
+from ..settings import HISTORY_VARIABLE
 from ..terminal import masking
 from ..terminal.program import command_line
 from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, parse
@@ -264,7 +265,7 @@ def _environment_prefix(attempt: Attempt) -> str:
     variable = None if attempt.fact("is_secret") else attempt.fact("variable")
     typed = {word.upper() for word in attempt.words}
     may_change = not typed.isdisjoint(("POST", "PATCH", "PUT", "DELETE", "BATCH")) and "--DRY-RUN" not in typed
-    if variable in CHOOSES_SERVER and may_change:  # elsewhere it might cost something
+    if variable in (*CHOOSES_SERVER, HISTORY_VARIABLE) and may_change:  # elsewhere it might cost something
         return ""
     if "--gateway" in (attempt.fact("drop") or ()) and not attempt.typed(("--gateway", "--url-format")):
         variable = "RUNWAY_SKILLS_GATEWAY"

@@ -172,7 +172,7 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
             f"{old!r} is the log of an earlier version, which this one cannot read: finish that batch with it, or move"
         )
         raise UsageError(f"{words} the log away to pay for all rows anew")
-    if path == history_path():
+    if os.path.realpath(path) == os.path.realpath(history_path() or ""):
         raise UsageError(f"the ledger {path!r} is the history: choose another file with --log")
     if not os.path.isdir(os.path.dirname(path)):
         raise UsageError(f"the folder of the ledger {path!r} does not exist: choose another file with --log")
@@ -477,7 +477,7 @@ class BatchRun:
         failure = failure_of(task, limit, is_paid=True)
         if failure:
             call = "retry failed" if is_bad or is_gone else _call_after(failure)
-            if str(failure.fact("failure_code")).startswith("SAFETY."):
+            if str(failure.fact("failure_code")).startswith("SAFETY"):
                 call = None
             failure = failure.but(batch_call=call, waiting_for=None)
         status = "GONE" if is_gone else task.status or ("SUCCEEDED" if was_done else "STARTED")

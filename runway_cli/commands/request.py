@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..files.media import Media
+    from ..files.upload import InputFile
     from ..jobs.fields import Field
     from ..jobs.ledger import Ledger
     from ..jobs.start import Job, Started
@@ -78,6 +79,7 @@ class _Call:
         self.method = options.method
         self.client = context.client(with_secret=False) if options.dry_run else context.client()
         self.path = checked_path(options.path, self.client.target.base_url)
+        self.inputs: dict[str, InputFile] = {}  # the files of the job, by path
         self.destination: str | None = None  # the absolute path of --download, with a slash at its end for a folder
         if options.download:
             from ..files.download import is_folder
@@ -188,7 +190,8 @@ class _Call:
         from ..jobs.start import Job
 
         def content(file: Media) -> str:
-            return f"sha256:{InputFile(file.path, '--upload', is_upload=True).digest}"
+            found = self.inputs[file.path] = InputFile(file.path, "--upload", is_upload=True)
+            return f"sha256:{found.digest}"
 
         return Job(self.path, _value(_merged(body, values, content)), once=once, destination=self.destination)
 
@@ -251,7 +254,10 @@ class _Call:
         from .display import TransferLine
 
         with TransferLine(self.console, self.context.clock, file.name) as line:
-            return upload(self.client, file, line)
+            uri = upload(self.client, file, line)
+        if file.path in self.inputs:  # the job is known by the content that was read first
+            self.inputs[file.path].check_unchanged()
+        return uri
 
     def _post(self, history: Ledger, body: bytes | None, job: Job | None) -> int:
         """Sends a POST, and prints its answer or waits. From the answer on, every failure names what was started."""

@@ -177,11 +177,11 @@ def wait_for(
 
     # Set up a task for each, polled in this thread where there is only one.
     deadline = context.clock.monotonic() + options.max_wait if options.max_wait else None
+    resumed = _resumed(history, own or {})
     tasks = []
     for pollable in pollables:
-        earlier = (own or {}).get(pollable.name)
-        path = earlier or options.download
-        save = saver(path, force=options.force, resumed=earlier is not None) if path else None
+        path = (own or {}).get(pollable.name) or options.download
+        save = saver(path, force=options.force, resumed=pollable.name in resumed) if path else None
         task = PolledTask(client, pollable, interval=options.interval, deadline=deadline, save=save)
         tasks.append(task)
     has_saved = bool(own or options.download)
@@ -226,6 +226,16 @@ def wait_for(
     if failures:
         raise summary(failures, len(tasks))
     return 0
+
+
+def _resumed(history: Ledger, own: Mapping[str, str]) -> set[str]:
+    """Returns the names of those whose file may have been saved before: no other task has saved one of that name."""
+    attempts = history.attempts() if own else []
+    found: dict[str, str] = {}
+    for name, path in own.items():
+        if not any(each.id != name and each.has_files(settings.absolute(path)) for each in attempts):
+            found.setdefault(path, name)
+    return {*found.values()}
 
 
 def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone: bool, with_saved: bool) -> None:

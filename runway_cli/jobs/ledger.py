@@ -37,6 +37,7 @@ SENDING, STARTED, SUCCEEDED, UNSENT, REFUSED = "SENDING", "STARTED", "SUCCEEDED"
 GONE = "GONE"  # the API no longer knows it
 UNCERTAIN = "UNCERTAIN"  # what SENDING is called once nobody waits for the answer
 OPEN = (SENDING, STARTED)  # in progress, as far as the ledger knows
+LOCKS = "-lock"  # the end of the name of the file whose bytes are locked
 LOCKED = 10.0  # seconds for which another process may keep the ledger locked
 YEAR = 365 * 86_400.0
 MAX_PROMPT = 80  # characters
@@ -116,7 +117,7 @@ class Attempt:
     @property
     def is_safety(self) -> bool:
         """Returns whether moderation refused it: to repeat it unchanged costs again."""
-        return (self.code or "").startswith("SAFETY.")
+        return (self.code or "").startswith("SAFETY")
 
 
 class LedgerLocked(Exception):
@@ -130,23 +131,27 @@ class LedgerMissing(Exception):
 
 
 class Spending:
-    """What attempts cost: `known` is a sum of credits, `unknown` counts attempts without a price."""
+    """What attempts cost: `known` is a sum of credits, `unknown` counts attempts without a price.
 
-    def __init__(self, prices: Iterable[Any]) -> None:
+    `ended` counts those without a price that are no longer in progress; `dearest` is None while nothing has cost.
+    """
+
+    def __init__(self, prices: Iterable[Any], ended: int = 0) -> None:
         found = list(prices)
         known = [price for price in found if price is not None]
         self.known = sum(known)
         self.unknown = len(found) - len(known)
-        self.dearest = max(known, default=None)
+        self.ended = ended
+        self.dearest = max(filter(None, known), default=None)
 
     def allows(self, limit: float, price: Any = None) -> bool:
         """Returns whether one more job stays within a limit. A price that is not known counts as the dearest.
 
         While no price is known at all, one job at a time has to tell.
         """
-        dearest = max(filter(None, (self.dearest, price)), default=self.dearest)
+        dearest = max(filter(None, (self.dearest, price)), default=None)
         if dearest is None:
-            return not self.unknown and limit > 0
+            return self.unknown == self.ended and limit > 0
         next_one = dearest if price is None else price
         return bool(self.known + self.unknown * dearest + next_one <= limit)
 
@@ -175,7 +180,7 @@ class Ledger:
     ) -> None:
         import threading
 
-        self.path = path or ""
+        self.path = os.path.realpath(path) if path else ""  # one file has one lock file, whatever its name
         self.account = account
         self._client = client
         self._clock = clock
@@ -189,6 +194,7 @@ class Ledger:
         self._db: sqlite3.Connection | None = None
         self._depth = 0
         self._locks = -1  # the descriptor of the file whose bytes are locked
+        self._late: list[tuple[str, dict[str, Any]]] = []  # what could not be recorded yet
 
     # -- transactions --
 
@@ -235,6 +241,7 @@ class Ledger:
         """
         fields = body if isinstance(body, dict) else {}
         prompt = next((fields[name] for name in PROMPT_FIELDS if isinstance(fields.get(name), str)), None)
+        facts = {name: self._mask(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
         shown = {"path": path, "model": fields.get("model"), "prompt": prompt}
         shown = {name: self._short(text, None if name == "path" else MAX_PROMPT) for name, text in shown.items()}
         row = {"key": os.urandom(16).hex(), "account": self.account, "client": self._client, **shown, **facts}
@@ -287,6 +294,7 @@ class Ledger:
         paths = [self._mask(path) for path in saved]
         if not os.path.lexists(self.path):
             return
+        self._catch_up()
         with self._soft(), self:
             for attempt in self._select("id = ? AND account = ?", self._mask_id(name), self.account):
                 if status == GONE and attempt.status not in OPEN:
@@ -305,9 +313,17 @@ class Ledger:
                 unlock_byte(self._locks, attempt.n)
 
     def _record(self, key: str, **changes: Any) -> None:
-        with self._soft():
-            self._update("key = ?", key, **changes)
+        self._late.append((key, changes))
+        self._catch_up()
         self.sent(key)
+
+    def _catch_up(self) -> None:
+        """Records what has happened, in its order; what fails is tried again with the next record."""
+        with self._soft(), self._turn:
+            while self._late:
+                key, changes = self._late[0]
+                self._update("key = ?", key, **changes)
+                del self._late[0]
 
     @contextmanager
     def _soft(self) -> Iterator[None]:
@@ -337,7 +353,7 @@ class Ledger:
         if not os.path.lexists(self.path):
             return None
         where = "account = ? AND job = ? AND status <> ? ORDER BY n DESC LIMIT 1"
-        return next(iter(self._select(where, self.account, job, UNSENT)), None)
+        return next(iter(self._select(where, self.account, self._mask(job), UNSENT)), None)
 
     def attempts(self) -> list[Attempt]:
         """Returns the attempts of this account in their order; none where there is no file, which is not made."""
@@ -359,12 +375,15 @@ class Ledger:
 
     def is_sending(self, attempt: Attempt) -> bool:
         """Returns whether a living process waits for the answer to this attempt's POST."""
-        if attempt.status != SENDING:
+        return self._is_sending(attempt.n, attempt.status)
+
+    def _is_sending(self, number: int, status: str) -> bool:
+        if status != SENDING or self._is_exclusive:
             return False
-        if try_lock_byte(self._lock_file(), attempt.n):
-            unlock_byte(self._locks, attempt.n)
-            return False
-        return True
+        is_free = try_lock_byte(self._lock_file(), number)
+        if is_free:
+            unlock_byte(self._locks, number)
+        return not is_free
 
     def priced(self, shape: str) -> Attempt | None:
         """Returns the last attempt of the same shape whose cost is known; None where there is no file."""
@@ -381,9 +400,12 @@ class Ledger:
         if not os.path.lexists(self.path):
             return Spending(more)
         where = "account = ? AND status NOT IN (?, ?) AND (at > ? OR status IN (?, ?))"
-        words = "SELECT key, credits FROM attempts WHERE " + where
+        words = "SELECT key, credits, n, status FROM attempts WHERE " + where
         rows = self._run(words, self.account, UNSENT, REFUSED, -1.0 if since is None else since, *OPEN)
-        return Spending([*more, *(number_of(row["credits"]) for row in rows if row["key"] not in without)])
+        prices = {row: number_of(row["credits"]) for row in rows if row["key"] not in without}
+        unknown = [row for row, price in prices.items() if price is None]
+        ended = [row for row in unknown if row["status"] != STARTED and not self._is_sending(row["n"], row["status"])]
+        return Spending([*more, *prices.values()], len(ended))
 
     def upload(self, digest: str, since: float) -> str | None:
         """Returns the URI of an upload that was made after a moment."""
@@ -452,6 +474,8 @@ class Ledger:
             raise self._no_ledger("is not a ledger of this program")
         if version > len(MIGRATIONS):
             raise self._no_ledger("was written by a newer version of this program")
+        if not size and not self._is_exclusive and os.path.lexists(self.path + LOCKS):  # it had attempts
+            raise sqlite3.DatabaseError("it is empty")
         # SQLite itself misses a few bytes that were cut off.
         if size and _pragma(db, "page_count") * _pragma(db, "page_size") != size:
             raise sqlite3.DatabaseError("its size is wrong")
@@ -487,7 +511,11 @@ class Ledger:
         except OSError:
             try:
                 os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+                if not self._is_exclusive and os.path.lexists(self.path + LOCKS):
+                    os.unlink(self.path + LOCKS)  # of a ledger that was removed
+            except FileExistsError:
+                pass
             except OSError as error:
                 raise LedgerMissing(f"{self.path!r}: {error.strerror or error}") from None
 
@@ -496,7 +524,8 @@ class Ledger:
             return self._no_ledger("is not a ledger of this program")
         if "locked" in words and self._is_exclusive:
             return LedgerLocked(self.path)
-        if self._db is None and ("unable to open" in words or "readonly" in words):
+        is_untouched = self._locks < 0 and not self._is_exclusive  # nothing was recorded that could be lost
+        if (self._db is None or is_untouched) and ("unable to open" in words or "readonly" in words):
             return LedgerMissing(f"{self.path!r}: {words}")
         reason = f"another process has kept it locked for {LOCKED:.0f} s" if "locked" in words else words
         return OutputError(f"the ledger {self.path!r} cannot be used: {reason}")
@@ -509,7 +538,7 @@ class Ledger:
     def _lock_file(self) -> int:
         if self._locks < 0:
             try:
-                self._locks = os.open(self.path + "-lock", os.O_RDWR | os.O_CREAT, 0o600)
+                self._locks = os.open(self.path + LOCKS, os.O_RDWR | os.O_CREAT, 0o600)
             except OSError as error:
                 raise self._failure(f"{error.filename!r}: {error.strerror}") from None
         return self._locks
@@ -567,26 +596,31 @@ def _imported(path: str) -> list[dict[str, Any]]:
             moment = _moment(record["at"])
         except (ValueError, TypeError, KeyError):  # a line that was cut off
             continue
-        key, name = str(record.get("key")), str(record.get("id"))
+        texts = {name: value for name, value in record.items() if isinstance(value, str) and _is_unicode(value)}
+        key, name, files = str(texts.get("key")), str(texts.get("id")), record.get("saved")
         if event == "ended" and (owner, name) in by_id:
             row = by_id[owner, name]
-            saved = [path for path in record.get("saved") or () if isinstance(path, str)]
+            saved = [path for path in files if isinstance(path, str)] if isinstance(files, list) else []
             credits = number_of(record.get("credits"))
-            row.update(status=str(record.get("status")), ended=moment)
+            row.update(status=str(texts.get("status")), ended=moment)
             row["credits"] = row["credits"] if credits is None else credits
             row["saved"] = jsontext.dumps({os.path.dirname(path): saved for path in saved}) if saved else row["saved"]
         elif event == "refused":
             rows.pop(key, None)
         elif event in ("intent", "started"):
             new = dict.fromkeys(("path", "model", "prompt", "id", "credits", "ended", "saved"))
-            new.update(key=key, account=owner, client=record.get("clientId"), at=moment, status=SENDING)
+            new.update(key=key, account=owner, client=texts.get("clientId"), at=moment, status=SENDING)
             row = rows.setdefault(key, new)
             if event == "intent":
-                row.update((column, record.get(column)) for column in ("path", "model", "prompt"))
+                row.update((column, texts.get(column)) for column in ("path", "model", "prompt"))
             else:
-                row.update(status=STARTED, id=record.get("id"), credits=number_of(record.get("credits")))
+                row.update(status=STARTED, id=texts.get("id"), credits=number_of(record.get("credits")))
                 by_id[owner, name] = row
     return sorted(rows.values(), key=lambda row: float(row["at"]))
+
+
+def _is_unicode(text: str) -> bool:
+    return text == text.encode("utf-8", "ignore").decode()
 
 
 def _lines(*paths: str) -> Iterator[bytes]:

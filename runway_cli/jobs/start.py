@@ -194,7 +194,7 @@ def _continued(attempt: Attempt) -> Started:
     if attempt.status == SENDING:
         words = f"this request was sent before and its outcome is unknown: it may have been accepted. {AGAIN}"
         raise TaskError(words, may_have_been_accepted=True)
-    if attempt.status not in (STARTED, *GOOD_ENDS):
+    if attempt.status not in (STARTED, *GOOD_ENDS) or attempt.error:
         words = attempt.error or f"{attempt.id} is {attempt.status}"
         facts = {"failure_code": attempt.code, "task_id": attempt.id, "recorded": recorded(attempt)}
         raise TaskError(f"{words}. {AGAIN}", **facts, try_next=("history",))

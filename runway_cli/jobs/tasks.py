@@ -58,7 +58,7 @@ BAD_ENDS = ("FAILED", "CANCELLED")
 
 # The beginning of a failure code, the longer one first, and what to do. Source: the API's page on task failures.
 ADVICE = (
-    ("SAFETY.", "moderation refused it: do not repeat the call unchanged"),
+    ("SAFETY", "moderation refused it: do not repeat the call unchanged"),
     ("INTERNAL.BAD_OUTPUT", "the output was bad: the same call may be tried again"),
     ("INTERNAL", "an error of the service: the same call may be tried again"),
     ("ASSET.INVALID", "an input file or URL cannot be used: fix the input"),
