@@ -174,7 +174,7 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
         raise UsageError(f"{words} the log away to pay for all rows anew")
     if os.path.realpath(path) == os.path.realpath(history_path() or ""):
         raise UsageError(f"the ledger {path!r} is the history: choose another file with --log")
-    if not os.path.isdir(os.path.dirname(path)):
+    if not options.dry_run and not os.path.isdir(os.path.dirname(path)):
         raise UsageError(f"the folder of the ledger {path!r} does not exist: choose another file with --log")
     ledger = context.ledger(client, path, exclusive=True)
     if options.dry_run and not os.path.lexists(path):
@@ -185,8 +185,8 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
     except LedgerLocked:
         words = f"the ledger {path!r} is in use by another process: this batch is running already"
         raise UsageError(words, batch_call="same") from None
-    except (ConfigError, LedgerMissing) as error:
-        words = error.message if isinstance(error, ConfigError) else f"the ledger of a batch is needed: {error}"
+    except ConfigError as error:
+        words = f"the ledger of a batch is needed: {error}" if isinstance(error, LedgerMissing) else error.message
         raise UsageError(f"{words}: choose another file with --log") from None
     if other is not None and client.target.secret:
         what = "API key" if other.startswith(f"{client.target.base_url} ") else "base URL"

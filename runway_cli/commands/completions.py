@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 
-from ..errors import UsageError
+from ..errors import RunwayError, UsageError
 from ..settings import one_of
 from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, Operand, tokens
 
@@ -154,7 +155,9 @@ def _known_words(context: Context, kind: str) -> Iterable[str]:
         rows = models(contract.document)
         return [row["model"] for row in rows] if kind == "M" else [end for row in rows for end in row["endpoints"]]
     if kind == "ID":
-        return [each.id for each in context.history(context.client()).attempts() if each.id and each.is_unfinished]
+        with suppress(RunwayError):
+            return [each.id for each in context.history(context.client()).attempts() if each.id and each.is_unfinished]
+        return []
     from .request import METHODS
     from .skill import HOSTS
 

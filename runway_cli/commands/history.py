@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..errors import UsageError
-from ..jobs.ledger import iso_time
+from ..jobs.ledger import iso_time, number_of
 from ..settings import relative, shown_credits
 from ..terminal.console import TABLES
 from ..terminal.tables import Column
@@ -14,7 +14,7 @@ from .options import Command, GlobalOptions, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from ..jobs.ledger import Attempt
@@ -58,7 +58,7 @@ def run(context: Context, options: Options) -> int:
     ]
     rows = grouped(attempts, options.by) if options.by else list(map(_row, attempts))
     shown = rows[: options.limit or MAX_ROWS]
-    more: dict[str, Any] = {"credits": sum(row["credits"] or 0 for row in shown)}
+    more: dict[str, Any] = {"credits": _sum(row["credits"] or 0 for row in shown)}
     if len(shown) < len(rows):
         more["truncated"] = True
     columns = (Column(options.by.capitalize(), options.by), *COUNTS) if options.by else COLUMNS
@@ -83,6 +83,10 @@ def _row(attempt: Attempt) -> dict[str, Any]:
     }
 
 
+def _sum(credits: Iterable[Any]) -> Any:
+    return number_of(round(sum(credits), 4))
+
+
 def grouped(attempts: Sequence[Attempt], by: str) -> list[dict[str, Any]]:
     """Returns a row for each day (local time), model or endpoint of the attempts: its jobs and their credits."""
     from datetime import datetime
@@ -93,7 +97,7 @@ def grouped(attempts: Sequence[Attempt], by: str) -> list[dict[str, Any]]:
         key = {"day": day, "model": attempt.model, "endpoint": attempt.path}[by]
         row = rows.setdefault(key, {by: key, "jobs": 0, "credits": 0})
         row["jobs"] += 1
-        row["credits"] += attempt.credits or 0
+        row["credits"] = _sum([row["credits"], attempt.credits or 0])
     return list(rows.values())
 
 

@@ -6,9 +6,20 @@ import os
 
 from .. import jsontext
 from ..api.paths import checked_path, with_query
-from ..errors import ApiError, ClosedOutput, Failure, InternalError, Interrupted, OutputError, TaskError, UsageError
+from ..errors import (
+    ApiError,
+    ClosedOutput,
+    ConfigError,
+    Failure,
+    InternalError,
+    Interrupted,
+    OutputError,
+    TaskError,
+    UsageError,
+)
 from ..jobs import fields
 from ..settings import MIN_INTERVAL, UnknownWord, absolute, history_path, not_empty, relative
+from ..terminal.console import TABLES
 from .options import COSTS, Command, Operand, Option
 from .wait import MAX_WAIT, WAIT_OPTIONS, WaitOptions, check_open
 
@@ -208,8 +219,11 @@ class _Call:
         if self.method == "POST" and os.path.lexists(history_path() or ""):
             from ..jobs.start import foreseen
 
-            history = self.context.history(self.context.client())
-            result.update(foreseen(history, self.path, _value(body), job))
+            try:
+                history = self.context.history(self.context.client())
+                result.update(foreseen(history, self.path, _value(body), job))
+            except (ConfigError, OutputError) as fault:  # it writes nothing, so that this does not stand in the way
+                self.console.note(f"not known whether the job was started before: {fault.message}")
         self.console.result(result)
         return 0
 
@@ -230,7 +244,7 @@ class _Call:
         """Waits for a job that an earlier call started, or prints what is recorded of it."""
         from ..jobs.ledger import STARTED
         from ..jobs.start import recorded
-        from .wait import wait_for
+        from .wait import columns, open_files, wait_for
 
         attempt, pollable, options = started.attempt, started.pollable, self.options
         assert attempt
@@ -244,9 +258,23 @@ class _Call:
             wants_output = any(path.partition(".")[0] == "output" for path in options.select or ())
             is_recorded = not wants_output and (not self.destination or attempt.has_files(self.destination))
         if is_recorded or pollable is None:
-            self.console.result({**recorded(attempt), "saved": list(map(relative, attempt.files))})
+            shown = {**recorded(attempt), "saved": list(map(relative, attempt.files))}
+            if options.wait and self.console.format in TABLES:
+                self.console.rows(
+                    [{**shown, "credits": attempt.credits}], columns(has_saved=bool(options.download)), {}
+                )
+            else:
+                self.console.result(shown)
+            if options.open:
+                open_files(self.context, attempt.files)
             return 0
-        own = {pollable.name: options.download} if options.download else {}
+        own = {}
+        if options.download and attempt.destination in (None, self.destination):
+            own = {pollable.name: options.download}
+        elif options.download:
+            from ..files.download import check_destination
+
+            check_destination(options.download, force=options.force)
         return wait_for(self.context, options, self.client, history, [pollable], answer={}, own=own)
 
     def _upload(self, file: Media) -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ..jobs.ledger import Ledger
     from ..jobs.tasks import Pollable, PolledTask
     from ..shutdown import Shutdown
+    from ..terminal.tables import Column
     from .context import Context
 
 
@@ -172,7 +173,6 @@ def wait_for(
     """
     from ..jobs.schedule import Scheduler
     from ..jobs.tasks import PolledTask, saver
-    from ..terminal.tables import Column
     from .display import WaitDisplay
 
     # Set up a task for each, polled in this thread where there is only one.
@@ -206,9 +206,7 @@ def wait_for(
                     _print(context, job, answer or {}, alone=len(tasks) == 1, with_saved=has_saved)
                 del left[job]
         finally:
-            outputs = Column("Saved", "saved") if has_saved else Column("Output", "output", link="open")
-            columns = (Column("Id", "id"), Column("Status", "status"), Column("Credits", "credits"), outputs)
-            context.console.end_rows(columns)
+            context.console.end_rows(columns(has_saved=has_saved))
     except (Interrupted, Exception) as stop:  # even a defect names what is still running
         context.shutdown.end()  # threads may still be at work: the error is to be the last word
         if isinstance(stop, ClosedOutput):
@@ -222,7 +220,7 @@ def wait_for(
         display.close()
 
     if options.open:
-        _open(context, [path for task in tasks for path in task.saved])
+        open_files(context, [path for task in tasks for path in task.saved])
     if failures:
         raise summary(failures, len(tasks))
     return 0
@@ -236,6 +234,14 @@ def _resumed(history: Ledger, own: Mapping[str, str]) -> set[str]:
         if not any(each.id != name and each.has_files(settings.absolute(path)) for each in attempts):
             found.setdefault(path, name)
     return {*found.values()}
+
+
+def columns(*, has_saved: bool) -> tuple[Column, ...]:
+    """Returns the columns of a table of tasks."""
+    from ..terminal.tables import Column
+
+    outputs = Column("Saved", "saved") if has_saved else Column("Output", "output", link="open")
+    return Column("Id", "id"), Column("Status", "status"), Column("Credits", "credits"), outputs
 
 
 def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone: bool, with_saved: bool) -> None:
@@ -257,7 +263,8 @@ def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone:
     context.console.row(shown, alone=alone, full=full)
 
 
-def _open(context: Context, paths: Sequence[str]) -> None:
+def open_files(context: Context, paths: Sequence[str]) -> None:
+    """Shows saved files with the system's viewer."""
     from ..terminal.console import show
 
     for path in paths:

@@ -39,6 +39,7 @@ UNCERTAIN = "UNCERTAIN"  # what SENDING is called once nobody waits for the answ
 OPEN = (SENDING, STARTED)  # in progress, as far as the ledger knows
 LOCKS = "-lock"  # the end of the name of the file whose bytes are locked
 LOCKED = 10.0  # seconds for which another process may keep the ledger locked
+OLD_HISTORY = "history.jsonl"  # the name of version 2's
 YEAR = 365 * 86_400.0
 MAX_PROMPT = 80  # characters
 PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first that is there counts
@@ -124,7 +125,7 @@ class LedgerLocked(Exception):
     """Another process holds the ledger."""
 
 
-class LedgerMissing(Exception):
+class LedgerMissing(ConfigError):
     """There can be no ledger: it is off (`is_wanted`), its folder cannot be written, or Python has no sqlite3."""
 
     is_wanted = False
@@ -261,8 +262,8 @@ class Ledger:
         self._record(key, status=STARTED, id=self._mask_id(name), credits=number_of(credits))
 
     def finished(self, key: str, status: str) -> None:
-        """Records that an attempt has ended with its answer."""
-        self._record(key, status=status, ended=self._clock.time())
+        """Records that an attempt has ended with its answer, and started nothing that costs."""
+        self._record(key, status=status, credits=0, ended=self._clock.time())
 
     def unsent(self, key: str) -> None:
         """Records that a POST was surely not accepted."""
@@ -292,18 +293,22 @@ class Ledger:
         if number_of(credits) is not None:
             changes["credits"] = number_of(credits)
         paths = [self._mask(path) for path in saved]
-        if not os.path.lexists(self.path):
+        if not self.is_there:
             return
         self._catch_up()
         with self._soft(), self:
             for attempt in self._select("id = ? AND account = ?", self._mask_id(name), self.account):
                 if status == GONE and attempt.status not in OPEN:
                     continue  # it was seen to end before
+                if attempt.status == status and not error:  # seen again, by a call that was not told why
+                    changes.update(code=attempt.code, error=attempt.error)
                 folders = dict(attempt.saved)
                 for each in dict.fromkeys([*([folder] if folder else []), *map(os.path.dirname, paths)]):
                     folders.pop(each, None)  # the last one comes last
                     folders[each] = [path for path in paths if os.path.dirname(path) == each]
-                self._update("n = ?", attempt.n, **changes, saved=jsontext.dumps(folders) if folders else None)
+                self._update(
+                    "n = ?", attempt.n, **changes, saved=jsontext.encoded(folders).decode() if folders else None
+                )
 
     def sent(self, key: str) -> None:
         """Ends the wait for an answer that this process will not see any more."""
@@ -344,26 +349,35 @@ class Ledger:
 
     # -- what is read --
 
+    @property
+    def is_there(self) -> bool:
+        """Returns whether there is anything to read: the file, or a history of version 2 to take over."""
+        if self._is_exclusive or not self.path:
+            return bool(self.path) and os.path.lexists(self.path)
+        folder = os.path.dirname(self.path)
+        is_old = os.path.lexists(os.path.join(folder, OLD_HISTORY)) and os.access(folder, os.W_OK)
+        return os.path.lexists(self.path) or is_old
+
     def attempt(self, key: str) -> Attempt | None:
         """Returns one attempt by its key."""
         return next(iter(self._select("key = ?", key)), None)
 
     def last(self, job: str) -> Attempt | None:
         """Returns the last attempt at a job of this account; None where there is no file, which is not made."""
-        if not os.path.lexists(self.path):
+        if not self.is_there:
             return None
         where = "account = ? AND job = ? AND status <> ? ORDER BY n DESC LIMIT 1"
         return next(iter(self._select(where, self.account, self._mask(job), UNSENT)), None)
 
     def attempts(self) -> list[Attempt]:
         """Returns the attempts of this account in their order; none where there is no file, which is not made."""
-        if not os.path.lexists(self.path):
+        if not self.is_there:
             return []
         return self._select("account = ? AND status <> ? ORDER BY n", self.account, UNSENT)
 
     def fates(self, keys: Iterable[str]) -> list[Attempt]:
         """Returns those of these attempts whose outcome is known here; none where there is no file."""
-        if not os.path.lexists(self.path):
+        if not self.is_there:
             return []
         found = [attempt for attempt in map(self.attempt, keys) if attempt is not None]
         return [attempt for attempt in found if attempt.id or attempt.status == UNSENT]
@@ -387,7 +401,7 @@ class Ledger:
 
     def priced(self, shape: str) -> Attempt | None:
         """Returns the last attempt of the same shape whose cost is known; None where there is no file."""
-        if not os.path.lexists(self.path):
+        if not self.is_there:
             return None
         where = "account = ? AND shape = ? AND credits IS NOT NULL AND status = ? ORDER BY n DESC LIMIT 1"
         return next(iter(self._select(where, self.account, shape, SUCCEEDED)), None)
@@ -397,7 +411,7 @@ class Ledger:
 
         `more` are the prices of jobs that count too, in place of the attempts whose keys are in `without`.
         """
-        if not os.path.lexists(self.path):
+        if not self.is_there:
             return Spending(more)
         where = "account = ? AND status NOT IN (?, ?) AND (at > ? OR status IN (?, ?))"
         words = "SELECT key, credits, n, status FROM attempts WHERE " + where
@@ -435,7 +449,7 @@ class Ledger:
             raise LedgerMissing("this Python has no sqlite3") from None
         try:
             with self._turn:
-                return (self._db or self._opened()).execute(words, values).fetchall()
+                return (self._db or self._opened()).execute(words, _plain(values)).fetchall()
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._failure(str(error)) from None
 
@@ -493,8 +507,8 @@ class Ledger:
         db.execute(f"PRAGMA application_id = {LEDGER_ID}")
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         if version == 0 and not self._is_exclusive:
-            for row in _imported(os.path.join(os.path.dirname(self.path), "history.jsonl")):
-                db.execute(_insert("INSERT OR IGNORE", row), list(row.values()))
+            for row in _imported(os.path.join(os.path.dirname(self.path), OLD_HISTORY)):
+                db.execute(_insert("INSERT OR IGNORE", row), _plain(row.values()))
         db.execute("COMMIT")
 
     def _make_file(self) -> None:
@@ -502,9 +516,7 @@ class Ledger:
         import stat
 
         if not self.path:
-            missing = LedgerMissing("it is off")
-            missing.is_wanted = True
-            raise missing
+            raise LedgerMissing("it is off", is_wanted=True)
         try:
             if not stat.S_ISREG(os.stat(self.path).st_mode):  # a pipe might never answer
                 raise self._no_ledger("is not a file")
@@ -585,49 +597,54 @@ def _insert(verb: str, row: dict[str, Any]) -> str:
     return f"{verb} INTO attempts ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
 
 
+def _plain(values: Iterable[Any]) -> list[Any]:
+    """Returns the values with escapes for what is no UTF-8, in a body or in a file's name."""
+    return [text.encode("utf-8", "backslashreplace").decode() if isinstance(text, str) else text for text in values]
+
+
 def _imported(path: str) -> list[dict[str, Any]]:
     """Returns the rows for a history of version 2: JSON Lines with the events intent, started, refused and ended."""
     rows: dict[str, dict[str, Any]] = {}
-    by_id: dict[tuple[str, str], dict[str, Any]] = {}
-    for line in _lines(path + ".1", path):
+    ends: list[dict[str, Any]] = []
+    for line in [*_lines(path + ".1"), *_lines(path)]:
         try:
             record = jsontext.loads(line)
-            event, owner = record["event"], str(record["account"])
-            moment = _moment(record["at"])
-        except (ValueError, TypeError, KeyError):  # a line that was cut off
+            texts = {name: value for name, value in record.items() if isinstance(value, str)}
+            event, owner, moment = texts["event"], texts["account"], _moment(texts["at"])
+            key = texts["id" if event == "ended" else "key"]
+        except (ValueError, AttributeError, KeyError):  # a line that was cut off
             continue
-        texts = {name: value for name, value in record.items() if isinstance(value, str) and _is_unicode(value)}
-        key, name, files = str(texts.get("key")), str(texts.get("id")), record.get("saved")
-        if event == "ended" and (owner, name) in by_id:
-            row = by_id[owner, name]
-            saved = [path for path in files if isinstance(path, str)] if isinstance(files, list) else []
-            credits = number_of(record.get("credits"))
-            row.update(status=str(texts.get("status")), ended=moment)
-            row["credits"] = row["credits"] if credits is None else credits
-            row["saved"] = jsontext.dumps({os.path.dirname(path): saved for path in saved}) if saved else row["saved"]
+        new = dict.fromkeys(("path", "model", "prompt", "id", "credits", "ended", "saved"))
+        new.update(key=key, account=owner, client=texts.get("clientId"), at=moment, status=SENDING)
+        if event == "ended":  # another process may have written it before the start
+            ends.append({**record, "status": texts.get("status"), "ended": moment})
         elif event == "refused":
             rows.pop(key, None)
-        elif event in ("intent", "started"):
-            new = dict.fromkeys(("path", "model", "prompt", "id", "credits", "ended", "saved"))
-            new.update(key=key, account=owner, client=texts.get("clientId"), at=moment, status=SENDING)
-            row = rows.setdefault(key, new)
-            if event == "intent":
-                row.update((column, texts.get(column)) for column in ("path", "model", "prompt"))
-            else:
-                row.update(status=STARTED, id=texts.get("id"), credits=number_of(record.get("credits")))
-                by_id[owner, name] = row
+        elif event == "intent":
+            rows.setdefault(key, new).update((column, texts.get(column)) for column in ("path", "model", "prompt"))
+        elif event == "started":
+            credits = number_of(record.get("credits"))
+            rows.setdefault(key, new).update(status=STARTED, id=texts.get("id"), credits=credits)
+    by_id = {(row["account"], row["id"]): row for row in rows.values()}
+    for end in ends:
+        row = by_id.get((end["account"], end["id"]), {})
+        files = end.get("saved")
+        folders: dict[str, list[str]] = {}
+        for file in files if isinstance(files, list) else ():
+            folders.setdefault(os.path.dirname(str(file)), []).append(str(file))
+        credits = number_of(end.get("credits"))
+        row.update(status=end["status"] or GONE, ended=end["ended"])
+        row["credits"] = row.get("credits") if credits is None else credits
+        row["saved"] = jsontext.encoded(folders).decode() if folders else row.get("saved")
     return sorted(rows.values(), key=lambda row: float(row["at"]))
 
 
-def _is_unicode(text: str) -> bool:
-    return text == text.encode("utf-8", "ignore").decode()
-
-
-def _lines(*paths: str) -> Iterator[bytes]:
-    for path in paths:
-        if os.path.isfile(path):
-            with open(path, "rb") as file:
-                yield from file
+def _lines(path: str) -> list[bytes]:
+    try:
+        with open(path, "rb") as file:
+            return file.readlines()
+    except OSError:
+        return []
 
 
 def _moment(text: str) -> float:

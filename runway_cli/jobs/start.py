@@ -103,7 +103,7 @@ def start(
     ledgers = [history]
     if batch:
         ledgers.append(batch)
-        batch.intend(path, value, **facts)
+        batch.intend(path, value, shape=shape(path, value), **facts)
     try:
         while key is None:  # another process may begin the job between the two steps: it is waited for
             found = known(client, history, job, again=again)
@@ -203,7 +203,8 @@ def _continued(attempt: Attempt) -> Started:
 
 def recorded(attempt: Attempt) -> dict[str, Any]:
     """Returns what the ledger has of a job, as a result."""
-    found: dict[str, Any] = {"id": attempt.id, "status": attempt.status}
+    name = parse(attempt.id).id if attempt.id else None
+    found: dict[str, Any] = {"id": name, "status": attempt.status}
     if attempt.credits is not None:
         found["cost"] = {"credits": attempt.credits}
     found["saved"] = attempt.files
@@ -233,7 +234,7 @@ def _intended(
             last = history.last(job.name) if job else None
             if last is not None and (history.is_sending(last) or not _is_due(last, again)):
                 return None
-            if limit is not None:
+            if limit is not None and may_start(path):
                 _check_budget(client, history, limit, price_shape)
             return history.intend(path, value, shape=price_shape, **facts).key
     except LedgerMissing as missing:
@@ -250,7 +251,7 @@ def _check_budget(client: Client, history: Ledger, limit: float, price_shape: st
     words = f"{BUDGET_VARIABLE} allows {shown_credits(limit)} credits in 24 hours, and {shown_credits(spent)} are spent"
     if spending.unknown and spending.dearest is None:
         words = f"{BUDGET_VARIABLE} is set, and the price of a job in progress is not known yet"
-    raise BudgetError(words, spent=spent, limit=number_of(limit))
+    raise BudgetError(words, spent=spent, limit=number_of(limit), try_next=("history", "--since", "1d"))
 
 
 def foreseen(history: Ledger, path: str, value: Any, job: Job | None) -> dict[str, Any]:
@@ -280,7 +281,7 @@ def digest(path: str, value: Any) -> str:
     """Returns what tells a request apart: a hash of its path and body. Files are expected as their content's hash."""
     import hashlib
 
-    return hashlib.sha256(jsontext.dumps([path, _sorted(value)]).encode()).hexdigest()[:32]
+    return hashlib.sha256(jsontext.encoded([path, _sorted(value)])).hexdigest()[:32]
 
 
 def shape(path: str, value: Any) -> str | None:
