@@ -54,6 +54,12 @@ class UncertainTest(BatchTest):
         self.assert_success(self.download())
         self.assertEqual(len(self.fake.accepted), 2)
 
+    def test_a_price_is_known_from_the_ledger_alone(self) -> None:
+        off = {"RUNWAY_SKILLS_HISTORY": "off"}
+        self.assert_success(self.download(env=off))
+        self.write("fox", "owl", "hen")
+        self.assertIn("1 row: 1 × 5 credits known", self.download("--dry-run", env=off).notes[-1])
+
     def test_without_a_history_an_intent_alone_is_uncertain(self) -> None:
         self.assert_success(self.batch(env={"RUNWAY_SKILLS_HISTORY": "off"}))
         self.forget_answers()

@@ -391,14 +391,17 @@ class Files(LedgerTest):
         own = {"account": ACCOUNT, "clientId": "c", "at": "2026-11-24T09:30:00.500Z"}
         records = [
             {"event": "intent", "key": "a", "path": "/v1/x", "model": "m", "prompt": "fox", **own},
-            {"event": "started", "key": "a", "id": "fox", "credits": 5, **own},
             {"event": "ended", "id": "fox", "status": "SUCCEEDED", "credits": 6, "saved": ["/a/fox.png"], **own},
+            {"event": "started", "key": "a", "id": "fox", "credits": 5, **own},  # another process was faster
+            {"event": "ended", "id": "hen", "status": 5, "saved": 5, **own},
+            {"event": "started", "key": ["d"], "id": "\udce9", **own},
             {"event": "intent", "key": "b", "path": "/v1/x", **own},
             {"event": "intent", "key": "c", "path": "/v1/x", **own},
             {"event": "refused", "key": "c", **own},
         ]
         text = "\n".join(map(json.dumps, records)) + '\n{"event": "int'
         (self.path.parent / "history.jsonl").write_text(text, encoding="utf-8")
+        self.assertEqual(self.ledger.attempts()[0].id, "fox")  # reading is enough
         self.ledger.intend("/v1/y", BODY)
         self.ledger.close()
         found = self.open().attempts()

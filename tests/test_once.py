@@ -151,6 +151,36 @@ class FileTest(OnceTest):
 
 
 class NameTest(OnceTest):
+    def test_what_is_no_unicode_is_paid_for_once_and_saved(self) -> None:
+        save = (*FOX[:-1], "promptText=\udce9", "--wait", "--download", f"{self.folder}/caf\udce9.png")
+        for _ in range(2):
+            self.assert_success(self.program(*save, "--once", "caf\udce9"))
+            self.clock.now += 6
+        self.assert_paid(1)
+
+    def test_cancelling_a_refused_job_does_not_free_it(self) -> None:
+        task = self.end("FAILED", failure="No.", failureCode="SAFETY.INPUT.TEXT")
+        self.program("cancel", task)
+        self.assert_error(self.program(*ONCE), 1, kind="task")
+        self.assert_paid(1)
+
+    def test_a_workflow_with_failed_nodes_fails_in_the_repeated_call_too(self) -> None:
+        task = self.program(*ONCE, "--wait").json["id"]
+        self.change(error="a node failed")
+        self.assert_error(self.program(*ONCE), 1, kind="task", id=task)
+        self.assert_paid(1)
+
+    def test_a_users_own_file_is_never_taken_for_the_output(self) -> None:
+        self.program(*ONCE, "--wait", "--download", str(self.fox))
+        hen = self.file("hen.png", self.fox.read_bytes())
+        self.assert_error(self.program(*ONCE, "--wait", "--download", str(hen)), 2)
+
+    def test_a_repeated_call_prints_a_table_where_one_is_asked_for(self) -> None:
+        self.program(*ONCE, "--wait")
+        again = self.program(*ONCE, "--wait", "--output", "table")
+        self.assertTrue(again.stdout.startswith("Id "), again)
+        self.assertEqual(again.notes, [])
+
     def test_a_name_is_paid_for_once(self) -> None:
         first = self.program(*ONCE).json["id"]
         again = self.program(*ONCE)
@@ -273,6 +303,12 @@ class NameTest(OnceTest):
         self.assertNotIn("env -u", result.error["example"])
         self.assert_paid(1)
 
+    def test_a_dry_run_needs_no_history(self) -> None:
+        notes = self.file("notes.txt", b"my notes")
+        result = self.program(*ONCE, "--dry-run", RUNWAY_SKILLS_HISTORY=str(notes))
+        self.assert_success(result)
+        self.assertIn("is not a ledger of this program", result.stderr)
+
     def test_a_dry_run_shows_the_job_and_what_the_same_has_cost(self) -> None:
         self.assertNotIn("job", self.program(*ONCE, "--dry-run").json)
         task = self.end("SUCCEEDED")
@@ -354,6 +390,12 @@ class BudgetTest(OnceTest):
         self.program(*FOX, RUNWAY_SKILLS_MAX_CREDITS="100")
         self.assert_error(self.program(*FOX, RUNWAY_SKILLS_MAX_CREDITS="100"), 1, kind="budget")
         self.assert_paid(0)
+
+    def test_what_costs_nothing_is_not_held_up(self) -> None:
+        document = ("request", "POST", "/v1/documents", "-f", "name=rules", "-f", "content=Be kind.", "--once", "rules")
+        self.program(*FOX)
+        self.assert_success(self.program(*document, RUNWAY_SKILLS_MAX_CREDITS="5"))
+        self.assert_success(self.program(*HEN, RUNWAY_SKILLS_MAX_CREDITS="10"))
 
     def test_a_budget_that_cannot_be_kept_is_refused(self) -> None:
         for env in (
