@@ -75,10 +75,10 @@ class ChainTest(BatchTest):
         row = self.rows[0]
         for rows, words in (
             ([row], "line 1: @output-of: no row has the @name 'fox'"),
-            ([{**row, "@output-of.promptImage": "clip"}], "line 1: @output-of goes in a circle: clip → clip"),
+            ([{**row, "@output-of.promptImage": "clip"}], "line 1: @output-of is circular: clip → clip"),
             (
                 [{**row, "@name": name, "@output-of.promptImage": other} for name, other in ("ab", "bc", "ca")],
-                "goes in a circle: a → b → c → a",
+                "is circular: a → b → c → a",
             ),
         ):
             with self.subTest(words):

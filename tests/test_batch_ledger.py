@@ -128,7 +128,7 @@ class LedgerTest(BatchTest):
 
     def test_a_log_of_an_earlier_version_is_refused_by_name(self) -> None:
         old = self.file("prompts.jsonl.batch.jsonl", b'{"event":"batch"}\n')
-        self.assert_refused(self.batch(), "prompts.jsonl.batch.jsonl' is the log of an earlier version")
+        self.assert_refused(self.batch(), "prompts.jsonl.batch.jsonl' was written by version 2")
         old.rename(self.folder / "moved")
         self.assert_success(self.batch())
         (self.folder / "moved").rename(old)

@@ -84,7 +84,7 @@ class Lists(unittest.TestCase):
             with self.subTest(format, options=options):
                 out, err = self.printed(format, {"truncated": True}, **options)
                 self.assertEqual(out, expected)
-                self.assertEqual(err, "there are more: raise --limit\n")
+                self.assertEqual(err, "more rows exist: raise --limit\n")
 
     def test_rows_that_come_one_by_one_are_a_table_at_the_end(self) -> None:
         with captured() as kept:

@@ -137,7 +137,7 @@ class UnfinishedTest(HistoryTest):
         self.program(*FOX)
         result = self.program("wait", "--unfinished")
         self.assertEqual(result.exit, 0, result)
-        self.assertIn("which may have been accepted: 1; see `history`", result.stderr)
+        self.assertIn("1 request of unknown outcome, which may have been accepted: see `history`", result.stderr)
         self.assertEqual(self.polls(), [])
         result = self.program("history", RUNWAY_SKILLS_API_SECRET="key_" + "1" * 128)
         self.assertEqual(result.json["data"], [])

@@ -185,12 +185,6 @@ class Budget(LedgerTest):
         self.paid("running", None)
         self.assertFalse(self.ledger.spending(None).allows(50))
 
-    def test_a_job_that_ended_without_a_price_does_not_hold_up_the_next(self) -> None:
-        self.paid("fox", None)
-        self.assertFalse(self.ledger.spending(None).allows(50))
-        self.ledger.ended("fox", "SUCCEEDED")
-        self.assertTrue(self.ledger.spending(None).allows(50))
-
 
 class Processes(LedgerTest):
     def test_what_could_not_be_recorded_is_recorded_with_the_next(self) -> None:

@@ -217,7 +217,7 @@ class FormatsTest(ListTest):
 
     def test_a_note_tells_that_a_table_was_cut(self) -> None:
         for name, lines in (("table", 2), ("markdown", 3), ("jsonl", 1)):
-            for options, notes in (((), ["there are more: raise --limit"]), (("-q",), [])):
+            for options, notes in (((), ["more rows exist: raise --limit"]), (("-q",), [])):
                 result = self.listed("avatars", "--limit", "1", "--output", name, *options)
                 self.assertEqual(len(result.stdout.splitlines()), lines)
                 self.assertEqual(result.notes, notes)

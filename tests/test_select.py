@@ -177,7 +177,7 @@ class Printed(unittest.TestCase):
             with self.subTest(select, format=format), captured() as streams:
                 self.console(select, format).rows(LIST["data"], COLUMNS, {"truncated": True})
                 self.assertEqual(streams.out.lines, out)
-                self.assertEqual(streams.err.lines, ["there are more: raise --limit"])
+                self.assertEqual(streams.err.lines, ["more rows exist: raise --limit"])
 
     def test_a_typing_mistake_is_noted_once_for_all_rows(self) -> None:
         def listed(console: Console) -> None:

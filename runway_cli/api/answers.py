@@ -93,8 +93,6 @@ def error_of(answer: Answer, response: Response, mask: Callable[[str], str]) -> 
 
 def _are_credits_missing(words: str) -> bool:
     """Returns whether an error says that there are too few credits, as the API has no code for it."""
-    import re
-
     few = r"(not|n't|no longer) have (enough|sufficient|any)|(not enough|insufficient|too few|out of|no more)"
     return bool(
         re.search(rf"(?i)({few})\b.{{0,30}}\bcredits?\b|\bcredits?\b.{{0,30}}\b(insufficient|exhausted|too low)", words)

@@ -34,7 +34,7 @@ EXAMPLES = (
     ("auth", "status"),
 )
 MORE = (
-    "More: COMMAND --help, help options (--output, --stage, …), help environment (keys, NO_COLOR), "
+    "More: COMMAND --help, help options (--output, --stage, …), help environment (keys, budget), "
     "help exit (exit status)"
 )
 OPERANDS = {"1": "{}", "?": "[{}]", "+": "{}...", "*": "[{}...]"}  # by what an operand `takes`

@@ -77,7 +77,10 @@ OPTIONS = (
         help="stop after this time; what is in progress stays started",
     ),
     Option(
-        "--max-credits", metavar="N", read=values.positive, help="start no row that brings the credits of all above N"
+        "--max-credits",
+        metavar="N",
+        read=values.positive,
+        help="start no row that would bring the total above N credits",
     ),
     Option("--check", help="check every row against the API's contract first"),
     Option("--dry-run", help="show the requests that would be sent, and send nothing"),
@@ -168,10 +171,8 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
     path = _ledger_path(options)
     old = f"{path[: -len('.db')]}.jsonl"
     if not options.log and os.path.lexists(old) and not os.path.lexists(path):
-        words = (
-            f"{old!r} is the log of an earlier version, which this one cannot read: finish that batch with it, or move"
-        )
-        raise UsageError(f"{words} the log away to pay for all rows anew")
+        words = f"{old!r} was written by version 2: finish that batch with version 2,"
+        raise UsageError(f"{words} or move the log away to pay for every row again")
     if os.path.realpath(path) == os.path.realpath(history_path() or ""):
         raise UsageError(f"the ledger {path!r} is the history: choose another file with --log")
     if not options.dry_run and not os.path.isdir(os.path.dirname(path)):
@@ -402,7 +403,7 @@ class BatchRun:
             for job in batch.drain():
                 try:
                     self._ended(job)
-                except (ClosedOutput, Failure, Exception):  # it is recorded; what made the run end is what is told
+                except (ClosedOutput, Failure, Exception):  # it is recorded; what ended the run is reported
                     pass
             display.close()
             self._context.shutdown.end()  # threads may still be at work

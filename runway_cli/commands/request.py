@@ -301,7 +301,7 @@ class _Call:
         if started.pollable is None:
             self._print(started.answer)
             if options.wait and not is_api_dry_run(self.path, value):
-                raise no_id(self.client, started.answer)
+                raise no_id(started.answer)
             return 0
         facts: dict[str, Any] = {"task_id": started.pollable.id, "waiting_for": (started.pollable.name,)}
         try:

@@ -149,8 +149,8 @@ def _unfinished(context: Context, history: Ledger) -> tuple[list[Pollable], dict
         context.console.note(f"nothing to wait for: the history has no unfinished tasks of this account{others}")
     uncertain = sum(each.status == SENDING for each in attempts)
     if uncertain:
-        words = f"requests whose outcome is unknown, which may have been accepted: {uncertain}; see `history`"
-        context.console.note(words)
+        words = f"{uncertain} request{'s' * (uncertain != 1)} of unknown outcome"
+        context.console.note(f"{words}, which may have been accepted: see `history`")
     return parse_all([each.id or "" for each in found]), {
         each.id or "": each.destination for each in found if each.destination
     }
@@ -299,7 +299,7 @@ def failure_of(task: PolledTask, max_wait: float, *, is_paid: bool = False) -> R
     """Returns why a task failed or is unfinished, None if it ended well. `is_paid`: this run started it."""
     from ..jobs.tasks import BAD_ENDS
 
-    facts: dict[str, Any] = {"task_id": task.pollable.id, "polled": task.name}
+    facts: dict[str, Any] = {"task_id": task.pollable.id}
     if task.error:
         can_resume = is_paid or isinstance(task.error, (OutputError, NetworkError, WaitTimeout)) or bool(task.answer)
         if can_resume and (is_paid or not isinstance(task.error, DeniedError)):

@@ -189,7 +189,7 @@ class Batch:
         )
         if spending.allows(self.options.max_credits, self.price(self.unsent[0])):
             return None
-        spent = spending.known + spending.unknown * (spending.dearest or 0)
+        spent = spending.total
         words = (
             f"--max-credits {self.options.max_credits} allows no further row: {shown_credits(spent)} credits are spent"
         )
@@ -380,7 +380,7 @@ class RowJob:
         finally:
             batch.pace.end(is_accepted=is_accepted)
         if started.pollable is None:
-            self.failure, self.status = no_id(batch.client, started.answer), "UNCERTAIN"
+            self.failure, self.status = no_id(started.answer), "UNCERTAIN"
             return None
         self.failure, self.is_held = None, False
         self._estimate = states.number_of(credits_of(started.answer))

@@ -134,25 +134,29 @@ class LedgerMissing(ConfigError):
 class Spending:
     """What attempts cost: `known` is a sum of credits, `unknown` counts attempts without a price.
 
-    `ended` counts those without a price that are no longer in progress; `dearest` is None while nothing has cost.
+    `dearest` is None while nothing has cost.
     """
 
-    def __init__(self, prices: Iterable[Any], ended: int = 0) -> None:
+    def __init__(self, prices: Iterable[Any]) -> None:
         found = list(prices)
         known = [price for price in found if price is not None]
         self.known = sum(known)
         self.unknown = len(found) - len(known)
-        self.ended = ended
         self.dearest = max(filter(None, known), default=None)
+
+    @property
+    def total(self) -> Any:
+        """Returns the credits of all, a price that is not known as the dearest."""
+        return self.known + self.unknown * (self.dearest or 0)
 
     def allows(self, limit: float, price: Any = None) -> bool:
         """Returns whether one more job stays within a limit. A price that is not known counts as the dearest.
 
-        While no price is known at all, one job at a time has to tell.
+        While no price is known at all, one job has to tell before the next.
         """
         dearest = max(filter(None, (self.dearest, price)), default=None)
         if dearest is None:
-            return self.unknown == self.ended and limit > 0
+            return not self.unknown and limit > 0
         next_one = dearest if price is None else price
         return bool(self.known + self.unknown * dearest + next_one <= limit)
 
@@ -389,14 +393,11 @@ class Ledger:
 
     def is_sending(self, attempt: Attempt) -> bool:
         """Returns whether a living process waits for the answer to this attempt's POST."""
-        return self._is_sending(attempt.n, attempt.status)
-
-    def _is_sending(self, number: int, status: str) -> bool:
-        if status != SENDING or self._is_exclusive:
+        if attempt.status != SENDING:
             return False
-        is_free = try_lock_byte(self._lock_file(), number)
+        is_free = try_lock_byte(self._lock_file(), attempt.n)
         if is_free:
-            unlock_byte(self._locks, number)
+            unlock_byte(self._locks, attempt.n)
         return not is_free
 
     def priced(self, shape: str) -> Attempt | None:
@@ -414,12 +415,9 @@ class Ledger:
         if not self.is_there:
             return Spending(more)
         where = "account = ? AND status NOT IN (?, ?) AND (at > ? OR status IN (?, ?))"
-        words = "SELECT key, credits, n, status FROM attempts WHERE " + where
+        words = "SELECT key, credits FROM attempts WHERE " + where
         rows = self._run(words, self.account, UNSENT, REFUSED, -1.0 if since is None else since, *OPEN)
-        prices = {row: number_of(row["credits"]) for row in rows if row["key"] not in without}
-        unknown = [row for row, price in prices.items() if price is None]
-        ended = [row for row in unknown if row["status"] != STARTED and not self._is_sending(row["n"], row["status"])]
-        return Spending([*more, *prices.values()], len(ended))
+        return Spending([*more, *(number_of(row["credits"]) for row in rows if row["key"] not in without)])
 
     def upload(self, digest: str, since: float) -> str | None:
         """Returns the URI of an upload that was made after a moment."""

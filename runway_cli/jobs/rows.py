@@ -238,7 +238,7 @@ class RowReader:
                 needed = next((parent for parent in path[-1].parents if not parent.key), None)
                 if needed in path:
                     names = " → ".join(each.label or "" for each in [*path[path.index(needed) :], needed])
-                    raise UsageError(f"line {needed.line}: @output-of goes in a circle: {names}")
+                    raise UsageError(f"line {needed.line}: @output-of is circular: {names}")
                 if needed:
                     path.append(needed)
                 else:

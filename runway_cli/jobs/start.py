@@ -1,6 +1,6 @@
 """The one way to pay: look in the ledger, keep to the budget, record the intent, send the POST, record the id.
 
-`request`, `generate` and `batch` send every POST that may start something through `start`, and nothing else does.
+`request` and `batch` send every POST that may start something through `start`, and nothing else does.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
 
 
 def _is_due(attempt: Attempt, again: bool) -> bool:
-    """Returns whether a job's last attempt makes room for a new one."""
+    """Returns whether a new attempt may be made after this one."""
     if attempt.status == "FAILED" and not attempt.is_safety:
         return True
     return again and attempt.status != STARTED
@@ -247,10 +247,10 @@ def _check_budget(client: Client, history: Ledger, limit: float, price_shape: st
     spending = history.spending(client.clock.time() - DAY)
     if spending.allows(limit, same.credits if same else None):
         return
-    spent = spending.known + spending.unknown * (spending.dearest or 0)
+    spent = spending.total
     words = f"{BUDGET_VARIABLE} allows {shown_credits(limit)} credits in 24 hours, and {shown_credits(spent)} are spent"
     if spending.unknown and spending.dearest is None:
-        words = f"{BUDGET_VARIABLE} is set, and the price of a job in progress is not known yet"
+        words = f"{BUDGET_VARIABLE} is set, and no job of these 24 hours has told its price yet"
     raise BudgetError(words, spent=spent, limit=number_of(limit), try_next=("history", "--since", "1d"))
 
 
@@ -325,7 +325,7 @@ def is_api_dry_run(path: str, value: Any) -> bool:
     return path.startswith("/v1/generate/") and isinstance(value, dict) and value.get("dryRun") is True
 
 
-def no_id(client: Client, answer: Any) -> ApiError:
+def no_id(answer: Any) -> ApiError:
     """Returns the failure of a POST whose answer names nothing to wait for."""
     found = answer.get("id") if isinstance(answer, dict) else None
     words = "the answer has no id to wait for" + ("" if found is None else f", but {jsontext.dumps(found)}")

@@ -105,7 +105,7 @@ class Console:
             self.result({"data": rows, **more})
             return
         if more.get("truncated"):
-            self.note("there are more: raise --limit")
+            self.note("more rows exist: raise --limit")
 
     def write(self, text: str) -> None:
         """Writes text, without secrets of 8 characters or more, as UTF-8 whatever the locale.
