@@ -303,6 +303,15 @@ class NameTest(OnceTest):
         self.assertNotIn("env -u", result.error["example"])
         self.assert_paid(1)
 
+    def test_a_file_that_is_no_history_is_refused_by_what_would_write_it(self) -> None:
+        notes = self.file("notes.txt", b"my notes")
+        task = self.program(*ONCE).json["id"]
+        sent = len(self.fake.requests)
+        for words in (FOX, ("wait", task), ("cancel", task), ("history",)):
+            with self.subTest(words):
+                self.assert_error(self.program(*words, RUNWAY_SKILLS_HISTORY=str(notes)), 78)
+        self.assertEqual((len(self.fake.requests), notes.read_bytes()), (sent, b"my notes"))
+
     def test_a_dry_run_needs_no_history(self) -> None:
         notes = self.file("notes.txt", b"my notes")
         result = self.program(*ONCE, "--dry-run", RUNWAY_SKILLS_HISTORY=str(notes))

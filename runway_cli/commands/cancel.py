@@ -36,6 +36,7 @@ def run(context: Context, options: Options) -> int:
     client = context.client()
     client.check_secret()
     history = context.history(client)
+    history.check()
 
     def cancel_one(task: Pollable) -> None:
         row: dict[str, Any] = {"id": task.name, "cancelled": False, "status": None}

@@ -91,6 +91,7 @@ def run(context: Context, options: Options) -> int:
     client = context.client()
     client.check_secret()
     history = context.history(client)
+    history.check()
     folders: dict[str, str] = {}
     if options.unfinished:
         pollables, folders = _unfinished(context, history)

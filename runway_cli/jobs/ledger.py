@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from .. import jsontext
 from ..errors import ConfigError, OutputError, RunwayError
@@ -361,6 +361,12 @@ class Ledger:
         folder = os.path.dirname(self.path)
         is_old = os.path.lexists(os.path.join(folder, OLD_HISTORY)) and os.access(folder, os.W_OK)
         return os.path.lexists(self.path) or is_old
+
+    def check(self) -> None:
+        """Raises ConfigError for a file that is no ledger, and nothing for a ledger that may be used later."""
+        with suppress(OutputError, LedgerMissing):
+            if self.is_there:
+                self._run("SELECT 1")
 
     def attempt(self, key: str) -> Attempt | None:
         """Returns one attempt by its key."""
