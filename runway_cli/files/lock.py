@@ -17,14 +17,7 @@ if sys.platform == "win32":
 
     def try_lock(descriptor: int) -> bool:
         """Locks the file; returns False where another descriptor holds the lock. Raises OSError."""
-        os.lseek(descriptor, POSITION, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError as error:
-            if error.errno not in (errno.EACCES, 0):  # 0: a C runtime that gives no reason
-                raise
-            return False
-        return True
+        return try_lock_byte(descriptor, POSITION)
 
     def try_lock_byte(descriptor: int, position: int) -> bool:
         """Locks one byte of a file for this process, or returns False where another process has it. Raises OSError."""
@@ -32,7 +25,7 @@ if sys.platform == "win32":
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError as error:
-            if error.errno not in (errno.EACCES, 0):
+            if error.errno not in (errno.EACCES, 0):  # 0: a C runtime that gives no reason
                 raise
             return False
         return True

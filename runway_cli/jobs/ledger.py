@@ -258,7 +258,7 @@ class Ledger:
             attempt = self.attempt(row["key"])
             assert attempt is not None
             if not self._is_exclusive:
-                try_lock_byte(self._lock_file(), attempt.n)
+                self._lock(attempt.n)
         return attempt
 
     def started(self, key: str, name: str, credits: Any = None) -> None:
@@ -401,7 +401,7 @@ class Ledger:
         """Returns whether a living process waits for the answer to this attempt's POST."""
         if attempt.status != SENDING:
             return False
-        is_free = try_lock_byte(self._lock_file(), attempt.n)
+        is_free = self._lock(attempt.n)
         if is_free:
             unlock_byte(self._locks, attempt.n)
         return not is_free
@@ -551,13 +551,14 @@ class Ledger:
 
         return ConfigError(f"{self.path!r} {words}", variable=None if self._is_exclusive else HISTORY_VARIABLE)
 
-    def _lock_file(self) -> int:
-        if self._locks < 0:
-            try:
+    def _lock(self, number: int) -> bool:
+        """Locks the byte of an attempt; returns False where another process holds it."""
+        try:
+            if self._locks < 0:
                 self._locks = os.open(self.path + LOCKS, os.O_RDWR | os.O_CREAT, 0o600)
-            except OSError as error:
-                raise self._failure(f"{error.filename!r}: {error.strerror}") from None
-        return self._locks
+            return try_lock_byte(self._locks, number)
+        except OSError as error:
+            raise self._failure(f"{self.path + LOCKS!r}: {error.strerror}") from None
 
     def _short(self, text: Any, most: int | None) -> str | None:
         """Returns a text up to its first data URI, cut after it was masked, so that no part of a secret is left."""
