@@ -96,7 +96,7 @@ MUTATIONS = (
     ),
     Mutation("files: taken names", "name_fault(path, force=force)", "None", *FILE_TESTS),
     Mutation("files: regular ones only", "if not os.path.isfile(path):\n        return f",
-             "if False:\n        return f", *FILE_TESTS),
+             "if not os.path.isfile(path):\n        return None and f", *FILE_TESTS),
     Mutation("files: hidden names", 'zip(name, is_kept))).strip("._-")', 'zip(name, is_kept))).strip("_")',
              *FILE_TESTS),
     Mutation("files: incomplete", "self.total not in (None, self.done):", "False:", *FILE_TESTS),
