@@ -228,13 +228,15 @@ def wait_for(
 
 
 def _resumed(history: Ledger, own: Mapping[str, str]) -> set[str]:
-    """Returns the names of those whose file may have been saved before: no other task has saved one of that name."""
+    """Returns the names of those whose file may have been saved before: no other task saves under that name."""
     attempts = history.attempts() if own else []
-    found: dict[str, str] = {}
-    for name, path in own.items():
-        if not any(each.id != name and each.has_files(settings.absolute(path)) for each in attempts):
-            found.setdefault(path, name)
-    return {*found.values()}
+    paths = list(own.values())
+    return {
+        name
+        for name, path in own.items()
+        if paths.count(path) == 1
+        and not any(each.id != name and each.has_files(settings.absolute(path)) for each in attempts)
+    }
 
 
 def columns(*, has_saved: bool) -> tuple[Column, ...]:
