@@ -137,7 +137,3 @@ class ArchitectureTest(unittest.TestCase):
             self.assertEqual(upward_imports(source, PACKAGE / "api" / "client.py"), expected, source)
         for source in ("client = Client()", "SEEN: set[str] = set()", "@lru_cache(2)\ndef f(): pass"):
             self.assertEqual(len(list(module_state(source))), 1, source)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unittest
 from typing import Any
 
 from tests.fake import SECRET, STAGE_SECRET, Fault
@@ -161,7 +160,3 @@ class LoginTest(ProgramTest):
                     words = result.error["error"]
                     self.assertRegex(words, rf"^nothing is stored by this program: (un)?set {variable} in the ")
                     self.assertEqual(keys in words, verb == "login" and "--gateway" not in options)
-
-
-if __name__ == "__main__":
-    unittest.main()

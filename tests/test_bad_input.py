@@ -247,7 +247,3 @@ class SentTest(ServedTest):
         with mock.patch("runway_cli.jobs.start.start", side_effect=ZeroDivisionError("oh")):
             result = self.call(*POST, "--body", "{}", "--stage")
         self.assert_error(result, 1, kind="internal", example="runway-cli request GET /v1/organization --stage")
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -61,7 +61,3 @@ class JudgingTest(unittest.TestCase):
         first, second = (" ".join(line.split()) for line in stdout.getvalue().splitlines())
         self.assertEqual(first, "wait 500.0 ms 64.0 MiB <= 40 MiB MISSED")
         self.assertIn(" 2.00 +-0.01 <= 1.5 MISSED 1.00 +-0.00 ", second)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unittest
-
 from tests.fake import Fault
 from tests.program import Result
 from tests.served import ServedTest, pasted
@@ -131,7 +129,3 @@ class SeveralTasks(CancelTest):
 def row(task: str, *, cancelled: bool, status: str | None) -> dict[str, object]:
     """What is printed for one task."""
     return {"id": task, "cancelled": cancelled, "status": status}
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import unittest
 
 from tests.fake import Fault, sample
 from tests.program import Result
@@ -85,7 +84,3 @@ class CheckTest(ServedTest):
         (note,) = result.notes
         self.assertIn("POST /v1/new_endpoint", note)
         self.assertEqual(self.to_the_api(), ["/v1/new_endpoint"])
-
-
-if __name__ == "__main__":
-    unittest.main()

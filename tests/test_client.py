@@ -100,7 +100,3 @@ class RetryTest(ClientTest):
         done = iter([0, 1, 1, 2, 2, 3, 3, 4, 4])
         lost = [NetworkError("cut off", maybe_received=True) for _ in range(4)]
         self.assertEqual(self.retry(lost, retries=1, progress=lambda: next(done)), "answer")
-
-
-if __name__ == "__main__":
-    unittest.main()

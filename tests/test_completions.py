@@ -268,7 +268,3 @@ class ScriptsTest(ProgramTest):
     def test_nothing_of_the_environment_is_needed(self) -> None:
         for shell, script in SCRIPTS.items():
             self.assertEqual(run("completions", shell, env={"HOME": "/nonexistent"}).stdout, script)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -299,7 +299,3 @@ class WindowsConsole(unittest.TestCase):
     def test_an_older_console_or_none_has_no_escape_sequences(self) -> None:
         self.assertFalse(self.enabled(FakeKernel(is_new=False)))
         self.assertFalse(self.enabled(FakeKernel(is_console=False)))
-
-
-if __name__ == "__main__":
-    unittest.main()

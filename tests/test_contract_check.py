@@ -319,7 +319,3 @@ class HostileTest(unittest.TestCase):
         self.assertEqual(issues({"pattern": "^data:image\\/.*", "format": "uri"}, text), [])
         self.assertNotEqual(issues({"pattern": "^https:\\/\\/.*"}, text), [])
         self.assertNotEqual(issues({"pattern": "^[a-z]+$"}, "a" * 100_000 + "!"), [])
-
-
-if __name__ == "__main__":
-    unittest.main()

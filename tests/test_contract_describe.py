@@ -410,7 +410,3 @@ class OddDocumentTest(unittest.TestCase):
             with self.subTest(value=value):
                 self.assertFalse(is_openapi(value))
         self.assertTrue(is_openapi({"paths": {}}))
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -564,7 +564,3 @@ class ExpiredOutputs(DownloadTest):
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[b"one", b"two"])
         self.assert_error(self.call("wait", task, "--download", self.folder / "fox.png"), 74, kind="io")
         self.assertEqual((self.listing(), (self.folder / "fox-2.png").read_bytes()), (["fox-2.png"], b"mine"))
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -23,7 +23,6 @@ HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Runway-Version": "2024-11-06"
 JSON = {**HEADERS, "Content-Type": "application/json"}
 IMAGE = {"model": "gen4_image", "promptText": "a fox", "ratio": "1024:1024"}
 VIDEO = {"model": "gen4_turbo", "promptImage": "https://example.com/a.png", "ratio": "1280:720"}
-SPEECH = {"type": "speech", "promptText": "hello"}
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 EVENT_ID = "0190f5c1-7f3a-7c3e-8a52-0123456789ab"
 
@@ -312,7 +311,3 @@ class ByHandTest(unittest.TestCase):
             done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=20)
             self.assertEqual(done.returncode, status, done)
             self.assertEqual(b"Mira the concierge" in done.stdout, words[0] == "avatars", done)
-
-
-if __name__ == "__main__":
-    unittest.main()

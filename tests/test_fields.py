@@ -134,7 +134,3 @@ class QueryTest(unittest.TestCase):
         for kind in ("upload", "data-uri", "text-file"):
             with self.subTest(kind), self.assertRaisesRegex(UsageError, f"^--{kind} needs a body: use it with POST"):
                 query([reader(kind)("a=cat.png")])
-
-
-if __name__ == "__main__":
-    unittest.main()

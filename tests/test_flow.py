@@ -245,7 +245,3 @@ class NothingIsPaidTwice(FlowTest):
                 self.assert_error(self.call(*self.words()), expected)
                 self.assertEqual(self.posts(), [])
                 self.assertEqual(self.listing(), ["cat.png"])
-
-
-if __name__ == "__main__":
-    unittest.main()

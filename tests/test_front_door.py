@@ -447,7 +447,3 @@ class DashesTest(ServedTest):
 
     def test_alone_it_is_like_no_word_at_all(self) -> None:
         self.assertEqual(self.call("--").stdout, self.call().stdout)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -404,7 +404,3 @@ class Files(LedgerTest):
             [("a", "fox", "SUCCEEDED", 6, ["/a/fox.png"]), ("b", None, "SENDING", None, [])],
         )
         self.assertEqual(len(found), 3)
-
-
-if __name__ == "__main__":
-    unittest.main()

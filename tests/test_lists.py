@@ -287,7 +287,3 @@ class FieldsTest(unittest.TestCase):
             *("", "yesterday", "2026-01-02T03:04:05Zulu", 1767323045, None, ["2026-01-02"], True),
         ):
             self.assertEqual(iso_time(value), value)
-
-
-if __name__ == "__main__":
-    unittest.main()

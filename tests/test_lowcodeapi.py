@@ -429,7 +429,3 @@ def upstream(error: object, headers: dict[str, str] | None = None) -> dict[str, 
 def service() -> Service:
     """The hosted gateway, without a network."""
     return Service(Target(base_url="https://x", secret=TOKEN, secret_names=("LOWCODEAPI_API_TOKEN",), client_id=""))
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -367,7 +367,3 @@ class RandomKeys(unittest.TestCase):
                         console.end_rows(columns)
                         console.write(f"{key}\n")
                     self.check(key, kept.out.text + kept.err.text)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-import unittest
 from typing import Any
 from unittest import mock
 
@@ -414,7 +413,3 @@ class BudgetTest(OnceTest):
         ):
             self.assert_error(self.program(*FOX, **env), 78, kind="config")
         self.assert_paid(0)
-
-
-if __name__ == "__main__":
-    unittest.main()

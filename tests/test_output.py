@@ -333,7 +333,3 @@ class StreamsTest(FakeTest):
         self.assertEqual(done.returncode, 0)
         self.assertEqual(done.stderr, b"")
         self.assertEqual(shown.decode().replace("\r\n", "\n"), json.dumps(self.fake.organization, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -101,7 +101,3 @@ class WindowsTest(unittest.TestCase):
         with mock.patch.object(sys, "executable", "C:\\my files\\python.exe"):
             shown = call("x", "runway_cli.__main__", "wait", typed="C:\\my files\\python.exe")
         self.assertEqual(shown, "& 'C:/my files/python.exe' -m runway_cli wait")
-
-
-if __name__ == "__main__":
-    unittest.main()

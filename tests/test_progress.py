@@ -366,7 +366,3 @@ class Words(unittest.TestCase):
         ):
             with self.subTest(seconds):
                 self.assertEqual(readable_time(seconds), words)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -6,7 +6,6 @@ import json
 import os
 import stat
 import time
-import unittest
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -465,7 +464,3 @@ class ProcessTest(ReferenceCase):
         result = self.start("GET", "/v1/tasks/1", HOME=nowhere, XDG_CACHE_HOME="")
         self.assert_success(result, stderr="")
         self.assertEqual(result.json["path"], "/v1/tasks/{id}")
-
-
-if __name__ == "__main__":
-    unittest.main()

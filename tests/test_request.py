@@ -305,7 +305,3 @@ class PolledPaths(ServedTest):
                 result = self.call("request", "POST", IMAGE, *FIELDS, "--wait")
                 self.assert_error(result, 1, kind="api", maybeAccepted=True)
                 self.assertEqual(result.json, body)
-
-
-if __name__ == "__main__":
-    unittest.main()

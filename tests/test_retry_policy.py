@@ -58,7 +58,3 @@ class PolicyTest(unittest.TestCase):
     def test_what_is_no_failure_of_an_exchange_does_not_pass(self) -> None:
         for failure in (UsageError("wrong"), TaskError("failed")):
             self.assertFalse(may_pass(failure))
-
-
-if __name__ == "__main__":
-    unittest.main()

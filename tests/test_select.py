@@ -207,7 +207,3 @@ class Printed(unittest.TestCase):
         with captured() as streams:
             self.console("nope", quiet=True).result(TASK)
         self.assertEqual((streams.out.text, streams.err.text), ("null\n", ""))
-
-
-if __name__ == "__main__":
-    unittest.main()

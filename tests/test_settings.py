@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unittest
 from typing import Any
 
 from runway_cli.settings import is_loopback
@@ -232,7 +231,3 @@ class NumbersTest(ProgramTest):
     def test_usual_numbers_are_accepted(self) -> None:
         for words in (("--timeout", "0.5"), ("--timeout", "86400"), ("--retries", "0"), ("--retries", "100")):
             self.assertEqual(call(*SHOW, *words).exit, 0)
-
-
-if __name__ == "__main__":
-    unittest.main()

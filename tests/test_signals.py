@@ -589,7 +589,3 @@ class HandlersTest(unittest.TestCase):
         )
         heavy = {"argparse", "json", "re", "ssl", "socket", "typing", "urllib"}
         self.assertEqual(heavy & set(done.stdout.split()), set())
-
-
-if __name__ == "__main__":
-    unittest.main()

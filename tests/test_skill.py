@@ -294,7 +294,3 @@ class Replacing(SkillTest):
             skill._swap(new, folder, old)
         self.assertEqual(tree(folder), {"SKILL.md": b"old"})
         self.assertEqual(old.exists(), False)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -280,7 +280,3 @@ class Table(unittest.TestCase):
             text = table(rows, columns(A="a", B="b"), width)
             self.assertEqual(text.count("\n"), 4)
             self.assertLessEqual(max(map(display_width, text.split("\n"))), width, ascii(rows))
-
-
-if __name__ == "__main__":
-    unittest.main()

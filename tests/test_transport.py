@@ -6,7 +6,6 @@ Answers that are cut off, not HTTP, or packed are in test_bodies; what may be se
 from __future__ import annotations
 
 import ssl
-import unittest
 from functools import partial
 from unittest import mock
 
@@ -207,7 +206,3 @@ class KeptConnectionTest(TransportTest):
         (kept,) = self.transport._kept.values()
         self.transport.close()
         self.assertIsNone(kept.sock)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -283,7 +283,3 @@ def reading_at(rate: int) -> Script:
         conversation.say(OK)
 
     return script
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -270,7 +270,3 @@ class DataUris(ServedTest):
         self.call("request", "POST", "/v1/x", "--data-uri", f"a={self.file('noext', sample('audio'))}")
         expected = "data:audio/wav;base64," + base64.b64encode(sample("audio")).decode()
         self.assertEqual(json.loads(self.fake.requests[-1].body), {"a": expected})
-
-
-if __name__ == "__main__":
-    unittest.main()

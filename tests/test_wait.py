@@ -351,7 +351,3 @@ class Signals(ServedTest):
         self.assert_error(result, 130, kind="interrupted", error=f"interrupted while waiting for {one}, {two}")
         self.assertEqual(pasted(result), ["wait", one, two, "--max-wait", "99"])
         self.assertEqual([line["id"] for line in result.lines], [done])
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -22,7 +22,7 @@ from ..errors import (
 from ..files.download import remove_part_files
 from ..jobs import fields
 from ..jobs.batch import DONE, FAILED, NEW, STARTED, UNCERTAIN, Batch, files_in_the_way, saved_files, standing
-from ..jobs.ledger import GONE, REFUSED, LedgerLocked, LedgerMissing, number_of
+from ..jobs.ledger import GONE, REFUSED, LedgerLocked, LedgerMissing, is_safety, number_of
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
 from ..jobs.start import field_of
 from ..jobs.tasks import BAD_ENDS, GOOD_ENDS, parse
@@ -165,8 +165,8 @@ def _ledger_path(options: Options) -> str:
 def _opened(context: Context, options: Options, client: Client) -> Ledger:
     """Returns the ledger, locked for this process until the end of the run; a dry run makes none.
 
-    Raises UsageError where another process or another account has it, and where the file is none; then it stays as it
-    is.
+    Raises UsageError where another process or another account has it, and where the file is not a
+    ledger, which is left unchanged.
     """
     path = _ledger_path(options)
     old = f"{path[: -len('.db')]}.jsonl"
@@ -478,10 +478,10 @@ class BatchRun:
         failure = failure_of(task, limit, is_paid=True)
         if failure:
             call = "retry failed" if is_bad or is_gone else _call_after(failure)
-            if str(failure.fact("failure_code")).startswith("SAFETY"):
+            if is_safety(failure.fact("failure_code")):
                 call = None
             failure = failure.but(batch_call=call, waiting_for=None)
-        status = "GONE" if is_gone else task.status or ("SUCCEEDED" if was_done else "STARTED")
+        status = GONE if is_gone else task.status or ("SUCCEEDED" if was_done else "STARTED")
         if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
             record_end(self._ledger, task, absolute(self._folder) if self._folder else None)
             record_end(self._history, task)

@@ -18,7 +18,7 @@ from ..errors import (
     UsageError,
 )
 from ..jobs import fields
-from ..settings import MIN_INTERVAL, UnknownWord, absolute, history_path, not_empty, relative
+from ..settings import MIN_INTERVAL, UnknownWord, absolute, history_path, not_empty
 from ..terminal.console import TABLES
 from .options import COSTS, Command, Operand, Option
 from .wait import MAX_WAIT, WAIT_OPTIONS, WaitOptions, check_open
@@ -258,7 +258,7 @@ class _Call:
             wants_output = any(path.partition(".")[0] == "output" for path in options.select or ())
             is_recorded = not wants_output and (not self.destination or attempt.has_files(self.destination))
         if is_recorded or pollable is None:
-            shown = {**recorded(attempt), "saved": list(map(relative, attempt.files))}
+            shown = recorded(attempt)
             if options.wait and self.console.format in TABLES:
                 self.console.rows(
                     [{**shown, "credits": attempt.credits}], columns(has_saved=bool(options.download)), {}

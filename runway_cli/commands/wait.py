@@ -280,11 +280,12 @@ def record_end(ledger: Ledger, task: PolledTask, folder: str | None = None) -> N
 
     Where only some of them were saved, none is recorded: the same call is to save the others.
     """
+    from ..jobs.ledger import GONE
     from ..jobs.tasks import BAD_ENDS, GOOD_ENDS
 
     # A missing output does not make the task missing.
     if task.error and task.is_missing and task.status not in GOOD_ENDS:
-        ledger.ended(task.name, "GONE", error=task.error.message)
+        ledger.ended(task.name, GONE, error=task.error.message)
     elif task.status in (*GOOD_ENDS, *BAD_ENDS):
         is_whole = task.error is None and task.status in GOOD_ENDS
         ledger.ended(

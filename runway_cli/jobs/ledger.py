@@ -118,7 +118,7 @@ class Attempt:
     @property
     def is_safety(self) -> bool:
         """Returns whether moderation refused it: to repeat it unchanged costs again."""
-        return (self.code or "").startswith("SAFETY")
+        return is_safety(self.code)
 
 
 class LedgerLocked(Exception):
@@ -166,7 +166,7 @@ class Ledger:
 
     `mask` hides secrets and the signatures of URLs in a text, `mask_id` what may not even stand in an id. `exclusive`
     keeps other processes out until `close`. What is missing is made: the folder with mode 0700, the file with 0600.
-    Methods raise OutputError where the file is damaged, full or locked, ConfigError where it is no ledger, and
+    Methods raise OutputError where the file is damaged, full or locked, ConfigError for any other file, and
     LedgerMissing where there can be none; an exclusive one raises LedgerLocked. Those that record what has happened
     already raise nothing: the first `failure` is noted.
     """
@@ -363,7 +363,7 @@ class Ledger:
         return os.path.lexists(self.path) or is_old
 
     def check(self) -> None:
-        """Raises ConfigError for a file that is no ledger, and nothing for a ledger that may be used later."""
+        """Raises ConfigError for a file that is not a ledger, but nothing for one that is locked or damaged."""
         with suppress(OutputError, LedgerMissing):
             if self.is_there:
                 self._run("SELECT 1")
@@ -574,6 +574,11 @@ def account_of(base_url: str, secret: str) -> str:
     return f"{base_url} {hashlib.sha256(secret.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
 
 
+def is_safety(code: Any) -> bool:
+    """Returns whether a failure code means that moderation refused the request (the API's page on task failures)."""
+    return str(code).startswith("SAFETY")
+
+
 def number_of(credits: Any) -> Any:
     """Returns credits as an int or a float, also where they come as text; None for what is not a price."""
     if isinstance(credits, bool) or not isinstance(credits, (int, float, str, jsontext.Number)):
@@ -603,7 +608,7 @@ def _insert(verb: str, row: dict[str, Any]) -> str:
 
 
 def _plain(values: Iterable[Any]) -> list[Any]:
-    """Returns the values with escapes for what is no UTF-8, in a body or in a file's name."""
+    """Returns the values with escapes where a body or a file's name is not valid UTF-8."""
     return [text.encode("utf-8", "backslashreplace").decode() if isinstance(text, str) else text for text in values]
 
 

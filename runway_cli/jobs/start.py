@@ -22,7 +22,7 @@ from ..errors import (
     UsageError,
     WaitTimeout,
 )
-from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, shown_credits, shown_number
+from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, relative, shown_credits, shown_number
 from .ledger import SENDING, STARTED, SUCCEEDED, LedgerMissing, iso_time, number_of
 from .tasks import GOOD_ENDS, Pollable, credits_of, is_id, may_start, parse, started_by
 
@@ -195,8 +195,9 @@ def _continued(attempt: Attempt) -> Started:
         words = f"this request was sent before and its outcome is unknown: it may have been accepted. {AGAIN}"
         raise TaskError(words, may_have_been_accepted=True)
     if attempt.status not in (STARTED, *GOOD_ENDS) or attempt.error:
-        words = attempt.error or f"{attempt.id} is {attempt.status}"
-        facts = {"failure_code": attempt.code, "task_id": attempt.id, "recorded": recorded(attempt)}
+        found = recorded(attempt)
+        words = attempt.error or f"{found['id']} is {attempt.status}"
+        facts = {"failure_code": attempt.code, "task_id": found["id"], "recorded": found}
         raise TaskError(f"{words}. {AGAIN}", **facts, try_next=("history",))
     return Started(parse(attempt.id) if attempt.id else None, attempt=attempt)
 
@@ -207,7 +208,7 @@ def recorded(attempt: Attempt) -> dict[str, Any]:
     found: dict[str, Any] = {"id": name, "status": attempt.status}
     if attempt.credits is not None:
         found["cost"] = {"credits": attempt.credits}
-    found["saved"] = attempt.files
+    found["saved"] = list(map(relative, attempt.files))
     if (attempt.job or "").startswith("once "):
         found["once"] = (attempt.job or "")[len("once ") :]
     return found
