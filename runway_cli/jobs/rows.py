@@ -7,7 +7,6 @@ name of an input file matters. Every fault is reported with its line, all of the
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import stat
@@ -247,6 +246,7 @@ class RowReader:
 
     def _key(self, row: Row) -> str:
         """Returns the key of the next row with this content. Moving a column of a table does not change it."""
+        import hashlib
 
         def content_of(each: Input) -> Any:
             if isinstance(each, InputFile):
