@@ -11,6 +11,7 @@ SHEBANG = b"#!/usr/bin/env python3\n"
 MAIN = b"from runway_cli.cli.main import run\n\nrun()\n"
 BESIDE_THE_CODE = {
     "runway_cli/LICENSE": "runway_cli/LICENSE",
+    "runway_cli/contract/snapshot.json.gz": "runway_cli/contract/snapshot.json.gz",
     "runway_cli/py.typed": "runway_cli/py.typed",
     "runway_cli/skill/AUTH.md": "AUTH.md",
     "runway_cli/skill/SKILL.md": "SKILL.md",

@@ -23,7 +23,7 @@ BUDGET_VARIABLE = "RUNWAY_SKILLS_MAX_CREDITS"
 VARIABLES = (
     (HISTORY_VARIABLE, "the history file, or off"),
     (BUDGET_VARIABLE, "the credits that may be spent here in 24 hours"),
-    (OPENAPI_VARIABLE, "where the API's contract comes from"),
+    (OPENAPI_VARIABLE, "where the API's contract comes from: a URL or a file"),
     ("RUNWAY_SKILLS_DIR", "a checkout of the skill"),
     ("HTTPS_PROXY, NO_PROXY", "the proxy, and hosts that are reached without it"),
     ("SSL_CERT_FILE, SSL_CERT_DIR", "further certificate authorities"),
@@ -79,9 +79,11 @@ def budget() -> float | None:
 
 
 def contract_url() -> str | None:
-    """Returns the URL of the contract that the user chose, checked, or None."""
-    example = "https://docs.dev.runwayml.com/openapi.json"
-    return base_url(OPENAPI_VARIABLE, example) if setting(OPENAPI_VARIABLE) else None
+    """Returns the URL of the contract that the user chose, checked, or its file's path; None for neither."""
+    chosen = setting(OPENAPI_VARIABLE)
+    if chosen and "://" not in chosen:
+        return os.path.expanduser(chosen)
+    return base_url(OPENAPI_VARIABLE, "https://docs.dev.runwayml.com/openapi.json") if chosen else None
 
 
 def url_fault(url: str) -> str | None:

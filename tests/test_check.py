@@ -71,10 +71,11 @@ class CheckTest(ServedTest):
             self.assertTrue(result.error["issues"])
         self.assertEqual(self.to_the_api(), [])
 
-    def test_without_a_contract_nothing_is_sent(self) -> None:
+    def test_without_a_source_the_contract_that_comes_with_the_program_decides(self) -> None:
         self.fake.fault(Fault("status", status=503), path="/openapi.json", server="storage", times=None)
-        result = self.check(*GOOD)
-        self.assert_error(result, 69, kind="network", maybeAccepted=None)
+        result = self.check("-f", "model=gen4_image", "-f", "ratio=1:1", "-f", "promptText=a fox")
+        self.assert_error(result, 2, kind="usage")
+        self.assertEqual([issue["field"] for issue in result.error["issues"]], ["ratio"])
         self.assertEqual(self.to_the_api(), [])
 
     def test_an_endpoint_that_the_contract_does_not_have_is_sent_with_a_note(self) -> None:

@@ -228,18 +228,18 @@ class OfferedWordsTest(ServedTest):
             with self.subTest(line):
                 self.assertEqual(self.offers(line), offered.split())
 
-    def test_endpoints_and_models_are_offered_once_the_contract_was_read(self) -> None:
-        lines = {
-            "runway-cli request POST /v1/text_to_im": "/v1/text_to_image",
-            "runway-cli reference --model gen4_im": "gen4_image",
-            "runway-cli models text_to_im": "text_to_image",
-        }
-        for line in lines:
-            self.assertEqual(self.offers(line), [])
-        self.assert_success(self.call("reference", env=self.env))
-        for line, word in lines.items():
-            with self.subTest(line):
-                self.assertIn(word, self.offers(line))
+    def test_endpoints_and_models_are_offered_from_the_cache_else_from_the_program_itself(self) -> None:
+        for _ in range(2):
+            for line, word in {
+                "runway-cli request POST /v1/text_to_im": "/v1/text_to_image",
+                "runway-cli reference --model gen4_im": "gen4_image",
+                "runway-cli models text_to_im": "text_to_image",
+            }.items():
+                with self.subTest(line):
+                    self.assertIn(word, self.offers(line))
+            self.assertEqual(self.fake.sent(path="/openapi.json"), [])
+            self.assert_success(self.call("reference", env=self.env))
+            self.fake.requests.clear()
 
     def test_ids_of_unfinished_tasks_are_offered(self) -> None:
         post = ("request", "POST", "/v1/text_to_image", "-f", "model=gen4_image", "-f", "ratio=1280:720")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..contract import source
 from ..contract.check import check, shown, unnamed
 from ..contract.schema import endpoints, matching, nearest
-from ..errors import ApiError, ConfigError, NetworkError, UsageError
+from ..errors import ApiError, ConfigError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,14 +17,10 @@ if TYPE_CHECKING:
 
 
 class Checker:
-    """Checks bodies against a contract, which is loaded once unless it is given. Raises NetworkError without one."""
+    """Checks bodies against a contract, which is loaded once unless it is given."""
 
     def __init__(self, client: Client, contract: Contract | None = None) -> None:
-        try:
-            self.contract = contract or source.load(client)
-        except (ApiError, NetworkError) as error:
-            words = f"the API's contract is not available, so the body cannot be checked: {error.message}"
-            raise NetworkError(words) from None
+        self.contract = contract or source.load(client)
         self.endpoints = endpoints(self.contract.document)
         self._client = client
         self._noted: set[str] = set()
@@ -67,7 +63,7 @@ class Checker:
 
 
 def check_body(client: Client, method: str, path: str, body: Any, *, has_body: bool) -> None:
-    """Raises UsageError with `issues` where the contract refuses the body, NetworkError without a contract."""
+    """Raises UsageError with `issues` where the contract refuses the body."""
     checker = Checker(client)
     issues = checker.issues(method, path, body if has_body else {})
     if issues:
@@ -87,10 +83,7 @@ def explained(client: Client, method: str, path: str, body: Any, error: ApiError
     """
     plain = path.partition("?")[0]
     try:
-        contract = source.kept(client)
-        if contract is None:
-            return error
-        checker = Checker(client, contract)
+        checker = Checker(client, source.at_hand(client))
         endpoint = checker.endpoint(method, plain)
         if endpoint is None:
             near = nearest(checker.endpoints, plain)[:1]

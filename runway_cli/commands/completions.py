@@ -144,9 +144,7 @@ def _known_words(context: Context, kind: str) -> Iterable[str]:
     if kind in ("PATH", "M", "ENDPOINT"):
         from ..contract import source
 
-        contract = source.kept(context.client(with_secret=False))
-        if contract is None:
-            return ()
+        contract = source.at_hand(context.client(with_secret=False))
         from ..contract.describe import models
         from ..contract.schema import endpoints
 

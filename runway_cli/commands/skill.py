@@ -104,7 +104,7 @@ def _modules(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         if item.is_dir():
             yield from _modules(item, f"{path}/{item.name}")
-        elif item.name.endswith(".py") or item.name in ("py.typed", "LICENSE"):
+        elif item.name.endswith((".py", ".json.gz")) or item.name in ("py.typed", "LICENSE"):
             yield f"{path}/{item.name}", item
 
 

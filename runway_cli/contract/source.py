@@ -1,4 +1,7 @@
-"""Loads the API's contract: its OpenAPI document, fetched without the secret and kept for a day."""
+"""Loads the API's contract: from where it is published, kept for a day, else from the snapshot in this package.
+
+The snapshot holds facts alone and is made by .ci/make_contract.py.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,13 @@ import os
 import time
 
 from .. import jsontext
-from ..errors import ApiError, DeniedError, NetworkError, RunwayError
-from ..settings import cache_folder, contract_url
+from ..errors import ApiError, ConfigError, NetworkError
+from ..settings import OPENAPI_VARIABLE, cache_folder, contract_url
 from ..shutdown import remove
 from .schema import is_openapi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from ..api.client import Client
@@ -21,84 +23,117 @@ if TYPE_CHECKING:
 MAX_AGE = 24 * 3600  # seconds that a copy is used without asking again
 MAX_SIZE = 20_000_000  # bytes of a document
 TIMEOUT = 10.0  # seconds for each source
+SNAPSHOT = "snapshot.json.gz"  # beside this file, in a zipapp too
 
 
 class Contract:
-    """An OpenAPI document, the URL it came from, and when it was fetched, in seconds since 1970."""
+    """An OpenAPI document, the URL or path it came from (SNAPSHOT: this package), and its day, YYYY-MM-DD."""
 
-    __slots__ = ("document", "fetched", "source")
+    __slots__ = ("date", "document", "source")
 
-    def __init__(self, document: dict[str, Any], source: str, fetched: float) -> None:
+    def __init__(self, document: dict[str, Any], source: str, date: str) -> None:
         self.document = document
         self.source = source
-        self.fetched = fetched
-
-    @property
-    def date(self) -> str:
-        """Returns the day it was fetched, YYYY-MM-DD."""
-        return time.strftime("%Y-%m-%d", time.gmtime(self.fetched))
-
-
-def sources(client: Client) -> Sequence[str]:
-    """Returns the URLs of the contract, in the order they are tried."""
-    chosen = contract_url()
-    return [chosen] if chosen else client.service.contract_urls
+        self.date = date
 
 
 def load(client: Client) -> Contract:
-    """Returns the contract: a copy of less than a day, else fetched, else an older copy with a note.
+    """Returns the contract: a copy of less than a day, else fetched, else an older copy or the snapshot, with a note.
 
-    Raises the failure of the first source: NetworkError or ApiError.
+    Raises ConfigError where the user's variable names a file that holds no contract.
     """
-    urls, now = sources(client), client.clock.time()
+    chosen = contract_url()
+    if chosen and not _is_url(chosen):
+        return _chosen_file(chosen)
+    urls, now = [chosen] if chosen else client.service.contract_urls, client.clock.time()
     copies = [copy for copy in map(_cached, urls) if copy]
-    for copy in copies:
-        if 0 <= now - copy.fetched < MAX_AGE:
+    for copy, fetched in copies:
+        if 0 <= now - fetched < MAX_AGE:
             return copy
-    failures: list[RunwayError] = []
+    failures = []
     for url in urls:
         try:
-            return _fetched(client, url, retries=1 if len(urls) == 1 and not copies else 0)
+            return _fetched(client, url)
         except (ApiError, NetworkError) as error:
-            failures.append(error)
-    if not copies:
-        raise failures[0]
-    client.console.note(f"using the API's contract of {copies[0].date}: {failures[0].message}")
-    return copies[0]
+            failures.append(error.message)
+    found, words = (copies[0][0], "") if copies else (snapshot(), " that comes with this program")
+    client.console.note(f"using the API's contract of {found.date}{words}: {failures[0]}")
+    return found
 
 
-def kept(client: Client) -> Contract | None:
-    """Returns the copy in the cache, whatever its age; never from the network."""
-    return next((copy for copy in map(_cached, sources(client)) if copy), None)
+def at_hand(client: Client) -> Contract:
+    """Returns the user's file, else the copy in the cache, whatever its age, else the snapshot. Never asks the network.
+
+    Raises ConfigError where the user's variable names a file that holds no contract.
+    """
+    chosen = contract_url()
+    if chosen and not _is_url(chosen):
+        return _chosen_file(chosen)
+    urls = [chosen] if chosen else client.service.contract_urls
+    return next((copy[0] for copy in map(_cached, urls) if copy), None) or snapshot()
 
 
-def _fetched(client: Client, url: str, retries: int) -> Contract:
-    """Fetches the document with a request that carries nothing about the user, and keeps it for the next time."""
-    headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
-    timeout = min(TIMEOUT, client.target.timeout)
+def snapshot() -> Contract:
+    """Returns the contract that comes with this program."""
+    import zlib
 
-    def attempt(_: RunwayError | None) -> tuple[bytes, dict[str, Any]]:
-        """Raises ApiError for everything but OpenAPI."""
-        response = client.fetch(url, headers, timeout)
-        status = response.status
-        if not 200 <= status < 300:
-            location = response.headers.get("Location")
-            words = f", a redirect to {client.console.mask(location)}, which is not followed" if location else ""
-            kind = DeniedError if status in (401, 403) else ApiError
-            raise kind(f"{url} answered HTTP {status}{words}", status=status)
-        if len(response.body) > MAX_SIZE:
-            raise ApiError(f"{url} is larger than {MAX_SIZE // 1_000_000} MB", status=status, is_json=False)
-        try:
-            document = jsontext.loads(response.body)
-        except ValueError as error:
-            raise ApiError(f"{url} is not JSON ({error})", status=status, is_json=False) from None
+    path = os.path.join(os.path.dirname(__file__), SNAPSHOT)
+    loader: Any = __spec__.loader  # which reads from a zipapp too
+    document = jsontext.loads(zlib.decompress(loader.get_data(path), 31))
+    return Contract(document, SNAPSHOT, document["info"]["x-date"])
+
+
+def _is_url(source: str) -> bool:
+    return "://" in source
+
+
+def _chosen_file(path: str) -> Contract:
+    """Returns the document of a file that the user chose. Raises ConfigError."""
+    try:
+        document, changed = _read(path)
+    except (OSError, ValueError) as error:
+        words = f"{OPENAPI_VARIABLE}: {path!r} is no OpenAPI document ({getattr(error, 'strerror', None) or error})"
+        raise ConfigError(words, variable=OPENAPI_VARIABLE) from None
+    return Contract(document, path, _day(changed))
+
+
+def _read(path: str) -> tuple[dict[str, Any], float]:
+    """Returns the document in a file and when it was changed. Raises OSError, or ValueError for what is none."""
+    if not os.path.isfile(path):  # a FIFO or device would be waited for
+        raise ValueError("not a file" if os.path.lexists(path) else "no such file")
+    with open(path, "rb") as file:
+        document = jsontext.loads(file.read(MAX_SIZE))
         if not is_openapi(document):
-            raise ApiError(f"{url} is not an OpenAPI document: it has no paths", status=status, is_json=False)
-        return response.body, document
+            raise ValueError("it has no paths")
+        return document, os.fstat(file.fileno()).st_mtime
 
-    content, document = client.retry("GET", attempt, retries=min(retries, client.target.retries))
-    _keep(url, content)
-    return Contract(document, url, client.clock.time())
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+def _fetched(client: Client, url: str) -> Contract:
+    """Fetches the document with a request that carries nothing about the user, and keeps it for the next time.
+
+    Raises NetworkError, and ApiError for everything but OpenAPI.
+    """
+    headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+    response = client.fetch(url, headers, min(TIMEOUT, client.target.timeout))
+    status = response.status
+    if not 200 <= status < 300:
+        location = response.headers.get("Location")
+        words = f", a redirect to {client.console.mask(location)}, which is not followed" if location else ""
+        raise ApiError(f"{url} answered HTTP {status}{words}", status=status)
+    if len(response.body) > MAX_SIZE:
+        raise ApiError(f"{url} is larger than {MAX_SIZE // 1_000_000} MB", status=status)
+    try:
+        document = jsontext.loads(response.body)
+    except ValueError as error:
+        raise ApiError(f"{url} is not JSON ({error})", status=status) from None
+    if not is_openapi(document):
+        raise ApiError(f"{url} is not an OpenAPI document: it has no paths", status=status)
+    _keep(url, response.body)
+    return Contract(document, url, _day(client.clock.time()))
 
 
 def _cache_path(url: str) -> str | None:
@@ -111,18 +146,14 @@ def _cache_path(url: str) -> str | None:
     return os.path.join(folder, f"openapi-{sha256(url.encode()).hexdigest()[:12]}.json")
 
 
-def _cached(url: str) -> Contract | None:
-    """Returns the copy of a source, None where there is none that can be used."""
+def _cached(url: str) -> tuple[Contract, float] | None:
+    """Returns the copy of a source and when it was fetched, None where there is none that can be used."""
     path = _cache_path(url)
-    if path is None:
-        return None
     try:
-        with open(path, "rb") as file:
-            fetched = os.fstat(file.fileno()).st_mtime
-            document = jsontext.loads(file.read())
+        document, fetched = _read(path or "")
     except (OSError, ValueError):
         return None
-    return Contract(document, url, fetched) if is_openapi(document) else None
+    return Contract(document, url, _day(fetched)), fetched
 
 
 def _keep(url: str, content: bytes) -> None:
