@@ -153,6 +153,7 @@ class ApiError(RunwayError):
     status = 0  # of HTTP
     retry_after = 0.0  # seconds that the service asks to wait
     is_json = True  # False for a 2xx whose body is something else
+    permanent = False  # True where it cannot pass by itself: another service answered, with a page in place of JSON
     from_provider = True  # False for what only a gateway says
 
 
@@ -163,7 +164,8 @@ class DeniedError(ApiError):
 class NetworkError(RunwayError):
     kind = "network"
     maybe_received = False  # True once a byte of the request was sent
-    permanent = False  # True where trying again cannot help: a certificate that is not trusted
+    permanent = False  # True where it cannot pass by itself: refused, no such host, no TLS, or `rejected`
+    rejected = False  # True where this side refused: a certificate that is not trusted, a URL that cannot be sent
 
 
 class CreditsError(ApiError):

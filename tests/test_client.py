@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import unittest
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from email.message import Message
 from typing import Any
+from unittest import mock
 
 from runway_cli.api import services
 from runway_cli.api.client import Client
@@ -15,6 +18,7 @@ from runway_cli.settings import Target
 from runway_cli.shutdown import Shutdown
 from runway_cli.terminal.console import Console
 from runway_cli.transport.http import Response, Transport
+from tests.loopback import Server, answering
 from tests.program import Clock
 
 SECRET = "key_" + "5" * 128
@@ -42,17 +46,19 @@ class InjectedTransport(Transport):
 class ClientTest(unittest.TestCase):
     """A client of Runway whose transport gives these statuses."""
 
-    def client(self, *statuses: int, secret: str | None = SECRET, seconds: float = 0.0) -> Client:
+    def client(
+        self, *statuses: int, seconds: float = 0.0, base: str = BASE, transport: Transport | None = None
+    ) -> Client:
         self.clock = Clock()
         self.transport = InjectedTransport(statuses, self.clock, seconds)
-        target = Target(base_url=BASE, secret=secret, secret_names=("THE_KEY",), client_id="the-client", timeout=60.0)
+        target = Target(base_url=base, secret=SECRET, secret_names=("THE_KEY",), client_id="the-client", timeout=60.0)
         return Client(
             target,
             services.service(None, target),
             console=Console(quiet=True),
             clock=self.clock,
             shutdown=Shutdown(),
-            transport=self.transport,
+            transport=transport or self.transport,
         )
 
     def timeouts(self) -> list[float]:
@@ -81,6 +87,24 @@ class CallTest(ClientTest):
         self.assertEqual(self.headers()["Authorization"], f"Bearer {SECRET}")
         self.client(200).fetch("https://docs.example.com/openapi.json", {}, 10)
         self.assertNotIn(SECRET, json.dumps(self.headers()))
+
+    def test_a_failure_tells_whether_it_can_pass_by_itself(self) -> None:
+        page = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 6\r\n\r\n<html>"
+        no_host = mock.patch("socket.getaddrinfo", side_effect=socket.gaierror(-2, "not known"))
+        servers = Server(answering(page)), Server(answering(page[:-1])), Server(lambda peer: peer.say(page))
+        with servers[0] as html, servers[1] as cut, servers[2] as plain:
+            for base, permanent in (
+                ("http://127.0.0.1:9", True),  # where nobody listens
+                ("http://localhost:9", True),
+                (html.url, True),
+                (plain.url.replace("http:", "https:"), True),
+                (cut.url, False),
+            ):
+                client = self.client(base=base, transport=Transport(Shutdown()))
+                with self.subTest(base), no_host if "localhost" in base else nullcontext():
+                    with self.assertRaises((ApiError, NetworkError)) as caught:
+                        client.call("GET", "/v1/tasks/x", retries=0)
+                    self.assertIs(caught.exception.fact("permanent", False), permanent)
 
 
 class RetryTest(ClientTest):

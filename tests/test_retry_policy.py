@@ -8,10 +8,10 @@ from typing import Any
 from runway_cli.api.retry import DIRECT, GATEWAY, may_pass, may_poll_again
 from runway_cli.errors import ApiError, NetworkError, TaskError, UsageError
 
-UNSENT = NetworkError("refused", maybe_received=False)
+UNSENT = NetworkError("refused", maybe_received=False, permanent=True)
 LOST = NetworkError("cut off", maybe_received=True)
 NOT_JSON = ApiError("not JSON", status=200, is_json=False)
-BAD_CERTIFICATE = NetworkError("not trusted", maybe_received=False, permanent=True)
+BAD_CERTIFICATE = NetworkError("not trusted", maybe_received=False, permanent=True, rejected=True)
 YES, NO = True, False
 
 

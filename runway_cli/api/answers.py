@@ -57,7 +57,7 @@ def decode(response: Response, service: Service, mask: Callable[[str], str]) -> 
         raise error_of(answer, response, mask)
     if not answer.is_json:
         words = f"the answer is not JSON ({reason}): {excerpt(response.body, mask)}"
-        raise ApiError(words, status=response.status, is_json=False)
+        raise ApiError(words, status=response.status, is_json=False, permanent=True)
     return answer
 
 

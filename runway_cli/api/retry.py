@@ -34,7 +34,7 @@ class RetryPolicy:
 
     def is_retryable(self, method: str, failure: ApiError | NetworkError) -> bool:
         """Returns whether the request may be sent again after this failure."""
-        if failure.fact("permanent"):
+        if failure.fact("rejected"):
             return False
         return _outcome(failure) in (self.unsafe_retries if method in UNSAFE_METHODS else SAFE_RETRIES)
 
@@ -70,7 +70,7 @@ def _outcome(failure: ApiError | NetworkError) -> Outcome:
 def may_pass(failure: Failure) -> bool:
     """Returns whether time alone may end a failure: no answer (but for a bad certificate or URL), 408, 429 and 5xx."""
     status = failure.fact("status") or 0
-    return status in (408, 429) or status >= 500 or (failure.kind == "network" and not failure.fact("permanent"))
+    return status in (408, 429) or status >= 500 or (failure.kind == "network" and not failure.fact("rejected"))
 
 
 def may_poll_again(failure: Failure) -> bool:
