@@ -6,9 +6,12 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 import unittest
 import zipfile
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -18,9 +21,11 @@ from tests.links import need_links
 from tests.program import ROOT, ProgramTest, Result, in_markdown, run
 
 PAGES = {"SKILL.md": b"---\nname: runway-cli\n---\n", "AUTH.md": b"# Keys\n"}
-CODE = {file.relative_to(ROOT).as_posix(): file.read_bytes() for file in ROOT.glob("runway_cli/**/*.py")}
-CODE["runway_cli/py.typed"] = b""
-CODE["runway_cli/LICENSE"] = (ROOT / "runway_cli" / "LICENSE").read_bytes()
+CODE = {
+    file.relative_to(ROOT).as_posix(): file.read_bytes()
+    for file in ROOT.glob("runway_cli/**/*")
+    if file.is_file() and file.suffix != ".pyc"
+}
 SKILL = {**PAGES, **CODE}
 INSIDE = {**CODE, **{f"runway_cli/skill/{name}": content for name, content in PAGES.items()}}
 
@@ -279,10 +284,41 @@ class Replacing(SkillTest):
         self.assertIn(f"{str(self.path)!r} could not be written", result.error["error"])
         self.assertEqual(tree(self.home), {".claude/skills": b"not a folder"})
 
-    def test_the_old_skill_is_back_when_the_new_one_cannot_take_its_place(self) -> None:
-        new, folder, old = (self.folder / name for name in ("new", "skill", "old"))
-        write(new, {"SKILL.md": b"new"})
-        write(folder, {"SKILL.md": b"old"})
+    @unittest.skipUnless(hasattr(os, "mkfifo"), "there are no pipes with a name here")
+    def test_a_device_or_a_pipe_among_the_files_is_refused(self) -> None:
+        self.install("claude")
+        reason = "is a device or a pipe, or a link to one"
+        for name in ("notes", "runway_cli/cli/notes", ".runway-cli.json"):
+            with self.subTest(name):
+                there = (self.path / name).read_bytes() if (self.path / name).exists() else b""
+                for make in (os.mkfifo, partial(os.symlink, os.devnull)):
+                    (self.path / name).unlink(missing_ok=True)
+                    make(self.path / name)
+                    result = self.install("claude")
+                    self.assert_error(result, 2, kind="usage")
+                    self.assertIn(reason if "notes" in name else "was not written by", result.error["error"])
+                    (self.path / name).unlink()
+                (self.path / name).write_bytes(there)
+        (self.checkout / "AUTH.md").unlink()
+        os.mkfifo(self.checkout / "AUTH.md")
+        self.assertIn("(AUTH.md is not a file)", self.install("cursor").error["error"])
+
+    def test_a_killed_install_leaves_the_old_skill_or_the_new_one(self) -> None:
+        """The system calls that change names, each of which may be the last: the next install tidies up."""
+        for ends, was_exchanged in ((("old", "new"), False), (("new",), True)):
+            with self.subTest(ends):
+                self.install("claude")
+                write(self.path, {"notes.md": b"mine"})
+                for end in ends:
+                    shutil.copytree(self.path, self.path.parent / f".runway-cli-0123abcd.{end}")
+                if not was_exchanged:
+                    shutil.rmtree(self.path)
+                self.assertEqual(self.install("claude").exit, 0)
+                self.assertEqual(tree(self.path)["notes.md"], b"mine")
+                self.assertEqual(os.listdir(self.path.parent), ["runway-cli"])
+
+    def test_a_new_skill_takes_the_place_of_the_old_one_in_one_step_or_not_at_all(self) -> None:
+        folder, new = self.folder / "skill", self.folder / ".runway-cli-0.new"
         rename = Path.rename
 
         def fail_for_new(path: Path, target: Path) -> Path:
@@ -290,7 +326,14 @@ class Replacing(SkillTest):
                 raise KeyboardInterrupt
             return rename(path, target)
 
-        with mock.patch.object(Path, "rename", fail_for_new), self.assertRaises(KeyboardInterrupt):
-            skill._swap(new, folder, old)
-        self.assertEqual(tree(folder), {"SKILL.md": b"old"})
-        self.assertEqual(old.exists(), False)
+        for can_exchange in (True, False):
+            write(new, {"SKILL.md": b"new"})
+            write(folder, {"SKILL.md": b"old"})
+            with mock.patch.object(Path, "rename", fail_for_new), ExitStack() as stack:
+                if not can_exchange:
+                    stack.enter_context(mock.patch.object(skill, "_exchange", return_value=False))
+                if not can_exchange or not sys.platform.startswith("linux"):
+                    stack.enter_context(self.assertRaises(KeyboardInterrupt))
+                skill._swap(new, folder)
+            expected = b"new" if can_exchange and sys.platform.startswith("linux") else b"old"
+            self.assertEqual(tree(folder), {"SKILL.md": expected})

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from .. import __version__
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 MANIFEST = ".runway-cli.json"
+NEW, OLD = ".new", ".old"  # the ends of the names of folders that an install works with
 COMMON = "agents"  # the folder that several hosts read
 HOSTS = ("claude", "cursor", "codex", COMMON)  # the skills of a host are in ~/.HOST/skills
 COLUMNS = (Column("Host", "host"), Column("Path", "path"), Column("Files", "files"), Column("Version", "version"))
@@ -44,6 +46,7 @@ def install(context: Context, options: Options) -> int:
     targets = _targets(options.hosts, options.project)
     files = _contents()
     for folder in targets:
+        _recover(folder)
         _check(folder, files)
 
     def install_one(folder: Path) -> None:
@@ -83,21 +86,20 @@ def _targets(hosts: list[str], project: bool) -> dict[Path, str]:
 def _contents() -> dict[str, bytes]:
     """Returns the skill's files by their path in it, from wherever this program runs: checkout, skill, wheel, zipapp.
 
-    Raises UsageError where a page is missing.
+    Raises UsageError where a file is missing, or is a device or a pipe, which may never end.
     """
     from importlib.resources import files
 
     package = files(PACKAGE)
-    found: dict[str, bytes] = {}
-    try:
-        for name in ("AUTH.md", "SKILL.md"):  # in the wheel and the zipapp they are in the package, else beside it
-            inside = package / "skill" / name
-            page = inside if inside.is_file() else Path(str(package)).parent / name
-            found[name] = page.read_bytes()
-        return {**found, **{name: file.read_bytes() for name, file in _modules(package, PACKAGE)}}
-    except OSError as error:
-        words = "this copy of the program is incomplete: install the skill from a checkout, the wheel or the zipapp"
-        raise UsageError(f"{words} ({error})") from None
+    found: dict[str, Traversable] = dict(_modules(package, PACKAGE))
+    for name in ("AUTH.md", "SKILL.md"):  # in the wheel and the zipapp they are in the package, else beside it
+        inside = package / "skill" / name
+        found[name] = inside if inside.is_file() else Path(str(package)).parent / name
+    for name, file in found.items():
+        if not file.is_file():
+            words = "this copy of the program is incomplete: install the skill from a checkout, the wheel or the zipapp"
+            raise UsageError(f"{words} ({name} is not a file)")
+    return {name: file.read_bytes() for name, file in found.items()}
 
 
 def _modules(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:
@@ -115,6 +117,9 @@ def _check(folder: Path, files: Mapping[str, bytes]) -> None:
     written = None if folder.is_symlink() else _manifest(folder)
     if written is None:
         raise _refusal(folder, "was not written by skill install")
+    for path in map(Path, (os.path.join(root, name) for root, _, names in os.walk(folder) for name in names)):
+        if path.exists() and not path.is_file():
+            raise _refusal(path, "is a device or a pipe, or a link to one")
     for name in {**written, **files}:
         file = folder / name
         for parent in [folder / parent for parent in Path(name).parents][:-1]:
@@ -136,6 +141,8 @@ def _refusal(path: Path, reason: str) -> UsageError:
 def _manifest(folder: Path) -> dict[str, str] | None:
     """Returns the hashes by file of an earlier install, None where there was none."""
     try:
+        if not (folder / MANIFEST).is_file():  # a pipe may never end
+            return None
         files = json.loads((folder / MANIFEST).read_bytes())["files"]
         return {str(name): str(found) for name, found in files.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -151,8 +158,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 
     What else is in the old folder is kept.
     """
-    mark = os.urandom(4).hex()
-    new, old = folder.with_name(f".{NAME}-{mark}.new"), folder.with_name(f".{NAME}-{mark}.old")
+    new = folder.with_name(f".{NAME}-{os.urandom(4).hex()}{NEW}")
     hashes = {name: _hash(content) for name, content in files.items()}
     manifest = json.dumps({"version": __version__, "files": hashes}, indent=2).encode() + b"\n"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -168,22 +174,49 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
             file = new / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-        _swap(new, folder, old)
+        if folder.exists():
+            _swap(new, folder)
+        else:
+            new.rename(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def _swap(new: Path, folder: Path, old: Path) -> None:
-    """Puts `new` in the place of `folder`, which is back there if that fails."""
+def _swap(new: Path, folder: Path) -> None:
+    """Puts `new` in the place of `folder`: in one step where the system can, else in two that `_recover` can undo."""
+    if _exchange(os.fsencode(new), os.fsencode(folder)):
+        return
+    old = new.with_suffix(OLD)
+    folder.rename(old)
     try:
-        if folder.exists():
-            folder.rename(old)
         new.rename(folder)
     except BaseException:  # an interrupt too
-        if old.exists() and not folder.exists():
-            old.rename(folder)
+        old.rename(folder)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: bytes, other: bytes) -> bool:
+    """Lets two paths change places in one step. Returns False where the system, or its file system, cannot do that."""
+    try:
+        import ctypes
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        if hasattr(libc, "renamex_np"):  # macOS; 2 is RENAME_SWAP
+            return bool(libc.renamex_np(one, other, 2) == 0)
+        return bool(libc.renameat2(-100, one, -100, other, 2) == 0)  # Linux; AT_FDCWD and RENAME_EXCHANGE
+    except (ImportError, AttributeError, OSError, TypeError):  # TypeError: Windows
+        return False
+
+
+def _recover(folder: Path) -> None:
+    """Puts the old skill back where an install was killed before the new one took its place; removes what it left."""
+    for left in sorted(folder.parent.glob(f".{NAME}-*"), reverse=True):  # .old before .new
+        if left.suffix == OLD and not os.path.lexists(folder):
+            with suppress(OSError):
+                left.rename(folder)
+        elif left.suffix in (OLD, NEW):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 COMMANDS = {
