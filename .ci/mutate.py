@@ -67,7 +67,7 @@ def retry_mutations() -> Iterator[Mutation]:
 MUTATIONS = (
     Mutation("retry: a refused POST is accepted", "300 <= outcome < 500", "False", *RETRY_TESTS),
     Mutation("retry: 408 refuses", "and outcome != 408", "", *RETRY_TESTS),
-    Mutation("retry: a bad certificate", 'if failure.fact("rejected"):', "if False:", *RETRY_TESTS, "tls"),
+    Mutation("retry: a bad certificate", 'if failure.fact("final") or asked', "if asked", *RETRY_TESTS, "tls"),
     Mutation("origin", "_origin(parts) == _origin(base)", "True", "urls", "request"),
     Mutation("origin: user name", 'lower().rpartition("@")', 'lower().partition("@")', "urls"),
     Mutation("path: dot segments", 'unquote(part) in (".", "..")', "part in ()", "urls", "request"),

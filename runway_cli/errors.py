@@ -154,6 +154,7 @@ class ApiError(RunwayError):
     retry_after = 0.0  # seconds that the service asks to wait
     is_json = True  # False for a 2xx whose body is something else
     permanent = False  # True where it cannot pass by itself: another service answered, with a page in place of JSON
+    final = False  # True where it must not be sent again, says the service
     from_provider = True  # False for what only a gateway says
 
 
@@ -164,8 +165,8 @@ class DeniedError(ApiError):
 class NetworkError(RunwayError):
     kind = "network"
     maybe_received = False  # True once a byte of the request was sent
-    permanent = False  # True where it cannot pass by itself: refused, no such host, no TLS, or `rejected`
-    rejected = False  # True where this side refused: a certificate that is not trusted, a URL that cannot be sent
+    permanent = False  # True where it cannot pass by itself: refused, no such host, no TLS, or `final`
+    final = False  # True where this side refused: a certificate that is not trusted, a URL that cannot be sent
 
 
 class CreditsError(ApiError):

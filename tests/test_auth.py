@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from runway_cli.cli.main import main
 from tests.fake import SECRET, STAGE_SECRET, Fault
 from tests.program import ProgramTest, Result, call
 from tests.served import ServedTest
+from tests.streams import captured
 
 ORGANIZATION, AVATARS = "/v1/organization", "/v1/avatars"
 NO_KEY = "no API key: set RUNWAY_SKILLS_API_SECRET or RUNWAYML_API_SECRET in the environment"
@@ -100,12 +103,24 @@ class StatusTest(ServedTest):
                 self.assertEqual(result.json, self.shown(authenticated=authenticated, error=error))
                 self.assert_requested(ORGANIZATION, AVATARS + "?limit=1")
 
-    def test_an_organization_of_unexpected_shape_does_not_matter(self) -> None:
-        bodies: tuple[Any, ...] = ([], [1], "text", {"creditBalance": None}, {"usage": {}})
-        for body in bodies:
+    def test_any_object_is_an_organization(self) -> None:
+        for body in ({}, {"creditBalance": None}, {"usage": {}}):
             with self.subTest(body=body):
                 self.fake.fault(Fault("status", status=200, body=body), path=ORGANIZATION)
                 self.assertEqual(self.status().json, self.shown())
+
+    def test_what_any_server_may_answer_proves_nothing(self) -> None:
+        for fault in (b"null", b"[]", b"[1]", b'"text"', b"7", b"true", b"", b" \n", b"<html>", b'{"tier":'):
+            with self.subTest(fault):
+                self.anew()
+                self.fake.fault(Fault("status", status=200, body=fault), path=ORGANIZATION)
+                result = self.status()
+                self.assert_success(result, json=self.shown(note=result.json["note"]))
+                self.fake.fault(Fault("status", status=200, body=fault), times=None)
+                result = self.status()
+                self.assert_error(result, 1, kind="api", status=200)
+                self.assertEqual(result.json, self.shown(authenticated=None, error=result.error["error"]))
+                self.assertIn("JSON", result.error["error"])
 
     def test_status_names_the_variable_that_the_key_came_from(self) -> None:
         other = "key_f" + "0" * 40
@@ -144,6 +159,15 @@ class StatusTest(ServedTest):
 
 
 class LoginTest(ProgramTest):
+    def test_on_a_terminal_it_is_an_answer_and_no_error(self) -> None:
+        with captured(err_is_terminal=True) as kept:
+            self.assertEqual(main(["auth", "login", "--stage"]), 2)
+            self.assertEqual(main(["auth", "logout", "--output", "json"]), 2)
+        first, second, last = kept.err.lines
+        self.assertTrue(first.startswith("nothing is stored by this program: set RUNWAY_SKILLS_API_SECRET_STAGE in "))
+        self.assertTrue(second.endswith(" auth status --stage"))
+        self.assertEqual(json.loads(last)["kind"], "usage")
+
     def test_login_and_logout_name_the_variable_and_store_nothing(self) -> None:
         keys = "https://dev.runwayml.com/settings/api-keys"
         for verb in ("login", "logout"):

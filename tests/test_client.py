@@ -28,29 +28,35 @@ BASE = "https://api.example.com"
 class InjectedTransport(Transport):
     """Answers with these statuses in turn, each after so many seconds, and keeps what was sent."""
 
-    def __init__(self, statuses: Iterable[int], clock: Clock, seconds: float) -> None:
+    def __init__(self, statuses: Iterable[int], clock: Clock, seconds: float, body: object) -> None:
         super().__init__(Shutdown())
         self.sent: list[tuple[Mapping[str, str], float]] = []
         self._statuses = list(statuses)
         self._clock = clock
         self._seconds = seconds
+        self._body = json.dumps(body).encode()
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, timeout: float
     ) -> Response:
         self.sent.append((headers, timeout))
         self._clock.now += self._seconds
-        return Response(self._statuses.pop(0), Message(), b'{"id":"x"}')
+        return Response(self._statuses.pop(0), Message(), self._body)
 
 
 class ClientTest(unittest.TestCase):
     """A client of Runway whose transport gives these statuses."""
 
     def client(
-        self, *statuses: int, seconds: float = 0.0, base: str = BASE, transport: Transport | None = None
+        self,
+        *statuses: int,
+        body: object = (),
+        seconds: float = 0.0,
+        base: str = BASE,
+        transport: Transport | None = None,
     ) -> Client:
         self.clock = Clock()
-        self.transport = InjectedTransport(statuses, self.clock, seconds)
+        self.transport = InjectedTransport(statuses, self.clock, seconds, body or {"id": "x"})
         target = Target(base_url=base, secret=SECRET, secret_names=("THE_KEY",), client_id="the-client", timeout=60.0)
         return Client(
             target,
@@ -105,6 +111,35 @@ class CallTest(ClientTest):
                     with self.assertRaises((ApiError, NetworkError)) as caught:
                         client.call("GET", "/v1/tasks/x", retries=0)
                     self.assertIs(caught.exception.fact("permanent", False), permanent)
+
+
+class CreditsTest(ClientTest):
+    def test_too_few_credits_are_told_from_any_other_refusal(self) -> None:
+        issue = {"path": ["credits"], "message": "Insufficient credits", "code": "custom"}
+        for status, body, kind in (
+            (402, {"error": ""}, "credits"),
+            (400, {"error": "You do not have enough credits to run this task."}, "credits"),
+            (400, {"message": "You don't have enough credits."}, "credits"),
+            (403, {"error": {"message": "Insufficient credit balance", "code": 403}}, "credits"),
+            (400, {"error": "Bad request", "code": "INSUFFICIENT_CREDITS"}, "credits"),
+            (400, {"error": "Bad request", "code": "notEnoughCredits"}, "credits"),
+            (422, {"error": "Validation failed", "issues": [issue]}, "credits"),
+            (429, {"error": "Your credits are exhausted"}, "credits"),
+            (400, {"error": "This costs 25 credits: you only have 3 credits"}, "credits"),
+            (400, {"error": "The cost exceeds your balance."}, "credits"),
+            (400, {"error": "duration is required"}, "api"),
+            (400, {"error": "Not enough characters in promptText"}, "api"),
+            (429, {"error": "Daily limit reached"}, "api"),
+            (401, {"error": "No API key: credits cannot be read"}, "auth"),
+            (503, {"error": "out of credits"}, "api"),
+        ):
+            with self.subTest(status=status, body=body):
+                client = self.client(status, body=body)
+                with self.assertRaises(ApiError) as caught:
+                    client.call("POST", "/v1/text_to_image", b"{}", retries=0)
+                self.assertEqual(caught.exception.kind, kind)
+                self.assertEqual("https://dev.runwayml.com/ (Billing)" in caught.exception.message, kind == "credits")
+                self.assertIs(caught.exception.final, kind == "credits")
 
 
 class RetryTest(ClientTest):

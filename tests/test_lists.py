@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import unittest
 from typing import Any
+from unittest import mock
 
 from runway_cli.commands.lists import avatar as avatar_row
 from runway_cli.commands.lists import document as document_row
 from runway_cli.commands.lists import iso_time
 from runway_cli.commands.lists import voice as voice_row
 from tests.fake import Fault
+from tests.fake.http import Answer
 from tests.program import Result
 from tests.served import ServedTest
 
@@ -94,6 +96,17 @@ class PagesTest(ListTest):
         self.assert_listed(self.listed("voices"), ["a"], truncated=True)
         cursors = ["", *(f"&cursor=c{number}" for number in range(19))]
         self.assertEqual(self.targets(), [f"/v1/voices?limit=100{cursor}" for cursor in cursors])
+
+    def test_pages_that_never_end_are_cut_after_a_thousand(self) -> None:
+        pages = (json.dumps({"data": [{"id": f"{number}"}], "nextCursor": f"c{number}"}) for number in range(2000))
+        with mock.patch.object(Fault, "answer", lambda _: Answer(200, {}, next(pages).encode())):
+            self.fake.fault(Fault("status"), times=None)
+            for words in (
+                ("documents", "list", "--avatar-id", "a"),
+                ("request", "GET", "/v1/documents", "--paginate"),
+            ):
+                self.assertIs(self.call(*words).json["truncated"], True)
+                self.assertEqual(len(self.targets()), 1000)
 
     def test_answers_of_other_shapes(self) -> None:
         a, b = {"id": "a"}, {"id": "b"}

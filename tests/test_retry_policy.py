@@ -11,7 +11,7 @@ from runway_cli.errors import ApiError, NetworkError, TaskError, UsageError
 UNSENT = NetworkError("refused", maybe_received=False, permanent=True)
 LOST = NetworkError("cut off", maybe_received=True)
 NOT_JSON = ApiError("not JSON", status=200, is_json=False)
-BAD_CERTIFICATE = NetworkError("not trusted", maybe_received=False, permanent=True, rejected=True)
+BAD_CERTIFICATE = NetworkError("not trusted", maybe_received=False, permanent=True, final=True)
 YES, NO = True, False
 
 
@@ -35,6 +35,8 @@ RULES: list[tuple[ApiError | NetworkError, bool, tuple[bool, bool], tuple[bool, 
     (answer(504), YES, (YES, NO), (NO, YES), YES),
     (answer(599), NO, (NO, NO), (YES, YES), YES),
     (NOT_JSON, NO, (NO, NO), (YES, YES), NO),
+    (answer(429, final=True), NO, (NO, NO), (NO, NO), YES),
+    (answer(503, final=True), NO, (NO, NO), (NO, YES), YES),
     (UNSENT, YES, (YES, YES), (NO, NO), YES),
     (LOST, YES, (NO, NO), (YES, YES), YES),
     (BAD_CERTIFICATE, NO, (NO, NO), (NO, NO), NO),
@@ -47,10 +49,10 @@ class PolicyTest(unittest.TestCase):
             with self.subTest(str(failure)):
                 for number, policy in enumerate((DIRECT, GATEWAY)):
                     for method in ("GET", "PUT", "DELETE"):
-                        self.assertIs(policy.is_retryable(method, failure), safe)
+                        self.assertIs(policy.delay(method, failure, 0) is not None, safe)
                         self.assertIs(policy.may_have_been_accepted(method, failure), False)
                     for method in ("POST", "PATCH"):
-                        self.assertIs(policy.is_retryable(method, failure), unsafe[number])
+                        self.assertIs(policy.delay(method, failure, 0) is not None, unsafe[number])
                         self.assertIs(policy.may_have_been_accepted(method, failure), accepted[number])
                 self.assertIs(may_pass(failure), passes)
                 self.assertIs(may_poll_again(failure), passes or failure is NOT_JSON)

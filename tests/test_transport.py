@@ -53,7 +53,7 @@ class RequestTest(TransportTest):
             with self.subTest(url):
                 failure = self.failure(partial(self.post, url))
                 self.assertIn(words, failure.message)
-                self.assertEqual((failure.maybe_received, failure.permanent, failure.rejected), (False, True, True))
+                self.assertEqual((failure.maybe_received, failure.permanent, failure.final), (False, True, True))
         self.assertEqual(server.accepted, 0)
 
     def test_a_header_that_cannot_be_sent_was_never_a_request(self) -> None:

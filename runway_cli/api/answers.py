@@ -29,17 +29,25 @@ KNOWN_KEYS = ("error", "kind", "message", "example", *REPORTED.values())
 class Answer:
     """An answer as Runway itself gives it, without a gateway's envelope: the HTTP status and the JSON value.
 
-    The value of an empty body is {}. `from_provider` is False for what only a gateway says; `retry_after` is the
-    header's text, where a gateway hides it; `is_json` is False for a body that cannot be read.
+    The value of an empty body is {}. `from_provider` is False for what only a gateway says; `headers` are Runway's,
+    where a gateway hides them; `is_json` is False for a body that cannot be read.
     """
 
+    is_empty = False
+
     def __init__(
-        self, status: int, value: Any, *, from_provider: bool = True, retry_after: str = "", is_json: bool = True
+        self,
+        status: int,
+        value: Any,
+        *,
+        from_provider: bool = True,
+        headers: Mapping[str, Any] | None = None,
+        is_json: bool = True,
     ) -> None:
         self.status = status
         self.value = value
         self.from_provider = from_provider
-        self.retry_after = retry_after
+        self.headers = headers or {}
         self.is_json = is_json
 
 
@@ -58,12 +66,14 @@ def decode(response: Response, service: Service, mask: Callable[[str], str]) -> 
     if not answer.is_json:
         words = f"the answer is not JSON ({reason}): {excerpt(response.body, mask)}"
         raise ApiError(words, status=response.status, is_json=False, permanent=True)
+    answer.is_empty = not response.body.strip()
     return answer
 
 
 def error_of(answer: Answer, response: Response, mask: Callable[[str], str]) -> ApiError:
     """Returns the error of an answer, in the API's words (`error`, `issues`, `docUrl`, sometimes `message`, `code`)."""
     status = answer.status
+    headers = {name.lower(): str(text) for name, text in (*response.headers.items(), *answer.headers.items())}
     body = answer.value if isinstance(answer.value, dict) else {}
     inner = body.get("error")
     if isinstance(inner, dict):
@@ -78,25 +88,32 @@ def error_of(answer: Answer, response: Response, mask: Callable[[str], str]) -> 
         facts["issues"] = [_issue(issue) for issue in issues if isinstance(issue, dict)]
     words = _message(status, (inner, body.get("message")), response, mask)
     kind = DeniedError if status in (401, 403) else ApiError
-    if status == 402 or (status in (400, 403) and _are_credits_missing(words)):
+    said = [
+        words,
+        str(facts.get("code", "")),
+        *(word for issue in facts.get("issues", ()) for word in issue["messages"]),
+    ]
+    if status == 402 or (400 <= status < 500 and status != 401 and any(map(_are_credits_missing, said))):
         kind, facts["try_next"] = CreditsError, ("auth", "status")
         words = f"{words.rstrip('.')}: buy credits at {CREDITS_PAGE}"
     return kind(
         words,
         status=status,
         from_provider=answer.from_provider,
-        retry_after=parse_retry_after(answer.retry_after or response.headers.get("Retry-After")),
+        retry_after=_retry_after(headers),
+        final=headers.get("x-should-retry", "").strip().lower() == "false" or kind is CreditsError,
         more=_more(body),
         **facts,
     )
 
 
 def _are_credits_missing(words: str) -> bool:
-    """Returns whether an error says that there are too few credits, as the API has no code for it."""
-    few = r"(not|n't|no longer) have (enough|sufficient|any)|(not enough|insufficient|too few|out of|no more)"
-    return bool(
-        re.search(rf"(?i)({few})\b.{{0,30}}\bcredits?\b|\bcredits?\b.{{0,30}}\b(insufficient|exhausted|too low)", words)
-    )
+    """Returns whether an error's words, or its code, say that there are too few credits: none is documented."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[_-]", " ", words[:MAX_MESSAGE]).lower()
+    few = "(not|n.t|no longer) have (enough|sufficient|any)|not enough|insufficient|too few|out of|no more|only have"
+    low = "insufficient|exhausted|depleted|used up|too low"
+    pattern = rf"({few})\b.{{0,30}}\b(credit|balance)|\bcredit.{{0,30}}\b({low})\b|exceed.{{0,30}}\bbalance"
+    return re.search(pattern, words) is not None
 
 
 def _message(status: int, words: tuple[Any, ...], response: Response, mask: Callable[[str], str]) -> str:
@@ -157,13 +174,15 @@ def excerpt(body: bytes, mask: Callable[[str], str]) -> str:
     return text if len(text) <= MAX_EXCERPT else text[:MAX_EXCERPT] + "…"
 
 
-def parse_retry_after(text: str | None) -> float | None:
-    """Returns the seconds to wait: the header holds them, or a date (RFC 9110, 10.2.3)."""
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Returns the seconds to wait: a header holds them, thousandths of them, or a date (RFC 9110, 10.2.3)."""
+    text = ""
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):  # as the SDKs read them, in this order
+        text = headers.get(name, "").strip()
+        if text.isascii() and text.replace(".", "", 1).isdigit():
+            return float(text) / unit
     if not text:
         return None
-    text = text.strip()
-    if text.isascii() and text.replace(".", "", 1).isdigit():
-        return float(text)
     from email.utils import mktime_tz, parsedate_tz
 
     try:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 PAGE = 100  # records, the largest page that the API gives
+MAX_PAGES = 1000
 MAX_EMPTY_PAGES = 10  # in a row
 USER_AGENT = f"runway-cli/{__version__}"
 
@@ -202,8 +203,8 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
     """Yields the pages of a list as (records, whether there are more), asking for no more than `most` still needs.
 
     Understands {"data", "hasMore", "nextCursor"} and the bare array of older answers; a limit in the query of `path` is
-    kept. Raises ApiError for an answer that is neither. A cursor that repeats ends the list, and so do MAX_EMPTY_PAGES
-    pages without a record.
+    kept. Raises ApiError for an answer that is neither. A cursor that repeats ends the list, and so do MAX_PAGES, and
+    MAX_EMPTY_PAGES without a record.
     """
     from urllib.parse import parse_qsl
 
@@ -213,7 +214,7 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
     cursor: str | None = None
     seen: set[str] = set()
     empty = 0
-    while True:
+    for _ in range(MAX_PAGES):
         size = PAGE if most is None else min(PAGE, most)
         asked = given if has_limit else [("limit", str(size)), *given]
         if cursor:

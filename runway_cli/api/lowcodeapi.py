@@ -179,7 +179,9 @@ class Service(RunwayService):
         """
         note = "the token works; the gateway shows neither the organization nor its credits"
         try:
-            client.call("GET", NO_TASK, retries=0)
+            answer = client.call("GET", NO_TASK, retries=0)
+            if not isinstance(answer.value, dict) or not answer.value or not answer.from_provider:
+                raise ApiError("the answer is not one of Runway", status=answer.status)
         except DeniedError:
             raise
         except (ApiError, NetworkError) as error:
@@ -209,13 +211,16 @@ def _upstream_error(status: int, value: dict[str, Any]) -> Answer:
     body = value["error"]
     found = _error(status, body if isinstance(body, dict) else {"error": body})
     headers = value.get("headers")
-    headers = headers if isinstance(headers, dict) else {}
-    retry_after = next((str(text) for name, text in headers.items() if name.lower() == "retry-after"), "")
     words = found.value.get("error") or found.value.get("message") or value.get("message")
     if status == 401:
         words = f"{words} (Runway refused the key that the gateway keeps; the token itself is good)"
     content = {key: item for key, item in found.value.items() if key not in ("headers", "message")}
-    return Answer(found.status, {**content, "error": words}, from_provider=found.from_provider, retry_after=retry_after)
+    return Answer(
+        found.status,
+        {**content, "error": words},
+        from_provider=found.from_provider,
+        headers=headers if isinstance(headers, dict) else {},
+    )
 
 
 def _own_error(status: int, value: dict[str, Any]) -> Answer:

@@ -33,18 +33,17 @@ class RetryPolicy:
         self.unsafe_retries = unsafe_retries
 
     def is_retryable(self, method: str, failure: ApiError | NetworkError) -> bool:
-        """Returns whether the request may be sent again after this failure."""
-        if failure.fact("rejected"):
-            return False
+        """Returns whether a request may be sent again after a failure of this kind."""
         return _outcome(failure) in (self.unsafe_retries if method in UNSAFE_METHODS else SAFE_RETRIES)
 
     def delay(self, method: str, failure: ApiError | NetworkError, tries: int) -> float | None:
         """Returns the seconds to wait after try number `tries`, from 0; None where the request must not be sent again.
 
-        A service that asks for more than MAX_RETRY_AFTER is not waited for.
+        A service that asks for more than MAX_RETRY_AFTER is not waited for. What a service says may be sent again is
+        only where the policy allows it too.
         """
         asked = failure.retry_after if isinstance(failure, ApiError) else 0.0
-        if asked > MAX_RETRY_AFTER or not self.is_retryable(method, failure):
+        if failure.fact("final") or asked > MAX_RETRY_AFTER or not self.is_retryable(method, failure):
             return None
         from random import random  # a call that goes well does without
 
@@ -70,7 +69,7 @@ def _outcome(failure: ApiError | NetworkError) -> Outcome:
 def may_pass(failure: Failure) -> bool:
     """Returns whether time alone may end a failure: no answer (but for a bad certificate or URL), 408, 429 and 5xx."""
     status = failure.fact("status") or 0
-    return status in (408, 429) or status >= 500 or (failure.kind == "network" and not failure.fact("rejected"))
+    return status in (408, 429) or status >= 500 or (failure.kind == "network" and not failure.fact("final"))
 
 
 def may_poll_again(failure: Failure) -> bool:

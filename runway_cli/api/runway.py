@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .. import __version__
+from .. import __version__, jsontext
 from ..errors import ApiError, DeniedError, NetworkError
-from .answers import Answer
+from .answers import Answer, excerpt
 from .retry import DIRECT
 
 TYPE_CHECKING = False
@@ -84,18 +84,26 @@ class Service:
         Raises DeniedError where the key is refused, else the first failure, with the fact `undecided`.
         """
         try:
-            found = client.call("GET", "/v1/organization", retries=0).value
-            account = found if isinstance(found, dict) else {}
+            account = _object(client, "/v1/organization")
             return {"organization": account.get("name"), "creditBalance": account.get("creditBalance")}
         except (ApiError, NetworkError) as error:
             first, status = error, error.fact("status")
         if status == 401:
             raise first
         try:
-            client.call("GET", "/v1/avatars?limit=1", retries=0)
+            _object(client, "/v1/avatars?limit=1")
         except (ApiError, NetworkError) as second:
             if second.fact("status") == 401 or status == second.fact("status") == 403:
                 raise DeniedError(first.message, status=second.fact("status")) from None
             reason = second if isinstance(first, DeniedError) else first
             raise reason.but(undecided=first.message) from None
         return {"note": f"the key works, but /v1/organization does not answer: {first.message}"}
+
+
+def _object(client: Client, path: str) -> dict[str, Any]:
+    """Returns the answer of a GET. Raises ApiError for what any server might say: nothing, null, a list."""
+    answer = client.call("GET", path, retries=0)
+    if answer.is_empty or not isinstance(answer.value, dict):
+        shown = "empty" if answer.is_empty else excerpt(jsontext.encoded(answer.value), client.console.mask)
+        raise ApiError(f"the answer of {path} is not a JSON object: {shown}", status=answer.status, permanent=True)
+    return answer.value

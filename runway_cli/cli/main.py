@@ -78,7 +78,8 @@ class Run:
             example = examples.example(failure, self.words, self.call)
         except Exception:  # two signals may have stopped an import halfway: the facts must be told all the same
             example = LAST_RESORT
-        self.console.error({"error": failure.message, "kind": failure.kind, **failure.reported(), "example": example})
+        document = {"error": failure.message, "kind": failure.kind, **failure.reported(), "example": example}
+        self.console.error(document, failure.fact("heading", "error: "))
         return failure.exit_status
 
     def _run(self) -> int:

@@ -57,7 +57,7 @@ def logout(context: Context, options: GlobalOptions) -> int:
 def _nothing_stored(options: GlobalOptions, verb: str, more: str = "") -> UsageError:
     variable = services.service_module(options.gateway).secret_names(options.stage)[0]
     words = f"nothing is stored by this program: {verb} {variable} in the environment{more}"
-    return UsageError(words, try_next=("auth", "status"))
+    return UsageError(words, heading="", try_next=("auth", "status"))
 
 
 _STORED = "nothing: the message on stderr names the variable"

@@ -344,9 +344,13 @@ class _Call:
         """Prints every page of a list as one."""
         from ..api.client import pages
 
-        records = [record for page, _ in pages(self.client, self.path, {}, None) for record in page]
+        records, has_more = [], False
+        for page, has_more in pages(self.client, self.path, {}, None):
+            records += page
+        if has_more:
+            self.console.note(f"there are more than these {len(records)} records")
         if self.console.format == "json":
-            self.console.result({"data": records})
+            self.console.result({"data": records, **({"truncated": True} if has_more else {})})
         else:
             _print_rows(self.console, records)
         return 0

@@ -205,7 +205,7 @@ class Console:
         if len(text) > MAX_BODY:
             self._put(f"{mark} … {len(text) - MAX_BODY} characters more")
 
-    def error(self, document: Mapping[str, Any]) -> None:
+    def error(self, document: Mapping[str, Any], heading: str = "error: ") -> None:
         """Writes the failure, last: a JSON object on one line; on a terminal plain text, unless --output json.
 
         `document` has `error` and `example`. Later notes are dropped.
@@ -221,7 +221,7 @@ class Console:
         if self.live is not None:
             self.live.close()
         if is_terminal(sys.stderr) and not self._wants_json_errors:
-            for line in _plain_lines(shown):
+            for line in _plain_lines(shown, heading):
                 self._put(line)
             if shown.get("example"):  # to be pasted: no character of a quoted word is another one
                 write_stderr("  try: " + "".join(map(_pasted, self.mask(shown["example"]))) + "\n")
@@ -261,10 +261,10 @@ class Console:
             write_stderr(line + "\n")
 
 
-def _plain_lines(document: Mapping[str, Any]) -> Iterator[str]:
+def _plain_lines(document: Mapping[str, Any], heading: str) -> Iterator[str]:
     """Yields `error: message`, and a line for each issue and for each of several failures."""
     accepted = " (the request may have been accepted)" if document.get("maybeAccepted") else ""
-    yield f"error: {document['error']}{accepted}"
+    yield f"{heading}{document['error']}{accepted}"
     for issue in document.get("issues") or ():
         yield "  " + ": ".join(filter(None, (str(issue.get("field", "")), "; ".join(issue.get("messages") or ()))))
     for failure in document.get("failed") or ():

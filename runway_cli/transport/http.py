@@ -184,11 +184,11 @@ def reported_failures(exchange: Exchange) -> Iterator[None]:
         raise stop.but(maybe_received=exchange.sent) from None
     except (OSError, http.client.HTTPException, ValueError, MemoryError, OverflowError, Ended) as error:
         # ValueError: a URL, a header or a certificate; each stays as it is
-        is_rejected = not exchange.sent and isinstance(error, (ValueError, http.client.InvalidURL))
+        is_final = not exchange.sent and isinstance(error, (ValueError, http.client.InvalidURL))
         refusals = (ConnectionRefusedError, socket.gaierror, ssl.SSLError)
-        is_permanent = is_rejected or (not exchange.sent and isinstance(error, refusals))
+        is_permanent = is_final or (not exchange.sent and isinstance(error, refusals))
         message = (f"{exchange.peer}: " if exchange.peer else "") + _words(error, exchange.sent)
-        facts = {"maybe_received": exchange.sent, "permanent": is_permanent, "rejected": is_rejected}
+        facts = {"maybe_received": exchange.sent, "permanent": is_permanent, "final": is_final}
         raise NetworkError(message, **facts) from None
 
 
