@@ -104,15 +104,15 @@ class RetryAfterTest(ServiceTest):
                 self.assertEqual(clock.slept, [])
 
     def test_a_service_may_forbid_another_try_and_not_demand_one(self) -> None:
-        for call, status, word, tries in (
+        for words, status, word, tries in (
             *((GET, 503, "false", 1), (GET, 429, " False ", 1), (POST, 429, "false", 1), (POST, 503, "false", 1)),
             *((GET, 503, "true", 3), (GET, 404, "true", 1), (POST, 503, "true", 3)),
             *((POST, 500, "true", 1), (POST, 408, "true", 1), (POST, 503, "maybe", 3)),
         ):
-            with self.subTest(call[0], status=status, word=word):
+            with self.subTest(words[0], status=status, word=word):
                 self.forget()
                 self.fake.fault(Fault("status", status=status, headers={"x-should-retry": word}), times=None)
-                self.assert_error(self.request(*call), 1, status=status)
+                self.assert_error(self.request(*words), 1, status=status)
                 self.assertEqual(len(self.fake.requests), tries)
 
 

@@ -344,9 +344,9 @@ class _Call:
         """Prints every page of a list as one."""
         from ..api.client import pages
 
-        records, has_more = [], False
-        for page, has_more in pages(self.client, self.path, {}, None):
-            records += page
+        found = list(pages(self.client, self.path, {}, None))
+        records = [record for page, _ in found for record in page]
+        _, has_more = found[-1]
         if has_more:
             self.console.note(f"there are more than these {len(records)} records")
         if self.console.format == "json":
