@@ -104,7 +104,8 @@ class StatusTest(ServedTest):
                 self.assert_requested(ORGANIZATION, AVATARS + "?limit=1")
 
     def test_any_object_is_an_organization(self) -> None:
-        for body in ({}, {"creditBalance": None}, {"usage": {}}):
+        bodies: tuple[Any, ...] = ({}, {"creditBalance": None}, {"usage": {}})
+        for body in bodies:
             with self.subTest(body=body):
                 self.fake.fault(Fault("status", status=200, body=body), path=ORGANIZATION)
                 self.assertEqual(self.status().json, self.shown())

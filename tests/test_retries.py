@@ -62,7 +62,7 @@ class RetryAfterTest(ServiceTest):
 
     def test_retry_after_counts_where_it_is_longer(self) -> None:
         soon = time.time() + 40
-        headers: tuple[tuple[str | dict[str, str], float, float], ...] = (
+        waits: tuple[tuple[str | dict[str, str], float, float], ...] = (
             *(("30", 30, 30), ("60", 60, 60), ("2.5", 2.5, 2.5)),
             ({"Retry-After-Ms": "30500.5", "Retry-After": "20"}, 30.5, 30.51),
             ({"retry-after-ms": "1", "retry-after": "20"}, 1, 1.5),
@@ -75,7 +75,7 @@ class RetryAfterTest(ServiceTest):
             (time.strftime("%A, %d-%b-%y %H:%M:%S GMT", time.gmtime(soon)), 25, 41),
             (time.asctime(time.gmtime(soon)), 25, 41),  # RFC 9110 wants all three read
         )
-        for header, least, most in headers:
+        for header, least, most in waits:
             with self.subTest(header):
                 self.forget()
                 headers = header if isinstance(header, dict) else {"Retry-After": header}
