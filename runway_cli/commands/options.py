@@ -148,7 +148,7 @@ GLOBAL_OPTIONS = (
         "--client-id",
         metavar="ID",
         read=settings.client_id,
-        help="groups the requests of a session (default: a new one)",
+        help="groups the requests of a session (default: the agent's session)",
         variable="RUNWAY_SKILLS_CLIENT_ID",
     ),
     Option(
