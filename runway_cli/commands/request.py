@@ -389,7 +389,6 @@ def _method(text: str) -> str:
 COMMANDS = {
     "request": Command(
         run,
-        summary="call any endpoint, wait, and save the outputs",
         operands=(
             Operand("method", "METHOD", help=", ".join(METHODS), read=_method),
             Operand("path", "PATH", help="below the base URL, such as /v1/organization"),
@@ -418,6 +417,6 @@ COMMANDS = {
         ),
         prints="the API's answer, {} for an empty success; with --wait, the finished task merged in",
         effect=COSTS,
-        has_rows="maybe",
+        has_rows=True,
     )
 }

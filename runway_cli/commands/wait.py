@@ -340,7 +340,6 @@ def _task_error(task: PolledTask, facts: dict[str, Any]) -> TaskError:
 COMMANDS = {
     "wait": Command(
         run,
-        summary="wait for tasks to end, and save their outputs",
         operands=(
             Operand("ids", "ID", takes="*", help="a task's id, '-' for ids on stdin, or a path such as /v1/avatars/ID"),
         ),
