@@ -21,7 +21,7 @@ IMAGE -f 'promptTxt=a red fox' --check → FOX --check --dry-run
 request POST /v1/text_to_image -f model=gen4_imag -f ratio=1920:1080 -f 'promptText=a red fox' --check → FOX --check
 # words of other tools
 tasks → history
-generate → models
+create → models
 list → avatars list
 whoami → auth status
 avatars get AVATAR → request GET /v1/avatars/AVATAR

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import settings as environment
-from ..settings import Target, random_uuid, session_uuid
+from ..settings import Target, random_uuid
 from . import lowcodeapi, runway
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ def target(options: Any, *, with_secret: bool = True) -> Target:
         variable=variable,
         secret_names=names,
         url_format=options.url_format,
-        client_id=options.client_id or session_uuid() or random_uuid(),
+        client_id=options.client_id or random_uuid(),
         timeout=options.timeout,
         retries=options.retries,
     )

@@ -6,6 +6,7 @@ what the user typed, it carries one of these facts instead, and the typed words 
     drop, add            options that the call should lose or gain
     taken                a path that exists: the call with a free name
     as_folder            a path that has to be a folder: the call with a / at its end
+    join                 words that are to be one, in quotes
     use_upload           the file of a --data-uri that is too large: the call with --upload
     waiting_for          ids of what is still running: `wait` with the options that it shares with the call
     batch_call           how a batch goes on: a key of BATCH_CALLS, or the words of a call
@@ -27,6 +28,7 @@ import re
 from ..api.retry import may_pass
 from ..api.services import service_module
 from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command, tokens
+from ..contract.schema import full_path
 from ..errors import (
     ApiError,
     AuthError,
@@ -58,7 +60,7 @@ if TYPE_CHECKING:
 # A call of this program ← what other tools call it: commands that do not exist here
 OTHER_WORDS = {
     "history": ("tasks", "task", "jobs", "log"),
-    "models": ("generate", "create"),
+    "models": ("create",),
     "models text_to_image": ("image",),
     "models image_to_video": ("video", "videos"),
     "avatars list": ("list", "ls"),
@@ -137,11 +139,13 @@ class Attempt:
         self.method, self.endpoint = self._endpoint()
 
     def _endpoint(self) -> tuple[str, str]:
-        if self.name not in ("request", "batch"):
+        if self.name not in ("request", "batch", "generate"):
             return "", ""
         from ..commands.request import METHODS
 
         operands = [value or "" for flag, value, _ in self.tokens() if flag == "" and value != self.name]
+        if self.name == "generate":
+            return "POST", full_path(next(iter(operands), ""))
         method, path = (*(["POST"] if self.name == "batch" else []), *operands, "", "")[:2]
         before, mark, rest = path.partition("/v1/")
         path = mark + rest if "://" in before else path  # a full URL
@@ -216,6 +220,9 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
     # The words of the call, corrected.
     if fact("taken"):
         yield attempt.changed(lambda flag, value: (flag, _free(value) if value and flag in OUTPUT_FLAGS else value))
+    if fact("join"):
+        words = [word for word in attempt.words if word not in fact("join")[1:]]
+        yield [" ".join(fact("join")) if word == fact("join")[0] else word for word in words]
     if fact("as_folder"):
         yield attempt.changed(lambda flag, value: (flag, f"{value}/" if value == fact("as_folder") else value))
     if fact("use_upload"):
@@ -281,12 +288,14 @@ def _wait(attempt: Attempt) -> Words | None:
     kept -= {"--unfinished", *SERVICE_FLAGS}  # the ids are named; the service follows for every example
 
     def change(flag: str, value: str | None) -> Unit | None:
-        if flag == "--download" and value:
-            return flag, _free(value, is_taken=bool(attempt.fact("taken")))
+        if flag in OUTPUT_FLAGS and value:
+            return "--download", _free(value, is_taken=bool(attempt.fact("taken")))
         return (flag, value) if flag in kept else None
 
     operands = ["--", *names] if any(name.startswith("-") for name in names) else names
     words = _extended(["wait", *operands], attempt.changed(change))
+    if attempt.name == "generate" and attempt.option("download") and "--download" not in words:
+        words = _extended(words, ["--download", attempt.option("download")])
     if attempt.is_same(words) and not attempt.is_matter_of_time():  # a disk is full: the URLs can still be had
         kept -= {"--download", "--open"}
         return _extended(["wait", *operands], attempt.typed(kept))
@@ -296,7 +305,7 @@ def _wait(attempt: Attempt) -> Words | None:
 def _look(attempt: Attempt) -> Words | None:
     """Looks at the record or the account, after a POST or PATCH that may have been accepted."""
     is_uncertain = attempt.fact("may_have_been_accepted") or attempt.fact("was_sent")
-    is_cut_off = attempt.name == "request" and attempt.failure.kind in ("internal", "io", "interrupted")
+    is_cut_off = attempt.name in ("request", "generate") and attempt.failure.kind in ("internal", "io", "interrupted")
     if not is_uncertain and not (is_cut_off and attempt.method in ("POST", "PATCH")):
         return None
     is_patch = attempt.method == "PATCH" and not attempt.option("gateway")
@@ -403,7 +412,7 @@ def _refused_fields(attempt: Attempt) -> Words | None:
 
     def change(flag: str, value: str | None) -> Unit:
         key, mark, text = (value or "").partition("=")
-        if not mark or flag not in (*TEXT_FLAGS, *JSON_FLAGS):
+        if not mark or flag not in (*TEXT_FLAGS, *JSON_FLAGS, *([""] if attempt.name == "generate" else [])):
             return flag, value
         if key in wants_json and _is_json(text):
             flag = TEXT_FLAGS.get(flag, flag)
@@ -447,7 +456,9 @@ def _reference(attempt: Attempt) -> Words | None:
     An endpoint that the API does not know is looked up, not repeated.
     """
     failure = attempt.failure
-    if attempt.name not in ("request", "batch"):
+    if attempt.name not in ("request", "batch", "generate"):
+        return None
+    if attempt.name == "generate" and isinstance(failure, UsageError) and not attempt.fact("issues"):
         return None
     if isinstance(failure, UsageError):  # no other option than the body's, and no row of a batch
         flags, _ = attempt.fact("bad_value") or ((), "")
@@ -461,6 +472,8 @@ def _reference(attempt: Attempt) -> Words | None:
         return ["reference", *(attempt.fact("endpoint") or ())]
     path = "/" + attempt.endpoint.partition("?")[0].lstrip("/")
     is_refused = any(issue.get("field") == "model" for issue in attempt.fact("issues") or ())
+    if is_refused and attempt.name == "generate":
+        return ["models", path.replace("/v1/", "", 1)]
     model = _model(attempt) if attempt.method == "POST" and not is_refused else None
     return ["reference", attempt.method, path, *(("--model", model) if model else ())]
 
@@ -468,7 +481,7 @@ def _reference(attempt: Attempt) -> Words | None:
 def _model(attempt: Attempt) -> str | None:
     """Returns the model that a field or the body of the call names."""
     for flag, value, _ in attempt.tokens():
-        if flag in TEXT_FLAGS and value and value.startswith("model="):
+        if flag in (*TEXT_FLAGS, "") and value and value.startswith("model="):
             return value[len("model=") :]
     body = attempt.option("body")
     match = re.search(r'"model"\s*:\s*"([^"\\]+)"', body) if isinstance(body, str) else None

@@ -10,7 +10,7 @@ from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Comman
 from ..errors import EXITS
 from ..terminal.console import terminal_width
 from ..terminal.program import IS_WINDOWS, command_line, quoted_call
-from .parser import SUMMARIES, declared, load
+from .parser import COMMAND_LINES, declared, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +27,7 @@ MAX_WIDTH = 80  # columns that help keeps to
 MIN_WIDTH = 40
 MAX_NAMES = 26  # columns of the names of options; what is longer has its text on the next line
 EXAMPLES = (
-    (
-        *("request", "POST", "/v1/text_to_image", "-f", "model=gen4_image", "-f", "promptText=a red fox"),
-        *("-f", "ratio=1280:720", "--wait", "--download", "fox.png"),
-    ),
+    ("generate", "text_to_image", "a red fox", "model=gen4_image", "ratio=1280:720", "--to", "fox.png"),
     ("auth", "status"),
 )
 MORE = (
@@ -52,7 +49,7 @@ def text(path: tuple[str, ...], topic: str | None = None) -> str:
         rows = [(words[1], each.summary) for words, each in group.items()]
         lines = [*_commands(path, "", rows, [each.examples[0] for each in group.values()]), *_pointer()]
     else:
-        rows = [(names.replace(" ", ", "), summary) for names, summary in SUMMARIES.items()]
+        rows = [(names.replace(" ", ", "), shared or load(names)[names,].summary) for names, _, shared in COMMAND_LINES]
         lines = [*_commands((), TITLE, rows, EXAMPLES), *_folded(MORE)]
     return "\n".join(lines).replace(NO_BREAK, " ") + "\n"
 

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 
 class Checker:
-    """Checks bodies against a contract, which is loaded once unless it is given."""
+    """Checks bodies against a contract, which is loaded once unless it is given.
 
-    def __init__(self, client: Client, contract: Contract | None = None) -> None:
+    `lenient`: what the contract does not know is accepted, without a note.
+    """
+
+    def __init__(self, client: Client, contract: Contract | None = None, *, lenient: bool = False) -> None:
         self.contract = contract or source.load(client)
+        self.lenient = lenient
         self.endpoints = endpoints(self.contract.document)
         self._client = client
         self._noted: set[str] = set()
@@ -32,11 +36,13 @@ class Checker:
         """
         plain = path.partition("?")[0]
         endpoint = self.endpoint(method, plain)
+        if endpoint is None and self.lenient:
+            return []
         if endpoint is None:
             self._note_once(f"--check: the contract has no {method} {plain}; the body is not checked")
             return []
         issues = self.refused(endpoint, body)
-        for name in unnamed(self.contract.document, endpoint, body):
+        for name in () if self.lenient else unnamed(self.contract.document, endpoint, body):
             self._note_once(f"--check: the contract of {path} does not name {name!r}; the API may ignore it")
         return issues
 
@@ -48,7 +54,8 @@ class Checker:
         """Returns what the contract refuses; values are masked before they are shortened. Raises UsageError."""
         mask = self._client.console.secrets.mask_value
         try:
-            return check(self.contract.document, endpoint, body, show=lambda value: shown(mask(value)))
+            document, lenient = self.contract.document, self.lenient
+            return check(document, endpoint, body, show=lambda value: shown(mask(value)), lenient=lenient)
         except ValueError as error:
             raise UsageError(f"the body cannot be checked against the API's contract: {error}") from None
 
@@ -62,15 +69,18 @@ class Checker:
             self._client.console.note(text)
 
 
-def check_body(client: Client, method: str, path: str, body: Any, *, has_body: bool) -> None:
-    """Raises UsageError with `issues` where the contract refuses the body."""
-    checker = Checker(client)
+def check_body(client: Client, method: str, path: str, body: Any, *, has_body: bool, lenient: bool = False) -> None:
+    """Raises UsageError with `issues` where the contract refuses the body.
+
+    `lenient`: the contract at hand does for it, and what it does not know is accepted.
+    """
+    checker = Checker(client, source.at_hand(client) if lenient else None, lenient=lenient)
     issues = checker.issues(method, path, body if has_body else {})
     if issues:
         fields = ", ".join(issue["field"] or "the body" for issue in issues)
         words = (
             f"the API's contract of {checker.contract.date} refuses {fields}. The contract may be older than the API; "
-            "without --check the call is sent as it is"
+            + ("`request` sends the call unchecked" if lenient else "without --check the call is sent as it is")
         )
         raise UsageError(words, issues=issues, **checker.facts())
 

@@ -6,7 +6,7 @@ import os
 
 from ..errors import UsageError
 from ..jobs.ledger import iso_time, number_of
-from ..settings import relative, session_uuid, shown_credits
+from ..settings import relative, shown_credits
 from ..terminal.console import TABLES
 from ..terminal.tables import Column
 from .lists import LIMIT, MAX_ROWS
@@ -40,8 +40,8 @@ class Options(GlobalOptions):
 
 def run(context: Context, options: Options) -> int:
     """Prints the history of the account, newest first, or what its days, models or endpoints cost."""
-    if options.session and not (options.client_id or session_uuid()):
-        words = "no agent's session is known here: add --client-id ID, or set RUNWAY_SKILLS_CLIENT_ID"
+    if options.session and not options.client_id:
+        words = "--session shows what one client id started: add --client-id ID, or set RUNWAY_SKILLS_CLIENT_ID"
         raise UsageError(words, drop=("--session",))
     client = context.client()
     client.check_secret()
@@ -138,12 +138,13 @@ COUNTS = (Column("Jobs", "jobs"), Column("Credits", "credits"))
 COMMANDS = {
     "history": Command(
         run,
+        summary="show what was started here, and its cost",
         options=(
             LIMIT,
             Option("--since", metavar="WHEN", read=_when, help="only jobs started since: 2h, 3d, today, or a date"),
             Option("--until", metavar="WHEN", read=_when, help="only jobs started until then"),
             Option("--unfinished", help="only jobs that have started and not ended"),
-            Option("--session", help="only jobs that this session (client id) started"),
+            Option("--session", help="only jobs that this client id started"),
             Option("--by", metavar="GROUP", choices=GROUPS, help="the jobs and credits of each day, model or endpoint"),
         ),
         examples=(("history",), ("history", "--since", "2h", "--output", "table"), ("history", "--by", "day")),

@@ -81,21 +81,21 @@ class Operand:
 class Command:
     """One command: what it takes, what it prints, and what it does to the account.
 
-    `summary` is a phrase that starts with a verb, by default the one of SUMMARIES in `cli.parser`. `prints` describes
-    stdout. `effect` is READS, WRITES or COSTS. `has_rows` tells whether --output may apply.
+    `summary` is a phrase that starts with a verb. `prints` describes stdout. `effect` is READS, WRITES or COSTS.
+    `has_rows` tells whether --output can apply; "maybe" where that depends on the answer.
     """
 
     def __init__(
         self,
         run: Run,
         *,
+        summary: str,
         examples: Sequence[Sequence[str]],
         prints: str,
-        summary: str = "",
         operands: Sequence[Operand] = (),
         options: Sequence[Option] = (),
         effect: str = READS,
-        has_rows: bool = False,
+        has_rows: bool | str = False,
         notes: Sequence[str] = (),
     ) -> None:
         self.run = run
@@ -115,6 +115,7 @@ class GlobalOptions:
     def __init__(self, values: Mapping[str, Any]) -> None:
         vars(self).update(values)
 
+    is_typed = False  # by `generate`: the contract types the body, and outputs are named after the text
     stage: bool
     gateway: str | None
     url_format: str
@@ -148,7 +149,7 @@ GLOBAL_OPTIONS = (
         "--client-id",
         metavar="ID",
         read=settings.client_id,
-        help="groups the requests of a session (default: the agent's session)",
+        help="groups the requests of a session (default: a new one)",
         variable="RUNWAY_SKILLS_CLIENT_ID",
     ),
     Option(

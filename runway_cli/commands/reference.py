@@ -154,6 +154,7 @@ def run_models(context: Context, options: ModelsOptions) -> int:
 COMMANDS = {
     "reference": Command(
         run_reference,
+        summary="show the API's endpoints and their fields",
         operands=(Operand("endpoint", "METHOD PATH", takes="*", help="an endpoint; without it all are listed"),),
         options=(Option("--model", metavar="M", help="only the fields that this model takes"),),
         examples=(
@@ -166,6 +167,7 @@ COMMANDS = {
     ),
     "models": Command(
         run_models,
+        summary="list the models and their allowed values",
         operands=(
             Operand("endpoint", "ENDPOINT", takes="?", help="such as image_to_video; without it all models are listed"),
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from .. import jsontext
 from ..api.paths import checked_path, with_query
@@ -18,7 +19,7 @@ from ..errors import (
     UsageError,
 )
 from ..jobs import fields
-from ..settings import MIN_INTERVAL, UnknownWord, absolute, history_path, not_empty
+from ..settings import MIN_INTERVAL, UnknownWord, absolute, history_path, not_empty, relative
 from ..terminal.console import TABLES
 from .options import COSTS, Command, Operand, Option
 from .wait import MAX_WAIT, WAIT_OPTIONS, WaitOptions, check_open
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 BODY_METHODS = ("POST", "PATCH", "PUT")
 MAX_RECORDED = 16 << 20  # bytes of a body that is parsed for its record: as a value it may take four times its size
+MAX_STEM = 50  # characters of a file's name that is made from a text
 REFUSED = (400, 404, 405, 422)  # statuses that the contract may explain
 BODY_OPTIONS = (
     Option("--body", metavar="JSON", help="the body: JSON, @FILE, or - for stdin; it is sent unchanged"),
@@ -90,6 +92,7 @@ class _Call:
         self.method = options.method
         self.client = context.client(with_secret=False) if options.dry_run else context.client()
         self.path = checked_path(options.path, self.client.target.base_url)
+        self.job: Job | None = None
         self.inputs: dict[str, InputFile] = {}  # the files of the job, by path
         self.destination: str | None = None  # the absolute path of --download, with a slash at its end for a folder
         if options.download:
@@ -115,11 +118,18 @@ class _Call:
 
             self.path = with_query(self.path, [("limit", str(PAGE))])
         body = _merged(given, values, lambda file: f"runway://… ({file.name})")
-        if options.check:
+        if options.check or options.is_typed:
             from .body import check_body
 
-            check_body(self.client, self.method, self.path, _value(body), has_body=body is not None)
-        job = self._job(given, values)
+            check_body(
+                self.client,
+                self.method,
+                self.path,
+                _value(body),
+                has_body=body is not None,
+                lenient=not options.check,
+            )
+        job = self.job = self._job(given, values)
         if options.dry_run:
             return self._show(body, job)
         self.client.check_secret()
@@ -133,10 +143,10 @@ class _Call:
             return self._continue(history, found)
 
         # Upload the files, then send the request.
-        if options.download:
+        if options.download or options.is_typed:
             from ..files.download import check_destination
 
-            check_destination(options.download, force=options.force)
+            check_destination(options.download or os.curdir, force=options.force)
         body = _merged(given, values, self._upload)
         try:
             if self.method == "POST":
@@ -173,7 +183,7 @@ class _Call:
             if method != "POST" or not may_start(self.path):
                 words = f"--wait is for a POST that starts something, not for {method} {self.path.partition('?')[0]}"
                 raise UsageError(words, drop=("--wait", "--download", "--open", "--max-wait", "--interval"))
-        if options.download and not options.wait:
+        if options.download and not options.wait and not options.is_typed:
             words = "--download needs --wait, which is for a POST: it saves the outputs of a task that has ended"
             raise UsageError(words, **({"add": ("--wait",)} if method == "POST" else {"drop": ("--download",)}))
         if not options.wait and (options.max_wait != MAX_WAIT or options.interval != MIN_INTERVAL):
@@ -194,8 +204,10 @@ class _Call:
 
     def _job(self, body: bytes | None, values: list[tuple[Field, Any]]) -> Job | None:
         """Returns what the call pays for once: the job of --once, or the file that it saves; None for neither."""
-        once = self.options.once
-        if once is None and (self.method != "POST" or not self.destination or self.destination.endswith(os.sep)):
+        once, folder = self.options.once, None
+        if self.options.is_typed and not self.destination:
+            folder = os.path.join(absolute(os.curdir), "")
+        elif once is None and (self.method != "POST" or not self.destination or self.destination.endswith(os.sep)):
             return None
         from ..files.upload import InputFile
         from ..jobs.start import Job
@@ -204,7 +216,9 @@ class _Call:
             found = self.inputs[file.path] = InputFile(file.path, "--upload", is_upload=True)
             return f"sha256:{found.digest}"
 
-        return Job(self.path, _value(_merged(body, values, content)), once=once, destination=self.destination)
+        value = _value(_merged(body, values, content))
+        stem = _stem(self.console.mask, self.path, value) if folder else None
+        return Job(self.path, value, once=once, destination=folder or self.destination, stem=stem)
 
     def _show(self, body: bytes | None, job: Job | None) -> int:
         """Prints the request as it would be sent, masked, with what the history tells of its job and its price."""
@@ -248,6 +262,7 @@ class _Call:
 
         attempt, pollable, options = started.attempt, started.pollable, self.options
         assert attempt
+        self._take_destination(started)
         if attempt.status == STARTED:
             from ..terminal.progress import readable_time
 
@@ -303,6 +318,7 @@ class _Call:
             if options.wait and not is_api_dry_run(self.path, value):
                 raise no_id(started.answer)
             return 0
+        self._take_destination(started)
         facts: dict[str, Any] = {"task_id": started.pollable.id, "waiting_for": (started.pollable.name,)}
         try:
             if not options.wait:
@@ -320,6 +336,16 @@ class _Call:
             raise failure.but(**facts) from None
         except Exception as defect:
             raise InternalError.of(defect, **facts) from None
+
+    def _take_destination(self, started: Started) -> None:
+        """Saves where the job was to be saved, if this call does not say where."""
+        if not self.options.is_typed or self.destination:
+            return
+        from ..files.download import free_name
+
+        assert self.job and self.job.stem
+        self.destination = started.destination or free_name(self.job.folder, self.job.stem, ())
+        self.options.download = relative(self.destination)
 
     def _print(self, answer: Any) -> None:
         """Prints an answer. Where that fails, the error names what a POST started, and never leads to a second POST."""
@@ -364,6 +390,19 @@ def _merged(body: bytes | None, values: list[tuple[Field, Any]], uri: Callable[[
     return jsontext.encoded(fields.merge(fields.NOTHING if body is None else jsontext.loads(body), placed))
 
 
+def _stem(mask: Callable[[str], str], path: str, value: Any) -> str:
+    """Returns the name of a file after the text of a body, else after its endpoint: `a-red-fox`."""
+    from ..files.download import safe_name
+    from ..jobs.ledger import PROMPT_FIELDS
+
+    found = value if isinstance(value, dict) else {}
+    holders = [found, *(each for each in found.values() if isinstance(each, dict))]
+    texts = [each[name] for each in holders for name in PROMPT_FIELDS if isinstance(each.get(name), str)]
+    words = safe_name(mask(next(iter(texts), path.rpartition("/")[2])).lower())
+    stem = re.sub("[._-]+", "-", words)
+    return safe_name(stem if len(stem) <= MAX_STEM else stem[:MAX_STEM].rpartition("-")[0] or stem[:MAX_STEM])
+
+
 def _value(body: bytes | None) -> Any:
     return None if body is None else jsontext.loads(body)
 
@@ -389,6 +428,7 @@ def _method(text: str) -> str:
 COMMANDS = {
     "request": Command(
         run,
+        summary="call any endpoint, wait, and save the outputs",
         operands=(
             Operand("method", "METHOD", help=", ".join(METHODS), read=_method),
             Operand("path", "PATH", help="below the base URL, such as /v1/organization"),
@@ -417,6 +457,6 @@ COMMANDS = {
         ),
         prints="the API's answer, {} for an empty success; with --wait, the finished task merged in",
         effect=COSTS,
-        has_rows=True,
+        has_rows="maybe",
     )
 }

@@ -64,7 +64,7 @@ WAIT_OPTIONS = (
         read=settings.destination,
         help="save the outputs: a folder (it exists, or ends in /) or a file",
     ),
-    Option("--force", help="let --download replace files"),
+    Option("--force", help="replace files"),
     Option("--open", help="show the saved files with the system's viewer (on a terminal only)"),
 )
 
@@ -110,7 +110,7 @@ def run(context: Context, options: Options) -> int:
 
 def check_open(options: WaitOptions) -> None:
     """Raises UsageError where --open cannot show anything."""
-    if options.open and not options.download:
+    if options.open and not options.download and not options.is_typed:
         raise UsageError("--open needs --download: it shows the saved files", drop=("--open",))
     if options.open and not is_terminal(sys.stderr):
         raise UsageError("--open needs a terminal", drop=("--open",))
@@ -340,6 +340,7 @@ def _task_error(task: PolledTask, facts: dict[str, Any]) -> TaskError:
 COMMANDS = {
     "wait": Command(
         run,
+        summary="wait for tasks to end, and save their outputs",
         operands=(
             Operand("ids", "ID", takes="*", help="a task's id, '-' for ids on stdin, or a path such as /v1/avatars/ID"),
         ),

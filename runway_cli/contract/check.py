@@ -58,16 +58,23 @@ FORMATS = {  # RFC 9562, 3339 and 3986
 }
 
 
-def check(document: Schema, endpoint: Endpoint, body: Any, show: Show | None = None) -> list[dict[str, Any]]:
+def check(
+    document: Schema, endpoint: Endpoint, body: Any, show: Show | None = None, *, lenient: bool = False
+) -> list[dict[str, Any]]:
     """Returns what is wrong with a JSON body, as [{"field": "a.0.b", "messages": [...]}]; [] for a valid one.
 
-    Where the contract describes no JSON body, any is accepted. `show` turns a refused value into the words of a
+    Where the contract describes no JSON body, any is accepted, and with `lenient` what the API may have got since: a
+    field or a model that the contract does not know. `show` turns a refused value into the words of a
     message; `shown` without it. Raises ContractError, a ValueError, where the body or the contract nests too deeply.
     """
     fields: dict[str, list[str]] = {}
     with reading(document) as schemas:
         schema = schemas.content(endpoint.operation.get("requestBody"))
-        for path, message in _Checker(schemas, show or shown).issues(schema, body):
+        if lenient and isinstance(body, dict) and "model" in body:
+            models = [schemas.values(properties_of(form).get("model")) for form in schemas.forms(schema)]
+            if body["model"] not in [model for each in models for model in each]:
+                return []
+        for path, message in _Checker(schemas, show or shown, lenient).issues(schema, body):
             fields.setdefault(".".join(map(str, path)), []).append(message)
     return [{"field": field, "messages": messages} for field, messages in fields.items()]
 
@@ -84,9 +91,10 @@ def unnamed(document: Schema, endpoint: Endpoint, body: Any) -> list[str]:
 
 
 class _Checker:
-    def __init__(self, schemas: Schemas, show: Show) -> None:
+    def __init__(self, schemas: Schemas, show: Show, lenient: bool) -> None:
         self.schemas = schemas
         self.show = show
+        self.lenient = lenient
 
     def issues(self, schema: Any, value: Any) -> list[Issue]:
         """Returns what is wrong with a value by the form that it selects, or else resembles; MAX_ISSUES at most."""
@@ -152,7 +160,7 @@ class _Checker:
                 yield (name,), f"the name {message}"
             if name in properties or free is not False:
                 yield from self._below(name, properties.get(name, free), item)
-            else:
+            elif not self.lenient:
                 self.schemas.count(len(properties))  # with each of which the name is compared
                 yield (name,), _unknown(name, properties, value)
 

@@ -228,14 +228,14 @@ def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Any], dict[
     """Returns type, allowed values (empty: any) and limits of a value that has one of these forms."""
     schemes: dict[str, dict[str, Any]] = {}
     for form in forms:
-        if _scheme(form):
-            _widen(schemes.setdefault(_scheme(form), {}), _limits(form))
+        if scheme_of(form):
+            _widen(schemes.setdefault(scheme_of(form), {}), _limits(form))
     types = [f"uri ({', '.join(schemes)})"] if schemes else []
     values: list[Any] = []
     limits: dict[str, Any] = _by_scheme(schemes)
     constant = all(values_of(form) is not None for form in forms if form.get("type") != "null")
     for form in forms:
-        if _scheme(form):
+        if scheme_of(form):
             continue
         allowed = values_of(form) or []
         schemas.count(len(allowed))
@@ -270,7 +270,7 @@ def _type(form: Schema) -> str:
     return str(kind or (kind_of(values[0]) if values else "any"))
 
 
-def _scheme(form: Schema) -> str:
+def scheme_of(form: Schema) -> str:
     """Returns what kind of URI a string has to be: https, runway, data:image…; "" where nothing says so."""
     pattern = form.get("pattern")
     found = re.match(r"\^(https|runway|data)\b(?::(\w+))?", pattern) if isinstance(pattern, str) else None
@@ -279,7 +279,7 @@ def _scheme(form: Schema) -> str:
 
 def _limits(form: Schema) -> dict[str, Any]:
     """Returns the limits that tell more than the type, or common sense, has told."""
-    is_uri, pattern = bool(_scheme(form)), str(form.get("pattern"))
+    is_uri, pattern = bool(scheme_of(form)), str(form.get("pattern"))
     noise = {"minLength": is_uri, "pattern": is_uri or "format" in form or len(pattern) > MAX_PATTERN}
     found: dict[str, Any] = {}
     for key in LIMITS:

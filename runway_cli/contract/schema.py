@@ -72,8 +72,8 @@ def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
 
 def nearest(known: Iterable[Endpoint], path: str) -> list[str]:
     """Returns the paths most like a mistyped one, three at most."""
-    paths = {"/".join(_segments(endpoint.path)): endpoint.path for endpoint in known}
-    return [paths[found] for found in nearest_words("/".join(_segments(path)), paths)]
+    paths = {"/".join(_segments(endpoint.path)[1:]): endpoint.path for endpoint in known}  # all begin with v1
+    return [paths[found] for found in nearest_words("/".join(_segments(full_path(path))[1:]), paths)]
 
 
 def _segments(path: str) -> list[str]:

@@ -19,7 +19,7 @@ from .media import EXTENSIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from email.message import Message
     from io import FileIO
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MAX_NAME = 120  # characters
 MAX_BYTES = 200  # of a name; file systems end at 255, and a number and an extension are still to come
+ANY = ".*"  # in place of an extension: that of the output
 MAX_EXTENSION = 20  # characters of it, with the dot
 RESERVED = re.compile(
     r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³])(\.|$)", re.IGNORECASE
@@ -64,13 +65,15 @@ class Destination:
 def destinations(path: str, stem: str, count: int, *, resumed: bool = False) -> list[Destination]:
     """Returns where `count` outputs go: in a folder STEM or STEM-1, STEM-2, …; else `path`, or fox-1.png, fox-2.png.
 
-    `resumed`: an earlier call may have saved them there.
+    With `fox.*` the extension follows the output. `resumed`: an earlier call may have saved them there.
     """
     numbers = [""] if count == 1 else [f"-{number}" for number in range(1, count + 1)]
     if is_folder(path):
         root = os.path.join(path, safe_name(stem))
         return [Destination(root + number, may_be_saved=True, needs_extension=True) for number in numbers]
     root, extension = os.path.splitext(path)
+    if extension == ANY:
+        return [Destination(root + number, may_be_saved=resumed, needs_extension=True) for number in numbers]
     return [Destination(root + number + extension, may_be_saved=resumed) for number in numbers]
 
 
@@ -133,6 +136,18 @@ def free_path(path: str) -> str:
         number += 1
         candidate = f"{root}-{number}{extension}"
     return candidate
+
+
+def free_name(folder: str, stem: str, taken: Collection[str]) -> str:
+    """Returns STEM.* in a folder, or the first of STEM-2.* … that neither a file nor one of the paths `taken` has."""
+    used = {os.path.splitext(entry)[0].casefold() for entry in listing(folder)}
+    candidate, number = stem, 1
+    while not used.isdisjoint((candidate.casefold(), f"{candidate}-1".casefold())) or (
+        os.path.join(folder, candidate + ANY) in taken
+    ):
+        number += 1
+        candidate = f"{stem}-{number}"
+    return os.path.join(folder, candidate + ANY)
 
 
 def name_of(url: str) -> str:

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 
 from .. import jsontext
 from ..errors import ConfigError, OutputError, RunwayError
+from ..files.download import ANY
 from ..files.lock import try_lock_byte, unlock_byte
 from ..settings import LEDGER_ID
 
@@ -111,7 +112,7 @@ class Attempt:
         """Returns whether its outputs are all still at an absolute path, which ends in a slash for a folder."""
         folder, name = os.path.split(destination)
         root, extension = os.path.splitext(name)
-        pattern = re.compile(re.escape(root) + r"(-\d+)?" + re.escape(extension))
+        pattern = re.compile(re.escape(root) + r"(-\d+)?" + (r"\.\w+" if extension == ANY else re.escape(extension)))
         files = [path for path in self.saved.get(folder, []) if not name or pattern.fullmatch(os.path.basename(path))]
         return bool(files) and all(map(os.path.isfile, files))
 
@@ -384,6 +385,11 @@ class Ledger:
         if not self.is_there:
             return []
         return self._select("account = ? AND status <> ? ORDER BY n", self.account, UNSENT)
+
+    def claimed(self) -> set[str]:
+        """Returns the destinations of what is in progress, whoever started it."""
+        rows = self._run("SELECT destination FROM attempts WHERE status IN (?, ?)", *OPEN)
+        return {row["destination"] for row in rows if row["destination"]}
 
     def fates(self, keys: Iterable[str]) -> list[Attempt]:
         """Returns those of these attempts whose outcome is known here; none where there is no file."""

@@ -22,6 +22,7 @@ from ..errors import (
     UsageError,
     WaitTimeout,
 )
+from ..files.download import free_name
 from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, relative, shown_credits, shown_number
 from .ledger import SENDING, STARTED, SUCCEEDED, LedgerMissing, iso_time, number_of
 from .tasks import GOOD_ENDS, Pollable, credits_of, is_id, may_start, parse, started_by
@@ -48,13 +49,17 @@ ADDRESS = r"(?i)(https?|runway|data|sha256):"
 class Job:
     """What is paid for once: its `name` in the ledger, and the `digest` of the request that it stands for.
 
-    `once` is the caller's own name for it; without one the job is the file at `destination`, an absolute path.
+    `once` is the caller's own name for it; without one the job is the file at `destination`, an absolute path, or
+    where its file is to be named after `stem`, the one in that folder.
     """
 
-    __slots__ = ("digest", "name", "once")
+    __slots__ = ("digest", "folder", "name", "once", "stem")
 
-    def __init__(self, path: str, value: Any, *, once: str | None = None, destination: str | None = None) -> None:
+    def __init__(
+        self, path: str, value: Any, *, once: str | None = None, destination: str | None = None, stem: str | None = None
+    ) -> None:
         self.digest = digest(path, value)
+        self.folder, self.stem = destination or "", stem
         self.once = once
         self.name = f"once {once}" if once is not None else f"file {self.digest} {destination}"
 
@@ -62,13 +67,14 @@ class Job:
 class Started:
     """A job that was started: the POST's `answer`, or the `attempt` in the ledger where an earlier call sent it.
 
-    `pollable` is what to wait for, None where the answer names no id.
+    `pollable` is what to wait for, None where the answer names no id; `destination` is where its outputs go.
     """
 
-    __slots__ = ("answer", "attempt", "pollable")
+    __slots__ = ("answer", "attempt", "destination", "pollable")
 
     def __init__(self, pollable: Pollable | None, *, answer: Any = None, attempt: Attempt | None = None) -> None:
         self.pollable = pollable
+        self.destination = attempt.destination if attempt else None
         self.answer = answer
         self.attempt = attempt
 
@@ -114,7 +120,9 @@ def start(
         if batch:
             batch.unsent(facts["key"] or "")
         raise
-    return _post(client, ledgers, key, path, body, retries=retries)
+    started = _post(client, ledgers, key, path, body, retries=retries)
+    started.destination = facts["destination"]
+    return started
 
 
 def _post(
@@ -222,14 +230,16 @@ def _intended(
     job: Job | None,
     *,
     again: bool,
-    facts: Mapping[str, str | None],
+    facts: dict[str, str | None],
 ) -> str | None:
     """Records the intent and returns its key, in one step with the look at the job and at the budget.
+
+    Where the job's file is to be named here, `facts` gets its destination.
 
     Returns None where another process has begun the job meanwhile; without a ledger the key is in none.
     """
     limit, price_shape = budget(), shape(path, value)
-    facts = {**facts, "job": job.name if job else None, "digest": job.digest if job else None}
+    facts.update(job=job.name if job else None, digest=job.digest if job else None)
     try:
         with history:
             last = history.last(job.name) if job else None
@@ -237,9 +247,13 @@ def _intended(
                 return None
             if limit is not None and may_start(path):
                 _check_budget(client, history, limit, price_shape)
+            if job and job.stem:
+                facts["destination"] = free_name(job.folder, job.stem, history.claimed())
             return history.intend(path, value, shape=price_shape, **facts).key
     except LedgerMissing as missing:
         _go_without(client, history, missing, job)
+        if job and job.stem:
+            facts["destination"] = free_name(job.folder, job.stem, ())
         return facts.get("key") or os.urandom(16).hex()
 
 

@@ -1,0 +1,173 @@
+"""`generate`: from a prompt to a saved file in plain words.
+
+It is `request POST … --wait --download`, with fields that the API's contract types.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .. import jsontext
+from ..contract import source
+from ..contract.describe import scheme_of
+from ..contract.schema import (
+    full_path,
+    kind_of,
+    nearest,
+    properties_of,
+    reading,
+    values_of,
+)
+from ..errors import UsageError
+from ..jobs import fields
+from ..jobs.fields import Field
+from ..jobs.tasks import may_start
+from ..settings import MIN_INTERVAL, destination, not_empty
+from . import request
+from .body import Checker
+from .options import COSTS, Command, Operand, Option
+from .wait import MAX_WAIT, WAIT_OPTIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..contract.schema import Endpoint, Schema, Schemas
+    from .context import Context
+
+TEXT_FIELDS = ("promptText", "text", "prompt")  # the first that the endpoint has takes TEXT, also one level down
+SETTING = re.compile(r"([A-Za-z_][\w.\[\]-]*?)(:?=)(.*)", re.ASCII | re.DOTALL)  # KEY=VALUE or KEY:=JSON
+SHARED = ("--once", "--again", "--check", "--dry-run")  # with `request`
+ADDRESS = re.compile(r"(?i)(https?|runway|data):")
+
+
+class Options(request.Options):
+    endpoint: str
+    words: list[str]
+    no_wait: bool
+
+
+def run(context: Context, options: Options) -> int:
+    """Turns the words into the body of a POST, and sends it as `request` does."""
+    if options.no_wait and (options.open or options.max_wait != MAX_WAIT or options.interval != MIN_INTERVAL):
+        words = "--max-wait, --interval and --open are for a call that waits, which --no-wait does not"
+        raise UsageError(words, drop=("--max-wait", "--interval", "--open"))
+    path = full_path(options.endpoint)
+    if not may_start(path):
+        words = f"POST {path} creates nothing to wait for: send it with `request`"
+        raise UsageError(words, try_next=("reference", "POST", path))
+    settings = [found.groups() for found in map(SETTING.fullmatch, options.words) if found]
+    texts = [word for word in options.words if not SETTING.fullmatch(word)]
+    if len(texts) > 1:
+        raise UsageError(f"TEXT is one argument: put it in quotes: {' '.join(texts)!r}", join=texts)
+    client = context.client(with_secret=False)
+    checker = Checker(client, source.at_hand(client))
+    endpoint = checker.endpoint("POST", path)
+    with reading(checker.contract.document) as schemas:
+        forms = _forms(schemas, endpoint, [value for key, _, value in settings if key == "model"])
+        found = [_field(schemas, forms, *setting) for setting in settings]
+        if texts:
+            near = [] if endpoint else nearest(checker.endpoints, path)[:1]
+            found.insert(0, _text(schemas, forms, path, texts[0], near))
+    options.method, options.path, options.fields, options.wait = "POST", path, found, not options.no_wait
+    options.is_typed, options.body, options.stdin, options.paginate = True, None, False, False
+    return request.run(context, options)
+
+
+def _forms(schemas: Schemas, endpoint: Endpoint | None, models: list[str]) -> list[Schema]:
+    """Returns the forms of the body for the model that is named; all of them for one that is not known."""
+    forms = schemas.forms(schemas.content(endpoint.operation.get("requestBody"))) if endpoint else []
+    fitting = [form for form in forms if {*models} & {*map(str, schemas.values(properties_of(form).get("model")))}]
+    return fitting or forms
+
+
+def _text(schemas: Schemas, forms: list[Schema], path: str, text: str, near: list[str]) -> Field:
+    """Returns the field that takes TEXT. Raises UsageError for an endpoint that has none."""
+    holders = [[], *([name] for form in forms for name in properties_of(form))]
+    for name in TEXT_FIELDS:
+        for holder in holders:
+            if any(form.get("type") == "string" for form in _below(schemas, forms, [*holder, name])):
+                return Field(fields.TEXT_FILE if text == "-" else fields.TEXT, [*holder, name], text)
+    if forms:
+        words = f"POST {path} has no field for TEXT: give its fields as KEY=VALUE"
+        raise UsageError(words, try_next=("reference", "POST", path))
+    words = f"the API's contract has no POST {path}, so there is no field known for TEXT: give it as KEY=VALUE"
+    if near:
+        words += f"; did you mean {near[0].replace('/v1/', '', 1)}?"
+    raise UsageError(words, try_next=("models", near[0].replace("/v1/", "", 1)) if near else ("reference",))
+
+
+def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: str) -> Field:
+    """Returns the field that KEY=VALUE stands for, as the contract types it; one that it does not know is text."""
+    allowed = _below(schemas, forms, name.split("."))
+    kind = fields.JSON if mark == ":=" or _is_json(allowed, text) else fields.TEXT
+    if kind == fields.TEXT and any(map(scheme_of, allowed)) and not ADDRESS.match(text):
+        kind = fields.UPLOAD
+    try:
+        return fields.reader(kind)(f"{name}={text}")
+    except ValueError as error:
+        raise UsageError(str(error).replace("; for plain text use -f", f"; for plain text: {name}=…")) from None
+
+
+def _is_json(allowed: list[Schema], text: str) -> bool:
+    """Returns whether a text is meant as a number, true, false, a list or an object, which the field may be."""
+    if any(text == value for form in allowed for value in values_of(form) or ()):
+        return False
+    try:
+        kind = kind_of(jsontext.loads(text.encode("utf-8", "surrogateescape")))
+    except ValueError:
+        return False
+    kinds = ("number", "integer") if kind == "number" else (kind,)
+    return kind not in ("string", "null") and any(form.get("type") in kinds for form in allowed)
+
+
+def _below(schemas: Schemas, forms: list[Schema], key: list[str]) -> list[Schema]:
+    """Returns the forms of what stands at a key inside a value of these forms, [] where the contract knows none."""
+    for part in key:
+        inner = [
+            form.get("items") if part.isdigit() and "items" in form else properties_of(form).get(part) for form in forms
+        ]
+        forms = [form for schema in inner if schema is not None for form in schemas.forms(schema)]
+    return forms
+
+
+COMMANDS = {
+    "generate": Command(
+        run,
+        summary="make a picture, video or sound, and save it",
+        operands=(
+            Operand("endpoint", "ENDPOINT", read=not_empty, help="such as text_to_image; `models` lists them"),
+            Operand(
+                "words",
+                "TEXT|KEY=VALUE",
+                takes="*",
+                help="the prompt, or - for stdin; fields of the body, files among them; KEY:=JSON",
+            ),
+        ),
+        options=(
+            Option(
+                "--to",
+                metavar="PATH",
+                dest="download",
+                read=destination,
+                help="save the outputs: a folder or a file (default: named after TEXT)",
+            ),
+            *(option for option in request.COMMANDS["request"].options if option.flags[-1] in SHARED),
+            Option("--no-wait", help="start it, and print its id"),
+            *(option for option in WAIT_OPTIONS if option.flags[-1] != "--download"),
+        ),
+        examples=(
+            ("generate", "text_to_image", "a red fox", "model=gen4_image", "ratio=1280:720", "--to", "fox.png"),
+            (
+                "generate",
+                "image_to_video",
+                "slow dolly in",
+                "model=gen4_turbo",
+                "ratio=1280:720",
+                "duration=5",
+                "promptImage=cat.png",
+            ),
+        ),
+        prints="the finished task with `saved`, and without `output`",
+        effect=COSTS,
+        has_rows="maybe",
+    )
+}
