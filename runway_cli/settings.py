@@ -265,10 +265,11 @@ def not_empty(text: str) -> str:
 
 
 def destination(text: str) -> str:
-    """Reads the path of an output: a file or a folder."""
+    """Reads the path of an output, a file or a folder; `~/` is the home folder also where no shell has replaced it."""
     if text == "-":
         raise ValueError("'-' is not a path: stdout is for the result. Use a file name or a folder")
-    return not_empty(text)
+    user = home() if text.startswith("~/") else None
+    return os.path.join(user, text[2:]) if user else not_empty(text)
 
 
 def input_file(text: str) -> str:

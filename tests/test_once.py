@@ -135,8 +135,13 @@ class FileTest(OnceTest):
         self.program(*self.save, "--max-wait", "1")
         self.program(*HEN)
         self.clock.now += 60
-        result = self.program("wait", "--unfinished", "--download", f"{self.folder}/rest/")
+        result = self.program("wait", "--unfinished", "--max-wait", "1", "--download", f"{self.folder}/rest")
+        self.assert_error(result, 75)
+        self.assertEqual(pasted(result)[:2], ["wait", "--unfinished"])
+        self.clock.now += 60
+        result = self.program("wait", "--unfinished", "--download", f"{self.folder}/rest")
         self.assert_success(result)
+        self.assertEqual(result.notes[-1], "2 of 2 succeeded, 10 credits")
         files = [name for name in self.listing() if name.endswith(".png")]
         self.assertEqual([name.split("/")[0] for name in files], ["fox.png", "rest"])
 

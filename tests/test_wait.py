@@ -154,12 +154,83 @@ class Failures(ServedTest):
         self.assert_error(self.call("wait", "x"), 1, kind="api", error="the answer for x is not an object")
 
 
+class Nothing(ServedTest):
+    """Where no poll can ever be answered, `wait` ends; what has been started is waited for all the same."""
+
+    def test_what_cannot_pass_by_itself_ends_the_wait_after_the_retries(self) -> None:
+        page, refused = Fault("html"), {"RUNWAY_SKILLS_BASE_URL": "http://127.0.0.1:9"}
+        for fault, env, words, status in (
+            (None, refused, ("--retries", "2"), 69),
+            (None, refused, ("--retries", "0"), 69),
+            (page, {}, (), 1),
+        ):
+            with self.subTest(words, status=status):
+                self.clock.slept.clear()
+                self.fake.clear_faults()
+                if fault:
+                    self.fake.fault(fault, times=None)
+                result = self.call("wait", "x", *words, env=env)
+                self.assert_error(result, status, id="x")
+                self.assertAlmostEqual(sum(self.clock.slept), 0 if "0" in words else 10)
+                self.assertEqual(pasted(result), ["auth", "status"] if fault else ["wait", "x", *words])
+        result = self.call("wait", "x", "y", "--max-wait", "60", env=refused)
+        self.assert_error(result, 69, kind="network")
+
+    def test_a_service_that_answers_later_is_waited_for(self) -> None:
+        task = self.fake.add_task(statuses=[RUNNING, "SUCCEEDED"])
+        self.fake.fault(Fault("html"), times=2)
+        self.fake.fault(Fault("html"), times=5, after=3)
+        self.assert_success(self.call("wait", task))
+
+    def test_a_task_that_this_call_has_started_is_waited_for_until_the_time_is_up(self) -> None:
+        self.fake.fault(Fault("html"), method="GET", times=None)
+        words = ("request", "POST", "/v1/text_to_image", "-f", "model=gen4_image", "-f", "ratio=1280:720")
+        result = self.call(*words, "-f", "promptText=fox", "--wait", "--max-wait", "60")
+        self.assert_error(result, 75, kind="timeout")
+
+
+class Ids(ServedTest):
+    def test_what_is_no_id_is_refused_with_the_word_that_was_meant(self) -> None:
+        for word, right in (
+            ('"x"', "x"),
+            ("'x'", "x"),
+            ("C:/Program Files/Git/v1/avatars/x", "v1/avatars/x"),
+            ("D:\\msys64\\v1\\voices\\x", "v1/voices/x"),
+        ):
+            with self.subTest(word):
+                result = self.call("wait", word, "--max-wait", "9")
+                self.assert_error(result, 2, kind="usage")
+                self.assertEqual(pasted(result), ["wait", right, "--max-wait", "9"])
+        for word in ('{"id":"x"}', "a b", "a\u00a0b", "a/b", "a?b", "", ".."):
+            with self.subTest(word):
+                self.assert_error(self.call("wait", word), 2, kind="usage")
+        result = self.call("wait", "-", stdin=b'"x"\n"y"\n')
+        self.assert_error(result, 2, kind="usage")
+        self.assertIn("`jq -r .id` and `--select id` print ids without quotes", result.error["error"])
+        self.assertEqual(self.fake.requests, [])
+
+    def test_a_path_needs_no_first_slash(self) -> None:
+        avatar = self.fake.add_avatar(statuses=["READY"])
+        self.assert_success(self.call("wait", f"v1/avatars/{avatar}"))
+
+
 class Results(ServedTest):
     def test_signed_urls_are_left_out_once_every_output_is_saved(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=2)
         shown = self.call("wait", task, "--download", f"{self.folder}/out/").json
         self.assertEqual(list(shown), ["id", "status", "createdAt", "cost", "saved"])
         self.assertEqual(shown["saved"], [f"{self.folder}/out/{task}-{number}.png" for number in (1, 2)])
+
+    def test_a_tilde_is_the_home_folder_also_where_no_shell_has_replaced_it(self) -> None:
+        task = self.fake.add_task(statuses=["SUCCEEDED"])
+        home = {"HOME": str(self.folder), "USERPROFILE": str(self.folder)}
+        for number, words in enumerate((("--download=~/out/",), ("--download", "~/fox.png"))):
+            self.clock.sleep(5)
+            self.assert_success(self.call("wait", task, *words, env=home))
+            self.assertEqual(self.listing()[0], ("out/", "fox.png")[number] + (f"{task}.png", "")[number])
+        self.clock.sleep(5)
+        taken = self.call("wait", task, "--download=~/fox.png", env=home)
+        self.assertEqual(pasted(taken), ["wait", task, f"--download={self.folder}/fox-2.png"])
 
     def test_they_can_still_be_selected(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
@@ -276,12 +347,13 @@ class Several(ServedTest):
     def test_one_that_fails_does_not_stop_the_others_and_the_worst_exit_counts(self) -> None:
         good = self.fake.add_task(statuses=[RUNNING, "SUCCEEDED"])
         failed = self.fake.add_task(statuses=["FAILED"], failure="No.", failureCode=None)
-        endless = self.fake.add_task(statuses=[RUNNING])
+        endless, slow = (self.fake.add_task(statuses=[RUNNING]) for _ in range(2))
         denied = self.fake.add_task()
         self.fake.fault(Fault("status", status=403), path=f"/v1/tasks/{denied}", times=None)
         for ids, expected, kind in (
             ([good, failed], 1, "task"),
             ([good, endless], 75, "timeout"),
+            ([slow, endless], 75, "timeout"),
             ([endless, failed], 1, "task"),
             ([failed, denied, endless, good], 77, "auth"),
             (["missing", denied], 77, "auth"),
@@ -295,7 +367,8 @@ class Several(ServedTest):
                 self.assertEqual(sorted(entry["id"] for entry in result.error["failed"]), sorted(bad))
                 self.assertRegex(result.error["error"], f"^{len(bad)} of {len(ids)} failed: ")
                 if endless in ids:
-                    self.assertEqual(pasted(result), ["wait", endless, "--max-wait", "20"])
+                    running = [name for name in ids if name in (endless, slow)]
+                    self.assertEqual(sorted(pasted(result)), sorted(["wait", *running, "--max-wait", "20"]))
         self.assertEqual(self.fake.hasty, [])
 
     def test_outputs_of_several_go_into_a_folder(self) -> None:

@@ -5,7 +5,7 @@ what the user typed, it carries one of these facts instead, and the typed words 
 
     drop, add            options that the call should lose or gain
     taken                a path that exists: the call with a free name
-    as_folder            a path that has to be a folder: the call with a / at its end
+    as_folder            True where --download has to be a folder: the call with a / at its end
     join                 words that are to be one, in quotes
     use_upload           the file of a --data-uri that is too large: the call with --upload
     waiting_for          ids of what is still running: `wait` with the options that it shares with the call
@@ -34,13 +34,11 @@ from ..errors import (
     AuthError,
     ConfigError,
     DeniedError,
-    Interrupted,
     Mistyped,
     NetworkError,
     UsageError,
-    WaitTimeout,
 )
-from ..settings import HISTORY_VARIABLE
+from ..settings import HISTORY_VARIABLE, destination
 from ..terminal import masking
 from ..terminal.program import command_line
 from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, parse
@@ -163,7 +161,7 @@ class Attempt:
         """Returns whether the same call may go well later, and is safe to repeat."""
         if self.fact("may_have_been_accepted") or self.fact("was_sent"):
             return False
-        return may_pass(self.failure) or isinstance(self.failure, (WaitTimeout, Interrupted))
+        return may_pass(self.failure) or self.failure.kind in ("timeout", "interrupted")
 
     def changed(self, change: Callable[[str, str | None], Unit | None]) -> list[str]:
         """Returns the words with each option and operand as `change` gives it, None to leave it out."""
@@ -224,7 +222,7 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
         words = [word for word in attempt.words if word not in fact("join")[1:]]
         yield [" ".join(fact("join")) if word == fact("join")[0] else word for word in words]
     if fact("as_folder"):
-        yield attempt.changed(lambda flag, value: (flag, f"{value}/" if value == fact("as_folder") else value))
+        yield attempt.changed(lambda flag, value: (flag, f"{value}/" if flag in OUTPUT_FLAGS else value))
     if fact("use_upload"):
         end = f"={fact('use_upload')}"
         yield attempt.changed(
@@ -282,6 +280,8 @@ def _environment_prefix(attempt: Attempt) -> str:
 def _wait(attempt: Attempt) -> Words | None:
     """Waits for what the call started or waited for, with the options that it gave for that."""
     names, wait = attempt.fact("waiting_for"), declared(("wait",))
+    if names and attempt.option("unfinished") and attempt.is_matter_of_time():
+        return attempt.words  # it knows the destination of each
     if not names or not wait or (attempt.name == "wait" and isinstance(attempt.failure, DeniedError)):
         return None
     kept = {flag for option in (*GLOBAL_OPTIONS, *wait.options) for flag in option.flags}
@@ -322,6 +322,7 @@ def _free(path: str, *, is_taken: bool = True) -> str:
     """Returns where outputs can go: the file or folder, or one beside it; a folder is replaced only if `is_taken`."""
     from ..files.download import free_folder, free_path, is_folder
 
+    path = destination(path)
     if is_folder(path):
         return free_folder(path) if is_taken else path
     return free_path(path)

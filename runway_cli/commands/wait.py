@@ -97,15 +97,16 @@ def run(context: Context, options: Options) -> int:
         pollables, folders = _unfinished(context, history)
         if not pollables:
             return 0
+        options.download = os.path.join(options.download, "") if options.download else None  # for any number of tasks
     elsewhere = [pollable for pollable in pollables if pollable.name not in folders]
     if options.download and elsewhere:
         from ..files.download import check_destination, is_folder
 
         if len(elsewhere) > 1 and not is_folder(options.download):
             words = "--download: name a folder for the outputs of several tasks, with a / at its end"
-            raise UsageError(words, as_folder=options.download)
+            raise UsageError(words, as_folder=True)
         check_destination(options.download, force=options.force, failure=OutputError)
-    return wait_for(context, options, client, history, pollables, own=folders)
+    return wait_for(context, options, client, history, pollables, own=folders, with_total=options.unfinished)
 
 
 def check_open(options: WaitOptions) -> None:
@@ -166,25 +167,20 @@ def wait_for(
     *,
     answer: dict[str, Any] | None = None,
     own: Mapping[str, str] | None = None,
+    with_total: bool = False,
 ) -> int:
     """Waits for all, prints each as it ends, and returns 0 if all ended well. Raises RunwayError if one did not.
 
     `answer` is what the POST that started the one task returned: the task is merged into it. `own` has the destinations
-    of those that an earlier call was to save, by their names; the others are saved as --download says.
+    of those that an earlier call was to save, by their names; the others are saved as --download says. `with_total`:
+    the last note says how many ended well, and the credits of all.
     """
+    from ..jobs.ledger import number_of
     from ..jobs.schedule import Scheduler
-    from ..jobs.tasks import PolledTask, saver
+    from ..jobs.tasks import PolledTask
     from .display import WaitDisplay
 
-    # Set up a task for each, polled in this thread where there is only one.
-    deadline = context.clock.monotonic() + options.max_wait if options.max_wait else None
-    resumed = _resumed(history, own or {})
-    tasks = []
-    for pollable in pollables:
-        path = (own or {}).get(pollable.name) or options.download
-        save = saver(path, force=options.force, resumed=pollable.name in resumed) if path else None
-        task = PolledTask(client, pollable, interval=options.interval, deadline=deadline, save=save)
-        tasks.append(task)
+    tasks = _tasks(client, history, pollables, options, own or {}, is_known=answer is not None)
     has_saved = bool(own or options.download)
     display = WaitDisplay(context.console, context.clock, tasks)
     workers = 0 if len(tasks) == 1 else min(MAX_WORKERS, len(tasks))
@@ -222,21 +218,44 @@ def wait_for(
 
     if options.open:
         open_files(context, [path for task in tasks for path in task.saved])
+    if with_total:
+        credits = settings.shown_credits(sum(number_of(task.credits) or 0 for task in tasks))
+        context.console.note(f"{len(tasks) - len(failures)} of {len(tasks)} succeeded, {credits} credits")
     if failures:
         raise summary(failures, len(tasks))
     return 0
 
 
-def _resumed(history: Ledger, own: Mapping[str, str]) -> set[str]:
-    """Returns the names of those whose file may have been saved before: no other task saves under that name."""
-    attempts = history.attempts() if own else []
+def _tasks(
+    client: Client,
+    history: Ledger,
+    pollables: Sequence[Pollable],
+    options: WaitOptions,
+    own: Mapping[str, str],
+    *,
+    is_known: bool,
+) -> list[PolledTask]:
+    """Returns what polls each, and saves it where its own call said, else as --download says."""
+    from ..jobs.tasks import PolledTask, saver
+
+    deadline = client.clock.monotonic() + options.max_wait if options.max_wait else None
     paths = list(own.values())
-    return {
-        name
-        for name, path in own.items()
-        if paths.count(path) == 1
-        and not any(each.id != name and each.has_files(settings.absolute(path)) for each in attempts)
-    }
+    attempts = history.attempts() if own else []
+    found = []
+    for pollable in pollables:
+        name, path = pollable.name, own.get(pollable.name, "")
+        # Its file may have been saved before, where no other task saves under that name.
+        resumed = (
+            bool(path)
+            and paths.count(path) == 1
+            and not any(each.id != name and each.has_files(settings.absolute(path)) for each in attempts)
+        )
+        destination = path or options.download
+        save = saver(destination, force=options.force, resumed=resumed) if destination else None
+        found.append(
+            PolledTask(client, pollable, interval=options.interval, deadline=deadline, save=save, is_known=is_known)
+        )
+    return found
 
 
 def columns(*, has_saved: bool) -> tuple[Column, ...]:
@@ -308,6 +327,8 @@ def failure_of(task: PolledTask, max_wait: float, *, is_paid: bool = False) -> R
         can_resume = is_paid or isinstance(task.error, (OutputError, NetworkError, WaitTimeout)) or bool(task.answer)
         if can_resume and (is_paid or not isinstance(task.error, DeniedError)):
             facts["waiting_for"] = (task.name,)
+        elif task.error.fact("permanent"):  # another server answers
+            facts["try_next"] = ("auth", "status")
         return task.error.but(**facts)
     if not task.has_ended:
         last = f"still {task.status}" if task.status else "without a status" if task.answer else "of unknown status"

@@ -7,10 +7,11 @@ it until its status is one of GOOD_ENDS or BAD_ENDS, and `save_outputs` saves th
 from __future__ import annotations
 
 import os
+import re
 
 from ..api.paths import segment
 from ..api.retry import MAX_RETRY_AFTER, may_poll_again
-from ..errors import ApiError, DeniedError, OutputError, RunwayError, UsageError
+from ..errors import ApiError, DeniedError, Mistyped, OutputError, RunwayError, UsageError
 from ..files.download import Download, destinations, safe_name, taken_message
 from ..files.media import mismatch
 from ..settings import MIN_INTERVAL
@@ -88,12 +89,21 @@ class Pollable:
 
 def parse(name: str) -> Pollable:
     """Returns the resource with this name: a task's id, or the path of a family with an id. Raises UsageError."""
-    family = next((family for family in FAMILIES if name.startswith(family.path)), TASKS)
-    identity = name[len(family.path) :] if name.startswith(family.path) else name
-    if not is_id(identity):
-        paths = ", ".join(family.path + "ID" for family in FAMILIES)
-        raise UsageError(f"{name!r} is not an id, nor one of {paths}", try_next=("history",))
-    return Pollable(family, identity)
+    path = name if name.startswith("/") else f"/{name}"
+    family = next((family for family in FAMILIES if path.startswith(family.path)), TASKS)
+    identity = path[len(family.path) :] if path.startswith(family.path) else name
+    if is_id(identity):
+        return Pollable(family, identity)
+    on_windows = re.fullmatch(r"[A-Za-z]:[/\\].*?[/\\](v1[/\\].+)", name)
+    if on_windows:
+        words = f"{name!r} is a path of this machine: Git Bash makes one of a word that begins with /v1"
+        raise Mistyped(words, wrong=name, right=on_windows[1].replace("\\", "/"))
+    if any(mark in name for mark in "\"'{}[]"):
+        bare = name.strip("\"'[],")
+        words = f"{name!r} is JSON or in quotes, not an id: `jq -r .id` and `--select id` print ids without quotes"
+        raise Mistyped(words, wrong=name, right=bare) if is_id(bare) else UsageError(words, try_next=("history",))
+    paths = ", ".join(family.path + "ID" for family in FAMILIES)
+    raise UsageError(f"{name!r} is not an id, nor one of {paths}", try_next=("history",))
 
 
 def is_name(name: str) -> bool:
@@ -164,6 +174,8 @@ class PolledTask:
     """A resource that is polled until it ends, as a job of the scheduler.
 
     `interval` is in seconds, `deadline` a moment of the client's clock. `save` is called at a good end: see `saver`.
+    Where nobody knows whether there is such a task (`is_known` is false), first polls that all fail with what cannot
+    pass by itself end the polling after --retries more.
 
     `answer` is the last answer, None before the first one. `error` is what ended the polling early; `trouble` is why
     the last poll failed, where polling continues. `saved` are the paths of the outputs, `warnings` their defects.
@@ -177,12 +189,14 @@ class PolledTask:
         interval: float = MIN_INTERVAL,
         deadline: float | None = None,
         save: Save | None = None,
+        is_known: bool = True,
     ) -> None:
         self.client = client
         self.pollable = pollable
         self.interval = pollable.family.interval or interval
         self.deadline = deadline
         self._save = save
+        self._tries = float("inf") if is_known else client.target.retries + 1  # polls that may fail so at first
         self.answer: dict[str, Any] | None = None
         self.error: RunwayError | None = None
         self.trouble: RunwayError | None = None
@@ -253,7 +267,8 @@ class PolledTask:
         try:
             found = self.client.call("GET", self.pollable.path, retries=0, deadline=self.deadline).value
         except RunwayError as failure:
-            if not may_poll_again(failure):
+            self._tries -= self.answer is None and bool(failure.fact("permanent"))
+            if not may_poll_again(failure) or self._tries <= 0:
                 self.error = failure
                 return
             self.trouble = failure
