@@ -322,10 +322,11 @@ def _free(path: str, *, is_taken: bool = True) -> str:
     """Returns where outputs can go: the file or folder, or one beside it; a folder is replaced only if `is_taken`."""
     from ..files.download import free_folder, free_path, is_folder
 
-    path = destination(path)
-    if is_folder(path):
-        return free_folder(path) if is_taken else path
-    return free_path(path)
+    full = destination(path)
+    if is_folder(full):
+        return free_folder(full) if is_taken else path
+    found = free_path(full)
+    return path if found == full else found
 
 
 def _known_words(failure: Failure | None, words: Words) -> Words | None:
