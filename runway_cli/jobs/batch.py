@@ -428,12 +428,14 @@ def files_in_the_way(
     With `force` only the files `kept` are in the way: ROWS and ledgers.
     """
     folder, rows = absolute(folder), list(rows)
+    real = os.path.realpath(folder)
+    protected = {path for each in kept for path in (os.path.realpath(each), os.path.abspath(each))}
     own = {row.key for row in rows}
     others = {path for attempt in attempts if attempt.job not in own for path in attempt.saved.get(folder, ())}
     files: dict[str, str] = {}
     for name in download.listing(folder):
         path = os.path.join(folder, name)
-        is_kept = any(os.path.realpath(path) == os.path.realpath(each) for each in kept)
+        is_kept = not protected.isdisjoint((path, os.path.join(real, name)))
         if not download.NAME.fullmatch(name) and (is_kept or not force):
             stem = unicodedata.normalize("NFC", os.path.splitext(name)[0]).casefold()
             files[stem] = name
