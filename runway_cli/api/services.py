@@ -21,20 +21,8 @@ def service_module(name: str | None) -> Any:
 
 
 def secret_variables() -> set[str]:
-    """Returns the variables that may hold a secret, of every service."""
+    """Returns the variables that may hold a secret, of every service: every run masks them all."""
     return {name for module in _MODULES.values() for stage in (False, True) for name in module.secret_names(stage)}
-
-
-def secrets() -> list[str]:
-    """Returns what no run may show: what those variables hold, and the login of the proxy."""
-    words = environment.secret_words(secret_variables())
-    login = (environment.setting(environment.proxy_variable() or "") or "").rpartition("@")[0]
-    if login:
-        from urllib.parse import unquote
-
-        login = login.rpartition("//")[2]
-        words += [word for text in (login, unquote(login)) for word in (text, text.partition(":")[2])]
-    return words
 
 
 def target(options: Any, *, with_secret: bool = True) -> Target:

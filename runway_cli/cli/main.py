@@ -85,11 +85,12 @@ class Run:
     def _run(self) -> int:
         import time
 
-        from ..api.services import secrets
+        from ..api.services import secret_variables
         from ..commands.context import Context
+        from ..settings import secret_words
         from .parser import HelpRequested, VersionRequested, declared_commands, parse
 
-        for secret in secrets():
+        for secret in secret_words(secret_variables()):
             self.console.keep_secret(secret)
         try:
             call = self.call = parse(self.words)

@@ -18,8 +18,9 @@ from ..files import download, upload
 from ..files.upload import InputFile
 from ..settings import absolute, shown_credits, shown_number
 from . import ledger as states
+from .fields import OutputOf
 from .ledger import LedgerMissing
-from .rows import PRINT, SEND, WAIT, OutputOf
+from .rows import PRINT, SEND, WAIT
 from .schedule import Pace, Scheduler, most_at_once
 from .start import is_unsent, no_id, shape, start
 from .tasks import GOOD_ENDS, PolledTask, credits_of, parse, save_outputs, urls_of
