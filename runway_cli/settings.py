@@ -29,6 +29,7 @@ VARIABLES = (
     ("SSL_CERT_FILE, SSL_CERT_DIR", "further certificate authorities"),
 )
 IN_REQUEST_LINE = "/?%:@!$&'()*+,;=~[]-._"  # characters of a URL that stay as they are, beside letters and digits
+QUOTES = "\"'`\u201c\u201d\u2018\u2019"  # around a pasted value; the last four are typographic
 LEDGER_ID = 0x52775943  # of SQLite's header: no other program's database is ever written to, and ours never replaced
 
 
@@ -38,22 +39,26 @@ def setting(variable: str) -> str | None:
 
 
 def secret(variable: str) -> str | None:
-    """Returns a secret, None if it is unset. Raises ConfigError, which does not show it, if no header can hold it."""
-    found = setting(variable)
-    if found and not _is_plain(found):
-        raise ConfigError(
-            f"{variable} cannot be sent in a header: it contains a line break, a space or a character that is not "
-            "ASCII. Copy the key again",
-            variable=variable,
-            is_secret=True,
+    """Returns a secret, None if it is unset. Raises ConfigError, which does not show it, where it can be no secret."""
+    found = setting(variable) or ""
+    fault = None
+    if found.strip(QUOTES) != found:
+        fault = "is in quotes, which docker --env-file and others pass on as part of the value: set it without quotes"
+    elif not _is_plain(found):
+        fault = (
+            "cannot be sent in a header: it contains a line break, a space or a character that is not ASCII. "
+            "Copy the key again"
         )
-    return found
+    if found and fault:
+        raise ConfigError(f"{variable} {fault}", variable=variable, is_secret=True)
+    return found or None
 
 
 def secret_words(variables: Iterable[str]) -> list[str]:
-    """Returns what these variables hold, usable or not, and the parts of a value that was pasted with white space."""
+    """Returns what these variables hold, usable or not, and the parts of a value that has white space or quotes."""
     values = [os.environ.get(name, "") for name in variables]
-    return [word for value in values for word in {value.strip(), *value.split()} if word]
+    words = {word for value in values for word in (value.strip(), *value.split())}
+    return list(filter(None, {*words, *(word.strip(QUOTES) for word in words)}))
 
 
 def base_url(variable: str, default: str) -> str:
@@ -120,6 +125,37 @@ def _is_plain(text: str) -> bool:
 def proxy_variable() -> str | None:
     """Returns the variable that names the proxy for https, lower case first as everywhere; None if none is set."""
     return next((name for name in ("https_proxy", "HTTPS_PROXY") if setting(name)), None)
+
+
+def bypasses_proxy(host: str, port: int) -> bool:
+    """Returns whether no_proxy, else NO_PROXY, names a host, as curl and Go read it.
+
+    An element is `*`, an address, a network such as 10.0.0.0/8 or fd00::/8, or a domain, which its subdomains belong to
+    with or without a leading dot; each perhaps with a port.
+    """
+    host = host.rstrip(".").lower()
+    elements = (setting("no_proxy") or setting("NO_PROXY") or "").lower().replace(",", " ").split()
+    return any(_names_host(element, host, port) for element in elements)
+
+
+def _names_host(element: str, host: str, port: int) -> bool:
+    before, _, end = element.rpartition(":")
+    if before and _is_integer(end, 0, 65535) and (":" not in before or before.endswith("]")):
+        if int(end) != port:
+            return False
+        element = before
+    element = element.replace("[", "").replace("]", "")
+    if element == "*":
+        return True
+    if ":" in host or host.replace(".", "").isdigit():
+        import ipaddress
+
+        try:
+            return ipaddress.ip_address(host) in ipaddress.ip_network(element, strict=False)
+        except ValueError:
+            return False
+    domain = element.lstrip("*").strip(".")
+    return host == domain or host.endswith(f".{domain}")
 
 
 def home() -> str | None:
@@ -257,14 +293,6 @@ def random_uuid() -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
-def as_text(word: str) -> str:
-    """Returns a word of the command line as it was typed, whatever the locale. Raises ValueError unless it is UTF-8."""
-    try:
-        return word.encode("utf-8", "surrogateescape").decode("utf-8")
-    except UnicodeError:
-        raise ValueError(f"{word!r} is not UTF-8") from None
-
-
 def not_empty(text: str) -> str:
     """Reads a text that must not be empty."""
     if not text:
@@ -285,14 +313,6 @@ def input_file(text: str) -> str:
     if text == "-":
         raise ValueError("'-' is not a file name: files are not read from stdin here")
     return not_empty(text)
-
-
-class Miswritten(ValueError):
-    """A value that should be given otherwise: `instead` are the words of the options that do."""
-
-    def __init__(self, message: str, instead: Sequence[str]) -> None:
-        super().__init__(message)
-        self.instead = tuple(instead)
 
 
 class UnknownWord(ValueError):

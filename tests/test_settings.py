@@ -133,6 +133,7 @@ class SecretTest(ShownTest):
             *("key_first_half\nkey_second_half", "key_first_half\r\nX-Evil: key_second_half", "key_first_half second"),
             *("key_first_half\x7f", "key_first_half\x1b[2J", "key_first_hälf", "key_first\u2028half"),
             *("“key_first_half”", "\ufeff" + SECRET, "key_first_half\udcff"),
+            *(f'"{SECRET}"', f"'{SECRET}'", f"`{SECRET}`", f' "{SECRET}', f"“{SECRET}”", "'key_first_half key_second'"),
         ):
             for words in (("auth", "status"), ("avatars", "list"), ("--verbose", "request", "GET", "/v1/x")):
                 with self.subTest(secret=ascii(secret), words=words):
