@@ -10,7 +10,6 @@ from tests.program import Result
 from tests.served import ServiceTest
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
-BEYOND = "cut off|larger than this machine's memory"  # as this Python reads: all at once, or piece by piece
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 PACKED = gzip.compress(b'{"id":"fox"}')
 
@@ -91,14 +90,14 @@ class BodyTest(ServiceTest):
         for name, raw, words in (
             ("a body too short", framed(b'{"a":1}', length=100), "cut off, 93 bytes are missing"),
             ("a body that never came", framed(b"", length=5), "cut off, 5 bytes are missing"),
-            ("a length beyond all memory", framed(b"{}", length=10**30), BEYOND),
+            ("a length beyond all memory", framed(b"{}", length=10**30), "not HTTP"),
             ("half the status line", b"HTTP/1.1 20", "not HTTP"),
             ("half the headers", HEAD + b"Content-Type: appl", "cut off"),
             ("no end of the headers", HEAD + b"Content-Type: application/json\r\n", "cut off"),
             ("chunks that end too early", CHUNKED + b'5\r\n{"a":\r\n', "cut off"),
             ("half a chunk", CHUNKED + b'ff\r\n{"a":', "cut off"),
             ("a chunk with no size", CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n", "cut off"),
-            ("a chunk beyond all memory", CHUNKED + b"f" * 30 + b"\r\n{}", BEYOND),
+            ("a chunk beyond all memory", CHUNKED + b"f" * 30 + b"\r\n{}", "cut off"),
             ("no answer at all", b"", "closed without an answer"),
             ("no HTTP", b"SSH-2.0-OpenSSH_9.6\r\n", "not HTTP"),
             ("garbage", bytes(range(255, 0, -1)) * 10, "not HTTP"),

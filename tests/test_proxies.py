@@ -137,20 +137,10 @@ class ProxyTest(ProgramTest):
             here = ("127.0.0.1", urlsplit(self.fake.url).port or 0)
             return look_up(*(here if name == HOST else (name, port)), *more)
 
-        for value, tunnels in (
-            (HOST, 0),
-            (f"other.test, {HOST}", 0),
-            (".example.test", 0),
-            ("example.test", 0),
-            ("*", 0),
-            ("other.test", 1),
-            ("test.example", 1),
-            ("", 1),
-        ):
+        for value, tunnels in ((HOST, 0), ("other.test", 1)):
             with self.subTest(value), Proxy(self.fake.url) as proxy, mock.patch("socket.getaddrinfo", find):
-                result = self.get({"HTTPS_PROXY": f"http://{proxy.place}", "NO_PROXY": value})
-                self.assertEqual(result.exit, 0, result)
-                self.assertEqual(len(proxy.heads), tunnels, result)
+                self.assert_success(self.get({"HTTPS_PROXY": f"http://{proxy.place}", "NO_PROXY": value}))
+                self.assertEqual(len(proxy.heads), tunnels)
 
     def test_interim_answers_of_a_proxy_are_skipped(self) -> None:
         with Proxy(self.fake.url, b"100 Continue\r\n\r\nHTTP/1.1 " + ESTABLISHED) as proxy:
@@ -167,6 +157,16 @@ class ProxyTest(ProgramTest):
                 self.assertEqual(len(proxy.heads), 3)
                 self.assertEqual(len(clock.slept), 2)
                 self.assertEqual(self.fake.requests, [])
+
+    def test_a_proxy_that_repeats_its_credentials_is_not_quoted(self) -> None:
+        login = base64.b64encode(b"ada:p@ssw0rd").decode()
+        answer = f"407 not ada:p@ssw0rd, p%40ssw0rd, p@ss\u200bw0rd nor Basic {login}".encode()
+        with Proxy(self.fake.url, answer) as proxy:
+            result = self.get({"HTTPS_PROXY": f"http://ada:p%40ssw0rd@{proxy.place}"}, *GET, "--verbose")
+        self.assert_error(result, 69, kind="network")
+        self.assertTrue(result.error["error"].endswith(": 407 proxy authentication required"), result)
+        for part in ("ada", "ssw0rd", "w0rd", login):
+            self.assertNotIn(part, result.stderr)
 
     def test_a_silent_proxy_is_given_up_after_the_timeout(self) -> None:
         with Proxy(self.fake.url, b"") as proxy:
@@ -193,7 +193,7 @@ class ProxyTest(ProgramTest):
         with Proxy(self.fake.url) as proxy:
             result = self.get({"HTTPS_PROXY": proxy.place, "RUNWAY_SKILLS_BASE_URL": "https://else.example.test"})
             self.assert_error(result, 69, kind="network")
-            self.assertIn("its certificate is for another host name", result.error["error"])
+            self.assertIn("not valid for 'else.example.test'", result.error["error"])
             self.assertEqual(self.fake.requests, [])
 
     def test_a_proxy_that_cannot_be_used_is_a_configuration_error(self) -> None:
@@ -216,10 +216,10 @@ class ProxyTest(ProgramTest):
 class SettingsTest(unittest.TestCase):
     """Which proxy is used, without a network."""
 
-    def found(self, environment: dict[str, str], platform: str = "linux") -> str | None:
+    def found(self, environment: dict[str, str], platform: str = "linux", url: str = f"https://{HOST}/") -> str | None:
         """The place of the proxy for a URL."""
         with mock.patch.dict(os.environ, environment, clear=True), mock.patch("sys.platform", platform):
-            proxy = proxy_for(urlsplit(f"https://{HOST}/"))
+            proxy = proxy_for(urlsplit(url))
             return f"{proxy.hostname}:{proxy.port or 80}" if proxy else None
 
     def test_both_spellings_of_the_variable_count(self) -> None:
@@ -235,6 +235,38 @@ class SettingsTest(unittest.TestCase):
             with self.subTest(environment):
                 if len(environment) < 2 or os.name != "nt":  # there the two are one variable
                     self.assertEqual(self.found(environment), name)
+
+    def test_no_proxy_is_read_as_curl_and_go_read_it(self) -> None:
+        for value, direct, proxied in (
+            ("*", "https://a.test/ https://10.0.0.1/", ""),
+            ("a.test", "https://a.test/ https://x.A.test./ https://a.test:8443/", "https://ba.test/ https://test/"),
+            (".a.test", "https://a.test/ https://x.a.test/", "https://ba.test/"),
+            ("*.a.test", "https://x.a.test/", "https://ba.test/"),
+            ("b.test, A.TEST.", "https://a.test/ https://b.test/", "https://c.test/"),
+            ("b.test a.test", "https://a.test/ https://b.test/", "https://c.test/"),
+            ("a.test:8443", "https://a.test:8443/ https://x.a.test:8443/", "https://a.test/ https://a.test:84/"),
+            ("a.test:443", "https://a.test/", "https://a.test:8443/"),
+            ("10.0.0.0/8", "https://10.1.2.3/", "https://11.0.0.1/ https://[::1:2]/ https://10.example/"),
+            ("10.0.0.1/8:8443", "https://10.1.2.3:8443/", "https://10.1.2.3/"),
+            ("10.1.2.3", "https://10.1.2.3/", "https://10.1.2.33/ https://110.1.2.3/"),
+            ("0.0.1", "", "https://10.0.0.1/"),
+            ("fd00::/8,2001:db8::1", "https://[fd12::1]/ https://[2001:DB8:0::1]/", "https://[2001:db8::2]/"),
+            (
+                "[2001:db8::1]:443 [fd00::]/8",
+                "https://[2001:db8::1]/ https://[fd12::1]/",
+                "https://[2001:db8::1]:8443/",
+            ),
+            ("10.0.0.0/99, /8, :443, ., nonsense/", "", "https://10.0.0.1/ https://a.test/"),
+        ):
+            for urls, name in ((direct, None), (proxied, "p:80")):
+                for url in urls.split():
+                    with self.subTest(value, url=url):
+                        self.assertEqual(self.found({"HTTPS_PROXY": "p", "NO_PROXY": value}, url=url), name)
+
+    @unittest.skipIf(os.name == "nt", "there the two are one variable")
+    def test_the_lower_case_spelling_of_no_proxy_counts_first(self) -> None:
+        for lower, upper, name in (("other.test", HOST, "p:80"), (HOST, "other.test", None), ("", HOST, None)):
+            self.assertEqual(self.found({"HTTPS_PROXY": "p", "no_proxy": lower, "NO_PROXY": upper}), name)
 
     def test_settings_of_windows_are_used_and_not_called_a_variable(self) -> None:
         def found(url: str) -> str | None:

@@ -11,12 +11,12 @@ import tempfile
 import threading
 import time
 import unittest
-from contextlib import nullcontext
 from pathlib import Path
 from unittest import mock
 
 from runway_cli.errors import Interrupted
-from tests.certificates import FUTURE, PAST, Authority
+from runway_cli.transport import tls
+from tests.certificates import FUTURE, PAST, Authority, openssl
 from tests.fake import FakeRunway, Fault
 from tests.loopback import OK, WINE, Conversation, SilentListener, TransportTest
 from tests.program import Clock, ProgramTest, Result, call, run
@@ -67,19 +67,18 @@ class ProgramTlsTest(Trusted, ProgramTest):
     def test_bad_certificates_are_refused_once_and_nothing_is_sent(self) -> None:
         other = Authority(self.folder, "other")
         for name, files, words in (
-            ("untrusted", other.certificate("leaf", "DNS:localhost"), "issued by an authority that is not trusted"),
-            ("self-signed", other.self_signed(), "its certificate is self-signed"),
-            ("expired", self.authority.certificate("old", "DNS:localhost", PAST), "its certificate has expired"),
-            ("too new", self.authority.certificate("new", "DNS:localhost", FUTURE), "certificate is not valid yet"),
-            ("another host", self.authority.certificate("else", "DNS:else.example"), "is for another host name"),
+            ("untrusted", other.certificate("leaf", "DNS:localhost"), "unable to get local issuer certificate"),
+            ("self-signed", other.self_signed(), "self.signed certificate"),
+            ("expired", self.authority.certificate("old", "DNS:localhost", PAST), "certificate has expired"),
+            ("too new", self.authority.certificate("new", "DNS:localhost", FUTURE), "certificate is not yet valid"),
+            ("another host", self.authority.certificate("else", "DNS:else.example"), "not valid for 'localhost'"),
         ):
             for words_of_call in (GET, POST, ("wait", "an-id")):
                 with self.subTest(name, call=words_of_call), FakeRunway(tls=files) as fake:
                     clock = Clock()
                     result = self.call(fake, *words_of_call, clock=clock)
                     self.assert_error(result, 69, kind="network", maybeAccepted=None)
-                    self.assertIn("not trusted, ", result.error["error"])
-                    self.assertIn(words, result.error["error"])
+                    self.assertRegex(result.error["error"], rf": its certificate is not trusted \(.*{words}\)")
                     self.assertEqual(fake.requests, [])
                     self.assertEqual(clock.slept, [])
 
@@ -87,7 +86,7 @@ class ProgramTlsTest(Trusted, ProgramTest):
         with FakeRunway(tls=self.authority.certificate("address", "IP:127.0.0.2")) as fake:
             result = self.call(fake, *GET, url=fake.url.replace("localhost", "127.0.0.1"))
             self.assert_error(result, 69, kind="network")
-            self.assertIn("its certificate is for another address", result.error["error"])
+            self.assertIn("not valid for '127.0.0.1'", result.error["error"])
 
     def test_the_advice_fits_the_platform(self) -> None:
         with FakeRunway(tls=Authority(self.folder, "unknown").certificate("leaf", "DNS:localhost")) as fake:
@@ -98,20 +97,61 @@ class ProgramTlsTest(Trusted, ProgramTest):
                 with self.subTest(platform), mock.patch("sys.platform", platform):
                     self.assertIn(advice, self.call(fake, *GET).error["error"])
 
-    def test_authorities_that_cannot_be_read_are_named_in_the_error(self) -> None:
-        (self.folder / "empty.pem").write_bytes(b"")
-        unreadable = mock.patch("ssl.create_default_context", side_effect=ssl.SSLError("bad file"))
+    def test_variables_that_name_no_certificates_are_reported_before_anything_is_sent(self) -> None:
+        for name, content in (("empty.pem", b""), ("key.pem", b"-----BEGIN CERTIFICATE-----\nAAAA\n")):
+            (self.folder / name).write_bytes(content)
+        (self.folder / "folder").mkdir()
+        (self.folder / "folder" / "authority.pem").write_bytes(Path(self.authority.path).read_bytes())
+        paths = {name: str(self.folder / name) for name in ("missing", "empty.pem", "key.pem", "folder")}
+        if hasattr(os, "mkfifo"):
+            paths["FIFO"] = str(self.folder / "fifo")
+            os.mkfifo(paths["FIFO"])
         with FakeRunway(tls=self.good) as fake:
-            for name, fault, exits in (
-                ("missing.pem", nullcontext(), (69, 78)),  # by version of Python
-                ("empty.pem", nullcontext(), (69, 78)),
-                ("bad.pem", unreadable, (78,)),
-            ):
-                with self.subTest(name), fault:
-                    result = self.call(fake, *GET, trusted=str(self.folder / name))
-                    self.assertIn(result.exit, exits, result)
-                    self.assertIn("SSL_CERT_FILE", result.error["error"])
+            for name, path in paths.items():
+                for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+                    with self.subTest(name, variable=variable):
+                        result = call(*GET, env={**fake.env(), variable: path})
+                        self.assert_error(result, 78, kind="config")
+                        self.assertIn(f"{variable} names no certificates: {path!r} ", result.error["error"])
             self.assertEqual(fake.requests, [])
+
+    def test_one_of_the_two_variables_is_enough_and_an_empty_one_is_none(self) -> None:
+        hashed = self.folder / "hashed"
+        hashed.mkdir()
+        name = openssl(f"x509 -hash -noout -in {self.authority.path}", self.folder).strip()
+        (hashed / f"{name}.0").write_bytes(Path(self.authority.path).read_bytes())
+        with FakeRunway(tls=self.good) as fake:
+            for file, folder in (
+                ("", f"/nonexistent{os.pathsep}{hashed}"),
+                ("/nonexistent", str(hashed)),
+                (self.authority.path, "/nonexistent"),
+                (self.authority.path, ""),
+            ):
+                with self.subTest(file=file, folder=folder):
+                    self.assert_success(call(*GET, env={**fake.env(), "SSL_CERT_FILE": file, "SSL_CERT_DIR": folder}))
+
+    def test_an_authority_that_curl_trusts_is_trusted_by_every_python(self) -> None:
+        lax = Authority(self.folder, "lax", is_lax=True)
+        with FakeRunway(tls=lax.certificate("leaf", "DNS:localhost")) as fake:
+            self.assert_success(self.call(fake, *GET, trusted=lax.path))
+        leaf = self.authority.certificate("pinned", "DNS:localhost")
+        with FakeRunway(tls=leaf) as fake:
+            self.assert_success(self.call(fake, *GET, trusted=leaf[0]))  # without the authority above it
+
+    def test_no_call_depends_on_a_file_for_the_keys_of_its_connections(self) -> None:
+        with FakeRunway(tls=self.good) as fake:
+            for path in ("/nonexistent/keys.log", str(self.folder), os.devnull):
+                env = {**fake.env(), "SSL_CERT_FILE": self.authority.path, "SSLKEYLOGFILE": path}
+                self.assert_success(call(*GET, env=env))
+
+    def test_a_python_without_ssl_reaches_http_alone(self) -> None:
+        without = "import sys, runpy; sys.modules['ssl'] = None; runpy.run_module('runway_cli', {}, '__main__')"
+        with FakeRunway() as fake:
+            self.assert_success(run(*GET, env=fake.env(), start=("-c", without)), json=fake.organization)
+            env = {**fake.env(), "RUNWAY_SKILLS_BASE_URL": "https://localhost:1"}
+            result = run(*GET, env=env, start=("-c", without))
+        self.assert_error(result, 78, kind="config")
+        self.assertIn("without the module ssl", result.error["error"])
 
     def test_without_a_handshake_nothing_was_sent_and_it_is_tried_again(self) -> None:
         with FakeRunway() as fake, breaking_listener() as port:
@@ -148,7 +188,7 @@ class ProgramTlsTest(Trusted, ProgramTest):
     def test_the_context_is_made_once_for_all_requests(self) -> None:
         with (
             FakeRunway(tls=self.good) as fake,
-            mock.patch("ssl.create_default_context", side_effect=ssl.create_default_context) as made,
+            mock.patch.object(tls, "new_context", side_effect=tls.new_context) as made,
         ):
             for _ in range(5):
                 fake.add_avatar()
@@ -203,6 +243,21 @@ class TransportTlsTest(Trusted, TransportTest):
             self.assertLess(time.monotonic() - start, 1.4)
             timer.join()
         self.assertFalse(caught.exception.fact("maybe_received"))
+
+    def test_an_answer_without_a_length_ends_where_its_server_says_so(self) -> None:
+        def script(conversation: Conversation) -> None:
+            is_whole = "/whole" in conversation.read_request()
+            conversation.say(b"HTTP/1.1 200 OK\r\n\r\n{}")
+            if is_whole:
+                conversation.connection.unwrap()  # type: ignore[attr-defined]
+
+        url = self.start(script, self.good).url
+        self.assertEqual(self.post(url + "/whole").body, b"{}")
+        self.assertEqual(b"".join(self.download(url + "/whole")), b"{}")
+        for read in (lambda: self.post(url), lambda: list(self.download(url))):
+            failure = self.failure(read)
+            self.assertTrue(failure.message.endswith(": the connection was cut off"), failure.message)
+            self.assertTrue(failure.maybe_received)
 
     @unittest.skipIf(sys.platform == "win32", WINE)
     def test_an_upload_that_is_read_slowly_arrives_whole(self) -> None:

@@ -5,15 +5,17 @@ Answers that are cut off, not HTTP, or packed are in test_bodies; what may be se
 
 from __future__ import annotations
 
+import gzip
 import ssl
 from functools import partial
+from typing import Callable
 from unittest import mock
 
 from runway_cli.errors import NetworkError
 from runway_cli.shutdown import Shutdown
 from runway_cli.transport import sockets
 from runway_cli.transport.http import Response, reported_failures
-from runway_cli.transport.sockets import Exchange, FinalResponse
+from runway_cli.transport.sockets import Exchange, Framed
 from tests.loopback import Conversation, Script, TransportTest, answering
 from tests.served import eventually
 
@@ -93,11 +95,10 @@ class AnswerTest(TransportTest):
 
     def test_an_answer_larger_than_the_memory_may_have_been_accepted(self) -> None:
         url = self.start(answering()).url
-        for error in (MemoryError(), OverflowError("too large")):
-            with self.subTest(error), mock.patch.object(FinalResponse, "read", side_effect=error):
-                failure = self.failure(lambda: self.post(url))
-                self.assertIn("larger than this machine's memory", failure.message)
-                self.assertTrue(failure.maybe_received)
+        with mock.patch.object(Framed, "read1", side_effect=MemoryError):
+            failure = self.failure(lambda: self.post(url))
+        self.assertIn("larger than this machine's memory", failure.message)
+        self.assertTrue(failure.maybe_received)
 
     def test_a_tls_error_without_a_reason_is_reported(self) -> None:
         error = ssl.SSLError(1, "protocol error")
@@ -105,6 +106,83 @@ class AnswerTest(TransportTest):
         exchange = Exchange(Shutdown(), 1)
         with self.assertRaisesRegex(NetworkError, r"^TLS failed \(protocol error\)$"), reported_failures(exchange):
             raise error
+
+
+class FrameTest(TransportTest):
+    """What tells the end of a body is understood, or the answer refused: never is the frame taken for the content."""
+
+    CHUNKS = b"3\r\nfox\r\n0\r\n\r\n"
+    PACKED = gzip.compress(b"fox")
+
+    def bodies(self, headers: bytes, body: bytes, status: bytes = b"200 OK") -> list[bytes | str]:
+        """Returns the body as `send` and as `stream` give it, or the end of the failure."""
+        url = self.start(answering(b"HTTP/1.1 " + status + b"\r\n" + headers + b"\r\n" + body)).url
+        reads: list[Callable[[], bytes]] = [lambda: self.post(url).body, lambda: b"".join(self.download(url))]
+        found: list[bytes | str] = []
+        for read in reads:
+            try:
+                found.append(read())
+            except NetworkError as failure:
+                self.assertTrue(failure.maybe_received)
+                found.append(failure.message.partition(": ")[2])
+        return found
+
+    def test_a_frame_that_is_unusual_and_clear_is_understood(self) -> None:
+        for headers in (
+            b"Transfer-Encoding: chunked \r\n",
+            b"transfer-encoding:\tChunked\t\r\n",
+            b"Transfer-Encoding : chunked\r\nContent-Type: text/plain\r\n",
+            b"Odd line\r\nTransfer-Encoding: chunked\r\n",
+            b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            b"Transfer-Encoding: ,chunked\r\nContent-Length: 99\r\n",
+        ):
+            with self.subTest(headers):
+                self.assertEqual(self.bodies(headers, self.CHUNKS), [b"fox", b"fox"])
+        for headers in (
+            b"Content-Length: 3 \r\n",
+            b"Content-Length : 3\r\n",
+            b"Content-Length: 3, 3\r\nContent-Length: 3\r\n",
+            b"Transfer-Encoding: identity\r\nContent-Length: 3\r\n",
+        ):
+            with self.subTest(headers):
+                self.assertEqual(self.bodies(headers, b"fox, and more"), [b"fox", b"fox"])
+
+    def test_a_frame_that_is_not_clear_is_a_failure(self) -> None:
+        for headers in (
+            *(b"Transfer-Encoding: %s\r\n" % coding for coding in (b"br", b"gzip", b"chunked, gzip", b"chunked;q=1")),
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: br\r\n",
+            *(
+                b"Content-Length: %s\r\n" % text
+                for text in (b"+3", b"-3", b"3.0", b"0x3", b"3;", b"three", b"9" * 5000)
+            ),
+            b"Content-Length:\r\n",
+            b"Content-Length: 3\r\nContent-Length: 4\r\n",
+            b"Content-Length: 3, 4\r\n",
+        ):
+            with self.subTest(headers[:60]):
+                for found in self.bodies(headers, b"fox"):
+                    self.assertRegex(
+                        str(found), r"^the answer is not HTTP \((Transfer-Encoding|Content-Length): '.{0,60}'\)$"
+                    )
+
+    def test_a_chunk_of_no_clear_size_is_a_failure(self) -> None:
+        for size in (b"-1", b"+3", b"0x3", b"3_0", b"", b"three", b"f" * 5000):
+            with self.subTest(size[:9]):
+                found = self.bodies(b"Transfer-Encoding: chunked\r\n", size + b"\r\nfox\r\n0\r\n\r\n")
+                self.assertEqual(found, ["the answer was cut off"] * 2)
+
+    def test_gzip_within_chunks_is_unpacked_or_refused(self) -> None:
+        for content in (self.PACKED, b"fox"):
+            chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content)
+            found = self.bodies(b"Transfer-Encoding: gzip, chunked\r\n", chunks)
+            self.assertEqual(found[0], b"fox")
+            self.assertIn("Transfer-Encoding: gzip", str(found[1]))
+
+    def test_an_answer_that_has_no_body_has_no_frame(self) -> None:
+        for status in (b"204 No Content", b"304 Not Modified"):
+            for headers in (b"Transfer-Encoding: chunked\r\n", b"Content-Length: nonsense\r\n"):
+                self.assertEqual(self.bodies(headers, b"", status), [b"", b""])
 
 
 class TransferTest(TransportTest):
@@ -129,13 +207,11 @@ class TransferTest(TransportTest):
                 self.assertTrue(caught.exception.maybe_received)
 
     def test_chunks_and_an_end_by_closing_are_read_to_their_end(self) -> None:
-        chunks = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
-        for head in (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks,
+        for answer in (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
             b"HTTP/1.0 200 OK\r\n\r\nabcde",
         ):
-            with self.subTest(head):
-                self.assertEqual(b"".join(self.download(self.start(answering(head)).url)), b"abcde")
+            self.assertEqual(b"".join(self.download(self.start(answering(answer)).url)), b"abcde")
 
     def test_an_upload_arrives_whole(self) -> None:
         server = self.start(answering())

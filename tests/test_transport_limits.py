@@ -9,11 +9,13 @@ import threading
 import time
 import unittest
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Callable
 from unittest import mock
 
 from runway_cli.errors import Interrupted, NetworkError
+from runway_cli.transport import sockets
 from tests.loopback import OK, WINE, Conversation, Script, SilentListener, TransportTest, answering
 from tests.served import eventually
 
@@ -152,16 +154,55 @@ class TimeTest(TransportTest):
                 self.assertFalse(failure.maybe_received)
 
     @unittest.skipUnless(sys.platform == "linux", FULL_QUEUE)
-    def test_an_address_that_is_dead_or_refuses_leaves_time_for_the_next_one(self) -> None:
+    def test_an_address_that_is_dead_or_refuses_costs_a_moment_once(self) -> None:
         server = self.start(answering())
         closed = self.start(answering())
         closed.__exit__()
         with SilentListener(is_full=True) as dead:
-            for first, timeout in ((dead.address, 1.0), (closed.server_address, 20.0)):
-                places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", to) for to in (first, server.server_address)]
-                with self.subTest(first), mock.patch("socket.getaddrinfo", lambda *_, found=places: found):
-                    self.post(server.url, timeout)
-        self.assertEqual(len(server.heads), 2)
+            for first, is_dead in ((dead.address, True), (closed.server_address, False)):
+                self.setUp()
+                with self.subTest(first), self.found(first, server.server_address):
+                    start = time.monotonic()
+                    self.post(server.url, 60)
+                    elapsed = time.monotonic() - start
+                    self.assertEqual(elapsed >= sockets.HEAD_START, is_dead)
+                    self.assertLess(elapsed, sockets.HEAD_START + GRACE)
+                    with mock.patch.object(sockets, "HEAD_START", 60):  # the winner is tried first
+                        self.post(server.url, 1)
+        self.assertEqual(len(server.heads), 4)
+
+    @unittest.skipUnless(sys.platform == "linux", FULL_QUEUE)
+    def test_the_error_names_what_failed_at_each_address(self) -> None:
+        refused = ("127.0.0.2", 9)
+        with SilentListener(is_full=True) as dead, self.found(dead.address, refused):
+            failure = self.failure(lambda: self.post("http://localhost", BOUND))
+        words = "no answer at 127.0.0.1, connection refused at 127.0.0.2"
+        limit = f"localhost: no complete answer within {BOUND} s: {words} (no connection)"
+        self.assertEqual((failure.message, failure.permanent), (limit, False))
+        with self.found(("127.0.0.3", 9), refused):
+            failure = self.failure(lambda: self.post("http://localhost", BOUND))
+        words = "connection refused at 127.0.0.3, connection refused at 127.0.0.2"
+        self.assertEqual((failure.message, failure.permanent), (f"localhost: {words}", True))
+
+    def test_the_families_of_addresses_take_turns(self) -> None:
+        tried: list[object] = []
+
+        def begin(place: tuple[object, ...], *_: object) -> None:
+            tried.append(place[4])
+            raise OSError("no route")
+
+        found = [
+            (family, 1, 6, "", (name, 80)) for family, name in ((10, "a"), (10, "b"), (10, "c"), (2, "d"), (2, "e"))
+        ]
+        with mock.patch("socket.getaddrinfo", lambda *_: found), mock.patch.object(sockets, "_begin", begin):
+            failure = self.failure(lambda: self.post("http://localhost"))
+        self.assertEqual(tried, [(name, 80) for name in "adbec"])
+        self.assertTrue(failure.message.startswith("localhost: no route at a, no route at d, "), failure.message)
+
+    def found(self, *addresses: object) -> AbstractContextManager[object]:
+        """Every name has these addresses."""
+        places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+        return mock.patch("socket.getaddrinfo", lambda *_: places)
 
 
 class InterruptTest(TransportTest):

@@ -12,31 +12,30 @@ from __future__ import annotations
 
 import http.client
 import socket
-import ssl
-import sys
 import time
 from contextlib import contextmanager
 
 from ..errors import ConfigError, Interrupted, NetworkError
-from .sockets import Connection, Ended, Exchange, OutOfTime, SecureSocket, proxy_for, split
+from .sockets import Connection, Ended, Exchange, Framed, OutOfTime, split
+
+try:
+    import ssl
+
+    from . import tls
+
+    TLS_FAULTS: tuple[type[OSError], ...] = (ssl.SSLError,)
+except ImportError:  # a Python without OpenSSL, which reaches http on loopback all the same
+    TLS_FAULTS = ()
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from email.message import Message
+    from typing import Any
 
     from ..shutdown import Shutdown
 
 
-CERTIFICATE_FAULTS = {  # OpenSSL's verification results that are explained (x509_vfy.h)
-    9: "its certificate is not valid yet",
-    10: "its certificate has expired",
-    18: "its certificate is self-signed",
-    19: "its certificate chain ends in a self-signed one that is not trusted",
-    20: "its certificate was issued by an authority that is not trusted",
-    62: "its certificate is for another host name",
-    64: "its certificate is for another address",
-}
 TLS_RECORD = 16 * 1024  # bytes that a TLS record holds at most (RFC 8446, 5.1)
 MAX_UNPACKED = 1 << 30  # bytes that a compressed answer may unpack to
 
@@ -53,7 +52,7 @@ class Response:
 class Stream:
     """An answer that is read in pieces. `headers` finds names in any case. The caller closes it."""
 
-    def __init__(self, answer: http.client.HTTPResponse, connection: Connection) -> None:
+    def __init__(self, answer: Framed, connection: Connection) -> None:
         self.status = answer.status
         self.headers: Message = answer.headers
         self.answer = answer
@@ -65,12 +64,26 @@ class Stream:
         A piece is returned as it comes: what arrived before the connection broke is never lost.
         """
         with reported_failures(self.connection.exchange):
-            # A read over TLS gives one record. To make room for more each time takes as long as to decrypt it.
-            piece = self.answer.read1(min(size, TLS_RECORD) if self.connection.context else size)
-            missing = self.answer.length  # what Content-Length promised and is still to come
-            if not piece and missing:
-                raise http.client.IncompleteRead(b"", missing)
-            return piece
+            if self.answer.is_packed:
+                raise http.client.HTTPException("Transfer-Encoding: gzip, which was not requested")
+            return self._read(size)
+
+    def _read(self, size: int) -> bytes:
+        # A read over TLS gives one record. To make room for more each time takes as long as to decrypt it.
+        piece = self.answer.read1(min(size, TLS_RECORD) if self.connection.context else size)
+        missing = self.answer.length  # what Content-Length promised and is still to come
+        if not piece and missing:
+            raise http.client.IncompleteRead(b"", missing)
+        return piece
+
+    def read_all(self) -> bytes:
+        """Returns the whole answer, without the gzip that a server may apply unasked. Raises NetworkError."""
+        with reported_failures(self.connection.exchange):
+            content = b"".join(iter(lambda: self._read(1 << 18), b""))
+            if self.answer.is_packed and content.startswith(b"\x1f\x8b"):
+                content = _unpacked(content)
+            is_gzip = self.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip")
+            return _unpacked(content) if content and is_gzip else content
 
     def close(self) -> None:
         self.answer.close()
@@ -94,6 +107,7 @@ class Transport:
     def __init__(self, shutdown: Shutdown) -> None:
         self._shutdown = shutdown
         self._kept: dict[tuple[str, str], Connection] = {}  # by origin; of two threads that pop one, one gets it
+        self._winners: dict[tuple[str, int], Any] = {}  # host and port: the address that accepted
         self._context: ssl.SSLContext | None = None
 
     def send(
@@ -107,11 +121,11 @@ class Transport:
         is_get = method == "GET"
         stream = self.stream(method, url, headers, body, idle_timeout=timeout, time_limit=timeout, keep=is_get)
         try:
-            with reported_failures(stream.connection.exchange):
-                content = _unpacked(stream.answer.read(), stream.headers)
+            content = stream.read_all()
         except BaseException:
             stream.close()
             raise
+        stream.answer.close()  # the connection stays open
         connection = stream.connection
         connection.last_used = time.monotonic()
         may_be_kept = is_get and not stream.answer.will_close
@@ -145,7 +159,7 @@ class Transport:
                 kept.close()
                 kept = None
             context = self._tls() if parts.scheme == "https" else None
-            connection = kept or Connection(parts, proxy_for(parts), context)
+            connection = kept or Connection(parts, context, self._winners)
             try:
                 connection.serve(exchange)
                 headers = {**headers, "Connection": "keep-alive" if keep else "close"}
@@ -165,13 +179,10 @@ class Transport:
 
     def _tls(self) -> ssl.SSLContext:
         """Returns what TLS trusts, made once: reading the certificates takes longer than a request."""
+        if not TLS_FAULTS:
+            raise ConfigError("this Python was built without the module ssl: it cannot reach an https URL")
         if self._context is None:
-            try:
-                self._context = ssl.create_default_context()
-            except (OSError, ValueError) as error:
-                words = f"the trusted certificates cannot be read: {error}; check SSL_CERT_FILE and SSL_CERT_DIR"
-                raise ConfigError(words) from None
-            self._context.sslsocket_class = SecureSocket
+            self._context = tls.new_context()
         return self._context
 
 
@@ -182,10 +193,10 @@ def reported_failures(exchange: Exchange) -> Iterator[None]:
         yield
     except Interrupted as stop:
         raise stop.but(maybe_received=exchange.sent) from None
-    except (OSError, http.client.HTTPException, ValueError, MemoryError, OverflowError, Ended) as error:
+    except (OSError, http.client.HTTPException, ValueError, MemoryError, Ended) as error:
         # ValueError: a URL, a header or a certificate; each stays as it is
         is_final = not exchange.sent and isinstance(error, (ValueError, http.client.InvalidURL))
-        refusals = (ConnectionRefusedError, socket.gaierror, ssl.SSLError)
+        refusals = (ConnectionRefusedError, socket.gaierror, TLS_FAULTS)
         is_permanent = is_final or (not exchange.sent and isinstance(error, refusals))
         message = (f"{exchange.peer}: " if exchange.peer else "") + _words(error, exchange.sent)
         facts = {"maybe_received": exchange.sent, "permanent": is_permanent, "final": is_final}
@@ -194,8 +205,8 @@ def reported_failures(exchange: Exchange) -> Iterator[None]:
 
 def _words(error: Exception, was_sent: bool) -> str:
     """Returns what went wrong, in words for a user."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _certificate_words(getattr(error, "verify_code", 0), getattr(error, "verify_message", None))
+    if isinstance(error, TLS_FAULTS):
+        return tls.words(error)
     if isinstance(error, OutOfTime):
         return str(error) if was_sent else f"{error} (no connection)"
     if isinstance(error, Ended):
@@ -206,33 +217,17 @@ def _words(error: Exception, was_sent: bool) -> str:
         return "the answer was cut off" + (f", {error.expected} bytes are missing" if error.expected else "")
     if isinstance(error, http.client.RemoteDisconnected):
         return "the connection was closed without an answer"
-    if isinstance(error, ssl.SSLError):
-        reason = getattr(error, "reason", None) or error.strerror or "no reason given"  # PyPy has no reason
-        return f"TLS failed ({str(reason).replace('_', ' ').lower()})"
     if isinstance(error, OSError):
         return (error.strerror or str(error) or type(error).__name__).lower().rstrip(".")
-    if isinstance(error, (MemoryError, OverflowError)) and was_sent:  # as its Content-Length or a chunk claims
+    if isinstance(error, MemoryError) and was_sent:
         return "the answer is larger than this machine's memory"
     if not was_sent:
         return f"the request cannot be sent ({str(error) or type(error).__name__})"
     return f"the answer is not HTTP ({str(error).strip() or type(error).__name__})"
 
 
-def _certificate_words(code: int, message: str | None) -> str:
-    """Returns why a certificate was refused, by OpenSSL's code and message, and what may help."""
-    message = message or "the certificate was refused"
-    fault = CERTIFICATE_FAULTS.get(code)
-    words = f"not trusted, {fault} ({message})" if fault else f"not trusted, {message}"
-    if sys.platform == "darwin" and code in (19, 20):
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        return f'{words}; run "/Applications/Python {version}/Install Certificates.command" once'
-    return words + ("; SSL_CERT_FILE can name a file of further authorities" if code in (18, 19, 20) else "")
-
-
-def _unpacked(content: bytes, headers: Message) -> bytes:
-    """Returns the content without gzip, which a server may apply although nobody asked for it. Raises OSError."""
-    if not content or headers.get("Content-Encoding", "").strip().lower() not in ("gzip", "x-gzip"):
-        return content
+def _unpacked(content: bytes) -> bytes:
+    """Returns what gzip holds. Raises OSError."""
     import zlib
 
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)

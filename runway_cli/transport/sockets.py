@@ -13,22 +13,22 @@ from __future__ import annotations
 
 import errno
 import http.client
-import math
 import os
+import re
 import selectors
 import socket
-import ssl
 import sys
 import threading
 import time
 from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigError
-from ..settings import is_loopback, proxy_variable, url_fault
+from ..settings import bypasses_proxy, is_loopback, proxy_variable, setting, url_fault
 from ..shutdown import SLICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
     from urllib.parse import SplitResult
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from ..shutdown import Shutdown
 
 
+HEAD_START = 0.25  # seconds that an address has before the next one is tried too (RFC 8305, 8)
 MAX_SENT = 64 * 1024  # bytes handed to the system at a time
 MAX_UNSENT = 64 * 1024  # bytes that the system may hold back before it sends them
-STOPPED = (
-    2.0  # seconds that a wait may take longer than asked for on a busy machine; after more the process was stopped
-)
+STOPPED = 2.0  # seconds that a wait may last too long on a busy machine; after more the process was stopped
+MAX_LINE = 65536  # bytes
 MAX_IDLE = 2.0  # seconds; servers close what is idle for longer, perhaps just as it is used again
 # connect has begun and goes on; Windows says "would block"
 IN_PROGRESS = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, getattr(errno, "WSAEWOULDBLOCK", errno.EAGAIN))
@@ -123,28 +123,29 @@ def proxy_for(parts: SplitResult) -> SplitResult | None:
 
     Raises ConfigError for a proxy that cannot be used.
     """
-    if is_loopback(parts.hostname or ""):
+    host = parts.hostname or ""
+    if is_loopback(host) or bypasses_proxy(host, parts.port or 443):
         return None
     variable = proxy_variable()
-    if variable is None and sys.platform not in ("win32", "darwin"):
-        return None  # these two have settings besides the variables; elsewhere urllib need not be imported
-    import urllib.request
+    url = setting(variable) if variable else None
+    if not variable and sys.platform in ("win32", "darwin"):  # which have settings besides the variables
+        import urllib.request
 
-    url = urllib.request.getproxies().get("https")
-    if not url or urllib.request.proxy_bypass(parts.netloc):
+        url = urllib.request.getproxies().get("https")
+        if not url or urllib.request.proxy_bypass(parts.netloc):
+            return None
+        if url.startswith("https://"):  # Windows has no scheme; older urllib guesses that of the request
+            url = "http://" + url[len("https://") :]
+    if not url:
         return None
-    if variable is None and url.startswith("https://"):
-        url = "http://" + url[len("https://") :]  # Windows has no scheme; older urllib guesses that of the request
     try:
         proxy = urlsplit(url if "://" in url else "http://" + url)
         is_usable = proxy.scheme == "http" and proxy.hostname and proxy.port != 0
     except ValueError:
         is_usable = False
     if not is_usable:
-        example = "an http:// proxy such as http://proxy.example:8080"
-        if variable is None:
-            raise ConfigError(f"the system's proxy settings do not name {example}")
-        raise ConfigError(f"{variable} is not {example}", variable=variable)
+        where = f"{variable} is not" if variable else "the system's proxy settings do not name"
+        raise ConfigError(f"{where} an http:// proxy such as http://proxy.example:8080", variable=variable)
     return proxy
 
 
@@ -191,33 +192,81 @@ class BoundedSocket(socket.socket):
             self.exchange.check()
 
 
-class SecureSocket(BoundedSocket, ssl.SSLSocket):
-    """The same over TLS."""
+def connect(host: str, port: int, exchange: Exchange, winners: dict[tuple[str, int], Any]) -> BoundedSocket:
+    """Connects to the address of a host that accepts first; the next time, the one among the `winners` is tried first.
 
-    def do_handshake(self, block: bool = False) -> None:
-        self._in_slices(super().do_handshake)
-
-
-def connect(host: str, port: int, exchange: Exchange) -> BoundedSocket:
-    """Connects to the first address of the host that accepts. Raises OSError."""
-    failure = OSError("no address")
-    addresses = _look_up(host, port, exchange)
-    for number, (family, kind, protocol, _name, address) in enumerate(addresses):
-        to_try = len(addresses) - number
-        left = exchange.left(time.monotonic())
-        share = left / to_try if to_try > 1 else math.inf  # a dead address leaves time for the next
-        connection = BoundedSocket(family, kind, protocol)
-        connection.exchange = exchange
+    An address that swallows packets must not cost a time limit: after HEAD_START seconds, or at once when one has
+    failed, the next is tried too, the families in turn (RFC 8305). Raises OSError, which names what failed at each.
+    """
+    found = _look_up(host, port, exchange)
+    turns = [sum(place[0] == earlier[0] for earlier in found[:number]) for number, place in enumerate(found)]
+    places = [found[number] for number in sorted(range(len(found)), key=turns.__getitem__)]
+    places.sort(key=lambda place: place[4] != winners.get((host, port)))
+    faults: dict[Any, OSError] = {}  # by address
+    since = due = time.monotonic()
+    with selectors.DefaultSelector() as selector:
+        trying = selector.get_map()
         try:
-            _connect(connection, address, share)
-            return connection
-        except OSError as error:
-            connection.close()
-            failure = error
-        except BaseException:
-            connection.close()
-            raise
-    raise failure
+            while places or trying:
+                if places and (not trying or time.monotonic() >= due):
+                    due = time.monotonic() + HEAD_START
+                    faults[places[0][4]] = OSError("no answer")
+                    try:
+                        _begin(places[0], exchange, selector)
+                    except OSError as error:
+                        faults[places[0][4]] = error
+                    del places[0]
+                    continue
+                wait = min(exchange.left(since), SLICE, max(0.0, due - time.monotonic()) if places else SLICE)
+                for key, _ in selector.select(wait):
+                    connection = key.fileobj
+                    assert isinstance(connection, BoundedSocket)
+                    code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    selector.unregister(connection)
+                    if not code:
+                        winners[host, port] = key.data
+                        return connection
+                    connection.close()
+                    faults[key.data] = _fault(code)
+                exchange.check()
+        except OutOfTime as error:
+            raise OutOfTime(f"{error}: {_at_each(faults)}" if len(faults) > 1 else str(error)) from None
+        finally:
+            for key in list(trying.values()):
+                key.fileobj.close()  # type: ignore[union-attr]
+    kinds = {type(fault) for fault in faults.values()}
+    if len(faults) == 1:
+        raise next(iter(faults.values()))
+    raise (kinds.pop() if len(kinds) == 1 else OSError)(_at_each(faults) or "no address")
+
+
+def _begin(place: Any, exchange: Exchange, selector: selectors.BaseSelector) -> None:
+    """Begins to connect to an address of `_look_up`, and registers the connection. Raises OSError."""
+    family, kind, protocol, _name, address = place
+    connection = BoundedSocket(family, kind, protocol)
+    try:
+        connection.exchange = exchange
+        connection.setblocking(False)
+        code = connection.connect_ex(address)
+        if code and code not in IN_PROGRESS:
+            raise _fault(code)
+        selector.register(connection, selectors.EVENT_WRITE, address)  # on Windows: also what has failed
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            # Linux and macOS buffer megabytes, and report room only when a third of that is free again: over a slow
+            # line the silence in between would look like a stall.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _fault(code: int) -> OSError:
+    return OSError(code, getattr(socket, "errorTab", {}).get(code) or os.strerror(code))  # errorTab: Windows alone
+
+
+def _at_each(faults: Mapping[Any, OSError]) -> str:
+    return ", ".join(f"{str(fault.strerror or fault).lower()} at {address[0]}" for address, fault in faults.items())
 
 
 def _look_up(host: str, port: int, exchange: Exchange) -> list[Any]:
@@ -241,30 +290,14 @@ def _look_up(host: str, port: int, exchange: Exchange) -> list[Any]:
     return list(found[0])
 
 
-def _connect(connection: BoundedSocket, address: Any, seconds: float) -> None:
-    exchange = connection.exchange
-    since = time.monotonic()
-    connection.setblocking(False)
-    code = connection.connect_ex(address)
-    if code in IN_PROGRESS:
-        with selectors.DefaultSelector() as selector:
-            selector.register(connection, selectors.EVENT_WRITE)  # on Windows: also what has failed
-            while not selector.select(min(exchange.left(since), seconds, SLICE)):
-                exchange.check()
-                if time.monotonic() - since >= seconds:
-                    raise OutOfTime(f"not accepted within {seconds:.3g} s")
-        code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        raise OSError(code, getattr(socket, "errorTab", {}).get(code) or os.strerror(code))  # errorTab: Windows alone
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        # Linux and macOS buffer megabytes, and report room only when a third of that is free again: over a slow
-        # line the silence in between would look like a stall.
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT)
+class Framed(http.client.HTTPResponse):
+    """An answer whose end is certain: what frames its body is read as RFC 9112, 6.3 says, or the answer refused.
 
+    http.client takes a frame that it does not understand for none. Interim answers, 1xx except 101, are skipped
+    (RFC 9110, 15.2), of which it skips only 100. `is_packed`: the body is gzip inside its chunks.
+    """
 
-class FinalResponse(http.client.HTTPResponse):
-    """The final answer: every interim one, 1xx except 101, is skipped (RFC 9110, 15.2). http.client skips only 100."""
+    is_packed = False
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
@@ -273,19 +306,62 @@ class FinalResponse(http.client.HTTPResponse):
                 return version, status, reason
             http.client.parse_headers(self.fp)
 
+    def begin(self) -> None:
+        super().begin()
+        rest = self.headers.get_payload()  # what follows a line that is no header to `email`, such as `Name : value`
+        for line in rest.splitlines() if isinstance(rest, str) else ():
+            name, colon, value = line.partition(":")
+            if colon and name.strip():
+                self.headers[name.strip()] = value.strip()
+        if self.status < 200 or self.status in (204, 304) or self._method == "CONNECT":  # type: ignore[attr-defined]
+            self.chunked, self.length = False, 0
+            return
+        codings = [coding for coding in self._listed("Transfer-Encoding") if coding not in ("", "identity")]
+        lengths = set(self._listed("Content-Length"))
+        if codings:
+            self.is_packed = bool({"gzip", "x-gzip"} & set(codings))
+            if codings[-1] != "chunked" or set(codings) - {"gzip", "x-gzip", "chunked"}:
+                raise http.client.HTTPException(f"Transfer-Encoding: {', '.join(codings)[:60]!r}")
+            self.chunked, self.chunk_left, self.length = True, None, None
+        elif lengths:
+            length = lengths.pop()
+            if lengths or not re.fullmatch("[0-9]{1,18}", length):
+                raise http.client.HTTPException(f"Content-Length: {', '.join((length, *lengths))[:60]!r}")
+            self.length = int(length)
+
+    def _listed(self, name: str) -> list[str]:
+        """Returns the elements of a header's lists, in lower case."""
+        lines = map(str, self.headers.get_all(name, ()))
+        return [element.strip().lower() for line in lines for element in line.split(",")]
+
+    def _read_next_chunk_size(self) -> int:
+        """Reads the line before a chunk strictly: http.client reads -1 as "all that follows"."""
+        line = self.fp.readline(MAX_LINE + 1)
+        size = line.partition(b";")[0].strip()
+        if len(line) > MAX_LINE or not re.fullmatch(b"[0-9a-fA-F]{1,15}", size):
+            raise ValueError
+        return int(size, 16)
+
 
 class Connection(http.client.HTTPConnection):
     """A connection to one origin, directly or through a proxy. Serves one exchange at a time."""
 
-    response_class = FinalResponse
+    response_class = Framed
     auto_open = 0  # never connects again by itself: that would send a request twice
     exchange: Exchange  # the one that is served
 
-    def __init__(self, parts: SplitResult, proxy: SplitResult | None, context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        parts: SplitResult,
+        context: ssl.SSLContext | None,
+        winners: dict[tuple[str, int], Any],
+    ) -> None:
+        """Takes the URL's parts, what TLS trusts, and the addresses that `connect` has found to accept."""
         self.default_port = 443 if context else 80  # for the Host header
         super().__init__(parts.hostname or "", parts.port or self.default_port)
         self.origin = (parts.scheme, parts.netloc)
-        self.proxy = proxy
+        self.proxy = proxy_for(parts)
+        self.winners = winners
         self.context = context
         self.sock: BoundedSocket | None = None
         self.last_used = 0.0
@@ -304,13 +380,14 @@ class Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         """Connects, through the proxy where there is one, and does the TLS handshake."""
         if self.proxy:
-            self.sock = connect(self.proxy.hostname or "", self.proxy.port or 80, self.exchange)
+            self.sock = connect(self.proxy.hostname or "", self.proxy.port or 80, self.exchange, self.winners)
             self._open_tunnel(self.sock, self.proxy)
         else:
-            self.sock = connect(self.host, self.port, self.exchange)
+            self.sock = connect(self.host, self.port, self.exchange, self.winners)
         if self.context:
-            secured = self.context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
-            assert isinstance(secured, SecureSocket)
+            secured: Any = self.context.wrap_socket(
+                self.sock, server_hostname=self.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
+            )
             self.sock = secured
             secured.exchange = self.exchange
             secured.do_handshake()
@@ -329,13 +406,13 @@ class Connection(http.client.HTTPConnection):
         try:
             answer.begin()
             if not 200 <= answer.status < 300:
-                raise OSError(f"the proxy refused the connection: {answer.status} {answer.reason}".rstrip())
+                # A proxy that was sent credentials may repeat them in its own words.
+                words = http.client.responses.get(answer.status, "") if proxy.username is not None else answer.reason
+                raise OSError(f"the proxy refused the connection: {answer.status} {words}".rstrip())
         finally:
             answer.close()  # the connection stays open
 
-    def ask(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None
-    ) -> http.client.HTTPResponse:
+    def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None) -> Framed:
         """Sends a request and reads its answer's headers; the answer's body is still to be read."""
         names = {name.lower() for name in headers}
         self.putrequest(method, target, skip_accept_encoding="accept-encoding" in names)
@@ -350,11 +427,12 @@ class Connection(http.client.HTTPConnection):
                 for piece in (body,) if isinstance(body, bytes) else body:
                     self.send(piece)
                 self.exchange.limit_part()  # the headers of the answer
-        except (ConnectionError, ssl.SSLEOFError):
+        except ConnectionError:
             # A server that refuses a body may answer before it has read it: the answer tells, or its absence.
             if not self.exchange.sent:
                 raise
         answer = self.getresponse()
+        assert isinstance(answer, Framed)
         if self.exchange.is_at_end:  # within the headers, which http.client takes for their end
             answer.close()
             raise http.client.IncompleteRead(b"")
