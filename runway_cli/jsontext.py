@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
+_STEERING = (*range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
 _ESCAPES = {
-    code: f"\\u{code:04x}"
-    for code in (*range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+    **{code: f"\\u{code:04x}" for code in _STEERING},
+    **{0xE0000 + tag: f"\\udb40\\u{0xDC00 + tag:04x}" for tag in range(0x80)},  # invisible text
 }
 
 
@@ -99,8 +100,9 @@ def elements(text: str, pairs: Callable[[list[tuple[str, Any]]], Any]) -> Iterat
 def dumps(value: Any, indent: int | None = None) -> str:
     """Returns one line without spaces, or indented lines; characters stay as they are.
 
-    C1 controls, DEL and what turns the writing direction, which can steer a terminal, are written as escapes. Halves of
-    surrogate pairs stay: UTF-8 cannot hold them, so `encoded` writes them as escapes too.
+    C1 controls, DEL, tag characters and what turns the writing direction, which can steer a terminal or hide from it,
+    are written as escapes. Halves of surrogate pairs stay: UTF-8 cannot hold them, so `encoded` writes them as escapes
+    too.
     """
     import json
 

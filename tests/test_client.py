@@ -11,8 +11,8 @@ from email.message import Message
 from typing import Any
 from unittest import mock
 
-from runway_cli.api import services
 from runway_cli.api.client import Client
+from runway_cli.api.runway import Service
 from runway_cli.errors import ApiError, NetworkError
 from runway_cli.settings import Target
 from runway_cli.shutdown import Shutdown
@@ -59,8 +59,7 @@ class ClientTest(unittest.TestCase):
         self.transport = InjectedTransport(statuses, self.clock, seconds, body or {"id": "x"})
         target = Target(base_url=base, secret=SECRET, secret_names=("THE_KEY",), client_id="the-client", timeout=60.0)
         return Client(
-            target,
-            services.service(None, target),
+            Service(target),
             console=Console(quiet=True),
             clock=self.clock,
             shutdown=Shutdown(),

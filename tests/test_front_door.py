@@ -17,14 +17,13 @@ from typing import Any
 from unittest import mock
 
 from runway_cli import __version__
-from runway_cli.api.services import secret_variables
 from runway_cli.cli import help as help_texts
 from runway_cli.cli import parser
 from runway_cli.cli.parser import TOPICS
 from runway_cli.commands.options import GLOBAL_OPTIONS
 from runway_cli.terminal import program
 from tests.fake import FakeRunway, Fault
-from tests.program import EXITS, ROOT, ProgramTest, call, environment, run, shell_words
+from tests.program import EXITS, ROOT, SECRET_VARIABLES, ProgramTest, call, environment, run, shell_words
 from tests.served import ServedTest, pasted
 
 NETWORK = {"urllib", "http", "ssl", "_ssl", "socket", "email"}  # packages that only a request needs
@@ -95,7 +94,7 @@ class HelpTest(ProgramTest):
                 shown = rf"\n  {', '.join(option.flags)}\b[^\[]*"
                 self.assertRegex(options, shown + (rf"\[env:\s+{option.variable}\]\n" if option.variable else ""))
                 self.assertIn(option.variable or "", environment)
-        for variable in (*secret_variables(), *VARIABLES):
+        for variable in (*SECRET_VARIABLES, *VARIABLES):
             with self.subTest(variable):
                 self.assertIn(variable, environment)
 

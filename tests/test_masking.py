@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import html
 import json
 import random
-import shlex
 import string
 import time
 import unittest
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, quote_plus
+from unittest import mock
+from urllib.parse import quote
 
 from runway_cli import jsontext
+from runway_cli.api import services
 from runway_cli.api.answers import MAX_EXCERPT, excerpt
 from runway_cli.terminal import masking
 from runway_cli.terminal.console import MAX_BODY, MAX_MESSAGE, MAX_NOTE, Console, parse
 from runway_cli.terminal.masking import Secrets
 from runway_cli.terminal.progress import live
 from runway_cli.terminal.tables import Column
+from tests.fake import TOKEN
 from tests.streams import Streams, captured
 
 DATA_URI = "data:image/png;base64," + "iVBORw0KGgo" * 100
@@ -39,22 +41,36 @@ def random_key(chance: random.Random) -> str:
 
 
 def encodings(key: str) -> dict[str, str]:
-    """`key` as URLs, JSON, HTML, Python and a shell write it."""
-    escaped = json.dumps(key)[1:-1]
+    """`key` as URLs and JSON write it."""
     return {
         "plain": key,
         "URL": quote(key, safe=""),
-        "path": quote(key),
-        "query": quote_plus(key),
         "request line": quote(key, safe="/?%:@!$&'()*+,;=~[]-._"),
-        "JSON": escaped,
-        "JSON with slashes": escaped.replace("/", "\\/"),
-        "JSON in JSON": json.dumps(escaped)[1:-1],
-        "our JSON": jsontext.dumps(key)[1:-1],
-        "Python": repr(key)[1:-1],
-        "HTML": html.escape(key),
-        "shell": shlex.quote(key)[1:-1] if shlex.quote(key) != key else key,
+        "JSON": json.dumps(key)[1:-1],
     }
+
+
+def disguises(key: str) -> dict[str, str]:
+    """`key` as a server may repeat it where nobody expects it."""
+    lines = [key[start : start + 20] for start in range(0, len(key), 20)]
+    found = {
+        "wrapped": "\n".join(lines),
+        "quoted in a mail": "\r\n> ".join(lines),
+        "wrapped in JSON in JSON": "\\n".join(lines),
+        "tags": "<b>".join(lines),
+        "tags with attributes": '</span><span class="k2 x">'.join(lines),
+        "percent": "".join(f"%{ord(c):02x}" for c in key),
+        "half percent": "".join(f"%{ord(c):02X}" if number % 2 else c for number, c in enumerate(key)),
+        "entities": "".join(f"&#{ord(c)};" for c in key),
+        "hex entities": "".join(f"&#x{ord(c):X};" for c in key),
+        "Basic": b64encode(f"{key}:".encode()).decode(),
+        "Bearer": b64encode(f"Bearer {key}".encode()).decode(),
+        "base64": b64encode(f"a{key}".encode()).decode().rstrip("="),
+        "base64 for URLs": urlsafe_b64encode(f"?>{key}?>".encode()).decode(),
+    }
+    for character in "\u200b\u00ad\u061c\u2060\ufeff\U000e0041\ufe0f\u3164":
+        found[f"{ord(character):x}"] = character.join(key)
+    return {**found, "shy": "&shy;".join(key), "200b": "&#8203;".join(key), "percent 200b": "%E2%80%8B".join(lines)}
 
 
 class Text(unittest.TestCase):
@@ -118,6 +134,8 @@ class Text(unittest.TestCase):
                 self.assertEqual(masking.text(given, BASE), shown)
 
     def test_hostile_text_takes_linear_time(self) -> None:
+        secrets = Secrets()
+        secrets.keep(KEY)
         for piece in (
             "http://",
             "https://a?",
@@ -137,12 +155,15 @@ class Text(unittest.TestCase):
             '"fields":' + " " * 50,
             "https%3A%2F%2F",
             "https://a?" + "." * 50,
+            *("<", "<a ", "&", "&#", "%", "%4", "\\u", "<script>", KEY[:-1] + "\n", "\n".join(KEY) + "-"),
         ):
             with self.subTest(piece):
                 text = piece * (400_000 // len(piece))
                 start = time.process_time()
                 masking.text("data:a/b" + text)
                 masking.text(text)
+                secrets.mask(text)
+                excerpt(text.encode(), secrets.mask)
                 self.assertLess(time.process_time() - start, 2, "quadratic time would be minutes")
 
 
@@ -211,11 +232,19 @@ class SecretsTest(unittest.TestCase):
             for name, text in encodings(key).items():
                 self.assertEqual(self.masked(f"a {text} b", key), "a *** b", f"{name} of {key!r}: {text}")
 
-    def test_a_secret_that_an_ascii_locale_did_not_decode_is_masked_decoded(self) -> None:
-        undecoded = "kéy-kéy".encode().decode("ascii", "surrogateescape")
-        for text in ("kéy-kéy", undecoded, "k%C3%A9y-k%C3%A9y", "k\\u00e9y-k\\u00e9y"):
-            with self.subTest(text):
-                self.assertEqual(self.masked(text, undecoded), "***")
+    def test_a_secret_is_masked_in_disguise(self) -> None:
+        chance = random.Random(19)
+        keys = (KEY, TOKEN, *("x" + "".join(chance.choices(string.ascii_letters + "+/=._-", k=60)) for _ in range(20)))
+        for key in keys:
+            for name, text in disguises(key).items():
+                with self.subTest(key=key, disguise=name):
+                    shown = self.masked(f"my dear: {text} is wrong", key)
+                    self.assertRegex(shown, r"(?s)^my dear: .*\*\*\*.* is wrong$")
+                    self.assertLess(len(shown), 60)
+
+    def test_text_is_left_as_it_is_where_no_secret_is_in_disguise(self) -> None:
+        for text in ("50% of <b> & 3 > 2 &amp; %41\\n " * 30, KEY[:-2] + "\n" + KEY[:9]):
+            self.assertEqual(self.masked(text, KEY, TOKEN), text)
 
     def test_a_secret_that_is_part_of_another_does_not_reveal_it(self) -> None:
         self.assertEqual(self.masked("abcdefghij abcdef", "abcdef", "abcdefghij"), "*** ***")
@@ -288,6 +317,41 @@ class Printed(unittest.TestCase):
         for spaces in range(20 * MAX_EXCERPT - len(KEY) - 5, 20 * MAX_EXCERPT + 1, 7):
             with self.subTest(spaces):
                 self.assertNotIn("key_", excerpt(b" " * spaces + KEY.encode() + b" y" * 100, secrets.mask))
+
+    def test_a_key_in_disguise_is_masked_wherever_it_is_printed(self) -> None:
+        for name, text in disguises(KEY).items():
+            for act in (
+                lambda console: console.note(text),  # noqa: B023
+                lambda console: console.trace("<", [text], json.dumps({"a": text}).encode()),  # noqa: B023
+                lambda console: console.trace("<", [], text.encode()),  # noqa: B023
+                lambda console: console.error({"error": "x", "more": {text: [text]}, "example": "x"}),  # noqa: B023
+                lambda console: console.result({"error": text}),  # noqa: B023
+                lambda console: console.note(excerpt(f"<html>{text}".encode(), console.mask)),  # noqa: B023
+            ):
+                with self.subTest(name):
+                    kept = self.printed(act)
+                    self.assertLess(len(kept.err.text + kept.out.text), 120)
+
+    def test_what_hides_on_a_terminal_is_made_visible(self) -> None:
+        text = "a\u061cb\U000e0041\U000e0001\u200e"
+        with captured(out_is_terminal=True, err_is_terminal=True) as kept:
+            Console().result({"a": text})
+            Console(format="table").rows([{"name": text}], NAMES[:1], {})
+            Console().note(text)
+        self.assertIn(r"a\u061cb\udb40\udc41", kept.out.text)
+        self.assertEqual(json.loads(kept.out.text.partition("}")[0] + "}"), {"a": text})
+        self.assertEqual(
+            [kept.out.lines[-1], kept.err.text], ["a\ufffdb\ufffd\ufffd\ufffd", "a\ufffdb\ufffd\ufffd\ufffd\n"]
+        )
+
+    def test_the_login_of_a_proxy_is_a_secret(self) -> None:
+        proxy = {"https_proxy": "http://ada:p%40ss-word@proxy.example:8080"}
+        with mock.patch.dict("os.environ", proxy), captured() as kept:
+            console = Console()
+            for secret in services.secrets():
+                console.keep_secret(secret)
+            console.note(f"407 ada:p@ss-word p%40ss-word {b64encode(b'ada:p@ss-word').decode()} of ada")
+        self.assertEqual(kept.err.text, "407 *** *** ***A== of ada\n")
 
     def test_an_error_stays_json_whatever_is_masked(self) -> None:
         document = {

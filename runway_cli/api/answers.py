@@ -168,9 +168,12 @@ def excerpt(body: bytes, mask: Callable[[str], str]) -> str:
     text = body[:MAX_READ].decode("utf-8", "replace")
     if len(body) > MAX_READ:
         text = text[:-MAX_SECRET]  # this cut may have gone through a secret
-    text = mask(text)[: 20 * MAX_EXCERPT]  # masked before it is cut
-    text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^>]*>", " ", text)
-    text = mask(" ".join(text.split()))
+    text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^<>]*>", " ", text)
+    if "&" in text:
+        from html import unescape
+
+        text = unescape(text)
+    text = mask(" ".join(text.split()))  # before it is cut
     return text if len(text) <= MAX_EXCERPT else text[:MAX_EXCERPT] + "…"
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ..errors import RunwayError
-    from ..settings import Target
     from ..shutdown import Clock, Shutdown
     from ..terminal.console import Console
     from ..transport.http import Response, Stream, Transport
@@ -35,7 +34,6 @@ class Client:
 
     def __init__(
         self,
-        target: Target,
         service: Service,
         *,
         console: Console,
@@ -43,8 +41,8 @@ class Client:
         shutdown: Shutdown,
         transport: Transport | None = None,
     ) -> None:
-        self.target = target
         self.service = service
+        self.target = service.target
         self.console = console
         self.clock = clock
         self.shutdown = shutdown

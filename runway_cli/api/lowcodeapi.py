@@ -25,36 +25,29 @@ if TYPE_CHECKING:
 
 
 TOKEN = "LOWCODEAPI_API_TOKEN"
-BASE_VARIABLE = "LOWCODEAPI_BASE_URL"
-VARIABLES = ((TOKEN, "the gateway's token"), (BASE_VARIABLE, "the address of a self-hosted gateway"))
 HOSTED = "https://api.lowcodeapi.com/runwayml"
 HOSTED_CONTRACTS = (
     "https://backend.lowcodeapi.com/runwayml/openapi",
     "https://backend.lowcodeapi.com/runwayml/definition",
 )
-KEY_SOURCE = "a token of LowCodeAPI"
 PROVIDER = "/runwayml"  # the part of the path that names the provider
-OFFERED = "POST /v1/image_to_video, GET /v1/tasks/ID and DELETE /v1/tasks/ID"
 NO_TASK = "/v1/tasks/00000000-0000-4000-8000-000000000000"  # requested to see whether the token works
-PROVIDER_FAILED = 500  # the gateway's status for an error of the provider that has none of its own
 FORMAT_ERRORS = (400, 404, 405, 422)  # and 5xx: what a gateway that knows only the other format may answer
+OFFERED = "POST /v1/image_to_video, GET /v1/tasks/ID and DELETE /v1/tasks/ID"
 _TASK = r"/v1/tasks/([^/?]+)(?:\?(.*))?$"
 _OFFERED = {"POST": r"/v1/image_to_video/?(\?|$)", "GET": _TASK, "DELETE": _TASK}
 _ROUTE = r"(?i)\b(route|endpoint|cannot (get|post|put|patch|delete))\b"
-
-
-def secret_names(stage: bool) -> tuple[str, ...]:
-    return (TOKEN,)
-
-
-def base_url(stage: bool) -> str:
-    return HOSTED
 
 
 class Service(RunwayService):
     """The gateway, for one process: once a URL format has worked, it stays with it."""
 
     policy = GATEWAY
+    secret_names = dict.fromkeys((False, True), (TOKEN,))
+    base_variable = "LOWCODEAPI_BASE_URL"
+    base_urls = dict.fromkeys((False, True), HOSTED)
+    variables = ((TOKEN, "the gateway's token"), (base_variable, "the address of a self-hosted gateway"))
+    key_source = "a token of LowCodeAPI"
     balance_call = ("auth", "status")  # it shows neither a balance nor a list of tasks
     upload_refusal = (
         "uploads need a Runway key, which a gateway does not have: set RUNWAY_SKILLS_API_SECRET and leave "
@@ -63,12 +56,10 @@ class Service(RunwayService):
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)
-        self.base_url = target.base_url
-        self.token = target.secret or ""
         self.format = target.url_format
         self.contract_urls = HOSTED_CONTRACTS
-        if self.base_url != HOSTED:  # a self-hosted gateway describes itself on its own origin
-            origin = "/".join(self.base_url.split("/")[:3])
+        if target.base_url != HOSTED:  # a self-hosted gateway describes itself on its own origin
+            origin = "/".join(target.base_url.split("/")[:3])
             self.contract_urls = (f"{origin}{PROVIDER}/definition", *HOSTED_CONTRACTS)
 
     def address(self, method: str, path: str) -> str:
@@ -118,7 +109,8 @@ class Service(RunwayService):
         return self._with_token("/v1/tasks/id?" + query)
 
     def _with_token(self, path: str) -> str:
-        return f"{self.base_url}{path}{'&' if '?' in path else '?'}api_token={segment(self.token)}"
+        mark = "&" if "?" in path else "?"
+        return f"{self.target.base_url}{path}{mark}api_token={segment(self.target.secret or '')}"
 
     def _explained(self, method: str, path: str, error: ApiError) -> ApiError:
         """Returns the error with what the gateway offers, or what is wrong with its address."""
@@ -132,9 +124,9 @@ class Service(RunwayService):
                 try_next=("request", method, path.partition("?")[0], "--dry-run"),
                 drop=("--gateway", "--url-format"),
             )
-        if not error.from_provider and PROVIDER not in self.base_url:
-            words = f"{error.message}. {BASE_VARIABLE} should end in {PROVIDER}, the provider's name"
-            return error.but(words, variable=BASE_VARIABLE)
+        if not error.from_provider and PROVIDER not in self.target.base_url:
+            words = f"{error.message}. {self.base_variable} should end in {PROVIDER}, the provider's name"
+            return error.but(words, variable=self.base_variable)
         return error
 
     def _finds_deleted(self, client: Client, path: str) -> bool:
@@ -161,7 +153,7 @@ class Service(RunwayService):
         if "provider" in value and "result" in value:
             result = value["result"]
             return Answer(status, _filled(result), is_json=not result or not isinstance(result, str))
-        inner = value.get("error")
+        inner: Any = value.get("error")
         # the gateway's own errors come without upstream's headers, and with only these keys inside
         is_own = "headers" not in value and isinstance(inner, dict) and set(inner) <= {"code", "logging", "message"}
         if "provider" in value and "error" in value and not is_own:
@@ -170,7 +162,10 @@ class Service(RunwayService):
             inner = value["data"]
             is_error = isinstance(inner, dict) and bool(inner.get("error"))
             return _error(status, inner) if is_error else Answer(status, _filled(inner))
-        return _own_error(status, value) if status >= 400 else Answer(status, value, from_provider=False)
+        if status >= 400:  # the gateway's own error, whose `logging` repeats the token
+            message = value.get("message") or (inner.get("message") if isinstance(inner, dict) else inner)
+            value = {"error": message} if isinstance(message, str) else {}
+        return Answer(status, value, from_provider=False)
 
     def check_key(self, client: Client) -> dict[str, Any]:
         """Returns a note. No endpoint shows the account; an answer of the provider, for no task, proves the token.
@@ -210,24 +205,12 @@ def _upstream_error(status: int, value: dict[str, Any]) -> Answer:
     """Reads upstream's error: its body in `error`, text where it was not JSON, its headers in `headers`."""
     body = value["error"]
     found = _error(status, body if isinstance(body, dict) else {"error": body})
-    headers = value.get("headers")
     words = found.value.get("error") or found.value.get("message") or value.get("message")
     if status == 401:
         words = f"{words} (Runway refused the key that the gateway keeps; the token itself is good)"
     content = {key: item for key, item in found.value.items() if key not in ("headers", "message")}
-    return Answer(
-        found.status,
-        {**content, "error": words},
-        from_provider=found.from_provider,
-        headers=headers if isinstance(headers, dict) else {},
-    )
-
-
-def _own_error(status: int, value: dict[str, Any]) -> Answer:
-    """Reads the gateway's own error: its `message` is the words; `error.logging` repeats the token and is dropped."""
-    inner = value.get("error")
-    message = value.get("message") or (inner.get("message") if isinstance(inner, dict) else inner)
-    return Answer(status, {"error": message} if isinstance(message, str) else {}, from_provider=False)
+    headers = value.get("headers") if isinstance(value.get("headers"), dict) else {}
+    return Answer(found.status, {**content, "error": words}, from_provider=found.from_provider, headers=headers)
 
 
 def _error(status: int, body: dict[str, Any]) -> Answer:
@@ -240,7 +223,7 @@ def _error(status: int, body: dict[str, Any]) -> Answer:
         body = {**body, **inner, "error": inner.get("error") or inner.get("message")}
     code = str(body.get("code", ""))
     if status < 400:
-        status = int(code) if len(code) == 3 and code.isdigit() and "400" <= code <= "599" else PROVIDER_FAILED
+        status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
     if code == str(status):
         body = {key: item for key, item in body.items() if key != "code"}
     words = body.get("error") or body.get("message")

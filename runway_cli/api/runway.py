@@ -9,7 +9,7 @@ from .retry import DIRECT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from ..settings import Target
@@ -19,34 +19,26 @@ if TYPE_CHECKING:
 SECRET = "RUNWAY_SKILLS_API_SECRET"
 SDK_SECRET = "RUNWAYML_API_SECRET"  # the name that the official SDKs read
 STAGE_SECRET = "RUNWAY_SKILLS_API_SECRET_STAGE"
-BASE_VARIABLE = "RUNWAY_SKILLS_BASE_URL"
-VARIABLES = (
-    (SECRET, f"the API key; else {SDK_SECRET}"),
-    (STAGE_SECRET, "the key for --stage, tried first"),
-    (BASE_VARIABLE, "another address of the API"),
-)
-PRODUCTION = "https://api.dev.runwayml.com"
-STAGE = "https://api.dev-stage.runwayml.com"
-KEY_SOURCE = "a key from https://dev.runwayml.com/settings/api-keys"
 API_VERSION = "2024-11-06"
-
-
-def secret_names(stage: bool) -> tuple[str, ...]:
-    """Returns the variables that are tried for the secret, in order."""
-    return (STAGE_SECRET, SECRET) if stage else (SECRET, SDK_SECRET)
-
-
-def base_url(stage: bool) -> str:
-    return STAGE if stage else PRODUCTION
 
 
 class Service:
     """How Runway is asked, and what its answers mean. A gateway overrides what differs.
 
-    `contract_urls`: the sources of its OpenAPI document, tried in turn. `upload_refusal`: why it takes no uploads.
+    `secret_names`: the variables that are tried for the secret, in order, by whether it is for staging; `base_urls` by
+    the same. `contract_urls`: the sources of its OpenAPI document, tried in turn. `upload_refusal`: why it takes none.
     """
 
     policy = DIRECT
+    secret_names: Mapping[bool, tuple[str, ...]] = {False: (SECRET, SDK_SECRET), True: (STAGE_SECRET, SECRET)}
+    base_variable = "RUNWAY_SKILLS_BASE_URL"
+    base_urls: Mapping[bool, str] = {False: "https://api.dev.runwayml.com", True: "https://api.dev-stage.runwayml.com"}
+    variables: Sequence[tuple[str, str]] = (  # and what `help environment` says of them
+        (SECRET, f"the API key; else {SDK_SECRET}"),
+        (STAGE_SECRET, "the key for --stage, tried first"),
+        (base_variable, "another address of the API"),
+    )
+    key_source = "a key from https://dev.runwayml.com/settings/api-keys"
     balance_call: Sequence[str] = ("request", "GET", "/v1/organization")  # which shows the account
     contract_urls: Sequence[str] = (
         "https://docs.dev.runwayml.com/openapi.json",

@@ -26,7 +26,7 @@ import os
 import re
 
 from ..api.retry import may_pass
-from ..api.services import service_module
+from ..api.services import SERVICES
 from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command, tokens
 from ..contract.schema import full_path
 from ..errors import (
@@ -314,8 +314,7 @@ def _look(attempt: Attempt) -> Words | None:
 
 def _account(attempt: Attempt) -> Words:
     """Shows what the service can tell about the account."""
-    call: Words = service_module(attempt.option("gateway")).Service.balance_call
-    return call
+    return SERVICES[attempt.option("gateway")].balance_call
 
 
 def _free(path: str, *, is_taken: bool = True) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from .. import settings
-from ..api.services import GATEWAYS, service_module
+from ..api.services import SERVICES
 from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command
 from ..errors import EXITS
 from ..terminal.console import terminal_width
@@ -87,8 +87,8 @@ def _options() -> list[str]:
 
 
 def _environment() -> list[str]:
-    rows = [*service_module(None).VARIABLES, *settings.VARIABLES]
-    rows += [row for name in GATEWAYS for row in service_module(name).VARIABLES]
+    runway, *gateways = SERVICES.values()
+    rows = [*runway.variables, *settings.VARIABLES, *(row for gateway in gateways for row in gateway.variables)]
     rows += [(option.variable, f"as {option.flags[-1]}: {option.help}") for option in GLOBAL_OPTIONS if option.variable]
     return [*_folded("Environment variables. An empty one counts as unset."), "", *_table(rows, most=34)]
 

@@ -85,12 +85,11 @@ class Run:
     def _run(self) -> int:
         import time
 
-        from ..api.services import secret_variables
+        from ..api.services import secrets
         from ..commands.context import Context
-        from ..settings import secret_words
         from .parser import HelpRequested, VersionRequested, declared_commands, parse
 
-        for secret in secret_words(secret_variables()):
+        for secret in secrets():
             self.console.keep_secret(secret)
         try:
             call = self.call = parse(self.words)

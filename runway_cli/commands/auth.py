@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..api import services
+from ..api.services import SERVICES
 from ..errors import ApiError, AuthError, DeniedError, NetworkError, RunwayError, UsageError
 from .options import Command, GlobalOptions
 
@@ -45,7 +45,7 @@ def status(context: Context, options: GlobalOptions) -> int:
 
 def login(context: Context, options: GlobalOptions) -> int:
     """Says where the key goes instead."""
-    source = services.service_module(options.gateway).KEY_SOURCE
+    source = SERVICES[options.gateway].key_source
     raise _nothing_stored(options, "set", f" to {source}, then start this session again")
 
 
@@ -55,7 +55,7 @@ def logout(context: Context, options: GlobalOptions) -> int:
 
 
 def _nothing_stored(options: GlobalOptions, verb: str, more: str = "") -> UsageError:
-    variable = services.service_module(options.gateway).secret_names(options.stage)[0]
+    variable = SERVICES[options.gateway].secret_names[options.stage][0]
     words = f"nothing is stored by this program: {verb} {variable} in the environment{more}"
     return UsageError(words, heading="", try_next=("auth", "status"))
 

@@ -48,10 +48,8 @@ class Context:
         from ..api import services
         from ..api.client import Client
 
-        target = services.target(self.options, with_secret=with_secret)
         client = Client(
-            target,
-            services.service(self.options.gateway, target),
+            services.service(self.options, with_secret=with_secret),
             console=self.console,
             clock=self.clock,
             shutdown=self.shutdown,

@@ -115,7 +115,7 @@ class Console:
         if self.live is not None:
             self.live.close()
         try:
-            _write(sys.stdout, self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS))
+            _write(sys.stdout, self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS, in_disguise=False))
         except (AttributeError, ValueError):  # no stream, or a closed one
             raise ClosedOutput from None
         except OSError as error:

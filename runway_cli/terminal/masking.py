@@ -7,7 +7,6 @@ too long to read. Every pattern takes linear time.
 
 from __future__ import annotations
 
-import os
 import re
 
 from .. import jsontext
@@ -22,24 +21,37 @@ if TYPE_CHECKING:
 MASK = "***"
 MIN_LENGTH = 4  # characters; masking a shorter value would blot out ordinary words
 MIN_LENGTH_IN_RESULTS = 8  # the same on stdout, where text is data
+MIN_LENGTH_IN_DISGUISE = 12  # letters and digits
 
 
 class Secrets:
-    """The values that must not be shown, as they are and as a URL, JSON, HTML or a shell writes them."""
+    """The values that must not be shown: as they are, as a URL, JSON or base64 writes them, and in disguise.
+
+    A secret in disguise is one with anything but letters and digits between its own, as where an answer is wrapped over
+    lines or cut by tags and invisible characters, or with some of them percent-encoded or written as HTML entities.
+    """
 
     def __init__(self) -> None:
         self._kept: list[str] = []  # the longest first
+        self._bare: set[str] = set()  # the letters and digits of those that are long enough to be known by them
 
     def keep(self, secret: str) -> None:
         """Masks `secret` from now on, unless it is shorter than MIN_LENGTH."""
         if len(secret) >= MIN_LENGTH:
-            self._kept = sorted({*self._kept, *_forms(secret)}, key=len, reverse=True)
+            forms = _forms(secret)
+            self._kept = sorted({*self._kept, *forms}, key=len, reverse=True)
+            self._bare.update(bare for bare in map(_bare, forms) if len(bare) >= MIN_LENGTH_IN_DISGUISE)
 
-    def mask(self, text: str, min_length: int = MIN_LENGTH) -> str:
+    def mask(self, text: str, min_length: int = MIN_LENGTH, *, in_disguise: bool = True) -> str:
         """Returns `text` without the secrets of `min_length` characters or more."""
         for secret in self._kept:
             if len(secret) >= min_length:
                 text = text.replace(secret, MASK)
+        if in_disguise and self._bare and len(text) >= min(map(len, self._bare)):
+            for noise in (f"{_TAG}|{_ESCAPE}", _ESCAPE) if "<" in text else (_ESCAPE,):
+                plain = _bare(_undisguised(text, noise))
+                if any(bare in plain for bare in self._bare):
+                    text = _without_disguised(text, self._bare, noise)
         return text
 
     def mask_value(self, value: Any, min_length: int = MIN_LENGTH) -> Any:
@@ -48,22 +60,60 @@ class Secrets:
 
 
 def _forms(secret: str) -> set[str]:
-    """Returns a secret as it is and as it may be written elsewhere. The API's keys are written alike everywhere."""
-    if secret.isascii() and secret.replace("_", "").replace("-", "").isalnum():
-        return {secret}
-    import html
-    import json
-    from urllib.parse import quote, quote_plus
+    """Returns a secret as it is, and as URLs, JSON and base64 write it, where it begins at any of three places."""
+    from binascii import b2a_base64
 
-    data = os.fsencode(secret)
-    plain = data.decode("utf-8", "replace")  # an ASCII locale does not decode é
-    escaped = [jsontext.dumps(plain)[1:-1], json.dumps(plain)[1:-1]]
-    return {
-        *(secret, plain, html.escape(plain)),
-        *(quote(data, safe=""), quote(data), quote_plus(data), quote(data, safe=IN_REQUEST_LINE)),
-        *(repr(plain)[1:-1], plain.replace("'", "'\"'\"'")),  # in Python, and in quotes of a POSIX shell
-        *(*escaped, escaped[1].replace("/", "\\/"), *(json.dumps(text)[1:-1] for text in escaped)),
-    }
+    data = secret.encode("utf-8", "replace")
+    forms = {secret}
+    for before in range(3):
+        whole = b2a_base64(bytes(before) + data, newline=False).decode()
+        inner = whole[(before * 8 + 5) // 6 : (before + len(data)) * 8 // 6]  # without what depends on the neighbours
+        forms |= {inner, inner.translate({ord("+"): "-", ord("/"): "_"})}
+    forms = {form for form in forms if form == secret or len(form) >= MIN_LENGTH_IN_DISGUISE}
+    if not secret.replace("_", "").replace("-", "").isalnum():  # the API's keys are written alike everywhere
+        from urllib.parse import quote
+
+        forms |= {jsontext.dumps(secret)[1:-1], quote(data, safe=""), quote(data, safe=IN_REQUEST_LINE)}
+    return forms
+
+
+_TAG = "<[^<>]*>"
+_ESCAPE = r"\\u[0-9a-fA-F]{4}|\\[nrt]"  # of JSON in JSON
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text, flags=re.ASCII)
+
+
+def _undisguised(text: str, noise: str) -> str:
+    """Returns text without noise, HTML entities and percent-encoding. Takes linear time, as everything here does."""
+    text = re.sub(noise, "", text)
+    if "&" in text:
+        from html import unescape
+
+        text = unescape(text)
+    if "%" in text:
+        from urllib.parse import unquote
+
+        text = unquote(text)
+    return text
+
+
+def _without_disguised(text: str, secrets: set[str], noise: str) -> str:
+    """Returns text without these secrets, which are letters and digits alone; MASK where none of them is found."""
+    bare: list[str] = []  # each letter or digit, and where it is written
+    places: list[tuple[int, int]] = []
+    for match in re.finditer(rf"{noise}|&#?\w+;|(?:%[0-9a-fA-F]{{2}})+|[^\W_]", text, re.ASCII):
+        found = _bare(_undisguised(match[0], noise))
+        bare += found
+        places += [match.span()] * len(found)
+    spans = [match.span() for secret in secrets for match in re.finditer(secret, "".join(bare))]
+    shown, end = "", 0
+    for first, last in sorted((places[start][0], places[stop - 1][1]) for start, stop in spans):
+        if first >= end:
+            shown += text[end:first] + MASK
+        end = max(end, last)
+    return shown + text[end:] if spans else MASK
 
 
 MAX_DATA_URI = 200  # characters that are shown whole
