@@ -293,6 +293,14 @@ def random_uuid() -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
+def as_text(word: str) -> str:
+    """Returns a word of the command line as it was typed, whatever the locale. Raises ValueError unless it is UTF-8."""
+    try:
+        return word.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        raise ValueError(f"{word!r} is not UTF-8") from None
+
+
 def not_empty(text: str) -> str:
     """Reads a text that must not be empty."""
     if not text:
@@ -313,6 +321,14 @@ def input_file(text: str) -> str:
     if text == "-":
         raise ValueError("'-' is not a file name: files are not read from stdin here")
     return not_empty(text)
+
+
+class Miswritten(ValueError):
+    """A value that should be given otherwise: `instead` are the words of the options that do."""
+
+    def __init__(self, message: str, instead: Sequence[str]) -> None:
+        super().__init__(message)
+        self.instead = tuple(instead)
 
 
 class UnknownWord(ValueError):

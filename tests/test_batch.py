@@ -222,14 +222,6 @@ class CheckTest(BatchTest):
         self.write("fox")
         self.assert_success(self.batch("--check"))
 
-    def test_without_a_contract_nothing_is_sent_and_rows_that_are_done_need_none(self) -> None:
-        self.env["RUNWAY_SKILLS_OPENAPI_URL"] = "http://127.0.0.1:9/"
-        self.write("fox")
-        self.assert_error(self.batch("--check"), 69, kind="network")
-        self.assertEqual(self.posts(), [])
-        self.assert_success(self.batch())
-        self.assert_success(self.batch("--check"))
-
 
 class TerminalTest(BatchTest):
     def frames(self, *words: str) -> list[list[str]]:

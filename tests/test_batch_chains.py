@@ -65,6 +65,12 @@ class ChainTest(BatchTest):
         self.assert_success(self.batch())
         self.assertEqual(self.posts(), [VIDEO])
 
+    def test_a_name_is_found_however_its_letters_are_composed(self) -> None:
+        self.write(
+            {**self.rows[0], "@output-of.promptImage": "e\u0301te\u0301.0"}, {**self.rows[1], "@name": "\u00e9t\u00e9"}
+        )
+        self.assertEqual(len(self.batch("--dry-run").lines), 2)
+
     def test_another_input_makes_a_new_row(self) -> None:
         self.assert_success(self.batch())
         self.write(self.rows[0], {**self.rows[1], "promptText": "another fox"})

@@ -23,7 +23,7 @@ from typing import Any
 from runway_cli.shutdown import GRACE
 from tests.batches import PATH, SHARED, BatchTest
 from tests.fake import FakeRunway, pseudo_content
-from tests.program import ROOT, Result, checked, environment
+from tests.program import ROOT, Result, checked, environment, shell_words
 from tests.served import eventually
 
 IS_LONG = bool(os.environ.get("RUNWAY_CLI_LONG_TESTS"))
@@ -207,6 +207,16 @@ class SignalTest(ProcessTest):
             self.write(*map(str, range(before + 8)))
         self.assert_success(self.ended(self.start()))
         self.assert_never_paid_twice()
+
+    def test_what_is_sent_again_is_not_sent_once_more_after_an_interrupt(self) -> None:
+        self.fake.pace.seconds_to_finish = 1000
+        process = self.start("--retry-uncertain", "--retry-failed")
+        eventually(lambda: len(self.fake.sent("GET")) == 4)
+        process.send_signal(signal.SIGINT)
+        error = self.ended(process).error
+        words = "run the same command again without --retry-failed and --retry-uncertain to resume"
+        self.assertTrue(error["error"].endswith(words), error)
+        self.assertEqual(shell_words(error["example"])[-len(self.words) :], self.words)
 
     def test_an_answer_that_does_not_come_is_awaited_for_five_seconds(self) -> None:
         with self.fake.hold("post accepted"):

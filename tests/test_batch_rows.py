@@ -57,12 +57,14 @@ class JsonLinesTest(BatchTest):
             b"[1]": "not a JSON object",
             b'{"a": 1, "a": 2}': "not JSON: duplicate key 'a'",
             b'{"a":' + b"[" * 900 + b"]" * 900 + b"}": "nested too deeply",
-            b"\xff": "not UTF-8 (byte 1)",
+            b"\xff": "not UTF-8 (byte 1 is 0xff)",
             b'{"@nmae": "fox"}': "unknown key '@nmae': use @name, @path, @upload.KEY, @data-uri.KEY or @output-of.KEY",
             b'{"@name": ""}': '@name must be a non-empty string, not ""',
             b'{"@path": "/v1/uploads"}': "a POST to /v1/uploads creates no task: use `request`",
             b'{"@path": "/v1/generate/image", "dryRun": true}': "dryRun: true creates no task: use `request`",
             b'{"@upload.promptImage": "missing.png"}': "@upload.promptImage: 'missing.png' cannot be read",
+            b'{"a[0].b": 1}': "the key 'a[0].b' has brackets: write a.0.b",
+            b'{"a": "\\ud83d"}': "\\ud83d is half of a surrogate pair",
             b'{"a..b": 1}': "'a..b' is not a field key: it has an empty part",
             b'{"a": 1, "a.b": 2}': "a.b is given twice, or as a part of another field",
         }
@@ -105,13 +107,10 @@ class JsonLinesTest(BatchTest):
     @unittest.skipUnless(hasattr(os, "mkfifo"), "named pipes")
     def test_a_pipe_a_device_and_a_folder_are_refused_at_once(self) -> None:
         os.mkfifo(self.folder / "pipe")
-        for path, words in (
-            (self.folder / "pipe", "is not a regular file"),
-            ("/dev/zero", "is not"),
-            (self.folder, "a folder"),
-        ):
+        (self.folder / "link").symlink_to(self.folder / "pipe")
+        for path in (self.folder / "pipe", self.folder / "link", "/dev/zero", self.folder):
             with self.subTest(path):
-                self.assert_refused(self.batch(rows=path), words)
+                self.assert_refused(self.batch(rows=path), "is not a regular file: use - for rows on stdin")
 
     def test_shared_and_own_fields_are_laid_together_in_the_order_of_a_list(self) -> None:
         shared = ("-f", "referenceImages.1.uri=https://b", "-f", "referenceImages.1.tag=b")
@@ -231,6 +230,8 @@ class TableTest(BatchTest):
             (b'promptText,seed:json\n"two\nlines",1\nfox,x\n', "line 4: seed: 'x' is not JSON"),
             (b"promptText\nfox\nowl,x\n", "line 3: a cell has no column"),
             (b"promptText,promptText\na,1\n", "line 1: the column 'promptText' is duplicated"),
+            (b"@name,a[0].uri\nx,y\n", "line 1: the key 'a[0].uri' has brackets: write a.0.uri"),
+            (b'promptText,a:json\nfox,"""\\ud83d"""\n', "line 2: a: "),
             (b"seed,seed:json\na,1\n", "line 1: the column 'seed' is duplicated"),
             (b"promptText;seed\na,1\n", "line 1: the header has only one column"),
             (b'promptText\n"fox\n', "line 2: not a table"),
@@ -240,6 +241,8 @@ class TableTest(BatchTest):
             ("promptText\nfox\n".encode("utf-16-le"), "line 1 has a NUL byte"),
             (MARK * 2 + b"promptText\nfox\n", "line 1 has a second byte order mark"),
             (b"promptText\nfox\n" + MARK + b"promptText\nowl\n", "line 3 has a second byte order mark"),
+            (b"promptText\rfox\r" + MARK + b"promptText\rowl\r", "line 3 has a second byte order mark"),
+            (b'sep="\npromptText\nfox\n', "line 1: sep= names no separator"),
         ):
             with self.subTest(words):
                 self.assert_refused(self.table(content), words)
@@ -249,6 +252,11 @@ class TableTest(BatchTest):
             ("a.csv", b"sep=,\r\npromptText,audio:json,seed:json\r\na fox,TRUE,1\r\nan owl,FALSE,2\r\n"),
             ("a.csv", b"sep=;\r\npromptText;audio:json;seed:json\r\na fox;TRUE;1\r\nan owl;FALSE;2\r\n"),
             ("a.csv", b'audio:json, promptText, seed:json\ntrue, a fox, 1\nfalse, "an owl", 2\n'),
+            ("a.csv", b"promptText,audio:json,seed:json\ra fox,true,1\ran owl,false,2\r"),
+            (
+                "a.jsonl",
+                b'{"promptText":"a fox","audio":true,"seed":1}\r{"promptText":"an owl","audio":false,"seed":2}',
+            ),
             ("a.tsv", b"promptText\taudio:json\tseed:json\na fox\ttrue\t1\nan owl\tfalse\t2\n"),
             (
                 "a.json",
@@ -297,6 +305,18 @@ class FilesTest(BatchTest):
         self.assert_success(self.run_rows())
         uri = self.images()[0]
         self.assertEqual(self.fake.uploads[uri]["sha256"], hashlib.sha256(sample("image")).hexdigest())
+
+    def test_an_upload_that_is_an_address_stays_as_it_is_and_a_file_in_place_of_one_is_refused(self) -> None:
+        address = "https://example.com/a.png"
+        self.write({"promptText": "fox", "@upload.promptImage": address}, "owl")
+        rows = self.run_rows("--upload", "promptImage=runway://owl", "--dry-run").lines
+        self.assertEqual([row["body"]["promptImage"] for row in rows], [address, "runway://owl"])
+        self.write_rows("owl", key="promptImage")
+        self.assert_refused(self.run_rows(), f"line 1: promptImage: {str(self.cat)!r} is a file, and the field takes")
+        self.write("fox")
+        result = self.run_rows("-f", f"promptImage={self.cat}")
+        self.assert_refused(result, "is a file, and the field takes a URL")
+        self.assertIn(f"--upload promptImage={self.cat}", result.error["example"])
 
     def test_a_file_of_several_rows_is_uploaded_once(self) -> None:
         self.write("fox", "owl", "elk", "bee", "cow")

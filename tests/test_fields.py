@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import unittest
 from typing import Any
 
 from runway_cli.errors import UsageError
 from runway_cli.jobs.fields import NOTHING, Field, merge, query, reader
+from runway_cli.settings import Miswritten
+from tests.fake import Fault, sample
+from tests.program import Result
+from tests.served import ServedTest, without_program
 
 
 def text(*pairs: str) -> list[Field]:
@@ -56,13 +61,78 @@ class ReaderTest(unittest.TestCase):
                 reader(kind)(pair)
             self.assertEqual(str(caught.exception), words)
 
-    def test_bad_json_is_answered_with_the_option_for_text(self) -> None:
-        for value in ("gen4", "", "{", "NaN", "-Infinity", "'a'", "1 2"):
-            with self.subTest(value), self.assertRaises(ValueError) as caught:
+    def test_bad_json_is_answered_with_what_was_meant(self) -> None:
+        for value, instead in (
+            ("gen4", "-f a.b=gen4"),
+            ("", "-f a.b="),
+            ("{", "-f a.b={"),
+            ("NaN", "-f a.b=NaN"),
+            ("16:9", "-f a.b=16:9"),
+            ("007", "-f a.b=007"),
+            ("Trueish", "-f a.b=Trueish"),
+            ("True", "-F a.b=true"),
+            ("FALSE", "-F a.b=false"),
+            ("None", "-F a.b=null"),
+            (".5", "-F a.b=0.5"),
+            ("-.5", "-F a.b=-0.5"),
+            ("5.", "-F a.b=5"),
+            ("+5", "-F a.b=5"),
+            ("5,", "-F a.b=5"),
+            ("'fox'", "-f a.b=fox"),
+            ("'5'", "-F a.b=5"),
+            ("[1,True,]", "-F a.b=[1,true]"),
+            ("{'a':.5,'b':\"None\"}", '-F a.b={"a":0.5,"b":"None"}'),
+            ('{\\"a\\":1}', '-F a.b={"a":1}'),
+            ("{c:a fox,d:5}", "-f a.b.c=a fox -F a.b.d=5 --dry-run"),
+            ("@fox wears a hat", "-f a.b=@fox wears a hat"),
+            ("@cat.png", "--upload a.b=cat.png"),
+            ("@fox.txt", "--text-file a.b=fox.txt"),
+        ):
+            with self.subTest(value), self.assertRaises(Miswritten) as caught:
                 reader("json")(f"a.b={value}")
-            message = str(caught.exception)
-            self.assertTrue(message.startswith(f"a.b: {value!r} is not JSON ("), message)
-            self.assertTrue(message.endswith("); for plain text use -f"), message)
+            self.assertEqual(" ".join(caught.exception.instead), instead)
+            self.assertTrue(str(caught.exception).startswith(f"a.b: {value!r} is not JSON ("), caught.exception)
+        for value, words in (
+            ("gen4", "for plain text use -f"),
+            ("{c:[a]}", "--body @FILE"),
+            ("[fox,owl]", "PowerShell"),
+        ):
+            with self.subTest(value), self.assertRaisesRegex(ValueError, words):
+                reader("json")(f"a.b={value}")
+
+    def test_a_key_with_brackets_is_answered_with_the_form_with_dots(self) -> None:
+        for key, right in (
+            ("referenceImages[0][uri]", "referenceImages.0.uri"),
+            ("referenceImages[0].uri", "referenceImages.0.uri"),
+            ("referenceImages[][uri]", "referenceImages.0.uri"),
+            ("a['b']", "a.b"),
+            ("[1].a", "1.a"),
+            ("a[0", "a0"),
+        ):
+            for kind, flag in (("text", "-f"), ("json", "-F"), ("upload", "--upload"), ("output-of", "--output-of")):
+                with (
+                    self.subTest(key, kind=kind),
+                    self.assertRaisesRegex(Miswritten, f"has brackets: write {right}$") as caught,
+                ):
+                    reader(kind)(f"{key}=5")
+                self.assertEqual(caught.exception.instead, (flag, f"{right}=5"))
+
+    def test_what_is_no_text_is_refused_and_what_the_locale_did_not_decode_is_read(self) -> None:
+        for kind, text in (
+            ("text", "a=caf\udce9"),
+            ("text", "\udce9=a"),
+            ("text", "a=\ud83d"),
+            ("json", 'a="\udce9"'),
+            ("json", r'a="\ud83d"'),
+            ("json", r'a={"b":["\udd8a x"]}'),
+            ("upload", "a=https://example.com/\udce9"),
+            ("output-of", "a=\udce9"),
+        ):
+            with self.subTest(text), self.assertRaisesRegex(ValueError, "is not UTF-8|half of a surrogate pair"):
+                reader(kind)(text)
+        self.assertEqual(reader("text")("a=\udcc3\udca9").value, "é")
+        self.assertEqual(reader("json")(r'a="\ud83e\udd8a"').value, "\U0001f98a")
+        self.assertEqual(reader("upload")("a=\udce9.png").value, "\udce9.png")
 
 
 class MergeTest(unittest.TestCase):
@@ -134,3 +204,90 @@ class QueryTest(unittest.TestCase):
         for kind in ("upload", "data-uri", "text-file"):
             with self.subTest(kind), self.assertRaisesRegex(UsageError, f"^--{kind} needs a body: use it with POST"):
                 query([reader(kind)("a=cat.png")])
+
+
+class InputsTest(ServedTest):
+    """What is uploaded, read or refused on the way into the body of a request."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.cat = self.file("cat.png", sample("image"))
+        self.env = {"RUNWAY_SKILLS_HISTORY": str(self.folder / "history.db")}
+
+    def post(self, *words: str, path: str = "/v1/image_to_video") -> Result:
+        shared = ("-f", "model=gen4_turbo", "-f", "ratio=1280:720", "-f", "promptText=it runs")
+        return self.call("request", "POST", path, *shared, *words, env=self.env)
+
+    def images(self) -> list[str]:
+        return [seen.json()["promptImage"] for seen in self.fake.sent("POST", "/v1/image_to_video")]
+
+    def test_an_upload_that_is_an_address_stays_as_it_is(self) -> None:
+        for address in ("https://example.com/a.png", "runway://1234", "data:image/png;base64,AAAA"):
+            with self.subTest(address):
+                result = self.post("--upload", f"promptImage={address}", "--dry-run")
+                self.assert_success(result)
+                self.assertEqual(result.json["body"]["promptImage"], address)
+        self.assertEqual(self.fake.requests, [])
+
+    def test_an_output_of_an_earlier_task_is_read_just_before_it_is_sent(self) -> None:
+        task = self.fake.add_task(outputs=3, statuses=["SUCCEEDED"])
+        for number, index in (("", 0), (".0", 0), (".2", 2)):
+            with self.subTest(number):
+                shown = self.post("--output-of", f"promptImage={task}{number}", "--dry-run")
+                self.assertEqual(shown.json["body"]["promptImage"], f"https://… (output {index} of {task})")
+                self.assertEqual(self.polls(), [])
+                self.fake.fault(Fault("status", 200, body={"id": "x"}), path="/v1/image_to_video")
+                self.assert_success(self.post("--output-of", f"promptImage={task}{number}"))
+                output = self.call("wait", task, env=self.env).json["output"][index]
+                self.assertEqual(self.images()[-1].partition("?")[0], output.partition("?")[0])
+                self.fake.requests.clear()
+                self.clock.now += 60
+
+    def test_an_output_that_is_not_there_is_refused_before_the_post(self) -> None:
+        running, failed = self.fake.add_task(), self.fake.add_task(statuses=["FAILED"])
+        done = self.fake.add_task(statuses=["SUCCEEDED"])
+        for name, status, words, example in (
+            (running, 2, "PENDING", ["wait", running]),
+            (failed, 2, "FAILED", ["wait", failed]),
+            (f"{done}.1", 2, "none has the number 1", ["wait", done]),
+            ("unknown", 1, "", ["history"]),
+            (f'"{done}"', 2, "quotes", []),
+            ("a/b", 2, "not an id", ["history"]),
+            ("", 2, "the id is empty", []),
+        ):
+            with self.subTest(name):
+                result = self.post("--output-of", f"promptImage={name}")
+                self.assertEqual(result.exit, status, result)
+                self.assertIn(words, result.error["error"])
+                self.assertEqual(without_program(result.error["example"])[: len(example)], example)
+        self.assertEqual(self.posts(), [])
+
+    def test_a_job_is_known_by_the_task_and_the_number_of_an_output(self) -> None:
+        task = self.fake.add_task(outputs=2, statuses=["SUCCEEDED"])
+        for number, exit_status in (("", 0), (".0", 0), (".1", 2)):
+            with self.subTest(number):
+                self.fake.fault(Fault("status", 200, body={"id": "x"}), path="/v1/image_to_video")
+                result = self.post("--output-of", f"promptImage={task}{number}", "--once", "clip")
+                self.assertEqual(result.exit, exit_status, result)
+                self.clock.now += 60
+        self.assertEqual(len(self.posts()), 1)
+
+    def test_a_file_where_the_api_takes_a_url_is_refused_with_upload(self) -> None:
+        upload = ["--upload", f"promptImage={self.cat}"]
+        for words, example in (
+            (["-f", upload[1]], upload),
+            (["-F", f'promptImage="{self.cat}"'], upload),
+            (["--body", f'{{"promptImage":"{self.cat}"}}'], upload),
+            (["-f", f"referenceImages.0.uri={self.cat}"], ["--upload", f"referenceImages.0.uri={self.cat}"]),
+            (["-F", f'promptImage=[{{"uri":"{self.cat}"}}]'], ["reference"]),
+        ):
+            with self.subTest(words):
+                result = self.post(*words)
+                self.assert_error(result, 2, kind="usage")
+                self.assertIn("is a file, and the field takes a URL", result.error["error"])
+                self.assertIn(shlex.join(example), result.error["example"])
+        self.assertEqual(self.fake.requests, [])
+
+    def test_names_of_files_may_stand_in_other_fields(self) -> None:
+        result = self.post("-f", f"name={self.cat}", "-f", f"promptImage={self.folder}/none.png", "--dry-run")
+        self.assertEqual(result.json["body"]["name"], str(self.cat))

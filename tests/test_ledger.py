@@ -10,12 +10,13 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 from pathlib import Path
 from unittest import mock
 
-from runway_cli.errors import ConfigError, OutputError
+from runway_cli.errors import ConfigError, Interrupted, OutputError
 from runway_cli.jobs.ledger import Attempt, Ledger, LedgerMissing, Spending, number_of
 from tests.program import ROOT
 
@@ -119,8 +120,10 @@ class Records(LedgerTest):
         self.ledger.ended("ended", "SUCCEEDED")
         self.paid("running")
         self.clock.now += 366 * 86_400
-        self.paid("new")
-        self.assertEqual([attempt.id for attempt in self.ledger.attempts()], ["running", "new"])
+        for number in range(101):
+            self.assertEqual(self.ledger.attempts()[0].id, "ended", "a clock that is wrong drops nothing")
+            self.paid(str(number))
+        self.assertEqual([attempt.id for attempt in self.ledger.attempts()][:2], ["running", "0"])
 
     def test_no_more_of_a_prompt_than_its_beginning_is_kept(self) -> None:
         for prompt, kept in (("x" * 200, "x" * 80), ("see data:image/png;base64,AAAA now", "see data:…")):
@@ -271,6 +274,21 @@ class Processes(LedgerTest):
             self.assertIn(key, found)
             if event == "started":
                 self.assertEqual(found[key].id, f"id-{key}")
+
+    def test_a_signal_ends_the_wait_for_another_process_but_not_for_a_record(self) -> None:
+        attempt = self.ledger.intend("/v1/x", BODY)
+        other = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self.addCleanup(other.close)
+        other.execute("BEGIN EXCLUSIVE")
+        check = mock.Mock(side_effect=Interrupted("terminated"))
+        ledger = Ledger(str(self.path), account=ACCOUNT, clock=self.clock, check=check)
+        self.addCleanup(ledger.close)
+        with self.assertRaises(Interrupted):
+            ledger.intend("/v1/y", BODY)
+        threading.Timer(0.6, other.execute, ("ROLLBACK",)).start()
+        ledger.started(attempt.key, "fox")
+        self.assertEqual(check.call_count, 1)
+        self.assertEqual([each.id for each in ledger.attempts()], ["fox"])
 
     def test_a_batch_keeps_others_out_until_its_process_ends(self) -> None:
         holder = Ledger(str(self.path), account=ACCOUNT, clock=self.clock, mask=str, exclusive=True)

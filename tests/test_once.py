@@ -155,14 +155,6 @@ class FileTest(OnceTest):
 
 
 class NameTest(OnceTest):
-    def test_what_is_no_unicode_is_paid_for_once_and_saved(self) -> None:
-        name = "caf\udce9.png" if sys.platform == "linux" else "caf.png"  # others have no such names
-        save = (*FOX[:-1], "promptText=\udce9", "--wait", "--download", f"{self.folder}/{name}")
-        for _ in range(2):
-            self.assert_success(self.program(*save, "--once", "caf\udce9"))
-            self.clock.now += 6
-        self.assert_paid(1)
-
     def test_cancelling_a_refused_job_does_not_free_it(self) -> None:
         task = self.end("FAILED", failure="No.", failureCode="SAFETY.INPUT.TEXT")
         self.program("cancel", task)

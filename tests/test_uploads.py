@@ -60,17 +60,15 @@ class Uploads(ServedTest):
             ('a"b.png', 'a"b.png', b'filename="a%22b.png"'),
             ("a\r\nb.png", "a\r\nb.png", b'filename="a%0D%0Ab.png"'),
             ("a;b=c.png", "a;b=c.png", b'filename="a;b=c.png"'),
-            (os.fsdecode(b"a\xff.png"), "a\udcff.png", b'filename="a\xff.png"'),
+            (os.fsdecode(b"a\xff.png"), "a\ufffd.png", b'filename="a\xef\xbf\xbd.png"'),
             ("n" * 251 + ".png", "n" * 251 + ".png", b'filename="' + b"n" * 251 + b'.png"'),
         ):
             with self.subTest(name[:20]):
                 form = Form({}, checked(str(self.file(name, b"x")), "upload"))
                 self.assertIn(quoted, form.head)
-                if "\udcff" in name:  # the stand-in itself speaks UTF-8 alone
-                    self.fake.fault(Fault("status", status=400), path="/v1/uploads")
                 result = self.call("upload", self.folder / name)
                 self.assertEqual(self.fake.sent("POST", "/v1/uploads")[-1].json()["filename"], told, result)
-                self.assertEqual(result.exit, int("\udcff" in name), result)
+                self.assertEqual(result.exit, 0, result)
 
     def test_the_media_type_comes_from_the_name_else_from_the_first_bytes(self) -> None:
         for name, content, told, kind in (

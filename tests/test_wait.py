@@ -224,11 +224,14 @@ class Results(ServedTest):
     def test_a_tilde_is_the_home_folder_also_where_no_shell_has_replaced_it(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
         home = {"HOME": str(self.folder), "USERPROFILE": str(self.folder)}
-        for number, words in enumerate((("--download=~/out/",), ("--download", "~/fox.png"))):
+        for number, given in enumerate((("--download=~/out/",), ("--download", "~/fox.png"))):
             self.clock.sleep(5)
-            self.assert_success(self.call("wait", task, *words, env=home))
+            self.assert_success(self.call("wait", task, *given, env=home))
             self.assertEqual(self.listing()[0], ("out/", "fox.png")[number] + (f"{task}.png", "")[number])
         self.clock.sleep(5)
+        late = self.fake.add_task(statuses=[RUNNING])
+        words = ["wait", late, "--max-wait", "1", "--download", "~/late.png"]
+        self.assertEqual(pasted(self.call(*words, env=home)), words)
         taken = self.call("wait", task, "--download=~/fox.png", env=home)
         self.assertEqual(pasted(taken), ["wait", task, f"--download={self.folder}/fox-2.png"])
 

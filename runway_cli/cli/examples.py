@@ -11,6 +11,7 @@ what the user typed, it carries one of these facts instead, and the typed words 
     waiting_for          ids of what is still running: `wait` with the options that it shares with the call
     batch_call           how a batch goes on: a key of BATCH_CALLS, or the words of a call
     variable             an environment variable that stands in the way; `is_secret` where it holds a secret
+    instead              the words that give the value in `bad_value` as its option wants it
     issues, bad_value    what is wrong with fields or options, sometimes with the word that was meant
     endpoint             the (method, path) that the contract has for the call, or one like it
     may_have_been_accepted, was_sent   True for a request that must not be repeated
@@ -234,6 +235,7 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
         yield attempt.without(fact("drop"))
     elif fact("add"):
         yield _extended(attempt.words, fact("add"))
+    yield _instead(attempt)
     yield _other_value(attempt)
     yield _refused_fields(attempt)
     # Another call that tells more.
@@ -321,10 +323,11 @@ def _free(path: str, *, is_taken: bool = True) -> str:
     """Returns where outputs can go: the file or folder, or one beside it; a folder is replaced only if `is_taken`."""
     from ..files.download import free_folder, free_path, is_folder
 
-    path = destination(path)
-    if is_folder(path):
-        return free_folder(path) if is_taken else path
-    return free_path(path)
+    full = destination(path)
+    if is_folder(full):
+        return free_folder(full) if is_taken else path
+    found = free_path(full)
+    return path if found == full else found
 
 
 def _known_words(failure: Failure | None, words: Words) -> Words | None:
@@ -373,17 +376,29 @@ def _other_value(attempt: Attempt) -> Words | None:
     if "--output" in flags and re.search(r"[./\\]", text) and (attempt.name == "wait" or "POST" in typed):
         words = attempt.changed(lambda flag, value: ("--download" if flag == "--output" else flag, value))
         return {"wait": words, "request": _extended(words, ("--wait",))}.get(attempt.name)
-    if "-F" not in flags:
-        return None
-    key, _, file = text.partition("=@")
-    if not file or "=" in key or not typed.isdisjoint(("GET", "DELETE")):
-        return attempt.changed(lambda flag, value: (JSON_FLAGS.get(flag, flag) if value == text else flag, value))
-    from ..files.media import TYPES
+    return None
 
-    of_file = "--upload" if file.rpartition(".")[2].lower() in TYPES else "--text-file"
-    return attempt.changed(
-        lambda flag, value: (of_file, f"{key}={file}") if flag in JSON_FLAGS and value == text else (flag, value)
-    )
+
+def _instead(attempt: Attempt) -> Words | None:
+    """Gives values as their options want them, all that are wrong so."""
+    words, failure = attempt.words, attempt.failure
+    for _ in attempt.words:
+        instead, (flags, text) = failure.fact("instead"), failure.fact("bad_value") or ((), "")
+        if not instead:
+            break
+        key = text.partition("=")[0]
+        found: list[str] = []
+        for flag, value, typed in Attempt(failure, words, None).tokens():
+            found += instead if flag in flags and (value or "").partition("=")[0] == key else typed
+        words = found if found != words else _extended(words, instead)  # what is in the body is replaced by a field
+        try:
+            parse(words)
+            break
+        except (HelpRequested, VersionRequested):
+            break
+        except (UsageError, ConfigError) as other:
+            failure = other
+    return None if words is attempt.words else words
 
 
 def _refused_fields(attempt: Attempt) -> Words | None:

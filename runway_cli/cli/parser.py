@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from functools import partial
 from importlib import import_module
 
 from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, resolved, tokens
 from ..errors import Mistyped, UsageError
-from ..settings import UnknownWord
+from ..settings import UnknownWord, as_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -210,8 +211,11 @@ def _operands(command: Command, words: list[str]) -> dict[str, Any]:
 def _value(read: Callable[[str], Any], flags: Sequence[str], text: str) -> Any:
     """Returns the value of an option, or of an operand without flags. Raises UsageError, with the nearest choice."""
     try:
+        if not text.isascii() and not any(map(os.path.exists, (text, text[1:], text.partition("=")[2]))):
+            as_text(text)  # only a file that exists may have a name that is no text
         return read(text)
     except ValueError as error:
         message = f"{'/'.join(flags)}: {error}" if flags else str(error)
         known = error.known if isinstance(error, UnknownWord) else ()
-        raise mistyped(message, text, known, bad_value=(flags, text)) from None
+        instead = getattr(error, "instead", None)
+        raise mistyped(message, text, known, bad_value=(flags, text), instead=instead) from None

@@ -129,7 +129,7 @@ def run(context: Context, options: Options) -> int:
         ledger = _opened(context, options, client)
         return BatchRun(context, options, client, ledger, rows).run()
     except Failure as failure:
-        raise failure.but(batch_call=_next_call(context, options, failure)) from None
+        raise failure.but(batch_call=_next_call(options, failure)) from None
 
 
 def _check_options(context: Context, options: Options) -> None:
@@ -197,26 +197,15 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
     return ledger
 
 
-def _in_another_folder(context: Context, options: Options) -> list[str]:
-    """Returns the words of the call with a folder that does not exist yet, beside the one of --download."""
-    from ..files.download import free_folder
-
-    given = str(options.download)
-    other = free_folder(given)
-    changed = {given: other, f"--download={given}": f"--download={other}"}
-    return [changed.get(word, word) for word in context.words if word != "--force"]
-
-
-def _next_call(context: Context, options: Options, failure: Failure) -> str | Sequence[str] | None:
+def _next_call(options: Options, failure: Failure) -> str | Sequence[str] | None:
     """Returns the call that continues after this failure. ROWS from stdin cannot be read again."""
     call: str | Sequence[str] | None = failure.fact("batch_call")
     if failure.kind == "interrupted":
         call = call or "same"
-    if call == "same" and failure.fact("taken"):
-        call = _in_another_folder(context, options)
-    if options.rows == STDIN and (isinstance(call, list) or call in ("same", "dry run", "retry failed")):
+    is_same = call in ("same", "dry run", "retry failed")
+    if options.rows == STDIN and (is_same or failure.fact("taken")):
         return ("wait", "--unfinished")
-    return call
+    return None if call == "same" and failure.fact("taken") else call
 
 
 def _plan(context: Context, options: Options, client: Client, attempts: dict[str, Attempt], rows: list[Row]) -> None:
@@ -252,7 +241,7 @@ def _plan(context: Context, options: Options, client: Client, attempts: dict[str
     if folder and taken:
         advice = "use another @name" if options.force else "use another @name or --force"
         faults = [(row.line, "", f"{os.path.join(folder, file)!r} exists: {advice}") for row, file in taken]
-        refuse(faults, batch_call=_in_another_folder(context, options))
+        refuse(faults, taken=folder)
     if options.check and unsent:
         _check(client, unsent)
 
@@ -353,6 +342,14 @@ class BatchRun:
         self._folder = _folder_of(options)
         self._failures: list[RunwayError] = []
 
+    @property
+    def _advice(self) -> str:
+        """Returns how to go on; rows that this run has sent again are not to be sent once more."""
+        found = vars(self._options)
+        flags = [flag for flag in ("retry_failed", "retry_uncertain") if found[flag]]
+        without = " without " + " and ".join("--" + flag.replace("_", "-") for flag in flags) if flags else ""
+        return f"run the same command again{without} to resume"
+
     def run(self) -> int:
         """Does what is to be done. Returns 0 if every row succeeded; raises why one did not."""
         options, ledger = self._options, self._ledger
@@ -417,11 +414,11 @@ class BatchRun:
                 words.append(self._ledger.failure.message)
             if isinstance(stop, ClosedOutput):
                 if running or batch.pace.sending:
-                    self._console.tell(f"{'; '.join(words)}; run the same command again to resume")
+                    self._console.tell(f"{'; '.join(words)}; {self._advice}")
                 raise
             self._console.note(display.summary())
             failure = stop if isinstance(stop, Failure) else InternalError.of(stop)
-            text = f"{failure.message}: rows {', '.join(words)}; run the same command again to resume"
+            text = f"{failure.message}: rows {', '.join(words)}; {self._advice}"
             raise failure.but(text, batch_call="same", task_id=None) from None
         finally:
             display.close()
@@ -461,8 +458,8 @@ class BatchRun:
         elif job.failure and job.status == "UNCERTAIN":
             self._uncertain(job.row, f"{job.failure.message}; {UNCERTAIN_WORDS}", **job.failure.facts)
         elif job.failure:
-            call = "retry failed" if job.status == "FAILED" else _call_after(job.failure)
-            self._print(job.row, job.status, job.failure.but(batch_call=call))
+            failure = job.failure.but(batch_call="retry failed") if job.status == "FAILED" else job.failure
+            self._print(job.row, job.status, failure)
         elif job.skipped:
             self._print(job.row, job.status, error=job.skipped)
         else:
@@ -476,11 +473,8 @@ class BatchRun:
         is_bad = task.has_ended and (task.status in BAD_ENDS or bool(task.node_errors))
         limit = self._options.max_time if job.is_out_of_time else self._options.max_wait
         failure = failure_of(task, limit, is_paid=True)
-        if failure:
-            call = "retry failed" if is_bad or is_gone else _call_after(failure)
-            if is_safety(failure.fact("failure_code")):
-                call = None
-            failure = failure.but(batch_call=call, waiting_for=None)
+        if failure and (is_bad or is_gone):
+            failure = failure.but(batch_call=None if is_safety(failure.fact("failure_code")) else "retry failed")
         status = GONE if is_gone else task.status or ("SUCCEEDED" if was_done else "STARTED")
         if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
             record_end(self._ledger, task, absolute(self._folder) if self._folder else None)
@@ -496,6 +490,9 @@ class BatchRun:
         line = {"row": row.number, "name": row.name, "id": None, "status": status, "credits": None, "saved": []}
         line.update(facts)
         if failure:
+            if "batch_call" not in failure.facts:  # the same call, where time may help
+                is_passing = failure.kind in ("network", "io", "timeout") or may_poll_again(failure)
+                failure = failure.but(batch_call="same" if is_passing else None, waiting_for=None)
             line["error"] = self._console.mask(failure.message)
             field = field_of(failure)
             line.update({"field": field} if field else {})
@@ -527,15 +524,6 @@ class BatchRun:
         if any(failure.fact("may_have_been_accepted") for failure in failures):
             facts["may_have_been_accepted"] = True
         return heaviest(failures).but("; ".join(words), waiting_for=None, **facts)
-
-
-def _call_after(failure: RunwayError) -> str | Sequence[str] | None:
-    """Returns what helps after this failure: the same call, or another one, None where neither is known."""
-    if failure.kind == "auth":
-        return ("auth", "status")
-    if isinstance(failure, ApiError):
-        return "same" if may_poll_again(failure) else None
-    return "same" if failure.kind in ("network", "io", "timeout") else None
 
 
 EXAMPLE = (

@@ -76,6 +76,7 @@ class Context:
             mask=self.console.mask,
             mask_id=lambda text: self.console.secrets.mask(text, MIN_LENGTH_IN_RESULTS),
             note=self.console.note,
+            check=self.shutdown.check,
             exclusive=exclusive,
         )
         self._open.append(found)

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 TEXT_FIELDS = ("promptText", "text", "prompt")  # the first that the endpoint has takes TEXT, also one level down
 SETTING = re.compile(r"([A-Za-z_][\w.\[\]-]*?)(:?=)(.*)", re.ASCII | re.DOTALL)  # KEY=VALUE or KEY:=JSON
 SHARED = ("--once", "--again", "--check", "--dry-run")  # with `request`
-ADDRESS = re.compile(r"(?i)(https?|runway|data):")
 
 
 class Options(request.Options):
@@ -99,7 +98,7 @@ def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: st
     """Returns the field that KEY=VALUE stands for, as the contract types it; one that it does not know is text."""
     allowed = _below(schemas, forms, name.split("."))
     kind = fields.JSON if mark == ":=" or _is_json(allowed, text) else fields.TEXT
-    if kind == fields.TEXT and any(map(scheme_of, allowed)) and not ADDRESS.match(text):
+    if kind == fields.TEXT and any(map(scheme_of, allowed)):
         kind = fields.UPLOAD
     try:
         return fields.reader(kind)(f"{name}={text}")

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ..files.media import Media
-    from ..files.upload import InputFile
-    from ..jobs.fields import Field
+    from ..jobs.fields import Field, Files, Input
     from ..jobs.ledger import Ledger
     from ..jobs.start import Job, Started
     from ..terminal.console import Console
@@ -44,7 +42,12 @@ MAX_RECORDED = 16 << 20  # bytes of a body that is parsed for its record: as a v
 MAX_STEM = 50  # characters of a file's name that is made from a text
 REFUSED = (400, 404, 405, 422)  # statuses that the contract may explain
 BODY_OPTIONS = (
-    Option("--body", metavar="JSON", help="the body: JSON, @FILE, or - for stdin; it is sent unchanged"),
+    Option(
+        "--body",
+        metavar="JSON",
+        read=fields.read_inline,
+        help="the body: JSON, @FILE, or - for stdin; it is sent unchanged",
+    ),
     *(
         Option(*flags.split(), metavar=metavar, dest="fields", is_list=True, read=fields.reader(kind), help=words)
         for flags, kind, metavar, words in (
@@ -57,7 +60,13 @@ BODY_OPTIONS = (
             ("-F --json-field", fields.JSON, "KEY=JSON", "the same for a number, true, null, a list or an object"),
             ("--text-file", fields.TEXT_FILE, "KEY=FILE", "the text of a file, - for stdin"),
             ("--data-uri", fields.DATA_URI, "KEY=FILE", "a file of up to 5 MiB, inlined in the body"),
-            ("--upload", fields.UPLOAD, "KEY=FILE", "a file of up to 200 MB, uploaded first"),
+            ("--upload", fields.UPLOAD, "KEY=FILE", "a file of up to 200 MB, uploaded first; a URL stays as it is"),
+            (
+                "--output-of",
+                fields.OUTPUT_OF,
+                "KEY=ID[.N]",
+                "the URL of an output of an earlier task, the first or N from 0",
+            ),
         )
     ),
 )
@@ -93,7 +102,8 @@ class _Call:
         self.client = context.client(with_secret=False) if options.dry_run else context.client()
         self.path = checked_path(options.path, self.client.target.base_url)
         self.job: Job | None = None
-        self.inputs: dict[str, InputFile] = {}  # the files of the job, by path
+        self.given: bytes | None = None  # the body of --body
+        self.body: Any = fields.NOTHING  # the same with the fields merged in
         self.destination: str | None = None  # the absolute path of --download, with a slash at its end for a folder
         if options.download:
             from ..files.download import is_folder
@@ -107,17 +117,16 @@ class _Call:
         self._check_options()
 
         # Read and check all input; a key that does not fit is refused before anything is uploaded.
-        given = fields.read_body(options.body, options.stdin, self.context.shutdown)
-        values: list[tuple[Field, Any]] = []
+        self.given = fields.read_body(options.body, options.stdin, self.context.shutdown)
         if self.method in BODY_METHODS:
-            values = self._values()
+            self._merge()
         else:
             self.path = with_query(self.path, fields.query(options.fields))
         if options.paginate and "?limit=" not in self.path and "&limit=" not in self.path:
             from ..api.client import PAGE
 
             self.path = with_query(self.path, [("limit", str(PAGE))])
-        body = _merged(given, values, lambda file: f"runway://… ({file.name})")
+        body = self._rendered(lambda each: each.shown())
         if options.check or options.is_typed:
             from .body import check_body
 
@@ -129,7 +138,7 @@ class _Call:
                 has_body=body is not None,
                 lenient=not options.check,
             )
-        job = self.job = self._job(given, values)
+        job = self.job = self._job()
         if options.dry_run:
             return self._show(body, job)
         self.client.check_secret()
@@ -147,7 +156,7 @@ class _Call:
             from ..files.download import check_destination
 
             check_destination(options.download or os.curdir, force=options.force)
-        body = _merged(given, values, self._upload)
+        body = self._rendered(self._sent)
         try:
             if self.method == "POST":
                 return self._post(history, body, job)
@@ -194,29 +203,32 @@ class _Call:
             words = f"--output {self.console.format} is for rows: a list, or the task of --wait"
             raise UsageError(words, drop=("--output",))
 
-    def _values(self) -> list[tuple[Field, Any]]:
-        """Returns the fields of a body with their values, and for an upload the checked file."""
-        if any(field.kind == fields.UPLOAD for field in self.options.fields):
+    def _merge(self) -> None:
+        """Merges the fields into the body, with what is yet to be uploaded or read as it is."""
+        files: Files = {}
+        values = [(field, fields.value_of(field, files, self.context.shutdown)) for field in self.options.fields]
+        if any(file.is_upload for file in files.values()):
             from ..files.upload import refuse_service
 
             refuse_service(self.client)
-        return [(field, fields.field_value(field, self.context.shutdown)) for field in self.options.fields]
+        self.body = fields.merge(fields.NOTHING if self.given is None else jsontext.loads(self.given), values)
 
-    def _job(self, body: bytes | None, values: list[tuple[Field, Any]]) -> Job | None:
+    def _rendered(self, of_input: Callable[[Input], Any]) -> bytes | None:
+        """Returns the body, with what `of_input` gives for each input; the very bytes of --body without fields."""
+        if not self.options.fields or self.body is fields.NOTHING:
+            return self.given
+        return jsontext.encoded(fields.rendered(self.body, of_input))
+
+    def _job(self) -> Job | None:
         """Returns what the call pays for once: the job of --once, or the file that it saves; None for neither."""
         once, folder = self.options.once, None
         if self.options.is_typed and not self.destination:
             folder = os.path.join(absolute(os.curdir), "")
         elif once is None and (self.method != "POST" or not self.destination or self.destination.endswith(os.sep)):
             return None
-        from ..files.upload import InputFile
         from ..jobs.start import Job
 
-        def content(file: Media) -> str:
-            found = self.inputs[file.path] = InputFile(file.path, "--upload", is_upload=True)
-            return f"sha256:{found.digest}"
-
-        value = _value(_merged(body, values, content))
+        value = _value(self._rendered(fields.content_of))
         stem = _stem(self.console.mask, self.path, value) if folder else None
         return Job(self.path, value, once=once, destination=folder or self.destination, stem=stem)
 
@@ -292,14 +304,19 @@ class _Call:
             check_destination(options.download, force=options.force)
         return wait_for(self.context, options, self.client, history, [pollable], answer={}, own=own)
 
-    def _upload(self, file: Media) -> str:
-        from ..files.upload import upload
-        from .display import TransferLine
+    def _sent(self, each: Input) -> str:
+        """Returns the value that is sent for an input."""
+        if isinstance(each, fields.OutputOf):
+            return each.url(self.client)
+        if each.is_upload:
+            from ..files.upload import upload
+            from .display import TransferLine
 
-        with TransferLine(self.console, self.context.clock, file.name) as line:
-            uri = upload(self.client, file, line)
-        if file.path in self.inputs:  # the job is known by the content that was read first
-            self.inputs[file.path].check_unchanged()
+            with TransferLine(self.console, self.context.clock, each.media.name) as line:
+                uri = upload(self.client, each.media, line)
+        else:
+            uri = each.data_uri()
+        each.check_unchanged()  # the job is known by the content that was read first
         return uri
 
     def _post(self, history: Ledger, body: bytes | None, job: Job | None) -> int:
@@ -380,14 +397,6 @@ class _Call:
         else:
             _print_rows(self.console, records)
         return 0
-
-
-def _merged(body: bytes | None, values: list[tuple[Field, Any]], uri: Callable[[Media], str]) -> bytes | None:
-    """Returns the body with the fields merged in, or the very bytes that were given where there are none."""
-    if not values:
-        return body
-    placed = [(field, uri(value) if field.kind == fields.UPLOAD else value) for field, value in values]
-    return jsontext.encoded(fields.merge(fields.NOTHING if body is None else jsontext.loads(body), placed))
 
 
 def _stem(mask: Callable[[str], str], path: str, value: Any) -> str:

@@ -84,7 +84,7 @@ def checked(path: str, option: str) -> Media:
         raise UsageError(f"{option}: {path!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not head:
         raise UsageError(f"{option}: {path!r} is empty")
-    name = os.path.basename(path)
+    name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")  # what is no text cannot be sent
     kind = type_by_name(name)
     if kind is None:
         kind = type_by_content(head)

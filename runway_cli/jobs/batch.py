@@ -18,8 +18,9 @@ from ..files import download, upload
 from ..files.upload import InputFile
 from ..settings import absolute, shown_credits, shown_number
 from . import ledger as states
+from .fields import OutputOf
 from .ledger import LedgerMissing
-from .rows import PRINT, SEND, WAIT, OutputOf
+from .rows import PRINT, SEND, WAIT
 from .schedule import Pace, Scheduler, most_at_once
 from .start import is_unsent, no_id, shape, start
 from .tasks import GOOD_ENDS, PolledTask, credits_of, parse, save_outputs, urls_of
@@ -428,12 +429,14 @@ def files_in_the_way(
     With `force` only the files `kept` are in the way: ROWS and ledgers.
     """
     folder, rows = absolute(folder), list(rows)
+    real = os.path.realpath(folder)
+    protected = {path for each in kept for path in (os.path.realpath(each), os.path.abspath(each))}
     own = {row.key for row in rows}
     others = {path for attempt in attempts if attempt.job not in own for path in attempt.saved.get(folder, ())}
     files: dict[str, str] = {}
     for name in download.listing(folder):
         path = os.path.join(folder, name)
-        is_kept = any(os.path.realpath(path) == os.path.realpath(each) for each in kept)
+        is_kept = not protected.isdisjoint((path, os.path.join(real, name)))
         if not download.NAME.fullmatch(name) and (is_kept or not force):
             stem = unicodedata.normalize("NFC", os.path.splitext(name)[0]).casefold()
             files[stem] = name

@@ -1,23 +1,44 @@
-"""Bodies and queries from `--body`, `-f KEY=TEXT`, `-F KEY=JSON` and the options that read a file."""
+"""Bodies and queries from `--body`, `-f KEY=TEXT`, `-F KEY=JSON`, and the options that name a file or an output.
+
+A merged body holds its inputs, each an InputFile or OutputOf, as values; `rendered` replaces them.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 import sys
 
 from .. import jsontext
-from ..errors import UsageError
+from ..errors import ApiError, UsageError
+from ..settings import Miswritten, as_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any
+    from typing import Any, Union
 
+    from ..api.client import Client
+    from ..files.upload import InputFile
     from ..shutdown import Shutdown
+    from .rows import Row
+
+    Input = Union[InputFile, "OutputOf"]
+    Files = dict[tuple[str, bool], InputFile]  # by their path and whether they are uploaded
 
 
 NOTHING: Any = object()  # stands for a missing body, which null is not
-TEXT, JSON, TEXT_FILE, DATA_URI, UPLOAD = "text", "json", "text-file", "data-uri", "upload"
+TEXT, JSON, TEXT_FILE, DATA_URI, UPLOAD, OUTPUT_OF = "text", "json", "text-file", "data-uri", "upload", "output-of"
+FLAGS = {TEXT: "-f", JSON: "-F"}  # of others --KIND
+FIELD_FLAGS = ("-f", "--field", "-F", "--json-field")
+FORMS = {TEXT: "TEXT", JSON: "JSON", OUTPUT_OF: "ID[.N]"}  # of a value, of others FILE
 MAX_PARTS = 100  # of one key; each part is one level of the body
+ADDRESS = re.compile(r"(https?|runway)://|data:", re.IGNORECASE)
+TAKES_ADDRESS = re.compile(r"(image|video|audio|ur[il])s?$", re.IGNORECASE)  # the API's names of fields for a URL
+# What is written in place of JSON: strings in single quotes, a comma at the end, .5 and +5, True and None
+ALMOST = re.compile(r""""(?:[^"\\]|\\.)*"|'([^'"\\]*)'|(,)\s*(?=[]}]|$)|([+-]?(?:\d+\.?\d*|\.\d+))|([A-Za-z]+)""")
+CONSTANTS = {"true": "true", "false": "false", "none": "null"}
 
 
 class Field:
@@ -36,59 +57,199 @@ class Field:
         return ".".join(self.key)
 
 
+class OutputOf:
+    """The output number `index`, from 0, of the task with the id `name`; in ROWS, of the `row` with that @name."""
+
+    __slots__ = ("index", "name", "row", "text")
+
+    row: Row
+
+    def __init__(self, text: str) -> None:
+        name, _, number = text.rpartition(".")
+        is_numbered = name and number.isascii() and number.isdigit() and len(number) < 4
+        self.text = text
+        self.name, self.index = (name, int(number)) if is_numbered else (text, 0)
+
+    def shown(self) -> str:
+        """Returns the value that stands for the output in a body that is not sent."""
+        return f"https://… (output {self.index} of {self.name})"
+
+    def url(self, client: Client) -> str:
+        """Returns a fresh URL of a task's output. Raises UsageError where there is none, and what `call` raises."""
+        from .tasks import GOOD_ENDS, parse, urls_of
+
+        try:
+            answer = client.call("GET", parse(self.name).path).value
+        except ApiError as error:
+            raise error.but(try_next=("history",) if error.status in (400, 404) else None) from None
+        status = answer.get("status") if isinstance(answer, dict) else None
+        urls = urls_of(answer) if status in GOOD_ENDS else []
+        if self.index >= len(urls):
+            words = f"{self.name} is {status} and has {len(urls)} outputs: none has the number {self.index}, from 0"
+            raise UsageError(f"--output-of: {words}", try_next=("wait", self.name))
+        return urls[self.index]
+
+
 def reader(kind: str) -> Callable[[str], Field]:
     """Returns a function that reads the text of an option of this kind. It raises ValueError in words for a user."""
 
     def read(text: str) -> Field:
         name, mark, value = text.partition("=")
-        key = name.split(".")
-        if not mark or not all(key):
-            raise ValueError(f"must be KEY={kind.upper() if kind in (TEXT, JSON) else 'FILE'}, not {text!r}")
-        if len(key) > MAX_PARTS:
-            raise ValueError(f"a key has {MAX_PARTS} parts at most")
-        if kind in (DATA_URI, UPLOAD, TEXT_FILE) and not value:
-            raise ValueError(f"{name}: the file name is empty: is a variable unset?")
+        if not mark or not all(name.split(".")):
+            raise ValueError(f"must be KEY={FORMS.get(kind, 'FILE')}, not {text!r}")
+        if set(name) & {*"[]"}:
+            instead = (FLAGS.get(kind, f"--{kind}"), f"{dotted(name)}={value}")
+            raise Miswritten(f"the key {name!r} has brackets: write {dotted(name)}", instead)
+        key = parts(as_text(name))
+        if kind in (TEXT, JSON, OUTPUT_OF) or (kind == UPLOAD and ADDRESS.match(value)):
+            value = as_text(value)
+        if kind not in (TEXT, JSON) and not value:
+            raise ValueError(f"{name}: the {'id' if kind == OUTPUT_OF else 'file name'} is empty: is a variable unset?")
         if kind in (DATA_URI, UPLOAD) and value == "-":
             raise ValueError(f"{name}: '-' is not a file name: files are not read from stdin here")
-        if kind != JSON:
-            return Field(kind, key, value)
-        try:
-            return Field(kind, key, jsontext.loads(value.encode("utf-8", "surrogateescape")))
-        except ValueError as error:
-            raise ValueError(f"{name}: {value!r} is not JSON ({error}); for plain text use -f") from None
+        if kind == JSON:
+            try:
+                return Field(kind, key, read_json(value))
+            except ValueError as error:
+                raise _not_json(f"{name}: {_short(value, 300)!r} is not JSON ({error})", value, name) from None
+        return Field(kind, key, value)
 
     return read
 
 
-def merge(body: Any, fields: Iterable[tuple[Field, Any]], *, under: Sequence[tuple[Field, Any]] | None = None) -> Any:
+def read_inline(text: str) -> str:
+    """Reads the value of --body, and checks the JSON that it may be. Raises ValueError."""
+    if text and text != "-" and not text.startswith("@"):
+        try:
+            read_json(as_text(text).encode())
+        except ValueError as error:
+            raise _not_json(f"the body is not JSON: {error}", text, "") from None
+    return text
+
+
+def _not_json(words: str, text: str, name: str) -> ValueError:
+    """Returns the error for the value of a field, or of --body without a name, with what was meant as far as known."""
+    inside = text[1:-1] if text[:1] == text[-1:] == "'" else text
+    for candidate in (inside, text.replace('\\"', '"'), ALMOST.sub(_as_json, text)):
+        try:
+            found = read_json(candidate)
+        except ValueError:
+            continue
+        if name and isinstance(found, str):
+            return Miswritten(words, ("-f", f"{name}={found}"))
+        return Miswritten(words, ("-F", f"{name}={candidate}") if name else ("--body", candidate))
+    if re.match(r"\s*[{[]\s*\w[^\"']*$", text):
+        words += "; did PowerShell take its double quotes? Use -f KEY=TEXT and -F KEY=JSON, or --body @FILE"
+        flat = re.fullmatch(r"\{(\w+:[^][{}]+)\}", text.strip())
+        instead = []
+        for member in re.split(r",(?=\w+:(?!//))", flat[1]) if flat else ():
+            key, _, value = member.partition(":")
+            instead += ["-f", f"{name}.{key}={value}".lstrip(".")]
+            try:
+                read_json(value)
+                instead[-2] = "-F"
+            except ValueError:
+                pass
+        return Miswritten(words, [*instead, "--dry-run"]) if flat else ValueError(words)
+    if not name:
+        return ValueError(words)
+    flag = "-f"
+    if re.fullmatch(r"@\S+\.\w+", text) or (text.startswith("@") and os.path.isfile(text[1:])):
+        from ..files.media import TYPES
+
+        text = text[1:]
+        flag = "--upload" if text.rpartition(".")[2].lower() in TYPES else "--text-file"
+    return Miswritten(f"{words}; for plain text use -f", (flag, f"{name}={text}"))
+
+
+def _as_json(match: re.Match[str]) -> str:
+    """Returns the JSON for a match of ALMOST."""
+    single, comma, number, word = match.groups()
+    if comma:
+        return ""
+    if number:
+        whole, _, rest = number.lstrip("+-").partition(".")
+        return ("-" if number[0] == "-" else "") + (whole or "0") + (f".{rest}" if rest else "")
+    if word:
+        return CONSTANTS.get(word.lower(), word)
+    return match[0] if single is None else f'"{single}"'
+
+
+def read_json(data: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """Returns the value of JSON from the user. Raises ValueError as `jsontext.loads`, and for half a character."""
+    value = jsontext.loads(data, pairs)
+    if (b"\\ud" if isinstance(data, bytes) else "\\ud") in data.lower():  # type: ignore[operator]
+        check_unicode(value)
+    return value
+
+
+def check_unicode(value: Any) -> None:
+    """Raises ValueError for a text with half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    try:
+        jsontext.dumps(value).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise ValueError(f"{half} is half of a surrogate pair: write the character itself") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def parts(key: str) -> list[str]:
+    """Returns the parts of a key. Raises ValueError for one that a body cannot have."""
+    if set(key) & {*"[]"}:
+        raise ValueError(f"the key {key!r} has brackets: write {dotted(key)}")
+    found = key.split(".")
+    if not all(found):
+        raise ValueError(f"{key!r} is not a field key: it has an empty part")
+    if len(found) > MAX_PARTS:
+        raise ValueError(f"a key has {MAX_PARTS} parts at most")
+    return found
+
+
+def dotted(key: str) -> str:
+    """Returns a key with brackets as it is written here: referenceImages.0.uri."""
+    found = re.sub(r"\.?\[([^][]*)\]", lambda match: "." + (match[1].strip("\"'") or "0"), key)
+    return re.sub(r"[][]", "", found).strip(".")
+
+
+def merge(body: Any, fields: Iterable[tuple[Field, Any]], under: Iterable[tuple[Field, Any]] = ()) -> Any:
     """Returns `body`, which may be NOTHING, with each field's value put at its key; `body` itself is not changed.
 
-    Dots nest, a number is a list index. The fields `under` come first, but for keys that `fields` name too; then a list
-    may be filled in any order. Raises UsageError for a key given twice, an index past the end of its list, and a key
-    through a value that is neither an object nor a list.
+    Dots nest, a number is a list index; the items of a list may come in any order. The fields `under` come first, but
+    for keys that `fields` name too. Raises UsageError for a key given twice, an index past the end of its list, a key
+    through a value that is neither an object nor a list, and a file's name where the API takes a URL.
     """
     root = [body]
     fields = list(fields)
     own = {tuple(field.key) for field, _ in fields}
-    rest = [each for each in under or () if own.isdisjoint(_beginnings(each[0]))]
     check_keys([field for field, _ in fields])
-    rest += fields
-    while rest:
-        late, fault = [], None
-        for field, value in rest:
-            try:
-                _put(root, field, value)
-            except _PastEnd as error:
-                late.append((field, value))
-                fault = fault or error
-        if fault and (under is None or len(late) == len(rest)):
-            raise fault
-        rest = late
+    rest = [each for each in under if own.isdisjoint(_beginnings(each[0]))]
+    # by their indices alone, the smaller ones first: an index has no leading zeros
+    for field, value in sorted([*rest, *fields], key=lambda each: [(len(i), i) for i in each[0].key if _is_index(i)]):
+        _put(root, field, value)
+    check_addresses(root[0], [field for field, _ in fields])
     return root[0]
 
 
-class _PastEnd(UsageError):
-    """An index is past the end of its list."""
+def check_addresses(body: Any, fields: Sequence[Field], key: Sequence[str] = ()) -> None:
+    """Raises UsageError where a body, or the value at a key, names a file and the API takes a URL.
+
+    The value of one of the `fields` is replaced as a whole: for a file inside of it there is no other option.
+    """
+    rest = [(body, [*key])]
+    while rest:
+        value, path = rest.pop()
+        if isinstance(value, (dict, list)):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            rest += [(item, [*path, str(part)]) for part, item in items]
+        elif isinstance(value, str) and not ADDRESS.match(value):
+            last = next((part for part in reversed(path) if not _is_index(part)), "")
+            if TAKES_ADDRESS.search(last) and os.path.isfile(value):
+                name = ".".join(path)
+                facts = {"bad_value": (FIELD_FLAGS, f"{name}="), "instead": ("--upload", f"{name}={value}")}
+                is_inside = any(len(field.key) < len(path) and path[: len(field.key)] == field.key for field in fields)
+                words = f"{name}: {_short(value)!r} is a file, and the field takes a URL: use --upload {name}=FILE"
+                raise UsageError(f"{words}, or in ROWS @upload.{name}", **({} if is_inside else facts))
 
 
 def _beginnings(field: Field) -> list[tuple[str, ...]]:
@@ -133,7 +294,7 @@ def _index(container: list[Any], field: Field, depth: int) -> int:
     if not _is_index(part):
         raise UsageError(f"{_short(field.name)}: {path} is a list, so {part!r} should be a number")
     if len(part) > 9 or int(part) > count:
-        raise _PastEnd(f"{_short(field.name)}: {path} has {count} items, so the next index is {count}")
+        raise UsageError(f"{_short(field.name)}: {path} has {count} items, so the next index is {count}")
     return int(part)
 
 
@@ -149,6 +310,24 @@ def _path(field: Field, depth: int) -> str:
 def _short(name: str, most: int = 80) -> str:
     """A name cut for a message, so that the reason after the name is not lost."""
     return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def rendered(value: Any, of_input: Callable[[Input], Any], *, is_sorted: bool = False) -> Any:
+    """Returns a merged body as a JSON value, with what `of_input` gives for each input."""
+    if isinstance(value, dict):
+        keys = sorted(value) if is_sorted else value
+        return {key: rendered(value[key], of_input, is_sorted=is_sorted) for key in keys}
+    if isinstance(value, list):
+        return [rendered(item, of_input, is_sorted=is_sorted) for item in value]
+    return of_input(value) if hasattr(value, "shown") else value
+
+
+def content_of(each: Input) -> Any:
+    """Returns what stands for an input where requests are compared: not the name of a file, nor a URL of an output."""
+    if isinstance(each, OutputOf):
+        row = getattr(each, "row", None)
+        return {"@output-of": [row.key if row else each.name, each.index]}
+    return {"@content": each.digest}
 
 
 def query(fields: Sequence[Field]) -> list[tuple[str, str]]:
@@ -176,19 +355,23 @@ def read_body(text: str | None, stdin: bool, shutdown: Shutdown) -> bytes | None
         source, data = "--body", text.encode("utf-8", "surrogateescape")
     data = without_mark(data, f"the body from {source}")
     try:
-        jsontext.loads(data)
+        read_json(data)
     except ValueError as error:
         raise UsageError(f"the body from {source} is not JSON: {error}") from None
     return data
 
 
-def field_value(field: Field, shutdown: Shutdown) -> Any:
-    """Returns what a field puts into the body; for an upload, the checked file (Media). Raises UsageError."""
+def value_of(field: Field, files: Files, shutdown: Shutdown) -> Any:
+    """Returns what a field puts into the body, for a file or an output an Input. Raises UsageError."""
     path = field.value
-    if field.kind in (DATA_URI, UPLOAD):
-        from ..files.upload import checked_upload, data_uri
+    if field.kind == OUTPUT_OF:
+        from .tasks import parse
 
-        return data_uri(path) if field.kind == DATA_URI else checked_upload(path, "--upload")
+        found = OutputOf(path)
+        parse(found.name)
+        return found
+    if field.kind in (DATA_URI, UPLOAD) and not (field.kind == UPLOAD and ADDRESS.match(path)):
+        return input_file(files, path, f"--{field.kind}", is_upload=field.kind == UPLOAD)
     if field.kind != TEXT_FILE:
         return field.value
     if path == "-":
@@ -202,6 +385,15 @@ def field_value(field: Field, shutdown: Shutdown) -> Any:
     return text[:-2] if text.endswith("\r\n") else text[:-1] if text.endswith("\n") else text
 
 
+def input_file(files: Files, path: str, option: str, *, is_upload: bool) -> InputFile:
+    """Returns a file, which is read once however often it is given. Raises UsageError, which names `option`."""
+    from ..files.upload import InputFile
+
+    if (path, is_upload) not in files:
+        files[path, is_upload] = InputFile(path, option, is_upload=is_upload)
+    return files[path, is_upload]
+
+
 def read_stdin(what: str, shutdown: Shutdown) -> bytes:
     """Returns all of stdin. Raises UsageError if it is a terminal."""
     from ..terminal.console import is_terminal
@@ -212,14 +404,17 @@ def read_stdin(what: str, shutdown: Shutdown) -> bytes:
     return data
 
 
-def read_file(path: str, option: str, shutdown: Shutdown) -> bytes:
-    """Returns all of a file. Raises UsageError."""
+def read_file(path: str, option: str, shutdown: Shutdown, *, is_rows: bool = False) -> bytes:
+    """Returns all of a file, or of a pipe unless it holds ROWS: a pipe may stay silent for long. Raises UsageError."""
 
     def read() -> bytes:
-        with open(path, "rb") as file:  # a pipe may stay silent for long
+        with open(path, "rb") as file:
             return file.read()
 
     try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and (is_rows or not stat.S_ISFIFO(mode)):
+            raise ValueError(f"it is not a regular file{': use - for rows on stdin' * is_rows}")
         return shutdown.interruptible(read)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

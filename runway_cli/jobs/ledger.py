@@ -40,8 +40,10 @@ UNCERTAIN = "UNCERTAIN"  # what SENDING is called once nobody waits for the answ
 OPEN = (SENDING, STARTED)  # in progress, as far as the ledger knows
 LOCKS = "-lock"  # the end of the name of the file whose bytes are locked
 LOCKED = 10.0  # seconds for which another process may keep the ledger locked
+TRIES = 40  # in that time
 OLD_HISTORY = "history.jsonl"  # the name of version 2's
 YEAR = 365 * 86_400.0
+LAST = 100  # records that tell what time it is
 MAX_PROMPT = 80  # characters
 PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first that is there counts
 MAX_MOMENT = 32535215999.0  # seconds; the last of the year 3000: Windows knows no later one
@@ -166,10 +168,10 @@ class Ledger:
     """The attempts of one account in one file. Safe for several threads.
 
     `mask` hides secrets and the signatures of URLs in a text, `mask_id` what may not even stand in an id. `exclusive`
-    keeps other processes out until `close`. What is missing is made: the folder with mode 0700, the file with 0600.
-    Methods raise OutputError where the file is damaged, full or locked, ConfigError for any other file, and
-    LedgerMissing where there can be none; an exclusive one raises LedgerLocked. Those that record what has happened
-    already raise nothing: the first `failure` is noted.
+    keeps other processes out until `close`; `check` may raise what ends the wait for one. What is missing is made: the
+    folder with mode 0700, the file with 0600. Methods raise OutputError where the file is damaged, full or locked,
+    ConfigError for any other file, and LedgerMissing where there can be none; an exclusive one raises LedgerLocked.
+    Those that record what has happened already raise nothing: the first `failure` is noted.
     """
 
     def __init__(
@@ -182,6 +184,7 @@ class Ledger:
         mask: Callable[[str], str] = str,
         mask_id: Callable[[str], str] = str,
         note: Callable[[str], None] = lambda _: None,
+        check: Callable[[], None] = lambda: None,
         exclusive: bool = False,
     ) -> None:
         import threading
@@ -193,6 +196,7 @@ class Ledger:
         self._mask = mask
         self._mask_id = mask_id
         self._note = note
+        self._check = check
         self.failure: RunwayError | None = None  # why something that has happened could not be recorded
         self.is_missed = False  # it was told that there can be none
         self._is_exclusive = exclusive
@@ -253,8 +257,9 @@ class Ledger:
         row = {"key": os.urandom(16).hex(), "account": self.account, "client": self._client, **shown, **facts}
         row.update(at=self._clock.time(), status=SENDING)
         with self:
-            if not self._is_exclusive:
-                self._run("DELETE FROM attempts WHERE status NOT IN (?, ?) AND at < ?", *OPEN, row["at"] - YEAR)
+            if not self._is_exclusive:  # a year by its last records: the clock of this moment may be wrong
+                last = f"SELECT MIN(at) - ? FROM (SELECT at FROM attempts ORDER BY n DESC LIMIT {LAST})"
+                self._run(f"DELETE FROM attempts WHERE status NOT IN (?, ?) AND at < ({last})", *OPEN, YEAR)
             self._run(_insert("INSERT", row), *row.values())
             attempt = self.attempt(row["key"])
             assert attempt is not None
@@ -457,18 +462,24 @@ class Ledger:
             import sqlite3
         except ImportError:
             raise LedgerMissing("this Python has no sqlite3") from None
-        try:
-            with self._turn:
-                return (self._db or self._opened()).execute(words, _plain(values)).fetchall()
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise self._failure(str(error)) from None
+        left = TRIES
+        while True:
+            try:
+                with self._turn:
+                    return (self._db or self._opened()).execute(words, _plain(values)).fetchall()
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                left -= 1
+                if "locked" not in str(error) or self._is_exclusive or not left:
+                    raise self._failure(str(error)) from None
+            if not self._late:  # what has happened already is recorded first
+                self._check()
 
     def _opened(self) -> sqlite3.Connection:
         """Opens the file, checks it as a whole, and brings its schema up to date."""
         import sqlite3
 
         self._make_file()
-        wait = 1.0 if self._is_exclusive else LOCKED
+        wait = 1.0 if self._is_exclusive else LOCKED / TRIES
         db = sqlite3.connect(self.path, timeout=wait, isolation_level=None, check_same_thread=False)
         try:
             db.row_factory = sqlite3.Row
@@ -656,6 +667,8 @@ def _imported(path: str) -> list[dict[str, Any]]:
 
 
 def _lines(path: str) -> list[bytes]:
+    if not os.path.isfile(path):
+        return []  # none, or a pipe that might never answer
     try:
         with open(path, "rb") as file:
             return file.readlines()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
-import stat
+import re
 from collections import Counter
 from functools import partial
 
@@ -19,19 +19,18 @@ from ..errors import UsageError
 from ..files.download import safe_name
 from ..files.upload import InputFile
 from . import fields
-from .fields import NOTHING, Field
+from .fields import ADDRESS, NOTHING, Field, OutputOf, rendered
 from .start import is_api_dry_run
 from .tasks import may_start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Any, Union
+    from typing import Any
 
     from ..shutdown import Shutdown
+    from .fields import Files, Input
     from .ledger import Attempt
-
-    Input = Union["InputFile", "OutputOf"]
 
     Fault = tuple[int, str, str]  # the line, the field or "", the message
     Parsed = Iterator[tuple[int, Callable[[], dict[str, Any]]]]  # the line of each row, and what parses the row
@@ -45,31 +44,6 @@ MAX_CELL = 1 << 26  # characters of a cell; the csv module's own limit is 131,07
 MAX_DEPTH = 100  # levels of objects and lists in a row; a body of the API has fewer than ten
 MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 EXCEL = {"TRUE": "true", "FALSE": "false"}  # how a spreadsheet writes them
-
-
-class OutputOf:
-    """The output number `index` of another row, which is `row` once all rows are known."""
-
-    __slots__ = ("index", "name", "row")
-
-    row: Row
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.index = 0
-
-    def find(self, rows: Mapping[str, Row]) -> None:
-        """Sets the row, by the names as they are written. Raises UsageError."""
-        name, _, number = self.name.rpartition(".")
-        if self.name not in rows and name in rows and number.isascii() and number.isdigit() and len(number) < 4:
-            self.index, self.name = int(number), name
-        if self.name not in rows:
-            raise UsageError(f"no row has the @name {self.name!r}")
-        self.row = rows[self.name]
-
-    def shown(self) -> str:
-        """Returns the value that stands for the output in a body that is not sent."""
-        return f"https://… (output {self.index} of {self.name})"
 
 
 class Row:
@@ -111,18 +85,7 @@ class Row:
 
     def value(self, of_input: Callable[[Input], Any]) -> Any:
         """Returns the body as a JSON value, None where there is none; `of_input` gives the value for each input."""
-        return _rendered(self.body, of_input) if self.has_body else None
-
-
-def _rendered(value: Any, of_input: Callable[[Input], Any], *, is_sorted: bool = False) -> Any:
-    if isinstance(value, (InputFile, OutputOf)):
-        return of_input(value)
-    if isinstance(value, dict):
-        keys = sorted(value) if is_sorted else value
-        return {key: _rendered(value[key], of_input, is_sorted=is_sorted) for key in keys}
-    if isinstance(value, list):
-        return [_rendered(item, of_input, is_sorted=is_sorted) for item in value]
-    return value
+        return rendered(self.body, of_input) if self.has_body else None
 
 
 def _is_deep(value: Any) -> bool:
@@ -146,32 +109,39 @@ class RowReader:
         self._base_url = base_url
         self._shutdown = shutdown
         self._path = self._endpoint(path)
-        self._files: dict[tuple[str, bool], InputFile] = {}
+        self._files: Files = {}
         self._counts: Counter[bytes] = Counter()
-        self._names: dict[str, Row] = {}  # by their @name as it is written
+        self._names: dict[str, Row] = {}  # by their labels
         data = fields.read_body(body, False, shutdown)
         self._body = NOTHING if data is None else jsontext.loads(data)
-        self._shared = [(field, self._shared_value(field)) for field in shared]
+        self._shared = [(field, fields.value_of(field, self._files, shutdown)) for field in shared]
         fields.check_keys(shared)
+        fields.check_addresses(self._body, ())
+        for field, value in self._shared:
+            fields.check_addresses(value, shared, field.key)
 
     def read(self, source: str) -> list[Row]:
         """Returns the rows of a file, or of stdin for `-`. Raises UsageError, with every fault of a row."""
         if source == "-":
             data = fields.read_stdin("ROWS, as JSON Lines,", self._shutdown)
         else:
-            _check_is_file(source)
-            data = fields.read_file(source, "ROWS", self._shutdown)
+            data = fields.read_file(source, "ROWS", self._shutdown, is_rows=True)
         data = fields.without_mark(data, f"ROWS {source!r}")
-        for wrong, words in ((b"\0", "a NUL byte: save it as UTF-8"), (b"\n" + MARK, "a second byte order mark")):
-            place = (b"\n" + data).find(wrong)
-            if place >= 0:
-                line = (b"\n" + data).count(b"\n", 0, place + 1)
-                raise UsageError(f"ROWS {source!r}: line {line} has {words}")
+        wrong = re.search(rb"\0|(?<![^\r\n])" + MARK, data)
+        if wrong:
+            words = "a second byte order mark" if wrong[0] == MARK else "a NUL byte: save it as UTF-8"
+            raise UsageError(f"ROWS {source!r}: line {_line(data, wrong.start())} has {words}")
         kind = os.path.splitext(source)[1].lower()
         if kind in (".csv", ".tsv"):
             found = _table(data, "\t" if kind == ".tsv" else ",")
         else:
-            found = _json_array(data) if data.lstrip().startswith(b"[") else _json_lines(data)
+            lines = enumerate(data.splitlines(), 1)
+            is_array = data.lstrip().startswith(b"[")
+            found = (
+                _json_array(data)
+                if is_array
+                else ((line, partial(_json_row, text)) for line, text in lines if text.strip())
+            )
         rows: list[Row] = []
         faults: list[Fault] = []
         for number, (line, parse) in enumerate(found, 1):
@@ -192,31 +162,32 @@ class RowReader:
         path, name = self._path, ""
         own: list[tuple[Field, Any]] = []
         for key, given in cells.items():
-            is_name = key == NAME or key.startswith(OUTPUT_OF)
-            value = str(given) if is_name and type(given) is int else given
-            if key == NAME:
-                name = _text(key, value)
-            elif key == PATH:
-                path = self._endpoint(_text(key, value))
-            elif key.startswith((UPLOAD, DATA_URI)):
-                head = UPLOAD if key.startswith(UPLOAD) else DATA_URI
-                file = self._file(_text(key, value), key, is_upload=head == UPLOAD)
-                own.append((Field(head[1:-1], _parts(key[len(head) :]), value), file))
-            elif key.startswith(OUTPUT_OF):
-                own.append((Field(OUTPUT_OF, _parts(key[len(OUTPUT_OF) :]), value), OutputOf(_text(key, value))))
-            elif key.startswith("@"):
+            head = next((head for head in (UPLOAD, DATA_URI, OUTPUT_OF, NAME, PATH) if key.startswith(head)), "")
+            text = str(given) if type(given) is int and head in (NAME, OUTPUT_OF) else given
+            if key.startswith("@") and key != head and not head.endswith("."):
                 known = "@name, @path, @upload.KEY, @data-uri.KEY or @output-of.KEY"
                 raise UsageError(f"unknown key {key!r}: use {known}")
+            if head and (not isinstance(text, str) or not text.strip()):
+                raise UsageError(f"{key} must be a non-empty string, not {jsontext.dumps(given)}")
+            if head == NAME:
+                name = text
+            elif head == PATH:
+                path = self._endpoint(text)
             else:
-                own.append((Field(fields.JSON, _parts(key), value), value))
-        body = fields.merge(self._body, own, under=self._shared)
+                value = text
+                if head == OUTPUT_OF:
+                    value = OutputOf(text)
+                elif head == DATA_URI or (head and not ADDRESS.match(text)):
+                    value = fields.input_file(self._files, text, key, is_upload=head == UPLOAD)
+                own.append((Field(fields.JSON, fields.parts(key[len(head) :]), given), value))
+        body = fields.merge(self._body, own, self._shared)
         if _is_deep(body):
             raise ValueError("nested too deeply")
         if is_api_dry_run(path, body):
             raise UsageError("dryRun: true creates no task: use `request`")
         row = Row(number, line, path, body, label=safe_name(name) if name else None)
-        if name:
-            self._names[name] = row
+        if row.label:
+            self._names[row.label] = row
         return row
 
     def _set_keys(self, rows: Sequence[Row]) -> None:
@@ -224,38 +195,37 @@ class RowReader:
         faults: list[Fault] = []
         for row in rows:
             for each in row.inputs():
-                try:
-                    if isinstance(each, OutputOf):
-                        each.find(self._names)
-                        row.parents.append(each.row)
-                except UsageError as error:
-                    faults.append((row.line, "@output-of", error.message))
+                if isinstance(each, OutputOf):
+                    if safe_name(each.text) in self._names:  # a name may end in a dot and a number itself
+                        each.name, each.index = each.text, 0
+                    parent = self._names.get(safe_name(each.name))
+                    if parent:
+                        each.row = parent
+                        row.parents.append(parent)
+                    else:
+                        faults.append((row.line, "@output-of", f"no row has the @name {each.name!r}"))
         refuse(faults)
         for first in rows:
-            path = [first]  # a loop: a chain may be longer than Python's calls may nest
+            path = {first: None}  # in order; a loop, since a chain may be longer than Python's calls may nest
             while path:
-                needed = next((parent for parent in path[-1].parents if not parent.key), None)
+                last = next(reversed(path))
+                needed = next((parent for parent in last.parents if not parent.key), None)
                 if needed in path:
-                    names = " → ".join(each.label or "" for each in [*path[path.index(needed) :], needed])
+                    circle = [each.label or "" for each in path]
+                    names = " → ".join([*circle[[*path].index(needed) :], needed.label or ""])
                     raise UsageError(f"line {needed.line}: @output-of is circular: {names}")
                 if needed:
-                    path.append(needed)
+                    path[needed] = None
                 else:
-                    last = path.pop()
                     last.key = last.key or self._key(last)
+                    del path[last]
 
     def _key(self, row: Row) -> str:
         """Returns the key of the next row with this content. Moving a column of a table does not change it."""
         import hashlib
 
-        def content_of(each: Input) -> Any:
-            if isinstance(each, InputFile):
-                return {"@content": each.digest}
-            return {"@output-of": [each.row.key, each.index]}
-
         content = [row.path, row.has_body, row.body if row.has_body else None, row.label]
-        rendered = _rendered(content, content_of, is_sorted=True)
-        found = hashlib.sha256(jsontext.encoded(rendered))
+        found = hashlib.sha256(jsontext.encoded(rendered(content, fields.content_of, is_sorted=True)))
         equal = found.digest()
         self._counts[equal] += 1
         found.update(b"\n%d" % self._counts[equal])
@@ -267,17 +237,6 @@ class RowReader:
         if not may_start(found):
             raise UsageError(f"a POST to {found.partition('?')[0]} creates no task: use `request`")
         return found
-
-    def _file(self, path: str, option: str, *, is_upload: bool) -> InputFile:
-        """Returns the file, which is read once however many rows have it. Raises UsageError."""
-        if (path, is_upload) not in self._files:
-            self._files[path, is_upload] = InputFile(path, option, is_upload=is_upload)
-        return self._files[path, is_upload]
-
-    def _shared_value(self, field: Field) -> Any:
-        if field.kind in (fields.UPLOAD, fields.DATA_URI):
-            return self._file(field.value, f"--{field.kind}", is_upload=field.kind == fields.UPLOAD)
-        return fields.field_value(field, self._shutdown)
 
 
 def refuse(faults: Sequence[Fault], intro: str = "", **facts: Any) -> None:
@@ -293,28 +252,9 @@ def refuse(faults: Sequence[Fault], intro: str = "", **facts: Any) -> None:
     raise UsageError(intro + "; ".join(shown[:MAX_SHOWN]) + more, issues=issues, **facts)
 
 
-def _text(key: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise UsageError(f"{key} must be a non-empty string, not {jsontext.dumps(value)}")
-    return value
-
-
-def _parts(key: str) -> list[str]:
-    parts = key.split(".")
-    if not all(parts):
-        raise UsageError(f"{key!r} is not a field key: it has an empty part")
-    return parts
-
-
-def _check_is_file(source: str) -> None:
-    """Raises UsageError at once for a pipe, which might never end, a device or a folder."""
-    try:
-        mode = os.stat(source).st_mode
-    except (OSError, ValueError):
-        return  # reading it says why
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file: use - for rows on stdin"
-        raise UsageError(f"ROWS {source!r} is {kind}")
+def _line(data: bytes, end: int) -> int:
+    """Returns the number of the line of a byte; a line may end in CR alone."""
+    return len(re.findall(rb"\r\n|\n|\r", data[:end])) + 1
 
 
 def _json_array(data: bytes) -> Parsed:
@@ -323,32 +263,23 @@ def _json_array(data: bytes) -> Parsed:
         for line, value in jsontext.elements(data.decode("utf-8"), _object):
             yield line, partial(_object_of, value)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"line {line}: not UTF-8") from None
+        raise UsageError(f"line {_line(data, error.start)}: not UTF-8") from None
     except ValueError as error:
         raise UsageError(f"ROWS is not a JSON array: {error}") from None
-
-
-def _json_lines(data: bytes) -> Parsed:
-    for line, text in enumerate(data.split(b"\n"), 1):
-        if text.strip():
-            yield line, partial(_json_row, text)
 
 
 def _json_row(text: bytes) -> dict[str, Any]:
     """Returns the object of one line. Raises UsageError."""
     try:
-        found = jsontext.loads(text.decode("utf-8"), _object)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"not UTF-8 (byte {error.start + 1})") from None
+        return _object_of(fields.read_json(text, _object))
     except ValueError as error:
         raise UsageError(f"not JSON: {str(error).replace('line 1, ', '')}") from None
-    return _object_of(found)
 
 
 def _object_of(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError("not a JSON object")
+    fields.check_unicode(value)
     return value
 
 
@@ -370,18 +301,19 @@ def _table(data: bytes, delimiter: str) -> Parsed:
     import io
 
     try:
-        text = data.decode("utf-8")
+        file = io.StringIO(data.decode("utf-8"), newline="")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"line {line}: not UTF-8: save the table as UTF-8") from None
+        raise UsageError(f"line {_line(data, error.start)}: not UTF-8: save the table as UTF-8") from None
+    start, line = 1, 1
+    separator = re.match(r'"?sep=(\t|[^\s\w"])?', file.getvalue(), re.IGNORECASE)
+    if separator:  # how a spreadsheet is told of the delimiter
+        delimiter, start, line = separator[1], 2, 2
+        file.readline()
+    if not delimiter:
+        raise UsageError("line 1: sep= names no separator such as , or ;")
     before = csv.field_size_limit(MAX_CELL)
     try:
-        file = io.StringIO(text, newline="")
-        line, is_comma = 1, delimiter == ","
-        if text[:4].lower() == "sep=":  # how a spreadsheet is told of the delimiter
-            delimiter, line = file.readline()[4:5].strip("\r\n") or delimiter, 2
-        first = line - 1
-        reader = csv.reader(file, strict=True, delimiter=delimiter, skipinitialspace=is_comma)
+        reader = csv.reader(file, strict=True, delimiter=delimiter, skipinitialspace=delimiter != "\t")
         header: list[str] | None = None
         for cells in reader:
             if any(cells):
@@ -389,7 +321,7 @@ def _table(data: bytes, delimiter: str) -> Parsed:
                     header = _header(cells, line)
                 else:
                     yield line, partial(_table_row, header, cells)
-            line = first + reader.line_num + 1
+            line = start + reader.line_num
     except csv.Error as error:
         raise UsageError(f"line {line}: not a table: {error}") from None
     finally:
@@ -400,10 +332,17 @@ def _header(cells: list[str], line: int) -> list[str]:
     """Returns the keys of the columns. Raises UsageError."""
     keys = [cell.strip() for cell in cells]
     if len(keys) == 1 and any(mark in keys[0] for mark in ";\t"):
-        raise UsageError(f"line {line}: the header has only one column: separate columns with commas")
-    duplicate = _duplicate([key[: -len(":json")] if key.endswith(":json") else key for key in keys if key])
+        words = "separate columns with commas, or name the separator in a first line such as sep=;"
+        raise UsageError(f"line {line}: the header has only one column: {words}")
+    names = [key[: -len(":json")] if key.endswith(":json") else key for key in keys if key]
+    duplicate = _duplicate(names)
     if duplicate is not None:
         raise UsageError(f"line {line}: the column {duplicate!r} is duplicated")
+    for name in names:
+        try:
+            fields.parts(name)
+        except ValueError as error:
+            raise UsageError(f"line {line}: {error}") from None
     return keys
 
 
@@ -420,7 +359,7 @@ def _table_row(header: list[str], cells: list[str]) -> dict[str, Any]:
             continue
         name = key[: -len(":json")]
         try:
-            found[name] = jsontext.loads(EXCEL.get(cell.strip(), cell))
+            found[name] = fields.read_json(EXCEL.get(cell.strip(), cell))
         except ValueError as error:
             raise UsageError(f"{cell!r} is not JSON ({error})", field=name) from None
     return found

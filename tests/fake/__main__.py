@@ -4,20 +4,47 @@ Starts a stand-in for the Runway API on loopback, with a few records in it and t
 With a COMMAND: runs it against the stand-in and ends with its exit status.
 Without: prints the variables to set and serves until Ctrl-C.
 
-  python3 -m tests.fake python3 -m runway_cli avatars list
+  python3 -m tests.fake runway-cli avatars list
   python3 -m tests.fake sh        (a shell in which every command meets the stand-in)
+
+`runway-cli` is this checkout's there. History and cache are in a folder that is removed at the end.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 from tests.fake import FakeRunway
+
+PROGRAM = Path(__file__).resolve().parent.parent.parent / "runway_cli"
+
+
+def variables(fake: FakeRunway, folder: str) -> dict[str, str]:
+    """Returns an environment where `runway-cli` is this checkout's and meets the stand-in, with files in `folder`."""
+    bin_folder = Path(folder, "bin")
+    bin_folder.mkdir()
+    if os.name == "nt":
+        (bin_folder / "runway-cli.cmd").write_text(f'@"{sys.executable}" "{PROGRAM}" %*\n', encoding="utf-8")
+    else:
+        start = bin_folder / "runway-cli"
+        start.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(PROGRAM)])} "$@"\n', encoding="utf-8")
+        start.chmod(0o755)
+    return {
+        **fake.env(),
+        **fake.gateway_env(),
+        "RUNWAY_SKILLS_OPENAPI_URL": fake.contract_url,
+        "RUNWAY_SKILLS_HISTORY": str(Path(folder, "history.db")),
+        "XDG_CACHE_HOME": str(Path(folder, "cache")),
+        "PATH": os.pathsep.join([str(bin_folder), os.environ.get("PATH", os.defpath)]),
+    }
 
 
 def main() -> int:
@@ -26,15 +53,16 @@ def main() -> int:
     if command[:1] in (["-h"], ["--help"]):
         print(__doc__, end="")
         return 0
-    with FakeRunway(seconds_to_finish=1.5) as fake:
+    with tempfile.TemporaryDirectory() as folder, FakeRunway(seconds_to_finish=1.5) as fake:
         fake.seed()
-        variables = {**fake.env(), **fake.gateway_env(), "RUNWAY_SKILLS_OPENAPI_URL": fake.contract_url}
+        env = variables(fake, folder)
         if command:
-            child = subprocess.Popen(command, env={**os.environ, **variables})
+            program = shutil.which(command[0], path=env["PATH"]) or command[0]  # Windows looks in its own PATH only
+            child = subprocess.Popen([program, *command[1:]], env={**os.environ, **env})
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child too, which decides what to do
             status = child.wait()
             return status if status >= 0 else 128 - status
-        for name, value in variables.items():
+        for name, value in env.items():
             print(f"export {name}={shlex.quote(value)}", flush=True)
         time.sleep(1e9)
     return 0
