@@ -33,35 +33,27 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound="Failure")
 
 
-class Exit:
-    """An exit status, the kind of failure that has it, "" for none, and what it means."""
-
-    def __init__(self, status: int, kind: str, meaning: str) -> None:
-        self.status = status
-        self.kind = kind
-        self.meaning = meaning
-
-
-# Where several fail, the kind that comes first here counts.
+# Exit statuses, the kind of failure that has each, "" for none, and what it means. Where several fail, the kind that
+# comes first here counts.
 EXITS = (
-    Exit(0, "", "done"),
-    Exit(78, "config", "an environment variable or base URL cannot be used"),
-    Exit(77, "auth", "no key, or 401 or 403"),
-    Exit(2, "usage", "bad arguments or input: nothing was sent"),
-    Exit(1, "credits", "the account has too few credits"),
-    Exit(1, "budget", "a limit of credits allows no further job"),
-    Exit(1, "api", "a complete answer that is not a success"),
-    Exit(1, "task", "the task ended FAILED or CANCELLED"),
-    Exit(1, "internal", "a defect of this program"),
-    Exit(74, "io", "an output could not be written"),
-    Exit(69, "network", "no complete answer: refused, reset, timed out, cut off, TLS failed"),
-    Exit(75, "timeout", "still running when the time was up: the example resumes"),
-    Exit(129, "interrupted", "SIGHUP: the message names what was paid for"),
-    Exit(130, "interrupted", "SIGINT: the same"),
-    Exit(143, "interrupted", "SIGTERM: the same"),
-    Exit(141, "", "stdout was closed"),
+    (0, "", "done"),
+    (78, "config", "an environment variable or base URL cannot be used"),
+    (77, "auth", "no key, or 401 or 403"),
+    (2, "usage", "bad arguments or input: nothing was sent"),
+    (1, "credits", "the account has too few credits"),
+    (1, "budget", "a limit of credits allows no further job"),
+    (1, "api", "a complete answer that is not a success"),
+    (1, "task", "the task ended FAILED or CANCELLED"),
+    (1, "internal", "a defect of this program"),
+    (74, "io", "an output could not be written"),
+    (69, "network", "no complete answer: refused, reset, timed out, cut off, TLS failed"),
+    (75, "timeout", "still running when the time was up: the example resumes"),
+    (129, "interrupted", "SIGHUP: the message names what was paid for"),
+    (130, "interrupted", "SIGINT: the same"),
+    (143, "interrupted", "SIGTERM: the same"),
+    (141, "", "stdout was closed"),
 )
-EXIT_STATUS = {found.kind: found.status for found in EXITS if found.kind not in ("", "interrupted")}
+EXIT_STATUS = {kind: status for status, kind, _ in EXITS if kind not in ("", "interrupted")}
 CLOSED_OUTPUT = 141  # exit status; as of a process that SIGPIPE ended
 
 # fact: its key in the error object, in this order

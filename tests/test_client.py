@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 import unittest
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
@@ -139,6 +140,21 @@ class CreditsTest(ClientTest):
                 self.assertEqual(caught.exception.kind, kind)
                 self.assertEqual("https://dev.runwayml.com/ (Billing)" in caught.exception.message, kind == "credits")
                 self.assertIs(caught.exception.final, kind == "credits")
+
+
+class ErrorTest(ClientTest):
+    def test_of_a_long_error_the_beginning_is_told(self) -> None:
+        issues = [{"path": ["a", 0], "code": "invalid_type"}, *({"message": f"{number}"} for number in range(100_000))]
+        body = {"error": "<b " * 100_000, "message": "x" * 100_000, "code": "c" * 100_000, "issues": issues}
+        start = time.process_time()
+        with self.assertRaises(ApiError) as caught:
+            self.client(400, body=body).call("GET", "/v1/tasks/x")
+        self.assertLess(time.process_time() - start, 2)
+        error = caught.exception
+        self.assertLess(len(error.message), 400)
+        self.assertIsNone(error.fact("code"))
+        self.assertEqual(error.fact("issues")[0], {"field": "a.0", "messages": ["invalid_type"]})
+        self.assertEqual(len(error.fact("issues")), 100)
 
 
 class RetryTest(ClientTest):

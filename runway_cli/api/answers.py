@@ -23,32 +23,22 @@ MAX_EXCERPT = 300  # characters of an answer that is not JSON
 MAX_READ = 1 << 20  # bytes of such an answer that are looked at: to mask much more would hold a signal back
 MAX_SECRET = 4096  # characters, more than any secret has
 MAX_MORE = 2000  # characters of further keys of an error body, as JSON
+MAX_ISSUES = 100
 KNOWN_KEYS = ("error", "kind", "message", "example", *REPORTED.values())
 
 
 class Answer:
-    """An answer as Runway itself gives it, without a gateway's envelope: the HTTP status and the JSON value.
+    """An answer as Runway itself gives it, without a gateway's envelope: HTTP status, JSON value and some facts."""
 
-    The value of an empty body is {}. `from_provider` is False for what only a gateway says; `headers` are Runway's,
-    where a gateway hides them; `is_json` is False for a body that cannot be read.
-    """
+    from_provider = True  # False for what only a gateway says
+    is_json = True  # False for a body that cannot be read
+    is_empty = False  # the value is {} then
+    headers: Mapping[str, Any] = {}  # Runway's, where a gateway hides them
 
-    is_empty = False
-
-    def __init__(
-        self,
-        status: int,
-        value: Any,
-        *,
-        from_provider: bool = True,
-        headers: Mapping[str, Any] | None = None,
-        is_json: bool = True,
-    ) -> None:
+    def __init__(self, status: int, value: Any, **facts: Any) -> None:
         self.status = status
         self.value = value
-        self.from_provider = from_provider
-        self.headers = headers or {}
-        self.is_json = is_json
+        vars(self).update(facts)
 
 
 def decode(response: Response, service: Service, mask: Callable[[str], str]) -> Answer:
@@ -81,18 +71,16 @@ def error_of(answer: Answer, response: Response, mask: Callable[[str], str]) -> 
         inner = None
     facts: dict[str, Any] = {}
     for key, name in (("code", "code"), ("docUrl", "doc_url")):
-        if isinstance(body.get(key), (str, int)) and not isinstance(body[key], bool):
-            facts[name] = body[key]
+        found = body.get(key)
+        if isinstance(found, (str, int)) and not isinstance(found, bool) and len(str(found)) <= MAX_MORE:
+            facts[name] = found
     issues = body.get("issues")
     if isinstance(issues, list) and issues:
-        facts["issues"] = [_issue(issue) for issue in issues if isinstance(issue, dict)]
+        facts["issues"] = [_issue(issue) for issue in issues[:MAX_ISSUES] if isinstance(issue, dict)]
     words = _message(status, (inner, body.get("message")), response, mask)
     kind = DeniedError if status in (401, 403) else ApiError
-    said = [
-        words,
-        str(facts.get("code", "")),
-        *(word for issue in facts.get("issues", ()) for word in issue["messages"]),
-    ]
+    reasons = [word for issue in facts.get("issues", ()) for word in issue["messages"]]
+    said = (words, str(facts.get("code", "")), *reasons)
     if status == 402 or (400 <= status < 500 and status != 401 and any(map(_are_credits_missing, said))):
         kind, facts["try_next"] = CreditsError, ("auth", "status")
         words = f"{words.rstrip('.')}: buy credits at {CREDITS_PAGE}"
@@ -139,13 +127,15 @@ def _more(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _issue(issue: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns {"field": "a.0.b", "messages": […]}: of a union, the messages of its branches, each once."""
+    """Returns {"field": "a.0.b", "messages": […]}: of a union those of its branches, each once; else the code."""
     path = issue.get("path")
     steps = path if isinstance(path, list) else [path]
     messages = list(dict.fromkeys(_branch_messages(issue.get("errors"))))
     outer = issue.get("message")
     if isinstance(outer, str) and (not messages or outer != "Invalid input"):
         messages.insert(0, outer)
+    if not messages and isinstance(issue.get("code"), str):
+        messages = [issue["code"]]
     return {"field": ".".join(str(step) for step in steps if isinstance(step, (str, int))), "messages": messages}
 
 

@@ -94,7 +94,7 @@ def _environment() -> list[str]:
 
 
 def _exits() -> list[str]:
-    rows = [(f"{found.status:<4}{found.kind}", found.meaning) for found in sorted(EXITS, key=lambda each: each.status)]
+    rows = [(f"{status:<4}{kind}", meaning) for status, kind, meaning in sorted(EXITS, key=lambda each: each[0])]
     return [*_folded("Exit statuses, and the `kind` of the error object on stderr."), "", *_table(rows)]
 
 

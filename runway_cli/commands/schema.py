@@ -47,7 +47,7 @@ def run(context: Context, options: GlobalOptions) -> int:
             "version": __version__,
             "commands": commands,
             "globalOptions": [_option(option) for option in GLOBAL_OPTIONS],
-            "exitStatuses": [{"status": found.status, "kind": found.kind, "meaning": found.meaning} for found in EXITS],
+            "exitStatuses": [dict(zip(("status", "kind", "meaning"), found)) for found in EXITS],
         }
     )
     return 0
