@@ -21,6 +21,18 @@ from tests.program import run
 from tests.served import ServedTest
 
 PNG = b"\x89PNG\r\n\x1a\n"
+JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF"
+EBML = b"\x1aE\xdf\xa3\x9fB\x82\x88"  # how Matroska begins; the name of its kind follows
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"ab" * 32 + b"\nsize 12345\n"
+
+
+def ftyp(*brands: bytes) -> bytes:
+    """The beginning of an ISO file with a major and further brands."""
+    size = (12 + 4 * len(brands)).to_bytes(4, "big")
+    return size + b"ftyp" + brands[0] + bytes(4) + b"".join(brands[1:]) + bytes(600)
+
+
+KINDS = ("upload", "data-uri")
 
 
 class Uploads(ServedTest):
@@ -40,7 +52,7 @@ class Uploads(ServedTest):
         self.assertEqual(form.headers["content-length"], str(len(form.body)))
 
     def test_the_form_has_its_fields_in_order_and_the_file_last(self) -> None:
-        cat = self.file("cat.png", b"\x89PNG\r\n--\r\n\r\n")
+        cat = self.file("cat.png", PNG + b"--\r\n\r\n")
         self.call("upload", cat)
         form = self.fake.requests[-1]
         head = b"Content-Type: " + form.headers["content-type"].encode() + b"\r\n\r\n"
@@ -50,7 +62,7 @@ class Uploads(ServedTest):
             (part.get_param("name", header="content-disposition"), part.get_payload(decode=True)) for part in parts
         ]
         fields = [(name, value.encode()) for name, value in slot["fields"].items()]
-        self.assertEqual(found, [*fields, ("file", b"\x89PNG\r\n--\r\n\r\n")])
+        self.assertEqual(found, [*fields, ("file", PNG + b"--\r\n\r\n")])
         self.assertEqual(parts[-1].get_content_type(), "image/png")
 
     @unittest.skipIf(sys.platform in ("win32", "darwin"), "these names are not possible there")
@@ -66,35 +78,40 @@ class Uploads(ServedTest):
             with self.subTest(name[:20]):
                 form = Form({}, checked(str(self.file(name, b"x")), "upload"))
                 self.assertIn(quoted, form.head)
-                result = self.call("upload", self.folder / name)
-                self.assertEqual(self.fake.sent("POST", "/v1/uploads")[-1].json()["filename"], told, result)
-                self.assertEqual(result.exit, 0, result)
+                self.assert_success(self.call("upload", self.folder / name))
+                self.assertEqual(self.fake.sent("POST", "/v1/uploads")[-1].json()["filename"], told)
 
-    def test_the_media_type_comes_from_the_name_else_from_the_first_bytes(self) -> None:
-        for name, content, told, kind in (
-            ("A.JPEG", PNG, "A.JPEG", "image/jpeg"),
-            ("clip.mp4", PNG, "clip.mp4", "video/mp4"),
-            ("IMG.2024", PNG, "IMG.2024.png", "image/png"),
-            (".png", PNG, ".png.png", "image/png"),
-            ("x", PNG, "x.png", "image/png"),
-            ("x", b"\xff\xd8\xff\xe0", "x.jpg", "image/jpeg"),
-            ("x", b"RIFF\0\0\0\0WEBPVP8 ", "x.webp", "image/webp"),
-            ("x", b"GIF89a", "x.gif", "image/gif"),
-            ("x", b"RIFF\0\0\0\0WAVEfmt ", "x.wav", "audio/wav"),
-            ("x", b"RIFF\0\0\0\0AVI LIST", "x.avi", "video/x-msvideo"),
-            ("x", b"\0\0\0\x14ftypqt  ", "x.mov", "video/quicktime"),
-            ("x", b"ID3\x04", "x.mp3", "audio/mpeg"),
-            ("x", b"\0\0\0\x20ftypM4A ", "x.m4a", "audio/mp4"),
-            ("x", b"\0\0\0\x20ftypisom", "x.mp4", "video/mp4"),
-            ("x", b"\x1aE\xdf\xa3", "x.webm", "video/webm"),
-            ("x", b"fLaC", "x.flac", "audio/flac"),
-            ("x", b"OggS", "x.ogg", "audio/ogg"),
-            ("x", b"\0\0\0\x20ftypavif", "x.avif", "image/avif"),
-            ("x", b"\0\0\0\x20ftypheic", "x.heic", "image/heic"),
+    def test_a_file_is_sent_as_what_it_is_and_a_note_names_a_wrong_name(self) -> None:
+        for name, named, content, told, kind in (
+            ("cat.jpg", "image/jpeg", PNG, "cat.png", "image/png"),
+            ("IMG.HEIC", "image/heic", JPEG, "IMG.jpg", "image/jpeg"),
+            ("clip.mp4", "video/mp4", ftyp(b"qt  "), "clip.mov", "video/quicktime"),
+            ("song.mp4", "video/mp4", ftyp(b"M4A ", b"isom"), "song.m4a", "audio/mp4"),
+            ("song.mp3", "audio/mpeg", b"RIFF\0\0\0\0WAVEfmt ", "song.wav", "audio/wav"),
         ):
-            with self.subTest(name, told=told):
+            with self.subTest(name):
+                path = self.file(name, content)
+                result = self.call("upload", path)
+                self.assert_success(result, notes=[f"{path} is {kind}, not {named}: sent as {kind}"])
+                self.assertEqual(self.fake.sent("POST", "/v1/uploads")[-1].json()["filename"], told)
+                self.assertEqual(list(self.fake.uploads.values())[-1]["mediaType"], kind)
+
+    def test_a_name_that_suits_the_content_is_kept(self) -> None:
+        for name, content, kind in (
+            ("A.JPEG", JPEG, "image/jpeg"),
+            ("cat.hif", ftyp(b"heix", b"mif1", b"heix"), "image/heif"),
+            ("talk.m4a", ftyp(b"mp42", b"isom"), "audio/mp4"),
+            ("phone.mp4", ftyp(b"3gp4"), "video/mp4"),
+            ("talk.mka", EBML + b"matroska", "audio/x-matroska"),
+            ("odd.mp3", bytes(500), "audio/mpeg"),  # a content that tells nothing
+        ):
+            with self.subTest(name):
                 found = checked(str(self.file(name, content)), "upload")
-                self.assertEqual((found.name, found.type), (told, kind))
+                self.assertEqual((found.name, found.type, found.note), (name, kind, None))
+
+    def test_a_name_without_a_media_extension_gets_one(self) -> None:
+        for name, told in (("x", "x.png"), ("IMG.2024", "IMG.2024.png"), (".png", ".png.png")):
+            self.assertEqual(checked(str(self.file(name, PNG)), "upload").name, told)
 
     def test_several_files_are_a_line_each(self) -> None:
         files = [self.file("a.png", b"1"), self.file("b.mp4", b"22")]
@@ -146,8 +163,15 @@ class Uploads(ServedTest):
             (self.folder / "missing.png", "cannot be read: "),
             (self.file("empty.png"), "is empty"),
             (self.folder, "is not a file"),
-            (self.file("notes.txt", b"words"), "is not a media file"),
-            (self.file("noext", b"words"), "is not a media file"),
+            (self.file("notes.txt", b"some words"), "is not a media file: its content is text/plain"),
+            (self.file("noext", b"\1\2"), "is not a media file: neither its content nor its name tells"),
+            (self.file("unknown", ftyp(b"abcd", b"isom")), "is not a media file"),
+            (self.file("page.png", b"<!DOCTYPE html><html>"), "its content is text/html"),
+            (self.file("error.mp4", b"<?xml version='1.0'?><Error/>"), "its content is application/xml"),
+            (self.file("frames.mp4", b"PK\3\4"), "its content is application/zip"),
+            (self.file("print.png", b"%PDF-1.7"), "its content is application/pdf"),
+            (self.file("answer.png", b'{"error": "no"}'), "its content is application/json"),
+            (self.file("lfs.png", LFS), "is a Git LFS pointer"),
             (huge, "larger than 200 MB"),
             (f"{self.folder}/good.png/x.png", "cannot be read: "),
         ):
@@ -166,9 +190,30 @@ class Uploads(ServedTest):
         self.assertEqual(self.fake.requests, [])
 
     @unittest.skipIf(sys.platform == "win32", "there are no such files")
-    def test_a_pipe_is_refused(self) -> None:
+    def test_a_pipe_or_a_device_is_refused_at_once(self) -> None:
         os.mkfifo(self.folder / "pipe.png")
-        self.assert_error(self.call("upload", self.folder / "pipe.png"), 2, kind="usage")
+        (self.folder / "link.png").symlink_to("/dev/zero")
+        for path in (self.folder / "pipe.png", self.folder / "link.png", "/dev/null"):
+            for words in (("upload", path), *(("request", "POST", "/v1/x", f"--{kind}=a={path}") for kind in KINDS)):
+                with self.subTest(words):
+                    result = self.call(*words)
+                    self.assert_error(result, 2, kind="usage")
+                    self.assertIn(f"{str(path)!r} is not a file", result.error["error"])
+
+    def test_a_slow_answer_or_an_expired_policy_gets_a_fresh_place_once(self) -> None:
+        cat = self.file("cat.png", PNG)
+        for status, code, words in (
+            (400, "RequestTimeout", "Your socket connection to the server was not read from or written to"),
+            (403, "AccessDenied", "Invalid according to Policy: Policy expired."),
+        ):
+            for times in (1, 2):
+                with self.subTest(code, times=times):
+                    self.fake.requests.clear()
+                    answer = f"<Error><Code>{code}</Code><Message>{words}</Message></Error>".encode()
+                    self.fake.fault(Fault("status", status=status, body=answer), server="storage", times=times)
+                    result = self.call("upload", cat)
+                    self.assertEqual(result.exit, (0, 77 if status == 403 else 1)[times - 1], result)
+                    self.assertEqual([seen.server for seen in self.fake.requests], ["api", "storage"] * 2)
 
     def test_the_hosts_own_words_are_shown(self) -> None:
         cat = self.file("cat.png", bytes(100))

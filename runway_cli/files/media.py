@@ -1,120 +1,235 @@
-"""Media types of uploads and downloads, by the extension of a name and by the first bytes of a file."""
+"""Media types: by a file's name, by its content, and by what a server declares. One table for uploads and downloads."""
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 
 from ..errors import UsageError
 
-# media type, its extensions (the first one is for new names), and how its files begin: (offset, bytes).
-# A mark that is the beginning of another one stands behind it.
-MEDIA: tuple[tuple[str, str, tuple[tuple[int, bytes], ...]], ...] = (
-    ("image/jpeg", "jpg jpeg", ((0, b"\xff\xd8\xff"),)),
-    ("image/png", "png", ((0, b"\x89PNG\r\n\x1a\n"),)),
-    ("image/webp", "webp", ((8, b"WEBP"),)),
-    ("image/gif", "gif", ((0, b"GIF8"),)),
-    ("image/avif", "avif", ((4, b"ftypavif"),)),
-    ("image/heic", "heic", ((4, b"ftypheic"),)),
-    ("image/bmp", "bmp", ()),
-    ("image/tiff", "tif tiff", ()),
-    ("video/quicktime", "mov", ((4, b"ftypqt"),)),
-    ("video/x-m4v", "m4v", ((4, b"ftypM4V"),)),
-    ("video/3gpp", "3gp", ((4, b"ftyp3gp"),)),
-    ("audio/mp4", "m4a", ((4, b"ftypM4A"),)),
-    ("video/mp4", "mp4", ((4, b"ftyp"),)),
-    ("video/webm", "webm", ((0, b"\x1aE\xdf\xa3"),)),
-    ("video/x-matroska", "mkv", ()),
-    ("video/x-msvideo", "avi", ((8, b"AVI "),)),
-    ("video/ogg", "ogv", ()),
-    ("video/mpeg", "mpg mpeg", ()),
-    ("video/mp2t", "ts", ()),
-    ("video/x-flv", "flv", ()),
-    ("application/mxf", "mxf", ()),
-    ("audio/mpeg", "mp3", ((0, b"ID3"), (0, b"\xff\xfb"), (0, b"\xff\xf3"))),
-    ("audio/wav", "wav", ((8, b"WAVE"),)),
-    ("audio/flac", "flac", ((0, b"fLaC"),)),
-    ("audio/aac", "aac", ((0, b"\xff\xf1"), (0, b"\xff\xf9"))),
-    ("audio/ogg", "ogg oga opus", ((0, b"OggS"),)),
-    ("audio/aiff", "aif aiff", ()),
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+# What may stand in front of the first element of XML or HTML.
+PROLOG = rb"(?i)\s*((<\?[^>]*>|<!--((?!-->).)*-->|<!doctype\s+svg[^>[]*(\[[^]]*\]\s*)?>)\s*)*"
+# A media type, its extensions (the first one is for new names), and how its files begin. The first row that matches
+# counts. ISO media (MP4 and its relatives) are told apart by their brand, of which an unknown one tells nothing.
+MEDIA = (
+    ("image/jpeg", "jpg jpeg jpe jfif", rb"\xff\xd8\xff"),
+    ("image/png", "png apng", rb"\x89PNG\r\n\x1a\n"),
+    ("image/webp", "webp", rb"RIFF....WEBP"),
+    ("image/gif", "gif", rb"GIF8[79]a"),
+    ("image/avif", "avif avifs", rb"....ftyp(avi[fos]|m[is]f1....(....)*?avi[fs])"),
+    ("image/heic", "heic heics", rb"....ftyp(he[iv][cmsx]|m[is]f1....(....)*?he[iv][cmsx])"),
+    ("image/heif", "heif heifs hif", rb"....ftyp(mif[12]|msf1|miaf)"),
+    ("image/jxl", "jxl", rb"\xff\x0a|\0\0\0\x0cJXL \r\n"),
+    ("image/jp2", "jp2 jpx j2k", rb"\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51"),
+    ("image/bmp", "bmp", rb"BM....\0\0\0\0....[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
+    ("image/x-canon-cr3", "cr3", rb"....ftypcrx "),
+    ("image/x-canon-cr2", "cr2", rb"II\*\0....CR"),
+    ("image/tiff", "tif tiff", rb"II[*+]\0|MM\0[*+]"),
+    ("image/x-adobe-dng", "dng", None),
+    ("image/x-exr", "exr", rb"v/1\x01"),
+    ("image/vnd.radiance", "hdr", rb"#\?(RADIANCE|RGBE)"),
+    ("image/x-dpx", "dpx", rb"SDPX|XPDS"),
+    ("image/vnd.adobe.photoshop", "psd psb", rb"8BPS"),
+    ("image/x-icon", "ico", rb"\0\0\x01\0[^\0]\0"),
+    ("image/svg+xml", "svg", PROLOG + rb"<(\w+:)?svg[\s>]"),
+    ("audio/mp4", "m4a m4b m4p f4a f4b", rb"....ftyp(M4[ABP]|[Ff]4[AB]) "),
+    ("video/x-m4v", "m4v", rb"....ftyp(M4V|M4VH|M4VP)"),
+    ("video/x-f4v", "f4v", rb"....ftyp[Ff]4[VvPp] "),
+    ("video/3gpp", "3gp 3gpp", rb"....ftyp3g[^2]"),
+    ("video/3gpp2", "3g2", rb"....ftyp(3g2|kddi)"),
+    (
+        "video/mp4",
+        "mp4",
+        rb"....ftyp(iso|mp[47][12]|avc1|av01|hev1|hvc1|dash|msdh|cmf|ccff|piff|mmp4|MSNV|ND[SX]|XAVC)",
+    ),
+    ("video/quicktime", "mov qt", rb"....(ftypqt  |moov|mdat|wide|pnot)"),
+    ("audio/webm", "weba", rb"\x1aE\xdf\xa3(?!.{0,64}?matroska)(?=.*?\x86.A_)(?!.*?\x86.V_)"),
+    ("video/webm", "webm", rb"\x1aE\xdf\xa3(?!.{0,64}?matroska)"),
+    ("audio/x-matroska", "mka", rb"\x1aE\xdf\xa3(?=.*?\x86.A_)(?!.*?\x86.V_)"),
+    ("video/x-matroska", "mkv mk3d", rb"\x1aE\xdf\xa3"),
+    ("video/x-msvideo", "avi", rb"RIFF....AVI[ X]"),
+    ("video/ogg", "ogv", rb"OggS.{24,}?(\x80theora|\x01video)"),
+    ("video/mpeg", "mpg mpeg vob m2v", rb"\0\0\x01[\xb3\xba]"),
+    ("video/mp2t", "ts mts m2ts", rb"G.{187}G.{187}G|....G.{191}G.{191}G"),
+    ("video/x-flv", "flv", rb"FLV\x01"),
+    ("video/x-ms-wmv", "wmv asf", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+    ("audio/x-ms-wma", "wma", None),
+    ("video/mxf", "mxf", rb".{0,64}?\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02"),
+    ("audio/mpeg", "mp3 mp2 mpga", rb"ID3|\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd][^\xf0-\xff]"),
+    ("audio/aac", "aac adts", rb"ADIF|\xff[\xf0\xf1\xf8\xf9]"),
+    ("audio/wav", "wav wave", rb"(RIFF|RF64|BW64)....WAVE"),
+    ("audio/flac", "flac", rb"fLaC"),
+    ("audio/ogg", "ogg oga opus spx", rb"OggS"),
+    ("audio/aiff", "aif aiff aifc", rb"FORM....AIF[CF]"),
+    ("audio/amr", "amr", rb"#!AMR"),
+    ("audio/ac3", "ac3", rb"\x0bw"),
+    ("audio/x-caf", "caf", rb"caff\0"),
+    ("audio/basic", "au snd", rb"\.snd"),
 )
-# What servers call an output besides, and its extension.
-OTHER_TYPES = {
-    "audio/x-wav": "wav",
-    "audio/wave": "wav",
-    "application/json": "json",
-    "text/plain": "txt",
-    "application/zip": "zip",
+# What servers and mistaken names give instead. Text that is none of these is text/plain.
+OTHERS = (
+    ("application/pdf", "pdf", rb"%PDF-"),
+    ("application/zip", "zip", rb"PK(\x03\x04|\x05\x06|\x07\x08)"),
+    ("application/gzip", "gz", rb"\x1f\x8b\x08"),
+    ("text/html", "html htm", PROLOG + rb"<(!doctype\s+html|html|head|body|title|meta|script|style|h\d|div|p)\b"),
+    ("application/xml", "xml", PROLOG + rb"<[a-z_!?]"),
+    ("application/json", "json", rb'\s*(\{\s*["}]|\[\s*[]"{[\d])'),
+    ("text/plain", "txt", None),
+)
+# What a server may call these types besides: see `declared_type`.
+ALIASES = {
+    "image/pjpeg": "image/jpeg",
+    "image/ms-bmp": "image/bmp",
+    "image/aces": "image/x-exr",
+    "image/vnd.microsoft.icon": "image/x-icon",
+    "video/msvideo": "video/x-msvideo",
+    "audio/mpeg3": "audio/mpeg",
+    "audio/mp4a-latm": "audio/mp4",
+    "audio/vnd.wave": "audio/wav",
+    "audio/pn-wav": "audio/wav",
+    "audio/aacp": "audio/aac",
+    "application/zip-compressed": "application/zip",
+    "application/xhtml+xml": "text/html",
 }
-# Types that share a container: neither name is wrong for such a file.
-ALIKE = (
-    {"video/mp4", "video/x-m4v", "video/quicktime", "audio/mp4", "video/3gpp"},
-    {"video/webm", "video/x-matroska"},
-    {"audio/ogg", "video/ogg"},
-)
-HEAD = 16  # bytes that tell a media type
+# For a content's type: other types whose names suit it, since the container is the same and the content does not tell.
+SUITABLE = {
+    "image/heic": ("image/heif",),
+    "image/heif": ("image/heic", "image/avif"),
+    "image/tiff": ("image/x-adobe-dng",),
+    "image/svg+xml": ("application/xml",),
+    "video/mp4": ("audio/mp4", "video/x-m4v", "video/x-f4v", "video/3gpp", "video/3gpp2"),
+    "video/x-m4v": ("video/mp4",),
+    "video/x-f4v": ("video/mp4",),
+    "video/3gpp": ("video/mp4", "video/3gpp2"),
+    "video/3gpp2": ("video/mp4", "video/3gpp"),
+    "audio/webm": ("video/webm", "audio/x-matroska", "video/x-matroska"),
+    "video/webm": ("audio/webm", "video/x-matroska"),
+    "video/x-matroska": ("audio/x-matroska",),
+    "video/x-ms-wmv": ("audio/x-ms-wma",),
+    "video/ogg": ("audio/ogg",),
+    "audio/ogg": ("video/ogg",),
+    "application/json": ("text/plain",),
+    "text/plain": ("application/json", "application/xml", "text/html"),
+}
+HEAD = 8192  # bytes that tell a media type: the tracks of Matroska are named in the first few thousand
+MAX_TAGS = 1 << 20  # bytes of ID3 tags, with pictures, that are skipped for what is behind them
 MAX_FILENAME = 255  # characters, the API's limit
 TYPES = {extension: kind for kind, extensions, _ in MEDIA for extension in extensions.split()}
-EXTENSIONS = {**{kind: extensions.split()[0] for kind, extensions, _ in MEDIA}, **OTHER_TYPES}
+EXTENSIONS = {kind: extensions.split()[0] for kind, extensions, _ in (*MEDIA, *OTHERS)}
+_NAMED = {**TYPES, "htm": "text/html", **{extension: kind for kind, extension in EXTENSIONS.items()}}
+_DECLARED = {**{kind.replace("/x-", "/"): kind for kind in EXTENSIONS}, **ALIASES}
 
 
 class Media:
-    """A file that may be uploaded: its path, `size` in bytes, `name` with a media extension, and media `type`."""
+    """A file that may be uploaded: its path, `size` in bytes, media `type`, and a `name` with its extension.
 
-    __slots__ = ("name", "path", "size", "type")
+    `note` tells where the file's own name claims another type.
+    """
 
-    def __init__(self, path: str, name: str, size: int, type: str) -> None:
+    __slots__ = ("name", "note", "path", "size", "type")
+
+    def __init__(self, path: str, name: str, size: int, type: str, note: str | None) -> None:
         self.path = path
         self.name = name
         self.size = size
         self.type = type
+        self.note = note
 
 
 def checked(path: str, option: str) -> Media:
     """Returns the file at `path` as media. Messages begin with `option`, such as "--upload".
 
-    Raises UsageError unless it is a readable file, not empty, whose name or first bytes tell a media type.
+    Its type is the content's. The name tells it only where nothing is known about the content. Raises UsageError for
+    what is no media, is empty, cannot be read, or is a pipe or a device, which is never waited for.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         raise UsageError(f"{option}: {path!r} is not a file")
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            head = file.read(HEAD)
+            is_pointer = file.read(40).startswith(b"version https://git-lfs.github.com/spec/")
+            file.seek(0)
+            found = type_by_content(file)
     except (OSError, ValueError) as error:
         raise UsageError(f"{option}: {path!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if not head:
+    if not size:
         raise UsageError(f"{option}: {path!r} is empty")
     name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")  # what is no text cannot be sent
-    kind = type_by_name(name)
-    if kind is None:
-        kind = type_by_content(head)
-        if kind is None:
-            words = "its name should end in .png, .jpg, .webp, .mp4, .mp3 or another media extension"
-            raise UsageError(f"{option}: {path!r} is not a media file: {words}")
-        name = f"{name}.{EXTENSIONS[kind]}"
-    return Media(path, name[-MAX_FILENAME:], size, kind)
+    named = type_by_name(name)
+    kind = named if found is None or named in SUITABLE.get(found, ()) else found
+    if is_pointer:
+        raise UsageError(f"{option}: {path!r} is a Git LFS pointer, not the file itself: fetch it with `git lfs pull`")
+    if kind is None or not is_media(kind):
+        what = f"its content is {kind}" if kind else "neither its content nor its name tells a media type"
+        raise UsageError(f"{option}: {path!r} is not a media file: {what}")
+    note = None
+    if kind != named:
+        note = f"{path} is {kind}, not {named}: sent as {kind}" if named else None
+        name = f"{os.path.splitext(name)[0] if named else name}.{EXTENSIONS[kind]}"
+    return Media(path, name[-MAX_FILENAME:], size, kind, note)
 
 
 def mismatch(path: str) -> str | None:
     """Returns a warning where a file's extension belongs to another media type than its content, else None."""
-    named = type_by_name(os.path.basename(path))
+    named = type_by_name(path)
     if named is None:
         return None
     try:
         with open(path, "rb") as file:
-            found = type_by_content(file.read(HEAD))
+            found = type_by_content(file)
     except OSError:
         return None
-    if found in (None, named) or any({found, named} <= alike for alike in ALIKE):
+    if found in (None, named) or named in SUITABLE.get(found or "", ()):
         return None
     return f"{path} is {found}, not {named}"
 
 
-def type_by_name(name: str) -> str | None:
+def is_media(kind: str) -> bool:
+    """Returns whether a type is one of images, videos and sounds."""
+    return kind.startswith(("image/", "video/", "audio/"))
+
+
+def type_by_name(path: str) -> str | None:
     """Returns the media type of a file name's extension; None without one (.png is a hidden file, not an extension)."""
-    return TYPES.get(name.rpartition(".")[2].lower()) if "." in name.lstrip(".") else None
+    return _NAMED.get(os.path.splitext(path)[1][1:].lower())
 
 
-def type_by_content(head: bytes) -> str | None:
-    """Returns the media type that the first HEAD bytes of a file tell, None where they tell none."""
-    return next((kind for kind, _, marks in MEDIA for at, mark in marks if head[at:].startswith(mark)), None)
+def declared_type(header: str) -> str | None:
+    """Returns the media type that a Content-Type declares; None for one that tells nothing, as octet-stream.
+
+    Servers write audio/x-wav for audio/wav, image/jpg or audio/mp3 with the extension, and image/heic-sequence.
+    """
+    kind = header.partition(";")[0].strip().lower().replace("/x-", "/")
+    if kind.endswith("-sequence"):
+        kind = kind[: -len("-sequence")]
+    return _DECLARED.get(kind) or _NAMED.get(kind.partition("/")[2])
+
+
+def type_by_content(file: BinaryIO) -> str | None:
+    """Returns the media type that the beginning of a file tells, None where it tells none."""
+    head = file.read(HEAD)
+    start = 0
+    while len(head) > 9 and head.startswith(b"ID3") and start < MAX_TAGS:  # in front of MP3, FLAC or AAC
+        start += 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])  # four times seven bits
+        file.seek(start)
+        head = file.read(HEAD)
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    for kind, _, begins in (*MEDIA, *OTHERS):
+        if begins and re.match(begins, head, re.DOTALL):
+            return kind if not start or kind.startswith("audio/") else "audio/mpeg"
+    if start:
+        return "audio/mpeg"
+    if re.match(rb"\xff\xfe[^\0]\0|\xfe\xff\0[^\0]", head):  # UTF-16
+        return "text/plain"
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # whose last character may be cut
+    except UnicodeDecodeError:
+        return None
+    return (
+        "text/plain" if re.search(r"\S\s", text) and not re.search(r"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]", text) else None
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from .. import jsontext
 from ..errors import ApiError, UsageError
@@ -60,8 +61,21 @@ def upload(client: Client, media: Media, emit: Emit) -> str:
     """Uploads a file and returns its `runway://` URI, which works for 24 hours. `emit` takes the progress.
 
     The storage host gets the form that the API prescribed, and none of Runway's headers. An upload costs nothing, so
-    that it is retried like a PUT. Raises ApiError, NetworkError, or UsageError for a file that became shorter.
+    that it is retried like a PUT; where the host found it too slow, or its policy has expired, it gets a fresh place
+    once. Raises ApiError, NetworkError, or UsageError for a file that became shorter.
     """
+    if media.note:
+        client.console.note(media.note)
+    try:
+        return _uploaded(client, media, emit)
+    except ApiError as failure:
+        if failure.status not in (400, 403) or not re.search("(?i)RequestTimeout|expired", failure.message):
+            raise
+        client.console.note(f"{failure.message}: once more, to a fresh place")
+    return _uploaded(client, media, emit)
+
+
+def _uploaded(client: Client, media: Media, emit: Emit) -> str:
     body = jsontext.encoded({"filename": media.name, "type": "ephemeral"})
     slot = client.call("POST", "/v1/uploads", body).value
     found = slot if isinstance(slot, dict) else {}
