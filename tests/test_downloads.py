@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import random
 import re
@@ -108,6 +109,7 @@ class WholeOrNothing(DownloadTest):
         for headers in (
             {"Content-Range": "bytes 5-699999/700000"},
             {"Content-Range": "bytes 300000-699999/700001"},
+            {"Content-Range": "bytes 300000-699999/700000", "ETag": '"another"'},
             {},
             {"Content-Range": "nonsense"},
         ):
@@ -139,15 +141,41 @@ class WholeOrNothing(DownloadTest):
         self.assertEqual(self.listing(), [])
         self.assertEqual(self.ranges()[:3], [None, "bytes=5-", "bytes=10-"])
 
-    def test_without_an_etag_it_starts_over(self) -> None:
-        broken = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n12345"
-        self.fake.fault(Fault("raw", body=broken), server="storage")
-        self.assert_whole(self.saved())
-        self.assertEqual(self.ranges(), [None, None])
+    def test_without_a_strong_etag_it_starts_over(self) -> None:
+        for etag in ("", 'ETag: W/"weak"\r\n'):
+            with self.subTest(etag):
+                self.fake.requests.clear()
+                broken = f"HTTP/1.1 200 OK\r\n{etag}Content-Length: 9\r\n\r\n12345"
+                self.fake.fault(Fault("raw", body=broken.encode()), server="storage")
+                self.assert_whole(self.saved("--force"))
+                self.assertEqual(self.ranges(), [None, None])
 
     def test_an_unknown_length_does_not_matter(self) -> None:
         self.assert_whole(self.saved(no_length=True))
-        self.assert_whole(self.saved("--force", content=b""), b"")
+
+    def test_an_empty_output_is_a_failed_download(self) -> None:
+        for output in ({}, {"no_length": True}):
+            with self.subTest(output):
+                result = self.saved(content=b"", **output)
+                words = f"{str(self.folder / 'fox.bin')!r} was not saved: the output is empty"
+                self.assert_error(result, 74, kind="io", error=words)
+        self.assertEqual((len(self.fake.requests), self.listing()), (2, []))
+
+    def test_a_content_encoding_that_is_no_compression_counts_as_none(self) -> None:
+        for name in ("aws-chunked", "UTF-8", "none", "", "identity", "binary"):
+            with self.subTest(name):
+                answer = Fault("status", status=200, headers={"Content-Encoding": name}, body=CONTENT)
+                self.fake.fault(answer, server="storage")
+                self.assert_whole(self.saved("--force"))
+
+    def test_gzip_that_was_not_requested_is_unpacked(self) -> None:
+        packed = gzip.compress(CONTENT[:9_000]) + gzip.compress(CONTENT[9_000:])
+        cut = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nETag: x\r\n\r\n" + packed[:500]
+        self.fake.fault(Fault("raw", body=cut), server="storage")
+        headers = {"Content-Encoding": "aws-chunked, gzip", "ETag": '"x"'}
+        self.fake.fault(Fault("status", status=200, headers=headers, body=packed), server="storage")
+        self.assert_whole(self.saved())
+        self.assertEqual(self.ranges(), [None, None], "half of a gzip body cannot be continued")
 
     def test_passing_failures_are_retried_and_lasting_ones_leave_nothing(self) -> None:
         self.fake.fault(Fault("reset_before"), server="storage")
@@ -158,7 +186,8 @@ class WholeOrNothing(DownloadTest):
             (Fault("status", status=403), 77),
             (Fault("reset_after_request"), 69),
             (Fault("no_answer"), 69),
-            (Fault("status", status=200, headers={"Content-Encoding": "gzip"}, body=b"x"), 1),
+            (Fault("status", status=200, headers={"Content-Encoding": "gzip"}, body=b"no gzip"), 1),
+            (Fault("status", status=200, headers={"Content-Encoding": "br"}, body=b"x"), 1),
             (Fault("redirect", target="http://example.com/"), 1),
             (Fault("redirect"), 1),
         ):
@@ -230,11 +259,32 @@ class WholeOrNothing(DownloadTest):
             "https://example.com:0/x",
             "https://exa mple.com/",
             "data:,x",
-            "https://example.com/\u00e4",
+            "https://\u00e4.example/x.png",
+            "https://example.com/\udc80\ud800",
             "https://[::1/x",
         ):
             with self.subTest(url):
                 self.assert_error(self.call("download", url), 2, kind="usage")
+
+    def test_spaces_and_letters_that_are_not_ascii_are_percent_encoded(self) -> None:
+        place = "/got%2E.png?name=red fox \u043b.png"
+        for start in ("/red fox.png", "/\u043b\u0438\u0441\u0430.png?a=%20|b", "/redirect"):
+            with self.subTest(start), Server(self.redirecting(place)) as server:
+                self.assert_success(self.call("download", server.url + start, "--to", self.folder / "o.png", "--force"))
+                paths = [head.split()[1] for head in server.heads]
+                sent = {"/red fox.png": "/red%20fox.png", "/redirect": "/redirect"}
+                self.assertEqual(paths[0], sent.get(start, "/%D0%BB%D0%B8%D1%81%D0%B0.png?a=%20|b"))
+                self.assertEqual(paths[1:], ["/got%2E.png?name=red%20fox%20%D0%BB.png"] * (start == "/redirect"))
+
+    def redirecting(self, place: str) -> Script:
+        def script(conversation: Conversation) -> None:
+            if "/redirect" in conversation.read_head():
+                head = f"HTTP/1.1 302 Found\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n"
+                conversation.say(head.encode())
+            else:
+                conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+        return script
 
 
 class Breaks(DownloadTest):
@@ -257,6 +307,29 @@ class Breaks(DownloadTest):
         with Server(breaking([("fin", 0)] * 9)) as server:
             self.assert_error(self.broken(server, "--retries", "2"), 69, kind="network")
             self.assertEqual((len(server.heads), self.listing()), (3, []))
+
+    def test_a_few_bytes_a_try_end_it(self) -> None:
+        with Server(breaking([("fin", 5)] * 50)) as server:
+            self.assert_error(self.broken(server, "--retries", "2"), 69, kind="network")
+            self.assertEqual((len(server.heads), self.listing()), (3, []))
+
+    def test_more_than_the_total_ends_it(self) -> None:
+        def generous(conversation: Conversation) -> None:
+            found = re.search(r"(?im)^range: bytes=(\d+)-", conversation.read_head())
+            if not found:
+                conversation.say(b'HTTP/1.1 200 OK\r\nETag: "fox"\r\nContent-Length: 2000\r\n\r\n' + bytes(1000))
+                return
+            start = int(found[1])
+            body = bytes(max(0, 2000 - start)) + b"EXTRA"
+            head = f'HTTP/1.1 206 P\r\nETag: "fox"\r\nContent-Range: bytes {start}-1999/2000\r\n'
+            conversation.say(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+        with Server(generous) as server:
+            result = self.broken(server, "--retries", "1")
+            self.assert_error(result, 69, kind="network")
+            self.assertIn("2005 of 2000 bytes arrived", result.stderr)
+            self.assertLess(len(server.heads), 6)
+            self.assertEqual(self.listing(), [])
 
     def broken(self, server: Server, *words: str) -> Result:
         return self.call("download", f"{server.url}/fox.bin", "--to", self.folder / "fox.bin", *words)
@@ -418,7 +491,9 @@ class Names(DownloadTest):
             ("https://x/a.png%20", "a.png"),
             ("https://x/-rf.png", "rf.png"),
             ("https://x/a%00b%0a.png", "a_b_.png"),
-            ("https://x/%F0%9F%A6%8A.png", "png"),
+            ("https://x/%F0%9F%A6%8A.png", "\U0001f98a.png"),
+            ("https://x/%D0%BB%D0%B8%D1%81%D0%B0.png", "\u043b\u0438\u0441\u0430.png"),
+            ("https://x/%E0%A4%B2%E0%A5%8B%E0%A4%AE.png", "\u0932\u094b\u092e.png"),
             ("https://x/a/", "a"),
             ("https://x/%ff%fe", "output"),
             ("https://x/---", "output"),
@@ -489,17 +564,24 @@ class Names(DownloadTest):
         for name, media_type, expected in (
             ("x.webp", "image/png", "webp"),
             ("x", "image/jpeg", "jpg"),
-            ("x", "", "bin"),
-            ("x", "text/html", "bin"),
+            ("x", "image/jpg", "jpg"),
+            ("x", "audio/x-m4a", "m4a"),
+            ("x", "text/html", "html"),
+            ("x", "", "png"),
+            ("x", "binary/octet-stream", "png"),
+            ("x.mov", "video/mp4", "mov"),
             ("x.a/b", "video/mp4; q=1", "mp4"),
             ("..%2f..%2fx.MP4", "", "mp4"),
             ("x.toolong", "audio/mpeg", "mp3"),
         ):
             with self.subTest(name, media_type=media_type):
-                url = self.fake.add_output(b"1", name=name, media_type=media_type)
+                url = self.fake.add_output(sample("image"), name=name, media_type=media_type)
                 task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[url])
                 result = self.call("wait", task, "--download", f"{self.folder}/deep/er/")
                 self.assertEqual(result.json["saved"], [f"{self.folder}/deep/er/{task}.{expected}"], result)
+        url = self.fake.add_output(bytes(9), name="x", media_type="binary/octet-stream", no_length=True)
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[url])
+        self.assertEqual(self.call("wait", task, "--download", f"{self.folder}/").json["saved"][0][-4:], ".bin")
 
     def test_a_workflows_outputs_are_numbered_in_their_order(self) -> None:
         task = self.fake.add_task(kind="workflow", statuses=["SUCCEEDED"], outputs=[b"one", b"two"])

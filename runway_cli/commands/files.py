@@ -52,12 +52,12 @@ def run_upload(context: Context, options: UploadOptions) -> int:
 
 def run_download(context: Context, options: DownloadOptions) -> int:
     """Saves each URL and prints where; one that fails does not stop the others."""
-    from ..files.download import Download, check_destination
+    from ..files.download import Download, check_destination, encoded
     from ..files.media import mismatch
     from .display import TransferLine
 
     for url in options.urls:
-        fault = url_fault(url)
+        fault = url_fault(encoded(url))
         if fault:
             raise UsageError(f"{url!r} {fault}")
     check_destination(options.to, force=options.force, failure=OutputError)

@@ -5,9 +5,11 @@ A file gets its name when it is whole, and replaces another one only with --forc
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import stat
+import time
 import unicodedata
 from contextlib import contextmanager, suppress
 
@@ -15,7 +17,7 @@ from ..api.answers import excerpt
 from ..errors import ApiError, DeniedError, NetworkError, OutputError, RunwayError, UsageError, WaitTimeout
 from ..settings import is_ledger, url_fault
 from .lock import try_lock
-from .media import EXTENSIONS
+from .media import EXTENSIONS, HEAD, declared_type, type_by_content
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from io import FileIO
 
     from ..api.client import Client
-    from ..shutdown import Clock, Shutdown
+    from ..shutdown import Shutdown
     from ..transport.http import Stream
 
     Emit = Callable[[int, "int | None"], None]  # takes the bytes done and in all, None where that is unknown
@@ -33,6 +35,7 @@ MAX_NAME = 120  # characters
 MAX_BYTES = 200  # of a name; file systems end at 255, and a number and an extension are still to come
 ANY = ".*"  # in place of an extension: that of the output
 MAX_EXTENSION = 20  # characters of it, with the dot
+KEPT = ("Mn", "Mc", "Me", "So", "Sk")  # of Unicode's categories, beside letters and digits: accents and emoji
 RESERVED = re.compile(
     r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³])(\.|$)", re.IGNORECASE
 )  # Windows devices, with any extension
@@ -52,14 +55,18 @@ class Destination:
         self.may_be_saved = may_be_saved
         self.needs_extension = needs_extension
 
-    def file_name(self, url: str, headers: Message) -> str:
-        """Returns the path with the extension of the URL's last part, else of the media type, else `.bin`."""
+    def file_name(self, url: str, headers: Message, head: Callable[[], bytes]) -> str:
+        """Returns the path with the extension of the URL's last part, else of the media type, else of the content.
+
+        `head` returns how the content begins.
+        """
         if not self.needs_extension:
             return self.path
         match = re.search(r"\.([A-Za-z0-9]{1,5})$", name_of(url))
-        media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        extension = match[1].lower() if match else EXTENSIONS.get(media_type, "bin")
-        return f"{self.path}.{extension}"
+        if match:
+            return f"{self.path}.{match[1].lower()}"
+        kind = declared_type(headers.get("Content-Type", "")) or type_by_content(io.BytesIO(head()))
+        return f"{self.path}.{EXTENSIONS.get(kind or '', 'bin')}"
 
 
 def destinations(path: str, stem: str, count: int, *, resumed: bool = False) -> list[Destination]:
@@ -83,7 +90,7 @@ def is_folder(path: str) -> bool:
 
 
 def check_destination(path: str, *, force: bool, failure: type[RunwayError] = UsageError) -> None:
-    """Makes the folder of a destination, before anything is paid for or polled.
+    """Makes the folder of a destination, before anything is paid for or polled, and clears it of old part files.
 
     Raises `failure` if the folder cannot be made or written to, or if the file exists and may not be replaced.
     """
@@ -97,6 +104,8 @@ def check_destination(path: str, *, force: bool, failure: type[RunwayError] = Us
         raise failure(f"{path!r} cannot be written: {getattr(error, 'strerror', None) or error}") from None
     if not os.access(folder or ".", os.W_OK):
         raise failure(f"the folder of {path!r} cannot be written to")
+    for entry in filter(NAME.fullmatch, listing(folder)):
+        remove_abandoned(os.path.join(folder, entry), before=time.time() - MAX_AGE)
 
 
 def name_fault(path: str, *, force: bool) -> str | None:
@@ -158,12 +167,13 @@ def name_of(url: str) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Returns a file name of letters of any script, digits, dots, dashes and underscores.
+    """Returns a file name of letters and signs of any script, digits, dots, dashes and underscores.
 
     It is never empty, hidden, reserved, longer than MAX_NAME, like an option, or with a dot at its end.
     """
     name = unicodedata.normalize("NFC", name)
-    is_kept = [c in "._-" or c.isalnum() or unicodedata.category(c).startswith("M") for c in name]
+    name = name.replace("\ufffd", "\0")  # bytes that are not UTF-8
+    is_kept = [c in "._-" or c.isalnum() or unicodedata.category(c) in KEPT for c in name]
     name = re.sub(r"\0+", "_", "".join(c if kept else "\0" for c, kept in zip(name, is_kept))).strip("._-")
     root, extension = os.path.splitext(name)
     extension = extension[:MAX_EXTENSION]
@@ -186,7 +196,7 @@ class PartFile:
     `shutdown` removes it when the run ends early.
     """
 
-    def __init__(self, path: str, shutdown: Shutdown, clock: Clock) -> None:
+    def __init__(self, path: str, shutdown: Shutdown) -> None:
         folder, name = os.path.split(path)
         self.size = 0  # in bytes
         self._path = path
@@ -194,9 +204,6 @@ class PartFile:
         self._part = os.path.join(folder, f".{name[:SHOWN_NAME]}.{os.urandom(6).hex()}.part")
         with _writing(path):
             os.makedirs(folder or ".", exist_ok=True)
-            with suppress(OSError):  # a folder that may be written and not read
-                for entry in filter(NAME.fullmatch, os.listdir(folder or ".")):
-                    remove_abandoned(os.path.join(folder, entry), before=clock.time() - MAX_AGE)
             self._file: FileIO = shutdown.create_part_file(self._part)
         if os.name != "nt":  # where an open file cannot be removed anyway
             with suppress(OSError):  # a file system without locks
@@ -210,21 +217,18 @@ class PartFile:
                 rest = rest[self._file.write(rest) :]
         self.size += len(piece)
 
+    def take_name(self, *, force: bool) -> None:
+        """Gives the file its name, in place of another one only with `force`. Raises OutputError."""
+        with _writing(self._path):
+            self._file.close()
+            (os.replace if force else _rename_if_free)(self._part, self._path)
+
     def equals(self, path: str) -> bool:
         """Returns whether a file has the same bytes. Raises OutputError."""
         import filecmp
 
         with _writing(path):
             return filecmp.cmp(self._part, path, shallow=False)
-
-    def take_name(self, *, force: bool) -> None:
-        """Gives the file its name, in place of another one only with `force`; else removes it. Raises OutputError."""
-        try:
-            with _writing(self._path):
-                self._file.close()
-                (os.replace if force else _rename_if_free)(self._part, self._path)
-        finally:
-            self.remove()
 
     def remove(self) -> None:
         """Closes and removes the part file, if it is still there."""
@@ -301,6 +305,8 @@ def _writing(path: str) -> Iterator[None]:
 MAX_REDIRECTS = 5
 PIECE = 256 * 1024  # bytes read and written at a time
 ERROR_BODY = 8192  # bytes of a storage host's error that are read
+# Content codings that change the bytes. Servers also write aws-chunked, UTF-8, none or nothing there.
+COMPRESSIONS = ("gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "dcb", "dcz")
 
 
 class Saved:
@@ -324,27 +330,27 @@ class Download:
         self, client: Client, url: str, target: Destination, *, force: bool, emit: Emit, deadline: float | None = None
     ) -> None:
         self.client = client
-        self.url = url
+        self.url = encoded(url)
         self.target = target
         self.force = force
         self.emit = emit
         self.deadline = deadline
         self.total: int | None = None
-        self.etag = ""  # which a Range must still match
+        self.etag = ""  # which a Range must still match; "" where the download cannot be resumed
         self.path = target.path  # with its extension from the first answer on
         self.part: PartFile | None = None
 
     def save(self) -> Saved:
         """Saves what the URL returns. A download that breaks off is resumed, as often as more bytes arrive.
 
-        Raises OutputError (the file exists, the disk is full), ApiError (a URL that is never requested; DeniedError for
-        one that has expired), NetworkError, or WaitTimeout past the deadline.
+        Raises OutputError (the file exists, the disk is full, the output is empty), ApiError (a URL that is never
+        requested; DeniedError for one that has expired), NetworkError, or WaitTimeout past the deadline.
         """
         fault = url_fault(self.url)
         if fault:
             raise ApiError(f"the output {self.url!r} {fault}", status=200)
         try:
-            return self.client.retry("GET", self._attempt, deadline=self.deadline, progress=lambda: self.done)
+            return self.client.retry("GET", self._attempt, deadline=self.deadline, progress=self._progress)
         except NetworkError:
             if self.deadline is not None and self.client.clock.monotonic() >= self.deadline:
                 raise WaitTimeout(f"{self.path}: the time limit was reached during the download") from None
@@ -357,6 +363,10 @@ class Download:
         """Returns the number of bytes that have arrived."""
         return self.part.size if self.part else 0
 
+    def _progress(self) -> int:
+        """Returns what earns new tries, in steps of a thousandth of the file: a few bytes a try would take for days."""
+        return self.done // max(100, min(16_384, (self.total or 1_000_000) // 1000))
+
     def _drop_part(self) -> None:
         """Forgets what has arrived."""
         if self.part:
@@ -366,29 +376,48 @@ class Download:
     def _attempt(self, _: object) -> Saved:
         """Downloads from where the last try broke off."""
         with self._open() as answer:
+            pieces: Iterator[bytes] = iter(lambda: answer.read(PIECE), b"")
             if answer.status != 206:  # all of it
                 self._drop_part()
-                length = answer.headers.get("Content-Length", "")
-                self.total = int(length) if re.fullmatch("[0-9]{1,18}", length) else None
-                self.etag = answer.headers.get("ETag", "")
-                self.path = self.target.file_name(self.url, answer.headers)
-            if self._is_saved():
-                return Saved(self.path, self.total or 0, skipped=True)
-            if self.part is None:
-                self.part = PartFile(self.path, self.client.shutdown, self.client.clock)
-            while piece := answer.read(PIECE):
+                is_packed = bool(_compressions(answer.headers))
+                length, etag = answer.headers.get("Content-Length", ""), answer.headers.get("ETag", "")
+                self.total = int(length) if re.fullmatch("[0-9]{1,18}", length) and not is_packed else None
+                self.etag = "" if is_packed or etag.startswith("W/") else etag  # If-Range needs a strong one
+                pieces = _unpacked(pieces) if is_packed else pieces
+                head = b""
+
+                def begin() -> bytes:
+                    nonlocal head
+                    for piece in pieces:
+                        head += piece
+                        if len(head) >= HEAD:
+                            break
+                    return head
+
+                self.path = self.target.file_name(self.url, answer.headers, begin)
+                if self._is_saved():
+                    return Saved(self.path, self.total or 0, skipped=True)
+                self.part = PartFile(self.path, self.client.shutdown)
+                self.part.write(head)
+            assert self.part
+            for piece in pieces:
                 self.part.write(piece)
                 self.emit(self.done, self.total)
+                if self.total is not None and self.done > self.total:
+                    break
         if self.total not in (None, self.done):
-            raise NetworkError(f"{self.path}: {self.done} of {self.total} bytes arrived", maybe_received=True)
-        if not self.force and self._may_be_there() and self.part.equals(self.path):
-            return Saved(self.path, self.done, skipped=True)
+            arrived, total = self.done, self.total or 0
+            if arrived > total:
+                self._drop_part()
+            raise NetworkError(f"{self.path}: {arrived} of {total} bytes arrived", maybe_received=True)
+        if not self.done:
+            raise OutputError(f"{self.path!r} was not saved: the output is empty")
         try:
             self.part.take_name(force=self.force)
         except OutputError:
-            if self.force or not self._has_output_size():
+            if self.force or not self.target.may_be_saved or not self.part.equals(self.path):
                 raise
-            return Saved(self.path, self.done, skipped=True)  # another run has saved the same output meanwhile
+            return Saved(self.path, self.done, skipped=True)  # saved before, or by another run meanwhile
         return Saved(self.path, self.done, skipped=False)
 
     def _open(self) -> Stream:
@@ -414,13 +443,15 @@ class Download:
         """Raises ApiError for an answer without the file, NetworkError for a part that does not continue this one."""
         if answer.status not in (200, 206, 416):
             raise storage_error("the download was refused", answer, self.client.console.mask)
-        encoding = answer.headers.get("Content-Encoding", "identity").lower()
-        if encoding != "identity":
-            raise ApiError(f"the download came {encoding}-compressed, which was not requested", status=answer.status)
+        compressions = _compressions(answer.headers)
+        if compressions not in ([], ["gzip"], ["x-gzip"]):
+            words = f"the download came {', '.join(compressions)}-compressed, which was not requested"
+            raise ApiError(words, status=answer.status)
         if answer.status == 200:
             return
         match = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", answer.headers.get("Content-Range", ""), re.ASCII)
-        if answer.status == 206 and match and 0 < self.done == int(match[1]):
+        is_same = answer.headers.get("ETag", self.etag) == self.etag and not compressions
+        if answer.status == 206 and match and is_same and 0 < self.done == int(match[1]):
             total = self.total if match[2] == "*" else int(match[2])
             if self.total in (None, total):
                 self.total = total  # which the first answer may not have told
@@ -429,24 +460,34 @@ class Download:
         raise NetworkError("the server cannot resume the download; starting over", maybe_received=True)
 
     def _is_saved(self) -> bool:
-        """Returns whether an earlier call saved this output. Raises OutputError if something else has its name."""
-        if not self.force and self._has_output_size():
-            return True
-        if not self.force and self._may_be_there():
-            return False
+        """Returns whether an earlier call saved this output; where it has no length, its bytes will tell.
+
+        Raises OutputError if something else has its name.
+        """
+        is_ours = not self.force and self.target.may_be_saved and os.path.isfile(self.path)
+        if is_ours and self.total in (None, os.path.getsize(self.path)):
+            return bool(self.total)
         with _writing(self.path):
             fault = name_fault(self.path, force=self.force)
         if fault:
             raise OutputError(fault, taken=self.path)
         return False
 
-    def _has_output_size(self) -> bool:
-        is_ours = self.target.may_be_saved and os.path.isfile(self.path)
-        return is_ours and self.total is not None and os.path.getsize(self.path) == self.total
 
-    def _may_be_there(self) -> bool:
-        """Returns whether the file there may be this output: without a length, only its bytes can tell."""
-        return self.target.may_be_saved and self.total is None and os.path.isfile(self.path)
+def encoded(url: str) -> str:
+    """Returns a URL with spaces and what is not ASCII percent-encoded, as browsers send it; not in its host."""
+    from urllib.parse import quote
+
+    def quoted(found: re.Match[str]) -> str:
+        return quote(found[0].encode("utf-8", "surrogateescape"))
+
+    url = url.strip()
+    host = re.match(r"\w+://[^/?#]*", url)
+    start = host.end() if host else 0
+    try:
+        return url[:start] + re.sub("[^!-~]+", quoted, url[start:])
+    except UnicodeEncodeError:  # half a surrogate pair: `url_fault` refuses it
+        return url
 
 
 def _redirected(url: str, location: str) -> str:
@@ -454,13 +495,40 @@ def _redirected(url: str, location: str) -> str:
     from urllib.parse import urljoin
 
     try:
-        target = urljoin(url, location)
+        target = urljoin(url, encoded(location.encode("latin-1").decode("utf-8", "surrogateescape")))
     except ValueError:
         target = location
     fault = url_fault(target)
     if fault:
         raise ApiError(f"the download was redirected to {target!r}, which {fault}", status=302)
     return target
+
+
+def _compressions(headers: Message) -> list[str]:
+    """Returns the content codings of an answer that change its bytes."""
+    named = ",".join(headers.get_all("Content-Encoding", [])).lower()
+    return [word for word in re.split(r"[\s,]+", named) if word in COMPRESSIONS]
+
+
+def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yields the content of a gzip body. Raises ApiError where it is none, NetworkError where it is cut off."""
+    import zlib
+
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    is_begun = False
+    try:
+        for piece in pieces:
+            rest, is_begun = piece, True
+            while rest:
+                if unpacker.eof:  # a further member
+                    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+                yield unpacker.decompress(rest, PIECE)
+                rest = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+        yield unpacker.flush()
+    except zlib.error:
+        raise ApiError("the download says that it is gzip-compressed, and is not", status=200) from None
+    if is_begun and not unpacker.eof:
+        raise NetworkError("the gzip body of the download is cut off", maybe_received=True)
 
 
 def storage_error(what: str, answer: Stream, mask: Callable[[str], str]) -> ApiError:

@@ -331,7 +331,7 @@ def save_outputs(task: PolledTask, targets: list[Destination], emit: Emit, *, fo
         ).save()
 
     is_fresh = False
-    for index, target in enumerate(targets):
+    for index in range(len(targets)):
         try:
             saved = save_one(index)
         except DeniedError as denied:
@@ -342,7 +342,7 @@ def save_outputs(task: PolledTask, targets: list[Destination], emit: Emit, *, fo
         task.saved.append(saved.path)
         if saved.skipped:
             client.console.note(f"{saved.path} is already saved")
-        warning = None if target.needs_extension else mismatch(saved.path)
+        warning = mismatch(saved.path)
         if warning:
             task.warnings.append(warning)
             client.console.note(warning)
