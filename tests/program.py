@@ -154,7 +154,7 @@ def checked(result: Result, surroundings: Mapping[str, str]) -> Result:
             raise AssertionError(f"a secret was printed: {result!r}".replace(secret, "SECRET"))
     if "Traceback (most recent call last)" in result.stderr or result.exit not in EXITS:
         raise AssertionError(f"no proper end: {result!r}")
-    if LAST_RESORT in result.stderr:
+    if f'"{LAST_RESORT}"' in result.stderr:
         raise AssertionError(f"choosing an example failed: {result!r}")
     return result
 

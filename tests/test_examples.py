@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
+from runway_cli.cli.parser import declared_commands
+from runway_cli.commands.options import GLOBAL_OPTIONS
 from tests.fake import Fault, sample
 from tests.served import ServedTest, pasted
 
@@ -21,15 +27,37 @@ IMAGE -f 'promptTxt=a red fox' --check → FOX --check --dry-run
 request POST /v1/text_to_image -f model=gen4_imag -f ratio=1920:1080 -f 'promptText=a red fox' --check → FOX --check
 # words of other tools
 tasks → history
-create → models
+tasks get TASK → request GET /v1/tasks/TASK
+status TASK → request GET /v1/tasks/TASK
+get TASK → request GET /v1/tasks/TASK
+get ORG → request get ORG
+create → generate --help
 list → avatars list
 whoami → auth status
 avatars get AVATAR → request GET /v1/avatars/AVATAR
 avatars delete AVATAR → request DELETE /v1/avatars/AVATAR --dry-run
+avatar show AVATAR → request GET /v1/avatars/AVATAR
+documents create → reference POST /v1/documents
+list voices → voices list
+delete /v1/avatars/AVATAR → request delete /v1/avatars/AVATAR --dry-run
+request GET ORG --jq .creditBalance → request GET ORG --select creditBalance
+request GET /v1/avatars?limit=2 --jq '.data[] | .id' → request GET /v1/avatars?limit=2 --select data.*.id
+avatars list --jq '.data[].id' → avatars list --select id
+avatars list --json id,name → avatars list --select id,name
+avatars list -n 5 -y → avatars list --limit 5
+avatars list -ojsonl → avatars list --output jsonl
+request -X GET ORG -H 'Accept: x' → request GET ORG
+request GET ORG -XGET --raw → request GET ORG
+FOX --json '{"a":1}' --dry-run → FOX --body '{"a":1}' --dry-run
+wait TASK -o NEW → wait TASK --download NEW
+wait TASK --out-dir NEW → wait TASK --download NEW/
+upload --file PICTURE → upload PICTURE
 --json avatars list → --output json avatars list
 avatars list --markdown → avatars list --output markdown
 IMAGE --prompt 'a red fox' --dry-run → FOX --dry-run
-IMAGE --prompt --wait → request --help
+IMAGE --prompt --wait → reference POST /v1/text_to_image
+IMAGE 'promptText=a red fox' --dry-run → FOX --dry-run
+GENERATE --prompt a --model gen4_image -f ratio=1920:1080 --dry-run → GENERATE promptText=a model=gen4_image
 request POST /v1/image_to_video -F promptImage=@PICTURE --dry-run → VIDEO --upload promptImage=PICTURE --dry-run
 request GET ORG -F x=@y → request GET ORG -f x=@y
 # options that contradict the call, or cannot be read
@@ -46,6 +74,10 @@ FOX --wait --max-wait ten → request --help
 # words that are missing, too many or in the wrong place
 request GET → request --help
 request GET '' → request --help
+request ORG → request GET ORG
+request ORG get → request get ORG
+request /v1/text_to_image -f model=gen4_image → request POST /v1/text_to_image -f model=gen4_image --dry-run
+request POST /v1/avatars?limit=2 --paginate → request GET /v1/avatars?limit=2
 request FETCH /v1/avatars → request --help
 reference POST → reference POST /v1/text_to_image
 reference text_to_image --model gen4_image → reference POST /v1/text_to_image --model gen4_image
@@ -58,6 +90,14 @@ request POST /v1/text_to_image --body {nope → reference POST /v1/text_to_image
 request POST /v1/text_to_image -f model=gen9 -f promptText=a → reference POST /v1/text_to_image
 IMAGE → reference POST /v1/text_to_image --model gen4_image
 FOX --upload referenceImages.0.uri=none.png → reference POST /v1/text_to_image
+# paths that Git Bash has changed
+request GET 'C:/Program Files/Git/v1/organization' → request GET v1/organization
+request GET 'D:\\msys64\\v1\\avatars?limit=1' → request GET v1/avatars?limit=1
+request GET C:/msys64/organization → request --help
+wait C:/Git/v1/avatars/AVATAR → wait v1/avatars/AVATAR
+reference POST C:/Git/v1/text_to_image → reference POST v1/text_to_image
+models C:/Git/v1/text_to_image → models v1/text_to_image
+batch C:/Git/v1/text_to_image ROWS RATIO --dry-run → batch v1/text_to_image ROWS RATIO --dry-run
 # endpoints, records and tasks
 request GET https://example.com/v1/avatars → reference GET /v1/avatars
 request POST /v1/text_to_imge --body {} → reference
@@ -76,6 +116,10 @@ cancel /v1/avatars/AVATAR → request DELETE /v1/avatars/AVATAR --dry-run
 PAYING = """
 FOX --wiat → FOX --wait
 IMAGE '--prompt=a red fox' → FOX
+request POST /v1/text_to_image -X POST -d BODY → request POST /v1/text_to_image --body BODY
+run text_to_image 'a fox' model=gen4_image ratio=1920:1080 → generate text_to_image 'a fox'
+post /v1/text_to_image -f promptText=a RATIO → request post /v1/text_to_image -f promptText=a RATIO
+FOX --poll -o NEW → FOX --wait --download NEW
 FOX --output NEW → FOX --download NEW --wait
 FOX --download NEW → FOX --download NEW --wait
 FOX --max-wait 90 → FOX --max-wait 90 --wait
@@ -92,11 +136,25 @@ WORDS = {
     "ORG": "/v1/organization",
     "GONE": "00000000-0000-4000-8000-000000000001",
     "RATIO": "-f model=gen4_image -f ratio=1920:1080",
+    "GENERATE": "generate text_to_image",
+    "BODY": """'{"model":"gen4_image","promptText":"a fox","ratio":"1920:1080"}'""",
     "VIDEO": "request POST /v1/image_to_video",
     "FOX": "IMAGE -f 'promptText=a red fox'",
     "IMAGE": "request POST /v1/text_to_image -f model=gen4_image -f ratio=1920:1080",
 }
+# What a shell, a terminal or a careless join would change.
+ODD = "a\n\t\u00a0\u00ad'\"$HOME`\\!~ --x"
+VALUES = (ODD, f"key={ODD}", "key=[1, 2]", "12", "json", "old", "lowcodeapi", "day", "2h")
 CONTENT = b"not to be replaced"
+
+
+def accepted(read: Callable[[str], Any], *values: str) -> str:
+    """The first value that an option or an operand can be."""
+    for value in values:
+        with suppress(ValueError):
+            read(value)
+            return value
+    raise AssertionError(read)
 
 
 class ExamplesTest(ServedTest):
@@ -147,12 +205,44 @@ class ExamplesTest(ServedTest):
                     for name in ("FREE", "NEW"):
                         if os.path.isfile(self.values[name]):
                             os.remove(self.values[name])
+                        shutil.rmtree(self.values[name], ignore_errors=True)
 
     def test_a_mistyped_force_is_not_proposed(self) -> None:
         for line in ("cancel TASK", "wait TASK --download TAKEN", "download URL"):
             with self.subTest(line):
                 words = self.words(line)
                 self.assertEqual(pasted(self.call(*words, "--forse")), words)
+
+    def test_an_example_repeats_the_words_of_the_caller(self) -> None:
+        """Every option of every command, with a value that needs quotes where it may have one."""
+        for path, command in declared_commands().items():
+            operands = [accepted(operand.read, "GET", "bash", ODD) for operand in command.operands]
+            for option in (*command.options, *GLOBAL_OPTIONS):
+                given = [] if option.is_switch else [accepted(option.read, *VALUES)]
+                more = ["--gateway", "lowcodeapi"] if option.dest == "url_format" else []
+                words = [*path, *operands, option.flags[0], *given, *more]
+                with self.subTest(words):
+                    kept = [word for word in words if word not in ("--force", "--again")]
+                    self.assertEqual(pasted(self.call(*words, "--verbos")), [*kept, "--verbose"])
+
+    def test_what_a_wait_goes_on_with_is_in_the_words_of_the_caller(self) -> None:
+        more = [
+            "--select",
+            "id,output.0",
+            "--interval",
+            "7",
+            "--max-wait",
+            "5",
+            "--download",
+            f"{self.folder}/{ODD}/",
+        ]
+        failed = self.call(*self.words("FOX --wait"), *more)
+        self.assertEqual(pasted(failed), ["wait", failed.error["id"], *more])
+
+    def test_a_key_on_the_command_line_leads_to_its_variable_and_is_not_repeated(self) -> None:
+        self.assertEqual(
+            pasted(self.call("request", "GET", "/v1/organization", "--api-key", "x1y2")), ["auth", "login"]
+        )
 
     def test_an_id_that_begins_with_a_dash_stands_behind_two_dashes(self) -> None:
         self.fake.fault(Fault("status", status=503), times=None)

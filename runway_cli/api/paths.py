@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 
-from ..errors import UsageError
+from ..errors import Mistyped, UsageError
 from ..settings import IN_REQUEST_LINE
 
 TYPE_CHECKING = False
@@ -27,6 +28,17 @@ def segment(text: str) -> str:
     from urllib.parse import quote
 
     return quote(text, safe="")
+
+
+def api_path(text: str) -> str:
+    """Reads a path of the API. Raises UsageError for what Git Bash makes of one: C:/Program Files/Git/v1/tasks."""
+    if not re.match(r"[A-Za-z]:[/\\]", text) or os.path.exists(text):
+        return text
+    words = f"{text!r} is a path of this machine: Git Bash makes one of a word that begins with a slash"
+    inside = re.fullmatch(r".*[/\\](v1[/\\].+)", text, re.DOTALL)
+    if inside:
+        raise Mistyped(f"{words}; leave the slash out", wrong=text, right=inside[1].replace("\\", "/"))
+    raise UsageError(f"{words}; leave the slash out")
 
 
 def checked_path(path: str, base_url: str) -> str:

@@ -28,7 +28,7 @@ import re
 
 from ..api.retry import may_pass
 from ..api.services import SERVICES
-from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command, tokens
+from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, VALUE, Command, tokens
 from ..contract.schema import full_path
 from ..errors import (
     ApiError,
@@ -56,43 +56,6 @@ if TYPE_CHECKING:
     Words = Sequence[str]
     Unit = tuple[str, Optional[str]]  # an option and its value, None for a switch; "" and an operand
 
-# A call of this program ← what other tools call it: commands that do not exist here
-OTHER_WORDS = {
-    "history": ("tasks", "task", "jobs", "log"),
-    "models": ("create",),
-    "models text_to_image": ("image",),
-    "models image_to_video": ("video", "videos"),
-    "avatars list": ("list", "ls"),
-    "auth login": ("login",),
-    "auth logout": ("logout",),
-    "auth status": ("whoami", "status", "balance", "credits"),
-    "help environment": ("config",),
-    "reference": ("docs", "api", "endpoints"),
-    "skill install": ("install",),
-    "--version": ("version",),
-}
-# Their options → ours; one that ends in = is a field, with the option's value
-OTHER_OPTIONS = {
-    "--json": "--output json",
-    "--markdown": "--output markdown",
-    "--table": "--output table",
-    "--format": "--output",
-    "--out": "--download",
-    "-o": "--download",
-    "--to": "--download",
-    "--budget": "--max-credits",
-    "--max-cost": "--max-credits",
-    "--check-only": "--check",
-    "--prompt": "-f promptText=",
-    "--model": "-f model=",
-    "--ratio": "-f ratio=",
-    "--duration": "-F duration=",
-}
-# The second word of a list command that does not exist → the call for one record; {} is its path
-OTHER_VERBS = {
-    **dict.fromkeys(("get", "show", "read", "describe", "view"), "request GET {}"),
-    **dict.fromkeys(("delete", "remove", "rm", "del"), "request DELETE {} --dry-run"),
-}
 NEVER = ("--force", "--again")  # replace a file; pay again
 MAX_EXAMPLE = 1000  # characters of a failed call that are worth repeating; the ids of a wait are kept, however many
 
@@ -156,7 +119,8 @@ class Attempt:
 
     def is_same(self, words: Words) -> bool:
         """Returns whether these words make the failed call again, in whatever order."""
-        return sorted(words) == sorted(self.words)
+        operands = [[word for word in each if not word.startswith("-")] for each in (words, self.words)]
+        return sorted(words) == sorted(self.words) and operands[0] == operands[1]
 
     def is_matter_of_time(self) -> bool:
         """Returns whether the same call may go well later, and is safe to repeat."""
@@ -171,8 +135,10 @@ class Attempt:
             new = change(flag, value)
             if new == (flag, value):
                 found += typed
-            elif new and new[0].startswith("--") and typed == [f"{flag}={value}"]:
+            elif new and new[0].startswith("--") and new[1] is not None and typed == [f"{flag}={value}"]:
                 found.append(f"{new[0]}={new[1]}")
+            elif new and new[0] and not VALUE.match(new[1] or ""):
+                found.append(f"{new[0]}={new[1]}")  # a value that looks like an option
             elif new:
                 found += [word for word in new if word]
         return found
@@ -180,7 +146,7 @@ class Attempt:
     def tokens(self) -> Iterator[Token]:
         """Yields the options and operands, as `options.tokens` does."""
         options = [*GLOBAL_OPTIONS, *(self.command.options if self.command else ())]
-        return tokens(list(self.words), options, [flag for flag, ours in OTHER_OPTIONS.items() if ours.endswith("=")])
+        return tokens(list(self.words), options, [self.fact("wrong")] if self.fact("value") is not None else [])
 
     def typed(self, flags: Collection[str]) -> list[str]:
         """Returns the words of the call that give these options."""
@@ -230,13 +196,13 @@ def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
             lambda flag, value: ("--upload" if flag == "--data-uri" and (value or "").endswith(end) else flag, value)
         )
     yield _known_words(failure, attempt.words)
-    yield _other_words(attempt)
     if fact("drop"):
         yield attempt.without(fact("drop"))
     elif fact("add"):
         yield _extended(attempt.words, fact("add"))
     yield _instead(attempt)
     yield _other_value(attempt)
+    yield _with_method(attempt)
     yield _refused_fields(attempt)
     # Another call that tells more.
     yield _about_the_record(attempt)
@@ -331,42 +297,51 @@ def _free(path: str, *, is_taken: bool = True) -> str:
 
 
 def _known_words(failure: Failure | None, words: Words) -> Words | None:
-    """Replaces each mistyped word; the command's help where something else is wrong with the call too."""
+    """Replaces each unknown word; the command's help where something else is wrong with the call too."""
     if not isinstance(failure, Mistyped):
-        return None
-    wrong, right = failure.fact("wrong"), failure.fact("right")
+        return _other_command(failure, words) if failure and failure.fact("unknown_command") else None
+    wrong, right, ours = failure.fact("wrong"), failure.fact("right"), failure.fact("ours")
+    attempt = Attempt(failure, words, None)
+    operands = [value for flag, value, _ in attempt.tokens() if flag == ""]
 
     def change(flag: str, value: str | None) -> Unit | None:
+        if right is None:
+            if (flag, value) not in ((wrong, failure.fact("value")), ("", wrong)):
+                return flag, value
+            if not ours or ours[0] in operands:  # not needed here, or there already: -X GET
+                return None
+            option, *values = ours if ours[0].startswith("-") else ["", *ours]
+            return option, next(iter(values), None)
         if flag != wrong:
             return flag, right if value == wrong else value
-        if right in NEVER:
-            return None
-        name, _, key = right.partition(" ")
-        if key.endswith("="):  # an option that is a field here
-            return (name, key + value) if value is not None else (flag, value)
-        return name, key or value
+        return None if right in NEVER else (right, value)
 
-    changed = Attempt(failure, words, None).changed(change)
+    changed = attempt.changed(change)
     try:
         parse(changed)
     except (HelpRequested, VersionRequested, ConfigError):
         return changed
     except UsageError as other:
-        if isinstance(other, Mistyped) and changed != list(words):
-            return _known_words(other, changed)
-        return (*other.fact("path", ()), "--help")
+        found = _known_words(other, changed) if changed != list(words) else None
+        return found or (*other.fact("path", ()), "--help")
     return changed
 
 
-def _other_words(attempt: Attempt) -> Words | None:
+def _other_command(failure: Failure, words: Words) -> Words | None:
     """Translates a command of other tools."""
-    typed: Words = attempt.fact("unknown_command") or ()
-    if len(typed) == 2 and COMMAND_MODULES[typed[0]] == "lists":
-        name, verb = typed
-        ids = attempt.words[attempt.words.index(verb) + 1 :][:1]
-        template = OTHER_VERBS.get(verb, "") if ids else ""
-        return [word.format(f"/v1/{name}/{ids[0]}") for word in template.split()] if template else (name, "list")
-    return next((call.split() for call, names in OTHER_WORDS.items() if len(typed) == 1 and typed[0] in names), None)
+    from ..commands.request import METHODS
+    from . import translate
+
+    attempt, typed = Attempt(failure, words, None), failure.fact("unknown_command")
+    operands = [value or "" for flag, value, _ in attempt.tokens() if flag == ""]
+    if len(typed) == 2 and typed[0] not in translate.LISTS:
+        return None
+    if len(typed) == 1 and typed[0].upper() in METHODS and "/" in "".join(operands[1:2]):
+        return ["request", *attempt.words]
+    if typed[0] in translate.GENERATE:
+        generate = attempt.changed(lambda flag, value: (flag, "generate" if value == typed[0] else value))
+        return _known_words(Mistyped("", wrong="", right=""), generate) if operands[1:] else ("generate", "--help")
+    return translate.command(operands)
 
 
 def _other_value(attempt: Attempt) -> Words | None:
@@ -399,6 +374,21 @@ def _instead(attempt: Attempt) -> Words | None:
         except (UsageError, ConfigError) as other:
             failure = other
     return None if words is attempt.words else words
+
+
+def _with_method(attempt: Attempt) -> Words | None:
+    """Puts the METHOD of `request` in front of its PATH: GET where none is named, and the call only reads."""
+    flags, path = attempt.fact("bad_value") or ((), "")
+    if attempt.name != "request" or flags or "/" not in path:
+        return None
+    from ..commands.request import METHODS
+
+    operands = [value or "" for flag, value, _ in attempt.tokens() if flag == ""]
+    method = next((word for word in operands if word.upper() in METHODS), "")
+    words = attempt.changed(lambda flag, value: None if flag == "" and value == method else (flag, value))
+    has_body = bool(attempt.typed({*BODY_FLAGS, "--stdin", "--wait", "--check"}))
+    words.insert(words.index(path), method or ("POST" if has_body else "GET"))
+    return words if method or not has_body else _extended(words, ("--dry-run",))
 
 
 def _refused_fields(attempt: Attempt) -> Words | None:

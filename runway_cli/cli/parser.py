@@ -117,7 +117,7 @@ def _command_of(words: Sequence[str]) -> tuple[Path, Command | None, list[str]]:
     for flag, word, typed in tokens(rest, GLOBAL_OPTIONS):
         if flag:
             if flag not in (*_KNOWN, "--"):
-                raise _unknown_option(flag, _KNOWN).but(path=path)
+                raise _unknown_option(typed[0], rest, _KNOWN, None).but(path=path)
             others += typed
             continue
         names = [known[1] for known in found] if path else COMMAND_NAMES
@@ -133,23 +133,27 @@ def _command_of(words: Sequence[str]) -> tuple[Path, Command | None, list[str]]:
 
 def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = "", **facts: Any) -> UsageError:
     """Returns the error for an unknown word: Mistyped with the nearest known one, else the message and `otherwise`."""
-    import difflib  # only an error needs it, and the words of other tools
+    import difflib  # only an error needs it
 
-    from .examples import OTHER_OPTIONS
-
-    other = OTHER_OPTIONS.get(wrong, "")
     plain, words = wrong.lstrip("-"), {word.lstrip("-"): word for word in known}  # equal dashes are no likeness
     longer = [word for word in words if len(plain) >= MIN_BEGINNING and word.startswith(plain)]
     close = longer if len(longer) == 1 else difflib.get_close_matches(plain, words, 1, SIMILARITY)
-    near = [other] if other.partition(" ")[0] in known else [words[word] for word in close]
-    if near and near[0] != wrong:
-        return Mistyped(f"{message}; did you mean {near[0]}?", wrong=wrong, right=near[0], **facts)
+    if close and words[close[0]] != wrong:
+        near = words[close[0]]
+        return Mistyped(f"{message}; did you mean {near}?", wrong=wrong, right=near, **facts)
     return UsageError(message + otherwise, **facts)
 
 
-def _unknown_option(flag: str, known: Collection[str]) -> UsageError:
-    name = flag.partition("=")[0]
-    return mistyped(f"unknown option {name}", name, known)
+def _unknown_option(word: str, after: Sequence[str], known: Collection[str], command: Command | None) -> UsageError:
+    """Returns the error for an option; `after` are the words behind it, of which the first may be its value."""
+    from . import translate
+
+    name = word.partition("=")[0]
+    found = translate.option(word, "".join(after[:1]), known, command)
+    if found:
+        flag, value, ours, hint = found
+        return Mistyped(f"unknown option {flag}; {hint}", wrong=flag, value=value, ours=ours)
+    return mistyped(f"unknown option {name}", name, known, try_next=translate.CALLS.get(name))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -186,9 +190,10 @@ def _given(path: Path, command: Command, words: list[str]) -> tuple[dict[str, An
         found, rest = parser.parse_known_args(words[:end])
     except HelpRequested:
         raise HelpRequested(path) from None
-    unknown = next((word for word in rest if word.startswith("-") and word != "-"), None)
-    if unknown is not None:
-        raise _unknown_option(unknown, [*(flag for option in options for flag in option.flags), *HELP_FLAGS])
+    for place, word in enumerate(rest):
+        if word.startswith("-") and word != "-":
+            known = [*(flag for option in options for flag in option.flags), *HELP_FLAGS]
+            raise _unknown_option(word, [*rest[place + 1 :], *words[end + 1 :]][:1], known, command)
     return vars(found), [*rest, *words[end + 1 :]]
 
 
@@ -204,7 +209,12 @@ def _operands(command: Command, words: list[str]) -> dict[str, Any]:
         values = [_value(operand.read, (), word) for word in taken]
         found[operand.dest] = values if operand.repeats else next(iter(values), None)
     if rest:
-        raise UsageError(f"unexpected argument {rest[0]!r}")
+        from .translate import field
+
+        message, ours = f"unexpected argument {rest[0]!r}", field(rest[0])
+        if any(ours[:1] == [flag] for option in command.options for flag in option.flags):
+            raise Mistyped(f"{message}; did you mean {' '.join(ours)}?", wrong=rest[0], ours=ours)
+        raise UsageError(message)
     return found
 
 

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 
 from .. import settings as values
+from ..api.paths import api_path
 from ..api.retry import may_poll_again
 from ..errors import (
     ApiError,
@@ -535,7 +536,7 @@ COMMANDS = {
         run,
         summary="send many requests, each paid for once",
         operands=(
-            Operand("path", "PATH", help="the endpoint of the POSTs, such as /v1/text_to_image"),
+            Operand("path", "PATH", read=api_path, help="the endpoint of the POSTs, such as /v1/text_to_image"),
             Operand(
                 "rows",
                 "ROWS",

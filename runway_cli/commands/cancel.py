@@ -78,7 +78,8 @@ def _cancel(client: Client, task: Pollable, row: dict[str, Any], force: bool) ->
         if not force and (status is None or status in (*GOOD_ENDS, *BAD_ENDS)):
             words = f"is {status}" if status else "has no status"
             reason = "nothing was changed, because deleting a finished task destroys its output"
-            save, look = ("wait", task.name, "--download", "outputs/"), ("request", "GET", task.path)
+            name = task.path if task.name.startswith("-") else task.name
+            save, look = ("wait", name, "--download", "outputs/"), ("request", "GET", task.path)
             raise TaskError(f"{task.name} {words}: {reason}", try_next=save if status in GOOD_ENDS else look)
         was_deleted = True
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from .. import jsontext
+from ..api.paths import api_path
 from ..contract import source
 from ..contract.describe import scheme_of
 from ..contract.schema import (
@@ -49,7 +50,7 @@ def run(context: Context, options: Options) -> int:
     if options.no_wait and (options.open or options.max_wait != MAX_WAIT or options.interval != MIN_INTERVAL):
         words = "--max-wait, --interval and --open are for a call that waits, which --no-wait does not"
         raise UsageError(words, drop=("--max-wait", "--interval", "--open"))
-    path = full_path(options.endpoint)
+    path = full_path(api_path(options.endpoint))
     if not may_start(path):
         words = f"POST {path} creates nothing to wait for: send it with `request`"
         raise UsageError(words, try_next=("reference", "POST", path))

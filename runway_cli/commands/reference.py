@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..api.paths import api_path
 from ..errors import ApiError, UsageError
 from ..terminal.tables import Column
 from .options import Command, GlobalOptions, Operand, Option
@@ -155,7 +156,9 @@ COMMANDS = {
     "reference": Command(
         run_reference,
         summary="show the API's endpoints and their fields",
-        operands=(Operand("endpoint", "METHOD PATH", takes="*", help="an endpoint; without it all are listed"),),
+        operands=(
+            Operand("endpoint", "METHOD PATH", takes="*", read=api_path, help="an endpoint; without it all are listed"),
+        ),
         options=(Option("--model", metavar="M", help="only the fields that this model takes"),),
         examples=(
             ("reference",),
@@ -169,7 +172,13 @@ COMMANDS = {
         run_models,
         summary="list the models and their allowed values",
         operands=(
-            Operand("endpoint", "ENDPOINT", takes="?", help="such as image_to_video; without it all models are listed"),
+            Operand(
+                "endpoint",
+                "ENDPOINT",
+                takes="?",
+                read=api_path,
+                help="such as image_to_video; without it all models are listed",
+            ),
         ),
         examples=(("models",), ("models", "image_to_video"), ("models", "text_to_image", "--output", "table")),
         prints="rows: each model with its endpoints, or with the allowed `ratio`, `duration` and other values",

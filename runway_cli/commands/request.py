@@ -6,7 +6,7 @@ import os
 import re
 
 from .. import jsontext
-from ..api.paths import checked_path, with_query
+from ..api.paths import api_path, checked_path, with_query
 from ..errors import (
     ApiError,
     ClosedOutput,
@@ -183,7 +183,8 @@ class _Call:
         if (options.once is not None or options.again) and method != "POST":
             raise UsageError(f"--once and --again are for POST, not {method}", drop=("--once", "--again"))
         if options.paginate and method != "GET":
-            raise UsageError(f"--paginate is for GET, not {method}", drop=("--paginate",))
+            read = ("request", "GET", options.path, "--paginate") if method in BODY_METHODS else None
+            raise UsageError(f"--paginate is for GET, not {method}", drop=("--paginate",), try_next=read)
         if options.check and method not in BODY_METHODS:
             raise UsageError(f"--check is for POST, PATCH and PUT, not {method}", drop=("--check",))
         if options.wait:
@@ -440,7 +441,7 @@ COMMANDS = {
         summary="call any endpoint, wait, and save the outputs",
         operands=(
             Operand("method", "METHOD", help=", ".join(METHODS), read=_method),
-            Operand("path", "PATH", help="below the base URL, such as /v1/organization"),
+            Operand("path", "PATH", read=api_path, help="below the base URL, such as /v1/organization"),
         ),
         options=(
             BODY_OPTIONS[0],

@@ -7,9 +7,8 @@ it until its status is one of GOOD_ENDS or BAD_ENDS, and `save_outputs` saves th
 from __future__ import annotations
 
 import os
-import re
 
-from ..api.paths import segment
+from ..api.paths import api_path, segment
 from ..api.retry import MAX_RETRY_AFTER, may_poll_again
 from ..errors import ApiError, DeniedError, Mistyped, OutputError, RunwayError, UsageError
 from ..files.download import Download, destinations, safe_name, taken_message
@@ -94,10 +93,7 @@ def parse(name: str) -> Pollable:
     identity = path[len(family.path) :] if path.startswith(family.path) else name
     if is_id(identity):
         return Pollable(family, identity)
-    on_windows = re.fullmatch(r"[A-Za-z]:[/\\].*?[/\\](v1[/\\].+)", name)
-    if on_windows:
-        words = f"{name!r} is a path of this machine: Git Bash makes one of a word that begins with /v1"
-        raise Mistyped(words, wrong=name, right=on_windows[1].replace("\\", "/"))
+    api_path(name)
     if any(mark in name for mark in "\"'{}[]"):
         bare = name.strip("\"'[],")
         words = f"{name!r} is JSON or in quotes, not an id: `jq -r .id` and `--select id` print ids without quotes"

@@ -1,0 +1,163 @@
+"""The words that gh, curl, jq, httpie, replicate, fal and the SDKs taught people → the words of this program."""
+
+from __future__ import annotations
+
+import re
+
+from ..commands.options import VALUE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Optional
+
+    from ..commands.options import Command
+
+    Found = tuple[str, Optional[str], list[str], str]
+
+
+ANY, NUMBER = r".+", r"\d+(?:\.\d+)?s?"
+# Their options, the values that each is meant with (None for a switch), and our words, with {} for the value. The first
+# line counts that fits and whose option the command has. Without any word, the option is not needed here.
+OPTIONS = (
+    ("--json", r"[\[{@].*", "--body {}"),
+    ("--json", r"\w+(?:,\w+)+", "--select {}"),
+    ("--json", None, "--output json"),
+    ("--markdown --md", None, "--output markdown"),
+    ("--table", None, "--output table"),
+    ("-o --format --output-format", r"jsonl?|table|markdown", "--output {}"),
+    ("--format --output-format", ANY, "--output {}"),
+    ("--jq --query", r"[\w.*\[\]| ,-]*\w[\w.*\[\]| ,-]*", "--select {}"),
+    ("-o -O --out --out-file --outfile --output-file --save --save-to --save-as --to --dest", ANY, "--download {}"),
+    ("-o -O --out --out-file --outfile --output-file --save --save-to --save-as --download --dest", ANY, "--to {}"),
+    (
+        "--output-dir --out-dir --outdir --output-path --dir --directory --save-dir --download-dir",
+        ANY,
+        "--download {}/",
+    ),
+    ("--output-dir --out-dir --outdir --output-path --dir --directory --save-dir --download-dir", ANY, "--to {}/"),
+    ("-d --data --data-raw --data-binary --payload --json-body", ANY, "--body {}"),
+    ("-i --input --param --arg --raw-field", r"[\w.]+=.*", "-f {}"),
+    ("--input --data-file --from-file --body-file --input-file", ANY, "--body @{}"),
+    ("--file --image --video --audio", r"[\w.]+=.+", "--upload {}"),
+    ("--prompt --prompt-text --promptText --text", ANY, "-f promptText={}"),
+    ("-m --model", r".*[^\d.].*", "-f model={}"),
+    ("--ratio --aspect-ratio --size", ANY, "-f ratio={}"),
+    ("--duration --seconds", NUMBER, "-F duration={}"),
+    ("--seed", NUMBER, "-F seed={}"),
+    ("--image --prompt-image --promptImage", ANY, "--upload promptImage={}"),
+    ("-f --field --raw-field -F --json-field --upload --data-uri", r"[\w.]+=.*", "{}"),
+    ("-X --method --request", r"(?i:get|post|patch|put|delete)", "{}"),
+    ("--file --url --id --task-id --path", ANY, "{}"),
+    ("--poll --sync --block --watch --follow --await --wait-for-completion", None, "--wait"),
+    ("--poll --sync --block --watch --follow --await --wait-for-completion --wait", None, ""),
+    ("--wait-for --wait-timeout --poll-timeout --timeout-seconds", NUMBER, "--max-wait {}"),
+    ("--poll-interval --every", NUMBER, "--interval {}"),
+    ("--async --detach --background", None, "--no-wait"),
+    ("--async --detach --background --no-wait", None, ""),
+    ("-m --max-time --connect-timeout", NUMBER, "--timeout {}"),
+    ("--retry --max-retries", NUMBER, "--retries {}"),
+    ("-n -L --count --max-items --max-results --page-size --per-page", NUMBER, "--limit {}"),
+    ("-j -P --jobs --concurrency --workers", NUMBER, "--parallel {}"),
+    ("--budget --max-cost --max-spend", NUMBER, "--max-credits {}"),
+    ("--idempotency-key --request-id", ANY, "--once {}"),
+    ("--session --session-id", ANY, "--client-id {}"),
+    ("-n --dryrun --noop --preview", None, "--dry-run"),
+    ("--check-only --validate", None, "--check"),
+    ("--all --all-pages --auto-paginate", None, "--paginate"),
+    ("--all --all-pages --auto-paginate --paginate", None, ""),
+    ("-s --silent --no-progress", None, "--quiet"),
+    ("-i --include --debug --trace", None, "--verbose"),
+    ("--staging --sandbox", None, "--stage"),
+    ("-H --header --headers", ANY, ""),
+    ("-y --yes --no-input --non-interactive --no-color --raw-output -r --raw --location --fail", None, ""),
+)
+# Their options that are no option here: the call that tells more.
+CALLS = {
+    **dict.fromkeys(("--api-key", "--apikey", "--key", "--token", "--secret"), ("auth", "login")),
+    **dict.fromkeys(("--base-url", "--api-url", "--endpoint-url", "--host"), ("help", "environment")),
+}
+# Their commands → ours, with an id or a path behind them, and alone; {} is the path.
+VERBS = (
+    ("get show read describe view status inspect result", "request GET {}", ""),
+    ("delete remove rm del destroy", "request DELETE {} --dry-run", ""),
+    ("update edit modify", "reference PATCH {}", ""),
+    ("create new add", "", "reference POST {}"),
+    ("cancel stop kill abort", "cancel {id}", ""),
+)
+COMMANDS = {
+    "avatars list": "list ls",
+    "history": "log logs",
+    "models text_to_image": "image images",
+    "models image_to_video": "video videos",
+    "auth login": "login",
+    "auth logout": "logout",
+    "auth status": "whoami me status account balance credits",
+    "help environment": "config configure env",
+    "reference": "docs api endpoints spec openapi",
+    "skill install": "install",
+    "--version": "version",
+}
+TASKS = ("tasks", "task", "jobs", "job", "runs", "predictions")
+LISTS = ("avatars", "voices", "documents")
+GENERATE = ("run", "create", "make", "predict", "submit", "imagine")  # what `generate` is called elsewhere
+
+
+def option(word: str, after: str, known: Collection[str], command: Command | None) -> Found | None:
+    """Returns what an unknown option is here: the flag and the value that were typed, our words, and a hint of them.
+
+    `after` is the word behind it, which may be its value; `known` are the flags of the command. Returns None for an
+    option that no tool has, or that means nothing to this command.
+    """
+    flag, mark, value = word.partition("=")
+    if len(word) > 2 and word[1] != "-":  # -XPOST
+        flag, mark, value = word[:2], "=", word[2:]
+    operands = [operand.metavar for operand in command.operands] if command else []
+    for flags, pattern, template in OPTIONS:
+        typed = value if mark else after if pattern and VALUE.match(after) else ""
+        if flag not in flags.split() or (mark and not pattern) or not re.fullmatch(pattern or "", typed, re.DOTALL):
+            continue
+        ours = template
+        if "TEXT|KEY=VALUE" in operands:  # `generate`, where the fields of the body are operands
+            ours = re.sub("^(-f|-F|--upload) ", "", template)
+        name, _, form = ours.partition(" ")
+        if name not in known if name.startswith("-") else name and not operands:
+            continue
+        text = _selection(typed, is_row="METHOD" not in operands) if name == "--select" else typed
+        text = text.rstrip("/") if ours.endswith("/") else text
+        hint = f"did you mean {name}{' ' + form.replace('{}', '…') if form.strip('{}/') else ''}?"
+        hint = hint if name.startswith("-") else "write its value alone" if name else "it is not needed here"
+        return flag, typed if pattern else None, [part.replace("{}", text) for part in ours.split()], hint
+    return None
+
+
+def _selection(path: str, *, is_row: bool) -> str:
+    """Returns a path of jq as --select has it: `.data[] | .id` is data.*.id, or id where --select is given a row."""
+    plain = re.sub(r"\s*\|\s*", "", path).replace(" ", "")
+    found = ",".join(re.sub(r"\[(\d*)\]", lambda at: f".{at[1] or '*'}", part).strip(".") for part in plain.split(","))
+    return re.sub(r"^(data\.)?\*\.", "", found) if is_row else found
+
+
+def field(word: str) -> list[str]:
+    """Returns the option for a field that is given as an argument, as httpie and replicate take it; [] for no field."""
+    found = re.fullmatch(r"([A-Za-z_][\w.]*)(:=|==?)(.*)", word, re.DOTALL)
+    return ["-F" if found[2] == ":=" else "-f", f"{found[1]}={found[3]}"] if found else []
+
+
+def command(operands: list[str]) -> list[str] | None:
+    """Returns our call for the operands of a command that does not exist; None where none is known."""
+    name, *rest = operands
+    if rest and rest[0] in LISTS:  # list avatars
+        return [rest[0], "list"]
+    kind, words = (name if name in LISTS else "tasks"), (rest if name in (*LISTS, *TASKS) else operands)
+    verb, ids = (words[0] if words else "list"), words[1:2]
+    path = ids[0] if ids and "/" in ids[0] else "/".join(["/v1", kind, *ids])
+    for verbs, with_id, alone in VERBS:
+        template = with_id if ids else alone
+        if template and verb in verbs.split():
+            return [part.replace("{}", path).replace("{id}", "".join(ids)) for part in template.split()]
+    if name in LISTS:
+        return [name, "list"]
+    if name in TASKS:
+        return ["history"] if verb in ("list", "ls") else ["request", "GET", f"/v1/tasks/{verb}"]
+    return next((call.split() for call, names in COMMANDS.items() if name in names.split()), None)
