@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from unittest import mock
 
 from runway_cli.cli import parser
+from runway_cli.commands.options import GLOBAL_OPTIONS
 from tests.fake import Fault
 from tests.program import ROOT, environment, shell_words
 from tests.served import ServedTest
@@ -61,6 +62,19 @@ class RefusedTest(ServedTest):
         self.refused([""], "unknown command ''")
         self.refused(["avatars", "list", ""], "unexpected argument ''")
         self.refused(["avatars", "list", "--limit", "٣"], "must be a positive integer")
+
+    def test_text_that_is_not_utf_8_in_any_option_or_operand(self) -> None:
+        for path, command in parser.declared_commands().items():
+            known = {"METHOD": "POST", "PATH": "/v1/x"}
+            words = [known.get(operand.metavar, "x") for operand in command.operands if operand.is_required]
+            for option in [option for option in (*command.options, *GLOBAL_OPTIONS) if option.metavar]:
+                key = "a=" if (option.metavar or "").startswith("KEY=") else ""
+                for bad in ("caf\udce9", "\ud83d"):
+                    self.refused([*path, *words, option.flags[-1], key + bad], "is not UTF-8")
+            for index in range(len(words)):
+                self.refused([*path, *words[:index], "caf\udce9", *words[index + 1 :]], "is not UTF-8")
+        self.refused([*POST, "--body", r'{"a":["\ud83d x"]}'], r"\ud83d is half of a surrogate pair")
+        self.refused([*POST, "--stdin"], r"\udc00 is half of a surrogate pair", stdin=rb'{"a":"\udc00"}')
 
     def test_bodies_that_are_not_json(self) -> None:
         for body, words in (
@@ -116,6 +130,8 @@ class RefusedTest(ServedTest):
         missing = self.folder / "missing.json"
         for path in (str(missing), str(self.folder), "", "with\x00nul", "x" * 5000):
             self.refused([*POST, "--body", f"@{path}"], "cannot be read")
+        if os.name == "posix":
+            self.refused([*POST, "--body", "@/dev/zero"], "it is not a regular file")
         self.refused([*POST, "--body", "@" + "x" * 5000], "File name too long" if os.name == "posix" else "cannot")
         self.refused([*POST, "--data-uri", f"a={missing}"], "missing.json")
         self.refused([*POST, "--upload", f"a={missing}"], "missing.json")

@@ -288,6 +288,15 @@ class InputsTest(ServedTest):
                 self.assertIn(shlex.join(example), result.error["example"])
         self.assertEqual(self.fake.requests, [])
 
+    def test_generate_takes_fields_alike(self) -> None:
+        keys = ("generate", "text_to_image", "a fox")
+        result = self.call(*keys, "a=1", "referenceImages[0][uri]=https://example.com/a.png", "--dry-run")
+        self.assert_error(result, 2, kind="usage")
+        right = [*keys, "a=1", "referenceImages.0.uri=https://example.com/a.png", "--dry-run"]
+        self.assertEqual(without_program(result.error["example"]), right)
+        shown = self.call("generate", "a_new_one", f"newImage={self.cat}", f"name={self.cat}", "--dry-run").json["body"]
+        self.assertEqual(shown, {"newImage": "runway://… (cat.png)", "name": str(self.cat)})
+
     def test_names_of_files_may_stand_in_other_fields(self) -> None:
         result = self.post("-f", f"name={self.cat}", "-f", f"promptImage={self.folder}/none.png", "--dry-run")
         self.assertEqual(result.json["body"]["name"], str(self.cat))

@@ -217,6 +217,8 @@ def _is_usable(attempt: Attempt, words: Words, prefix: str) -> bool:
     """Returns whether to show a call: nothing forced, masked or too long; the failed call only where time may help."""
     if not {*NEVER}.isdisjoint(words) or any(masking.text(word) != word for word in words):
         return False
+    if any(re.search("[\ud800-\udfff]", word) for word in words):  # undecodable bytes cannot be pasted
+        return False
     if sum(map(len, words)) > MAX_EXAMPLE and words[0] != "wait":
         return False
     return not attempt.is_same(words) or bool(prefix or attempt.fact("batch_call")) or attempt.is_matter_of_time()

@@ -23,7 +23,7 @@ from ..errors import UsageError
 from ..jobs import fields
 from ..jobs.fields import Field
 from ..jobs.tasks import may_start
-from ..settings import MIN_INTERVAL, destination, not_empty
+from ..settings import MIN_INTERVAL, Miswritten, destination, not_empty
 from . import request
 from .body import Checker
 from .options import COSTS, Command, Operand, Option
@@ -31,6 +31,8 @@ from .wait import MAX_WAIT, WAIT_OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..contract.schema import Endpoint, Schema, Schemas
     from .context import Context
 
@@ -99,12 +101,16 @@ def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: st
     """Returns the field that KEY=VALUE stands for, as the contract types it; one that it does not know is text."""
     allowed = _below(schemas, forms, name.split("."))
     kind = fields.JSON if mark == ":=" or _is_json(allowed, text) else fields.TEXT
-    if kind == fields.TEXT and any(map(scheme_of, allowed)):
+    if kind == fields.TEXT and (any(map(scheme_of, allowed)) or (not allowed and fields.is_file([name], text))):
         kind = fields.UPLOAD
     try:
         return fields.reader(kind)(f"{name}={text}")
     except ValueError as error:
-        raise UsageError(str(error).replace("; for plain text use -f", f"; for plain text: {name}=…")) from None
+        facts: dict[str, Any] = {}
+        if isinstance(error, Miswritten) and kind != fields.JSON:  # brackets in the key
+            facts = {"bad_value": (("",), f"{name}={text}"), "instead": error.instead[1:]}
+        words = str(error).replace("; for plain text use -f", f"; for plain text: {name}=…")
+        raise UsageError(words, **facts) from None
 
 
 def _is_json(allowed: list[Schema], text: str) -> bool:

@@ -33,7 +33,7 @@ TEXT, JSON, TEXT_FILE, DATA_URI, UPLOAD, OUTPUT_OF = "text", "json", "text-file"
 FLAGS = {TEXT: "-f", JSON: "-F"}  # of others --KIND
 FIELD_FLAGS = ("-f", "--field", "-F", "--json-field")
 FORMS = {TEXT: "TEXT", JSON: "JSON", OUTPUT_OF: "ID[.N]"}  # of a value, of others FILE
-MAX_PARTS = 100  # of one key; each part is one level of the body
+MAX_DEPTH = 100  # levels of a body, and parts of a key; a body of the API has fewer than ten
 ADDRESS = re.compile(r"(https?|runway)://|data:", re.IGNORECASE)
 TAKES_ADDRESS = re.compile(r"(image|video|audio|ur[il])s?$", re.IGNORECASE)  # the API's names of fields for a URL
 # What is written in place of JSON: strings in single quotes, a comma at the end, .5 and +5, True and None
@@ -97,10 +97,10 @@ def reader(kind: str) -> Callable[[str], Field]:
         name, mark, value = text.partition("=")
         if not mark or not all(name.split(".")):
             raise ValueError(f"must be KEY={FORMS.get(kind, 'FILE')}, not {text!r}")
-        if set(name) & {*"[]"}:
-            instead = (FLAGS.get(kind, f"--{kind}"), f"{dotted(name)}={value}")
-            raise Miswritten(f"the key {name!r} has brackets: write {dotted(name)}", instead)
-        key = parts(as_text(name))
+        try:
+            key = parts(as_text(name))
+        except Miswritten as error:
+            raise Miswritten(str(error), (FLAGS.get(kind, f"--{kind}"), f"{error.instead[0]}={value}")) from None
         if kind in (TEXT, JSON, OUTPUT_OF) or (kind == UPLOAD and ADDRESS.match(value)):
             value = as_text(value)
         if kind not in (TEXT, JSON) and not value:
@@ -109,7 +109,7 @@ def reader(kind: str) -> Callable[[str], Field]:
             raise ValueError(f"{name}: '-' is not a file name: files are not read from stdin here")
         if kind == JSON:
             try:
-                return Field(kind, key, read_json(value))
+                return Field(kind, key, read_json(value.encode()))
             except ValueError as error:
                 raise _not_json(f"{name}: {_short(value, 300)!r} is not JSON ({error})", value, name) from None
         return Field(kind, key, value)
@@ -132,7 +132,7 @@ def _not_json(words: str, text: str, name: str) -> ValueError:
     inside = text[1:-1] if text[:1] == text[-1:] == "'" else text
     for candidate in (inside, text.replace('\\"', '"'), ALMOST.sub(_as_json, text)):
         try:
-            found = read_json(candidate)
+            found = read_json(candidate.encode())
         except ValueError:
             continue
         if name and isinstance(found, str):
@@ -144,12 +144,8 @@ def _not_json(words: str, text: str, name: str) -> ValueError:
         instead = []
         for member in re.split(r",(?=\w+:(?!//))", flat[1]) if flat else ():
             key, _, value = member.partition(":")
-            instead += ["-f", f"{name}.{key}={value}".lstrip(".")]
-            try:
-                read_json(value)
-                instead[-2] = "-F"
-            except ValueError:
-                pass
+            is_json = value in CONSTANTS or re.fullmatch(r"-?[1-9]\d*", value)
+            instead += ["-F" if is_json else "-f", f"{name}.{key}={value}".lstrip(".")]
         return Miswritten(words, [*instead, "--dry-run"]) if flat else ValueError(words)
     if not name:
         return ValueError(words)
@@ -175,10 +171,10 @@ def _as_json(match: re.Match[str]) -> str:
     return match[0] if single is None else f'"{single}"'
 
 
-def read_json(data: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
-    """Returns the value of JSON from the user. Raises ValueError as `jsontext.loads`, and for half a character."""
-    value = jsontext.loads(data, pairs)
-    if (b"\\ud" if isinstance(data, bytes) else "\\ud") in data.lower():  # type: ignore[operator]
+def read_json(data: bytes) -> Any:
+    """Returns the value of JSON from the user. Raises ValueError as `jsontext.loads` and `check_unicode`."""
+    value = jsontext.loads(data)
+    if re.search(rb"\\u[dD]", data):
         check_unicode(value)
     return value
 
@@ -195,21 +191,17 @@ def check_unicode(value: Any) -> None:
 
 
 def parts(key: str) -> list[str]:
-    """Returns the parts of a key. Raises ValueError for one that a body cannot have."""
-    if set(key) & {*"[]"}:
-        raise ValueError(f"the key {key!r} has brackets: write {dotted(key)}")
+    """Returns the parts of a key. Raises ValueError for one that a body cannot have, Miswritten for brackets."""
+    if re.search(r"[][]", key):
+        dotted = re.sub(r"\.?\[([^][]*)\]", lambda match: "." + (match[1].strip("\"'") or "0"), key)
+        dotted = re.sub(r"[][]", "", dotted).strip(".")
+        raise Miswritten(f"the key {key!r} has brackets: write {dotted}", (dotted,))
     found = key.split(".")
     if not all(found):
         raise ValueError(f"{key!r} is not a field key: it has an empty part")
-    if len(found) > MAX_PARTS:
-        raise ValueError(f"a key has {MAX_PARTS} parts at most")
+    if len(found) > MAX_DEPTH:
+        raise ValueError(f"a key has {MAX_DEPTH} parts at most")
     return found
-
-
-def dotted(key: str) -> str:
-    """Returns a key with brackets as it is written here: referenceImages.0.uri."""
-    found = re.sub(r"\.?\[([^][]*)\]", lambda match: "." + (match[1].strip("\"'") or "0"), key)
-    return re.sub(r"[][]", "", found).strip(".")
 
 
 def merge(body: Any, fields: Iterable[tuple[Field, Any]], under: Iterable[tuple[Field, Any]] = ()) -> Any:
@@ -232,7 +224,7 @@ def merge(body: Any, fields: Iterable[tuple[Field, Any]], under: Iterable[tuple[
 
 
 def check_addresses(body: Any, fields: Sequence[Field], key: Sequence[str] = ()) -> None:
-    """Raises UsageError where a body, or the value at a key, names a file and the API takes a URL.
+    """Raises UsageError where a body, or the value at a key, names a file and the API takes a URL; or nests too deeply.
 
     The value of one of the `fields` is replaced as a whole: for a file inside of it there is no other option.
     """
@@ -240,16 +232,24 @@ def check_addresses(body: Any, fields: Sequence[Field], key: Sequence[str] = ())
     while rest:
         value, path = rest.pop()
         if isinstance(value, (dict, list)):
+            if len(path) >= MAX_DEPTH:
+                raise UsageError("nested too deeply")
             items = value.items() if isinstance(value, dict) else enumerate(value)
             rest += [(item, [*path, str(part)]) for part, item in items]
-        elif isinstance(value, str) and not ADDRESS.match(value):
-            last = next((part for part in reversed(path) if not _is_index(part)), "")
-            if TAKES_ADDRESS.search(last) and os.path.isfile(value):
-                name = ".".join(path)
-                facts = {"bad_value": (FIELD_FLAGS, f"{name}="), "instead": ("--upload", f"{name}={value}")}
-                is_inside = any(len(field.key) < len(path) and path[: len(field.key)] == field.key for field in fields)
-                words = f"{name}: {_short(value)!r} is a file, and the field takes a URL: use --upload {name}=FILE"
-                raise UsageError(f"{words}, or in ROWS @upload.{name}", **({} if is_inside else facts))
+        elif is_file(path, value):
+            name = ".".join(path)
+            words = f"{name}: {_short(value)!r} is a file, and the field takes a URL: use --upload {name}=FILE"
+            facts = {"bad_value": (FIELD_FLAGS, f"{name}="), "instead": ("--upload", f"{name}={value}")}
+            is_inside = any(len(field.key) < len(path) and path[: len(field.key)] == field.key for field in fields)
+            raise UsageError(f"{words}, or in ROWS @upload.{name}", **({} if is_inside else facts))
+
+
+def is_file(key: Sequence[str], value: Any) -> bool:
+    """Returns whether the value at a key names a file, where the API takes a URL as far as the key tells."""
+    if not isinstance(value, str) or ADDRESS.match(value):
+        return False
+    last = next((part for part in reversed(key) if not _is_index(part)), "")
+    return bool(TAKES_ADDRESS.search(last)) and os.path.isfile(value)
 
 
 def _beginnings(field: Field) -> list[tuple[str, ...]]:
@@ -271,40 +271,29 @@ def _put(root: list[Any], field: Field, value: Any) -> None:
     container: Any = root
     slot: Any = 0
     for depth, part in enumerate(field.key):
+        what = f"{_short(field.name)}: {_short('.'.join(field.key[:depth])) or 'the body'}"
         found = container[slot]
         if found is NOTHING:
             found = [] if _is_index(part) else {}
-        elif isinstance(found, (dict, list)):
-            found = found.copy()  # the original may be shared
+        elif not isinstance(found, (dict, list)):
+            raise UsageError(f"{what} is neither an object nor a list")
+        container[slot] = container = found.copy()  # the original may be shared
+        slot = part
+        if isinstance(container, dict):
+            container.setdefault(part, NOTHING)
+        elif not _is_index(part):
+            raise UsageError(f"{what} is a list, so {part!r} should be a number")
+        elif len(part) > 9 or int(part) > len(container):
+            raise UsageError(f"{what} has {len(container)} items, so the next index is {len(container)}")
         else:
-            raise UsageError(f"{_short(field.name)}: {_path(field, depth)} is neither an object nor a list")
-        container[slot] = found
-        container, slot = found, part
-        if isinstance(found, list):
-            slot = _index(found, field, depth)
-            if slot == len(found):
-                found.append(NOTHING)
-        else:
-            found.setdefault(part, NOTHING)
+            slot = int(part)
+            container[slot:] = container[slot:] or [NOTHING]
     container[slot] = value
-
-
-def _index(container: list[Any], field: Field, depth: int) -> int:
-    part, path, count = field.key[depth], _path(field, depth), len(container)
-    if not _is_index(part):
-        raise UsageError(f"{_short(field.name)}: {path} is a list, so {part!r} should be a number")
-    if len(part) > 9 or int(part) > count:
-        raise UsageError(f"{_short(field.name)}: {path} has {count} items, so the next index is {count}")
-    return int(part)
 
 
 def _is_index(part: str) -> bool:
     """Returns whether it is an index as in JSON Pointer (RFC 6901): no leading zeros, so that each has one name."""
     return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0")
-
-
-def _path(field: Field, depth: int) -> str:
-    return _short(".".join(field.key[:depth])) or "the body"
 
 
 def _short(name: str, most: int = 80) -> str:
@@ -368,7 +357,7 @@ def value_of(field: Field, files: Files, shutdown: Shutdown) -> Any:
         from .tasks import parse
 
         found = OutputOf(path)
-        parse(found.name)
+        found.name = parse(found.name).name
         return found
     if field.kind in (DATA_URI, UPLOAD) and not (field.kind == UPLOAD and ADDRESS.match(path)):
         return input_file(files, path, f"--{field.kind}", is_upload=field.kind == UPLOAD)

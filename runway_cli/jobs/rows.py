@@ -41,7 +41,6 @@ SEND, WAIT, PRINT = "send", "wait", "print"
 KEY_LENGTH = 32  # characters of the hash that is a row's key in the ledger
 MAX_SHOWN = 20  # faults that the message names; `issues` has all
 MAX_CELL = 1 << 26  # characters of a cell; the csv module's own limit is 131,072
-MAX_DEPTH = 100  # levels of objects and lists in a row; a body of the API has fewer than ten
 MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 EXCEL = {"TRUE": "true", "FALSE": "false"}  # how a spreadsheet writes them
 
@@ -86,15 +85,6 @@ class Row:
     def value(self, of_input: Callable[[Input], Any]) -> Any:
         """Returns the body as a JSON value, None where there is none; `of_input` gives the value for each input."""
         return rendered(self.body, of_input) if self.has_body else None
-
-
-def _is_deep(value: Any) -> bool:
-    """Returns whether a value has more levels than a row may: what Python reads of JSON, its calls may not follow."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        held = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, (dict, list))]
-        level = [item for items in held for item in items]
-    return bool(level)
 
 
 class RowReader:
@@ -181,8 +171,6 @@ class RowReader:
                     value = fields.input_file(self._files, text, key, is_upload=head == UPLOAD)
                 own.append((Field(fields.JSON, fields.parts(key[len(head) :]), given), value))
         body = fields.merge(self._body, own, self._shared)
-        if _is_deep(body):
-            raise ValueError("nested too deeply")
         if is_api_dry_run(path, body):
             raise UsageError("dryRun: true creates no task: use `request`")
         row = Row(number, line, path, body, label=safe_name(name) if name else None)
@@ -271,7 +259,7 @@ def _json_array(data: bytes) -> Parsed:
 def _json_row(text: bytes) -> dict[str, Any]:
     """Returns the object of one line. Raises UsageError."""
     try:
-        return _object_of(fields.read_json(text, _object))
+        return _object_of(jsontext.loads(text, _object))
     except ValueError as error:
         raise UsageError(f"not JSON: {str(error).replace('line 1, ', '')}") from None
 
@@ -359,7 +347,7 @@ def _table_row(header: list[str], cells: list[str]) -> dict[str, Any]:
             continue
         name = key[: -len(":json")]
         try:
-            found[name] = fields.read_json(EXCEL.get(cell.strip(), cell))
+            found[name] = fields.read_json(EXCEL.get(cell.strip(), cell).encode())
         except ValueError as error:
             raise UsageError(f"{cell!r} is not JSON ({error})", field=name) from None
     return found
