@@ -115,7 +115,7 @@ class ProgramTlsTest(Trusted, ProgramTest):
                         self.assertIn(f"{variable} names no certificates: {path!r} ", result.error["error"])
             self.assertEqual(fake.requests, [])
 
-    def test_one_of_the_two_variables_is_enough_and_an_empty_one_is_none(self) -> None:
+    def test_an_empty_variable_names_nothing_and_a_file_needs_no_folder(self) -> None:
         hashed = self.folder / "hashed"
         hashed.mkdir()
         name = openssl(f"x509 -hash -noout -in {self.authority.path}", self.folder).strip()
@@ -123,7 +123,6 @@ class ProgramTlsTest(Trusted, ProgramTest):
         with FakeRunway(tls=self.good) as fake:
             for file, folder in (
                 ("", f"/nonexistent{os.pathsep}{hashed}"),
-                ("/nonexistent", str(hashed)),
                 (self.authority.path, "/nonexistent"),
                 (self.authority.path, ""),
             ):

@@ -54,7 +54,7 @@ def load(client: Client) -> Contract:
     for url in urls:
         try:
             return _fetched(client, url)
-        except (ApiError, NetworkError) as error:
+        except (ApiError, NetworkError, ConfigError) as error:  # ConfigError: of TLS or the proxy
             failures.append(error.message)
     found, words = (copies[0][0], "") if copies else (snapshot(), " that comes with this program")
     client.console.note(f"using the API's contract of {found.date}{words}: {failures[0]}")

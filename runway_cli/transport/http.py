@@ -14,9 +14,11 @@ import http.client
 import socket
 import time
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from ..errors import ConfigError, Interrupted, NetworkError
-from .sockets import Connection, Ended, Exchange, Framed, OutOfTime, split
+from ..settings import url_fault
+from .sockets import Connection, Ended, Exchange, Framed, OutOfTime
 
 try:
     import ssl
@@ -152,7 +154,10 @@ class Transport:
         """
         exchange = Exchange(self._shutdown, idle_timeout, time_limit)
         with reported_failures(exchange):
-            parts = split(url)
+            fault = url_fault(url)
+            if fault:
+                raise ValueError(f"the URL {fault}")
+            parts = urlsplit(url)
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             kept = self._kept.pop((parts.scheme, parts.netloc), None) if keep else None
             if kept and not kept.is_fresh():

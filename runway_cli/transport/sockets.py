@@ -23,7 +23,7 @@ import time
 from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigError
-from ..settings import bypasses_proxy, is_loopback, proxy_variable, setting, url_fault
+from ..settings import bypasses_proxy, is_loopback, proxy_variable, setting
 from ..shutdown import SLICE
 
 TYPE_CHECKING = False
@@ -108,14 +108,6 @@ class Exchange:
         self._shutdown.check()
         if self._shutdown.is_over:
             raise Ended("the program is ending")
-
-
-def split(url: str) -> SplitResult:
-    """Returns the parts of a URL. Raises ValueError, with words for a user, for one that `url_fault` refuses."""
-    fault = url_fault(url)
-    if fault:
-        raise ValueError(f"the URL {fault}")
-    return urlsplit(url)
 
 
 def proxy_for(parts: SplitResult) -> SplitResult | None:
@@ -214,7 +206,7 @@ def connect(host: str, port: int, exchange: Exchange, winners: dict[tuple[str, i
                     try:
                         _begin(places[0], exchange, selector)
                     except OSError as error:
-                        faults[places[0][4]] = error
+                        faults[places[0][4]], due = error, 0.0
                     del places[0]
                     continue
                 wait = min(exchange.left(since), SLICE, max(0.0, due - time.monotonic()) if places else SLICE)
@@ -227,7 +219,7 @@ def connect(host: str, port: int, exchange: Exchange, winners: dict[tuple[str, i
                         winners[host, port] = key.data
                         return connection
                     connection.close()
-                    faults[key.data] = _fault(code)
+                    faults[key.data], due = _fault(code), 0.0
                 exchange.check()
         except OutOfTime as error:
             raise OutOfTime(f"{error}: {_at_each(faults)}" if len(faults) > 1 else str(error)) from None

@@ -6,7 +6,6 @@ A Python that was built without OpenSSL cannot import this module.
 from __future__ import annotations
 
 import os
-import re
 import ssl
 import sys
 from contextlib import contextmanager
@@ -66,47 +65,33 @@ def new_context() -> ssl.SSLContext:
     context.sslsocket_class = SecureSocket
     if sys.platform == "win32":
         context.load_default_certs()  # those of the system's store
-    system = ssl.get_default_verify_paths()
     # OpenSSL itself would ignore what a variable names in vain, take an empty one as a name, and wait for a FIFO.
-    faults: list[ConfigError] = []
-    has_usable = False
-    for variable, load, default in (
-        ("SSL_CERT_FILE", _load_file, system.openssl_cafile),
-        ("SSL_CERT_DIR", _load_folders, system.openssl_capath),
-    ):
-        path = setting(variable)
-        fault = load(context, path or default)
-        if path and fault:
-            words = f"{variable} names no certificates: {path!r} {fault}. Correct or unset it"
-            faults.append(ConfigError(words, variable=variable))
-        has_usable = has_usable or bool(path and not fault)
-    if faults and not has_usable:
-        raise faults[0]
+    file, folders = setting("SSL_CERT_FILE"), setting("SSL_CERT_DIR")
+    system = ssl.get_default_verify_paths()
+    fault = None
+    try:
+        if file and not os.path.isfile(file):
+            fault = "is not a file"
+        else:
+            context.load_verify_locations(cafile=file or system.openssl_cafile)
+    except ssl.SSLError:
+        fault = "is not a file of certificates in PEM form"
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror})"
+    if file and fault:
+        raise _useless("SSL_CERT_FILE", file, fault)
+    context.load_verify_locations(capath=folders or system.openssl_capath)
+    if folders and not file:
+        from glob import escape, glob
+
+        if not any(glob(os.path.join(escape(path), "????????.[0-9]*")) for path in folders.split(os.pathsep)):
+            fault = "is not a folder of certificates named by their hash (openssl rehash)"
+            raise _useless("SSL_CERT_DIR", folders, fault)
     return context
 
 
-def _load_file(context: ssl.SSLContext, path: str) -> str | None:
-    """Trusts the certificates of a file. Returns why it cannot be used, as the rest of a sentence; else None."""
-    if not os.path.isfile(path):
-        return "is not a file"
-    try:
-        context.load_verify_locations(cafile=path)
-    except ssl.SSLError:
-        return "is not a file of certificates in PEM form"
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    return None
-
-
-def _load_folders(context: ssl.SSLContext, paths: str) -> str | None:
-    """Trusts the certificates of folders, which OpenSSL looks up by their hash. Returns as `_load_file` does."""
-    try:
-        names = [name for path in paths.split(os.pathsep) if os.path.isdir(path) for name in os.listdir(path)]
-        context.load_verify_locations(capath=paths)
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    is_usable = any(re.fullmatch(r"[0-9a-f]{8}\.\d+", name) for name in names)
-    return None if is_usable else "is not a folder of certificates named by their hash (openssl rehash)"
+def _useless(variable: str, path: str, fault: str) -> ConfigError:
+    return ConfigError(f"{variable} names no certificates: {path!r} {fault}. Correct or unset it", variable=variable)
 
 
 def words(error: OSError) -> str:
