@@ -415,6 +415,8 @@ class AuthStatus(GatewayTest):
             (Fault("status"), 1),
             (Fault("status", status=404, body=b"<h1>Not found</h1>"), 1),
             (Fault("reset_after_request"), 69),
+            (Fault("html"), 1),
+            *((Fault("status", 200, body=body), 1) for body in (b"", b"null", b"[]", b'{"id":"x"}', b'{"data":null}')),
         ):
             with self.subTest(fault):
                 self.assert_status(expected, None, fault)

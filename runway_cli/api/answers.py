@@ -54,7 +54,7 @@ def decode(response: Response, service: Service, mask: Callable[[str], str]) -> 
     if not 200 <= answer.status < 300:
         raise error_of(answer, response, mask)
     if not answer.is_json:
-        words = f"the answer is not JSON ({reason}): {excerpt(response.body, mask)}"
+        words = f"the answer is not JSON ({reason}): {excerpt(response.body, mask)}".rstrip(": ")
         raise ApiError(words, status=response.status, is_json=False, permanent=True)
     answer.is_empty = not response.body.strip()
     return answer

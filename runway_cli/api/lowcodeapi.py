@@ -176,7 +176,7 @@ class Service(RunwayService):
         try:
             answer = client.call("GET", NO_TASK, retries=0)
             if not isinstance(answer.value, dict) or not answer.value or not answer.from_provider:
-                raise ApiError("the answer is not one of Runway", status=answer.status)
+                raise ApiError("the answer does not come from Runway", status=answer.status)
         except DeniedError:
             raise
         except (ApiError, NetworkError) as error:

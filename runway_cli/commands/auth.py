@@ -45,8 +45,8 @@ def status(context: Context, options: GlobalOptions) -> int:
 
 def login(context: Context, options: GlobalOptions) -> int:
     """Says where the key goes instead."""
-    source = SERVICES[options.gateway].key_source
-    raise _nothing_stored(options, "set", f" to {source}, then start this session again")
+    more = f" to {SERVICES[options.gateway].key_source}, then start this session again"
+    raise _nothing_stored(options, "set", more)
 
 
 def logout(context: Context, options: GlobalOptions) -> int:
@@ -60,8 +60,6 @@ def _nothing_stored(options: GlobalOptions, verb: str, more: str = "") -> UsageE
     return UsageError(words, heading="", try_next=("auth", "status"))
 
 
-_STORED = "nothing: the message on stderr names the variable"
-
 COMMANDS = {
     "auth status": Command(
         status,
@@ -73,7 +71,7 @@ COMMANDS = {
         login,
         summary="show how to set the key",
         examples=(("auth", "login"),),
-        prints=_STORED,
+        prints="nothing: the message on stderr names the variable",
         notes=("The key goes into RUNWAY_SKILLS_API_SECRET (with --stage: RUNWAY_SKILLS_API_SECRET_STAGE;",
                "with --gateway lowcodeapi: LOWCODEAPI_API_TOKEN). This program stores nothing."),
     ),
@@ -81,6 +79,6 @@ COMMANDS = {
         logout,
         summary="show how to unset the key",
         examples=(("auth", "logout"),),
-        prints=_STORED,
+        prints="nothing: the message on stderr names the variable",
     ),
 }  # fmt: skip

@@ -33,7 +33,7 @@ def avatar(record: Record) -> Record:
         name = next((name for name in names if name and isinstance(name, str)), "Unknown")
         voice = name + VOICE_TYPES.get(str(voice.get("type")), "")
     return {
-        **_picked(record, "id", "name", "status"),
+        **{key: record.get(key) for key in ("id", "name", "status")},
         "voice": voice or None,
         "documents": len(documents) if isinstance(documents, list) else 0,
         "createdAt": iso_time(record.get("createdAt")),
@@ -44,7 +44,8 @@ def voice(record: Record) -> Record:
     """Returns the row of a voice; older answers spell provider and preview in other ways."""
     previews = (record.get(key) for key in ("previewUrl", "previewAudioUri", "previewUri"))
     return {
-        **_picked(record, "id", "name"),
+        "id": record.get("id"),
+        "name": record.get("name"),
         "provider": record.get("provider") or record.get("type"),
         "status": record.get("status"),
         "preview": next(filter(None, previews), None),
@@ -55,7 +56,7 @@ def document(record: Record) -> Record:
     """Returns the row of a document."""
     users = _users(record)
     return {
-        **_picked(record, "id", "name", "type"),
+        **{key: record.get(key) for key in ("id", "name", "type")},
         "avatarId": record.get("avatarId") or (users[0].get("id") if users else None),
         "usedBy": [user.get("name") for user in users],
         "createdAt": iso_time(record.get("createdAt")),
@@ -72,10 +73,6 @@ def _uses(record: Record, avatar_id: str) -> bool:
 def _users(record: Record) -> list[Record]:
     users = record.get("usedBy")
     return [user for user in users if isinstance(user, dict)] if isinstance(users, list) else []
-
-
-def _picked(record: Record, *keys: str) -> Record:
-    return {key: record.get(key) for key in keys}
 
 
 def _list(
@@ -130,28 +127,13 @@ def iso_time(value: Any) -> Any:
     return f"{moment.isoformat()}.{(fraction or '0')[:3]:<03}Z"
 
 
-CREATED = Column("Created", "createdAt")
-NAME = Column("Name", "name")
+_NAME, _CREATED = Column("Name", "name"), Column("Created", "createdAt")
+_AVATAR = (_NAME, Column("Status", "status"), Column("Voice", "voice"), Column("Docs", "documents"), _CREATED)
+_VOICE = (_NAME, Column("Provider", "provider"), Column("Preview", "preview", link="listen"))
+_DOCUMENT = (_NAME, Column("Avatar", "avatarId"), _CREATED)
+_ORDER = {"sort": "createdAt", "order": "desc"}  # required; the API no longer lists avatarId, and takes it
 COMMANDS = {
-    "avatars list": _list(
-        "avatars",
-        avatar,
-        (NAME, Column("Status", "status"), Column("Voice", "voice"), Column("Docs", "documents"), CREATED),
-        "--output markdown",
-        {},
-    ),
-    "voices list": _list(
-        "voices",
-        voice,
-        (NAME, Column("Provider", "provider"), Column("Preview", "preview", link="listen")),
-        "--limit 20 --output table",
-        {},
-    ),
-    "documents list": _list(
-        "documents",
-        document,
-        (NAME, Column("Avatar", "avatarId"), CREATED),
-        "--avatar-id ID",
-        {"sort": "createdAt", "order": "desc"},  # required; the API no longer lists avatarId, and takes it
-    ),
+    "avatars list": _list("avatars", avatar, _AVATAR, "--output markdown", {}),
+    "voices list": _list("voices", voice, _VOICE, "--limit 20 --output table", {}),
+    "documents list": _list("documents", document, _DOCUMENT, "--avatar-id ID", _ORDER),
 }
