@@ -17,7 +17,8 @@ from pathlib import Path
 from unittest import mock
 
 from runway_cli.errors import ConfigError, Interrupted, OutputError
-from runway_cli.jobs.ledger import Attempt, Ledger, LedgerMissing, Spending, number_of
+from runway_cli.jobs.attempts import Attempt, Spending, number_of
+from runway_cli.jobs.ledger import Ledger, LedgerMissing
 from tests.program import ROOT
 
 ACCOUNT = "https://api.example.test 0123456789ab"

@@ -15,24 +15,38 @@ from ..errors import (
     Failure,
     InternalError,
     RunwayError,
-    TaskError,
     UsageError,
     WaitTimeout,
     heaviest,
 )
 from ..files.download import remove_part_files
 from ..jobs import fields
-from ..jobs.batch import DONE, FAILED, NEW, STARTED, UNCERTAIN, Batch, files_in_the_way, saved_files, standing
-from ..jobs.ledger import GONE, REFUSED, LedgerLocked, LedgerMissing, is_safety, number_of
+from ..jobs.attempts import (
+    BAD_ENDS,
+    FAILED,
+    GONE,
+    GOOD_ENDS,
+    NOT_STARTED,
+    OPEN,
+    REFUSED,
+    SKIPPED,
+    STARTED,
+    SUCCEEDED,
+    UNCERTAIN,
+    UNSENT,
+    is_safety,
+    number_of,
+)
+from ..jobs.batch import Batch, files_in_the_way, saved_files
+from ..jobs.ledger import LedgerLocked, LedgerMissing
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
-from ..jobs.start import field_of
-from ..jobs.tasks import BAD_ENDS, GOOD_ENDS, parse
+from ..jobs.start import failure_of, field_of
 from ..settings import absolute, history_path, shown_credits
 from ..terminal import masking
 from ..terminal.tables import Column
 from .options import COSTS, Command, GlobalOptions, Operand, Option
 from .request import BODY_OPTIONS
-from .wait import WAIT_OPTIONS, failure_of, record_end
+from .wait import WAIT_OPTIONS, fault_of, record_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +54,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
+    from ..jobs.attempts import Attempt
     from ..jobs.batch import RowJob
-    from ..jobs.ledger import Attempt, Ledger
+    from ..jobs.ledger import Ledger
     from ..jobs.rows import Fault, Row
     from .context import Context
 
@@ -101,8 +116,9 @@ COLUMNS = (
 DRY_RUN_COLUMNS = (Column("Row", "row"), Column("Name", "name"), Column("Url", "url"), Column("Body", "body"))
 STDIN = "-"
 BALANCE_WAIT = 10.0  # seconds that a dry run waits for the balance
-SKIPPED, IN_PROGRESS, NOT_STARTED = "skipped", "in progress", "not started"
-COUNTED = (FAILED, SKIPPED, IN_PROGRESS, NOT_STARTED)  # by the last note, beside those that succeeded
+# What the last note counts
+OK, BAD, IN_PROGRESS = "done", "failed", "in progress"
+OTHERS = {SKIPPED: "skipped", NOT_STARTED: "not started"}  # by their status
 MAX_NAMES = 10  # of rows that a note names
 UNCERTAIN_WORDS = (
     "the POST may have been accepted, but its outcome is unknown: look for it in the account; "
@@ -119,16 +135,16 @@ def run(context: Context, options: Options) -> int:
     base_url, shutdown = client.target.base_url, context.shutdown
     reader = RowReader(options.path, options.body, options.fields, base_url=base_url, shutdown=shutdown)
     rows = reader.read(options.rows)
-    folder = _folder_of(options)
+    if options.download:
+        options.download = os.path.join(options.download, "")  # here it is always a folder
     try:
         if options.dry_run:
             return _show(context, options, client, rows)
-        if folder:
+        if options.download:
             from ..files.download import check_destination
 
-            check_destination(folder, force=options.force)
-        ledger = _opened(context, options, client)
-        return BatchRun(context, options, client, ledger, rows).run()
+            check_destination(options.download, force=options.force)
+        return BatchRun(context, options, client, _opened(context, options, client), rows).run()
     except Failure as failure:
         raise failure.but(batch_call=_next_call(options, failure)) from None
 
@@ -148,29 +164,14 @@ def _check_options(context: Context, options: Options) -> None:
         raise UsageError("stdin holds ROWS already: read the body or the text from a file")
 
 
-def _folder_of(options: Options) -> str | None:
-    """Returns --download with a slash at its end: here it is always a folder."""
-    path = options.download
-    return path if path is None or path.endswith(("/", os.sep)) else path + "/"
-
-
-def _ledger_path(options: Options) -> str:
-    """Returns the absolute path of the ledger."""
-    if options.log:
-        return absolute(os.path.expanduser(options.log))
-    if options.rows == STDIN:
-        return absolute(os.path.join(_folder_of(options) or "", "batch.db"))
-    return absolute(f"{options.rows}.batch.db")
-
-
 def _opened(context: Context, options: Options, client: Client) -> Ledger:
     """Returns the ledger, locked for this process until the end of the run; a dry run makes none.
 
     Raises UsageError where another process or another account has it, and where the file is not a
     ledger, which is left unchanged.
     """
-    path = _ledger_path(options)
-    old = f"{path[: -len('.db')]}.jsonl"
+    beside = os.path.join(options.download or "", "batch") if options.rows == STDIN else f"{options.rows}.batch"
+    path, old = absolute(options.log or f"{beside}.db"), absolute(f"{beside}.jsonl")
     if not options.log and os.path.lexists(old) and not os.path.lexists(path):
         words = f"{old!r} was written by version 2: finish that batch with version 2,"
         raise UsageError(f"{words} or move the log away to pay for every row again")
@@ -178,6 +179,7 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
         raise UsageError(f"the ledger {path!r} is the history: choose another file with --log")
     if not options.dry_run and not os.path.isdir(os.path.dirname(path)):
         raise UsageError(f"the folder of the ledger {path!r} does not exist: choose another file with --log")
+    options.log = path
     ledger = context.ledger(client, path, exclusive=True)
     if options.dry_run and not os.path.lexists(path):
         return ledger
@@ -220,23 +222,23 @@ def _plan(context: Context, options: Options, client: Client, attempts: dict[str
     if is_retry and attempts and not any(row.key in attempts for row in rows):
         words = "the ledger knows none of these rows: use the file and the options of the earlier run"
         raise UsageError(words, batch_call=("batch", "--help"))
-    folder = _folder_of(options)
-    again = {NEW, *((FAILED,) if options.retry_failed else ()), *((UNCERTAIN,) if options.retry_uncertain else ())}
+    folder = options.download
     for row in rows:
         row.attempt = known = attempts.get(row.key)
-        found = standing(known)
-        if known is None or (found in again and not known.is_safety):
+        if known is None:
             row.todo = SEND
-        elif found == DONE:
-            row.todo = WAIT if saved_files(known, folder) is None else PRINT
+        elif known.is_uncertain:
+            row.todo = SEND if options.retry_uncertain else PRINT
+        elif known.has_failed:
+            row.todo = SEND if options.retry_failed and not known.is_safety else PRINT
         else:
-            row.todo = WAIT if found == STARTED else PRINT
+            row.todo = WAIT if known.status == STARTED or saved_files(known, folder) is None else PRINT
     unsent = [row for row in rows if row.todo == SEND]
     if any(file.is_upload for row in unsent for file in row.files()):
         from ..files.upload import refuse_service
 
         refuse_service(client)
-    kept = [path for path in (options.rows, _ledger_path(options), history_path()) if path]
+    kept = [path for path in (options.rows, options.log, history_path()) if path]
     new = [row for row in rows if row.todo != PRINT] if options.force else unsent
     taken = files_in_the_way(new, folder, attempts.values(), kept, force=options.force) if folder else []
     if folder and taken:
@@ -265,14 +267,15 @@ def _known(ledger: Ledger, history: Ledger, *, is_dry_run: bool) -> dict[str, At
     The history is asked about POSTs whose outcome the ledger does not know; what it has is recorded, but for a dry run.
     """
     attempts = ledger.attempts()
-    fates = {each.key: each for each in history.fates([each.key for each in attempts if standing(each) == UNCERTAIN])}
+    told = [history.attempt(each.key) for each in attempts if each.is_uncertain]
+    fates = {fate.key: fate for fate in told if fate and (fate.id or fate.status == UNSENT)}
     last: dict[str, Attempt] = {}
     for each in attempts:
         fate = fates.get(each.key)
         if fate is None or fate.id:
             last[each.job or ""] = each
         if fate is not None and fate.id:
-            each.status, each.id, each.credits = "STARTED", fate.id, fate.credits
+            each.status, each.id, each.credits = STARTED, fate.id, fate.credits
         if fate is not None and not is_dry_run:
             ledger.started(each.key, fate.id, fate.credits) if fate.id else ledger.unsent(each.key)
     return last
@@ -282,7 +285,7 @@ def _show(context: Context, options: Options, client: Client, rows: list[Row]) -
     """Prints the request of every row that would be sent, masked, and its cost. Changes nothing on the disk."""
     history, ledger = context.history(client), _opened(context, options, client)
     _plan(context, options, client, _known(ledger, history, is_dry_run=True), rows)
-    batch = Batch(client, history, ledger, rows, options=options, folder=_folder_of(options))
+    batch = Batch(client, history, ledger, rows, options=options, folder=options.download)
     skipped = {job.row for job in batch.release()}
     unsent = [row for row in rows if row.todo == SEND and row not in skipped]
     shown_client = context.client(with_secret=False)
@@ -340,7 +343,7 @@ class BatchRun:
         self._history = context.history(client)
         self._ledger = ledger
         self._rows = rows
-        self._folder = _folder_of(options)
+        self._folder = options.download
         self._failures: list[RunwayError] = []
 
     @property
@@ -360,7 +363,7 @@ class BatchRun:
         left = [
             f"{attempt.name} ({attempt.id or 'outcome unknown'})"
             for key, attempt in attempts.items()
-            if key not in keys and standing(attempt) in (STARTED, UNCERTAIN)
+            if key not in keys and attempt.status in OPEN
         ]
         if left:
             more = f" and {len(left) - MAX_NAMES} more" if len(left) > MAX_NAMES else ""
@@ -377,11 +380,12 @@ class BatchRun:
                     self._print_known(row)
             self._work(batch)
             for row in (*batch.unsent, *batch.blocked):
-                self._print(row, "NOT_STARTED")
+                self._print(row, NOT_STARTED)
         finally:
             self._console.end_rows(COLUMNS)
-        words = [f"{self.counts[word]} {word}" for word in COUNTED if self.counts[word]]
-        told = ", ".join([f"{self.counts[DONE]} of {self.total} succeeded", *words])
+        kinds = (BAD, OTHERS[SKIPPED], IN_PROGRESS, OTHERS[NOT_STARTED])
+        words = [f"{self.counts[word]} {word}" for word in kinds if self.counts[word]]
+        told = ", ".join([f"{self.counts[OK]} of {self.total} succeeded", *words])
         self._console.note(f"{told}, {shown_credits(self.credits)} credits")
         failure = self._failure(batch)
         if failure:
@@ -428,38 +432,25 @@ class BatchRun:
         """Prints a row from the ledger: done, failed, or one whose outcome is unknown."""
         known = row.attempt
         assert known
-        found = standing(known)
-        if found == UNCERTAIN:
+        if known.is_uncertain:
             self._uncertain(row, UNCERTAIN_WORDS, may_have_been_accepted=True)
             return
-        failure: RunwayError | None = None
-        if found == FAILED:
-            words = known.error or f"{known.id} is {known.status}"
-            facts: dict[str, Any] = {"batch_call": None if known.is_safety else "retry failed"}
-            if known.id:
-                identity = parse(known.id)
-                facts.update(task_id=identity.id, try_next=("request", "GET", identity.path))
-            if known.status == REFUSED:
-                issues = [{"field": known.code, "messages": []}] if known.code else None
-                failure = ApiError(words, issues=issues, **facts)
-            elif known.status == GONE:
-                failure = ApiError(words, status=404, **facts)
-            else:
-                failure = TaskError(words, failure_code=known.code, **facts)
+        call = None if known.is_safety else "retry failed"
+        failure = failure_of(known).but(batch_call=call) if known.has_failed else None
         files = saved_files(known, self._folder) or []
         if self._folder:
             files = [os.path.join(self._folder, os.path.basename(path)) for path in files]
         shown = {"id": known.id or None, "credits": known.credits, "saved": files, "skipped": True}
-        self._print(row, "FAILED" if known.status == REFUSED else known.status, failure, **shown)
+        self._print(row, FAILED if known.status == REFUSED else known.status, failure, **shown)
 
     def _ended(self, job: RowJob) -> None:
         """Records how the work on a row ended, then prints it."""
         if job.task:
             self._polled(job)
-        elif job.failure and job.status == "UNCERTAIN":
+        elif job.failure and job.status == UNCERTAIN:
             self._uncertain(job.row, f"{job.failure.message}; {UNCERTAIN_WORDS}", **job.failure.facts)
         elif job.failure:
-            failure = job.failure.but(batch_call="retry failed") if job.status == "FAILED" else job.failure
+            failure = job.failure.but(batch_call="retry failed") if job.status == FAILED else job.failure
             self._print(job.row, job.status, failure)
         elif job.skipped:
             self._print(job.row, job.status, error=job.skipped)
@@ -469,14 +460,14 @@ class BatchRun:
     def _polled(self, job: RowJob) -> None:
         row, task = job.row, job.task
         assert task
-        was_done = standing(row.attempt) == DONE and row.todo == WAIT
+        was_done = bool(row.attempt and row.attempt.is_done and row.todo == WAIT)
         is_gone = task.is_missing and not was_done and task.status not in GOOD_ENDS
         is_bad = task.has_ended and (task.status in BAD_ENDS or bool(task.node_errors))
         limit = self._options.max_time if job.is_out_of_time else self._options.max_wait
-        failure = failure_of(task, limit, is_paid=True)
+        failure = fault_of(task, limit, is_paid=True)
         if failure and (is_bad or is_gone):
             failure = failure.but(batch_call=None if is_safety(failure.fact("failure_code")) else "retry failed")
-        status = GONE if is_gone else task.status or ("SUCCEEDED" if was_done else "STARTED")
+        status = GONE if is_gone else task.status or (SUCCEEDED if was_done else STARTED)
         if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
             record_end(self._ledger, task, absolute(self._folder) if self._folder else None)
             record_end(self._history, task)
@@ -484,7 +475,7 @@ class BatchRun:
         self._print(row, status, failure, id=task.name, credits=job.credits, saved=task.saved, **more)
 
     def _uncertain(self, row: Row, words: str, **facts: Any) -> None:
-        self._print(row, "UNCERTAIN", ApiError(words, **{**facts, "batch_call": None}), maybeAccepted=True)
+        self._print(row, UNCERTAIN, ApiError(words, **{**facts, "batch_call": None}), maybeAccepted=True)
 
     def _print(self, row: Row, status: str, failure: RunwayError | None = None, **facts: Any) -> None:
         """Prints a row with these facts, and counts it unless it was left without a failure of its own."""
@@ -499,8 +490,7 @@ class BatchRun:
             line.update({"field": field} if field else {})
             self._failures.append(failure)
         is_open = bool(line["id"]) and status not in (*GOOD_ENDS, *BAD_ENDS, GONE)
-        kind = IN_PROGRESS if is_open else FAILED if failure else DONE
-        self.counts[{"NOT_STARTED": NOT_STARTED, "SKIPPED": SKIPPED}.get(status, kind)] += 1
+        self.counts[OTHERS.get(status, IN_PROGRESS if is_open else BAD if failure else OK)] += 1
         if row.todo == SEND and line["id"]:
             self.credits += number_of(line["credits"]) or 0
         self._console.row(line, alone=False)
@@ -511,13 +501,13 @@ class BatchRun:
         if self._ledger.failure:
             failures.append(self._ledger.failure.but(batch_call="same"))
         budget = batch.stopped_by or (None if batch.pace.is_stopped else batch.over_budget())
-        told = [f"{self.counts[word]} of {self.total} {word}" for word in (FAILED, IN_PROGRESS) if self.counts[word]]
+        told = [f"{self.counts[word]} of {self.total} {word}" for word in (BAD, IN_PROGRESS) if self.counts[word]]
         words = [", ".join(told if self.total > 1 else [])]
         words = [": ".join(filter(None, (*words, heaviest(failures).message)))] if failures else []
         failures += [budget] if budget else []
         words += [budget.message] if budget else []
-        if self.counts[NOT_STARTED]:
-            words.append(f"{self.counts[NOT_STARTED]} of {self.total} rows are not started")
+        if self.counts[OTHERS[NOT_STARTED]]:
+            words.append(f"{self.counts[OTHERS[NOT_STARTED]]} of {self.total} rows are not started")
             failures = failures or [WaitTimeout("the time limit was reached", batch_call="same")]
         if not failures:
             return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..errors import ApiError, RunwayError, TaskError, UsageError
-from ..jobs.tasks import BAD_ENDS, GOOD_ENDS, TASKS
+from ..jobs.attempts import BAD_ENDS, CANCELLED, GOOD_ENDS
+from ..jobs.tasks import TASKS
 from ..terminal.tables import Column
 from .context import for_each
 from .options import WRITES, Command, GlobalOptions, Operand, Option
@@ -45,7 +46,7 @@ def run(context: Context, options: Options) -> int:
             _cancel(client, task, row, options.force)
         except RunwayError as error:
             failure = error.but(task_id=task.id)
-        end = "CANCELLED" if row["cancelled"] else row["status"]
+        end = CANCELLED if row["cancelled"] else row["status"]
         if end in (*GOOD_ENDS, *BAD_ENDS):
             history.ended(task.name, end)
         context.console.row(row, alone=len(tasks) == 1)
@@ -73,7 +74,7 @@ def _cancel(client: Client, task: Pollable, row: dict[str, Any], force: bool) ->
             raise
         status = found.get("status") if isinstance(found, dict) else None
         row["status"] = status = status if isinstance(status, str) else None
-        if status == "CANCELLED":
+        if status == CANCELLED:
             return
         if not force and (status is None or status in (*GOOD_ENDS, *BAD_ENDS)):
             words = f"is {status}" if status else "has no status"

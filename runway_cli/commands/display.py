@@ -126,7 +126,7 @@ class BatchDisplay(Display):
 
     def summary(self) -> str:
         """Returns how many rows are done, running and failed, the credits, and the time left by the pace so far."""
-        from ..jobs.ledger import number_of  # only a batch needs it
+        from ..jobs.attempts import number_of  # only a batch needs it
 
         report, batch = self._report, self._batch
         credits = report.credits + sum(number_of(job.credits) or 0 for job in batch.in_flight if job.is_sent)

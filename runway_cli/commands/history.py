@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..errors import UsageError
-from ..jobs.ledger import iso_time, number_of
+from ..jobs.attempts import number_of
 from ..settings import relative, shown_credits
 from ..terminal.console import TABLES
 from ..terminal.tables import Column
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from ..jobs.ledger import Attempt
+    from ..jobs.attempts import Attempt
     from .context import Context
 
 
@@ -73,7 +73,7 @@ def run(context: Context, options: Options) -> int:
 def _row(attempt: Attempt) -> dict[str, Any]:
     return {
         "id": attempt.id,
-        "startedAt": iso_time(attempt.at),
+        "startedAt": attempt.started_at,
         "path": attempt.path,
         "model": attempt.model,
         "prompt": attempt.prompt,

@@ -262,14 +262,14 @@ class _Call:
 
         try:
             return known(self.client, history, job, again=self.options.again)
-        except TaskError as failure:
+        except (TaskError, ApiError) as failure:
             if failure.fact("recorded"):
                 self.console.result(failure.fact("recorded"))
             raise
 
     def _continue(self, history: Ledger, started: Started) -> int:
         """Waits for a job that an earlier call started, or prints what is recorded of it."""
-        from ..jobs.ledger import STARTED
+        from ..jobs.attempts import STARTED
         from ..jobs.start import recorded
         from .wait import columns, open_files, wait_for
 

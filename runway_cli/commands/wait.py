@@ -140,7 +140,6 @@ def _unfinished(context: Context, history: Ledger) -> tuple[list[Pollable], dict
 
     Notes say what else the history has.
     """
-    from ..jobs.ledger import SENDING
     from ..jobs.tasks import is_name, parse_all
 
     attempts = history.attempts()
@@ -149,7 +148,7 @@ def _unfinished(context: Context, history: Ledger) -> tuple[list[Pollable], dict
         has_others = not attempts and os.path.lexists(history.path) and history.other_account() is not None
         others = "; it also has entries of other keys or base URLs" if has_others else ""
         context.console.note(f"nothing to wait for: the history has no unfinished tasks of this account{others}")
-    uncertain = sum(each.status == SENDING for each in attempts)
+    uncertain = sum(each.is_uncertain for each in attempts)
     if uncertain:
         words = f"{uncertain} request{'s' * (uncertain != 1)} of unknown outcome"
         context.console.note(f"{words}, which may have been accepted: see `history`")
@@ -175,7 +174,7 @@ def wait_for(
     of those that an earlier call was to save, by their names; the others are saved as --download says. `with_total`:
     the last note says how many ended well, and the credits of all.
     """
-    from ..jobs.ledger import number_of
+    from ..jobs.attempts import number_of
     from ..jobs.schedule import Scheduler
     from ..jobs.tasks import PolledTask
     from .display import WaitDisplay
@@ -196,7 +195,7 @@ def wait_for(
             for job in scheduler.run():
                 assert isinstance(job, PolledTask)
                 record_end(history, job)
-                failure = failure_of(job, options.max_wait, is_paid=answer is not None)
+                failure = fault_of(job, options.max_wait, is_paid=answer is not None)
                 if failure:
                     failures.append((job.name, failure))
                 if job.answer is not None:
@@ -271,7 +270,7 @@ def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone:
 
     Once every output is saved, JSON leaves the signed URLs out; --select still finds them.
     """
-    from ..jobs.tasks import GOOD_ENDS
+    from ..jobs.attempts import GOOD_ENDS
 
     full = {**answer, **(task.answer or {})}
     if with_saved and task.status in GOOD_ENDS:
@@ -299,8 +298,7 @@ def record_end(ledger: Ledger, task: PolledTask, folder: str | None = None) -> N
 
     Where only some of them were saved, none is recorded: the same call is to save the others.
     """
-    from ..jobs.ledger import GONE
-    from ..jobs.tasks import BAD_ENDS, GOOD_ENDS
+    from ..jobs.attempts import BAD_ENDS, GONE, GOOD_ENDS
 
     # A missing output does not make the task missing.
     if task.error and task.is_missing and task.status not in GOOD_ENDS:
@@ -318,9 +316,9 @@ def record_end(ledger: Ledger, task: PolledTask, folder: str | None = None) -> N
         )
 
 
-def failure_of(task: PolledTask, max_wait: float, *, is_paid: bool = False) -> RunwayError | None:
+def fault_of(task: PolledTask, max_wait: float, *, is_paid: bool = False) -> RunwayError | None:
     """Returns why a task failed or is unfinished, None if it ended well. `is_paid`: this run started it."""
-    from ..jobs.tasks import BAD_ENDS
+    from ..jobs.attempts import BAD_ENDS
 
     facts: dict[str, Any] = {"task_id": task.pollable.id}
     if task.error:

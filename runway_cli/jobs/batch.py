@@ -17,13 +17,13 @@ from ..errors import ApiError, BudgetError, OutputError, RunwayError, UsageError
 from ..files import download, upload
 from ..files.upload import InputFile
 from ..settings import absolute, shown_credits, shown_number
-from . import ledger as states
+from .attempts import FAILED, GOOD_ENDS, NOT_STARTED, SKIPPED, UNCERTAIN, number_of
 from .fields import OutputOf
 from .ledger import LedgerMissing
 from .rows import PRINT, SEND, WAIT
 from .schedule import Pace, Scheduler, most_at_once
 from .start import is_unsent, no_id, shape, start
-from .tasks import GOOD_ENDS, PolledTask, credits_of, parse, save_outputs, urls_of
+from .tasks import PolledTask, credits_of, parse, save_outputs, urls_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,26 +32,17 @@ if TYPE_CHECKING:
 
     from ..api.client import Client
     from ..commands.batch import Options
-    from .ledger import Attempt, Ledger
+    from .attempts import Attempt
+    from .ledger import Ledger
     from .rows import Row
     from .schedule import Emit
     from .tasks import Pollable
 
 
-NEW, UNCERTAIN, STARTED, DONE, FAILED = "new", "uncertain", "started", "done", "failed"
 DRAIN = 5.0  # seconds that the answers to POSTs are awaited when the run is interrupted
 HELD = 5.0  # seconds until a row that the budget does not allow yet is tried again
 MAX_UPLOAD_AGE = 86_400 - 300  # seconds; the API keeps an upload for 24 hours, and a row needs some time to be sent
 MAX_ANSWER_AGE = 3600.0  # seconds for which the URLs in an answer are used; the API signs them for a day
-
-
-def standing(attempt: Attempt | None) -> str:
-    """Returns what the last attempt at a row means for it: NEW, UNCERTAIN, STARTED, DONE or FAILED."""
-    if attempt is None:
-        return NEW
-    if attempt.status in states.OPEN:
-        return STARTED if attempt.status == states.STARTED else UNCERTAIN
-    return DONE if attempt.status in GOOD_ENDS and not attempt.error else FAILED
 
 
 class Batch:
@@ -88,8 +79,8 @@ class Batch:
         self._prices: dict[str, Any] = {}  # by shape
         self._scheduler: Scheduler | None = None
         self._uploads = {file.digest: Lock() for row in self.blocked for file in row.files() if file.is_upload}
-        known = [row for row in rows if row.todo == PRINT or standing(row.attempt) == DONE]
-        self._succeeded = {row.key: standing(row.attempt) == DONE for row in known}
+        done = {row.key: bool(row.attempt and row.attempt.is_done) for row in rows}
+        self._succeeded = {row.key: done[row.key] for row in rows if row.todo == PRINT or done[row.key]}
         self._ends: dict[str, tuple[PolledTask, float]] = {}  # of rows that have succeeded in this run, and when
 
     def run(self, emit: Emit) -> Iterator[RowJob]:
@@ -155,7 +146,7 @@ class Batch:
                 failed = [parent for parent in row.parents if self._succeeded.get(parent.key) is False]
                 if failed:
                     job = RowJob(self, row)
-                    job.status, job.skipped = "SKIPPED", f"{failed[0].name} has not succeeded"
+                    job.status, job.skipped = SKIPPED, f"{failed[0].name} has not succeeded"
                     self._succeeded[row.key] = False
                     is_changed = True
                     yield job
@@ -278,7 +269,7 @@ class RowJob:
         self.task: PolledTask | None = None
         self.failure: RunwayError | None = None
         self.skipped: str | None = None
-        self.status = "NOT_STARTED"
+        self.status = NOT_STARTED
         self.activity = "waiting to be sent"
         self.key = row.attempt.key if row.todo == WAIT and row.attempt else ""
         self.is_held = False
@@ -304,7 +295,7 @@ class RowJob:
     @property
     def credits(self) -> Any:
         """Returns what it costs, None where that is unknown."""
-        found = states.number_of(self.task.credits) if self.task else None
+        found = number_of(self.task.credits) if self.task else None
         return self._estimate if found is None else found
 
     @property
@@ -312,7 +303,7 @@ class RowJob:
         """Returns whether this row has ended without the output that another one may need."""
         if self.task:
             return self.task.has_ended and (self.task.error is None or self.task.is_missing)
-        return self.status in ("FAILED", "UNCERTAIN")
+        return self.status in (FAILED, UNCERTAIN)
 
     def wait_for(self, pollable: Pollable) -> None:
         """Lets the next steps poll this."""
@@ -371,9 +362,9 @@ class RowJob:
             return batch.hold(self, failure)
         except RunwayError as failure:
             if failure.fact("may_have_been_accepted"):
-                self.status = "UNCERTAIN"
+                self.status = UNCERTAIN
             elif not is_unsent(failure):
-                self.status = "FAILED"
+                self.status = FAILED
             else:
                 return self._failed(failure, 1)
             self.failure = failure
@@ -381,10 +372,10 @@ class RowJob:
         finally:
             batch.pace.end(is_accepted=is_accepted)
         if started.pollable is None:
-            self.failure, self.status = no_id(started.answer), "UNCERTAIN"
+            self.failure, self.status = no_id(started.answer), UNCERTAIN
             return None
         self.failure, self.is_held = None, False
-        self._estimate = states.number_of(credits_of(started.answer))
+        self._estimate = number_of(credits_of(started.answer))
         self.wait_for(started.pollable)
         return 0.0
 

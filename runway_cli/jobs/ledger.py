@@ -1,13 +1,7 @@
 """The ledger: every job that was paid for, in a SQLite file, on the disk before anything depends on it.
 
 One class serves the history of this machine, which many processes write, and the ledger beside a batch's rows, which
-one process holds for as long as it runs. A row of the table is one attempt at a job:
-
-    SENDING    the intent, recorded before the POST is sent; UNCERTAIN once the process that sent it is gone
-    STARTED    the POST was answered with an id
-    UNSENT     the POST was surely not accepted: as if it had never been
-    REFUSED    the API refused it: a row of a batch stays refused until it is retried
-    any other  the end that was seen: SUCCEEDED, FAILED, CANCELLED, GONE …
+one process holds for as long as it runs. A row of the table is one attempt at a job.
 
 A process that sends holds a lock on one byte of a file beside the ledger, the byte numbered as the attempt: the lock
 dies with its process, so everybody else sees at once whether the answer may still come.
@@ -17,14 +11,13 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from contextlib import contextmanager, suppress
 
 from .. import jsontext
 from ..errors import ConfigError, OutputError, RunwayError
-from ..files.download import ANY
 from ..files.lock import try_lock_byte, unlock_byte
-from ..settings import LEDGER_ID
+from ..settings import HISTORY_VARIABLE, LEDGER_ID
+from .attempts import GONE, OPEN, REFUSED, SENDING, STARTED, SUCCEEDED, UNSENT, Attempt, Spending, number_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,10 +27,6 @@ if TYPE_CHECKING:
 
     from ..shutdown import Clock
 
-SENDING, STARTED, SUCCEEDED, UNSENT, REFUSED = "SENDING", "STARTED", "SUCCEEDED", "UNSENT", "REFUSED"
-GONE = "GONE"  # the API no longer knows it
-UNCERTAIN = "UNCERTAIN"  # what SENDING is called once nobody waits for the answer
-OPEN = (SENDING, STARTED)  # in progress, as far as the ledger knows
 LOCKS = "-lock"  # the end of the name of the file whose bytes are locked
 LOCKED = 10.0  # seconds for which another process may keep the ledger locked
 TRIES = 40  # in that time
@@ -46,13 +35,7 @@ YEAR = 365 * 86_400.0
 LAST = 100  # records that tell what time it is
 MAX_PROMPT = 80  # characters
 PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first that is there counts
-MAX_MOMENT = 32535215999.0  # seconds; the last of the year 3000: Windows knows no later one
-MAX_CREDITS = 1e12  # of one job; more than that is not taken for a price
 CHECKED = 2 << 20  # bytes of a ledger whose indexes are compared with its table at each start
-COLUMNS = (
-    *("n", "key", "account", "client", "job", "digest", "shape", "at", "path", "model", "prompt", "status", "id"),
-    *("credits", "ended", "code", "error", "destination", "name", "saved"),
-)
 MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
     """
     CREATE TABLE attempts (
@@ -66,64 +49,6 @@ MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
 )
 
 
-class Attempt:
-    """One attempt at a job; `at` and `ended` are seconds of the epoch, `saved` is {folder: [paths]}."""
-
-    __slots__ = COLUMNS
-
-    n: int
-    key: str
-    client: str | None
-    path: str | None
-    model: str | None
-    prompt: str | None
-    job: str | None
-    digest: str | None
-    at: float
-    status: str
-    id: str | None
-    credits: Any
-    code: str | None
-    error: str | None
-    destination: str | None
-    name: str | None
-    saved: dict[str, list[str]]
-
-    def __init__(self, row: sqlite3.Row) -> None:
-        for column in COLUMNS:
-            setattr(self, column, row[column])
-        self.credits = number_of(self.credits)
-        self.saved = jsontext.loads(row["saved"]) if row["saved"] else {}
-
-    @property
-    def files(self) -> list[str]:
-        """Returns every file that was saved, by absolute path."""
-        return list(dict.fromkeys(path for paths in self.saved.values() for path in paths))
-
-    @property
-    def shown_status(self) -> str:
-        """Returns the status for a user: UNCERTAIN where no answer was seen."""
-        return UNCERTAIN if self.status == SENDING else self.status
-
-    @property
-    def is_unfinished(self) -> bool:
-        """Returns whether it has started and no end was seen: it can be waited for."""
-        return self.status == STARTED and bool(self.id)
-
-    def has_files(self, destination: str) -> bool:
-        """Returns whether its outputs are all still at an absolute path, which ends in a slash for a folder."""
-        folder, name = os.path.split(destination)
-        root, extension = os.path.splitext(name)
-        pattern = re.compile(re.escape(root) + r"(-\d+)?" + (r"\.\w+" if extension == ANY else re.escape(extension)))
-        files = [path for path in self.saved.get(folder, []) if not name or pattern.fullmatch(os.path.basename(path))]
-        return bool(files) and all(map(os.path.isfile, files))
-
-    @property
-    def is_safety(self) -> bool:
-        """Returns whether moderation refused it: to repeat it unchanged costs again."""
-        return is_safety(self.code)
-
-
 class LedgerLocked(Exception):
     """Another process holds the ledger."""
 
@@ -132,36 +57,6 @@ class LedgerMissing(ConfigError):
     """There can be no ledger: it is off (`is_wanted`), its folder cannot be written, or Python has no sqlite3."""
 
     is_wanted = False
-
-
-class Spending:
-    """What attempts cost: `known` is a sum of credits, `unknown` counts attempts without a price.
-
-    `dearest` is None while nothing has cost.
-    """
-
-    def __init__(self, prices: Iterable[Any]) -> None:
-        found = list(prices)
-        known = [price for price in found if price is not None]
-        self.known = sum(known)
-        self.unknown = len(found) - len(known)
-        self.dearest = max(filter(None, known), default=None)
-
-    @property
-    def total(self) -> Any:
-        """Returns the credits of all, a price that is not known as the dearest."""
-        return self.known + self.unknown * (self.dearest or 0)
-
-    def allows(self, limit: float, price: Any = None) -> bool:
-        """Returns whether one more job stays within a limit. A price that is not known counts as the dearest.
-
-        While no price is known at all, one job has to tell before the next.
-        """
-        dearest = max(filter(None, (self.dearest, price)), default=None)
-        if dearest is None:
-            return not self.unknown and limit > 0
-        next_one = dearest if price is None else price
-        return bool(self.known + self.unknown * dearest + next_one <= limit)
 
 
 class Ledger:
@@ -204,6 +99,7 @@ class Ledger:
         self._db: sqlite3.Connection | None = None
         self._depth = 0
         self._locks = -1  # the descriptor of the file whose bytes are locked
+        self._sending: dict[str, int] = {}  # the numbers of the attempts whose bytes are locked, by their keys
         self._late: list[tuple[str, dict[str, Any]]] = []  # what could not be recorded yet
 
     # -- transactions --
@@ -265,6 +161,7 @@ class Ledger:
             assert attempt is not None
             if not self._is_exclusive:
                 self._lock(attempt.n)
+                self._sending[attempt.key] = attempt.n
         return attempt
 
     def started(self, key: str, name: str, credits: Any = None) -> None:
@@ -303,8 +200,6 @@ class Ledger:
         if number_of(credits) is not None:
             changes["credits"] = number_of(credits)
         paths = [self._mask(path) for path in saved]
-        if not self.is_there:
-            return
         self._catch_up()
         with self._soft(), self:
             for attempt in self._select("id = ? AND account = ?", self._mask_id(name), self.account):
@@ -322,10 +217,8 @@ class Ledger:
 
     def sent(self, key: str) -> None:
         """Ends the wait for an answer that this process will not see any more."""
-        with self._soft():
-            attempt = self.attempt(key) if self._locks >= 0 else None
-            if attempt is not None:
-                unlock_byte(self._locks, attempt.n)
+        if key in self._sending:
+            unlock_byte(self._locks, self._sending.pop(key))
 
     def _record(self, key: str, **changes: Any) -> None:
         self._late.append((key, changes))
@@ -371,42 +264,30 @@ class Ledger:
     def check(self) -> None:
         """Raises ConfigError for a file that is not a ledger, but nothing for one that is locked or damaged."""
         with suppress(OutputError, LedgerMissing):
-            if self.is_there:
-                self._run("SELECT 1")
+            self._read("SELECT 1")
 
     def attempt(self, key: str) -> Attempt | None:
         """Returns one attempt by its key."""
         return next(iter(self._select("key = ?", key)), None)
 
     def last(self, job: str) -> Attempt | None:
-        """Returns the last attempt at a job of this account; None where there is no file, which is not made."""
-        if not self.is_there:
-            return None
+        """Returns the last attempt at a job of this account."""
         where = "account = ? AND job = ? AND status <> ? ORDER BY n DESC LIMIT 1"
         return next(iter(self._select(where, self.account, self._mask(job), UNSENT)), None)
 
     def attempts(self) -> list[Attempt]:
-        """Returns the attempts of this account in their order; none where there is no file, which is not made."""
-        if not self.is_there:
-            return []
+        """Returns the attempts of this account in their order."""
         return self._select("account = ? AND status <> ? ORDER BY n", self.account, UNSENT)
 
     def claimed(self) -> set[str]:
         """Returns the destinations of what is in progress, whoever started it."""
-        rows = self._run("SELECT destination FROM attempts WHERE status IN (?, ?)", *OPEN)
+        rows = self._read("SELECT destination FROM attempts WHERE status IN (?, ?)", *OPEN)
         return {row["destination"] for row in rows if row["destination"]}
-
-    def fates(self, keys: Iterable[str]) -> list[Attempt]:
-        """Returns those of these attempts whose outcome is known here; none where there is no file."""
-        if not self.is_there:
-            return []
-        found = [attempt for attempt in map(self.attempt, keys) if attempt is not None]
-        return [attempt for attempt in found if attempt.id or attempt.status == UNSENT]
 
     def other_account(self) -> str | None:
         """Returns the name of another account that has paid, or may have; None where there is none."""
         words = "SELECT account FROM attempts WHERE account <> ? AND status <> ? LIMIT 1"
-        return next((row["account"] for row in self._run(words, self.account, UNSENT)), None)
+        return next((row["account"] for row in self._read(words, self.account, UNSENT)), None)
 
     def is_sending(self, attempt: Attempt) -> bool:
         """Returns whether a living process waits for the answer to this attempt's POST."""
@@ -418,9 +299,7 @@ class Ledger:
         return not is_free
 
     def priced(self, shape: str) -> Attempt | None:
-        """Returns the last attempt of the same shape whose cost is known; None where there is no file."""
-        if not self.is_there:
-            return None
+        """Returns the last attempt of the same shape whose cost is known."""
         where = "account = ? AND shape = ? AND credits IS NOT NULL AND status = ? ORDER BY n DESC LIMIT 1"
         return next(iter(self._select(where, self.account, shape, SUCCEEDED)), None)
 
@@ -429,17 +308,15 @@ class Ledger:
 
         `more` are the prices of jobs that count too, in place of the attempts whose keys are in `without`.
         """
-        if not self.is_there:
-            return Spending(more)
         where = "account = ? AND status NOT IN (?, ?) AND (at > ? OR status IN (?, ?))"
         words = "SELECT key, credits FROM attempts WHERE " + where
-        rows = self._run(words, self.account, UNSENT, REFUSED, -1.0 if since is None else since, *OPEN)
+        rows = self._read(words, self.account, UNSENT, REFUSED, -1.0 if since is None else since, *OPEN)
         return Spending([*more, *(number_of(row["credits"]) for row in rows if row["key"] not in without)])
 
     def upload(self, digest: str, since: float) -> str | None:
         """Returns the URI of an upload that was made after a moment."""
         words = "SELECT uri FROM uploads WHERE digest = ? AND at > ?"
-        found = self._run(words, f"{self.account} {digest}", since)
+        found = self._read(words, f"{self.account} {digest}", since)
         return found[0]["uri"] if found else None
 
     # -- the file --
@@ -450,11 +327,14 @@ class Ledger:
             self._run(f"UPDATE attempts SET {names} WHERE {where}", *changes.values(), *values)
 
     def _select(self, where: str, *values: Any) -> list[Attempt]:
-        rows = self._run(f"SELECT * FROM attempts WHERE {where}", *values)
         try:
-            return [Attempt(row) for row in rows]
+            return [Attempt(row) for row in self._read(f"SELECT * FROM attempts WHERE {where}", *values)]
         except ValueError:
             raise self._failure("it is damaged") from None
+
+    def _read(self, words: str, *values: Any) -> list[sqlite3.Row]:
+        """Returns the rows of a statement that only reads; none where there is no file, which is not made."""
+        return self._run(words, *values) if self._db or self.is_there else []
 
     def _run(self, words: str, *values: Any) -> list[sqlite3.Row]:
         """Runs a statement and returns its rows. Raises the exceptions that the class names."""
@@ -489,37 +369,39 @@ class Ledger:
             if self._is_exclusive:
                 db.execute("PRAGMA locking_mode = EXCLUSIVE")
             db.execute("BEGIN EXCLUSIVE" if self._is_exclusive else "BEGIN")
-            version = self._checked(db)
+            self._check_file(db)
             db.execute("COMMIT")
-            if version < len(MIGRATIONS):
-                self._migrate(db)
+            self._migrate(db)
         except BaseException:
             db.close()
             raise
         self._db = db
         return db
 
-    def _checked(self, db: sqlite3.Connection) -> int:
-        """Returns the version of a file's schema, 0 for a new file; raises for one that must not be written to."""
+    def _check_file(self, db: sqlite3.Connection) -> None:
+        """Raises what the class names, or sqlite3.DatabaseError, for a file that must not be written to."""
         import sqlite3
 
-        version: int = _pragma(db, "user_version")  # from this read on no other process changes the file
+        version = _pragma(db, "user_version")  # from this read on no other process changes the file
         size = os.path.getsize(self.path)
-        if size and _pragma(db, "application_id") != LEDGER_ID:
+        if not size:
+            if not self._is_exclusive and os.path.lexists(self.path + LOCKS):
+                raise sqlite3.DatabaseError("it is empty, and had attempts")
+            return
+        if _pragma(db, "application_id") != LEDGER_ID:
             raise self._no_ledger("is not a ledger of this program")
         if version > len(MIGRATIONS):
             raise self._no_ledger("was written by a newer version of this program")
-        if not size and not self._is_exclusive and os.path.lexists(self.path + LOCKS):  # it had attempts
-            raise sqlite3.DatabaseError("it is empty")
         # SQLite itself misses a few bytes that were cut off.
-        if size and _pragma(db, "page_count") * _pragma(db, "page_size") != size:
+        if _pragma(db, "page_count") * _pragma(db, "page_size") != size:
             raise sqlite3.DatabaseError("its size is wrong")
-        found = _pragma(db, "integrity_check(1)" if size < CHECKED else "quick_check(1)")
-        if found != "ok":
+        if _pragma(db, "integrity_check(1)" if size < CHECKED else "quick_check(1)") != "ok":
             raise sqlite3.DatabaseError("it is damaged")
-        return version
 
     def _migrate(self, db: sqlite3.Connection) -> None:
+        """Brings the schema up to date; a new history takes over that of version 2 beside it."""
+        if _pragma(db, "user_version") == len(MIGRATIONS):
+            return
         db.execute("BEGIN IMMEDIATE")
         version = _pragma(db, "user_version")  # another process may have been here in between
         for number in range(version, len(MIGRATIONS)):
@@ -528,29 +410,29 @@ class Ledger:
         db.execute(f"PRAGMA application_id = {LEDGER_ID}")
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         if version == 0 and not self._is_exclusive:
-            for row in _imported(os.path.join(os.path.dirname(self.path), OLD_HISTORY)):
+            from .history_v2 import imported
+
+            for row in imported(os.path.join(os.path.dirname(self.path), OLD_HISTORY)):
                 db.execute(_insert("INSERT OR IGNORE", row), _plain(row.values()))
         db.execute("COMMIT")
 
     def _make_file(self) -> None:
         """Makes the folder and the file where they are missing."""
-        import stat
-
         if not self.path:
             raise LedgerMissing("it is off", is_wanted=True)
-        try:
-            if not stat.S_ISREG(os.stat(self.path).st_mode):  # a pipe might never answer
+        if os.path.exists(self.path):
+            if not os.path.isfile(self.path):  # a pipe might never answer
                 raise self._no_ledger("is not a file")
-        except OSError:
-            try:
-                os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-                if not self._is_exclusive and os.path.lexists(self.path + LOCKS):
-                    os.unlink(self.path + LOCKS)  # of a ledger that was removed
-            except FileExistsError:
-                pass
-            except OSError as error:
-                raise LedgerMissing(f"{self.path!r}: {error.strerror or error}") from None
+            return
+        try:
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            if not self._is_exclusive and os.path.lexists(self.path + LOCKS):
+                os.unlink(self.path + LOCKS)  # of a ledger that was removed
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise LedgerMissing(f"{self.path!r}: {error.strerror or error}") from None
 
     def _failure(self, words: str) -> Exception:
         if "not a database" in words:
@@ -564,8 +446,6 @@ class Ledger:
         return OutputError(f"the ledger {self.path!r} cannot be used: {reason}")
 
     def _no_ledger(self, words: str) -> ConfigError:
-        from ..settings import HISTORY_VARIABLE
-
         return ConfigError(f"{self.path!r} {words}", variable=None if self._is_exclusive else HISTORY_VARIABLE)
 
     def _lock(self, number: int) -> bool:
@@ -584,38 +464,6 @@ class Ledger:
         return re.sub(r'(?is)data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+="-]+)*,.*', "data:…", self._mask(text))[:most]
 
 
-def account_of(base_url: str, secret: str) -> str:
-    """Returns the name of an account: the base URL and a hash that tells keys apart and does not give them away."""
-    import hashlib
-
-    return f"{base_url} {hashlib.sha256(secret.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
-
-
-def is_safety(code: Any) -> bool:
-    """Returns whether a failure code means that moderation refused the request (the API's page on task failures)."""
-    return str(code).startswith("SAFETY")
-
-
-def number_of(credits: Any) -> Any:
-    """Returns credits as an int or a float, also where they come as text; None for what is not a price."""
-    if isinstance(credits, bool) or not isinstance(credits, (int, float, str, jsontext.Number)):
-        return None
-    try:
-        found = float(str(credits))
-    except (ValueError, OverflowError):
-        return None
-    if not 0 <= found < MAX_CREDITS:  # not NaN either
-        return None
-    return int(found) if found == int(found) else found
-
-
-def iso_time(moment: float) -> str:
-    """Returns seconds of the epoch as YYYY-MM-DDTHH:MM:SS.mmmZ."""
-    milliseconds = int(min(max(moment, 0.0), MAX_MOMENT) * 1000)
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
-    return f"{whole}.{milliseconds % 1000:03}Z"
-
-
 def _pragma(db: sqlite3.Connection, name: str) -> Any:
     return db.execute(f"PRAGMA {name}").fetchone()[0]
 
@@ -627,56 +475,3 @@ def _insert(verb: str, row: dict[str, Any]) -> str:
 def _plain(values: Iterable[Any]) -> list[Any]:
     """Returns the values with escapes where a body or a file's name is not valid UTF-8."""
     return [text.encode("utf-8", "backslashreplace").decode() if isinstance(text, str) else text for text in values]
-
-
-def _imported(path: str) -> list[dict[str, Any]]:
-    """Returns the rows for a history of version 2: JSON Lines with the events intent, started, refused and ended."""
-    rows: dict[str, dict[str, Any]] = {}
-    ends: list[dict[str, Any]] = []
-    for line in [*_lines(path + ".1"), *_lines(path)]:
-        try:
-            record = jsontext.loads(line)
-            texts = {name: value for name, value in record.items() if isinstance(value, str)}
-            event, owner, moment = texts["event"], texts["account"], _moment(texts["at"])
-            key = texts["id" if event == "ended" else "key"]
-        except (ValueError, AttributeError, KeyError):  # a line that was cut off
-            continue
-        new = dict.fromkeys(("path", "model", "prompt", "id", "credits", "ended", "saved"))
-        new.update(key=key, account=owner, client=texts.get("clientId"), at=moment, status=SENDING)
-        if event == "ended":  # another process may have written it before the start
-            ends.append({**record, "status": texts.get("status"), "ended": moment})
-        elif event == "refused":
-            rows.pop(key, None)
-        elif event == "intent":
-            rows.setdefault(key, new).update((column, texts.get(column)) for column in ("path", "model", "prompt"))
-        elif event == "started":
-            credits = number_of(record.get("credits"))
-            rows.setdefault(key, new).update(status=STARTED, id=texts.get("id"), credits=credits)
-    by_id = {(row["account"], row["id"]): row for row in rows.values()}
-    for end in ends:
-        row = by_id.get((end["account"], end["id"]), {})
-        files = end.get("saved")
-        folders: dict[str, list[str]] = {}
-        for file in files if isinstance(files, list) else ():
-            folders.setdefault(os.path.dirname(str(file)), []).append(str(file))
-        credits = number_of(end.get("credits"))
-        row.update(status=end["status"] or GONE, ended=end["ended"])
-        row["credits"] = row.get("credits") if credits is None else credits
-        row["saved"] = jsontext.encoded(folders).decode() if folders else row.get("saved")
-    return sorted(rows.values(), key=lambda row: float(row["at"]))
-
-
-def _lines(path: str) -> list[bytes]:
-    if not os.path.isfile(path):
-        return []  # none, or a pipe that might never answer
-    try:
-        with open(path, "rb") as file:
-            return file.readlines()
-    except OSError:
-        return []
-
-
-def _moment(text: str) -> float:
-    from datetime import datetime, timezone
-
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc).timestamp()

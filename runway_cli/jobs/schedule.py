@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Emit = Callable[[Any], None]  # takes events for the display
 
-    class Job(Protocol):
+    class Runnable(Protocol):
         """Work in steps. `deadline` is a moment of the clock, None without a limit."""
 
         @property
@@ -71,23 +71,23 @@ class Scheduler:
         self._shutdown = shutdown
         self._emit = emit
         self._workers = workers
-        self._due: list[tuple[float, int, Job]] = []  # a heap; the number keeps jobs of the same moment in order
+        self._due: list[tuple[float, int, Runnable]] = []  # a heap; the number keeps jobs of the same moment in order
         self._count = 0
         self._running = 0  # steps that have begun and whose results are still to be collected
-        self._orders: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Runnable] = queue.SimpleQueue()
         # not a SimpleQueue: its `get` waits for ever where a signal is handled later than its timeout
         self._results: queue.Queue[tuple[str, Any, float | None]] = queue.Queue()
         for _ in range(workers):
             threading.Thread(target=self._work, daemon=True).start()
 
-    def add(self, job: Job, delay: float = 0.0) -> None:
+    def add(self, job: Runnable, delay: float = 0.0) -> None:
         """Adds a job whose next step is due after `delay` seconds, at its deadline at the latest."""
         now = self._clock.monotonic()
         when = now + delay if job.deadline is None else min(now + delay, max(job.deadline, now))
         self._count += 1
         heapq.heappush(self._due, (when, self._count, job))
 
-    def run(self) -> Iterator[Job]:
+    def run(self) -> Iterator[Runnable]:
         """Yields each job when it has ended. Jobs may be added meanwhile. Raises Interrupted, or a job's defect."""
         while self._due or self._running:
             self._shutdown.check()
@@ -105,7 +105,7 @@ class Scheduler:
             else:
                 self.add(job, delay)
 
-    def drain(self, seconds: float) -> Iterator[Job]:
+    def drain(self, seconds: float) -> Iterator[Runnable]:
         """Yields the jobs whose current step ends within `seconds`, without beginning another. For the end of a run.
 
         A further defect does not end it: the other jobs may have been paid for.
@@ -119,14 +119,14 @@ class Scheduler:
             if done is not None:
                 yield done[0]
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, job: Runnable) -> None:
         if self._workers:
             self._orders.put(job)
         else:
             self._results.put(("done", job, job.step(self._emit)))
         self._running += 1
 
-    def _wait(self, seconds: float) -> tuple[Job, float | None] | None:
+    def _wait(self, seconds: float) -> tuple[Runnable, float | None] | None:
         """Returns the next job whose step has ended and its delay; None where there is none within `seconds`."""
         if not self._running:
             self._shutdown.sleep(self._clock, seconds)
@@ -139,7 +139,7 @@ class Scheduler:
             if done is not None or left <= SLICE:
                 return done
 
-    def _collect(self, seconds: float) -> tuple[Job, float | None] | None:
+    def _collect(self, seconds: float) -> tuple[Runnable, float | None] | None:
         """Takes one result of a worker: returns a job whose step has ended, passes an event on, or raises a defect."""
         try:
             kind, content, delay = self._results.get(timeout=seconds)

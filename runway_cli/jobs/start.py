@@ -24,8 +24,9 @@ from ..errors import (
 )
 from ..files.download import free_name
 from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, relative, shown_credits, shown_number
-from .ledger import SENDING, STARTED, SUCCEEDED, LedgerMissing, iso_time, number_of
-from .tasks import GOOD_ENDS, Pollable, credits_of, is_id, may_start, parse, started_by
+from .attempts import GONE, REFUSED, SUCCEEDED, number_of
+from .ledger import LedgerMissing
+from .tasks import Pollable, credits_of, is_id, may_start, parse, started_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
-    from .ledger import Attempt, Ledger
+    from ..errors import RunwayError
+    from .attempts import Attempt
+    from .ledger import Ledger
 
 
 DAY = 86_400.0  # seconds; what a budget is for
@@ -182,7 +185,7 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
             words = f"--once {job.once} already stands for another request, to {attempt.path}: choose another name"
             raise UsageError(words, try_next=("history",))
         if not history.is_sending(attempt):
-            return None if _is_due(attempt, again) else _continued(attempt)
+            return None if attempt.is_repeatable(again=again) else _continued(attempt)
         if client.clock.monotonic() >= deadline:
             seconds = shown_number(client.target.timeout)
             raise WaitTimeout(f"another process has been sending this request for more than {seconds} s")
@@ -190,24 +193,28 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
     return None
 
 
-def _is_due(attempt: Attempt, again: bool) -> bool:
-    """Returns whether a new attempt may be made after this one."""
-    if attempt.status == "FAILED" and not attempt.is_safety:
-        return True
-    return again and attempt.status != STARTED
-
-
 def _continued(attempt: Attempt) -> Started:
-    """Returns what a job's last attempt started. Raises TaskError where it must not be repeated."""
-    if attempt.status == SENDING:
+    """Returns what a job's last attempt started. Raises TaskError or ApiError where it must not be repeated."""
+    if attempt.is_uncertain:
         words = f"this request was sent before and its outcome is unknown: it may have been accepted. {AGAIN}"
         raise TaskError(words, may_have_been_accepted=True)
-    if attempt.status not in (STARTED, *GOOD_ENDS) or attempt.error:
-        found = recorded(attempt)
-        words = attempt.error or f"{found['id']} is {attempt.status}"
-        facts = {"failure_code": attempt.code, "task_id": found["id"], "recorded": found}
-        raise TaskError(f"{words}. {AGAIN}", **facts, try_next=("history",))
+    if attempt.has_failed:
+        failure = failure_of(attempt)
+        raise failure.but(f"{failure.message}. {AGAIN}", recorded=recorded(attempt), try_next=("history",))
     return Started(parse(attempt.id) if attempt.id else None, attempt=attempt)
+
+
+def failure_of(attempt: Attempt) -> RunwayError:
+    """Returns why an attempt has failed, as the run that saw it fail reported it."""
+    words, facts = attempt.error or f"{attempt.id} is {attempt.status}", {}
+    if attempt.id:
+        found = parse(attempt.id)
+        facts = {"task_id": found.id, "try_next": ("request", "GET", found.path)}
+    if attempt.status == REFUSED:
+        return ApiError(words, issues=[{"field": attempt.code, "messages": []}] if attempt.code else None, **facts)
+    if attempt.status == GONE:
+        return ApiError(words, status=404, **facts)
+    return TaskError(words, failure_code=attempt.code, **facts)
 
 
 def recorded(attempt: Attempt) -> dict[str, Any]:
@@ -243,7 +250,7 @@ def _intended(
     try:
         with history:
             last = history.last(job.name) if job else None
-            if last is not None and (history.is_sending(last) or not _is_due(last, again)):
+            if last is not None and (history.is_sending(last) or not last.is_repeatable(again=again)):
                 return None
             if limit is not None and may_start(path):
                 _check_budget(client, history, limit, price_shape)
@@ -278,7 +285,7 @@ def foreseen(history: Ledger, path: str, value: Any, job: Job | None) -> dict[st
     price_shape = shape(path, value)
     same = history.priced(price_shape) if price_shape else None
     if same is not None:
-        found["estimate"] = {"credits": same.credits, "from": same.id, "at": iso_time(same.at)}
+        found["estimate"] = {"credits": same.credits, "from": same.id, "at": same.started_at}
     return found
 
 

@@ -14,6 +14,7 @@ from ..errors import ApiError, DeniedError, Mistyped, OutputError, RunwayError, 
 from ..files.download import Download, destinations, safe_name, taken_message
 from ..files.media import mismatch
 from ..settings import MIN_INTERVAL
+from .attempts import BAD_ENDS, GOOD_ENDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,9 +53,6 @@ FAMILIES = (
 )
 STARTED_IN_PLACE = tuple(family.created_by for family in FAMILIES if family.path == family.created_by + "/")
 STARTS_NOTHING = ("/v1/documents", "/v1/uploads", "/v1/organization/usage", "/v1/routers", "/v1/voices/preview")
-
-GOOD_ENDS = ("SUCCEEDED", "READY", "COMPLETED")
-BAD_ENDS = ("FAILED", "CANCELLED")
 
 # The beginning of a failure code, the longer one first, and what to do. Source: the API's page on task failures.
 ADVICE = (

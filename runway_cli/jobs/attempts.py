@@ -1,0 +1,165 @@
+"""Attempts at jobs, as the ledger has them, and what they cost.
+
+A status of an attempt is one of these words, or whatever else the API has said last:
+
+    SENDING    the intent, recorded before the POST is sent; UNCERTAIN once the process that sent it is gone
+    STARTED    the POST was answered with an id
+    UNSENT     the POST was surely not accepted: as if it had never been
+    REFUSED    the API refused it: a row of a batch stays refused until it is retried
+    GONE       the API no longer knows it
+    SUCCEEDED, FAILED, CANCELLED …   the end that was seen
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+from .. import jsontext
+from ..files.download import ANY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+    from typing import Any
+
+
+SENDING, UNCERTAIN, STARTED, UNSENT, REFUSED, GONE = "SENDING", "UNCERTAIN", "STARTED", "UNSENT", "REFUSED", "GONE"
+NOT_STARTED, SKIPPED = "NOT_STARTED", "SKIPPED"  # rows of a batch that no attempt was made at
+SUCCEEDED, FAILED, CANCELLED = "SUCCEEDED", "FAILED", "CANCELLED"
+OPEN = (SENDING, STARTED)  # in progress, as far as the ledger knows
+GOOD_ENDS = (SUCCEEDED, "READY", "COMPLETED")
+BAD_ENDS = (FAILED, CANCELLED)
+MAX_MOMENT = 32535215999.0  # seconds; the last of the year 3000: Windows knows no later one
+MAX_CREDITS = 1e12  # of one job; more than that is not taken for a price
+
+
+class Attempt:
+    """One attempt at a job; `at` and `ended` are seconds of the epoch, `saved` is {folder: [paths]}."""
+
+    n: int
+    key: str
+    client: str | None
+    path: str | None
+    model: str | None
+    prompt: str | None
+    job: str | None
+    digest: str | None
+    at: float
+    status: str
+    id: str | None
+    credits: Any
+    code: str | None
+    error: str | None
+    destination: str | None
+    name: str | None
+    saved: dict[str, list[str]]
+
+    def __init__(self, row: sqlite3.Row) -> None:
+        vars(self).update(zip(row.keys(), row))
+        self.credits = number_of(self.credits)
+        self.saved = jsontext.loads(row["saved"]) if row["saved"] else {}
+
+    @property
+    def files(self) -> list[str]:
+        """Returns every file that was saved, by absolute path."""
+        return list(dict.fromkeys(path for paths in self.saved.values() for path in paths))
+
+    @property
+    def started_at(self) -> str:
+        """Returns the moment of its POST as YYYY-MM-DDTHH:MM:SS.mmmZ."""
+        milliseconds = int(min(max(self.at, 0.0), MAX_MOMENT) * 1000)
+        whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
+        return f"{whole}.{milliseconds % 1000:03}Z"
+
+    @property
+    def shown_status(self) -> str:
+        """Returns the status for a user: UNCERTAIN where no answer was seen."""
+        return UNCERTAIN if self.is_uncertain else self.status
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Returns whether its outcome is unknown, unless the process that sends it lives."""
+        return self.status == SENDING
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Returns whether it has started and no end was seen: it can be waited for."""
+        return self.status == STARTED and bool(self.id)
+
+    @property
+    def is_done(self) -> bool:
+        """Returns whether it has ended well."""
+        return self.status in GOOD_ENDS and not self.error
+
+    @property
+    def has_failed(self) -> bool:
+        """Returns whether it has ended in any other way."""
+        return self.status not in OPEN and not self.is_done
+
+    @property
+    def is_safety(self) -> bool:
+        """Returns whether moderation refused it: to repeat it unchanged costs again."""
+        return is_safety(self.code)
+
+    def is_repeatable(self, *, again: bool) -> bool:
+        """Returns whether a new attempt may be made after this one; `again`: the user asks for one."""
+        return (self.status == FAILED and not self.is_safety) or (again and self.status != STARTED)
+
+    def has_files(self, destination: str) -> bool:
+        """Returns whether its outputs are all still at an absolute path, which ends in a slash for a folder."""
+        folder, name = os.path.split(destination)
+        root, extension = os.path.splitext(name)
+        pattern = re.compile(re.escape(root) + r"(-\d+)?" + (r"\.\w+" if extension == ANY else re.escape(extension)))
+        files = [path for path in self.saved.get(folder, []) if not name or pattern.fullmatch(os.path.basename(path))]
+        return bool(files) and all(map(os.path.isfile, files))
+
+
+class Spending:
+    """What attempts cost: `known` is a sum of credits, `unknown` counts attempts without a price.
+
+    `dearest` is None while nothing has cost.
+    """
+
+    def __init__(self, prices: Iterable[Any]) -> None:
+        found = list(prices)
+        known = [price for price in found if price is not None]
+        self.known = sum(known)
+        self.unknown = len(found) - len(known)
+        self.dearest = max(filter(None, known), default=None)
+
+    @property
+    def total(self) -> Any:
+        """Returns the credits of all, a price that is not known as the dearest."""
+        return self.known + self.unknown * (self.dearest or 0)
+
+    def allows(self, limit: float, price: Any = None) -> bool:
+        """Returns whether one more job stays within a limit. A price that is not known counts as the dearest.
+
+        While no price is known at all, one job has to tell before the next.
+        """
+        dearest = max(filter(None, (self.dearest, price)), default=None)
+        if dearest is None:
+            return not self.unknown and limit > 0
+        next_one = dearest if price is None else price
+        return bool(self.known + self.unknown * dearest + next_one <= limit)
+
+
+def is_safety(code: Any) -> bool:
+    """Returns whether a failure code means that moderation refused the request (the API's page on task failures)."""
+    return str(code).startswith("SAFETY")
+
+
+def number_of(credits: Any) -> Any:
+    """Returns credits as an int or a float, also where they come as text; None for what is not a price."""
+    if isinstance(credits, bool) or not isinstance(credits, (int, float, str, jsontext.Number)):
+        return None
+    try:
+        found = float(str(credits))
+    except (ValueError, OverflowError):
+        return None
+    if not 0 <= found < MAX_CREDITS:  # not NaN either
+        return None
+    return int(found) if found == int(found) else found
