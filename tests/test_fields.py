@@ -229,6 +229,10 @@ class InputsTest(ServedTest):
                 self.assertEqual(result.json["body"]["promptImage"], address)
         self.assertEqual(self.fake.requests, [])
 
+    def test_a_file_of_two_fields_is_uploaded_once(self) -> None:
+        self.post("--upload", f"promptImage.0.uri={self.cat}", "--upload", f"promptImage.1.uri={self.cat}")
+        self.assertEqual(len(self.fake.uploads), 1)
+
     def test_an_output_of_an_earlier_task_is_read_just_before_it_is_sent(self) -> None:
         task = self.fake.add_task(outputs=3, statuses=["SUCCEEDED"])
         for number, index in (("", 0), (".0", 0), (".2", 2)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 
 from .. import jsontext
 from ..api.paths import api_path, checked_path, with_query
@@ -61,12 +62,6 @@ BODY_OPTIONS = (
             ("--text-file", fields.TEXT_FILE, "KEY=FILE", "the text of a file, - for stdin"),
             ("--data-uri", fields.DATA_URI, "KEY=FILE", "a file of up to 5 MiB, inlined in the body"),
             ("--upload", fields.UPLOAD, "KEY=FILE", "a file of up to 200 MB, uploaded first; a URL stays as it is"),
-            (
-                "--output-of",
-                fields.OUTPUT_OF,
-                "KEY=ID[.N]",
-                "the URL of an output of an earlier task, the first or N from 0",
-            ),
         )
     ),
 )
@@ -156,7 +151,7 @@ class _Call:
             from ..files.download import check_destination
 
             check_destination(options.download or os.curdir, force=options.force)
-        body = self._rendered(self._sent)
+        body = self._rendered(cache(self._sent))  # a file is uploaded once, however many fields have it
         try:
             if self.method == "POST":
                 return self._post(history, body, job)
@@ -447,6 +442,14 @@ COMMANDS = {
             BODY_OPTIONS[0],
             Option("--stdin", help="read the body from stdin"),
             *BODY_OPTIONS[1:],
+            Option(
+                "--output-of",
+                metavar="KEY=ID[.N]",
+                dest="fields",
+                is_list=True,
+                read=fields.reader(fields.OUTPUT_OF),
+                help="the URL of an output of an earlier task: the first, or number N from 0",
+            ),
             Option("--dry-run", help="show the request and send nothing"),
             Option("--check", help="check the body against the API's contract first"),
             Option("--paginate", help="GET every page and print one list"),

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..api.client import Client
     from ..files.upload import InputFile
     from ..shutdown import Shutdown
-    from .rows import Row
 
     Input = Union[InputFile, "OutputOf"]
     Files = dict[tuple[str, bool], InputFile]  # by their path and whether they are uploaded
@@ -62,13 +61,12 @@ class OutputOf:
 
     __slots__ = ("index", "name", "row", "text")
 
-    row: Row
-
     def __init__(self, text: str) -> None:
         name, _, number = text.rpartition(".")
         is_numbered = name and number.isascii() and number.isdigit() and len(number) < 4
         self.text = text
         self.name, self.index = (name, int(number)) if is_numbered else (text, 0)
+        self.row: Any = None
 
     def shown(self) -> str:
         """Returns the value that stands for the output in a body that is not sent."""
@@ -315,8 +313,7 @@ def rendered(value: Any, of_input: Callable[[Input], Any], *, is_sorted: bool = 
 def content_of(each: Input) -> Any:
     """Returns what stands for an input where requests are compared: not the name of a file, nor a URL of an output."""
     if isinstance(each, OutputOf):
-        row = getattr(each, "row", None)
-        return {"@output-of": [row.key if row else each.name, each.index]}
+        return {"@output-of": [each.row.key if each.row else each.name, each.index]}
     return {"@content": each.digest}
 
 

@@ -102,6 +102,7 @@ class RowReader:
         self._files: Files = {}
         self._counts: Counter[bytes] = Counter()
         self._names: dict[str, Row] = {}  # by their labels
+        self._outputs: list[tuple[Row, OutputOf]] = []  # the rows that need the outputs of others
         data = fields.read_body(body, False, shutdown)
         self._body = NOTHING if data is None else jsontext.loads(data)
         self._shared = [(field, fields.value_of(field, self._files, shutdown)) for field in shared]
@@ -124,14 +125,11 @@ class RowReader:
         kind = os.path.splitext(source)[1].lower()
         if kind in (".csv", ".tsv"):
             found = _table(data, "\t" if kind == ".tsv" else ",")
+        elif data.lstrip().startswith(b"["):
+            found = _json_array(data)
         else:
             lines = enumerate(data.splitlines(), 1)
-            is_array = data.lstrip().startswith(b"[")
-            found = (
-                _json_array(data)
-                if is_array
-                else ((line, partial(_json_row, text)) for line, text in lines if text.strip())
-            )
+            found = ((line, partial(_json_row, text)) for line, text in lines if text.strip())
         rows: list[Row] = []
         faults: list[Fault] = []
         for number, (line, parse) in enumerate(found, 1):
@@ -174,6 +172,7 @@ class RowReader:
         if is_api_dry_run(path, body):
             raise UsageError("dryRun: true creates no task: use `request`")
         row = Row(number, line, path, body, label=safe_name(name) if name else None)
+        self._outputs += [(row, value) for _, value in own if isinstance(value, OutputOf)]
         if row.label:
             self._names[row.label] = row
         return row
@@ -181,17 +180,14 @@ class RowReader:
     def _set_keys(self, rows: Sequence[Row]) -> None:
         """Sets the keys, first those of rows that others need. Raises UsageError for unknown names and circles."""
         faults: list[Fault] = []
-        for row in rows:
-            for each in row.inputs():
-                if isinstance(each, OutputOf):
-                    if safe_name(each.text) in self._names:  # a name may end in a dot and a number itself
-                        each.name, each.index = each.text, 0
-                    parent = self._names.get(safe_name(each.name))
-                    if parent:
-                        each.row = parent
-                        row.parents.append(parent)
-                    else:
-                        faults.append((row.line, "@output-of", f"no row has the @name {each.name!r}"))
+        for row, each in self._outputs:
+            if safe_name(each.text) in self._names:  # a name may end in a dot and a number itself
+                each.name, each.index = each.text, 0
+            each.row = self._names.get(safe_name(each.name))
+            if each.row:
+                row.parents.append(each.row)
+            else:
+                faults.append((row.line, "@output-of", f"no row has the @name {each.name!r}"))
         refuse(faults)
         for first in rows:
             path = {first: None}  # in order; a loop, since a chain may be longer than Python's calls may nest
@@ -319,8 +315,8 @@ def _table(data: bytes, delimiter: str) -> Parsed:
 def _header(cells: list[str], line: int) -> list[str]:
     """Returns the keys of the columns. Raises UsageError."""
     keys = [cell.strip() for cell in cells]
-    if len(keys) == 1 and any(mark in keys[0] for mark in ";\t"):
-        words = "separate columns with commas, or name the separator in a first line such as sep=;"
+    if len(keys) == 1 and re.search(r"[,;\t]", keys[0]):
+        words = "columns are separated by commas, in .tsv by tabs, or as a first line such as sep=; says"
         raise UsageError(f"line {line}: the header has only one column: {words}")
     names = [key[: -len(":json")] if key.endswith(":json") else key for key in keys if key]
     duplicate = _duplicate(names)
