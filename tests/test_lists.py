@@ -196,15 +196,8 @@ class FormatsTest(ListTest):
         self.fake.add_avatar(id="a1", name="Ada | 狐", documentIds=[], createdAt=CREATED)
         self.fake.add_avatar(id="a2", name="Bo", statuses=["PROCESSING"], voice="clara", createdAt=CREATED)
 
-    def test_every_format(self) -> None:
-        row = (
-            '{"id":"a1","name":"Ada | 狐","status":"READY","voice":"Clara (preset)","documents":0,'
-            f'"createdAt":"{CREATED}"}}'
-        )
-        other = f'{{"id":"a2","name":"Bo","status":"PROCESSING","voice":"clara","documents":0,"createdAt":"{CREATED}"}}'
+    def test_a_list_as_a_table(self) -> None:
         for name, text in (
-            ("json", f'{{"data":[{row},{other}]}}\n'),
-            ("jsonl", f"{row}\n{other}\n"),
             (
                 "table",
                 "Id  Name      Status      Voice           Docs  Created\n"
@@ -227,13 +220,6 @@ class FormatsTest(ListTest):
             ("documents", "| Name | Avatar | Created |"),
         ):
             self.assertEqual(self.listed(noun, "--output", "markdown").stdout.splitlines()[0], heading)
-
-    def test_a_note_tells_that_a_table_was_cut(self) -> None:
-        for name, lines in (("table", 2), ("markdown", 3), ("jsonl", 1)):
-            for options, notes in (((), ["more rows exist: raise --limit"]), (("-q",), [])):
-                result = self.listed("avatars", "--limit", "1", "--output", name, *options)
-                self.assertEqual(len(result.stdout.splitlines()), lines)
-                self.assertEqual(result.notes, notes)
 
 
 class FieldsTest(unittest.TestCase):

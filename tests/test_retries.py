@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from email.utils import formatdate
 
 from tests.fake import Fault
-from tests.program import Clock, Result, call
-from tests.served import ServiceTest, eventually
+from tests.program import Clock, Result
+from tests.served import ServiceTest
 
 BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
 POST = ("POST", "/v1/text_to_image", "--body", BODY)
@@ -155,21 +154,3 @@ class TimeoutTest(ServiceTest):
         self.fake.fault(Fault("no_answer"))
         self.assert_success(self.timed(0.25, "/v1/organization", tries=2))
         self.assertEqual(len(self.fake.requests), 2)
-
-    def test_a_client_that_gives_up_leaves_no_connection_open(self) -> None:
-        self.fake.fault(Fault("no_answer"))
-        threads = threading.active_count()
-        self.timed(0.25, "/v1/organization")
-        eventually(lambda: threading.active_count() <= threads)  # the server's thread ends when its client has gone
-
-
-class NoRetryTest(ServiceTest):
-    """What asks once, because somebody waits for a plain answer."""
-
-    def test_auth_status_does_not_try_again(self) -> None:
-        self.fake.fault(Fault("status", status=503), times=None)
-        clock = Clock()
-        result = call("auth", "status", env=self.fake.env(), clock=clock)
-        self.assertEqual(result.exit, 1, result)
-        self.assertEqual(clock.slept, [], result)
-        self.assertEqual([request.path for request in self.fake.requests], ["/v1/organization", "/v1/avatars"])
