@@ -404,16 +404,17 @@ def _refused_fields(attempt: Attempt) -> Words | None:
     for issue in attempt.fact("issues") or ():
         field = str(issue.get("field"))
         inside = field[: field.rfind(".") + 1]
-        for message in map(str, issue.get("messages") or ()):
-            if re.search(r"(?i)(expected|must be) (an? )?(number|integer|int|boolean|array|object|list)\b", message):
+        for message in issue.get("messages") or ():
+            if isinstance(message, str) and re.search(
+                r"(?i)(expected|must be) (an? )?(number|integer|int|boolean|array|object|list)\b", message
+            ):
                 wants_json.add(field)
-            near = re.match(r"(must|unknown|is required)\b.*; did you (?:mean|misspell it as) (\S+)\?$", message)
-            if near and near[1] == "must":
-                values[field] = near[2]
-            elif near and near[1] == "unknown":
-                names[field] = inside + near[2]
-            elif near:
-                names[inside + near[2]] = field
+            about, near = getattr(message, "about", ""), getattr(message, "near", "")  # of the contract's check
+            if about == "value":
+                values[field] = near
+            elif about:
+                old, new = (field, inside + near) if about == "field" else (inside + near, field)
+                names[old] = new
     if not isinstance(attempt.failure, UsageError):  # of a refused call only what is sure
         names, values = {}, {}
 

@@ -58,6 +58,20 @@ FORMATS = {  # RFC 9562, 3339 and 3986
 }
 
 
+class Hint(str):
+    """A message that names the word that may be meant, `near`: a "value", a "field", or what a "missing" one is."""
+
+    __slots__ = ("about", "near")
+    about: str
+    near: str
+
+
+def _hint(about: str, message: str, near: str) -> Hint:
+    found = Hint(f"{message} {plain(near)}?")
+    found.about, found.near = about, near
+    return found
+
+
 def check(
     document: Schema, endpoint: Endpoint, body: Any, show: Show | None = None, *, lenient: bool = False
 ) -> list[dict[str, Any]]:
@@ -153,7 +167,7 @@ class _Checker:
         self.schemas.count(len(required))
         for name in required:
             if isinstance(name, str) and name not in value:
-                yield (name,), "is required" + self._hint(properties, value, name)
+                yield (name,), self._missing(properties, value, name)
         names, free = form.get("propertyNames", {}), form.get("additionalProperties", {})
         for name, item in value.items():
             for _, message in self.issues(names, name):
@@ -167,14 +181,14 @@ class _Checker:
     def _below(self, step: str | int, schema: Any, value: Any) -> Iterator[Issue]:
         return (((step, *path), message) for path, message in self.issues(schema, value))
 
-    def _hint(self, properties: Schema, value: dict[str, Any], name: str) -> str:
-        """Returns what helps to fill in a missing field: the unknown field that may be meant, or its allowed values."""
+    def _missing(self, properties: Schema, value: dict[str, Any], name: str) -> str:
+        """Returns the message for a missing field, with the unknown field that may be meant, or its allowed values."""
         self.schemas.count(len(value))
         near = nearest_words(name, (word for word in value if word not in properties))
         if near:
-            return f"; did you misspell it as {plain(near[0])}?"
+            return _hint("missing", "is required; did you misspell it as", near[0])
         values = self.schemas.values(properties.get(name))
-        return f": {_choice(list(map(plain, values)))}" if values else ""
+        return f"is required: {_choice(list(map(plain, values)))}" if values else "is required"
 
     def _other(self, value: Any, wanted: Wanted) -> str:
         """Returns the message for a value that is another than each of its forms wants."""
@@ -187,8 +201,8 @@ class _Checker:
             *first, last = objects[:MAX_LISTED]
             phrases.append(f"{verb} {', '.join(first)} or {last}" if first else f"{verb} {last}")
         near = nearest_words(value, one_of) if isinstance(value, str) and len(one_of) > 1 else ()
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return f"must {' or '.join(phrases)}, not {self.show(value)}{hint}"
+        message = f"must {' or '.join(phrases)}, not {self.show(value)}"
+        return _hint("value", f"{message}; did you mean", near[0]) if near else message
 
 
 def _is_of_type(value: Any, wanted: str) -> bool:
@@ -208,7 +222,7 @@ def _size_issues(form: Schema, keyword: str, size: int, noun: str) -> Iterator[I
 def _unknown(name: str, known: Schema, value: dict[str, Any]) -> str:
     near = nearest_words(name, (word for word in known if word not in value))
     if near:
-        return f"unknown field; did you mean {near[0]}?"
+        return _hint("field", "unknown field; did you mean", near[0])
     names = _listed(list(map(plain, known)))
     return f"unknown field; the known ones are {names}" if names else "unknown field: none is allowed here"
 
