@@ -14,7 +14,7 @@ from unittest import mock
 
 from runway_cli.cli.parser import declared_commands
 from runway_cli.commands.options import GLOBAL_OPTIONS
-from tests.fake import Fault, sample
+from tests.fake import SECRET, Fault, sample
 from tests.served import ServedTest, pasted
 
 # A mistake → the beginning of its example. A word in capitals stands for one of WORDS, or for a value of the test.
@@ -224,6 +224,10 @@ class ExamplesTest(ServedTest):
                 with self.subTest(words):
                     kept = [word for word in words if word not in ("--force", "--again")]
                     self.assertEqual(pasted(self.call(*words, "--verbos")), [*kept, "--verbose"])
+
+    def test_no_example_repeats_a_call_whose_words_hold_a_secret(self) -> None:
+        failed = self.call("request", "GET", "/v1/organization", "-f", f"key={SECRET}", "--verbos")
+        self.assertEqual(pasted(failed), ["request", "--help"])
 
     def test_what_a_wait_goes_on_with_is_in_the_words_of_the_caller(self) -> None:
         more = [

@@ -1,7 +1,7 @@
-"""The `example` of an error: the call that helps after a failure.
+"""The `example` of an error: a suggested next command.
 
-Where it is raised, a failure names that call in the fact `try_next`, as the words of a call. Where the call depends on
-what the user typed, it carries one of these facts instead, and the typed words are changed here:
+Where it is raised, a failure names that command in the fact `try_next`, as its words. Where it depends on what the user
+typed, it carries one of these facts instead, and the typed words are changed here:
 
     drop, add            options that the call should lose or gain
     taken                a path that exists: the call with a free name
@@ -11,8 +11,10 @@ what the user typed, it carries one of these facts instead, and the typed words 
     waiting_for          ids of what is still running: `wait` with the options that it shares with the call
     batch_call           how a batch goes on: a key of BATCH_CALLS, or the words of a call
     variable             an environment variable that stands in the way; `is_secret` where it holds a secret
-    instead              the words that give the value in `bad_value` as its option wants it
-    issues, bad_value    what is wrong with fields or options, sometimes with the word that was meant
+    bad_value            the flags and the text of a value that cannot be read
+    instead              the words that give this value as its option wants it
+    issues               what is wrong with fields, sometimes with the word that was meant
+    unknown_command      the words of a command that does not exist
     endpoint             the (method, path) that the contract has for the call, or one like it
     may_have_been_accepted, was_sent   True for a request that must not be repeated
 
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 
 from ..api.retry import may_pass
 from ..api.services import SERVICES
@@ -40,7 +43,6 @@ from ..errors import (
     UsageError,
 )
 from ..settings import HISTORY_VARIABLE, destination
-from ..terminal import masking
 from ..terminal.program import command_line
 from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, parse
 
@@ -73,18 +75,21 @@ BATCH_CALLS = {
 CHOOSES_SERVER = ("RUNWAY_SKILLS_STAGE", "RUNWAY_SKILLS_GATEWAY", "RUNWAY_SKILLS_BASE_URL", "LOWCODEAPI_BASE_URL")
 
 
-def example(failure: Failure, words: Words, call: Call | None) -> str:
-    """Returns the call that helps, as it can be pasted. `call` is None where the words could not be parsed."""
-    attempt = Attempt(failure, words, call)
-    prefix = _environment_prefix(attempt)
-    found = (words for words in _candidates(attempt, prefix) if words and _is_usable(attempt, words, prefix))
-    chosen = _without_deletion(attempt, next(found, (*attempt.path, "--help")))
-    if "--help" not in chosen and chosen[0] != "help" and not attempt.fact("drop"):
-        chosen = _extended(chosen, attempt.typed({*SERVICE_FLAGS} - {*chosen}))
+def example(failure: Failure, words: Words, call: Call | None, mask: Callable[[str], str]) -> str:
+    """Returns the suggested next command, as it can be pasted.
+
+    `call` is None where the words could not be parsed. No word is shown that `mask` would change.
+    """
+    failed = FailedCall(failure, words, call)
+    prefix = _environment_prefix(failed)
+    found = (words for words in _candidates(failed, prefix) if words and _is_usable(failed, words, prefix, mask))
+    chosen = _without_deletion(failed, next(found, (*failed.path, "--help")))
+    if "--help" not in chosen and chosen[0] != "help" and not failed.fact("drop"):
+        chosen = _extended(chosen, failed.typed({*SERVICE_FLAGS} - {*chosen}))
     return prefix + command_line(chosen)
 
 
-class Attempt:
+class FailedCall:
     """A failed call: the failure, the words but those of NEVER, and as much of the parsed call as there is.
 
     `path` is that of the command. `method` and `endpoint` are METHOD and PATH as the words name them, "" without any.
@@ -93,11 +98,12 @@ class Attempt:
     def __init__(self, failure: Failure, words: Words, call: Call | None) -> None:
         self.failure = failure
         self.fact = failure.fact
-        self.words = [word for word in words if word not in NEVER]
         self.call = call
         self.path: tuple[str, ...] = call.path if call else tuple(failure.fact("path", ()))
         self.name = self.path[0] if self.path else ""
         self.command: Command | None = call.command if call else declared(self.path)
+        self.words = list(words)
+        self.words = self.without(NEVER)
         self.method, self.endpoint = self._endpoint()
 
     def _endpoint(self) -> tuple[str, str]:
@@ -105,9 +111,9 @@ class Attempt:
             return "", ""
         from ..commands.request import METHODS
 
-        operands = [value or "" for flag, value, _ in self.tokens() if flag == "" and value != self.name]
+        operands = self.operands()[1:]
         if self.name == "generate":
-            return "POST", full_path(next(iter(operands), ""))
+            return "POST", full_path("".join(operands[:1]))
         method, path = (*(["POST"] if self.name == "batch" else []), *operands, "", "")[:2]
         before, mark, rest = path.partition("/v1/")
         path = mark + rest if "://" in before else path  # a full URL
@@ -148,6 +154,10 @@ class Attempt:
         options = [*GLOBAL_OPTIONS, *(self.command.options if self.command else ())]
         return tokens(list(self.words), options, [self.fact("wrong")] if self.fact("value") is not None else [])
 
+    def operands(self) -> list[str]:
+        """Returns the words that are no options, from the command on."""
+        return [value for flag, value, _ in self.tokens() if flag == "" and value is not None]
+
     def typed(self, flags: Collection[str]) -> list[str]:
         """Returns the words of the call that give these options."""
         return [word for flag, _, words in self.tokens() if flag in flags for word in words]
@@ -164,127 +174,108 @@ def _extended(call: Words, new: Words) -> list[str]:
     return [*call[:end], *added, *call[end:]]
 
 
-def _candidates(attempt: Attempt, prefix: str) -> Iterator[Words | None]:
+def _candidates(failed: FailedCall, prefix: str) -> Iterator[Words | None]:
     """Yields the calls that may help, the best first; None where a rule does not apply."""
-    fact, failure = attempt.fact, attempt.failure
+    fact, failure = failed.fact, failed.failure
     # What was paid for, or may have been, comes before anything that was wrong with the call.
     batch_call = fact("batch_call")
     if isinstance(batch_call, str):
         dropped, added = BATCH_CALLS[batch_call]
-        yield _extended(attempt.without(dropped), added)
+        yield _extended(failed.without(dropped), added)
     else:
         yield batch_call
-    yield _wait(attempt)
-    yield _look(attempt)
+    yield _wait(failed)
+    yield _look(failed)
     yield fact("try_next")
     # The surroundings.
     if fact("variable"):
-        yield ("auth", "login") if fact("is_secret") else attempt.words if prefix else ("help", "environment")
+        yield ("auth", "login") if fact("is_secret") else failed.words if prefix else ("help", "environment")
     if isinstance(failure, (AuthError, DeniedError)):
-        yield ("auth", "login") if attempt.path == ("auth", "status") else ("auth", "status")
+        yield ("auth", "login") if failed.path == ("auth", "status") else ("auth", "status")
     # The words of the call, corrected.
-    if fact("taken"):
-        yield attempt.changed(lambda flag, value: (flag, _free(value) if value and flag in OUTPUT_FLAGS else value))
-    if fact("join"):
-        words = [word for word in attempt.words if word not in fact("join")[1:]]
-        yield [" ".join(fact("join")) if word == fact("join")[0] else word for word in words]
-    if fact("as_folder"):
-        yield attempt.changed(lambda flag, value: (flag, f"{value}/" if flag in OUTPUT_FLAGS else value))
-    if fact("use_upload"):
-        end = f"={fact('use_upload')}"
-        yield attempt.changed(
-            lambda flag, value: ("--upload" if flag == "--data-uri" and (value or "").endswith(end) else flag, value)
-        )
-    yield _known_words(failure, attempt.words)
-    if fact("drop"):
-        yield attempt.without(fact("drop"))
-    elif fact("add"):
-        yield _extended(attempt.words, fact("add"))
-    yield _instead(attempt)
-    yield _other_value(attempt)
-    yield _with_method(attempt)
-    yield _refused_fields(attempt)
+    yield _corrected(failed)
+    yield _refused_fields(failed)
     # Another call that tells more.
-    yield _about_the_record(attempt)
-    yield _reference(attempt)
-    if attempt.is_matter_of_time():
-        yield attempt.words
-        if attempt.name == "request":  # one that cannot be repeated here: does the service answer again?
-            yield _account(attempt)
+    yield _about_the_record(failed)
+    yield _reference(failed)
+    if failed.is_matter_of_time():
+        yield failed.words
+        if failed.name == "request":  # one that cannot be repeated here: does the service answer again?
+            yield _account(failed)
 
 
-def _is_usable(attempt: Attempt, words: Words, prefix: str) -> bool:
+def _is_usable(failed: FailedCall, words: Words, prefix: str, mask: Callable[[str], str]) -> bool:
     """Returns whether to show a call: nothing forced, masked or too long; the failed call only where time may help."""
-    if not {*NEVER}.isdisjoint(words) or any(masking.text(word) != word for word in words):
+    if not {*NEVER}.isdisjoint(words) or any(mask(word) != word for word in words):
         return False
     if any(re.search("[\ud800-\udfff]", word) for word in words):  # undecodable bytes cannot be pasted
         return False
     if sum(map(len, words)) > MAX_EXAMPLE and words[0] != "wait":
         return False
-    return not attempt.is_same(words) or bool(prefix or attempt.fact("batch_call")) or attempt.is_matter_of_time()
+    return not failed.is_same(words) or bool(prefix or failed.fact("batch_call")) or failed.is_matter_of_time()
 
 
-def _without_deletion(attempt: Attempt, words: Words) -> Words:
+def _without_deletion(failed: FailedCall, words: Words) -> Words:
     """Makes a call that deletes one that shows it, or one that looks; it stays where nothing can have been sent."""
     if "request" not in words or "DELETE" not in map(str.upper, words) or {"--dry-run", "--help"} & {*words}:
         return words
-    if isinstance(attempt.failure, UsageError):
+    if isinstance(failed.failure, UsageError):
         return [*words, "--dry-run"]
-    if isinstance(attempt.failure, NetworkError) and not attempt.failure.maybe_received:
+    if isinstance(failed.failure, NetworkError) and not failed.failure.maybe_received:
         return words
-    return ("request", "GET", attempt.endpoint)
+    return ("request", "GET", failed.endpoint)
 
 
-def _environment_prefix(attempt: Attempt) -> str:
+def _environment_prefix(failed: FailedCall) -> str:
     """Returns `env -u VARIABLE ` where a variable stands in the way, "" for a secret; Windows has no such command."""
-    variable = None if attempt.fact("is_secret") else attempt.fact("variable")
-    typed = {word.upper() for word in attempt.words}
+    variable = None if failed.fact("is_secret") else failed.fact("variable")
+    typed = {word.upper() for word in failed.words}
     may_change = not typed.isdisjoint(("POST", "PATCH", "PUT", "DELETE", "BATCH")) and "--DRY-RUN" not in typed
     if variable in (*CHOOSES_SERVER, HISTORY_VARIABLE) and may_change:  # elsewhere it might cost something
         return ""
-    if "--gateway" in (attempt.fact("drop") or ()) and not attempt.typed(("--gateway", "--url-format")):
+    if "--gateway" in (failed.fact("drop") or ()) and not failed.typed(("--gateway", "--url-format")):
         variable = "RUNWAY_SKILLS_GATEWAY"
     return f"env -u {variable} " if variable and os.name != "nt" else ""
 
 
-def _wait(attempt: Attempt) -> Words | None:
+def _wait(failed: FailedCall) -> Words | None:
     """Waits for what the call started or waited for, with the options that it gave for that."""
-    names, wait = attempt.fact("waiting_for"), declared(("wait",))
-    if names and attempt.option("unfinished") and attempt.is_matter_of_time():
-        return attempt.words  # it knows the destination of each
-    if not names or not wait or (attempt.name == "wait" and isinstance(attempt.failure, DeniedError)):
+    names, wait = failed.fact("waiting_for"), declared(("wait",))
+    if names and failed.option("unfinished") and failed.is_matter_of_time():
+        return failed.words  # it knows the destination of each
+    if not names or not wait or (failed.name == "wait" and isinstance(failed.failure, DeniedError)):
         return None
     kept = {flag for option in (*GLOBAL_OPTIONS, *wait.options) for flag in option.flags}
     kept -= {"--unfinished", *SERVICE_FLAGS}  # the ids are named; the service follows for every example
 
     def change(flag: str, value: str | None) -> Unit | None:
         if flag in OUTPUT_FLAGS and value:
-            return "--download", _free(value, is_taken=bool(attempt.fact("taken")))
+            return "--download", _free(value, is_taken=bool(failed.fact("taken")))
         return (flag, value) if flag in kept else None
 
     operands = ["--", *names] if any(name.startswith("-") for name in names) else names
-    words = _extended(["wait", *operands], attempt.changed(change))
-    if attempt.name == "generate" and attempt.option("download") and "--download" not in words:
-        words = _extended(words, ["--download", attempt.option("download")])
-    if attempt.is_same(words) and not attempt.is_matter_of_time():  # a disk is full: the URLs can still be had
+    words = _extended(["wait", *operands], failed.changed(change))
+    if failed.name == "generate" and failed.option("download") and "--download" not in words:
+        words = _extended(words, ["--download", failed.option("download")])
+    if failed.is_same(words) and not failed.is_matter_of_time():  # a disk is full: the URLs can still be had
         kept -= {"--download", "--open"}
-        return _extended(["wait", *operands], attempt.typed(kept))
+        return _extended(["wait", *operands], failed.typed(kept))
     return words
 
 
-def _look(attempt: Attempt) -> Words | None:
+def _look(failed: FailedCall) -> Words | None:
     """Looks at the record or the account, after a POST or PATCH that may have been accepted."""
-    is_uncertain = attempt.fact("may_have_been_accepted") or attempt.fact("was_sent")
-    is_cut_off = attempt.name in ("request", "generate") and attempt.failure.kind in ("internal", "io", "interrupted")
-    if not is_uncertain and not (is_cut_off and attempt.method in ("POST", "PATCH")):
+    is_uncertain = failed.fact("may_have_been_accepted") or failed.fact("was_sent")
+    is_cut_off = failed.name in ("request", "generate") and failed.failure.kind in ("internal", "io", "interrupted")
+    if not is_uncertain and not (is_cut_off and failed.method in ("POST", "PATCH")):
         return None
-    is_patch = attempt.method == "PATCH" and not attempt.option("gateway")
-    return ("request", "GET", attempt.endpoint) if is_patch else _account(attempt)
+    is_patch = failed.method == "PATCH" and not failed.option("gateway")
+    return ("request", "GET", failed.endpoint) if is_patch else _account(failed)
 
 
-def _account(attempt: Attempt) -> Words:
+def _account(failed: FailedCall) -> Words:
     """Shows what the service can tell about the account."""
-    return SERVICES[attempt.option("gateway")].balance_call
+    return SERVICES[failed.option("gateway")].balance_call
 
 
 def _free(path: str, *, is_taken: bool = True) -> str:
@@ -298,102 +289,100 @@ def _free(path: str, *, is_taken: bool = True) -> str:
     return path if found == full else found
 
 
-def _known_words(failure: Failure | None, words: Words) -> Words | None:
-    """Replaces each unknown word; the command's help where something else is wrong with the call too."""
-    if not isinstance(failure, Mistyped):
-        return _other_command(failure, words) if failure and failure.fact("unknown_command") else None
-    wrong, right, ours = failure.fact("wrong"), failure.fact("right"), failure.fact("ours")
-    attempt = Attempt(failure, words, None)
-    operands = [value for flag, value, _ in attempt.tokens() if flag == ""]
-
-    def change(flag: str, value: str | None) -> Unit | None:
-        if right is None:
-            if (flag, value) not in ((wrong, failure.fact("value")), ("", wrong)):
-                return flag, value
-            if not ours or ours[0] in operands:  # not needed here, or there already: -X GET
-                return None
-            option, *values = ours if ours[0].startswith("-") else ["", *ours]
-            return option, next(iter(values), None)
-        if flag != wrong:
-            return flag, right if value == wrong else value
-        return None if right in NEVER else (right, value)
-
-    changed = attempt.changed(change)
+def _corrected(failed: FailedCall) -> Words | None:
+    """Returns the call with all its mistakes put right; the command's help where not all of them are understood."""
+    words = _correction(failed)
+    if words is None or list(words) == failed.words:
+        return None
     try:
-        parse(changed)
+        parse(words)
     except (HelpRequested, VersionRequested, ConfigError):
-        return changed
+        return words
     except UsageError as other:
-        found = _known_words(other, changed) if changed != list(words) else None
-        return found or (*other.fact("path", ()), "--help")
-    return changed
+        return _corrected(FailedCall(other, words, None)) or (*other.fact("path", ()), "--help")
+    return words
 
 
-def _other_command(failure: Failure, words: Words) -> Words | None:
+def _correction(failed: FailedCall) -> Words | None:
+    """Returns the words of the call without the mistake that the failure names; None where it names none."""
+    fact = failed.fact
+    if fact("taken"):
+        return failed.changed(lambda flag, value: (flag, _free(value) if value and flag in OUTPUT_FLAGS else value))
+    if fact("as_folder"):
+        return failed.changed(lambda flag, value: (flag, f"{value}/" if flag in OUTPUT_FLAGS else value))
+    if fact("join"):
+        first, *rest = fact("join")
+        return [" ".join(fact("join")) if word == first else word for word in failed.words if word not in rest]
+    if fact("use_upload"):
+        end = f"={fact('use_upload')}"
+        return failed.changed(
+            lambda flag, value: ("--upload" if flag == "--data-uri" and (value or "").endswith(end) else flag, value)
+        )
+    if fact("drop"):
+        return failed.without(fact("drop"))
+    if fact("add"):
+        return _extended(failed.words, fact("add"))
+    if fact("unknown_command") and not isinstance(failed.failure, Mistyped):
+        return _other_command(failed)
+    if isinstance(failed.failure, Mistyped):
+        return failed.changed(partial(_known_unit, failed, failed.operands()))
+    return _other_value(failed) if fact("bad_value") else None
+
+
+def _known_unit(failed: FailedCall, operands: Words, flag: str, value: str | None) -> Unit | None:
+    """Replaces an unknown word, where this is one: by the known word, or by our words for an option of other tools."""
+    wrong, right, ours = failed.fact("wrong"), failed.fact("right"), failed.fact("ours")
+    if ours is None:
+        known = (flag, right if value == wrong else value) if flag != wrong else (right, value)
+        return None if known[0] in NEVER else known
+    if (flag, value) not in ((wrong, failed.fact("value")), ("", wrong)):
+        return flag, value
+    if not ours or ours[0] in operands:  # not needed here, or there already: -X GET
+        return None
+    option, *values = ours if ours[0].startswith("-") else ["", *ours]
+    return option, next(iter(values), None)
+
+
+def _other_command(failed: FailedCall) -> Words | None:
     """Translates a command of other tools."""
     from ..commands.request import METHODS
     from . import translate
 
-    attempt, typed = Attempt(failure, words, None), failure.fact("unknown_command")
-    operands = [value or "" for flag, value, _ in attempt.tokens() if flag == ""]
-    if len(typed) == 2 and typed[0] not in translate.LISTS:
-        return None
-    if len(typed) == 1 and typed[0].upper() in METHODS and "/" in "".join(operands[1:2]):
-        return ["request", *attempt.words]
+    typed, operands = failed.fact("unknown_command"), failed.operands()
+    if len(typed) == 2:
+        return translate.command(operands) if typed[0] in translate.LISTS else None
+    if typed[0].upper() in METHODS and "/" in "".join(operands[1:2]):
+        return ["request", *failed.words]
     if typed[0] in translate.GENERATE:
-        generate = attempt.changed(lambda flag, value: (flag, "generate" if value == typed[0] else value))
-        return _known_words(Mistyped("", wrong="", right=""), generate) if operands[1:] else ("generate", "--help")
+        words = failed.changed(lambda flag, value: (flag, "generate" if value == typed[0] else value))
+        return words if operands[1:] else ("generate", "--help")
     return translate.command(operands)
 
 
-def _other_value(attempt: Attempt) -> Words | None:
-    """Puts a value that an option cannot take where it can stand: a file for --output, text for -F."""
-    flags, text = attempt.fact("bad_value") or ((), "")
-    typed = {word.upper() for word in attempt.words}
-    if "--output" in flags and re.search(r"[./\\]", text) and (attempt.name == "wait" or "POST" in typed):
-        words = attempt.changed(lambda flag, value: ("--download" if flag == "--output" else flag, value))
-        return {"wait": words, "request": _extended(words, ("--wait",))}.get(attempt.name)
-    return None
-
-
-def _instead(attempt: Attempt) -> Words | None:
-    """Gives values as their options want them, all that are wrong so."""
-    words, failure = attempt.words, attempt.failure
-    for _ in attempt.words:
-        instead, (flags, text) = failure.fact("instead"), failure.fact("bad_value") or ((), "")
-        if not instead:
-            break
+def _other_value(failed: FailedCall) -> Words | None:
+    """Gives a value as its option wants it, a file for --output with --download, and a METHOD that was left out."""
+    (flags, text), instead = failed.fact("bad_value"), failed.fact("instead")
+    if instead:
         key = text.partition("=")[0]
-        found: list[str] = []
-        for flag, value, typed in Attempt(failure, words, None).tokens():
-            found += instead if flag in flags and (value or "").partition("=")[0] == key else typed
-        words = found if found != words else _extended(words, instead)  # what is in the body is replaced by a field
-        try:
-            parse(words)
-            break
-        except (HelpRequested, VersionRequested):
-            break
-        except (UsageError, ConfigError) as other:
-            failure = other
-    return None if words is attempt.words else words
-
-
-def _with_method(attempt: Attempt) -> Words | None:
-    """Puts the METHOD of `request` in front of its PATH: GET where none is named, and the call only reads."""
-    flags, path = attempt.fact("bad_value") or ((), "")
-    if attempt.name != "request" or flags or "/" not in path:
+        words: list[str] = []
+        for flag, value, typed in failed.tokens():
+            words += instead if flag in flags and (value or "").partition("=")[0] == key else typed
+        return words if words != failed.words else _extended(words, instead)  # a field replaces what is in the body
+    if "--output" in flags and re.search(r"[./\\]", text) and failed.name in ("request", "wait"):
+        words = failed.changed(lambda flag, value: ("--download" if flag == "--output" else flag, value))
+        return words if failed.name == "wait" else _extended(words, ("--wait",)) if failed.method == "POST" else None
+    if flags or failed.name != "request" or "/" not in text:
         return None
     from ..commands.request import METHODS
 
-    operands = [value or "" for flag, value, _ in attempt.tokens() if flag == ""]
-    method = next((word for word in operands if word.upper() in METHODS), "")
-    words = attempt.changed(lambda flag, value: None if flag == "" and value == method else (flag, value))
-    has_body = bool(attempt.typed({*BODY_FLAGS, "--stdin", "--wait", "--check"}))
-    words.insert(words.index(path), method or ("POST" if has_body else "GET"))
+    method = next((word for word in failed.operands() if word.upper() in METHODS), "")
+    words = failed.changed(lambda flag, value: None if flag == "" and value == method else (flag, value))
+    has_body = bool(failed.typed({*BODY_FLAGS, "--stdin", "--wait", "--check"}))
+    words.insert(words.index(text), method or ("POST" if has_body else "GET"))
     return words if method or not has_body else _extended(words, ("--dry-run",))
 
 
-def _refused_fields(attempt: Attempt) -> Words | None:
+def _refused_fields(failed: FailedCall) -> Words | None:
     """Corrects fields that the API or its contract refused: JSON for text; the nearest name or value, as a dry run.
 
     The nearest by its spelling may be another one than was meant, with another price.
@@ -401,7 +390,7 @@ def _refused_fields(attempt: Attempt) -> Words | None:
     wants_json: set[str] = set()
     names: dict[str, str] = {}
     values: dict[str, str] = {}
-    for issue in attempt.fact("issues") or ():
+    for issue in failed.fact("issues") or ():
         field = str(issue.get("field"))
         inside = field[: field.rfind(".") + 1]
         for message in issue.get("messages") or ():
@@ -415,19 +404,19 @@ def _refused_fields(attempt: Attempt) -> Words | None:
             elif about:
                 old, new = (field, inside + near) if about == "field" else (inside + near, field)
                 names[old] = new
-    if not isinstance(attempt.failure, UsageError):  # of a refused call only what is sure
+    if not isinstance(failed.failure, UsageError):  # of a refused call only what is sure
         names, values = {}, {}
 
     def change(flag: str, value: str | None) -> Unit:
         key, mark, text = (value or "").partition("=")
-        if not mark or flag not in (*TEXT_FLAGS, *JSON_FLAGS, *([""] if attempt.name == "generate" else [])):
+        if not mark or flag not in (*TEXT_FLAGS, *JSON_FLAGS, *([""] if failed.name == "generate" else [])):
             return flag, value
         if key in wants_json and _is_json(text):
             flag = TEXT_FLAGS.get(flag, flag)
         return flag, f"{names.get(key, key)}={values.get(key, text)}"
 
-    words = attempt.changed(change)
-    return _extended(words, ("--dry-run",)) if (names or values) and not attempt.is_same(words) else words
+    words = failed.changed(change)
+    return _extended(words, ("--dry-run",)) if (names or values) and not failed.is_same(words) else words
 
 
 def _is_json(text: str) -> bool:
@@ -440,57 +429,48 @@ def _is_json(text: str) -> bool:
         return False
 
 
-def _about_the_record(attempt: Attempt) -> Words | None:
+def _about_the_record(failed: FailedCall) -> Words | None:
     """Waits for a resource that is not ready yet, or lists what exists instead of an unknown id."""
-    status = attempt.fact("status")
-    if attempt.name in ("wait", "cancel"):
+    status = failed.fact("status")
+    if failed.name in ("wait", "cancel"):
         return ("history",) if status in (400, 404) else None
-    parts = attempt.endpoint.partition("?")[0].strip("/").split("/")
+    parts = failed.endpoint.partition("?")[0].strip("/").split("/")
     if status == 409 and len(parts) >= 3:
         from ..jobs.tasks import STARTED_IN_PLACE
 
         kind = f"/{parts[0]}/{parts[1]}"
         return ("wait", f"{kind}/{parts[2]}") if kind in STARTED_IN_PLACE else None
-    if status != 404 or attempt.name != "request" or len(parts) != 3:
+    if status != 404 or failed.name != "request" or len(parts) != 3:
         return None
     if COMMAND_MODULES.get(parts[1]) == "lists":
         return (parts[1], "list")
     return ("history",) if parts[1] == "tasks" else None
 
 
-def _reference(attempt: Attempt) -> Words | None:
+def _reference(failed: FailedCall) -> Words | None:
     """Shows the fields of the endpoint, for the model that the call names unless that was refused.
 
     An endpoint that the API does not know is looked up, not repeated.
     """
-    failure = attempt.failure
-    if attempt.name not in ("request", "batch", "generate"):
+    failure = failed.failure
+    if failed.name not in ("request", "batch", "generate"):
         return None
-    if attempt.name == "generate" and isinstance(failure, UsageError) and not attempt.fact("issues"):
+    if failed.name == "generate" and isinstance(failure, UsageError) and not failed.fact("issues"):
         return None
     if isinstance(failure, UsageError):  # no other option than the body's, and no row of a batch
-        flags, _ = attempt.fact("bad_value") or ((), "")
-        if BODY_FLAGS.isdisjoint(flags) if flags else attempt.name == "batch" and not attempt.fact("contract"):
+        flags, _ = failed.fact("bad_value") or ((), "")
+        if BODY_FLAGS.isdisjoint(flags) if flags else failed.name == "batch" and not failed.fact("contract"):
             return None
     elif not isinstance(failure, ApiError) or failure.status not in (400, 404, 405, 409, 415, 422):
         return None
-    if not attempt.endpoint.startswith(("/", "v1/")):
+    if not failed.endpoint.startswith(("/", "v1/")):
         return None
-    if attempt.fact("status") in (404, 405):
-        return ["reference", *(attempt.fact("endpoint") or ())]
-    path = "/" + attempt.endpoint.partition("?")[0].lstrip("/")
-    is_refused = any(issue.get("field") == "model" for issue in attempt.fact("issues") or ())
-    if is_refused and attempt.name == "generate":
+    if failed.fact("status") in (404, 405):
+        return ["reference", *(failed.fact("endpoint") or ())]
+    path = "/" + failed.endpoint.partition("?")[0].lstrip("/")
+    is_refused = any(issue.get("field") == "model" for issue in failed.fact("issues") or ())
+    if is_refused and failed.name == "generate":
         return ["models", path.replace("/v1/", "", 1)]
-    model = _model(attempt) if attempt.method == "POST" and not is_refused else None
-    return ["reference", attempt.method, path, *(("--model", model) if model else ())]
-
-
-def _model(attempt: Attempt) -> str | None:
-    """Returns the model that a field or the body of the call names."""
-    for flag, value, _ in attempt.tokens():
-        if flag in (*TEXT_FLAGS, "") and value and value.startswith("model="):
-            return value[len("model=") :]
-    body = attempt.option("body")
-    match = re.search(r'"model"\s*:\s*"([^"\\]+)"', body) if isinstance(body, str) else None
-    return match[1] if match else None
+    fields = [value for flag, value, _ in failed.tokens() if flag in (*TEXT_FLAGS, "")]
+    model = next((field[len("model=") :] for field in fields if field and field.startswith("model=")), None)
+    return ["reference", failed.method, path, *(("--model", model) if model and not is_refused else ())]

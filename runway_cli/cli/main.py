@@ -75,7 +75,7 @@ class Run:
         try:
             from . import examples
 
-            example = examples.example(failure, self.words, self.call)
+            example = examples.example(failure, self.words, self.call, self.console.mask)
         except Exception:  # two signals may have stopped an import halfway: the facts must be told all the same
             example = LAST_RESORT
         document = {"error": failure.message, "kind": failure.kind, **failure.reported(), "example": example}
