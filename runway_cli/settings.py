@@ -254,25 +254,16 @@ def _number(text: str) -> float:
         return float("nan")
 
 
-def count(text: str) -> int:
-    """Reads an integer from 0 to 100."""
-    return _integer(text, 0, 100, "an integer from 0 to 100")
+def integer(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Returns a reader of integers within these limits."""
 
+    def read(text: str) -> int:
+        if not _is_integer(text, least, 999_999_999 if most is None else most):
+            words = "a positive integer" if most is None else f"an integer from {least} to {most}"
+            raise ValueError(f"must be {words}, not {text!r}")
+        return int(text)
 
-def parallel(text: str) -> int:
-    """Reads an integer from 1 to 64."""
-    return _integer(text, 1, 64, "an integer from 1 to 64")
-
-
-def positive(text: str) -> int:
-    """Reads an integer from 1 on."""
-    return _integer(text, 1, 999_999_999, "a positive integer")
-
-
-def _integer(text: str, least: int, most: int, words: str) -> int:
-    if not _is_integer(text, least, most):
-        raise ValueError(f"must be {words}, not {text!r}")
-    return int(text)
+    return read
 
 
 def _is_integer(text: str, least: int, most: int) -> bool:

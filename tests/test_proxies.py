@@ -13,7 +13,6 @@ from pathlib import Path
 from unittest import mock
 from urllib.parse import urlsplit
 
-from runway_cli.errors import ConfigError
 from runway_cli.transport.sockets import proxy_for
 from tests.certificates import Authority
 from tests.fake import SECRET, FakeRunway, Fault
@@ -216,9 +215,9 @@ class ProxyTest(ProgramTest):
 class SettingsTest(unittest.TestCase):
     """Which proxy is used, without a network."""
 
-    def found(self, environment: dict[str, str], platform: str = "linux", url: str = f"https://{HOST}/") -> str | None:
+    def found(self, environment: dict[str, str], url: str = f"https://{HOST}/") -> str | None:
         """The place of the proxy for a URL."""
-        with mock.patch.dict(os.environ, environment, clear=True), mock.patch("sys.platform", platform):
+        with mock.patch.dict(os.environ, environment, clear=True):
             proxy = proxy_for(urlsplit(url))
             return f"{proxy.hostname}:{proxy.port or 80}" if proxy else None
 
@@ -261,22 +260,9 @@ class SettingsTest(unittest.TestCase):
             for urls, name in ((direct, None), (proxied, "p:80")):
                 for url in urls.split():
                     with self.subTest(value, url=url):
-                        self.assertEqual(self.found({"HTTPS_PROXY": "p", "NO_PROXY": value}, url=url), name)
+                        self.assertEqual(self.found({"HTTPS_PROXY": "p", "NO_PROXY": value}, url), name)
 
     @unittest.skipIf(os.name == "nt", "there the two are one variable")
     def test_the_lower_case_spelling_of_no_proxy_counts_first(self) -> None:
         for lower, upper, name in (("other.test", HOST, "p:80"), (HOST, "other.test", None), ("", HOST, None)):
             self.assertEqual(self.found({"HTTPS_PROXY": "p", "no_proxy": lower, "NO_PROXY": upper}), name)
-
-    def test_settings_of_windows_are_used_and_not_called_a_variable(self) -> None:
-        def found(url: str) -> str | None:
-            settings = mock.patch.multiple(
-                "urllib.request", getproxies=lambda: {"https": url}, proxy_bypass=lambda _: 0
-            )
-            with settings:
-                return self.found({}, "win32")
-
-        self.assertEqual(found("https://proxy.example:8080"), "proxy.example:8080")  # the request's scheme
-        with self.assertRaisesRegex(ConfigError, "^the system's proxy settings ") as caught:
-            found("socks5://a:1")
-        self.assertIsNone(caught.exception.fact("variable"))

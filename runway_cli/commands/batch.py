@@ -83,7 +83,9 @@ OPTIONS = (
     *BODY_OPTIONS,
     Option("--download", metavar="DIR", read=values.destination, help="folder to save outputs in, named by row"),
     Option("--log", metavar="FILE", read=values.destination, help="the ledger (default: ROWS.batch.db)"),
-    Option("--parallel", metavar="N", read=values.parallel, default=4, help="rows in flight, 64 at most (default: 4)"),
+    Option(
+        "--parallel", metavar="N", read=values.integer(1, 64), default=4, help="rows in flight, 64 at most (default: 4)"
+    ),
     WAIT_OPTIONS[0],  # --max-wait, for each row
     Option(
         "--max-time",
@@ -95,7 +97,7 @@ OPTIONS = (
     Option(
         "--max-credits",
         metavar="N",
-        read=values.positive,
+        read=values.integer(1),
         help="start no row that would bring the total above N credits",
     ),
     Option("--check", help="check every row against the API's contract first"),

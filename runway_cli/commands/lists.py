@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..settings import not_empty, positive
+from ..settings import integer, not_empty
 from ..terminal.tables import Column
 from .options import Command, GlobalOptions, Option
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
 
 MAX_ROWS = 1000  # without --limit
-LIMIT = Option("--limit", metavar="N", read=positive, help="print N rows at most (default: 1000)")
+LIMIT = Option("--limit", metavar="N", read=integer(1), help="print N rows at most (default: 1000)")
 AVATAR_ID = Option("--avatar-id", metavar="ID", read=not_empty, help="only the documents that this avatar uses")
 VOICE_TYPES = {"custom": " (custom)", "preset": " (preset)", "runway-live-preset": " (preset)"}
 

@@ -163,7 +163,7 @@ GLOBAL_OPTIONS = (
     Option(
         "--retries",
         metavar="N",
-        read=settings.count,
+        read=settings.integer(0, 100),
         default=2,
         help="maximum number of retries (default: 2)",
         variable="RUNWAY_SKILLS_RETRIES",

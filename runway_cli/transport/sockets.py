@@ -17,7 +17,6 @@ import os
 import re
 import selectors
 import socket
-import sys
 import threading
 import time
 from urllib.parse import unquote, urlsplit
@@ -115,30 +114,18 @@ def proxy_for(parts: SplitResult) -> SplitResult | None:
 
     Raises ConfigError for a proxy that cannot be used.
     """
-    host = parts.hostname or ""
-    if is_loopback(host) or bypasses_proxy(host, parts.port or 443):
+    host, variable = parts.hostname or "", proxy_variable()
+    if not variable or is_loopback(host) or bypasses_proxy(host, parts.port or 443):
         return None
-    variable = proxy_variable()
-    url = setting(variable) if variable else None
-    if not variable and sys.platform in ("win32", "darwin"):  # which have settings besides the variables
-        import urllib.request
-
-        url = urllib.request.getproxies().get("https")
-        if not url or urllib.request.proxy_bypass(parts.netloc):
-            return None
-        if url.startswith("https://"):  # Windows has no scheme; older urllib guesses that of the request
-            url = "http://" + url[len("https://") :]
-    if not url:
-        return None
+    url = setting(variable) or ""
     try:
         proxy = urlsplit(url if "://" in url else "http://" + url)
-        is_usable = proxy.scheme == "http" and proxy.hostname and proxy.port != 0
+        if proxy.scheme == "http" and proxy.hostname and proxy.port != 0:
+            return proxy
     except ValueError:
-        is_usable = False
-    if not is_usable:
-        where = f"{variable} is not" if variable else "the system's proxy settings do not name"
-        raise ConfigError(f"{where} an http:// proxy such as http://proxy.example:8080", variable=variable)
-    return proxy
+        pass
+    words = f"{variable} is not an http:// proxy such as http://proxy.example:8080"
+    raise ConfigError(words, variable=variable)
 
 
 class BoundedSocket(socket.socket):
