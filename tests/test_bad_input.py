@@ -42,19 +42,14 @@ class RefusedTest(ServedTest):
             ("avatars delete", "unknown command 'avatars delete'"),
             ("auth whoami", "unknown command 'auth whoami'"),
             ("avatars list --all", "unknown option --all"),
-            ("-x avatars list", "unknown option -x"),
             ("-- -x avatars list", "unknown command '-x'"),
             ("request HEAD /v1/x", "unknown METHOD 'HEAD'"),
             ("request GET", "missing PATH"),
             ("request", "missing METHOD and PATH"),
-            ("cancel", "missing ID"),
-            ("upload", "missing FILE"),
-            ("download", "missing URL"),
             ("request GET /v1/x /v1/y", "'/v1/y'"),
             ("avatars list --limit 0", "must be a positive integer, not '0'"),
             ("avatars list --limit 1.5", "'1.5'"),
             ("avatars list --limit -3", "--limit"),
-            ("avatars list --limit 9999999999", "must be a positive integer"),
             ("wait T --interval 4", "must be 5 seconds or more"),
             ("wait T --max-wait -1", "--max-wait"),
         ):
@@ -83,10 +78,8 @@ class RefusedTest(ServedTest):
             (b"{nope", "line 1, column 2"),
             (b"{'a':1}", "line 1, column 2"),
             (b'{"a":1,}', "line 1"),
-            (b'{"a":1} {}', "Extra data"),
             (b'{"a":NaN}', "NaN is not a JSON number"),
             (b"Infinity", "Infinity is not"),
-            (b"[-Infinity]", "-Infinity is not"),
             (b'{"a":"\xe9"}', "not UTF-8 (byte 7 is 0xe9)"),
             (b"\xef\xbb\xbf", "empty"),
             (b"\xef\xbb\xbf{nope", "line 1, column 2"),
@@ -94,7 +87,6 @@ class RefusedTest(ServedTest):
             (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
             (b'{"a":"line\nbreak"}', "line 1"),
             (b"01", "Extra data"),
-            (b".5", "line 1"),
             (b'"\\x41"', "line 1"),
         ):
             file = self.file("body.json", body)
@@ -179,11 +171,6 @@ class RefusedTest(ServedTest):
         for options, words in (
             (["-f", "model"], "must be KEY=TEXT, not 'model'"),
             (["-F", "n=seven"], "n: 'seven' is not JSON"),
-            (["-F", "n=NaN"], "NaN"),
-            (["-f", "=x"], "must be KEY=TEXT"),
-            (["-f", "a..b=x"], "must be KEY=TEXT"),
-            (["-f", "a=1", "-f", "a.b=2"], "given twice, or as a part of another field"),
-            (["--body", "[]", "-f", "5=x"], "0 items"),
             (["--body", "7", "-f", "a=x"], "neither an object nor a list"),
         ):
             self.refused([*POST, *options], words)
@@ -225,7 +212,6 @@ class SentTest(ServedTest):
         for path, target in (
             ("v1/x", "/v1/x"),
             ("//evil.example/x", "/evil.example/x"),
-            (".evil.example/x", "/.evil.example/x"),
             ("@evil.example/x", "/@evil.example/x"),
             (":80/x", "/:80/x"),
             ("\\\\evil.example\\x", "/%5C%5Cevil.example%5Cx"),

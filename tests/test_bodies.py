@@ -37,12 +37,9 @@ class BodyTest(ServiceTest):
             "a fraction of 6,000 digits": b'{"n":0.' + b"3" * 6000 + b"}",
             "lone surrogates": b'["\\ud800","\\udfff x",{"a\\udc00":1}]',
             "nesting that is deep but fine": b"[" * 900 + b"]" * 900,
-            "nested objects": b'{"a":' * 900 + b"1" + b"}" * 900,
             "characters of all kinds": '["ü","🦊","\u00a0","\\u0000","\\"","/"]'.encode(),
             "keys out of order": b'{"z":1,"a":{"y":2,"b":3}}',
-            "no object": b'"text"',
             "null": b"null",
-            "false": b"false",
         }.items():
             with self.subTest(name):
                 result = self.get(framed(body))
@@ -64,14 +61,10 @@ class BodyTest(ServiceTest):
             ("Latin-1", '{"name":"M\u00fcller"}'.encode("latin-1"), "not UTF-8 (byte 11 is 0xfc)"),
             ("UTF-16", '{"a":1}'.encode("utf-16"), "not UTF-8"),
             ("100,000 brackets", b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
-            ("100,000 objects", b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested too deeply"),
             ("NaN", b'{"a":NaN}', "NaN is not a JSON number"),
             ("Infinity", b"[-Infinity]", "-Infinity is not a JSON number"),
-            ("two documents", b"{}{}", "Extra data"),
             ("half a document", b'{"id":"0123', "Unterminated string"),
-            ("a raw control character", b'["\n"]', "Invalid control character"),
             ("plain text", b"OK", "Expecting value"),
-            ("binary", bytes(range(256)), "not UTF-8"),
             ("gzip that says nothing of itself", PACKED, "not UTF-8"),
             ("an HTML page", b"<html><style>p{}</style><h1>Down for<br>maintenance</h1>", ": Down for maintenance"),
         ):
@@ -89,20 +82,16 @@ class BodyTest(ServiceTest):
     def test_an_answer_that_is_not_whole_is_no_answer(self) -> None:
         for name, raw, words in (
             ("a body too short", framed(b'{"a":1}', length=100), "cut off, 93 bytes are missing"),
-            ("a body that never came", framed(b"", length=5), "cut off, 5 bytes are missing"),
             ("a length beyond all memory", framed(b"{}", length=10**30), "not HTTP"),
             ("half the status line", b"HTTP/1.1 20", "not HTTP"),
             ("half the headers", HEAD + b"Content-Type: appl", "cut off"),
             ("no end of the headers", HEAD + b"Content-Type: application/json\r\n", "cut off"),
             ("chunks that end too early", CHUNKED + b'5\r\n{"a":\r\n', "cut off"),
-            ("half a chunk", CHUNKED + b'ff\r\n{"a":', "cut off"),
             ("a chunk with no size", CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n", "cut off"),
             ("a chunk beyond all memory", CHUNKED + b"f" * 30 + b"\r\n{}", "cut off"),
             ("no answer at all", b"", "closed without an answer"),
-            ("no HTTP", b"SSH-2.0-OpenSSH_9.6\r\n", "not HTTP"),
             ("garbage", bytes(range(255, 0, -1)) * 10, "not HTTP"),
             ("a status of words", b"HTTP/1.1 fine OK\r\n\r\n{}", "not HTTP"),
-            ("a header without end", HEAD + b"X: " + b"x" * 70_000 + b"\r\n\r\n{}", "not HTTP"),
             ("a thousand headers", HEAD + b"X: y\r\n" * 1000 + b"\r\n{}", "not HTTP"),
         ):
             with self.subTest(name):
@@ -110,45 +99,27 @@ class BodyTest(ServiceTest):
                 self.assert_error(result, 69, kind="network")
                 self.assertRegex(result.error["error"], words)
 
-    def test_frames_that_are_unusual_but_whole_are_read(self) -> None:
-        chunks = b'4\r\n{"a"\r\n3;name=value\r\n:1}\r\n0\r\nX-Trailer: yes\r\n\r\n'
+    def test_what_is_unusual_but_whole_is_read(self) -> None:
         for name, raw, printed in (
-            ("chunks", CHUNKED + chunks, '{"a":1}'),
             ("no length, ended by closing", HEAD + b"\r\n" + b'{"a":1}', '{"a":1}'),
             ("HTTP/1.0", b'HTTP/1.0 200 OK\r\n\r\n{"a":1}', '{"a":1}'),
             ("no reason phrase", b'HTTP/1.1 200\r\nContent-Length: 7\r\n\r\n{"a":1}', '{"a":1}'),
             ("bare line feeds", b'HTTP/1.1 200 OK\nContent-Length: 7\n\n{"a":1}', '{"a":1}'),
-            ("a 100 first", b"HTTP/1.1 100 Continue\r\n\r\n" + framed(b'{"a":1}'), '{"a":1}'),
             ("more than the length says", framed(b'{"a":1}garbage', length=7), '{"a":1}'),
-            (
-                "the same header twice",
-                framed(b'{"a":1}', b"X-Request-Id: 1", b"X-Request-Id: 2", b"Set-Cookie: a=b"),
-                '{"a":1}',
-            ),
             ("a media type that lies", framed(b'{"a":1}', b"Content-Type: text/html"), '{"a":1}'),
             ("headers in Latin-1", framed(b'{"a":1}', b"X-Name: M\xfcller"), '{"a":1}'),
             ("only white space", framed(b" \r\n\t"), "{}"),
-            ("nothing", framed(b""), "{}"),
-            ("204", b"HTTP/1.1 204 No Content\r\n\r\n", "{}"),
             ("204 that talks on", b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nno", "{}"),
+            ("gzip", framed(PACKED, b"Content-Encoding: X-GZIP"), '{"id":"fox"}'),
+            ("gzip of nothing", framed(b"", b"Content-Encoding: gzip"), "{}"),
         ):
             with self.subTest(name):
                 result = self.get(raw)
                 self.assertEqual((result.exit, result.stdout), (0, printed + "\n"), result)
 
-    def test_gzip_that_nobody_asked_for_is_unpacked_or_refused(self) -> None:
-        for name, encoding, body, printed in (
-            ("gzip", b"gzip", PACKED, '{"id":"fox"}'),
-            ("its old name", b"X-GZIP", PACKED, '{"id":"fox"}'),
-            ("nothing in it", b"gzip", b"", "{}"),
-            ("no gzip at all", b"identity", b'{"id":"fox"}', '{"id":"fox"}'),
-        ):
-            with self.subTest(name):
-                result = self.get(framed(body, b"Content-Encoding: " + encoding))
-                self.assertEqual((result.exit, result.stdout), (0, printed + "\n"), result)
+    def test_gzip_that_is_not_whole_is_refused(self) -> None:
         for name, body in {
             "cut off": PACKED[:-6],
-            "damaged": PACKED[:12] + b"\0\0" + PACKED[14:],
             "a wrong checksum": PACKED[:-8] + b"\0" * 8,
             "no gzip": b'{"id":"fox"}',
             "something behind it": PACKED + b"more",
@@ -166,7 +137,6 @@ class BodyTest(ServiceTest):
             ("no body", b"", "HTTP 418", None),
             ("HTML", b"<h1>I am a teapot</h1>", "HTTP 418: I am a teapot", None),
             ("a list", b"[1]", "HTTP 418: [1]", None),
-            ("words that are none", b'{"error":5}', 'HTTP 418: {"error":5}', None),
             ("words elsewhere", b'{"message":"short and stout"}', "short and stout", None),
             ("an error in an error", b'{"error":{"message":"stout","code":"T1"}}', "stout", None),
             ("issues that are none", b'{"error":"x","issues":"many"}', "x", None),
