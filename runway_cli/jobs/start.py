@@ -46,7 +46,7 @@ LOOK = 0.1  # seconds between two looks at a job that another process is sending
 UNPRICED = r"(?i)speech|sound|dub|isolation|audio|upscale|video_to|performance|avatar_videos|voices"
 TEXTS = r"(?i)(text|prompt|seed|name|description|personality|script|tag|info|concept)$"  # fields that change no price
 MEDIA = r"(?i)video|audio|media"  # fields, and types of references, whose length decides
-ADDRESS = r"(?i)(https?|runway|data|sha256):"
+ADDRESS = r"(?i)(https?|runway|data):"
 
 
 class Job:
