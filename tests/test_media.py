@@ -31,7 +31,6 @@ FILES = (
     ("a.dng", b"MM\0*\0\0\0\x08", "image/tiff"),
     ("a.bmp", b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0", "image/bmp"),
     ("a.exr", b"v/1\x01\2\0\0\0", "image/x-exr"),
-    ("a.psd", b"8BPS\0\1", "image/vnd.adobe.photoshop"),
     ("a.svg", b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- a fox -->\n<svg xmlns=''/>", "image/svg+xml"),
     ("a.mp4", ftyp(b"isom", b"iso2", b"avc1", b"mp41"), "video/mp4"),
     ("phone.mp4", ftyp(b"3gp4", b"isom"), "video/3gpp"),
@@ -68,7 +67,6 @@ FILES = (
     ("b.html", b"<?xml version='1.0'?><html xmlns=''><svg/>", "text/html"),
     ("a.xml", b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>", "application/xml"),
     ("a.json", b'{"error": "x"}', "application/json"),
-    ("a.txt", LFS, "text/plain"),
     ("b.txt", "no\u00eb l\u00e0\n".encode(), "text/plain"),
 )
 WRONG = (
@@ -82,6 +80,7 @@ WRONG = (
     ("fox.png", b"<html><svg></svg></html>", "text/html, not image/png"),
     ("fox.png", b"Access denied", "text/plain, not image/png"),
     ("fox.mp4", b"PK\3\4", "application/zip, not video/mp4"),
+    ("fox.png", LFS, "a Git LFS pointer, not image/png"),
     ("fox.mp4", b"%PDF-1.7", "application/pdf, not video/mp4"),
     ("fox.png", b"v/1\x01", "image/x-exr, not image/png"),
 )

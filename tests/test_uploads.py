@@ -14,8 +14,7 @@ from unittest import mock
 
 from runway_cli.errors import UsageError
 from runway_cli.files import upload
-from runway_cli.files.media import checked
-from runway_cli.files.upload import MAX_DATA_URI, MAX_UPLOAD, Form, checked_upload, data_uri
+from runway_cli.files.upload import MAX_DATA_URI, MAX_UPLOAD, Form, InputFile
 from tests.fake import Fault, sample
 from tests.program import run
 from tests.served import ServedTest
@@ -76,7 +75,7 @@ class Uploads(ServedTest):
             ("n" * 251 + ".png", "n" * 251 + ".png", b'filename="' + b"n" * 251 + b'.png"'),
         ):
             with self.subTest(name[:20]):
-                form = Form({}, checked(str(self.file(name, b"x")), "upload"))
+                form = Form({}, InputFile(str(self.file(name, b"x")), "upload", is_upload=True))
                 self.assertIn(quoted, form.head)
                 self.assert_success(self.call("upload", self.folder / name))
                 self.assertEqual(self.fake.sent("POST", "/v1/uploads")[-1].json()["filename"], told)
@@ -106,12 +105,12 @@ class Uploads(ServedTest):
             ("odd.mp3", bytes(500), "audio/mpeg"),  # a content that tells nothing
         ):
             with self.subTest(name):
-                found = checked(str(self.file(name, content)), "upload")
+                found = InputFile(str(self.file(name, content)), "upload", is_upload=True)
                 self.assertEqual((found.name, found.type, found.note), (name, kind, None))
 
     def test_a_name_without_a_media_extension_gets_one(self) -> None:
         for name, told in (("x", "x.png"), ("IMG.2024", "IMG.2024.png"), (".png", ".png.png")):
-            self.assertEqual(checked(str(self.file(name, PNG)), "upload").name, told)
+            self.assertEqual(InputFile(str(self.file(name, PNG)), "upload", is_upload=True).name, told)
 
     def test_several_files_are_a_line_each(self) -> None:
         files = [self.file("a.png", b"1"), self.file("b.mp4", b"22")]
@@ -171,7 +170,7 @@ class Uploads(ServedTest):
             (self.file("frames.mp4", b"PK\3\4"), "its content is application/zip"),
             (self.file("print.png", b"%PDF-1.7"), "its content is application/pdf"),
             (self.file("answer.png", b'{"error": "no"}'), "its content is application/json"),
-            (self.file("lfs.png", LFS), "is a Git LFS pointer"),
+            (self.file("lfs.png", LFS), "its content is a Git LFS pointer"),
             (huge, "larger than 200 MB"),
             (f"{self.folder}/good.png/x.png", "cannot be read: "),
         ):
@@ -181,7 +180,7 @@ class Uploads(ServedTest):
                 self.assertIn(words, result.error["error"])
         self.assertEqual(self.fake.requests, [])
         os.truncate(huge, MAX_UPLOAD)
-        self.assertEqual(checked_upload(str(huge)).size, MAX_UPLOAD)
+        self.assertEqual(InputFile(str(huge), "upload", is_upload=True).size, MAX_UPLOAD)
 
     def test_stdin_and_empty_names_are_refused_in_words(self) -> None:
         words = "'-' is not a file name: files are not read from stdin here"
@@ -251,7 +250,7 @@ class Uploads(ServedTest):
         with mock.patch.object(upload, "open", remembering, create=True):
             cat = self.file("cat.png", bytes(3_000_000))
             self.assert_error(self.call("upload", cat, "--retries", "1"), 69, kind="network")
-        self.assertEqual([file.closed for file in opened], [True, True])
+        self.assertEqual([file.closed for file in opened], [True, True, True], "checked, then sent twice")
 
     def test_no_file_goes_to_an_upload_url_that_cannot_be_used(self) -> None:
         cat = self.file("cat.png", b"x")
@@ -265,7 +264,7 @@ class Uploads(ServedTest):
         self.assert_error(self.call("upload", cat), 1, kind="api", error=words)
 
     def test_a_file_that_shrinks_meanwhile_is_not_sent_short(self) -> None:
-        found = checked(str(self.file("cat.png", bytes(500))), "upload")
+        found = InputFile(str(self.file("cat.png", bytes(500))), "upload", is_upload=True)
         os.truncate(found.path, 200)
         with self.assertRaisesRegex(UsageError, "became shorter"):
             list(Form({}, found).pieces(lambda done, total: None))
@@ -291,7 +290,7 @@ class DataUris(ServedTest):
     def test_the_limit_is_met_to_the_character(self) -> None:
         most = (MAX_DATA_URI - len("data:image/png;base64,")) // 4 * 3
         path = str(self.file("cat.png", bytes(most)))
-        uri = data_uri(path)
+        uri = InputFile(path, "--data-uri", is_upload=False).data_uri()
         self.assertEqual(uri[:24], "data:image/png;base64,AA")
         self.assertLessEqual(len(uri), MAX_DATA_URI)
         self.assertGreater(len(uri), MAX_DATA_URI - 4)
@@ -305,7 +304,7 @@ class DataUris(ServedTest):
         with open(self.file("cat.png"), "wb") as file:
             file.truncate(10 * MAX_DATA_URI)
         with mock.patch("base64.b64encode") as encode, self.assertRaises(UsageError):
-            data_uri(str(self.folder / "cat.png"))
+            InputFile(str(self.folder / "cat.png"), "--data-uri", is_upload=False)
         encode.assert_not_called()
 
     def test_what_arrives_is_the_file(self) -> None:

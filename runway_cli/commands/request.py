@@ -308,8 +308,8 @@ class _Call:
             from ..files.upload import upload
             from .display import TransferLine
 
-            with TransferLine(self.console, self.context.clock, each.media.name) as line:
-                uri = upload(self.client, each.media, line)
+            with TransferLine(self.console, self.context.clock, each.name) as line:
+                uri = upload(self.client, each, line)
         else:
             uri = each.data_uri()
         each.check_unchanged()  # the job is known by the content that was read first

@@ -222,7 +222,7 @@ class Batch:
             if known:
                 return known
             file.check_unchanged()
-            uri = upload.upload(self.client, file.media, lambda done, total: None)
+            uri = upload.upload(self.client, file, lambda done, total: None)
             self.ledger.uploaded(file.digest, uri, moment)
             return uri
 
@@ -252,7 +252,7 @@ class Batch:
 def _placeholder(given: InputFile | OutputOf) -> str:
     """Returns what stands for an input where only its kind counts."""
     is_inlined = isinstance(given, InputFile) and not given.is_upload
-    return f"data:{given.media.type}" if isinstance(given, InputFile) and is_inlined else "runway://"
+    return f"data:{given.type}" if isinstance(given, InputFile) and is_inlined else "runway://"
 
 
 class RowJob:
