@@ -172,8 +172,8 @@ class LedgerTest(BatchTest):
         name = "n" * 60
         self.write("fox", {"promptText": "owl", "@name": name}, {"promptText": "elk", "@name": "elk"})
         self.assert_success(self.download())
-        own = (".1.png.0123456789ab.part", ".elk-2.png.0123456789ab.part", f".{name[:40]}.0123456789ab.part")
-        other = (".7.png.0123456789ab.part", ".x.part", f".{'n' * 39}m.0123456789ab.part", ".elk.png.part")
+        own = (".1.png.0123456789ab.part", ".elk-2.png.0123456789ab.part", f".{name}.png.0123456789ab.part")
+        other = (".7.png.0123456789ab.part", ".x.part", f".{'n' * 59}m.png.0123456789ab.part", ".elk.png.part")
         for part in (*own, *other):
             self.file(f"sky/{part}")
         self.assert_success(self.batch())

@@ -496,6 +496,7 @@ class Names(DownloadTest):
             ("https://x/%E0%A4%B2%E0%A5%8B%E0%A4%AE.png", "\u0932\u094b\u092e.png"),
             ("https://x/a/", "a"),
             ("https://x/%ff%fe", "output"),
+            ("https://x/%ff.png", "output.png"),
             ("https://x/---", "output"),
             ("https://x/" + "n" * 400 + ".png", "n" * 116 + ".png"),
             ("https://x/a." + "e" * 400, "a" + "." + "e" * 19),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..files.download import Destination
-    from ..files.media import Media
+    from ..files.upload import InputFile
     from .context import Context
 
 
@@ -35,14 +35,14 @@ class DownloadOptions(GlobalOptions):
 
 def run_upload(context: Context, options: UploadOptions) -> int:
     """Checks every file, then uploads each and prints its URI; one that fails does not stop the others."""
-    from ..files.upload import checked_upload, refuse_service, upload
+    from ..files.upload import InputFile, refuse_service, upload
     from .display import TransferLine
 
     client = context.client()
     refuse_service(client)
-    files = [checked_upload(path) for path in options.files]
+    files = [InputFile(path, "upload", is_upload=True) for path in options.files]
 
-    def upload_one(file: Media) -> None:
+    def upload_one(file: InputFile) -> None:
         with TransferLine(context.console, context.clock, file.name) as line:
             uri = upload(client, file, line)
         context.console.row({"uri": uri, "file": file.path, "bytes": file.size}, alone=len(files) == 1)
@@ -71,7 +71,7 @@ def run_download(context: Context, options: DownloadOptions) -> int:
         except DeniedError as error:
             words = f"{error.message}; for a fresh URL read its task: wait ID --download PATH"
             raise error.but(words, try_next=("history",)) from None
-        if saved.skipped:
+        if saved.is_skipped:
             context.console.note(f"{saved.path} is already saved")
         row: dict[str, Any] = {"saved": saved.path, "bytes": saved.size}
         warning = mismatch(saved.path)

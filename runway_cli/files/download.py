@@ -171,10 +171,10 @@ def safe_name(name: str) -> str:
 
     It is never empty, hidden, reserved, longer than MAX_NAME, like an option, or with a dot at its end.
     """
-    name = unicodedata.normalize("NFC", name)
-    name = name.replace("\ufffd", "\0")  # bytes that are not UTF-8
+    name = unicodedata.normalize("NFC", name).replace("\ufffd", "\0")  # for what was not UTF-8
     is_kept = [c in "._-" or c.isalnum() or unicodedata.category(c) in KEPT for c in name]
-    name = re.sub(r"\0+", "_", "".join(c if kept else "\0" for c, kept in zip(name, is_kept))).strip("._-")
+    name = re.sub(r"\0+", "_", "".join(c if kept else "\0" for c, kept in zip(name, is_kept)))
+    name = re.sub(r"^[_-]+(?=\.\w+$)", "output", name).strip("._-")
     root, extension = os.path.splitext(name)
     extension = extension[:MAX_EXTENSION]
     root = root[: MAX_NAME - len(extension)].encode()[: MAX_BYTES - len(extension.encode())].decode("utf-8", "ignore")
@@ -186,7 +186,7 @@ def safe_name(name: str) -> str:
 
 # A part file is hidden beside its destination and locked by the run that writes it.
 NAME = re.compile(r"\..+\.[0-9a-f]{12}\.part")
-SHOWN_NAME = 40  # characters of the destination's name in it: up to four bytes each
+MAX_SHOWN = 230  # bytes of the destination's name in it: a name of the user's own may be as long as is possible
 MAX_AGE = 86_400  # seconds after which a part file that no run has locked is removed
 
 
@@ -201,7 +201,9 @@ class PartFile:
         self.size = 0  # in bytes
         self._path = path
         self._shutdown = shutdown
-        self._part = os.path.join(folder, f".{name[:SHOWN_NAME]}.{os.urandom(6).hex()}.part")
+        while len(os.fsencode(name)) > MAX_SHOWN:
+            name = name[:-1]
+        self._part = os.path.join(folder, f".{name}.{os.urandom(6).hex()}.part")
         with _writing(path):
             os.makedirs(folder or ".", exist_ok=True)
             self._file: FileIO = shutdown.create_part_file(self._part)
@@ -252,20 +254,12 @@ def remove_abandoned(path: str, *, before: float = float("inf")) -> None:
 
 def remove_part_files(folders: Iterable[str], names: Iterable[str]) -> None:
     """Removes the part files of rows with these names that a killed run left. The ledger is locked: none is at work."""
-    owners = [name.casefold() for name in names]
+    owners = {name.casefold() for name in names}
     for folder in folders:
-        for entry in listing(folder):
-            if NAME.fullmatch(entry):
-                shown = entry[1 : -len(".0123456789ab.part")].casefold()
-                if any(_is_output(shown, name) for name in owners):
-                    remove_abandoned(os.path.join(folder, entry))
-
-
-def _is_output(shown: str, name: str) -> bool:
-    """Returns whether a part file that shows this, perhaps cut, is of an output of the row with this name."""
-    if len(name) >= len(shown):
-        return len(shown) == SHOWN_NAME and name.startswith(shown)
-    return shown.startswith(name) and bool(re.fullmatch(r"(-\d*)?(\.\w*)?", shown[len(name) :]))
+        for entry in filter(NAME.fullmatch, listing(folder)):
+            stem = os.path.splitext(entry[1 : -len(".0123456789ab.part")])[0].casefold()
+            if stem in owners or re.sub(r"-\d+$", "", stem) in owners:
+                remove_abandoned(os.path.join(folder, entry))
 
 
 def listing(folder: str) -> list[str]:
@@ -278,11 +272,8 @@ def listing(folder: str) -> list[str]:
 
 def _rename_if_free(part: str, path: str) -> None:
     """Renames a file where its new name is free. Raises FileExistsError where it is not."""
-    if os.name == "nt":
-        os.rename(part, path)  # which refuses to replace
-        return
     try:
-        os.link(part, path)
+        (os.rename if os.name == "nt" else os.link)(part, path)  # on Windows a rename replaces nothing
     except FileExistsError:
         raise
     except OSError:  # a file system without links: the name was free a moment ago
@@ -309,21 +300,11 @@ ERROR_BODY = 8192  # bytes of a storage host's error that are read
 COMPRESSIONS = ("gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "dcb", "dcz")
 
 
-class Saved:
-    """A whole file: its path and its size in bytes; `skipped` if it was there before."""
-
-    __slots__ = ("path", "size", "skipped")
-
-    def __init__(self, path: str, size: int, skipped: bool) -> None:
-        self.path = path
-        self.size = size
-        self.skipped = skipped
-
-
 class Download:
     """One file, through all tries: each asks for what is missing (RFC 9110, 14: Range, If-Range).
 
-    `deadline` is a moment of the client's clock that ends the download.
+    `deadline` is a moment of the client's clock that ends the download. Once it is saved, `path` is whole and has
+    `size` bytes; it was there before if `is_skipped`.
     """
 
     def __init__(
@@ -338,10 +319,12 @@ class Download:
         self.total: int | None = None
         self.etag = ""  # which a Range must still match; "" where the download cannot be resumed
         self.path = target.path  # with its extension from the first answer on
+        self.size = 0
+        self.is_skipped = False
         self.part: PartFile | None = None
 
-    def save(self) -> Saved:
-        """Saves what the URL returns. A download that breaks off is resumed, as often as more bytes arrive.
+    def save(self) -> Download:
+        """Saves what the URL returns, and returns itself. What breaks off is resumed as often as more bytes arrive.
 
         Raises OutputError (the file exists, the disk is full, the output is empty), ApiError (a URL that is never
         requested; DeniedError for one that has expired), NetworkError, or WaitTimeout past the deadline.
@@ -350,7 +333,8 @@ class Download:
         if fault:
             raise ApiError(f"the output {self.url!r} {fault}", status=200)
         try:
-            return self.client.retry("GET", self._attempt, deadline=self.deadline, progress=self._progress)
+            self.client.retry("GET", self._attempt, deadline=self.deadline, progress=self._progress)
+            return self
         except NetworkError:
             if self.deadline is not None and self.client.clock.monotonic() >= self.deadline:
                 raise WaitTimeout(f"{self.path}: the time limit was reached during the download") from None
@@ -373,7 +357,7 @@ class Download:
             self.part.remove()
         self.part = None
 
-    def _attempt(self, _: object) -> Saved:
+    def _attempt(self, _: object) -> None:
         """Downloads from where the last try broke off."""
         with self._open() as answer:
             pieces: Iterator[bytes] = iter(lambda: answer.read(PIECE), b"")
@@ -396,7 +380,8 @@ class Download:
 
                 self.path = self.target.file_name(self.url, answer.headers, begin)
                 if self._is_saved():
-                    return Saved(self.path, self.total or 0, skipped=True)
+                    self.size, self.is_skipped = self.total or 0, True
+                    return
                 self.part = PartFile(self.path, self.client.shutdown)
                 self.part.write(head)
             assert self.part
@@ -412,13 +397,13 @@ class Download:
             raise NetworkError(f"{self.path}: {arrived} of {total} bytes arrived", maybe_received=True)
         if not self.done:
             raise OutputError(f"{self.path!r} was not saved: the output is empty")
+        self.size = self.done
         try:
             self.part.take_name(force=self.force)
         except OutputError:
             if self.force or not self.target.may_be_saved or not self.part.equals(self.path):
                 raise
-            return Saved(self.path, self.done, skipped=True)  # saved before, or by another run meanwhile
-        return Saved(self.path, self.done, skipped=False)
+            self.is_skipped = True  # saved before, or by another run meanwhile
 
     def _open(self) -> Stream:
         """Returns the answer of a GET, behind its redirects, whose body is worth reading: its status is 200 or 206."""

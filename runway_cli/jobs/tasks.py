@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
-    from ..files.download import Destination, Saved
+    from ..files.download import Destination
     from .schedule import Emit
 
     Save = Callable[["PolledTask", Emit], None]
@@ -314,7 +314,7 @@ def save_outputs(task: PolledTask, targets: list[Destination], emit: Emit, *, fo
         if not force and not target.may_be_saved and os.path.lexists(target.path):
             raise OutputError(taken_message(target.path), taken=target.path)
 
-    def save_one(index: int) -> Saved:
+    def save_one(index: int) -> Download:
         return Download(
             client,
             urls[index],
@@ -334,7 +334,7 @@ def save_outputs(task: PolledTask, targets: list[Destination], emit: Emit, *, fo
             urls, is_fresh = _fresh_urls(task, len(urls), denied), True
             saved = save_one(index)
         task.saved.append(saved.path)
-        if saved.skipped:
+        if saved.is_skipped:
             client.console.note(f"{saved.path} is already saved")
         warning = mismatch(saved.path)
         if warning:
