@@ -139,6 +139,10 @@ class FieldsTest(GenerateTest):
         self.assert_success(self.program(*CLIP, "duration=5", "promptImage=cat.png", "slowly"))
         self.assertTrue(self.fake.accepted[0].body["promptImage"].startswith("runway://"))
 
+    def test_the_output_of_an_earlier_task_is_an_input(self) -> None:
+        body = self.body(*CLIP, "duration=5", "--output-of", "promptImage=abc")
+        self.assertEqual(body["promptImage"], "https://… (output 0 of abc)")
+
     def test_the_text_comes_from_stdin(self) -> None:
         body = self.body("generate", "text_to_image", "-", *FOX[3:], stdin=b"Ein Fuchs\n")
         self.assertEqual(body["promptText"], "Ein Fuchs")
@@ -168,6 +172,7 @@ class FieldsTest(GenerateTest):
             (("text_to_image", "a", "red", "fox", *FOX[3:]), "'a red fox'", ["generate", "text_to_image", "a red fox"]),
             (("text_to_imge", "a fox"), "did you mean text_to_image?", ["models", "text_to_image"]),
             (("voice_isolation", "a fox"), "no field for TEXT", ["reference", "POST", "/v1/voice_isolation"]),
+            (("image_upscale", "imageUri=cot.png"), "no file 'cot.png'", ["generate", "--help"]),
             (("documents", "name=x"), "`request`", ["reference", "POST", "/v1/documents"]),
             (("text_to_image", "a fox", "--no-wait", "--max-wait", "5"), "--no-wait", ["generate", "text_to_image"]),
         ):

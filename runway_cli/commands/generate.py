@@ -5,6 +5,7 @@ It is `request POST … --wait --download`, with fields that the API's contract 
 
 from __future__ import annotations
 
+import os
 import re
 
 from .. import jsontext
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 TEXT_FIELDS = ("promptText", "text", "prompt")  # the first that the endpoint has takes TEXT, also one level down
 SETTING = re.compile(r"([A-Za-z_][\w.\[\]-]*?)(:?=)(.*)", re.ASCII | re.DOTALL)  # KEY=VALUE or KEY:=JSON
-SHARED = ("--once", "--again", "--check", "--dry-run")  # with `request`
+SHARED = ("--output-of", "--once", "--again", "--check", "--dry-run")  # with `request`
 
 
 class Options(request.Options):
@@ -69,7 +70,8 @@ def run(context: Context, options: Options) -> int:
         if texts:
             near = [] if endpoint else nearest(checker.endpoints, path)[:1]
             found.insert(0, _text(schemas, forms, path, texts[0], near))
-    options.method, options.path, options.fields, options.wait = "POST", path, found, not options.no_wait
+    options.method, options.path, options.wait = "POST", path, not options.no_wait
+    options.fields = [*found, *options.fields]
     options.is_typed, options.body, options.stdin, options.paginate = True, None, False, False
     return request.run(context, options)
 
@@ -103,6 +105,9 @@ def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: st
     kind = fields.JSON if mark == ":=" or _is_json(allowed, text) else fields.TEXT
     if kind == fields.TEXT and (any(map(scheme_of, allowed)) or (not allowed and fields.is_file([name], text))):
         kind = fields.UPLOAD
+        text = text if fields.ADDRESS.match(text) else os.path.expanduser(text)
+        if not fields.ADDRESS.match(text) and not os.path.lexists(text):
+            raise UsageError(f"{name} takes a URL or a file, and there is no file {text!r}")
     try:
         return fields.reader(kind)(f"{name}={text}")
     except ValueError as error:
