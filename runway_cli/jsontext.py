@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
-_STEERING = (*range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_STEERING = (
+    *(*range(0x7F, 0xA0), 0x61C, 0x180E, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2061, 0x2070)),
+    *range(0xFFF9, 0xFFFC),
+)
 _ESCAPES = {
     **{code: f"\\u{code:04x}" for code in _STEERING},
     **{0xE0000 + tag: f"\\udb40\\u{0xDC00 + tag:04x}" for tag in range(0x80)},  # invisible text

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 OPENAPI_VARIABLE = "RUNWAY_SKILLS_OPENAPI_URL"
 HISTORY_VARIABLE = "RUNWAY_SKILLS_HISTORY"
 BUDGET_VARIABLE = "RUNWAY_SKILLS_MAX_CREDITS"
+OUTPUT_VARIABLE = "RUNWAY_SKILLS_OUTPUT"  # what a terminal shows; a pipe is JSON, whatever it says
 # What `help environment` says of them. A service's own are in its module, those of options in their declarations.
 VARIABLES = (
     (HISTORY_VARIABLE, "the history file, or off"),

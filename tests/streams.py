@@ -46,13 +46,13 @@ class Streams:
 
 @contextmanager
 def captured(
-    *, out_is_terminal: bool = False, err_is_terminal: bool = False, columns: int = 80, lines: int = 24
+    *, out_is_terminal: bool = False, err_is_terminal: bool = False, columns: int = 80, lines: int = 24, **env: str
 ) -> Iterator[Streams]:
-    """Replaces the streams of this process; their terminal understands ANSI escape sequences."""
+    """Replaces the streams of this process; their terminal understands ANSI escape sequences, without colours."""
     kept = Streams(out_is_terminal=out_is_terminal, err_is_terminal=err_is_terminal, columns=columns, lines=lines)
     with ExitStack() as stack:
         stack.enter_context(mock.patch.multiple(sys, stdout=kept.out, stderr=kept.err))
         stack.enter_context(mock.patch.object(streams, "terminal_size", kept.terminal_size))
         stack.enter_context(mock.patch.object(streams, "enable_ansi", return_value=True))
-        stack.enter_context(mock.patch.dict("os.environ", {"TERM": "xterm"}))
+        stack.enter_context(mock.patch.dict("os.environ", {"TERM": "xterm", "NO_COLOR": "1", **env}))
         yield kept

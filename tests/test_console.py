@@ -74,17 +74,26 @@ class Lists(unittest.TestCase):
         self.assertEqual(err, "")
 
     def test_in_other_formats_a_note_says_that_there_are_more(self) -> None:
-        table = "Id  Name  Preview\na   Fox   https://x.example/a\nb\n"
-        for format, options, expected in (
-            ("jsonl", {}, "".join(jsontext.dumps(row) + "\n" for row in ROWS)),
-            ("table", {}, table),
-            ("table", {"out_is_terminal": True, "columns": 22}, table.replace("xample/a", "…")),
-            ("markdown", {}, "| Name | Preview |\n| --- | --- |\n| Fox | [listen](https://x.example/a) |\n|  |  |\n"),
+        for format, options, expected, note in (
+            ("jsonl", {}, "".join(jsontext.dumps(row) + "\n" for row in ROWS), ""),
+            ("table", {}, "Id  Name  Preview\na   Fox   https://x.example/a\nb\n", ""),
+            (
+                "table",
+                {"out_is_terminal": True, "columns": 22},
+                "Id  Name\na   Fox\nb\n",
+                "left out of this narrow window: Preview\n",
+            ),
+            (
+                "markdown",
+                {},
+                "| Name | Preview |\n| --- | --- |\n| Fox | [listen](https://x.example/a) |\n|  |  |\n",
+                "",
+            ),
         ):
             with self.subTest(format, options=options):
                 out, err = self.printed(format, {"truncated": True}, **options)
                 self.assertEqual(out, expected)
-                self.assertEqual(err, "more rows exist: raise --limit\n")
+                self.assertEqual(err, f"{note}more rows exist: raise --limit\n")
 
     def test_rows_that_come_one_by_one_are_a_table_at_the_end(self) -> None:
         with captured() as kept:
@@ -198,7 +207,7 @@ class Errors(unittest.TestCase):
                 assert lines is not None
                 lines.show(["t1 RUNNING"])
                 act(console)
-            self.assertEqual(kept.err.text, f"t1 RUNNING\n\r\x1b[1A\x1b[J{after}")
+            self.assertEqual(kept.err.text, f"t1 RUNNING\n\r\x1b[1A\x1b[K\n\x1b[1A{after}")
 
 
 class BrokenStream(io.RawIOBase):
@@ -289,7 +298,7 @@ class WindowsConsole(unittest.TestCase):
     def enabled(self, kernel: FakeKernel) -> bool:
         windows = mock.patch.object(ctypes, "windll", mock.Mock(kernel32=kernel), create=True)
         with windows, mock.patch("os.name", "nt"):
-            return streams.enable_ansi()
+            return streams.enable_ansi(sys.stderr)
 
     def test_escape_sequences_are_switched_on(self) -> None:
         kernel = FakeKernel()

@@ -29,7 +29,7 @@ from tests.served import ServedTest
 from tests.streams import Streams, captured
 
 TASK = "17f20503-6c24-4c16-946b-35dbbce2af2f"
-REST = "RUNNING [#####-----] 50% 2 s 5 credits"
+REST = ("RUNNING", "[#####-----] 50%", "2 s", "5 credits")
 THROTTLED = "THROTTLED: queued until a running generation ends; your tier limits how many run at once"
 
 
@@ -44,12 +44,13 @@ class Screen:
     def write(self, text: str) -> list[list[str]]:
         """Shows a text. Returns the screen after each write that ended a line, and at the end."""
         frames = []
-        for part in re.split(r"(\r\x1b\[\d+A\x1b\[J|\n)", text):
+        for part in re.split(r"(\r\x1b\[\d+A(?:\x1b\[K\n)+\x1b\[\d+A|\n)", text):
             if part == "\n":
                 self.lines.append("")
                 frames.append(self.rows())
             elif part.startswith("\r"):
-                up, rows = int(part[3:-4]), [*self.rows(), self.lines[-1]]
+                up, rows = part.count("\n"), [*self.rows(), self.lines[-1]]
+                assert part.count(f"\x1b[{up}A") == 2, "as many lines are erased as the cursor goes up"
                 assert up < min(len(rows), self.height), "the cursor cannot reach what has left the screen"
                 self.lines = [*rows[: -1 - up], ""]
             else:
@@ -113,7 +114,7 @@ class AtATerminal(ServedTest):
     ) -> list[list[str]]:
         """The frames of stderr while a call runs; stdout is not a terminal."""
         terminal, stdout = PseudoTerminal(columns, lines), io.BytesIO()
-        variables = environment({**self.fake.env(), "TERM": "xterm", **(env or {})})
+        variables = environment({**self.fake.env(), "TERM": "xterm", "NO_COLOR": "1", **(env or {})})
         with (
             mock.patch.dict(os.environ, variables, clear=True),
             mock.patch.multiple(
@@ -144,11 +145,11 @@ class AtATerminal(ServedTest):
         self.assertEqual(
             [line for line in lines if re.search(r" (0|4|6|9|14) s", line)],
             [
-                f"{task} PENDING 0 s 25 credits",
-                f"{task} PENDING 4 s 25 credits",
-                f"{task} RUNNING [#---------] 10% 6 s 25 credits",
-                f"{task} RUNNING [#---------] 10% 9 s 25 credits",
-                f"{task} RUNNING [#####-----] 50% 14 s 25 credits",
+                f"{task[:8]}  PENDING  0 s  25 credits",
+                f"{task[:8]}  PENDING  4 s  25 credits",
+                f"{task[:8]}  RUNNING  [#---------] 10%  6 s  25 credits",
+                f"{task[:8]}  RUNNING  [#---------] 10%  9 s  25 credits",
+                f"{task[:8]}  RUNNING  [#####-----] 50%  14 s  25 credits",
             ],
         )
         self.assertEqual(self.status, 0)
@@ -163,7 +164,18 @@ class AtATerminal(ServedTest):
             frames[-1],
             [THROTTLED, f"{ids[0]}: a fault was ordered; polling continues"],
         )
-        self.assertIn([THROTTLED, f"{ids[0]} THROTTLED 2 s 5 credits", f"{ids[1]} THROTTLED 2 s 5 credits"], frames)
+        self.assertIn([THROTTLED, *(f"{name[:8]}  THROTTLED  2 s  5 credits" for name in ids)], frames)
+
+    def test_a_line_names_model_and_prompt_and_is_aligned_with_the_others(self) -> None:
+        env = {"RUNWAY_SKILLS_HISTORY": str(self.folder / "history.db")}
+        post = ("request", "POST", "/v1/text_to_image", "-f", "model=gen4_image", "-f", "ratio=1280:720", "-f")
+        ids = [self.call(*post, f"promptText={text}", env=env).json["id"] for text in ("fox", "an owl " * 9)]
+        ids.append(self.fake.add_task(statuses=["THROTTLED", "SUCCEEDED"]))
+        frames = self.shown("wait", *ids, env=env)
+        fox, owl, other = next(frame[-3:] for frame in frames if "THROTTLED " in frame[-1])
+        self.assertEqual(fox, f"{ids[0][:8]}  gen4_image  fox                             PENDING    0 s  5 credits")
+        self.assertEqual(owl.split("  ")[:3], [ids[1][:8], "gen4_image", "an owl an owl an owl an owl a…"])
+        self.assertEqual(other.index("THROTTLED"), fox.index("PENDING"))
 
     def test_more_lines_than_the_terminal_has_are_counted(self) -> None:
         ids = [self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"]) for _ in range(12)]
@@ -175,15 +187,8 @@ class AtATerminal(ServedTest):
 
     def test_long_lines_are_cut_to_the_width(self) -> None:
         task = self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"])
-        frames = self.shown("wait", task, columns=40)
-        self.assertEqual({len(line) for frame in frames for line in frame}, {39})
-
-    def test_in_a_narrow_terminal_an_id_is_cut_and_what_is_told_of_it_is_not(self) -> None:
-        ids = [self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"]) for _ in range(2)]
-        frames = self.shown("wait", *ids, columns=60)
-        told = " RUNNING [#####-----] 50% 2 s 5 credits"
-        cut = 58 - len(told)  # the line has 59 columns, one of them an ellipsis
-        self.assertIn([f"{name[:cut]}…{told}" for name in ids], frames)
+        frames = self.shown("wait", task, columns=30)
+        self.assertEqual({len(line) for frame in frames for line in frame}, {29})
 
     def test_names_in_wide_characters_fit_too(self) -> None:
         cat = self.file("狐" * 40 + ".png", sample("image") * 4000)
@@ -206,7 +211,7 @@ class AtATerminal(ServedTest):
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[bytes(3_000_000)])
         frames = self.shown("wait", task, "--download", f"{self.folder}/", columns=120)
         transfer = r"\[#+-+\] \S+ MB of 3\.0 MB, \S+ [kM]B/s, \d s left"
-        self.assert_shown(frames, rf"{task} SUCCEEDED {transfer} \d s 5 credits")
+        self.assert_shown(frames, rf"{task[:8]}  SUCCEEDED  {transfer}  \d s  5 credits")
 
     def test_an_error_stands_where_the_lines_were(self) -> None:
         task = self.fake.add_task(statuses=["RUNNING"])
@@ -259,13 +264,13 @@ def shown(kept: Streams, columns: int | None = None) -> list[str]:
 class LiveLines(unittest.TestCase):
     def test_lines_that_just_fit_are_all_shown(self) -> None:
         with captured(err_is_terminal=True, lines=8) as kept:
-            Live(str).show([f"task {number}" for number in range(7)])
+            Live(Console()).show([f"task {number}" for number in range(7)])
         self.assertEqual(len(shown(kept)), 7)
 
     def test_in_a_very_narrow_terminal_the_beginning_of_a_name_is_kept(self) -> None:
         with captured(err_is_terminal=True, columns=20) as kept:
-            Live(str).show([(TASK, REST)])
-        self.assertEqual(shown(kept), ["17f2050… RUNNING […"])
+            Live(Console()).show([(TASK, "gen4_image", "fox", *REST)])
+        self.assertEqual(shown(kept), ["17f20503-6c24-4c16…"])
 
     def test_a_line_is_masked_before_it_is_cut(self) -> None:
         key = "key_" + "ab" * 60
@@ -275,7 +280,7 @@ class LiveLines(unittest.TestCase):
                 console.keep_secret(key)
                 lines = live(console)
                 assert lines is not None
-                lines.show([f"x {key}", (key, REST), ("cat.png", key)])
+                lines.show([f"x {key}", (key, key, key, *REST), ("cat.png", "", "", key)])
                 self.assertNotIn("key_", kept.err.text)
                 self.assertNotIn("abab", kept.err.text)
 
@@ -284,7 +289,7 @@ class LiveLines(unittest.TestCase):
             for after in (10, 39, 40, 41, 79, 80, 120):
                 with self.subTest(before=before, after=after), captured(err_is_terminal=True, columns=before) as kept:
                     screen = Screen(before)
-                    lines = Live(str)
+                    lines = Live(Console())
                     lines.above("a note\n")
                     lines.show(["狐" * 60, "x" * 200, "short"])
                     drawn = kept.err.text
@@ -302,11 +307,11 @@ class LiveLines(unittest.TestCase):
 
     def test_closing_twice_erases_once(self) -> None:
         with captured(err_is_terminal=True) as kept:
-            lines = Live(str)
+            lines = Live(Console())
             lines.show(["a"])
             lines.close()
             lines.close()
-        self.assertEqual(kept.err.text.count("\x1b[J"), 1)
+        self.assertEqual(kept.err.text.count("\x1b[K"), 1)
 
 
 class WhereTheyAreShown(unittest.TestCase):

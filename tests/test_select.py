@@ -7,6 +7,7 @@ import unittest
 from typing import Any
 
 from runway_cli import jsontext
+from runway_cli.errors import UsageError
 from runway_cli.terminal.console import MAX_PARTS, Console, explain, parse, selected_lines
 from runway_cli.terminal.tables import Column
 from tests.streams import captured
@@ -179,31 +180,38 @@ class Printed(unittest.TestCase):
                 self.assertEqual(streams.out.lines, out)
                 self.assertEqual(streams.err.lines, ["more rows exist: raise --limit"])
 
-    def test_a_typing_mistake_is_noted_once_for_all_rows(self) -> None:
-        def listed(console: Console) -> None:
-            console.rows(LIST["data"], COLUMNS, {})
+    def test_a_path_that_no_row_has_is_explained_once_to_the_quiet_too_and_is_an_error_for_a_list(self) -> None:
+        words = "--select nam matches nothing: the keys are id, voice"
+        for quiet in (False, True):
+            for format in ("json", "jsonl", "table", "markdown"):
+                with self.subTest(format, quiet=quiet), captured() as streams:
+                    console = self.console("nam", format, quiet=quiet)
+                    with self.assertRaises(UsageError) as caught:
+                        console.rows(LIST["data"], COLUMNS, {})
+                    self.assertEqual((caught.exception.message, streams.err.text), (words, ""))
+                    for row in LIST["data"]:
+                        console.row(row, alone=False)
+                    console.end_rows(COLUMNS)
+                    self.assertEqual(streams.err.lines, [words])
+        with captured(), self.assertRaisesRegex(UsageError, "where rows are printed, a path begins at a row"):
+            self.console("data.*.id").rows(LIST["data"], COLUMNS, {})
 
-        def one_by_one(console: Console) -> None:
-            for row in LIST["data"]:
+    def test_what_a_later_row_has_is_not_explained(self) -> None:
+        with captured() as streams:
+            console = self.console("voice.id")
+            for row in reversed(LIST["data"]):
                 console.row(row, alone=False)
-
-        for act, select, format, hint in (
-            (listed, "nam", "json", ""),
-            (listed, "nam", "table", ""),
-            (one_by_one, "nam", "json", ""),
-            (listed, "data.*.id", "json", " (where rows are printed, a path begins at a row)"),
-        ):
-            with self.subTest(act.__name__, format=format), captured() as streams:
-                act(self.console(select, format))
-                note = f"--select {select} matches nothing: the keys are id, voice{hint}"
-                self.assertEqual(streams.err.lines, [note])
+            console.end_rows(COLUMNS)
+        self.assertEqual((streams.out.lines, streams.err.text), (["null", "null", "v"], ""))
 
     def test_no_rows_are_no_lines(self) -> None:
         with captured() as streams:
             self.console("id").rows([], COLUMNS, {})
         self.assertEqual((streams.out.text, streams.err.text), ("", ""))
 
-    def test_the_quiet_print_null_alone(self) -> None:
+    def test_the_quiet_are_told_what_a_result_has(self) -> None:
         with captured() as streams:
-            self.console("nope", quiet=True).result(TASK)
-        self.assertEqual((streams.out.text, streams.err.text), ("null\n", ""))
+            self.console("nope", quiet=True).result({"id": "t1"})
+        self.assertEqual(
+            (streams.out.text, streams.err.text), ("null\n", "--select nope matches nothing: the keys are id\n")
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .. import __version__
+from .. import __version__, settings
 from ..errors import CLOSED_OUTPUT, ClosedOutput, InternalError, Interrupted, RunwayError
 from ..shutdown import Shutdown
 
@@ -48,9 +48,10 @@ class Run:
         from ..terminal.console import Console  # imported late: the signal handlers have to be installed before
 
         self.words = list(words)
-        wants_json = "--output=json" in words or ("--output", "json") in zip(words, words[1:])
+        named = [word for word in words if word.startswith("--output")] or settings.setting(settings.OUTPUT_VARIABLE)
+        wants_json = named == "json" or "--output=json" in words or ("--output", "json") in zip(words, words[1:])
         self.console = Console(format="json" if wants_json else None)  # until the options are known
-        self.shutdown = shutdown
+        self.console.shutdown = self.shutdown = shutdown
         self.call: Call | None = None
         self._clock = clock
 
@@ -103,7 +104,11 @@ class Run:
             return 0
         options = call.options
         self.console.configure(
-            format=options.output, select=options.select, quiet=options.quiet, verbose=options.verbose
+            format=options.output,
+            select=options.select,
+            is_wish=not options.is_output_given,
+            quiet=options.quiet,
+            verbose=options.verbose,
         )
         clock = self._clock or time
         context = Context(

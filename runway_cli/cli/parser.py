@@ -99,8 +99,9 @@ def parse(words: Sequence[str]) -> Call:
     try:
         given, operands = _given(path, command, rest)
         values = _operands(command, operands)
-        options = GlobalOptions({**resolved(given, [*command.options, *GLOBAL_OPTIONS]), **values})
-        if options.output not in (None, "json") and not command.has_rows:
+        found = resolved(given, [*command.options, *GLOBAL_OPTIONS])
+        options = GlobalOptions({**found, "is_output_given": "output" in given, **values})
+        if options.is_output_given and options.output != "json" and not command.has_rows:
             message = f"--output {options.output} is for commands that print rows; {' '.join(path)} prints one result"
             raise UsageError(message, drop=("--output",))
     except UsageError as error:

@@ -112,7 +112,7 @@ COLUMNS = (
     Column("Id", "id"),
     Column("Status", "status"),
     Column("Credits", "credits"),
-    Column("Saved", "saved"),
+    Column("Saved", "saved", rank=1),
     Column("Error", "error", wrap=True),
 )
 DRY_RUN_COLUMNS = (Column("Row", "row"), Column("Name", "name"), Column("Url", "url"), Column("Body", "body"))
@@ -401,7 +401,6 @@ class BatchRun:
         display = BatchDisplay(self._console, self._context.clock, batch, self)
         try:
             for job in batch.run(display.handle):
-                display.ended(job)
                 self._ended(job)
         except (ClosedOutput, Failure, Exception) as stop:
             for job in batch.drain():

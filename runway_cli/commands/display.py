@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ..settings import shown_credits
-from ..terminal.progress import REDRAW, bar, live, readable_time, transferred
+from ..terminal.progress import MIN_NAME, REDRAW, bar, live, transferred
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..jobs.batch import Batch, RowJob
+    from ..jobs.ledger import Ledger
     from ..jobs.tasks import PolledTask, TaskProgress
     from ..shutdown import Clock
     from ..terminal.console import Console
@@ -68,7 +69,7 @@ class Display:
         if self._live:
             self._live.close()
 
-    def words(self, task: PolledTask, since: float) -> str:
+    def cells(self, task: PolledTask, since: float) -> list[str]:
         """Returns the status, progress or transfer, time and credits of a task; `since` is a moment of the clock."""
         now, share = self._clock.monotonic(), task.progress
         progress = "" if share is None else f"{bar(share)} {share:.0%}" if self._live else f"{share:.0%}"
@@ -76,25 +77,35 @@ class Display:
             done, total, started = self._transfers[task]
             progress = transferred(done, total, now - started)
         credits = "" if task.credits is None else f"{task.credits} credits"
-        return " ".join(filter(None, (task.status, progress, f"{now - since:.0f} s", credits)))
+        return [task.status, progress, f"{now - since:.0f} s", credits]
 
 
 class WaitDisplay(Display):
-    """The tasks of one wait: a line for each that has not ended, or whose outputs are still being saved."""
+    """The tasks of one wait: a line for each that has not ended, or whose outputs are still being saved.
+
+    On a terminal a line begins with the short id, and the model and prompt that the history has.
+    """
 
     announces_start = True
 
-    def __init__(self, console: Console, clock: Clock, tasks: Sequence[PolledTask]) -> None:
+    def __init__(self, console: Console, clock: Clock, tasks: Sequence[PolledTask], history: Ledger) -> None:
         super().__init__(console, clock)
         self._tasks = tasks
+        attempts = history.attempts() if self._live else []
+        known = {attempt.id: (attempt.model or "", attempt.prompt or "") for attempt in attempts}
+        short = {task: task.pollable.id[:MIN_NAME] for task in tasks}
+        is_clear = len({*short.values()}) == len(tasks)
+        self._names = {
+            task: (short[task] if is_clear else task.name, *known.get(task.name, ("", ""))) for task in tasks
+        }
 
     def lines(self) -> list[Line]:
-        return [(task.name, self.words(task, self._start)) for task in self._active()]
+        return [[*self._names[task], *self.cells(task, self._start)] for task in self._active()]
 
     def summary(self) -> str:
         active = self._active()
         if len(active) == 1:
-            return f"{active[0].name} {self.words(active[0], self._start)}"
+            return " ".join(filter(None, (active[0].name, *self.cells(active[0], self._start))))
         seconds = self._clock.monotonic() - self._start
         return f"{len(self._tasks) - len(active)} of {len(self._tasks)} ended, {seconds:.0f} s"
 
@@ -112,44 +123,26 @@ class BatchDisplay(Display):
         super().__init__(console, clock)
         self._batch = batch
         self._report = report
-        self._ends = 0  # of rows in this run
-        self._last = self._start  # the moment of the last one
-        self._pace = 0.0  # seconds for each row, by those that have ended
         self._since: dict[RowJob, float] = {}
 
     def lines(self) -> list[Line]:
         found: list[Line] = [self.summary()]
         for job in self._batch.in_flight:
             since = self._since.setdefault(job, self._clock.monotonic())
-            found.append((job.row.name, self.words(job.task, since) if job.task else job.activity))
+            found.append([job.row.name, "", "", *(self.cells(job.task, since) if job.task else [job.activity])])
         return found
 
     def summary(self) -> str:
-        """Returns how many rows are done, running and failed, the credits, and the time left by the pace so far."""
+        """Returns how many rows are done, running and failed, and the credits."""
         from ..jobs.attempts import number_of  # only a batch needs it
 
         report, batch = self._report, self._batch
         credits = report.credits + sum(number_of(job.credits) or 0 for job in batch.in_flight if job.is_sent)
-        words = [
-            f"{report.counts['done']} of {report.total} done",
-            f"{sum(job.task is not None for job in batch.in_flight)} running",
-            f"{report.counts['failed']} failed",
-            f"{shown_credits(credits)} credits",
-        ]
-        left = self._pace * (report.total - sum(report.counts.values())) - (self._clock.monotonic() - self._last)
-        if left > 0:  # from one end to the next it counts down
-            words.append(f"{readable_time(left)} left")
-        return ", ".join(words)
-
-    def ended(self, job: RowJob) -> None:
-        """Forgets a row that has ended, and takes its pace."""
-        self._since.pop(job, None)
-        if job.task and job.task.has_ended:
-            self._last = self._clock.monotonic()
-            self._ends += 1
-            self._pace = (self._last - self._start) / self._ends
-        if job.task:
-            self._transfers.pop(job.task, None)
+        running = sum(job.task is not None for job in batch.in_flight)
+        return (
+            f"{report.counts['done']} of {report.total} done, {running} running, {report.counts['failed']} failed, "
+            f"{shown_credits(credits)} credits"
+        )
 
 
 class TransferLine:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("Started", "startedAt"),
-    *(Column(key.capitalize(), key) for key in ("model", "prompt", "status", "credits", "saved")),
+    Column("Model", "model", rank=1),
+    *(Column(key.capitalize(), key) for key in ("prompt", "status", "credits")),
+    Column("Saved", "saved", rank=2),
 )
 SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 GROUPS = ("day", "model", "endpoint")

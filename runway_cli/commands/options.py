@@ -123,6 +123,7 @@ class GlobalOptions:
     timeout: float
     retries: int
     output: str | None
+    is_output_given: bool  # by the option, not by its variable
     select: Any
     quiet: bool
     verbose: bool
@@ -173,6 +174,7 @@ GLOBAL_OPTIONS = (
         metavar="FORMAT",
         choices=FORMATS,
         help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (default: {FORMATS[0]})",
+        variable=settings.OUTPUT_VARIABLE,
     ),
     Option(
         "--select",

@@ -51,7 +51,7 @@ def run_reference(context: Context, options: ReferenceOptions) -> int:
         return 0
     described = _described(document, _endpoint(known, *named, options.model), options.model)
     if context.console.format == "json":
-        context.console.result(described)
+        context.console.result(described, has_rows=True)
         return 0
     # As rows: parameters and the body's fields in one list.
     body = described.get("body", {})

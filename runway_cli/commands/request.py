@@ -283,9 +283,8 @@ class _Call:
         if is_recorded or pollable is None:
             shown = recorded(attempt)
             if options.wait and self.console.format in TABLES:
-                self.console.rows(
-                    [{**shown, "credits": attempt.credits}], columns(has_saved=bool(options.download)), {}
-                )
+                self.console.row({**shown, "credits": attempt.credits}, alone=True)
+                self.console.end_rows(columns(has_saved=bool(options.download)))
             else:
                 self.console.result(shown)
             if options.open:
@@ -367,8 +366,8 @@ class _Call:
         is_unsafe = self.method in UNSAFE_METHODS
         identity = answer.get("id") if isinstance(answer, dict) and is_unsafe else None
         try:
-            if self.method == "GET" and self.console.needs_rows:
-                _print_rows(self.console, answer)
+            if self.method == "GET":
+                _print_got(self.console, answer)
             else:
                 self.console.result(answer)
         except ClosedOutput:
@@ -388,10 +387,7 @@ class _Call:
         _, has_more = found[-1]
         if has_more:
             self.console.note(f"there are more than these {len(records)} records")
-        if self.console.format == "json":
-            self.console.result({"data": records, **({"truncated": True} if has_more else {})})
-        else:
-            _print_rows(self.console, records)
+        _print_got(self.console, {"data": records, **({"truncated": True} if has_more else {})})
         return 0
 
 
@@ -412,15 +408,17 @@ def _value(body: bytes | None) -> Any:
     return None if body is None else jsontext.loads(body)
 
 
-def _print_rows(console: Console, answer: Any) -> None:
-    """Prints the rows of an answer. Raises UsageError for one that has none."""
+def _print_got(console: Console, answer: Any) -> None:
+    """Prints the answer to a GET, as rows where they are asked for. Raises UsageError for one that has none."""
     from ..terminal.tables import columns_of, rows_of
 
     rows = rows_of(answer)
-    if rows is None:
+    if console.format == "json" or (rows is None and not console.needs_rows):
+        console.result(answer, has_rows=bool(rows))
+    elif rows is None:
         raise UsageError(f"--output {console.format} is for rows, but the answer is not a list", drop=("--output",))
-    columns = columns_of(rows)
-    console.rows(rows, columns, {})
+    else:
+        console.rows(rows, columns_of(rows), {})
 
 
 def _method(text: str) -> str:

@@ -181,7 +181,7 @@ def wait_for(
 
     tasks = _tasks(client, history, pollables, options, own or {}, is_known=answer is not None)
     has_saved = bool(own or options.download)
-    display = WaitDisplay(context.console, context.clock, tasks)
+    display = WaitDisplay(context.console, context.clock, tasks, history)
     workers = 0 if len(tasks) == 1 else min(MAX_WORKERS, len(tasks))
     scheduler = Scheduler(context.clock, context.shutdown, display.handle, workers)
 

@@ -13,7 +13,8 @@ import sys
 import unicodedata
 
 from .. import jsontext
-from ..errors import ClosedOutput, OutputError
+from ..errors import ClosedOutput, Interrupted, OutputError, UsageError
+from ..settings import setting
 from . import masking
 
 TYPE_CHECKING = False
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from ..shutdown import Shutdown
     from .progress import Live
     from .tables import Column, Row
 
@@ -35,17 +37,18 @@ MAX_MESSAGE = 4000  # characters of an error's message
 class Console:
     """The streams of one run.
 
-    `format` is json, jsonl, table or markdown. `needs_rows`: the format has rows, so that a command whose result has
-    none must refuse it. `live` are the live lines of `progress.live`.
+    `format` is json, jsonl, table or markdown. `needs_rows`: --output asked for rows, so that a command whose result
+    has none must refuse it. `live` are the live lines of `progress.live`. `shutdown` tells of signals.
     """
 
     def __init__(self, **options: Any) -> None:
         """Takes the options of `configure`."""
         self.secrets = masking.Secrets()
         self.live: Live | None = None
+        self.shutdown: Shutdown | None = None
         self._has_ended = False
         self._waiting: list[Row] = []  # rows that are to become a table
-        self._explained: set[str] = set()  # paths of --select that a note has explained
+        self._unmatched: dict[str, str | None] = {}  # why a path of --select matches nothing; None once it does
         self.configure(**options)
 
     def configure(
@@ -53,27 +56,36 @@ class Console:
         format: str | None = None,
         select: Sequence[str] | None = None,
         *,
+        is_wish: bool = False,
         quiet: bool = False,
         verbose: bool = False,
     ) -> None:
-        """Sets what the options say, once they are known. `format` is None if --output was not given."""
+        """Sets what the options say, once they are known. `format` is None if nothing names one.
+
+        `is_wish`: a variable names it, which is for a person. Then a pipe is JSON all the same, and so is a result
+        without rows.
+        """
+        self._wants_json_errors = format == "json"
         self.format = format or "json"
-        self.needs_rows = self.format != "json"
+        if is_wish and not is_terminal(sys.stdout):
+            self.format = "json"
+        self.needs_rows = self.format != "json" and not is_wish
         self.quiet = quiet
         self.verbose = verbose
         self._select = select or ()
-        self._wants_json_errors = format == "json"
 
     # Results, on stdout.
 
-    def result(self, value: Any, full: Any = None) -> None:
+    def result(self, value: Any, full: Any = None, *, has_rows: bool = False) -> None:
         """Prints one JSON document: indented on a terminal, else on one line. --select looks at `full`, if given.
 
-        Raises ClosedOutput or, with the `id` of the document as `task_id`, OutputError.
+        Raises ClosedOutput or, with the `id` of the document as `task_id`, OutputError. `has_rows`: UsageError for
+        a path of --select that matches nothing.
         """
         self._print(value, full, indent=2 if is_terminal(sys.stdout) else None)
         if self.needs_rows:  # what was paid for must not be lost because a command did not refuse the format
             self.note(f"--output {self.format} does not apply here: this is JSON")
+        self._explain(is_error=has_rows)
 
     def row(self, row: Row, *, alone: bool, full: Row | None = None) -> None:
         """Prints one of several results as soon as it is there; in a table it waits for `end_rows`.
@@ -87,13 +99,17 @@ class Console:
             self._print(row, full, indent=2 if is_document else None)
 
     def end_rows(self, columns: Sequence[Column]) -> None:
-        """Prints the rows that waited to become a table."""
+        """Prints the rows that waited to become a table, and tells what --select has not found in any."""
         rows, self._waiting = self._waiting, []
         if rows:
-            self.rows(rows, columns, {})
+            self._write_table(rows, columns)
+        self._explain()
 
     def rows(self, rows: Sequence[Row], columns: Sequence[Column], more: Mapping[str, Any]) -> None:
-        """Prints a list in the format asked for. In JSON, `more` stands beside `data`."""
+        """Prints a list in the format asked for. In JSON, `more` stands beside `data`.
+
+        Raises UsageError for a path of --select that matches in no row.
+        """
         if self.format in TABLES:
             self._write_table(rows, columns)
         elif self._select:
@@ -106,6 +122,7 @@ class Console:
             return
         if more.get("truncated"):
             self.note("more rows exist: raise --limit")
+        self._explain(is_error=True)
 
     def write(self, text: str) -> None:
         """Writes text, without secrets of 8 characters or more, as UTF-8 whatever the locale.
@@ -115,7 +132,7 @@ class Console:
         if self.live is not None:
             self.live.close()
         try:
-            _write(sys.stdout, self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS, in_disguise=False))
+            self._write(sys.stdout, self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS, in_disguise=False))
         except (AttributeError, ValueError):  # no stream, or a closed one
             raise ClosedOutput from None
         except OSError as error:
@@ -144,7 +161,7 @@ class Console:
         self.write(text + "\n")
 
     def _write_selected(self, values: Sequence[Any]) -> None:
-        self._explain(values)
+        self._match(values)
         lines = [line for value in values for line in selected_lines(self._without_secrets(value), self._select)]
         self.write("".join(line + "\n" for line in lines))
 
@@ -153,25 +170,41 @@ class Console:
         from . import tables  # which imports this module
 
         if self._select:
-            self._explain(rows)
+            self._match(rows)
             columns = [tables.Column(path, path) for path in self._select]
             rows = [selected_row(row, self._select) for row in rows]
         elif self.format == "table":
             columns = tables.with_id(columns, rows)
         hide = self._without_secrets
-        columns = [
-            tables.Column(hide(each.heading), hide(each.key), link=each.link, wrap=each.wrap) for each in columns
-        ]
+        columns = [each.renamed(hide(each.heading), hide(each.key)) for each in columns]
         rows = [hide(row) for row in rows]
-        self.write(getattr(tables, self.format)(rows, columns, terminal_width() if is_terminal(sys.stdout) else None))
+        if self.format == "markdown":
+            self.write(tables.markdown(rows, columns))
+            return
+        width = terminal_width() if is_terminal(sys.stdout) else None
+        text, left_out = tables.table(rows, columns, width, is_coloured=has_styles(sys.stdout))
+        self.write(text)
+        if left_out:
+            self.note(f"left out of this narrow window: {', '.join(left_out)}")
 
-    def _explain(self, values: Sequence[Any]) -> None:
-        """Notes, once for each path, what is there instead of a path that matches in none of these values."""
-        for path in self._select:
+    def _match(self, values: Sequence[Any]) -> None:
+        """Finds out which paths match in one of these values, and what is there instead of the others."""
+        for path in self._select if values else ():
             parts = path.split(".")
-            if values and path not in self._explained and not any(matches(value, parts) for value in values):
-                self._explained.add(path)
-                self.note(explain(values[0], path))
+            if self._unmatched.get(path, "") is not None:
+                if any(matches(value, parts) for value in values):
+                    self._unmatched[path] = None
+                else:
+                    self._unmatched.setdefault(path, explain(values[0], path))
+
+    def _explain(self, *, is_error: bool = False) -> None:
+        """Tells, once, which paths of --select matched nothing. `is_error`: raises UsageError instead."""
+        found = list(filter(None, self._unmatched.values()))
+        self._unmatched = {}
+        if found and is_error:
+            raise UsageError("; ".join(found), drop=("--select",))
+        for words in found:
+            self.tell(words)
 
     def _without_secrets(self, value: Any) -> Any:
         try:
@@ -221,12 +254,15 @@ class Console:
         if self.live is not None:
             self.live.close()
         if is_terminal(sys.stderr) and not self._wants_json_errors:
-            for line in _plain_lines(shown, heading):
-                self._put(line)
+            is_coloured = has_styles(sys.stderr)
+            lines = [self.shown(line) for line in _plain_lines(shown)]
+            lines[0] = styled(heading, RED if is_coloured else "") + lines[0]
             if shown.get("example"):  # to be pasted: no character of a quoted word is another one
-                write_stderr("  try: " + "".join(map(_pasted, self.mask(shown["example"]))) + "\n")
+                example = "".join(map(_pasted, self.mask(shown["example"])))
+                lines.append(styled("  try: ", DIM if is_coloured else "") + example)
+            self.write_stderr("".join(line + "\n" for line in lines))
         else:
-            write_stderr(jsontext.dumps(shown) + "\n")
+            self.write_stderr(jsontext.dumps(shown) + "\n")
         self._has_ended = True
 
     def keep_secret(self, secret: str) -> None:
@@ -248,6 +284,44 @@ class Console:
         """Returns `text` as stderr may show it: masked, then on one line that cannot steer a terminal."""
         return printable(self.mask(text, own))
 
+    def write_stderr(self, text: str) -> None:
+        """Writes text on stderr, as UTF-8. A stderr that is closed, full or not read does not matter."""
+        try:
+            self._write(sys.stderr, text)
+        except (AttributeError, ValueError, OSError, Interrupted):
+            pass
+
+    def _write(self, stream: Any, text: str) -> None:
+        """Writes past Python's buffer: what could not be written must not be tried again when the interpreter ends."""
+        buffer = getattr(stream, "buffer", None)
+        if buffer is None:  # a stream of text alone, such as io.StringIO
+            stream.write(text)
+            return
+        raw = getattr(buffer, "raw", buffer)
+        rest = memoryview(text.encode("utf-8", "backslashreplace"))
+        while rest:
+            written = raw.write(rest[: self._room(stream, raw)])
+            rest = rest[written or 0 :]
+
+    def _room(self, stream: Any, raw: Any) -> int | None:
+        """Waits until somebody reads, and returns how many bytes can then be written without waiting, None for all.
+
+        Raises Interrupted where nobody reads and a signal has arrived.
+        """
+        if os.name == "nt":
+            return None
+        import select
+
+        try:
+            while not select.select([], [raw], [], SLICE)[1]:
+                if self.shutdown and self.shutdown.signal:
+                    if stream is sys.stdout:
+                        self.shutdown.check()
+                    raise Interrupted("terminated", signal=self.shutdown.signal)
+        except (OSError, ValueError, TypeError):  # not a stream of the system, or a closed one, as writing will tell
+            return None
+        return select.PIPE_BUF
+
     def _put(self, text: str, limit: int | None = None, own: str = "") -> None:
         """The one way to stderr, for a line: masked, made printable, cut to `limit` characters, in this order."""
         line = self.shown(text, own)
@@ -258,13 +332,13 @@ class Console:
         if self.live is not None:
             self.live.above(line + "\n")
         else:
-            write_stderr(line + "\n")
+            self.write_stderr(line + "\n")
 
 
-def _plain_lines(document: Mapping[str, Any], heading: str) -> Iterator[str]:
-    """Yields `error: message`, and a line for each issue and for each of several failures."""
+def _plain_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the message, and a line for each issue and for each of several failures."""
     accepted = " (the request may have been accepted)" if document.get("maybeAccepted") else ""
-    yield f"{heading}{document['error']}{accepted}"
+    yield f"{document['error']}{accepted}"
     for issue in document.get("issues") or ():
         yield "  " + ": ".join(filter(None, (str(issue.get("field", "")), "; ".join(issue.get("messages") or ()))))
     for failure in document.get("failed") or ():
@@ -376,34 +450,11 @@ def _description(value: Any, place: str) -> str:
 # The streams themselves, and what is known about the terminal behind them.
 
 DEFAULT_SIZE = (80, 24)  # columns and lines where no stream knows
+SLICE = 0.25  # seconds between two looks at the signals while nobody reads
+RED, GREEN, YELLOW, DIM = "31", "32", "33", "2"  # styles, as ANSI escape sequences name them
 REPLACEMENT = "\ufffd"
 _JOINERS = "\u200c\u200d"  # parts of words and of emoji
 _INVISIBLE = "\u00ad\u200b\u2060\ufeff"  # characters that do nothing to a terminal
-
-
-def write_stderr(text: str) -> None:
-    """Writes text on stderr, as UTF-8. A stderr that is closed or full does not matter."""
-    try:
-        _write(sys.stderr, text)
-    except (AttributeError, ValueError, OSError):
-        pass
-
-
-def _write(stream: Any, text: str) -> None:
-    """Writes past Python's buffer: what could not be written must not be tried again when the interpreter ends."""
-    buffer = getattr(stream, "buffer", None)
-    if buffer is None:  # a stream of text alone, such as io.StringIO
-        stream.write(text)
-        return
-    raw = getattr(buffer, "raw", buffer)
-    rest = memoryview(text.encode("utf-8", "backslashreplace"))
-    while rest:
-        written = raw.write(rest)
-        if written is None:  # a pipe that does not block and is full
-            import select
-
-            select.select([], [raw], [])
-        rest = rest[written or 0 :]
 
 
 def printable(text: str) -> str:
@@ -425,7 +476,7 @@ def _printable(character: str) -> str:
     if character.isspace():
         return " "
     is_steering = unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in _JOINERS
-    return REPLACEMENT if is_steering else character
+    return REPLACEMENT if is_steering or "\U000e0000" <= character < "\U000e0080" else character  # tags: not all are Cf
 
 
 def is_terminal(stream: Any) -> bool:
@@ -452,15 +503,31 @@ def terminal_width() -> int:
     return terminal_size(sys.__stdout__, sys.__stderr__, sys.__stdin__)[0]
 
 
-def enable_ansi() -> bool:
-    """Returns whether the terminal behind stderr understands ANSI escape sequences; Windows is asked to enable them."""
+def has_styles(stream: Any) -> bool:
+    """Returns whether colours may be written on a stream: a terminal that has them, and a user who wants them."""
+    return has_ansi(stream) and not setting("NO_COLOR")
+
+
+def styled(text: str, style: str) -> str:
+    """Returns text in a style, "" for none."""
+    return f"\x1b[{style}m{text}\x1b[0m" if text and style else text
+
+
+def has_ansi(stream: Any) -> bool:
+    """Returns whether a stream is a terminal that obeys ANSI escape sequences."""
+    return is_terminal(stream) and setting("TERM") != "dumb" and enable_ansi(stream)
+
+
+def enable_ansi(stream: Any) -> bool:
+    """Returns whether a terminal understands ANSI escape sequences; Windows is asked to enable them."""
     if os.name != "nt":
         return True
     import ctypes
 
     kernel32: Any = vars(ctypes)["windll"].kernel32
     kernel32.GetStdHandle.restype = ctypes.c_void_p  # a handle has 64 bits
-    handle = ctypes.c_void_p(kernel32.GetStdHandle(-12))  # STD_ERROR_HANDLE
+    number = -11 if stream is sys.stdout else -12  # STD_OUTPUT_HANDLE, STD_ERROR_HANDLE
+    handle = ctypes.c_void_p(kernel32.GetStdHandle(number))
     mode = ctypes.c_ulong()
     has_mode = kernel32.GetConsoleMode(handle, ctypes.byref(mode))
     return bool(has_mode and kernel32.SetConsoleMode(handle, mode.value | 4))  # ENABLE_VIRTUAL_TERMINAL_PROCESSING

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from itertools import zip_longest
 from threading import RLock
 
-from ..settings import setting
 from . import console as streams
+from .console import DIM, styled
 from .masking import readable_size
-from .tables import columns_taken, display_width, fitted
+from .tables import GAP, columns_taken, display_width, fitted, status_style
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Union
 
     from .console import Console
 
-    Line = Union[str, tuple[str, str]]  # a line, or a name and the rest: of these, the name is cut first
+    Line = Union[str, Sequence[str]]  # a line, or the cells of one: NAMES names, a status and more
 
 
 BAR = 10  # characters: a task's line, its id and all, fits into 80 columns
+NAMES = 3  # cells that give way to the others: the last of them first
 MIN_NAME = 8  # columns of a name that are kept: the first group of an id tells tasks apart
 REDRAW = 0.1  # seconds between two drawings that bring no news
 MIN_RATE_TIME = 1.0  # seconds of a transfer before its rate says something
@@ -29,27 +32,27 @@ MAX_REMAINING = 100 * 3600  # seconds
 
 def live(console: Console) -> Live | None:
     """Returns the console's live lines; None with --quiet, or where stderr is not a terminal that can show them."""
-    can_redraw = streams.is_terminal(sys.stderr) and setting("TERM") != "dumb" and streams.enable_ansi()
-    if console.live is None and not console.quiet and can_redraw:
-        console.live = Live(console.shown)
+    if console.live is None and not console.quiet and streams.has_ansi(sys.stderr):
+        console.live = Live(console)
     return console.live
 
 
 class Live:
     """Lines at the bottom of a terminal that are drawn again as they change.
 
-    `shown` masks a text and makes it printable. Safe to use from several threads, and from a signal handler.
+    Safe to use from several threads, and from a signal handler.
     """
 
-    def __init__(self, shown: Callable[[str], str]) -> None:
-        self._shown = shown
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._drawn: list[str] = []  # the lines on the screen
         self._lock = RLock()
 
     def show(self, lines: Sequence[Line]) -> None:
-        """Draws these lines in place of the ones before."""
+        """Draws these lines in place of the ones before; the cells of several lines are aligned."""
         width, height = _size()
-        texts = [self._fitted(line, width - 1) for line in lines[: max(height - 1, 1)]]
+        shown = [[self._console.shown(cell) for cell in ([line] if isinstance(line, str) else line)] for line in lines]
+        texts = _aligned(shown[: max(height - 1, 1)], width - 1, is_coloured=streams.has_styles(sys.stderr))
         if len(lines) > height - 1:  # what has left the screen at its top could not be drawn over
             texts[-1] = fitted(f"… and {len(lines) - len(texts) + 1} more", width - 1)
         with self._lock:
@@ -66,30 +69,48 @@ class Live:
             self._draw("", [])
 
     def _draw(self, text: str, lines: list[str]) -> None:
-        """Draws with one write, so that no frame is half drawn. A window that became narrower has wrapped the lines."""
+        """Draws with one write, so that no frame is half drawn. A window that became narrower has wrapped the lines.
+
+        Lines are erased one by one: terminals keep a whole screen that is erased from its top in their history.
+        """
         erasing = ""
         if self._drawn:
             width, height = _size()
-            count = sum(screen_lines(line, width) for line in self._drawn)
-            erasing = f"\r\x1b[{min(count, height - 1)}A\x1b[J"
+            count = min(sum(screen_lines(line, width) for line in self._drawn), height - 1)
+            erasing = f"\r\x1b[{count}A" + "\x1b[K\n" * count + f"\x1b[{count}A"
         self._drawn = lines
         drawing = erasing + text + "".join(line + "\n" for line in lines)
         if drawing:
-            streams.write_stderr(drawing)
+            self._console.write_stderr(drawing)
 
-    def _fitted(self, line: Line, width: int) -> str:
-        """Returns a line that does not wrap: one that does could not be drawn over."""
-        if isinstance(line, str):
-            return fitted(self._shown(line), width)
-        name, rest = map(self._shown, line)
-        room = max(width - display_width(rest) - 1, MIN_NAME)
-        return fitted(f"{fitted(name, room)} {rest}", width)
+
+def _aligned(lines: Sequence[Sequence[str]], width: int, *, is_coloured: bool) -> list[str]:
+    """Returns the cells of each line below those of the others, cut so that no line wraps: it could not be erased."""
+    rows = [line for line in lines if len(line) > 1]
+    widths = [max(map(display_width, cells)) for cells in zip_longest(*rows, fillvalue="")]
+    excess = sum(size + len(GAP) for size in widths if size) - len(GAP) - width
+    for at in reversed(range(min(NAMES, len(widths)))):
+        less = min(max(excess, 0), max(widths[at] - MIN_NAME, 0))
+        widths[at] -= less
+        excess -= less
+    texts = []
+    for line in lines:
+        if len(line) == 1 or excess > 0:
+            texts.append(fitted(" ".join(filter(None, line)), width))
+            continue
+        text = ""
+        for at, (cell, size) in enumerate(zip(line, widths)):
+            style = (DIM if 0 < at < NAMES else status_style(cell) if at == NAMES else "") if is_coloured else ""
+            shown = fitted(cell, size)
+            text += (styled(shown, style) + " " * (size - display_width(shown)) + GAP) if size else ""
+        texts.append(text.rstrip())
+    return texts
 
 
 def screen_lines(line: str, width: int) -> int:
     """Returns how many lines of a screen `line` takes, which was drawn on a wider one."""
     count, left = 1, width
-    for columns in map(columns_taken, line):
+    for columns in map(columns_taken, re.sub(r"\x1b\[\d+m", "", line)):
         if columns > left:  # a wide character is not halved
             count, left = count + 1, width
         left -= columns

@@ -10,7 +10,7 @@ import unicodedata
 from itertools import zip_longest
 
 from .. import jsontext
-from .console import printable
+from .console import DIM, GREEN, RED, YELLOW, printable, styled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 
 GAP = "  "
 ELLIPSIS = "…"
-MIN_WIDTH = 6  # columns; a cell that is cut further says nothing
+MIN_TEXT = 8  # columns of a terminal; less of a text says nothing, so that its column is left out
 MAX_WORD = 30  # columns; a longer word may be broken where its column wraps
+STATUS_STYLES = {
+    **dict.fromkeys(("SUCCEEDED", "READY", "COMPLETED"), GREEN),
+    **dict.fromkeys(("FAILED", "CANCELLED", "GONE"), RED),
+}
 
 _MARKUP = (
     r"[\\`|<>*~\[\]]"
@@ -38,15 +42,21 @@ class Column:
     """A column of a table, as commands declare it: its heading, and the key of its values in a row.
 
     `link` is the text of a link that stands for a URL in Markdown. `wrap`: on a terminal, values that do not fit are
-    continued on the next line instead of being cut.
+    continued on the next line instead of being cut. The higher the `rank`, the sooner a narrow window does without.
     """
 
-    def __init__(self, heading: str, key: str, *, link: str = "link", wrap: bool = False) -> None:
+    def __init__(self, heading: str, key: str, *, link: str = "link", wrap: bool = False, rank: int = 0) -> None:
         self.heading = heading
         self.key = key
         self.link = link
         self.wrap = wrap
-        self.is_id = key in ("id", "model") or key.endswith("Id")
+        self.rank = rank
+        self.stays = key in ("id", "status", "credits", "output")  # in a window of any width
+        self.is_time = key.endswith("At")
+
+    def renamed(self, heading: str, key: str) -> Column:
+        """Returns the same with another heading and key."""
+        return Column(heading, key, link=self.link, wrap=self.wrap, rank=self.rank)
 
 
 def with_id(columns: Sequence[Column], rows: Sequence[Row]) -> Sequence[Column]:
@@ -110,19 +120,35 @@ def _link_target(url: str) -> str:
     return re.sub(r"&(?=#?\w+;)", r"\\&", encoded)
 
 
-def table(rows: Sequence[Row], columns: Sequence[Column], width: int | None) -> str:
-    """Returns columns aligned by what a terminal shows, headings first.
+def table(
+    rows: Sequence[Row], columns: Sequence[Column], width: int | None, *, is_coloured: bool = False
+) -> tuple[str, list[str]]:
+    """Returns columns aligned by what a terminal shows, headings first, and the headings that were left out.
 
-    With a `width`, in terminal columns, the widest columns are made narrower to fit, ids last, none below MIN_WIDTH.
-    Their values are cut, or wrapped if the column says so.
+    In a window of `width` columns, times are relative, whole columns are left out, then texts are cut, or wrapped if
+    their column says so. Where not even the columns that stay fit, each row becomes lines of `heading  value`.
     """
     lines = [[printable(column.heading) for column in columns]]
-    lines += [[", ".join(_texts(row.get(column.key))) for column in columns] for row in rows]
-    widths = [max(map(display_width, cells)) for cells in zip(*lines)]
-    if width is not None:
-        least = [_min_width(column, [line[at] for line in lines]) for at, column in enumerate(columns)]
-        widths = _reduced(widths, least, [column.is_id for column in columns], width - len(GAP) * (len(widths) - 1))
-    return "".join(_aligned(line, columns, widths) for line in lines)
+    lines += [[_cell(row.get(column.key), column, width) for column in columns] for row in rows]
+    natural = [max(map(display_width, cells)) for cells in zip(*lines)]
+    widths = natural if width is None else _fitted(columns, lines, natural, width)
+    if widths is None:
+        return _records(columns, lines, width or 0, is_coloured), []
+    shown = [at for at, size in enumerate(widths) if size]
+    text = ""
+    for number, line in enumerate(lines):
+        styles = [DIM if number == 0 else status_style(line[at]) if columns[at].key == "status" else "" for at in shown]
+        cells = [
+            (line[at], widths[at], columns[at].wrap, style if is_coloured else "") for at, style in zip(shown, styles)
+        ]
+        text += _aligned(cells)
+    return text, [heading for at, heading in enumerate(lines[0]) if at not in shown]
+
+
+def _cell(value: Any, column: Column, width: int | None) -> str:
+    if width is not None and column.is_time and isinstance(value, str):
+        value = ago(value)
+    return ", ".join(_texts(value))
 
 
 def _texts(value: Any) -> list[str]:
@@ -133,37 +159,86 @@ def _texts(value: Any) -> list[str]:
     return [printable(item if isinstance(item, str) else jsontext.dumps(item)) for item in items]
 
 
-def _min_width(column: Column, cells: Sequence[str]) -> int:
-    """Returns the width that a column keeps: a wrapped one that of its longest word."""
-    if not column.wrap:
-        return MIN_WIDTH
-    longest = max(display_width(word) for cell in cells for word in cell.split(" "))
-    return max(MIN_WIDTH, min(longest, MAX_WORD))
+def ago(moment: str) -> str:
+    """Returns an ISO 8601 moment as `2 h ago`, as its date where it is long past, and what is none as it is."""
+    import time
+    from datetime import datetime
+
+    try:
+        seconds = time.time() - datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return moment
+    for unit, size, most in (("s", 1, 60), ("min", 60, 60), ("h", 3600, 24), ("d", 86_400, 30)):
+        if 0 <= seconds < size * most:
+            return f"{int(seconds // size)} {unit} ago"
+    return moment[:10] if seconds > 0 else moment
 
 
-def _reduced(widths: Sequence[int], least: Sequence[int], ids: Sequence[bool], room: int) -> list[int]:
-    """Returns the widths reduced to `room` together, the widest first, ids last; none below its own in `least`."""
-    found = [min(width, max(room, MIN_WIDTH)) for width in widths]
-    for group in (False, True):
-        while sum(found) > room:
-            reducible = [at for at, is_id in enumerate(ids) if is_id is group and found[at] > least[at]]
-            if not reducible:
-                break
-            found[max(reducible, key=found.__getitem__)] -= 1
-    return found
+def status_style(status: str) -> str:
+    """Returns the style of a status word: green, red, or yellow for what goes on or needs a look."""
+    return STATUS_STYLES.get(status, YELLOW)
 
 
-def _aligned(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> str:
-    """Returns the lines of one row: one, or more where a cell is wrapped."""
-    parts = [
-        wrapped(cell, width) if column.wrap else [fitted(cell, width)]
-        for cell, column, width in zip(cells, columns, widths)
-    ]
-    text = ""
-    for line in zip_longest(*parts, fillvalue=""):
-        padded = (cell + " " * (width - display_width(cell)) for cell, width in zip(line, widths))
-        text += GAP.join(padded).rstrip() + "\n"
-    return text
+def _fitted(
+    columns: Sequence[Column], lines: Sequence[Sequence[str]], natural: Sequence[int], width: int
+) -> list[int] | None:
+    """Returns the width of each column in a window, 0 for one that is left out; None where they cannot fit."""
+
+    def least(at: int) -> int:
+        heading, *cells = (line[at] for line in lines)
+        is_text = columns[at].wrap or any(" " in cell for cell in cells)
+        if columns[at].stays or columns[at].is_time or not is_text:
+            return natural[at]  # half a URL, path or name of a model says nothing
+        words = [word for cell in cells for word in cell.split(" ")] if columns[at].wrap else []
+        longest = max(map(display_width, words), default=0)
+        return min(natural[at], max(MIN_TEXT, display_width(heading), min(longest, MAX_WORD)))
+
+    # The columns that stay, then the others by rank, from the left, as far as there is room; the empty ones last.
+    smallest, room = [0] * len(columns), width + len(GAP)
+    is_empty = [not any(line[at] for line in lines[1:]) for at in range(len(columns))]
+    stays = [column.stays or at == 0 for at, column in enumerate(columns)]
+    for at in sorted(range(len(columns)), key=lambda at: (is_empty[at], not stays[at], columns[at].rank, at)):
+        size = least(at)
+        if size + len(GAP) <= room:
+            smallest[at] = size
+            room -= size + len(GAP)
+        elif stays[at] and not is_empty[at]:
+            return None
+    # What is left goes to the texts: the widest are cut first.
+    widths = [min(size, width) if least else 0 for size, least in zip(natural, smallest)]
+    excess = sum(widths) - sum(smallest) - room
+    for _ in range(excess):
+        found = [at for at, size in enumerate(widths) if size > smallest[at]]
+        widths[max(found, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _records(columns: Sequence[Column], lines: Sequence[Sequence[str]], width: int, is_coloured: bool) -> str:
+    """Returns each row as lines of `heading  value`, with an empty line between two rows."""
+    headings, *rows = lines
+    indent = max(map(display_width, headings))
+    room = max(width - indent - len(GAP), MIN_TEXT)
+    blocks = []
+    for row in rows:
+        block = ""
+        for column, heading, cell in zip(columns, headings, row):
+            size = room if " " in cell else max(room, display_width(cell))  # a word stays whole: it can be copied
+            styles = (DIM, status_style(cell) if column.key == "status" else "") if is_coloured else ("", "")
+            block += _aligned([(heading, indent, False, styles[0]), (cell, size, True, styles[1])]) if cell else ""
+        blocks.append(block)
+    return "\n".join(blocks)
+
+
+def _aligned(cells: Sequence[tuple[str, int, bool, str]]) -> str:
+    """Returns the lines of cells, each a text, a width, whether it is wrapped, and a style."""
+    parts = [wrapped(text, width) if wraps else [fitted(text, width)] for text, width, wraps, _ in cells]
+    lines = []
+    for pieces in zip_longest(*parts, fillvalue=""):
+        line = ""
+        for piece, (_, width, _, style) in zip(pieces, cells):
+            line += styled(piece, style) + " " * (width - display_width(piece) + len(GAP))
+        lines.append(line.rstrip() + "\n")
+    return "".join(lines)
 
 
 def display_width(text: str) -> int:
@@ -190,18 +265,24 @@ def fitted(text: str, width: int) -> str:
 
 def wrapped(text: str, width: int) -> list[str]:
     """Returns `text` on lines of `width` columns at most, broken at spaces; only a word wider than that is broken."""
-    lines = [""]
+    lines, room = [""], width
     for word in text.split(" "):
-        longer = f"{lines[-1]} {word}".lstrip()
-        if display_width(longer) <= width:
-            lines[-1] = longer
+        size = display_width(word)
+        if lines[-1] and size < room:
+            lines[-1] += f" {word}"
+            room -= size + 1
             continue
-        rest = word
-        while display_width(rest) > width:
-            lines.append(_beginning(rest, width) or rest[0])
-            rest = rest[len(lines[-1]) :]
-        lines.append(rest)
-    return lines if lines[0] else lines[1:] or [""]
+        if lines[-1]:
+            lines.append("")
+            room = width
+        for piece in word if size > width else [word]:
+            taken = display_width(piece)
+            if taken > room:
+                lines.append("")
+                room = width
+            lines[-1] += piece
+            room -= taken
+    return lines
 
 
 def _beginning(text: str, width: int) -> str:
