@@ -46,7 +46,7 @@ class Streams:
 
 @contextmanager
 def captured(
-    *, out_is_terminal: bool = False, err_is_terminal: bool = False, columns: int = 80, lines: int = 24, **env: str
+    *, out_is_terminal: bool = False, err_is_terminal: bool = False, columns: int = 80, lines: int = 24
 ) -> Iterator[Streams]:
     """Replaces the streams of this process; their terminal understands ANSI escape sequences, without colours."""
     kept = Streams(out_is_terminal=out_is_terminal, err_is_terminal=err_is_terminal, columns=columns, lines=lines)
@@ -54,5 +54,5 @@ def captured(
         stack.enter_context(mock.patch.multiple(sys, stdout=kept.out, stderr=kept.err))
         stack.enter_context(mock.patch.object(streams, "terminal_size", kept.terminal_size))
         stack.enter_context(mock.patch.object(streams, "enable_ansi", return_value=True))
-        stack.enter_context(mock.patch.dict("os.environ", {"TERM": "xterm", "NO_COLOR": "1", **env}))
+        stack.enter_context(mock.patch.dict("os.environ", {"TERM": "xterm", "NO_COLOR": "1"}))
         yield kept

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import unittest
 from pathlib import Path
 
+if sys.platform != "win32":
+    import fcntl
+    import termios
+
 from tests.fake import SECRET, TOKEN, FakeRunway, Fault
 from tests.program import ROOT, ProgramTest, call, environment, run
-from tests.served import pasted
+from tests.served import eventually, pasted
 from tests.test_masking import DATA_URI, SIGNED, UPLOAD
 
 POST = ("request", "POST", "/v1/text_to_image", "--body", '{"model":"gen4_image","promptText":"a","ratio":"1024:1024"}')
@@ -213,6 +218,28 @@ class FormatTest(FakeTest):
                 self.assertEqual(result.stdout, shown)
                 self.assertEqual(result.stderr, "")
 
+    def test_a_path_that_no_row_of_a_list_has_is_an_error(self) -> None:
+        self.fake.add_avatar(id="a1", name="Mira")
+        for words, path in (
+            (("avatars", "list"), "nam"),
+            (("request", "GET", "/v1/avatars?limit=9"), "data.*.nam"),
+            (("request", "GET", "/v1/avatars", "--paginate"), "nam"),
+            (("models",), "mode"),
+            (("reference",), "summry"),
+            (("reference", "POST", "/v1/text_to_image"), "pth"),
+            (("avatars", "list", "--output", "table"), "nam"),
+        ):
+            with self.subTest(words):
+                result = call(*words, "--quiet", "--select", path, env=self.fake.env())
+                self.assert_error(result, 2, kind="usage")
+                self.assertIn(f"--select {path} matches nothing: the keys ", result.error["error"])
+                if "table" not in words:
+                    self.assertEqual({*result.stdout.split()}, {"null"})
+                self.assertEqual(pasted(result), [*words, "--quiet"])
+        self.assertEqual(call("voices", "list", "--select", "nam", env=self.fake.env()).exit, 0)
+        empty = call("request", "GET", "/v1/voices?limit=9", "--select", "data.*.id", env=self.fake.env())
+        self.assertEqual((empty.exit, empty.stdout), (0, "null\n"))
+
     def test_a_path_that_matches_nothing_is_null_and_explained(self) -> None:
         result = call("request", "GET", "/v1/organization", "--select", "credits", env=self.fake.env())
         self.assertEqual(result.exit, 0, result)
@@ -227,6 +254,12 @@ class FormatTest(FakeTest):
         markdown = call("voices", "list", "--output", "markdown", env=self.fake.env()).stdout
         self.assertEqual(markdown.splitlines()[0], "| Name | Provider | Preview |")
         self.assertNotIn("| v1 |", markdown)
+
+
+def waiting(process: subprocess.Popen[bytes]) -> int:
+    """How many bytes of its output nobody has read yet."""
+    assert process.stdout
+    return int.from_bytes(fcntl.ioctl(process.stdout, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 class ReaderTest(FakeTest):
@@ -248,6 +281,28 @@ class ReaderTest(FakeTest):
                     self.assertEqual(done.stderr, b"")
         finally:
             os.close(writer)
+
+    @unittest.skipIf(os.name == "nt", "POSIX pipes and signals")
+    def test_what_nobody_reads_does_not_stand_in_the_way_of_a_signal(self) -> None:
+        for _ in range(40):
+            self.fake.add_voice(name="x" * 4000)
+        for number, option, stderr in (
+            (signal.SIGTERM, "--quiet", subprocess.PIPE),
+            (signal.SIGINT, "--verbose", subprocess.STDOUT),
+        ):
+            with self.subTest(number=number):
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "runway_cli", "voices", "list", option],
+                    env=environment({**self.fake.env(), "PYTHONPATH": str(ROOT)}),
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                )
+                with process:
+                    eventually(lambda: waiting(process) > 8192)  # noqa: B023
+                    process.send_signal(number)
+                    self.assertEqual(process.wait(5), 128 + number)
+                    if process.stderr:
+                        self.assertEqual(json.loads(process.stderr.read())["kind"], "interrupted")
 
 
 @unittest.skipIf(os.name == "nt", "for a POSIX shell")
@@ -316,11 +371,16 @@ class StreamsTest(FakeTest):
 
     def test_json_is_one_line_for_a_program_and_indented_for_a_person(self) -> None:
         self.assertEqual(run("avatars", "list", env=self.fake.env()).stdout, '{"data":[]}\n')
+        shown = self.at_terminal("request", "GET", "/v1/organization")
+        self.assertEqual(shown, json.dumps(self.fake.organization, indent=2) + "\n")
+
+    def at_terminal(self, *words: str, **env: str) -> str:
+        """What a call that goes well writes on a terminal, and nothing elsewhere."""
         main, terminal = os.openpty()
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "runway_cli", "request", "GET", "/v1/organization"],
-                env=environment({**self.fake.env(), "PYTHONPATH": str(ROOT)}),
+                [sys.executable, "-m", "runway_cli", *words],
+                env=environment({**self.fake.env(), "PYTHONPATH": str(ROOT), "TERM": "xterm", "NO_COLOR": "1", **env}),
                 stdout=terminal,
                 stderr=subprocess.PIPE,
                 timeout=30,
@@ -330,6 +390,24 @@ class StreamsTest(FakeTest):
         finally:
             os.close(main)
             os.close(terminal)
-        self.assertEqual(done.returncode, 0)
-        self.assertEqual(done.stderr, b"")
-        self.assertEqual(shown.decode().replace("\r\n", "\n"), json.dumps(self.fake.organization, indent=2) + "\n")
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        return shown.decode().replace("\r\n", "\n")
+
+    def test_a_variable_makes_tables_the_default_for_rows_at_a_terminal(self) -> None:
+        self.fake.add_avatar(id="a1", name="Mira", status="READY")
+        variable = {"RUNWAY_SKILLS_OUTPUT": "table"}
+        rows = ("avatars", "list")
+        self.assertEqual(self.at_terminal(*rows, "--select", "id,status", **variable), "id  status\na1  READY\n")
+        self.assertEqual(
+            self.at_terminal(*rows, "--select", "id,status", NO_COLOR="", **variable),
+            "\x1b[2mid\x1b[0m  \x1b[2mstatus\x1b[0m\na1  \x1b[32mREADY\x1b[0m\n",
+        )
+        self.assertEqual(self.at_terminal(*rows, "--select", "id", "--output", "json", **variable), "a1\n")
+        for argv in (("request", "GET", "/v1/organization"), ("auth", "status")):
+            self.assertTrue(self.at_terminal(*argv, **variable).startswith("{\n"), argv)
+        for format in ("table", "markdown", "jsonl", "json", "off"):
+            for argv in (rows, ("auth", "status")):
+                with self.subTest(argv, format=format):
+                    piped = call(*argv, env={**self.fake.env(), "RUNWAY_SKILLS_OUTPUT": format})
+                    self.assert_success(piped, stderr="", stdout=call(*argv, env=self.fake.env()).stdout)
+        self.assert_error(call(*rows, env={**self.fake.env(), "RUNWAY_SKILLS_OUTPUT": "xml"}), 78, kind="config")
