@@ -7,6 +7,7 @@ import unittest
 from typing import Any
 from unittest import mock
 
+from runway_cli.api import client
 from runway_cli.commands.lists import avatar as avatar_row
 from runway_cli.commands.lists import document as document_row
 from runway_cli.commands.lists import iso_time
@@ -97,16 +98,17 @@ class PagesTest(ListTest):
         cursors = ["", *(f"&cursor=c{number}" for number in range(19))]
         self.assertEqual(self.targets(), [f"/v1/voices?limit=100{cursor}" for cursor in cursors])
 
-    def test_pages_that_never_end_are_cut_after_a_thousand(self) -> None:
-        pages = (json.dumps({"data": [{"id": f"{number}"}], "nextCursor": f"c{number}"}) for number in range(2000))
-        with mock.patch.object(Fault, "answer", lambda _: Answer(200, {}, next(pages).encode())):
-            self.fake.fault(Fault("status"), times=None)
-            for words in (
-                ("documents", "list", "--avatar-id", "a"),
-                ("request", "GET", "/v1/documents", "--paginate"),
+    def test_pages_that_never_end_are_cut(self) -> None:
+        self.assertEqual(client.MAX_PAGES, 1000)
+        pages = (json.dumps({"data": [{"id": f"{number}"}], "nextCursor": f"c{number}"}) for number in range(200))
+        self.fake.fault(Fault("status"), times=None)
+        for words in (("documents", "list", "--avatar-id", "a"), ("request", "GET", "/v1/documents", "--paginate")):
+            with (
+                mock.patch.object(Fault, "answer", lambda _: Answer(200, {}, next(pages).encode())),
+                mock.patch.object(client, "MAX_PAGES", 30),
             ):
                 self.assertIs(self.call(*words).json["truncated"], True)
-                self.assertEqual(len(self.targets()), 1000)
+                self.assertEqual(len(self.targets()), 30)
 
     def test_answers_of_other_shapes(self) -> None:
         a, b = {"id": "a"}, {"id": "b"}
