@@ -190,14 +190,6 @@ class Envelopes(GatewayTest):
                 found = {**own, "issues": [{"field": "a.0", "messages": ["No"]}]}
                 self.assert_error(result, 1, status=422, **found)
 
-    def test_errors_under_200_are_errors(self) -> None:
-        self.fake.gateway.errors_under_200 = self.fake.self_hosted.errors_under_200 = True
-        result = self.through("request", "GET", f"/v1/tasks/{UNKNOWN}")
-        self.assert_error(result, 1, status=404, error="Task not found.")
-        result = self.through(*POST[:3], self_hosted=True)
-        self.assert_error(result, 1, kind="api", status=500)
-        self.assertEqual(result.stdout, "")
-
 
 class Secrets(GatewayTest):
     def test_neither_secret_reaches_the_other_service(self) -> None:
@@ -324,7 +316,7 @@ class SelfHosted(GatewayTest):
 
     def test_retry_after_of_the_provider_counts(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
-        limited = upstream({"error": "Slow down."}, {"retry-after": "17"})
+        limited = upstream({"error": "Slow down."}, {"Retry-After-Ms": "17000"})
         self.fake.fault(Fault("status", status=429, body=limited), server="self_hosted")
         path = f"/v1/tasks/{task}"
         self.assert_success(self.through("request", "GET", path, "--url-format", "old", self_hosted=True))

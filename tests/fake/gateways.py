@@ -32,13 +32,9 @@ class GatewayRefusal(Exception):
 
 @dataclass
 class HostedGateway:
-    """The service at api.lowcodeapi.com, as its page describes it: both URL formats, `{"data": …}` around everything.
-
-    With `errors_under_200` an error of the provider comes under HTTP 200.
-    """
+    """The service at api.lowcodeapi.com, as its page describes it: both URL formats, `{"data": …}` around all."""
 
     provider: Callable[[Request], Answer]
-    errors_under_200: bool = False
 
     def service(self, request: Request) -> Answer:
         """Checks one request, forwards it with the provider's key, and wraps what comes back."""
@@ -57,9 +53,10 @@ class HostedGateway:
         answer = self.provider(_forwarded(request.method, path, body))
         content = answer.body
         value: Any = json.loads(content) if content else {}
-        failed = answer.status >= 400
-        wrapped = {"error": {"message": value["error"], "code": answer.status}} if failed else value
-        return _wrapped(answer, answer.status if failed and not self.errors_under_200 else 200, {"data": wrapped})
+        if answer.status < 400:
+            return _wrapped(answer, 200, {"data": value})
+        error = {"message": value["error"], "code": answer.status}
+        return _wrapped(answer, answer.status, {"data": {"error": error}})
 
     def _provider_path(self, request: Request) -> str:
         match = re.fullmatch(rf"/{PROVIDER}(/v1/tasks/([^/]+)|/v1/image_to_video)", request.path)
@@ -82,7 +79,6 @@ class SelfHostedGateway:
     """
 
     provider: Callable[[Request], Answer]
-    errors_under_200: bool = False
 
     def service(self, request: Request) -> Answer:
         """Checks one request, forwards it with the provider's key, and wraps what comes back."""
@@ -125,7 +121,7 @@ class SelfHostedGateway:
         if answer.status >= 400:
             words = f"Error received from the {PROVIDER} API"
             shown = {"message": words, "provider": PROVIDER, "error": value, "headers": headers}
-            return json_answer(200 if self.errors_under_200 else answer.status, shown)
+            return json_answer(answer.status, shown)
         message = value.get("message", "Request completed")
         shown = {"message": message, "provider": PROVIDER, "result": value, "response_headers": headers}
         return _wrapped(answer, 200, shown)
