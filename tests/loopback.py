@@ -90,7 +90,7 @@ def content_length(head: str) -> int:
     return int(lengths[0]) if lengths else 0
 
 
-Script = Callable[[Conversation], None]
+Script = Callable[[Conversation], object]
 
 
 class Server(socketserver.ThreadingTCPServer):

@@ -25,8 +25,12 @@ POST = (
     "request",
     "POST",
     "/v1/text_to_image",
-    "--body",
-    '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}',
+    "-f",
+    "model=gen4_image",
+    "-f",
+    "promptText=a fox",
+    "-f",
+    "ratio=1280:720",
 )
 
 
@@ -198,16 +202,8 @@ class ProxyTest(ProgramTest):
     def test_a_proxy_that_cannot_be_used_is_a_configuration_error(self) -> None:
         variable = "https_proxy" if os.name == "nt" else "HTTPS_PROXY"  # there the two are one variable
         words = f"{variable} is not an http:// proxy such as http://proxy.example:8080"
-        for value in (
-            "https://a:1",
-            "socks5://a:1",
-            "ftp://a",
-            "http://",
-            "http://a:0",
-            "http://a:port",
-            "http://a:99999",
-            "http://[::1",
-        ):
+        values = "https://a:1 socks5://a:1 ftp://a http:// http://a:0 http://a:port http://a:99999 http://[::1"
+        for value in values.split():
             with self.subTest(value):
                 self.assert_error(self.get({"HTTPS_PROXY": value}), 78, kind="config", error=words)
 

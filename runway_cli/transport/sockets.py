@@ -39,7 +39,6 @@ HEAD_START = 0.25  # seconds that an address has before the next one is tried to
 MAX_SENT = 64 * 1024  # bytes handed to the system at a time
 MAX_UNSENT = 64 * 1024  # bytes that the system may hold back before it sends them
 STOPPED = 2.0  # seconds that a wait may last too long on a busy machine; after more the process was stopped
-MAX_LINE = 65536  # bytes
 MAX_IDLE = 2.0  # seconds; servers close what is idle for longer, perhaps just as it is used again
 # connect has begun and goes on; Windows says "would block"
 IN_PROGRESS = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, getattr(errno, "WSAEWOULDBLOCK", errno.EAGAIN))
@@ -213,10 +212,10 @@ def connect(host: str, port: int, exchange: Exchange, winners: dict[tuple[str, i
         finally:
             for key in list(trying.values()):
                 key.fileobj.close()  # type: ignore[union-attr]
-    kinds = {type(fault) for fault in faults.values()}
     if len(faults) == 1:
-        raise next(iter(faults.values()))
-    raise (kinds.pop() if len(kinds) == 1 else OSError)(_at_each(faults) or "no address")
+        raise faults.popitem()[1]
+    is_refusal = all(isinstance(fault, ConnectionRefusedError) for fault in faults.values())
+    raise (ConnectionRefusedError if is_refusal else OSError)(_at_each(faults) or "no address")
 
 
 def _begin(place: Any, exchange: Exchange, selector: selectors.BaseSelector) -> None:
@@ -315,9 +314,9 @@ class Framed(http.client.HTTPResponse):
 
     def _read_next_chunk_size(self) -> int:
         """Reads the line before a chunk strictly: http.client reads -1 as "all that follows"."""
-        line = self.fp.readline(MAX_LINE + 1)
+        line = self.fp.readline(4096)
         size = line.partition(b";")[0].strip()
-        if len(line) > MAX_LINE or not re.fullmatch(b"[0-9a-fA-F]{1,15}", size):
+        if not line.endswith(b"\n") or not re.fullmatch(b"[0-9a-fA-F]{1,15}", size):
             raise ValueError
         return int(size, 16)
 
@@ -329,12 +328,7 @@ class Connection(http.client.HTTPConnection):
     auto_open = 0  # never connects again by itself: that would send a request twice
     exchange: Exchange  # the one that is served
 
-    def __init__(
-        self,
-        parts: SplitResult,
-        context: ssl.SSLContext | None,
-        winners: dict[tuple[str, int], Any],
-    ) -> None:
+    def __init__(self, parts: SplitResult, context: ssl.SSLContext | None, winners: dict[tuple[str, int], Any]) -> None:
         """Takes the URL's parts, what TLS trusts, and the addresses that `connect` has found to accept."""
         self.default_port = 443 if context else 80  # for the Host header
         super().__init__(parts.hostname or "", parts.port or self.default_port)
