@@ -68,6 +68,10 @@ class RefusedTest(ServedTest):
                     self.refused([*path, *words, option.flags[-1], key + bad], "is not UTF-8")
             for index in range(len(words)):
                 self.refused([*path, *words[:index], "caf\udce9", *words[index + 1 :]], "is not UTF-8")
+        if sys.platform == "linux":  # where a file may be called so
+            name = str(self.file(os.fsdecode(b"caf\xe9")))
+            for words in ([*POST, "-f", f"a={name}"], [*POST, "--once", name], ["generate", "text_to_image", name]):
+                self.refused(words, "is not UTF-8")
         self.refused([*POST, "--body", r'{"a":["\ud83d x"]}'], r"\ud83d is half of a surrogate pair")
         self.refused([*POST, "--stdin"], r"\udc00 is half of a surrogate pair", stdin=rb'{"a":"\udc00"}')
 

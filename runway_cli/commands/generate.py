@@ -24,7 +24,7 @@ from ..errors import UsageError
 from ..jobs import fields
 from ..jobs.fields import Field
 from ..jobs.tasks import may_start
-from ..settings import MIN_INTERVAL, Miswritten, destination, not_empty
+from ..settings import MIN_INTERVAL, Miswritten, as_text, destination, not_empty
 from . import request
 from .body import Checker
 from .options import COSTS, Command, Operand, Option
@@ -150,6 +150,7 @@ COMMANDS = {
                 "words",
                 "TEXT|KEY=VALUE",
                 takes="*",
+                read=lambda word: word if SETTING.fullmatch(word) else as_text(word),  # a file's name may be no text
                 help="the prompt, or - for stdin; fields of the body, files among them; KEY:=JSON",
             ),
         ),

@@ -20,7 +20,7 @@ from ..errors import (
     UsageError,
 )
 from ..jobs import fields
-from ..settings import MIN_INTERVAL, UnknownWord, absolute, history_path, not_empty, relative
+from ..settings import MIN_INTERVAL, UnknownWord, absolute, as_text, history_path, not_empty, relative
 from ..terminal.console import TABLES
 from .options import COSTS, Command, Operand, Option
 from .wait import MAX_WAIT, WAIT_OPTIONS, WaitOptions, check_open
@@ -452,7 +452,12 @@ COMMANDS = {
             Option("--check", help="check the body against the API's contract first"),
             Option("--paginate", help="GET every page and print one list"),
             Option("--wait", help="wait for what the POST started"),
-            Option("--once", metavar="NAME", read=not_empty, help="pay once for the job NAME: run it again to resume"),
+            Option(
+                "--once",
+                metavar="NAME",
+                read=lambda name: not_empty(as_text(name)),
+                help="pay once for the job NAME: run it again to resume",
+            ),
             Option("--again", help="pay for a new attempt at a job that has ended"),
             *WAIT_OPTIONS,
         ),
