@@ -101,7 +101,7 @@ class ReaderTest(unittest.TestCase):
             ("referenceImages[][uri]", "referenceImages.0.uri"),
             ("a['b']", "a.b"),
             ("[1].a", "1.a"),
-            ("a[0", "a0"),
+            ("a[0", "a.0"),
         ):
             for kind, flag in (("text", "-f"), ("json", "-F"), ("upload", "--upload"), ("output-of", "--output-of")):
                 with (

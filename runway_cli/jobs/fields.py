@@ -191,12 +191,11 @@ def check_unicode(value: Any) -> None:
 
 def parts(key: str) -> list[str]:
     """Returns the parts of a key. Raises ValueError for one that a body cannot have, Miswritten for brackets."""
-    if re.search(r"[][]", key):
-        dotted = re.sub(r"\.?\[([^][]*)\]", lambda match: "." + (match[1].strip("\"'") or "0"), key)
-        dotted = re.sub(r"[][]", "", dotted).strip(".")
+    dotted = ".".join(filter(None, (part.strip("\"'") for part in re.split(r"[][.]+", key.replace("[]", ".0")))))
+    if dotted and re.search(r"[][]", key):
         raise Miswritten(f"the key {key!r} has brackets: write {dotted}", (dotted,))
     found = key.split(".")
-    if not all(found):
+    if not all(found) or not dotted:
         raise ValueError(f"{key!r} is not a field key: it has an empty part")
     if len(found) > MAX_DEPTH:
         raise ValueError(f"a key has {MAX_DEPTH} parts at most")
