@@ -98,7 +98,7 @@ class Records(LedgerTest):
         self.ledger.unsent(attempt.key)
         self.assertIsNone(self.ledger.last("once fox"))
         self.assertEqual(self.ledger.attempts(), [])
-        self.assertEqual(self.ledger.spending(None).unknown, 0)
+        self.assertEqual(self.ledger.prices(), [])
 
     def test_an_end_is_recorded_with_its_files_by_folder(self) -> None:
         self.paid("fox")
@@ -151,14 +151,14 @@ class Budget(LedgerTest):
         self.clock.now += 2 * 86_400
         self.paid("today", 5)
         self.ledger.ended("today", "SUCCEEDED")
-        found = self.ledger.spending(self.clock.now - 86_400)
+        found = Spending(self.ledger.prices(self.clock.now - 86_400))
         self.assertEqual((found.known, found.unknown, found.dearest), (12, 1, 7))
 
     def test_a_clock_that_was_set_back_hides_nothing(self) -> None:
         self.paid("fox", 5)
         self.ledger.ended("fox", "SUCCEEDED")
         self.clock.now -= 86_400
-        self.assertEqual(self.ledger.spending(self.clock.now - 86_400).known, 5)
+        self.assertEqual(self.ledger.prices(self.clock.now - 86_400), [5])
 
     def test_whether_one_more_job_stays_within_a_limit(self) -> None:
         for prices, limit, price, is_allowed in (
@@ -187,7 +187,7 @@ class Budget(LedgerTest):
         self.paid("free", 0)
         self.ledger.ended("free", "FAILED", credits=0)
         self.paid("running", None)
-        self.assertFalse(self.ledger.spending(None).allows(50))
+        self.assertFalse(Spending(self.ledger.prices()).allows(50))
 
 
 class Processes(LedgerTest):
@@ -261,11 +261,11 @@ class Processes(LedgerTest):
         for _ in range(15):
             writer = self.python(program)
             assert writer.stdout
-            self.assertEqual(writer.stdout.readline(), "ready\n")
-            time.sleep(0.01 + chance.random() * 0.1)
+            first = [writer.stdout.readline() for _ in range(chance.randint(1, 9))]
+            time.sleep(chance.random() * 0.01)
             writer.kill()
             output, _ = writer.communicate(timeout=10)
-            for line in output.splitlines():
+            for line in ("".join(first) + output).splitlines():
                 if line.count(" ") == 1 and len(line.split(" ")[1]) == 32:
                     event, key = line.split(" ")
                     told[key] = event

@@ -34,10 +34,22 @@ GOOD_ENDS = (SUCCEEDED, "READY", "COMPLETED")
 BAD_ENDS = (FAILED, CANCELLED)
 MAX_MOMENT = 32535215999.0  # seconds; the last of the year 3000: Windows knows no later one
 MAX_CREDITS = 1e12  # of one job; more than that is not taken for a price
+# The columns of a ledger. PRAGMA user_version counts the steps that a file has seen.
+MIGRATIONS = (
+    """
+    CREATE TABLE attempts (
+      n INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE NOT NULL, account TEXT NOT NULL, client TEXT,
+      job TEXT, digest TEXT, shape TEXT, at REAL NOT NULL, path TEXT, model TEXT, prompt TEXT, status TEXT NOT NULL,
+      id TEXT, credits REAL, ended REAL, code TEXT, error TEXT, destination TEXT, name TEXT, saved TEXT);
+    CREATE INDEX attempts_by_job ON attempts (account, job);
+    CREATE INDEX attempts_by_id ON attempts (id);
+    CREATE TABLE uploads (digest TEXT PRIMARY KEY, uri TEXT NOT NULL, at REAL NOT NULL);
+    """,
+)
 
 
 class Attempt:
-    """One attempt at a job; `at` and `ended` are seconds of the epoch, `saved` is {folder: [paths]}."""
+    """A row of the table: one attempt at a job. `at` and `ended` are seconds of the epoch, `saved` is {folder: [paths]}."""
 
     n: int
     key: str

@@ -17,7 +17,7 @@ from ..errors import ApiError, BudgetError, OutputError, RunwayError, UsageError
 from ..files import download, upload
 from ..files.upload import InputFile
 from ..settings import absolute, shown_credits, shown_number
-from .attempts import FAILED, GOOD_ENDS, NOT_STARTED, SKIPPED, UNCERTAIN, number_of
+from .attempts import FAILED, GOOD_ENDS, NOT_STARTED, SKIPPED, UNCERTAIN, Spending, number_of
 from .fields import OutputOf
 from .ledger import LedgerMissing
 from .rows import PRINT, SEND, WAIT
@@ -174,11 +174,8 @@ class Batch:
         """Returns why the next row must not start yet: --max-credits, or None where it may."""
         if self.options.max_credits is None or not self.unsent:
             return None
-        spending = self.ledger.spending(
-            None,
-            without={job.key for job in self.in_flight},
-            more=[self.price(job.row) if job.credits is None else job.credits for job in self.in_flight],
-        )
+        in_flight = [self.price(job.row) if job.credits is None else job.credits for job in self.in_flight]
+        spending = Spending([*in_flight, *self.ledger.prices(without={job.key for job in self.in_flight})])
         if spending.allows(self.options.max_credits, self.price(self.unsent[0])):
             return None
         spent = spending.total
@@ -189,17 +186,15 @@ class Batch:
             words = f"--max-credits {self.options.max_credits} allows no further row while no price is known"
         return BudgetError(words, spent=spent, limit=self.options.max_credits, batch_call="dry run")
 
-    def allowed(self, rows: Iterable[Row]) -> int:
+    def allowed(self, rows: Sequence[Row]) -> int:
         """Returns how many of these rows --max-credits allows, as far as prices are known."""
-        count = 0
-        prices: list[Any] = []
-        for row in rows:
+        prices = self.ledger.prices()
+        for count, row in enumerate(rows):
             price = self.price(row)
-            if not self.ledger.spending(None, more=prices).allows(self.options.max_credits or 0, price):
-                break
+            if not Spending(prices).allows(self.options.max_credits or 0, price):
+                return count
             prices.append(price)
-            count += 1
-        return count
+        return len(rows)
 
     def price(self, row: Row) -> Any:
         """Returns what a request like this row's has cost, None where that is unknown."""

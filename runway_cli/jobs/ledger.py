@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from .. import jsontext
 from ..errors import ConfigError, OutputError, RunwayError
 from ..files.lock import try_lock_byte, unlock_byte
 from ..settings import HISTORY_VARIABLE, LEDGER_ID
-from .attempts import GONE, OPEN, REFUSED, SENDING, STARTED, SUCCEEDED, UNSENT, Attempt, Spending, number_of
+from .attempts import GONE, MIGRATIONS, OPEN, REFUSED, SENDING, STARTED, SUCCEEDED, UNSENT, Attempt, number_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable
     from typing import Any
 
     from ..shutdown import Clock
@@ -36,17 +36,6 @@ LAST = 100  # records that tell what time it is
 MAX_PROMPT = 80  # characters
 PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first that is there counts
 CHECKED = 2 << 20  # bytes of a ledger whose indexes are compared with its table at each start
-MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
-    """
-    CREATE TABLE attempts (
-      n INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE NOT NULL, account TEXT NOT NULL, client TEXT,
-      job TEXT, digest TEXT, shape TEXT, at REAL NOT NULL, path TEXT, model TEXT, prompt TEXT, status TEXT NOT NULL,
-      id TEXT, credits REAL, ended REAL, code TEXT, error TEXT, destination TEXT, name TEXT, saved TEXT);
-    CREATE INDEX attempts_by_job ON attempts (account, job);
-    CREATE INDEX attempts_by_id ON attempts (id);
-    CREATE TABLE uploads (digest TEXT PRIMARY KEY, uri TEXT NOT NULL, at REAL NOT NULL);
-    """,
-)
 
 
 class LedgerLocked(Exception):
@@ -100,9 +89,7 @@ class Ledger:
         self._depth = 0
         self._locks = -1  # the descriptor of the file whose bytes are locked
         self._sending: dict[str, int] = {}  # the numbers of the attempts whose bytes are locked, by their keys
-        self._late: list[tuple[str, dict[str, Any]]] = []  # what could not be recorded yet
-
-    # -- transactions --
+        self._late: list[Callable[[], None]] = []  # what could not be recorded yet
 
     def __enter__(self) -> Ledger:
         """Begins a transaction: what is read and written until the end of the `with` is one step for everybody else."""
@@ -138,8 +125,6 @@ class Ledger:
                 os.close(self._locks)
                 self._locks = -1
 
-    # -- what is written --
-
     def intend(self, path: str, body: Any, **facts: Any) -> Attempt:
         """Records a POST that is about to be sent, and returns it. `body` is the JSON value that is sent.
 
@@ -157,8 +142,7 @@ class Ledger:
                 last = f"SELECT MIN(at) - ? FROM (SELECT at FROM attempts ORDER BY n DESC LIMIT {LAST})"
                 self._run(f"DELETE FROM attempts WHERE status NOT IN (?, ?) AND at < ({last})", *OPEN, YEAR)
             self._run(_insert("INSERT", row), *row.values())
-            attempt = self.attempt(row["key"])
-            assert attempt is not None
+            (attempt,) = self._select("key = ?", row["key"])
             if not self._is_exclusive:
                 self._lock(attempt.n)
                 self._sending[attempt.key] = attempt.n
@@ -166,19 +150,24 @@ class Ledger:
 
     def started(self, key: str, name: str, credits: Any = None) -> None:
         """Records a successful answer: the id or path to wait for, and the estimated credits."""
-        self._record(key, status=STARTED, id=self._mask_id(name), credits=number_of(credits))
+        self._settle(key, status=STARTED, id=self._mask_id(name), credits=number_of(credits))
 
-    def finished(self, key: str, status: str) -> None:
-        """Records that an attempt has ended with its answer, and started nothing that costs."""
-        self._record(key, status=status, credits=0, ended=self._clock.time())
+    def finished(self, key: str) -> None:
+        """Records that an attempt has ended well with its answer, and started nothing that costs."""
+        self._settle(key, status=SUCCEEDED, credits=0, ended=self._clock.time())
 
     def unsent(self, key: str) -> None:
         """Records that a POST was surely not accepted."""
-        self._record(key, status=UNSENT)
+        self._settle(key, status=UNSENT)
 
     def refused(self, key: str, error: str, field: str | None = None) -> None:
         """Records that the API refused a POST, and the field that it named, as the attempt's `code`."""
-        self._record(key, status=REFUSED, error=self._mask(error), code=field, ended=self._clock.time())
+        self._settle(key, status=REFUSED, error=self._mask(error), code=field, ended=self._clock.time())
+
+    def sent(self, key: str) -> None:
+        """Ends the wait for an answer that this process will not see any more."""
+        if key in self._sending:
+            unlock_byte(self._locks, self._sending.pop(key))
 
     def ended(
         self,
@@ -199,45 +188,37 @@ class Ledger:
         changes["error"] = self._mask(error) if error else None
         if number_of(credits) is not None:
             changes["credits"] = number_of(credits)
-        paths = [self._mask(path) for path in saved]
-        self._catch_up()
-        with self._soft(), self:
+        found: dict[str, list[str]] = {folder: []} if folder else {}
+        for path in map(self._mask, saved):
+            found.setdefault(os.path.dirname(path), []).append(path)
+
+        def record() -> None:
             for attempt in self._select("id = ? AND account = ?", self._mask_id(name), self.account):
                 if status == GONE and attempt.status not in OPEN:
                     continue  # it was seen to end before
                 if attempt.status == status and not error:  # seen again, by a call that was not told why
                     changes.update(code=attempt.code, error=attempt.error)
-                folders = dict(attempt.saved)
-                for each in dict.fromkeys([*([folder] if folder else []), *map(os.path.dirname, paths)]):
-                    folders.pop(each, None)  # the last one comes last
-                    folders[each] = [path for path in paths if os.path.dirname(path) == each]
-                self._update(
-                    "n = ?", attempt.n, **changes, saved=jsontext.encoded(folders).decode() if folders else None
-                )
+                older = {each: paths for each, paths in attempt.saved.items() if each not in found}
+                folders = jsontext.encoded({**older, **found}).decode() if older or found else None
+                self._update("n = ?", attempt.n, **changes, saved=folders)
 
-    def sent(self, key: str) -> None:
-        """Ends the wait for an answer that this process will not see any more."""
-        if key in self._sending:
-            unlock_byte(self._locks, self._sending.pop(key))
+        if self.is_there:
+            self._record(record)
 
-    def _record(self, key: str, **changes: Any) -> None:
-        self._late.append((key, changes))
-        self._catch_up()
+    def _settle(self, key: str, **changes: Any) -> None:
+        """Records what came of a POST."""
+        self._record(lambda: self._update("key = ?", key, **changes))
         self.sent(key)
 
-    def _catch_up(self) -> None:
-        """Records what has happened, in its order; what fails is tried again with the next record."""
-        with self._soft(), self._turn:
-            while self._late:
-                key, changes = self._late[0]
-                self._update("key = ?", key, **changes)
-                del self._late[0]
-
-    @contextmanager
-    def _soft(self) -> Iterator[None]:
-        """Notes the first failure to record what has happened already, and goes on."""
+    def _record(self, change: Callable[[], None]) -> None:
+        """Records what has happened already, in its order; what fails is noted, and tried again with the next."""
+        self._late.append(change)
         try:
-            yield
+            with self._turn:
+                while self._late:
+                    with self:
+                        self._late[0]()
+                    del self._late[0]
         except (LedgerLocked, LedgerMissing):
             pass
         except RunwayError as failure:
@@ -250,16 +231,12 @@ class Ledger:
         with self:
             self._run("REPLACE INTO uploads VALUES (?, ?, ?)", f"{self.account} {digest}", uri, moment)
 
-    # -- what is read --
-
     @property
     def is_there(self) -> bool:
         """Returns whether there is anything to read: the file, or a history of version 2 to take over."""
-        if self._is_exclusive or not self.path:
-            return bool(self.path) and os.path.lexists(self.path)
-        folder = os.path.dirname(self.path)
-        is_old = os.path.lexists(os.path.join(folder, OLD_HISTORY)) and os.access(folder, os.W_OK)
-        return os.path.lexists(self.path) or is_old
+        old = os.path.join(os.path.dirname(self.path), OLD_HISTORY)
+        is_old = not self._is_exclusive and os.path.lexists(old) and os.access(os.path.dirname(old), os.W_OK)
+        return bool(self.path) and (os.path.lexists(self.path) or is_old)
 
     def check(self) -> None:
         """Raises ConfigError for a file that is not a ledger, but nothing for one that is locked or damaged."""
@@ -303,15 +280,15 @@ class Ledger:
         where = "account = ? AND shape = ? AND credits IS NOT NULL AND status = ? ORDER BY n DESC LIMIT 1"
         return next(iter(self._select(where, self.account, shape, SUCCEEDED)), None)
 
-    def spending(self, since: float | None, *, without: Collection[str] = (), more: Iterable[Any] = ()) -> Spending:
-        """Returns what was spent since a moment, all attempts in progress or UNCERTAIN included; all for None.
+    def prices(self, since: float = -1.0, *, without: Collection[str] = ()) -> list[Any]:
+        """Returns the credits of attempts since a moment, and of all in progress or UNCERTAIN; None where unknown.
 
-        `more` are the prices of jobs that count too, in place of the attempts whose keys are in `without`.
+        Those whose keys are in `without` are left out.
         """
         where = "account = ? AND status NOT IN (?, ?) AND (at > ? OR status IN (?, ?))"
-        words = "SELECT key, credits FROM attempts WHERE " + where
-        rows = self._read(words, self.account, UNSENT, REFUSED, -1.0 if since is None else since, *OPEN)
-        return Spending([*more, *(number_of(row["credits"]) for row in rows if row["key"] not in without)])
+        words = f"SELECT key, credits FROM attempts WHERE {where}"
+        rows = self._read(words, self.account, UNSENT, REFUSED, since, *OPEN)
+        return [number_of(row["credits"]) for row in rows if row["key"] not in without]
 
     def upload(self, digest: str, since: float) -> str | None:
         """Returns the URI of an upload that was made after a moment."""
@@ -319,12 +296,9 @@ class Ledger:
         found = self._read(words, f"{self.account} {digest}", since)
         return found[0]["uri"] if found else None
 
-    # -- the file --
-
     def _update(self, where: str, *values: Any, **changes: Any) -> None:
         names = ", ".join(f"{name} = ?" for name in changes)
-        with self:
-            self._run(f"UPDATE attempts SET {names} WHERE {where}", *changes.values(), *values)
+        self._run(f"UPDATE attempts SET {names} WHERE {where}", *changes.values(), *values)
 
     def _select(self, where: str, *values: Any) -> list[Attempt]:
         try:
@@ -371,7 +345,8 @@ class Ledger:
             db.execute("BEGIN EXCLUSIVE" if self._is_exclusive else "BEGIN")
             self._check_file(db)
             db.execute("COMMIT")
-            self._migrate(db)
+            if _pragma(db, "user_version") < len(MIGRATIONS):
+                self._migrate(db)
         except BaseException:
             db.close()
             raise
@@ -379,14 +354,12 @@ class Ledger:
         return db
 
     def _check_file(self, db: sqlite3.Connection) -> None:
-        """Raises what the class names, or sqlite3.DatabaseError, for a file that must not be written to."""
-        import sqlite3
-
+        """Raises OutputError or ConfigError for a file that must not be written to."""
         version = _pragma(db, "user_version")  # from this read on no other process changes the file
         size = os.path.getsize(self.path)
         if not size:
             if not self._is_exclusive and os.path.lexists(self.path + LOCKS):
-                raise sqlite3.DatabaseError("it is empty, and had attempts")
+                raise self._failure("it is empty, and had attempts")
             return
         if _pragma(db, "application_id") != LEDGER_ID:
             raise self._no_ledger("is not a ledger of this program")
@@ -394,14 +367,12 @@ class Ledger:
             raise self._no_ledger("was written by a newer version of this program")
         # SQLite itself misses a few bytes that were cut off.
         if _pragma(db, "page_count") * _pragma(db, "page_size") != size:
-            raise sqlite3.DatabaseError("its size is wrong")
+            raise self._failure("its size is wrong")
         if _pragma(db, "integrity_check(1)" if size < CHECKED else "quick_check(1)") != "ok":
-            raise sqlite3.DatabaseError("it is damaged")
+            raise self._failure("it is damaged")
 
     def _migrate(self, db: sqlite3.Connection) -> None:
         """Brings the schema up to date; a new history takes over that of version 2 beside it."""
-        if _pragma(db, "user_version") == len(MIGRATIONS):
-            return
         db.execute("BEGIN IMMEDIATE")
         version = _pragma(db, "user_version")  # another process may have been here in between
         for number in range(version, len(MIGRATIONS)):

@@ -24,7 +24,7 @@ from ..errors import (
 )
 from ..files.download import free_name
 from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, relative, shown_credits, shown_number
-from .attempts import GONE, REFUSED, SUCCEEDED, number_of
+from .attempts import GONE, REFUSED, Spending, number_of
 from .ledger import LedgerMissing
 from .tasks import Pollable, credits_of, is_id, may_start, parse, started_by
 
@@ -151,7 +151,7 @@ def _post(
         if pollable is not None:
             ledger.started(key, pollable.name, credits_of(answer))
         if not may_start(path):  # it creates nothing to wait for: its answer is its end
-            ledger.finished(key, SUCCEEDED)
+            ledger.finished(key)
         elif pollable is None:
             ledger.sent(key)
     return Started(pollable if may_start(path) else None, answer=answer)
@@ -266,7 +266,7 @@ def _intended(
 
 def _check_budget(client: Client, history: Ledger, limit: float, price_shape: str | None) -> None:
     same = history.priced(price_shape) if price_shape else None
-    spending = history.spending(client.clock.time() - DAY)
+    spending = Spending(history.prices(client.clock.time() - DAY))
     if spending.allows(limit, same.credits if same else None):
         return
     spent = spending.total
