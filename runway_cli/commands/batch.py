@@ -20,23 +20,9 @@ from ..errors import (
     heaviest,
 )
 from ..files.download import remove_part_files
+from ..jobs import attempts as states
 from ..jobs import fields
-from ..jobs.attempts import (
-    BAD_ENDS,
-    FAILED,
-    GONE,
-    GOOD_ENDS,
-    NOT_STARTED,
-    OPEN,
-    REFUSED,
-    SKIPPED,
-    STARTED,
-    SUCCEEDED,
-    UNCERTAIN,
-    UNSENT,
-    is_safety,
-    number_of,
-)
+from ..jobs.attempts import FAILED, NOT_STARTED, SKIPPED, STARTED, UNCERTAIN, number_of
 from ..jobs.batch import Batch, files_in_the_way, saved_files
 from ..jobs.ledger import LedgerLocked, LedgerMissing
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
@@ -140,13 +126,15 @@ def run(context: Context, options: Options) -> int:
     if options.download:
         options.download = os.path.join(options.download, "")  # here it is always a folder
     try:
-        if options.dry_run:
-            return _show(context, options, client, rows)
-        if options.download:
+        if options.download and not options.dry_run:
             from ..files.download import check_destination
 
             check_destination(options.download, force=options.force)
-        return BatchRun(context, options, client, _opened(context, options, client), rows).run()
+        history, ledger = context.history(client), _opened(context, options, client)
+        attempts = _known(ledger, history, is_dry_run=options.dry_run)
+        _plan(options, client, attempts, rows)
+        batch = Batch(client, history, ledger, rows, options=options)
+        return _show(context, batch, rows) if options.dry_run else BatchRun(context, batch, rows, attempts).run()
     except Failure as failure:
         raise failure.but(batch_call=_next_call(options, failure)) from None
 
@@ -213,7 +201,7 @@ def _next_call(options: Options, failure: Failure) -> str | Sequence[str] | None
     return None if call == "same" and failure.fact("taken") else call
 
 
-def _plan(context: Context, options: Options, client: Client, attempts: dict[str, Attempt], rows: list[Row]) -> None:
+def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: list[Row]) -> None:
     """Names the rows and sets what is to be done with each.
 
     `attempts` are the last ones, by the keys of their rows. Raises UsageError where a row must not be sent, and
@@ -270,7 +258,7 @@ def _known(ledger: Ledger, history: Ledger, *, is_dry_run: bool) -> dict[str, At
     """
     attempts = ledger.attempts()
     told = [history.attempt(each.key) for each in attempts if each.is_uncertain]
-    fates = {fate.key: fate for fate in told if fate and (fate.id or fate.status == UNSENT)}
+    fates = {fate.key: fate for fate in told if fate and (fate.id or fate.status == states.UNSENT)}
     last: dict[str, Attempt] = {}
     for each in attempts:
         fate = fates.get(each.key)
@@ -283,11 +271,8 @@ def _known(ledger: Ledger, history: Ledger, *, is_dry_run: bool) -> dict[str, At
     return last
 
 
-def _show(context: Context, options: Options, client: Client, rows: list[Row]) -> int:
+def _show(context: Context, batch: Batch, rows: list[Row]) -> int:
     """Prints the request of every row that would be sent, masked, and its cost. Changes nothing on the disk."""
-    history, ledger = context.history(client), _opened(context, options, client)
-    _plan(context, options, client, _known(ledger, history, is_dry_run=True), rows)
-    batch = Batch(client, history, ledger, rows, options=options, folder=options.download)
     skipped = {job.row for job in batch.release()}
     unsent = [row for row in rows if row.todo == SEND and row not in skipped]
     shown_client = context.client(with_secret=False)
@@ -305,12 +290,13 @@ def _show(context: Context, options: Options, client: Client, rows: list[Row]) -
             context.console.row(shown, alone=False)
     finally:
         context.console.end_rows(DRY_RUN_COLUMNS)
-    context.console.note(_foreseen(options, client, batch, unsent))
+    context.console.note(_foreseen(batch, unsent))
     return 0
 
 
-def _foreseen(options: Options, client: Client, batch: Batch, unsent: list[Row]) -> str:
+def _foreseen(batch: Batch, unsent: list[Row]) -> str:
     """Returns what the rows of a dry run would cost, and the balance: `2 rows: 1 × 25 credits known, 1 unknown`."""
+    options, client = batch.options, batch.client
     prices: dict[Any, int] = {}
     for row in unsent:
         prices[batch.price(row)] = prices.get(batch.price(row), 0) + 1
@@ -334,53 +320,47 @@ def _foreseen(options: Options, client: Client, batch: Batch, unsent: list[Row])
 class BatchRun:
     """One run of the command. Of `total` rows `counts` have been printed; `credits` cost those that it has sent."""
 
-    def __init__(self, context: Context, options: Options, client: Client, ledger: Ledger, rows: list[Row]) -> None:
+    def __init__(self, context: Context, batch: Batch, rows: list[Row], attempts: dict[str, Attempt]) -> None:
         self.total = len(rows)
         self.counts: Counter[str] = Counter()
         self.credits = 0.0
         self._context = context
         self._console = context.console
-        self._options = options
-        self._client = client
-        self._history = context.history(client)
-        self._ledger = ledger
+        self._batch = batch
         self._rows = rows
-        self._folder = options.download
+        self._attempts = attempts
         self._failures: list[RunwayError] = []
 
     @property
     def _advice(self) -> str:
         """Returns how to go on; rows that this run has sent again are not to be sent once more."""
-        found = vars(self._options)
+        found = vars(self._batch.options)
         flags = [flag for flag in ("retry_failed", "retry_uncertain") if found[flag]]
         without = " without " + " and ".join("--" + flag.replace("_", "-") for flag in flags) if flags else ""
         return f"run the same command again{without} to resume"
 
     def run(self) -> int:
         """Does what is to be done. Returns 0 if every row succeeded; raises why one did not."""
-        options, ledger = self._options, self._ledger
-        attempts = _known(ledger, self._history, is_dry_run=False)
-        _plan(self._context, options, self._client, attempts, self._rows)
+        batch, attempts = self._batch, self._attempts.values()
         keys = {row.key for row in self._rows}
         left = [
             f"{attempt.name} ({attempt.id or 'outcome unknown'})"
-            for key, attempt in attempts.items()
-            if key not in keys and attempt.status in OPEN
+            for attempt in attempts
+            if attempt.job not in keys and attempt.status in states.OPEN
         ]
         if left:
             more = f" and {len(left) - MAX_NAMES} more" if len(left) > MAX_NAMES else ""
             names = ", ".join(left[:MAX_NAMES]) + more
             self._console.note(f"unfinished rows in the ledger that are no longer in ROWS: {names}")
-        folders = {os.path.dirname(attempt.destination) for attempt in attempts.values() if attempt.destination}
-        folders.update(folder for attempt in attempts.values() for folder in attempt.saved)
-        folders.update([absolute(self._folder)] if self._folder else [])
-        remove_part_files(folders, [attempt.name or "" for attempt in attempts.values()])
-        batch = Batch(self._client, self._history, ledger, self._rows, options=options, folder=self._folder)
+        folders = {os.path.dirname(attempt.destination) for attempt in attempts if attempt.destination}
+        folders.update(folder for attempt in attempts for folder in attempt.saved)
+        folders.update([absolute(batch.folder)] if batch.folder else [])
+        remove_part_files(folders, [attempt.name or "" for attempt in attempts])
         try:
             for row in self._rows:
                 if row.todo == PRINT:
                     self._print_known(row)
-            self._work(batch)
+            self._work()
             for row in (*batch.unsent, *batch.blocked):
                 self._print(row, NOT_STARTED)
         finally:
@@ -389,15 +369,16 @@ class BatchRun:
         words = [f"{self.counts[word]} {word}" for word in kinds if self.counts[word]]
         told = ", ".join([f"{self.counts[OK]} of {self.total} succeeded", *words])
         self._console.note(f"{told}, {shown_credits(self.credits)} credits")
-        failure = self._failure(batch)
+        failure = self._failure()
         if failure:
             raise failure
         return 0
 
-    def _work(self, batch: Batch) -> None:
+    def _work(self) -> None:
         """Sends, waits and saves. Whatever ends it early, answers in progress are awaited and recorded first."""
         from .display import BatchDisplay
 
+        batch = self._batch
         display = BatchDisplay(self._console, self._context.clock, batch, self)
         try:
             for job in batch.run(display.handle):
@@ -416,8 +397,8 @@ class BatchRun:
                 words[0] += f" ({', '.join(running)})"
             if batch.pace.sending:
                 words.append(f"without an answer: {batch.pace.sending}")
-            if self._ledger.failure:
-                words.append(self._ledger.failure.message)
+            if batch.ledger.failure:
+                words.append(batch.ledger.failure.message)
             if isinstance(stop, ClosedOutput):
                 if running or batch.pace.sending:
                     self._console.tell(f"{'; '.join(words)}; {self._advice}")
@@ -438,11 +419,12 @@ class BatchRun:
             return
         call = None if known.is_safety else "retry failed"
         failure = failure_of(known).but(batch_call=call) if known.has_failed else None
-        files = saved_files(known, self._folder) or []
-        if self._folder:
-            files = [os.path.join(self._folder, os.path.basename(path)) for path in files]
+        folder = self._batch.folder
+        files = saved_files(known, folder) or []
+        if folder:
+            files = [os.path.join(folder, os.path.basename(path)) for path in files]
         shown = {"id": known.id or None, "credits": known.credits, "saved": files, "skipped": True}
-        self._print(row, FAILED if known.status == REFUSED else known.status, failure, **shown)
+        self._print(row, FAILED if known.status == states.REFUSED else known.status, failure, **shown)
 
     def _ended(self, job: RowJob) -> None:
         """Records how the work on a row ended, then prints it."""
@@ -459,19 +441,19 @@ class BatchRun:
             self._print(job.row, job.status)
 
     def _polled(self, job: RowJob) -> None:
-        row, task = job.row, job.task
+        batch, row, task = self._batch, job.row, job.task
         assert task
         was_done = bool(row.attempt and row.attempt.is_done and row.todo == WAIT)
-        is_gone = task.is_missing and not was_done and task.status not in GOOD_ENDS
-        is_bad = task.has_ended and (task.status in BAD_ENDS or bool(task.node_errors))
-        limit = self._options.max_time if job.is_out_of_time else self._options.max_wait
+        is_gone = task.is_missing and not was_done and task.status not in states.GOOD_ENDS
+        is_bad = task.has_ended and (task.status in states.BAD_ENDS or bool(task.node_errors))
+        limit = batch.options.max_time if job.is_out_of_time else batch.options.max_wait
         failure = fault_of(task, limit, is_paid=True)
         if failure and (is_bad or is_gone):
-            failure = failure.but(batch_call=None if is_safety(failure.fact("failure_code")) else "retry failed")
-        status = GONE if is_gone else task.status or (SUCCEEDED if was_done else STARTED)
+            failure = failure.but(batch_call=None if states.is_safety(failure.fact("failure_code")) else "retry failed")
+        status = states.GONE if is_gone else task.status or (states.SUCCEEDED if was_done else STARTED)
         if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
-            record_end(self._ledger, task, absolute(self._folder) if self._folder else None)
-            record_end(self._history, task)
+            record_end(batch.ledger, task, absolute(batch.folder) if batch.folder else None)
+            record_end(batch.history, task)
         more = {"skipped": True} if was_done and not failure else {}
         self._print(row, status, failure, id=task.name, credits=job.credits, saved=task.saved, **more)
 
@@ -490,17 +472,18 @@ class BatchRun:
             field = field_of(failure)
             line.update({"field": field} if field else {})
             self._failures.append(failure)
-        is_open = bool(line["id"]) and status not in (*GOOD_ENDS, *BAD_ENDS, GONE)
+        is_open = bool(line["id"]) and status not in (*states.GOOD_ENDS, *states.BAD_ENDS, states.GONE)
         self.counts[OTHERS.get(status, IN_PROGRESS if is_open else BAD if failure else OK)] += 1
         if row.todo == SEND and line["id"]:
             self.credits += number_of(line["credits"]) or 0
         self._console.row(line, alone=False)
 
-    def _failure(self, batch: Batch) -> RunwayError | None:
+    def _failure(self) -> RunwayError | None:
         """Returns why the whole failed, None if it did not: the rows themselves are on stdout."""
+        batch = self._batch
         failures = sorted(self._failures, key=lambda failure: failure.fact("batch_call") is None)
-        if self._ledger.failure:
-            failures.append(self._ledger.failure.but(batch_call="same"))
+        if batch.ledger.failure:
+            failures.append(batch.ledger.failure.but(batch_call="same"))
         budget = batch.stopped_by or (None if batch.pace.is_stopped else batch.over_budget())
         told = [f"{self.counts[word]} of {self.total} {word}" for word in (BAD, IN_PROGRESS) if self.counts[word]]
         words = [", ".join(told if self.total > 1 else [])]

@@ -49,7 +49,7 @@ MIGRATIONS = (
 
 
 class Attempt:
-    """A row of the table: one attempt at a job. `at` and `ended` are seconds of the epoch, `saved` is {folder: [paths]}."""
+    """A row of the table: one attempt. `at` and `ended` are seconds of the epoch, `saved` is {folder: [paths]}."""
 
     n: int
     key: str

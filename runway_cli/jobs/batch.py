@@ -48,19 +48,12 @@ MAX_ANSWER_AGE = 3600.0  # seconds for which the URLs in an answer are used; the
 class Batch:
     """A run. `in_flight` are the jobs at work, `unsent` the rows to be sent, `blocked` those that wait for others.
 
-    `options` are those of the command; `folder` ends with a slash, None saves nothing. What RowJob calls is safe for
-    several threads.
+    `options` are those of the command, where `download` ends with a slash. What RowJob calls is safe for several
+    threads.
     """
 
     def __init__(
-        self,
-        client: Client,
-        history: Ledger,
-        ledger: Ledger,
-        rows: Sequence[Row],
-        *,
-        options: Options,
-        folder: str | None,
+        self, client: Client, history: Ledger, ledger: Ledger, rows: Sequence[Row], *, options: Options
     ) -> None:
         self.client = client
         self.history = history
@@ -69,7 +62,7 @@ class Batch:
         self.unsent: deque[Row] = deque()
         self.blocked = [row for row in rows if row.todo == SEND]
         self.in_flight: list[RowJob] = []
-        self.folder = folder
+        self.folder = options.download
         self.options = options
         self.pace = Pace(client)
         self.deadline = client.clock.monotonic() + options.max_time if options.max_time else None
