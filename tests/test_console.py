@@ -167,6 +167,19 @@ class Errors(unittest.TestCase):
                     ],
                 )
 
+    def test_the_word_error_is_red_where_colours_are_wanted(self) -> None:
+        lines = {
+            "": ["\x1b[31merror: \x1b[0mbad", "\x1b[2m  try: \x1b[0mx"],
+            "1": ["error: bad", "  try: x"],
+        }
+        for wish, shown in lines.items():
+            with captured(err_is_terminal=True) as kept, mock.patch.dict(os.environ, {"NO_COLOR": wish}):
+                Console().error({"error": "bad", "example": "x"})
+            self.assertEqual(kept.err.lines, shown)
+        with captured() as kept, mock.patch.dict(os.environ, {"NO_COLOR": ""}):
+            Console(format="table").rows([{"id": "a", "status": "READY"}], [Column("S", "status")], {})
+        self.assertNotIn("\x1b", kept.out.text)
+
     def test_what_a_failure_carries_is_told_in_words(self) -> None:
         for document, lines in (
             ({"error": "two\nlines"}, ["error: two lines"]),

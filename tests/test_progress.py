@@ -267,10 +267,29 @@ class LiveLines(unittest.TestCase):
             Live(Console()).show([f"task {number}" for number in range(7)])
         self.assertEqual(len(shown(kept)), 7)
 
+    def test_names_give_way_to_what_is_told_of_a_task(self) -> None:
+        told = "  ".join(REST)
+        for columns, names in (
+            (87, "17f20503  gen4_image  a red fox in the snow"),
+            (76, "17f20503  gen4_image  a red fox…"),
+            (73, "17f20503  gen4_image"),
+            (60, "17f20503"),
+        ):
+            with self.subTest(columns), captured(err_is_terminal=True, columns=columns) as kept:
+                Live(Console()).show([(TASK[:8], "gen4_image", "a red fox in the snow", *REST)])
+            self.assertEqual(shown(kept), [f"{names}  {told}"])
+
+    def test_a_status_is_coloured_and_what_stands_beside_it_is_dim(self) -> None:
+        with captured(err_is_terminal=True) as kept, mock.patch.dict(os.environ, {"NO_COLOR": ""}):
+            Live(Console()).show(["the whole", (TASK[:8], "gen4_image", "fox", *REST)])
+        dim, yellow = "\x1b[2m{}\x1b[0m", "\x1b[33m{}\x1b[0m"
+        cells = [TASK[:8], dim.format("gen4_image"), dim.format("fox"), yellow.format("RUNNING"), *REST[1:]]
+        self.assertEqual(kept.err.lines, ["the whole", "  ".join(cells)])
+
     def test_in_a_very_narrow_terminal_the_beginning_of_a_name_is_kept(self) -> None:
         with captured(err_is_terminal=True, columns=20) as kept:
             Live(Console()).show([(TASK, "gen4_image", "fox", *REST)])
-        self.assertEqual(shown(kept), ["17f20503-6c24-4c16…"])
+        self.assertEqual(shown(kept), ["17f2050…  RUNNING …"])
 
     def test_a_line_is_masked_before_it_is_cut(self) -> None:
         key = "key_" + "ab" * 60

@@ -8,9 +8,9 @@ from itertools import zip_longest
 from threading import RLock
 
 from . import console as streams
-from .console import DIM, styled
+from .console import DIM
 from .masking import readable_size
-from .tables import GAP, columns_taken, display_width, fitted, status_style
+from .tables import GAP, aligned, columns_taken, display_width, fitted, status_style
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,20 +90,24 @@ def _aligned(lines: Sequence[Sequence[str]], width: int, *, is_coloured: bool) -
     widths = [max(map(display_width, cells)) for cells in zip_longest(*rows, fillvalue="")]
     excess = sum(size + len(GAP) for size in widths if size) - len(GAP) - width
     for at in reversed(range(min(NAMES, len(widths)))):
-        less = min(max(excess, 0), max(widths[at] - MIN_NAME, 0))
-        widths[at] -= less
-        excess -= less
+        if excess > 0 and widths[at]:
+            kept = max(widths[at] - excess, min(widths[at], MIN_NAME) if at == 0 else 0)
+            kept = kept if kept >= MIN_NAME or at == 0 else 0
+            excess -= widths[at] - kept + (0 if kept else len(GAP))
+            widths[at] = kept
     texts = []
     for line in lines:
-        if len(line) == 1 or excess > 0:
-            texts.append(fitted(" ".join(filter(None, line)), width))
+        if len(line) == 1:
+            texts.append(fitted(line[0], width))
             continue
-        text = ""
-        for at, (cell, size) in enumerate(zip(line, widths)):
-            style = (DIM if 0 < at < NAMES else status_style(cell) if at == NAMES else "") if is_coloured else ""
-            shown = fitted(cell, size)
-            text += (styled(shown, style) + " " * (size - display_width(shown)) + GAP) if size else ""
-        texts.append(text.rstrip())
+        styles = ["", *[DIM] * (NAMES - 1), *map(status_style, line[NAMES : NAMES + 1]), *[""] * len(line)]
+        cells = [
+            (cell, size, False, style if is_coloured and excess <= 0 else "")
+            for cell, size, style in zip(line, widths, styles)
+            if size
+        ]
+        text = aligned(cells).rstrip()
+        texts.append(fitted(text, width) if excess > 0 else text)
     return texts
 
 

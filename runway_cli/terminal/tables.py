@@ -141,7 +141,7 @@ def table(
         cells = [
             (line[at], widths[at], columns[at].wrap, style if is_coloured else "") for at, style in zip(shown, styles)
         ]
-        text += _aligned(cells)
+        text += aligned(cells)
     return text, [heading for at, heading in enumerate(lines[0]) if at not in shown]
 
 
@@ -224,12 +224,12 @@ def _records(columns: Sequence[Column], lines: Sequence[Sequence[str]], width: i
         for column, heading, cell in zip(columns, headings, row):
             size = room if " " in cell else max(room, display_width(cell))  # a word stays whole: it can be copied
             styles = (DIM, status_style(cell) if column.key == "status" else "") if is_coloured else ("", "")
-            block += _aligned([(heading, indent, False, styles[0]), (cell, size, True, styles[1])]) if cell else ""
+            block += aligned([(heading, indent, False, styles[0]), (cell, size, True, styles[1])]) if cell else ""
         blocks.append(block)
     return "\n".join(blocks)
 
 
-def _aligned(cells: Sequence[tuple[str, int, bool, str]]) -> str:
+def aligned(cells: Sequence[tuple[str, int, bool, str]]) -> str:
     """Returns the lines of cells, each a text, a width, whether it is wrapped, and a style."""
     parts = [wrapped(text, width) if wraps else [fitted(text, width)] for text, width, wraps, _ in cells]
     lines = []
