@@ -1,6 +1,6 @@
 """Compares the verdicts of `runway_cli.contract.check` with those of the PyPI package `jsonschema`.
 
-    python .ci/judge_contract.py [contract.json]
+    python .ci/judge_contract.py [openapi.json]
 
 For every operation with a JSON body it makes valid bodies (the smallest, the fullest, each branch and each boundary)
 and bodies with one fault (missing, unknown, another type, another value, past a limit, against a pattern or format).
@@ -11,6 +11,7 @@ bodies were made for that to mean something.
 from __future__ import annotations
 
 import copy
+import gzip
 import json
 import re
 import sys
@@ -32,7 +33,7 @@ from runway_cli import jsontext  # noqa: E402
 from runway_cli.contract.check import check  # noqa: E402
 from runway_cli.contract.schema import Endpoint, endpoints  # noqa: E402
 
-CONTRACT = ROOT / "tests" / "data" / "contract.json"
+SNAPSHOT = ROOT / "runway_cli" / "contract" / "snapshot.json.gz"
 FEWEST_VALID = 375
 FEWEST_INVALID = 2_000
 MAX_LENGTH = 10_000  # characters of a generated string; a limit beyond is not tried
@@ -276,7 +277,7 @@ def judge_grid() -> Judge:
 
 
 def main(arguments: list[str]) -> int:
-    text = Path(arguments[0] if arguments else CONTRACT).read_bytes()
+    text = Path(arguments[0]).read_bytes() if arguments else gzip.decompress(SNAPSHOT.read_bytes())
     bodies, grid = judge_bodies(text), judge_grid()
     bodies.report()
     grid.report()

@@ -8,6 +8,7 @@ Exits with 0 when every step passed, else with 1.
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 import urllib.request
@@ -20,8 +21,10 @@ from runwayml import NotFoundError, RunwayML
 from runwayml.lib import polling
 
 from tests.fake import SECRET, FakeRunway, sample
+from tests.fake.contract import instance, operations
 
 IMAGE_URL = "https://example.com/a.png"
+FEWEST_MODELS = 100  # of all endpoints together
 PRESET_VOICE: Any = {"type": "runway-live-preset", "presetId": "clara"}
 PRESET_AVATAR: Any = {"type": "runway-preset", "preset_id": "influencer"}
 
@@ -109,7 +112,35 @@ def session(client: RunwayML, fake: FakeRunway) -> None:
     assert client.realtime_sessions.retrieve(made.id).status == "CANCELLED"
 
 
-STEPS: tuple[Callable[[RunwayML, FakeRunway], None], ...] = (lists, records, generation, upload, workflow, session)
+def models(client: RunwayML, fake: FakeRunway) -> None:
+    """Every model of every endpoint, with the smallest body that the contract allows, through the SDK's own method."""
+    fake.organization["creditBalance"] = 1_000_000
+    tried = 0
+    for operation in operations():
+        for form in (operation.body or {}).get("oneOf") or [operation.body or {}]:
+            if operation.method != "POST" or "model" not in form.get("properties", {}):
+                continue
+            for model in form["properties"]["model"].get("enum") or [form["properties"]["model"]["const"]]:
+                method: Any = client
+                for part in operation.template.split("/")[2:]:
+                    method = getattr(method, part)
+                body = {**instance(form), "model": model}
+                named = {re.sub("[A-Z]", lambda found: "_" + found[0].lower(), key): body[key] for key in body}
+                made = getattr(method, "create", method)(**named)
+                assert operation.template == "/v1/voices/preview" or made.id in fake.made, made
+                tried += 1
+    assert tried >= FEWEST_MODELS, tried
+
+
+STEPS: tuple[Callable[[RunwayML, FakeRunway], None], ...] = (
+    lists,
+    records,
+    generation,
+    models,
+    upload,
+    workflow,
+    session,
+)
 
 
 def main() -> int:

@@ -16,6 +16,8 @@ from unittest import mock
 from runway_cli.api import lowcodeapi, runway
 from runway_cli.api.client import Client
 from runway_cli.contract import source
+from runway_cli.contract.describe import models, models_of
+from runway_cli.contract.schema import Endpoint
 from runway_cli.errors import NetworkError
 from runway_cli.transport.http import Response
 from tests.fake import DOCUMENT, SECRET, Fault
@@ -220,6 +222,36 @@ class ModelsTest(ReferenceCase):
                 result = self.told(word)
                 self.assert_error(result, 2, kind="usage")
                 self.assertEqual(pasted(result), example)
+
+
+class SnapshotTest(unittest.TestCase):
+    """The contract that comes with the program."""
+
+    def test_it_has_what_the_sdks_add_to_the_document(self) -> None:
+        document = source.snapshot().document
+        pairs = {(row["model"], end) for row in models(document) for end in row["endpoints"]}
+        self.assertGreaterEqual(len(pairs), 100)
+        self.assertLessEqual(
+            {("kling_4", "video_to_video"), ("ruby", "video_to_hdr"), ("eleven_v4", "text_to_speech")}, pairs
+        )
+        for name, model, field, value in (
+            ("image_to_video", "hailuo3", "resolution", "768p"),
+            ("image_to_video", "gen4.5", "outputFormat", "hdr10"),
+            ("image_to_video", "seedance2", "duration", "auto"),
+            ("text_to_image", "gpt_image_2", "background", "transparent"),
+            ("text_to_speech", "eleven_v4", "voice.presetId", "Maya"),
+        ):
+            with self.subTest(model, field=field):
+                endpoint = Endpoint("POST", name, document["paths"][f"/v1/{name}"]["post"])
+                (row,) = (row for row in models_of(document, endpoint) if row["model"] == model)
+                self.assertIn(value, row[field])
+
+    def test_it_holds_facts_in_few_bytes(self) -> None:
+        path = Path(source.__file__).with_name(source.SNAPSHOT)
+        self.assertLess(path.stat().st_size, 26_000)
+        text = json.dumps(source.snapshot().document)
+        for prose in ('"summary"', '"title"', '"example"', "Varying the seed", "https://docs"):
+            self.assertNotIn(prose, text)
 
 
 class HostileTest(ReferenceCase):

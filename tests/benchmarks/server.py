@@ -6,6 +6,7 @@ certificate, and serves until its stdin is closed. It keeps nothing of what it i
 
 from __future__ import annotations
 
+import gzip
 import json
 import socketserver
 import ssl
@@ -19,7 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 PIECE = memoryview(bytes(1 << 18))
-CONTRACT = Path(__file__).resolve().parents[1] / "data" / "contract.json"
+CONTRACT = Path(__file__).resolve().parents[2] / "runway_cli" / "contract" / "snapshot.json.gz"
 TASK_TIME = 5.0  # seconds that a timed task takes
 LISTED = 50  # records that /v1/avatars holds
 
@@ -96,7 +97,7 @@ def content(origin: str, place: str, name: str, query: str) -> bytes:
     if place == "/v1/json":
         return records(int(name))
     if name == "contract.json":
-        return CONTRACT.read_bytes()
+        return gzip.decompress(CONTRACT.read_bytes())
     if name == "timed":  # a POST that starts a task of TASK_TIME seconds, whose id tells when it began
         return _json({"id": f"timed-{time.monotonic():.6f}", "estimatedCost": {"credits": 5}})
     task: dict[str, Any] = {"id": name, "status": "RUNNING", "createdAt": "2026-10-01T09:00:00.000Z"}

@@ -30,7 +30,7 @@ class FakeRunway(Api):
 
     A new task is PENDING at its first poll, then RUNNING, and SUCCEEDED at poll number `polls_to_finish` + 1; with
     `seconds_to_finish` set, time moves it instead; both can be changed in `pace`. `tls`: (certfile, keyfile), for the
-    API and the storage host. Requests and answers are checked against tests/data/contract.json.
+    API and the storage host. Requests and answers are checked against the contract that comes with the program.
 
     State that tests may seed and look at, each a dict by id: `avatars`, `voices`, `documents`, `workflows`, `tasks`,
     `invocations`, `sessions`, `uploads`, `outputs`; `records` holds all of them by the path of their list.

@@ -1,4 +1,4 @@
-"""What the API accepts and answers, by tests/data/contract.json, and its refusals in their own shapes."""
+"""What the API accepts and answers, by the contract that comes with the program; its refusals in their own shapes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from runway_cli.contract.check import check
 from runway_cli.contract.schema import Endpoint
+from runway_cli.contract.source import snapshot
 from tests.fake.http import Answer, json_answer
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -37,7 +38,9 @@ Issue = dict[str, Any]
 
 @cache
 def data(name: str) -> Any:
-    """Returns a document of tests/data, read once: `contract`, `openapi` (small, with prose), `gateway-definition`."""
+    """Returns a document, read once: `contract` is the program's, `openapi` a small one with prose."""
+    if name == "contract":
+        return snapshot().document
     return json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
 
 
