@@ -55,7 +55,7 @@ def union(name: str, *forms: dict[str, Any]) -> dict[str, Any]:
 def body(schema: Any, model: str | None = None, **components: Any) -> Any:
     """What is said of a body with this schema."""
     made = document(schema, **components)
-    return describe(made, endpoints(made)[0], model)["body"]
+    return describe(made, endpoints(made)[0], model, all_fields=True)["body"]
 
 
 def fields(schema: Any, **components: Any) -> Any:
@@ -119,6 +119,18 @@ class FieldTest(unittest.TestCase):
                 {"name": "m.{uuid}.d", "type": "string"},
             ],
         )
+
+    def test_what_is_inside_optional_fields_below_the_second_level_is_only_named(self) -> None:
+        shot = {"type": "array", "items": thing({"text": STRING, "more": thing({"x": STRING})}, "text")}
+        inner = thing({"shots": shot, "size": thing({"y": STRING}, "y"), "z": STRING}, "size")
+        made = document(thing({"input": inner}))
+        shown = describe(made, endpoints(made)[0])["body"]
+        self.assertEqual(
+            [(field["name"], field.get("inside")) for field in shown["fields"]],
+            [("input", None), ("input.shots", ["0.text", "0.more"]), ("input.size", None), ("input.size.y", None),
+             ("input.z", None)],
+        )  # fmt: skip
+        self.assertIn("--all", shown["note"])
 
     def test_all_of_is_merged(self) -> None:
         parts: dict[str, Any] = {"Base": thing({"x": STRING}, "x"), "Left": {"allOf": [ref("Base")]}}
@@ -208,7 +220,7 @@ class EndpointTest(unittest.TestCase):
         cost = thing({"credits": {"type": "number"}}, "credits")
         forms = [
             thing({"status": {"const": "PENDING"}, "cost": cost}, "status", "cost"),
-            thing({"status": {"const": "FAILED"}, "failure": STRING}, "status", "failure"),
+            thing({"status": {"const": "FAILED"}, "failure": {**STRING, "description": "Why."}}, "status", "failure"),
         ]
         known = {"name": "id", "in": "path", "required": True, "schema": STRING, "description": "Its id."}
         made: dict[str, Any] = {
@@ -241,6 +253,7 @@ class EndpointTest(unittest.TestCase):
                     {"name": "id", "in": "path", "type": "string", "required": True, "description": "Its id."},
                 ],
                 "response": {"status": "PENDING|FAILED", "cost.credits": "number?", "failure": "string?"},
+                "about": {"failure": "Why."},
             },
         )
 
@@ -302,6 +315,7 @@ class DescriptionTest(unittest.TestCase):
             "At most one `source` is allowed.",
             "It is not with audio.",
             "A longer text affects the credits.",
+            "Each image is billed separately.",
             "Other formats incur a surcharge.",
         ):
             with self.subTest(rule=rule):
@@ -365,6 +379,10 @@ class ModelsTest(unittest.TestCase):
             ("ratio and duration come first", form("one", quality=low, duration={"enum": [4, 8]}, ratio=ratio),
              {"ratio": ["1:1", "2:1"], "duration": [4, 8], "quality": ["low", "high"]}),
             ("a range", form("one", duration={**seconds, "minimum": 0.5, "maximum": 30}), {"duration": "0.5-30"}),
+            ("a range or a word", form("one", duration={"oneOf": [{"minimum": 4, "maximum": 15}, {"const": "auto"}]}),
+             {"duration": "4-15 or auto"}),
+            ("required", {**form("one", text=STRING, seed=seconds, voice=thing({"id": STRING}, "id")),
+                          "required": ["text", "voice"]}, {"required": ["text", "voice", "voice.id"]}),
             ("not listed", form("one", duration=seconds, seed={"maximum": 9}, inner=thing({"x": low})), {}),
             ("inside what is required", {**form("one", voice=voice), "required": ["voice"]},
              {"voice.presetId": ["Maya", "Arjun"]}),

@@ -149,6 +149,7 @@ class CommandTest(ReferenceCase):
                 result = self.told(*words, *gateway, "--output", "jsonl")
                 names = [json.loads(line)["name"] for line in result.stdout.splitlines()]
                 self.assertEqual(names[:5], expected)
+        self.assertNotIn("models", self.told("POST", "/v1/image_to_video", *gateway).json["body"])
 
     def test_wrong_calls_name_the_right_one(self) -> None:
         cases = [
@@ -208,6 +209,13 @@ class ModelsTest(ReferenceCase):
                 rows = {row["model"]: row for row in self.shown(word)["data"]}
                 self.assertEqual(rows["gen4_image"]["ratio"], ["1024:1024", "1360:768", "1920:1080"])
 
+    def test_a_model_has_its_endpoints_with_their_allowed_values(self) -> None:
+        (row,) = self.shown("gen4_image")["data"]
+        self.assertEqual(row["endpoint"], "text_to_image")
+        self.assertIn("1024:1024", row["ratio"])
+        self.assertEqual(row["required"], ["promptText"])
+        self.assertNotIn("model", row)
+
     def test_it_is_a_table_too(self) -> None:
         self.assertEqual(self.told("--output", "markdown").stdout.splitlines()[0], "| Model | Endpoints |")
         self.assertIn("gen4_image", self.told("text_to_image", "--output", "table").stdout)
@@ -215,6 +223,7 @@ class ModelsTest(ReferenceCase):
     def test_a_wrong_endpoint_leads_to_the_nearest_or_to_its_fields(self) -> None:
         for word, example in (
             ("text_to_imgae", ["models", "text_to_image"]),
+            ("gen4_imag", ["models", "gen4_image"]),
             ("qqq", ["models"]),
             ("documents", ["reference", "POST", "/v1/documents"]),
         ):
@@ -237,7 +246,7 @@ class SnapshotTest(unittest.TestCase):
         for name, model, field, value in (
             ("image_to_video", "hailuo3", "resolution", "768p"),
             ("image_to_video", "gen4.5", "outputFormat", "hdr10"),
-            ("image_to_video", "seedance2", "duration", "auto"),
+            ("image_to_video", "seedance2", "duration", "or auto"),
             ("text_to_image", "gpt_image_2", "background", "transparent"),
             ("text_to_speech", "eleven_v4", "voice.presetId", "Maya"),
         ):

@@ -141,7 +141,7 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> tuple[li
 
 def _known_words(context: Context, kind: str) -> Iterable[str]:
     """Returns the words that can stand for a name such as PATH or METHOD in the help."""
-    if kind in ("PATH", "M", "ENDPOINT"):
+    if kind in ("PATH", "M", "ENDPOINT", "ENDPOINT|MODEL"):
         from ..contract import source
 
         contract = source.at_hand(context.client(with_secret=False))
@@ -151,7 +151,8 @@ def _known_words(context: Context, kind: str) -> Iterable[str]:
         if kind == "PATH":
             return [found.path.replace("{", "").replace("}", "") for found in endpoints(contract.document)]
         rows = models(contract.document)
-        return [row["model"] for row in rows] if kind == "M" else [end for row in rows for end in row["endpoints"]]
+        ends = [end for row in rows for end in row["endpoints"]] if "ENDPOINT" in kind else []
+        return [*ends, *(row["model"] for row in rows if kind != "ENDPOINT")]
     if kind == "ID":
         with suppress(RunwayError):
             return [each.id for each in context.history(context.client()).attempts() if each.id and each.is_unfinished]

@@ -30,10 +30,11 @@ FIELD_COLUMNS = (
 class ReferenceOptions(GlobalOptions):
     endpoint: list[str]
     model: str | None
+    all: bool
 
 
 class ModelsOptions(GlobalOptions):
-    endpoint: str | None
+    name: str | None
 
 
 def run_reference(context: Context, options: ReferenceOptions) -> int:
@@ -46,10 +47,11 @@ def run_reference(context: Context, options: ReferenceOptions) -> int:
     document = source.load(context.client(with_secret=False)).document
     known = endpoints(document)
     if not named:
-        rows = [{"method": found.method, "path": found.path, "summary": found.summary} for found in known]
+        told = ({"summary": found.summary} if found.summary else {} for found in known)
+        rows = [{"method": found.method, "path": found.path, **more} for found, more in zip(known, told)]
         context.console.rows(rows, ENDPOINT_COLUMNS, {})
         return 0
-    described = _described(document, _endpoint(known, *named, options.model), options.model)
+    described = _described(document, _endpoint(known, *named, options.model), options)
     if context.console.format == "json":
         context.console.result(described, has_rows=True)
         return 0
@@ -105,17 +107,17 @@ def _endpoint(known: list[Endpoint], method: str, path: str, model: str | None) 
     raise UsageError(words, try_next=_call(method if method in methods else methods[0], near[0], model))
 
 
-def _described(document: dict[str, Any], endpoint: Endpoint, model: str | None) -> dict[str, Any]:
+def _described(document: dict[str, Any], endpoint: Endpoint, options: ReferenceOptions) -> dict[str, Any]:
     """Returns what an endpoint takes and returns. Raises UsageError for a model that it does not have."""
     from ..contract.describe import UnknownModel, describe
 
     name = f"{endpoint.method} {endpoint.path}"
     try:
-        return describe(document, endpoint, model)
+        return describe(document, endpoint, options.model, all_fields=options.all)
     except UnknownModel as error:
         words = f"{name} has no models: leave --model out"
         if error.models:
-            words = f"{endpoint.path} has no model {model!r}; it has {', '.join(error.models)}"
+            words = f"{endpoint.path} has no model {options.model!r}; it has {', '.join(error.models)}"
         other = next(iter(error.models), None)
         raise UsageError(words, try_next=_call(endpoint.method, endpoint.path, other)) from None
     except ValueError as error:
@@ -124,30 +126,41 @@ def _described(document: dict[str, Any], endpoint: Endpoint, model: str | None) 
 
 
 def run_models(context: Context, options: ModelsOptions) -> int:
-    """Prints every model with its endpoints, or the models of one endpoint with their allowed values."""
+    """Prints every model with its endpoints, or the models of one endpoint, or the endpoints of one model."""
     from ..contract import source
-    from ..contract.describe import models, models_of
-    from ..contract.schema import endpoints, full_path, matching, nearest
+    from ..contract.describe import models, models_of, short_name
+    from ..contract.schema import endpoints, full_path, matching, nearest_words
 
     document = source.load(context.client(with_secret=False)).document
-    if options.endpoint is None:
+    if options.name is None:
         context.console.rows(models(document), MODEL_COLUMNS, {})
         return 0
-    path = full_path(options.endpoint)
-    known = endpoints(document)
-    endpoint = next((found for found in matching(known, path) if found.method == "POST"), None)
-    if endpoint is None:
-        near = [name.replace("/v1/", "", 1) for name in nearest(known, path)]
-        suggestion = f"; the nearest: {', '.join(near)}" if near else ": `models` lists all of them"
-        words = f"the contract has no POST endpoint {options.endpoint!r}{suggestion}"
-        raise UsageError(words, try_next=("models", *near[:1]))
-    rows = models_of(document, endpoint)
-    if not rows:
-        raise UsageError(f"{endpoint.path} has no models", try_next=("reference", "POST", endpoint.path))
-    # A table compares models by the keys that several have; JSON has all keys.
+    posts = [found for found in endpoints(document) if found.method == "POST"]
+    endpoint = next(iter(matching(posts, full_path(options.name))), None)
+    if endpoint:
+        rows = models_of(document, endpoint)
+        if not rows:
+            raise UsageError(f"{endpoint.path} has no models", try_next=("reference", "POST", endpoint.path))
+    else:
+        known = {row["model"]: set(row["endpoints"]) for row in models(document)}
+        if options.name not in known:
+            names = [*known, *(short_name(post.path) for post in posts)]
+            near = nearest_words(short_name(options.name), names)
+            suggestion = f"; the nearest: {', '.join(near)}" if near else ": `models` lists all of them"
+            words = f"the contract has no POST endpoint or model {options.name!r}{suggestion}"
+            raise UsageError(words, try_next=("models", *near[:1]))
+        rows = []
+        for post in posts:
+            if short_name(post.path) in known[options.name]:
+                found = (row for row in models_of(document, post) if row["model"] == options.name)
+                rows += [{"endpoint": short_name(post.path), **row} for row in found]
+        for row in rows:
+            del row["model"]
+    # A table compares rows by the keys that several have; JSON has all keys.
     keys = [key for row in rows for key in row]
-    compared = [key for key in dict.fromkeys(keys) if keys.count(key) > 1 or len(rows) == 1]
-    columns = [Column(key[0].upper() + key[1:], key, wrap=key != "model") for key in compared]
+    compared = dict.fromkeys(key for key in keys if len(rows) == 1 or keys.count(key) > 1)
+    first = keys[0]
+    columns = [Column(key[0].upper() + key[1:], key, wrap=key != first) for key in compared]
     context.console.rows(rows, columns, {})
     return 0
 
@@ -159,7 +172,10 @@ COMMANDS = {
         operands=(
             Operand("endpoint", "METHOD PATH", takes="*", read=api_path, help="an endpoint; without it all are listed"),
         ),
-        options=(Option("--model", metavar="M", help="only the fields that this model takes"),),
+        options=(
+            Option("--model", metavar="M", help="only the fields that this model takes"),
+            Option("--all", help="also what is inside optional fields below the second level"),
+        ),
         examples=(
             ("reference",),
             ("reference", "POST", "/v1/text_to_image"),
@@ -173,15 +189,15 @@ COMMANDS = {
         summary="list the models and their allowed values",
         operands=(
             Operand(
-                "endpoint",
-                "ENDPOINT",
+                "name",
+                "ENDPOINT|MODEL",
                 takes="?",
                 read=api_path,
-                help="such as image_to_video; without it all models are listed",
+                help="such as image_to_video or gen4.5; without it all models are listed",
             ),
         ),
-        examples=(("models",), ("models", "image_to_video"), ("models", "text_to_image", "--output", "table")),
-        prints="rows: each model with its endpoints, or with the allowed `ratio`, `duration` and other values",
+        examples=(("models",), ("models", "image_to_video"), ("models", "gen4.5", "--output", "table")),
+        prints="rows: each model with its endpoints, or each with its allowed `ratio`, `duration` and so on",
         has_rows=True,
     ),
 }

@@ -1,8 +1,8 @@
 """Describes endpoints and models of the API's contract as short, plain values. No I/O.
 
 A field is {"name", "type"}, "required" where it is true, and what the schema tells of "values", "default", "limits",
-"when" (only with these values of other fields), "deprecated" and "description", in this order. Its name is dotted, as
-`request -f` takes it.
+"when" (only with these values of other fields), "deprecated", "description" and "inside" (the names of fields that are
+not shown), in this order. Its name is dotted, as `request -f` takes it.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ MAX_VALUES = 12  # of a response's field; who reads one will see which
 MAX_JOINED = 800  # characters of a description with what its forms add
 MAX_PATTERN = 40  # characters; a longer pattern is noise
 LARGEST_LIMIT = 2**53 - 1  # as a limit it says only that JavaScript reads the number
+SHOWN_LEVELS = 2  # of names; what is optional and further inside is only named
+OBVIOUS = ("id", "name", "status", "createdAt", "updatedAt")  # keys of an answer that are shown without a description
 SENT_ANYWAY = ("x-runway-version", "authorization")  # headers that every request carries
 LIMITS = (
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),  # min, max, exclusiveMin, exclusiveMax
@@ -53,25 +55,61 @@ class UnknownModel(ValueError):
         self.models = models
 
 
-def describe(document: Schema, endpoint: Endpoint, model: str | None = None) -> Schema:
+def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, all_fields: bool = False) -> Schema:
     """Returns an endpoint's parameters, body and response; of a body for several models, one or what all share.
 
-    {"method", "path", "summary", "parameters"?: [field], "body"?: {"models"?, "note"?, "fields": [field]}, "response":
-    {name: type}}. Raises UnknownModel, and ContractError (a ValueError too) for a document that nests too deeply or
-    says too much.
+    {"method", "path", "summary"?, "parameters"?: [field], "body"?: {"models"?, "note"?, "fields": [field]}, "response":
+    {name: type}, "about"?: {name of the response: description}}. Without `all_fields`, what is inside optional fields
+    below SHOWN_LEVELS is only named. Raises UnknownModel, and ContractError where a document nests too deeply or says
+    too much.
     """
-    described: Schema = {"method": endpoint.method, "path": endpoint.path, "summary": endpoint.summary}
+    described: Schema = {"method": endpoint.method, "path": endpoint.path}
+    if endpoint.summary:
+        described["summary"] = endpoint.summary
     with reading(document) as schemas:
         parameters = list(_parameters(schemas, as_list(endpoint.operation.get("parameters"))))
         if parameters:
             described["parameters"] = parameters
         schema = schemas.content(endpoint.operation.get("requestBody"))
         if schema is not None:
-            described["body"] = _body(schemas, schema, model)
+            body = described["body"] = _body(schemas, schema, model)
+            if not all_fields and _fold(body["fields"]):
+                notes = filter(None, (body.pop("note", ""), "--all shows what is `inside` too"))
+                fields = body.pop("fields")
+                body.update(note="; ".join(notes), fields=fields)
         elif model is not None:
             raise UnknownModel([])
-        described["response"] = _response(schemas, endpoint.operation.get("responses"))
+        described["response"], about = _response(schemas, endpoint.operation.get("responses"))
+        about = {name: text for name, text in about.items() if all_fields or _level(name) <= SHOWN_LEVELS}
+        if about:
+            described["about"] = about
     return described
+
+
+def _level(name: str) -> int:
+    """Returns how many names a dotted name has, without indices."""
+    return sum(not part.isdigit() for part in name.split("."))
+
+
+def _fold(fields: list[Field]) -> bool:
+    """Takes out what is inside optional fields below SHOWN_LEVELS, and names it there. Returns whether any was."""
+    shown: list[Field] = []
+    optional: dict[str, Field] = {}
+    for field in fields:
+        name = field["name"]
+        above = next((name[:end] for end, mark in enumerate(name) if mark == "." and name[:end] in optional), None)
+        if above is not None:
+            inner = name[len(above) + 1 :]
+            known = optional[above].setdefault("inside", [])
+            if _level(inner) == 1 and inner not in known:
+                known.append(inner)
+            continue
+        shown.append(field)
+        if "required" not in field and _level(name) >= SHOWN_LEVELS:
+            optional[name] = field
+    is_folded = len(shown) < len(fields)
+    fields[:] = shown
+    return is_folded
 
 
 def _parameters(schemas: Schemas, parameters: list[Any]) -> Iterator[Field]:
@@ -139,26 +177,31 @@ def _shared(lists: list[list[Field]]) -> list[Field]:
     return shared
 
 
-def _response(schemas: Schemas, responses: Any) -> dict[str, str]:
-    """Returns {name: type, or values} of the first success that has a body; ? after what may be missing."""
+def _response(schemas: Schemas, responses: Any) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns {name: type, or values} of the first success that has a body, ? after what may be missing; and {name:
+    description}."""
     answers = responses.items() if isinstance(responses, dict) else ()
     successes = [schemas.content(answer) for status, answer in answers if str(status).startswith("2")]
     schema = next((schema for schema in successes if schema is not None), None)
-    brief: dict[str, list[str]] = {}
+    brief: dict[str, dict[str, None]] = {}
+    about: dict[str, str] = {}
     optional = set()
     for field in _below(schemas, "", schemas.forms(schema), RESPONSE_DEPTH):
-        values = field.get("values", ())
-        words = [str(value) for value in values if len(values) <= MAX_VALUES] or [field["type"]]
-        known = brief.setdefault(field["name"], [])
-        known += [word for word in words if word not in known]
-        if "required" not in field or "when" in field or field["name"].rpartition(".")[0] in optional:
-            optional.add(field["name"])
+        name, values = field["name"], field.get("values", ())
+        words = map(str, values) if 0 < len(values) <= MAX_VALUES else [field["type"]]
+        brief.setdefault(name, {}).update(dict.fromkeys(words))
+        parent, _, key = name.rpartition(".")
+        if "required" not in field or "when" in field or parent in optional:
+            optional.add(name)
+        if "description" in field and key not in OBVIOUS:
+            about.setdefault(name, field["description"])
     parents = {name.rpartition(".")[0] for name in brief}
-    return {
+    types = {
         name: "|".join(words) + ("?" if name in optional else "")
         for name, words in brief.items()
-        if words != ["object"] or name not in parents
+        if list(words) != ["object"] or name not in parents
     }
+    return types, about
 
 
 def _below(schemas: Schemas, prefix: str, forms: list[Schema], depth: int) -> Iterator[Field]:
@@ -359,6 +402,11 @@ def _word(value: Any) -> str:
     return value if isinstance(value, str) else jsontext.dumps(value)
 
 
+def short_name(path: str) -> str:
+    """Returns the name of an endpoint as `models` and `generate` take it: image_to_video for /v1/image_to_video."""
+    return re.sub(r"^/?(?:v[0-9]+/)?", "", path)
+
+
 def models(document: Schema) -> list[dict[str, Any]]:
     """Returns every model with the short names of its endpoints: [{"model", "endpoints": ["image_to_video", …]}].
 
@@ -367,41 +415,45 @@ def models(document: Schema) -> list[dict[str, Any]]:
     found: dict[str, dict[str, None]] = {}
     with reading(document) as schemas:
         for endpoint in endpoints(document):
-            short_name = re.sub(r"^/?(?:v[0-9]+/)?", "", endpoint.path)
             for model in _by_model(schemas, schemas.forms(schemas.content(endpoint.operation.get("requestBody")))):
-                found.setdefault(model, {})[short_name] = None
+                found.setdefault(model, {})[short_name(endpoint.path)] = None
     return [{"model": model, "endpoints": list(names)} for model, names in found.items()]
 
 
 def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
-    """Returns each model of an endpoint with what it lets choose from: [{"model", "ratio"?, "duration"?, …}].
+    """Returns each model of an endpoint with what it lets choose from: [{"model", "ratio"?, …, "required"?}].
 
     A field of the body whose values are listed is that list; of the fields inside others only what must be chosen, such
-    as `voice.presetId`. `duration` without a list is its range as words, such as "2-10". What a model does not take, or
-    takes any value of, is left out. Raises ContractError.
+    as `voice.presetId`. `duration` without a list is its range as words, such as "2-10" or "4-15 or auto". `required`
+    names the required fields that are no list. Raises ContractError.
     """
     rows = []
     with reading(document) as schemas:
         schema = schemas.content(endpoint.operation.get("requestBody"))
+        known: dict[tuple[int, ...], dict[str, Any]] = {}  # models that share their forms share this too
         for model, forms in _by_model(schemas, schemas.forms(schema)).items():
-            choices = _choosable(list(_below(schemas, "", forms, 1)))
-            schemas.count(sum(map(len, choices.values())))  # which each row repeats
-            rows.append({"model": model, **choices})
+            shared = tuple(map(id, forms))
+            if shared not in known:
+                known[shared] = _choosable(list(_below(schemas, "", forms, 1)))
+            schemas.count(sum(map(len, known[shared].values())))  # which each row repeats
+            rows.append({"model": model, **known[shared]})
     return rows
 
 
 def _choosable(fields: list[Field]) -> dict[str, Any]:
-    required = {field["name"] for field in fields if field.get("required")}
-    choices: dict[str, Any] = {"ratio": None, "duration": None}  # what a model is chosen by comes first
+    required = {field["name"] for field in fields if field.get("required")} - {"model"}
+    lists: dict[str, dict[Any, Any]] = {"ratio": {}, "duration": {}}  # what a model is chosen by comes first
+    ranges = {}
     for field in fields:
-        name = field["name"]
+        name, values, limits = field["name"], field.get("values", ()), field.get("limits", {})
         parent, dot, _ = name.rpartition(".")
-        if name == "model" or (dot and not required.issuperset((parent, name))):
-            continue
-        if field.get("values"):
-            known = choices.get(name)
-            both = [*(known if isinstance(known, list) else ()), *field["values"]]
-            choices[name] = list({key_of(value): value for value in both}.values())
-        elif name == "duration" and not choices[name] and {"min", "max"} <= field.get("limits", {}).keys():
-            choices[name] = "{min}-{max}".format(**field["limits"])
-    return {name: values for name, values in choices.items() if values}
+        if name != "model" and (not dot or required.issuperset((parent, name))):
+            lists.setdefault(name, {}).update((key_of(value), value) for value in values)
+        if name == "duration" and {"min", "max"} <= limits.keys():
+            others = re.findall(r'"(\w+)"', field["type"])
+            ranges[name] = " or ".join(["{min}-{max}".format(**limits), *others])
+    choices: dict[str, Any] = {name: list(values.values()) or ranges.get(name) for name, values in lists.items()}
+    choices = {name: found for name, found in choices.items() if found}
+    parents = {name.rpartition(".")[0] for name in choices}
+    rest = [name for name in lists if name in required - parents and name not in choices]
+    return {**choices, **({"required": rest} if rest else {})}

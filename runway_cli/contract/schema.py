@@ -238,7 +238,7 @@ _LINK = re.compile(r"\[([^\[\]]*)\]\([^()]*\)")
 _DEFAULT = re.compile(r"default|requir|deprecated", re.IGNORECASE)
 _BINDING = re.compile(
     r"\breplaces\b|\bmust\b|\bonly\b|\bnot with\b|\bat most\b|\bwhen\b|\bforbid|\bor omit\b|\bomit \w+ (?:for|when)\b"
-    r"|\bexceed|\bcannot\b|\bmay not\b|\bnone may\b|\bcredits?\b|\bsurcharge",
+    r"|\bexceed|\bcannot\b|\bmay not\b|\bnone may\b|\bcredits?\b|\bsurcharge|\bcosts?\b|\bpric(?:e|ing)|\bbilled\b",
     re.IGNORECASE,
 )
 
