@@ -103,10 +103,8 @@ class PagesTest(ListTest):
         pages = (json.dumps({"data": [{"id": f"{number}"}], "nextCursor": f"c{number}"}) for number in range(200))
         self.fake.fault(Fault("status"), times=None)
         for words in (("documents", "list", "--avatar-id", "a"), ("request", "GET", "/v1/documents", "--paginate")):
-            with (
-                mock.patch.object(Fault, "answer", lambda _: Answer(200, {}, next(pages).encode())),
-                mock.patch.object(client, "MAX_PAGES", 30),
-            ):
+            answer = mock.patch.object(Fault, "answer", lambda _: Answer(200, {}, next(pages).encode()))
+            with answer, mock.patch.object(client, "MAX_PAGES", 30):
                 self.assertIs(self.call(*words).json["truncated"], True)
                 self.assertEqual(len(self.targets()), 30)
 

@@ -153,6 +153,12 @@ def _branch_messages(branches: Any) -> Iterator[str]:
                 yield branch["message"]
 
 
+def unexpected(answer: Answer, path: str, wanted: str, mask: Callable[[str], str]) -> ApiError:
+    """Returns the error of a success that is not what the API answers: another service may be speaking."""
+    shown = "empty" if answer.is_empty else excerpt(jsontext.encoded(answer.value), mask)
+    return ApiError(f"the answer of {path} is not {wanted}: {shown}", status=answer.status, permanent=True)
+
+
 def excerpt(body: bytes, mask: Callable[[str], str]) -> str:
     """Returns the beginning of a body that should have been JSON, as one line without HTML tags."""
     text = body[:MAX_READ].decode("utf-8", "replace")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .. import __version__, jsontext
+from .. import __version__
 from ..errors import ApiError, AuthError, Interrupted, NetworkError
-from .answers import Answer, decode, excerpt
+from .answers import Answer, decode, unexpected
 from .paths import checked_path, with_query
 from .retry import MAX_RETRY_AFTER, UNSAFE_METHODS
 
@@ -217,7 +217,7 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
         asked = given if has_limit else [("limit", str(size)), *given]
         if cursor:
             asked = [*((name, value) for name, value in asked if name != "cursor"), ("cursor", cursor)]
-        records, cursor, has_more = _page(client, bare, client.call("GET", with_query(bare, asked)).value)
+        records, cursor, has_more = _page(client, bare, client.call("GET", with_query(bare, asked)))
         yield records, has_more
         empty = 0 if records else empty + 1
         if most is not None:
@@ -227,17 +227,17 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
         seen.add(cursor)
 
 
-def _page(client: Client, path: str, answer: Any) -> tuple[list[Any], str | None, bool]:
+def _page(client: Client, path: str, answer: Answer) -> tuple[list[Any], str | None, bool]:
     """Returns the records of a page, the cursor of the next one, and whether there is more."""
-    if isinstance(answer, list):
-        return answer, None, False
-    if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
-        shown = excerpt(jsontext.dumps(answer).encode("utf-8", "replace"), client.console.mask)
-        raise ApiError(f"the answer of {path} is not a list: {shown}", status=200)
-    cursor = answer.get("nextCursor")
-    has_more = answer.get("hasMore", bool(cursor)) is True
+    found = answer.value
+    if isinstance(found, list):
+        return found, None, False
+    if not isinstance(found, dict) or not isinstance(found.get("data"), list):
+        raise unexpected(answer, path, "a list", client.console.mask)
+    cursor = found.get("nextCursor")
+    has_more = found.get("hasMore", bool(cursor)) is True
     if not has_more or not isinstance(cursor, str):
-        return answer["data"], None, has_more
+        return found["data"], None, has_more
     if not cursor.isprintable():
         raise ApiError(f"the answer of {path} has an unusable nextCursor: {cursor!r}", status=200)
-    return answer["data"], cursor, has_more
+    return found["data"], cursor, has_more

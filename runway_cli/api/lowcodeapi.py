@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from ..errors import ApiError, DeniedError, NetworkError
-from .answers import Answer
+from .answers import Answer, unexpected
 from .paths import segment
 from .retry import GATEWAY
 from .runway import Service as RunwayService
@@ -176,7 +176,7 @@ class Service(RunwayService):
         try:
             answer = client.call("GET", NO_TASK, retries=0)
             if not isinstance(answer.value, dict) or not answer.value or not answer.from_provider:
-                raise ApiError("the answer does not come from Runway", status=answer.status)
+                raise unexpected(answer, NO_TASK, "Runway's", client.console.mask)
         except DeniedError:
             raise
         except (ApiError, NetworkError) as error:

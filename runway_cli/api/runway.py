@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .. import __version__, jsontext
+from .. import __version__
 from ..errors import ApiError, DeniedError, NetworkError
-from .answers import Answer, excerpt
+from .answers import Answer, unexpected
 from .retry import DIRECT
 
 TYPE_CHECKING = False
@@ -96,6 +96,5 @@ def _object(client: Client, path: str) -> dict[str, Any]:
     """Returns the answer of a GET. Raises ApiError for what any server might say: nothing, null, a list."""
     answer = client.call("GET", path, retries=0)
     if answer.is_empty or not isinstance(answer.value, dict):
-        shown = "empty" if answer.is_empty else excerpt(jsontext.encoded(answer.value), client.console.mask)
-        raise ApiError(f"the answer of {path} is not a JSON object: {shown}", status=answer.status, permanent=True)
+        raise unexpected(answer, path, "a JSON object", client.console.mask)
     return answer.value

@@ -179,16 +179,18 @@ def _without_query(shown: str, own: str) -> str:
     if own and shown.startswith(own + "/"):
         return own_url(shown)
     path, mark, query = shown.partition("?")
-    kept = query.rstrip(_AFTER_URL)
-    return path + mark + MASK + query[len(kept) :] if kept else shown
+    return path + mark + _hidden(query)
 
 
 def _without_named(match: re.Match[str]) -> str:
     """Returns a session key's or token's name with its value masked."""
-    if match[2]:
-        return match[1] + match[2] + MASK
-    kept = match[3].rstrip(_AFTER_URL)
-    return match[1] + MASK + match[3][len(kept) :] if kept else match[0]
+    return match[1] + (match[2] + MASK if match[2] else _hidden(match[3]))
+
+
+def _hidden(word: str) -> str:
+    """Returns a mask for a word, and the punctuation that follows it in a sentence."""
+    kept = word.rstrip(_AFTER_URL)
+    return MASK + word[len(kept) :] if kept else word
 
 
 def own_url(shown: str) -> str:
