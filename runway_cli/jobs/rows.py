@@ -12,6 +12,7 @@ import os
 import re
 from collections import Counter
 from functools import partial
+from graphlib import CycleError, TopologicalSorter
 
 from .. import jsontext
 from ..api.paths import checked_path
@@ -189,20 +190,13 @@ class RowReader:
             else:
                 faults.append((row.line, "@output-of", f"no row has the @name {each.name!r}"))
         refuse(faults)
-        for first in rows:
-            path = {first: None}  # in order; a loop, since a chain may be longer than Python's calls may nest
-            while path:
-                last = next(reversed(path))
-                needed = next((parent for parent in last.parents if not parent.key), None)
-                if needed in path:
-                    circle = [each.label or "" for each in path]
-                    names = " → ".join([*circle[[*path].index(needed) :], needed.label or ""])
-                    raise UsageError(f"line {needed.line}: @output-of is circular: {names}")
-                if needed:
-                    path[needed] = None
-                else:
-                    last.key = last.key or self._key(last)
-                    del path[last]
+        try:
+            for row in TopologicalSorter({row: row.parents for row in rows}).static_order():
+                row.key = self._key(row)
+        except CycleError as error:
+            circle = error.args[1][::-1]
+            names = " → ".join(row.name for row in circle)
+            raise UsageError(f"line {circle[0].line}: @output-of is circular: {names}") from None
 
     def _key(self, row: Row) -> str:
         """Returns the key of the next row with this content. Moving a column of a table does not change it."""
