@@ -80,18 +80,11 @@ class JsonLinesTest(BatchTest):
         self.assertEqual(self.fake.requests, [])
         self.assertFalse(self.ledger.exists())
 
-    def test_a_file_without_usable_rows_is_refused(self) -> None:
+    def test_a_file_without_usable_rows_and_an_array_that_is_none_are_refused(self) -> None:
         self.assert_refused(self.batch(), "cannot be read")
         for content, words in (
             (b"\n", f"ROWS {str(self.prompts)!r} has no rows"),
             ('{"promptText": "fox"}'.encode("utf-16"), "is UTF-16: save it as UTF-8"),
-        ):
-            with self.subTest(words):
-                self.prompts.write_bytes(content)
-                self.assert_refused(self.batch(), words)
-
-    def test_an_array_is_read_with_the_line_of_each_row(self) -> None:
-        for content, words in (
             (b'[\n {"a": 1},\n 7\n]', "line 3: not a JSON object"),
             (b'[\n {"a": 1},\n {"a": 1, "a": 2}\n]', "duplicate key 'a' at line 3"),
             (b'[\n {"a": 1}\n {"a": 2}\n]', "a comma or the end is expected at line 3"),
@@ -162,15 +155,13 @@ class NamesTest(BatchTest):
                 result = self.batch("--download", self.folder, "--force")
                 self.assert_refused(result, "exists: use another @name")
         rows = self.file("rows.jsonl", b'{"promptText": "fox", "@name": "fox"}\n')
-        self.assert_refused(
-            self.batch("--download", self.folder, "--log", self.ledger_named("fox.png"), "--force", rows=rows)
-        )
+        log = self.ledger_named("fox.png")
+        self.assert_refused(self.batch("--download", self.folder, "--log", log, "--force", rows=rows))
 
     def ledger_named(self, name: str) -> Path:
         """A ledger with the name of an output."""
-        self.assert_success(
-            self.batch("--log", self.folder / name, rows=self.file("other.jsonl", b'{"promptText": "owl"}\n'))
-        )
+        rows = self.file("other.jsonl", b'{"promptText": "owl"}\n')
+        self.assert_success(self.batch("--log", self.folder / name, rows=rows))
         self.fake.requests.clear()
         return self.folder / name
 
