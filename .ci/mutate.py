@@ -103,6 +103,8 @@ MUTATIONS = (
     Mutation("signals: an answer is not thrown away", "    for ledger in ledgers:\n        if pollable",
              "    client.shutdown.check()\n    for ledger in ledgers:\n        if pollable", "signals"),
     Mutation("cancel: look again", '"DELETE", task.path, retries=0', '"DELETE", task.path, retries=2', "cancel"),
+    Mutation("transport: chunks", "self.chunked, self.chunk_left, self.length = True, None, None", "pass", "transport"),
+    Mutation("transport: the end over TLS", "suppress_ragged_eofs=False", "suppress_ragged_eofs=True", "tls"),
     Mutation(
         "transport: the secret's host", '"GET", url, {**headers', '"GET", url, {**self.headers(False), **headers',
         "reference", "client",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 import unittest
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Callable
 from unittest import mock
@@ -17,6 +19,7 @@ from unittest import mock
 from runway_cli.errors import Interrupted, NetworkError
 from runway_cli.transport import sockets
 from tests.loopback import OK, WINE, Conversation, Script, SilentListener, TransportTest, answering
+from tests.program import ROOT
 from tests.served import eventually
 
 BOUND = 0.4  # seconds
@@ -291,6 +294,22 @@ class InterruptTest(TransportTest):
         self.assertEqual(self.post(self.start(script).url).body, b"{}")
         with self.assertRaises(Interrupted):
             self.shutdown.check()
+
+    @unittest.skipIf(sys.platform == "win32", "it has no such signals")
+    def test_a_second_signal_ends_a_process_whose_stderr_nobody_reads(self) -> None:
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        for size in (65536, 1):
+            with suppress(BlockingIOError):
+                while os.write(writer, b"x" * size):
+                    pass
+        os.set_blocking(writer, True)
+        code = "import os, time; from runway_cli.shutdown import *; shutdown = Shutdown(); shutdown.handle_signals()"
+        code += "\nfor _ in range(2): os.kill(os.getpid(), signal.SIGTERM); time.sleep(GRACE + 0.1)"
+        done = subprocess.run([sys.executable, "-c", code], stderr=writer, cwd=ROOT, timeout=20, check=False)
+        self.assertEqual(done.returncode, 143)
+        os.close(reader)
+        os.close(writer)
 
     def test_the_end_of_the_run_ends_the_transfer_of_a_worker_thread(self) -> None:
         server = self.start(silent_body)
