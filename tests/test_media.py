@@ -7,6 +7,8 @@ import time
 import unittest
 
 from runway_cli.files.media import declared_type, mismatch, type_by_content
+from tests.batches import BatchTest
+from tests.fake import Fault
 from tests.served import ServedTest
 from tests.test_uploads import EBML, JPEG, LFS, PNG, ftyp
 
@@ -110,6 +112,16 @@ class MediaTypes(ServedTest):
         for piece in (b"<??>", b"<!---->", b"<!doctype svg[]>", b"<!--", b"ID3\4\0\0\0\0\0\0", b"\x86\x85A_", b" "):
             type_by_content(io.BytesIO(piece * (1_000_000 // len(piece)) + b"\0"))
         self.assertLess(time.process_time() - start, 1)
+
+
+class RowsOfABatch(BatchTest):
+    def test_a_row_names_an_output_that_is_no_media(self) -> None:
+        self.write("fox")
+        self.fake.fault(Fault("status", 200, body=b"<html><title>Sign in</title></html>"), server="storage")
+        result = self.download()
+        warning = f"{self.sky / '1.png'} is text/html, not image/png"
+        self.assertEqual(result.lines[0]["warnings"], [warning])
+        self.assertIn(warning, result.notes)
 
 
 class DeclaredTypes(unittest.TestCase):

@@ -454,7 +454,8 @@ class BatchRun:
         if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
             record_end(batch.ledger, task, absolute(batch.folder) if batch.folder else None)
             record_end(batch.history, task)
-        more = {"skipped": True} if was_done and not failure else {}
+        more: dict[str, Any] = {"skipped": True} if was_done and not failure else {}
+        more.update({"warnings": task.warnings} if task.warnings else {})
         self._print(row, status, failure, id=task.name, credits=job.credits, saved=task.saved, **more)
 
     def _uncertain(self, row: Row, words: str, **facts: Any) -> None:

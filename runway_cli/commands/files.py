@@ -12,8 +12,6 @@ from .options import WRITES, Command, GlobalOptions, Operand, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..files.download import Destination
     from ..files.upload import InputFile
     from .context import Context
@@ -53,7 +51,6 @@ def run_upload(context: Context, options: UploadOptions) -> int:
 def run_download(context: Context, options: DownloadOptions) -> int:
     """Saves each URL and prints where; one that fails does not stop the others."""
     from ..files.download import Download, check_destination, encoded
-    from ..files.media import mismatch
     from .display import TransferLine
 
     for url in options.urls:
@@ -71,13 +68,8 @@ def run_download(context: Context, options: DownloadOptions) -> int:
         except DeniedError as error:
             words = f"{error.message}; for a fresh URL read its task: wait ID --download PATH"
             raise error.but(words, try_next=("history",)) from None
-        if saved.is_skipped:
-            context.console.note(f"{saved.path} is already saved")
-        row: dict[str, Any] = {"saved": saved.path, "bytes": saved.size}
-        warning = mismatch(saved.path)
-        if warning:
-            row["warnings"] = [warning]
-            context.console.note(warning)
+        warnings = {"warnings": [saved.warning]} if saved.warning else {}
+        row = {"saved": saved.path, "bytes": saved.size, **warnings}
         context.console.row(row, alone=len(options.urls) == 1)
 
     targets = _targets(options.urls, options.to)

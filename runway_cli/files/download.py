@@ -17,7 +17,7 @@ from ..api.answers import excerpt
 from ..errors import ApiError, DeniedError, NetworkError, OutputError, RunwayError, UsageError, WaitTimeout
 from ..settings import is_ledger, url_fault
 from .lock import try_lock
-from .media import EXTENSIONS, HEAD, declared_type, type_by_content
+from .media import EXTENSIONS, HEAD, declared_type, mismatch, type_by_content
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -304,7 +304,7 @@ class Download:
     """One file, through all tries: each asks for what is missing (RFC 9110, 14: Range, If-Range).
 
     `deadline` is a moment of the client's clock that ends the download. Once it is saved, `path` is whole and has
-    `size` bytes; it was there before if `is_skipped`.
+    `size` bytes; it was there before if `is_skipped`; and `warning` tells where its name is wrong for its content.
     """
 
     def __init__(
@@ -321,6 +321,7 @@ class Download:
         self.path = target.path  # with its extension from the first answer on
         self.size = 0
         self.is_skipped = False
+        self.warning: str | None = None
         self.part: PartFile | None = None
 
     def save(self) -> Download:
@@ -334,13 +335,17 @@ class Download:
             raise ApiError(f"the output {self.url!r} {fault}", status=200)
         try:
             self.client.retry("GET", self._attempt, deadline=self.deadline, progress=self._progress)
-            return self
         except NetworkError:
             if self.deadline is not None and self.client.clock.monotonic() >= self.deadline:
                 raise WaitTimeout(f"{self.path}: the time limit was reached during the download") from None
             raise
         finally:
             self._drop_part()
+        self.warning = mismatch(self.path)
+        for note in (f"{self.path} is already saved" if self.is_skipped else None, self.warning):
+            if note:
+                self.client.console.note(note)
+        return self
 
     @property
     def done(self) -> int:
@@ -401,7 +406,7 @@ class Download:
         try:
             self.part.take_name(force=self.force)
         except OutputError:
-            if self.force or not self.target.may_be_saved or not self.part.equals(self.path):
+            if not os.path.isfile(self.path) or not self.part.equals(self.path):
                 raise
             self.is_skipped = True  # saved before, or by another run meanwhile
 

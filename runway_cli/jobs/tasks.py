@@ -12,7 +12,6 @@ from ..api.paths import api_path, segment
 from ..api.retry import MAX_RETRY_AFTER, may_poll_again
 from ..errors import ApiError, DeniedError, Mistyped, OutputError, RunwayError, UsageError
 from ..files.download import Download, destinations, safe_name, taken_message
-from ..files.media import mismatch
 from ..settings import MIN_INTERVAL
 from .attempts import BAD_ENDS, GOOD_ENDS
 
@@ -334,12 +333,7 @@ def save_outputs(task: PolledTask, targets: list[Destination], emit: Emit, *, fo
             urls, is_fresh = _fresh_urls(task, len(urls), denied), True
             saved = save_one(index)
         task.saved.append(saved.path)
-        if saved.is_skipped:
-            client.console.note(f"{saved.path} is already saved")
-        warning = mismatch(saved.path)
-        if warning:
-            task.warnings.append(warning)
-            client.console.note(warning)
+        task.warnings += [saved.warning] if saved.warning else []
     task.is_saved = bool(urls)
 
 
