@@ -19,6 +19,8 @@ from typing import Any
 from unittest import mock
 
 from runway_cli.cli.main import LAST_RESORT, main
+from runway_cli.cli.parser import HelpRequested, VersionRequested, parse
+from runway_cli.errors import ConfigError, UsageError
 from tests.fake import SECRET, STAGE_SECRET, TOKEN
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,7 +158,24 @@ def checked(result: Result, surroundings: Mapping[str, str]) -> Result:
         raise AssertionError(f"no proper end: {result!r}")
     if f'"{LAST_RESORT}"' in result.stderr:
         raise AssertionError(f"choosing an example failed: {result!r}")
+    found = re.search(r'"example":("(?:[^"\\]|\\.)*")', result.stderr)
+    if found:
+        check_example(json.loads(found[1]), result)
     return result
+
+
+def check_example(example: str, result: Result) -> None:
+    """Raises AssertionError for an example that is no call of this program, or replaces a file, or pays again."""
+    words = shell_words(example)
+    program = next(place for place, word in enumerate(words) if word.endswith(("runway-cli", "runway_cli", ".pyz")))
+    try:
+        parse(words[program + 1 :] if words[0] != "env" else [])  # which of several faults comes first, depends on it
+    except (HelpRequested, VersionRequested, ConfigError):
+        pass
+    except UsageError as error:
+        raise AssertionError(f"the example is no call ({error.message}): {result!r}") from None
+    if {"--force", "--again"} & {*words}:
+        raise AssertionError(f"the example replaces a file or pays again: {result!r}")
 
 
 class ProgramTest(unittest.TestCase):

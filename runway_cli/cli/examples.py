@@ -84,9 +84,9 @@ def example(failure: Failure, words: Words, call: Call | None, mask: Callable[[s
     prefix = _environment_prefix(failed)
     found = (words for words in _candidates(failed, prefix) if words and _is_usable(failed, words, prefix, mask))
     chosen = _without_deletion(failed, next(found, (*failed.path, "--help")))
-    if "--help" not in chosen and chosen[0] != "help" and not failed.fact("drop"):
-        chosen = _extended(chosen, failed.typed({*SERVICE_FLAGS} - {*chosen}))
-    return prefix + command_line(chosen)
+    with_service = _extended(chosen, failed.typed({*SERVICE_FLAGS} - {*chosen}))
+    is_help = "--help" in chosen or chosen[0] == "help" or failed.fact("drop") or _fault(with_service)
+    return prefix + command_line(chosen if is_help else with_service)
 
 
 class FailedCall:
@@ -210,7 +210,7 @@ def _is_usable(failed: FailedCall, words: Words, prefix: str, mask: Callable[[st
         return False
     if any(re.search("[\ud800-\udfff]", word) for word in words):  # undecodable bytes cannot be pasted
         return False
-    if sum(map(len, words)) > MAX_EXAMPLE and words[0] != "wait":
+    if (sum(map(len, words)) > MAX_EXAMPLE and words[0] != "wait") or _fault(words):
         return False
     return not failed.is_same(words) or bool(prefix or failed.fact("batch_call")) or failed.is_matter_of_time()
 
@@ -294,13 +294,19 @@ def _corrected(failed: FailedCall) -> Words | None:
     words = _correction(failed)
     if words is None or list(words) == failed.words:
         return None
+    other = _fault(words)
+    return words if other is None else _corrected(FailedCall(other, words, None)) or (*other.fact("path", ()), "--help")
+
+
+def _fault(words: Words) -> UsageError | None:
+    """Returns what is wrong with the words of a call, None where they can be parsed."""
     try:
         parse(words)
     except (HelpRequested, VersionRequested, ConfigError):
-        return words
-    except UsageError as other:
-        return _corrected(FailedCall(other, words, None)) or (*other.fact("path", ()), "--help")
-    return words
+        return None
+    except UsageError as error:
+        return error
+    return None
 
 
 def _correction(failed: FailedCall) -> Words | None:

@@ -99,11 +99,11 @@ def parse(words: Sequence[str]) -> Call:
     try:
         given, operands = _given(path, command, rest)
         values = _operands(command, operands)
+        if given.get("output", "json") != "json" and not command.has_rows:
+            message = f"--output {given['output']} is for commands that print rows; {' '.join(path)} prints one result"
+            raise UsageError(message, drop=("--output",))
         found = resolved(given, [*command.options, *GLOBAL_OPTIONS])
         options = GlobalOptions({**found, "is_output_given": "output" in given, **values})
-        if options.is_output_given and options.output != "json" and not command.has_rows:
-            message = f"--output {options.output} is for commands that print rows; {' '.join(path)} prints one result"
-            raise UsageError(message, drop=("--output",))
     except UsageError as error:
         raise error.but(path=path) from None
     return Call(path, command, options)
