@@ -41,12 +41,6 @@ class Documents(unittest.TestCase):
                 Console().row({"a": 1}, alone=alone)
                 self.assertEqual(kept.out.text, shown)
 
-    def test_a_format_that_the_command_should_have_refused_is_not_ignored(self) -> None:
-        with captured() as kept:
-            Console(format="table").result({"id": "paid"})
-        self.assertEqual(kept.out.text, '{"id":"paid"}\n')
-        self.assertEqual(kept.err.text, "--output table does not apply here: this is JSON\n")
-
     def test_a_command_knows_that_the_format_needs_rows(self) -> None:
         formats = {None: False, "json": False, "jsonl": True, "table": True, "markdown": True}
         self.assertEqual({format: Console(format=format).needs_rows for format in formats}, formats)

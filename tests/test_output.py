@@ -14,7 +14,7 @@ if sys.platform != "win32":
     import fcntl
     import termios
 
-from tests.fake import SECRET, TOKEN, FakeRunway, Fault
+from tests.fake import SECRET, FakeRunway, Fault
 from tests.program import ROOT, ProgramTest, call, environment, run
 from tests.served import eventually, pasted
 from tests.test_masking import DATA_URI, SIGNED, UPLOAD
@@ -111,43 +111,6 @@ class MaskingTest(FakeTest):
         self.answer(json.dumps({"a": "é" * 5000}).encode())
         notes = call("request", "GET", "/v1/x", "--verbose", env=self.fake.env()).notes
         self.assertEqual(notes[-2:], ['< {"a":"' + "é" * (2048 - 6), f"< … {5008 - 2048} characters more"])
-
-    def test_no_server_steers_the_terminal(self) -> None:
-        self.answer(b'{"error":"\\u001b[2J \\u009b31m red \\u0007\\r\\n gone"}', 400)
-        result = call("request", "GET", "/v1/x", "--verbose", env=self.fake.env())
-        self.assertEqual([c for c in result.stderr if not c.isprintable() and c != "\n"], [])
-        self.assertEqual(result.error["error"], "\x1b[2J \x9b31m red \x07\r\n gone")
-
-    def test_no_part_of_a_key_is_left_at_a_cut(self) -> None:
-        def page(text: str) -> Fault:
-            return Fault("status", status=502, body=f"<p>{text}</p>".encode(), headers={"Content-Type": "text/html"})
-
-        def words(text: str) -> Fault:
-            return Fault("status", status=400, body=json.dumps({"error": text}).encode())
-
-        def result(text: str) -> Fault:
-            return Fault("status", status=200, body=json.dumps({"a": text}).encode())
-
-        env = {**self.fake.env(), **self.fake.gateway_env()}
-        for fault, lengths, secret, options in (
-            (page, range(220, 320, 9), SECRET, ("--verbose",)),
-            (page, range(220, 320, 9), TOKEN, ("--gateway", "lowcodeapi")),
-            (words, range(3900, 4010, 9), SECRET, ()),
-            (result, range(1950, 2060, 9), SECRET, ("--verbose", "--select", "b")),
-        ):
-            for before in ("x", "é "):
-                for length in lengths:
-                    with self.subTest(fault.__name__, options=options, length=length):
-                        self.fake.clear_faults()
-                        text = f"{(before * length)[:length]}{secret} and more words {'y' * 5000}"
-                        for server in ("api", "gateway"):
-                            self.fake.fault(fault(text), server=server, times=None)
-                        seen = call("request", "GET", "/v1/x", *options, env=env)
-                        shown = seen.stdout + seen.stderr
-                        found = [
-                            secret[at : at + 12] for at in range(len(secret) - 12) if secret[at : at + 12] in shown
-                        ]
-                        self.assertEqual(found, [], seen)
 
     def test_notes_are_masked_as_errors_are(self) -> None:
         words = {"error": f"see {SIGNED} and sessionKey=abcdef with {SECRET}"}

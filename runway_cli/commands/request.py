@@ -230,13 +230,11 @@ class _Call:
 
     def _show(self, body: bytes | None, job: Job | None) -> int:
         """Prints the request as it would be sent, masked, with what the history tells of its job and its price."""
-        url = self.client.address(self.method, self.path)
-        if "?" in url:
-            from ..terminal import masking
+        from ..terminal import masking
 
-            url = masking.own_url(url)
+        url = masking.own_url(self.client.address(self.method, self.path))
         headers = self.client.headers(body is not None)
-        shown = None if body is None else self.console.inspected(_value(body))
+        shown = None if body is None else masking.value(_value(body))
         result = {"dry_run": True, "method": self.method, "url": url, "headers": headers, "body": shown}
         if self.method == "POST" and os.path.lexists(history_path() or ""):
             from ..jobs.start import foreseen

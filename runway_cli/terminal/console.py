@@ -82,9 +82,7 @@ class Console:
         Raises ClosedOutput or, with the `id` of the document as `task_id`, OutputError. `has_rows`: UsageError for
         a path of --select that matches nothing.
         """
-        self._print(value, full, indent=2 if is_terminal(sys.stdout) else None)
-        if self.needs_rows:  # what was paid for must not be lost because a command did not refuse the format
-            self.note(f"--output {self.format} does not apply here: this is JSON")
+        self._print(value, full, is_document=True)
         self._explain(is_error=has_rows)
 
     def row(self, row: Row, *, alone: bool, full: Row | None = None) -> None:
@@ -95,8 +93,7 @@ class Console:
         if self.format in TABLES:
             self._waiting.append(full if self._select and full is not None else row)
         else:
-            is_document = alone and self.format == "json" and is_terminal(sys.stdout)
-            self._print(row, full, indent=2 if is_document else None)
+            self._print(row, full, is_document=alone and self.format == "json")
 
     def end_rows(self, columns: Sequence[Column]) -> None:
         """Prints the rows that waited to become a table, and tells what --select has not found in any."""
@@ -116,7 +113,7 @@ class Console:
             self._write_selected(rows)
         elif self.format == "jsonl":
             for row in rows:
-                self._write_json(row, None)
+                self._write_json(row)
         else:
             self.result({"data": rows, **more})
             return
@@ -140,24 +137,23 @@ class Console:
                 raise ClosedOutput from None
             raise OutputError(f"stdout could not be written: {error.strerror or error}") from None
 
-    def _print(self, value: Any, full: Any, indent: int | None) -> None:
+    def _print(self, value: Any, full: Any, *, is_document: bool) -> None:
         try:
             if self._select:
                 self._write_selected([value if full is None else full])
             else:
-                self._write_json(value, indent)
+                self._write_json(value, indent=2 if is_document and is_terminal(sys.stdout) else None)
         except OutputError as error:
             if isinstance(value, dict) and isinstance(value.get("id"), str):
                 raise error.but(task_id=value["id"]) from None
             raise
 
-    def _write_json(self, value: Any, indent: int | None) -> None:
+    def _write_json(self, value: Any, indent: int | None = None) -> None:
+        shown = self._without_secrets(value)
         try:
-            text = jsontext.dumps(self._without_secrets(value), indent)
+            text = jsontext.dumps(shown, indent)
         except RecursionError:  # indenting recurses in Python, one line does not
-            if indent is None:
-                raise
-            text = jsontext.dumps(self._without_secrets(value))
+            text = jsontext.dumps(shown)
         self.write(text + "\n")
 
     def _write_selected(self, values: Sequence[Any]) -> None:
@@ -258,7 +254,7 @@ class Console:
             lines = [self.shown(line) for line in _plain_lines(shown)]
             lines[0] = styled(heading, RED if is_coloured else "") + lines[0]
             if shown.get("example"):  # to be pasted: no character of a quoted word is another one
-                example = "".join(map(_pasted, self.mask(shown["example"])))
+                example = printable(self.mask(shown["example"]), is_pasted=True)
                 lines.append(styled("  try: ", DIM if is_coloured else "") + example)
             self.write_stderr("".join(line + "\n" for line in lines))
         else:
@@ -275,10 +271,6 @@ class Console:
         In URLs below `own`, a service's base URL, the query stays readable.
         """
         return masking.text(self.secrets.mask(text), own)
-
-    def inspected(self, value: Any) -> Any:
-        """Returns a JSON value as it may be shown for inspection; the secrets are masked where it is printed."""
-        return masking.value(value)
 
     def shown(self, text: str, own: str = "") -> str:
         """Returns `text` as stderr may show it: masked, then on one line that cannot steer a terminal."""
@@ -454,29 +446,26 @@ SLICE = 0.25  # seconds between two looks at the signals while nobody reads
 RED, GREEN, YELLOW, DIM = "31", "32", "33", "2"  # styles, as ANSI escape sequences name them
 REPLACEMENT = "\ufffd"
 _JOINERS = "\u200c\u200d"  # parts of words and of emoji
-_INVISIBLE = "\u00ad\u200b\u2060\ufeff"  # characters that do nothing to a terminal
+_HARMLESS = "\n\t\u00ad\u200b\u2060\ufeff"
 
 
-def printable(text: str) -> str:
+def printable(text: str, *, is_pasted: bool = False) -> str:
     """Returns `text` on one line that cannot steer a terminal.
 
     White space becomes spaces; control characters, what turns the writing direction or is invisible, and halves of
-    surrogate pairs are replaced.
+    surrogate pairs are replaced. What `is_pasted` into a shell keeps every character that a terminal does not obey.
     """
-    return text if text.isprintable() else "".join(map(_printable, text))
+    return text if text.isprintable() else "".join(_printable(character, is_pasted) for character in text)
 
 
-def _pasted(character: str) -> str:
-    """Returns a character of a call: as it is, unless a terminal would obey it."""
-    is_harmless = character in "\n\t" or unicodedata.category(character) == "Zs" or character in _INVISIBLE
-    return character if is_harmless else printable(character)
-
-
-def _printable(character: str) -> str:
+def _printable(character: str, is_pasted: bool) -> str:
+    category = unicodedata.category(character)
+    if character in _JOINERS or (is_pasted and (category == "Zs" or character in _HARMLESS)):
+        return character
     if character.isspace():
         return " "
-    is_steering = unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in _JOINERS
-    return REPLACEMENT if is_steering or "\U000e0000" <= character < "\U000e0080" else character  # tags: not all are Cf
+    is_steering = category in ("Cc", "Cf", "Cs") or "\U000e0000" <= character < "\U000e0080"  # tags: not all are Cf
+    return REPLACEMENT if is_steering else character
 
 
 def is_terminal(stream: Any) -> bool:

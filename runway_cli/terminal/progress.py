@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BAR = 10  # characters: a task's line, its id and all, fits into 80 columns
 NAMES = 3  # cells that give way to the others: the last of them first
+MAX_CELL = 500  # characters: more is never seen
 MIN_NAME = 8  # columns of a name that are kept: the first group of an id tells tasks apart
 REDRAW = 0.1  # seconds between two drawings that bring no news
 MIN_RATE_TIME = 1.0  # seconds of a transfer before its rate says something
@@ -51,8 +52,9 @@ class Live:
     def show(self, lines: Sequence[Line]) -> None:
         """Draws these lines in place of the ones before; the cells of several lines are aligned."""
         width, height = _size()
-        shown = [[self._console.shown(cell) for cell in ([line] if isinstance(line, str) else line)] for line in lines]
-        texts = _aligned(shown[: max(height - 1, 1)], width - 1, is_coloured=streams.has_styles(sys.stderr))
+        rows = [[line] if isinstance(line, str) else line for line in lines[: max(height - 1, 1)]]
+        shown = [[self._console.shown(cell)[:MAX_CELL] for cell in row] for row in rows]  # masked before it is cut
+        texts = _aligned(shown, width - 1, is_coloured=streams.has_styles(sys.stderr))
         if len(lines) > height - 1:  # what has left the screen at its top could not be drawn over
             texts[-1] = fitted(f"… and {len(lines) - len(texts) + 1} more", width - 1)
         with self._lock:
@@ -101,13 +103,12 @@ def _aligned(lines: Sequence[Sequence[str]], width: int, *, is_coloured: bool) -
             texts.append(fitted(line[0], width))
             continue
         styles = ["", *[DIM] * (NAMES - 1), *map(status_style, line[NAMES : NAMES + 1]), *[""] * len(line)]
+        is_plain = not is_coloured or excess > 0
         cells = [
-            (cell, size, False, style if is_coloured and excess <= 0 else "")
-            for cell, size, style in zip(line, widths, styles)
-            if size
+            (cell, size, False, "" if is_plain else style) for cell, size, style in zip(line, widths, styles) if size
         ]
         text = aligned(cells).rstrip()
-        texts.append(fitted(text, width) if excess > 0 else text)
+        texts.append(fitted(text, width) if is_plain else text)
     return texts
 
 
