@@ -65,6 +65,9 @@ class CheckTest(ServedTest):
     def test_a_call_that_is_refused_or_a_dry_run_is_never_sent(self) -> None:
         result = self.check(*GOOD, "--dry-run", env={"RUNWAY_SKILLS_API_SECRET": ""})
         self.assertTrue(result.json["dry_run"])
+        self.assertRegex(result.json["checked"], r"^20\d\d-\d\d-\d\d$")
+        unknown = self.check("-f", "a=b", "--dry-run", path="/v1/new_endpoint")
+        self.assertNotIn("checked", unknown.json)
         for words in ((), ("--dry-run",)):  # without a body
             result = self.check(*words)
             self.assert_error(result, 2, kind="usage")

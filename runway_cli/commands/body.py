@@ -69,10 +69,13 @@ class Checker:
             self._client.console.note(text)
 
 
-def check_body(client: Client, method: str, path: str, body: Any, *, has_body: bool, lenient: bool = False) -> None:
-    """Raises UsageError with `issues` where the contract refuses the body.
+def check_body(
+    client: Client, method: str, path: str, body: Any, *, has_body: bool, lenient: bool = False
+) -> str | None:
+    """Returns the date of the contract that allows the body, None where it does not know the endpoint.
 
-    `lenient`: the contract at hand does for it, and what it does not know is accepted.
+    Raises UsageError with `issues` where it refuses the body. `lenient`: the contract at hand does for it, and what it
+    does not know is accepted.
     """
     checker = Checker(client, source.at_hand(client) if lenient else None, lenient=lenient)
     issues = checker.issues(method, path, body if has_body else {})
@@ -83,6 +86,7 @@ def check_body(client: Client, method: str, path: str, body: Any, *, has_body: b
             + ("`request` sends the call unchecked" if lenient else "without --check the call is sent as it is")
         )
         raise UsageError(words, issues=issues, **checker.facts())
+    return checker.contract.date if checker.endpoint(method, path.partition("?")[0]) else None
 
 
 def explained(client: Client, method: str, path: str, body: Any, error: ApiError) -> ApiError:

@@ -122,10 +122,11 @@ class _Call:
 
             self.path = with_query(self.path, [("limit", str(PAGE))])
         body = self._rendered(lambda each: each.shown())
+        checked = None
         if options.check or options.is_typed:
             from .body import check_body
 
-            check_body(
+            checked = check_body(
                 self.client,
                 self.method,
                 self.path,
@@ -135,7 +136,7 @@ class _Call:
             )
         job = self.job = self._job()
         if options.dry_run:
-            return self._show(body, job)
+            return self._show(body, job, checked if options.check else None)
         self.client.check_secret()
         if options.paginate:
             return self._print_pages()
@@ -228,7 +229,7 @@ class _Call:
         stem = _stem(self.console.mask, self.path, value) if folder else None
         return Job(self.path, value, once=once, destination=folder or self.destination, stem=stem)
 
-    def _show(self, body: bytes | None, job: Job | None) -> int:
+    def _show(self, body: bytes | None, job: Job | None, checked: str | None) -> int:
         """Prints the request as it would be sent, masked, with what the history tells of its job and its price."""
         from ..terminal import masking
 
@@ -236,6 +237,8 @@ class _Call:
         headers = self.client.headers(body is not None)
         shown = None if body is None else masking.value(_value(body))
         result = {"dry_run": True, "method": self.method, "url": url, "headers": headers, "body": shown}
+        if checked:
+            result["checked"] = checked
         if self.method == "POST" and os.path.lexists(history_path() or ""):
             from ..jobs.start import foreseen
 
