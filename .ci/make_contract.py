@@ -320,6 +320,8 @@ class Merge:
         """Changes `known` so that it allows what `newer` allows too."""
         forms = branches(known)
         for form in branches(newer):
+            if form.keys() <= {"description"}:
+                continue
             if "properties" in form:
                 alike = [other for other in forms if "properties" in other and not _conflict(other, form)]
                 if alike:

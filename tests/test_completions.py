@@ -50,6 +50,7 @@ TYPED = [
     ("runway-cli request POST /v --upload=image=ca", ["request", "POST", "/v", "--upload=image=cat.png"]),
     ("runway-cli request POST /v --upload 'image=do", ["request", "POST", "/v", "--upload", "image=dog two.mp4"]),
     ("runway-cli request POST /v --data-uri a.0=fo", ["request", "POST", "/v", "--data-uri", "a.0=folder/"]),
+    ("runway-cli generate image_to_video promptImage=ca", ["generate", "image_to_video", "promptImage=cat.png"]),
     ("runway-cli request PUT /v -f 'a=b c' --body @b", ["request", "PUT", "/v", "-f", "a=b c", "--body", "@body.json"]),
 ]  # fmt: skip
 # the same where nothing is known: no file is offered
@@ -234,6 +235,10 @@ class OfferedWordsTest(ServedTest):
                 "runway-cli request POST /v1/text_to_im": "/v1/text_to_image",
                 "runway-cli reference --model gen4_im": "gen4_image",
                 "runway-cli models text_to_im": "text_to_image",
+                "runway-cli models gen4_im": "gen4_image",
+                "runway-cli generate text_to_im": "text_to_image",
+                "runway-cli generate text_to_image 'a fox' model=gen4_im": "model=gen4_image",
+                "runway-cli request POST /v1/x -f model=gen4_im": "model=gen4_image",
             }.items():
                 with self.subTest(line):
                     self.assertIn(word, self.offers(line))

@@ -54,7 +54,8 @@ complete -c runway-cli -f -a '(command runway-cli completions fish -- (commandli
 """,
 }
 FILE_OPTIONS = {"--body": "@FILE", "--download": "FILE", "--to": "FILE", "--log": "FILE"}
-FILE_MARKS = {"FILE": "", "ROWS": "", "HOST": "", "@FILE": "@", "KEY=FILE": "="}  # what stands before the file
+# What stands before the file.
+FILE_MARKS = {"FILE": "", "ROWS": "", "HOST": "", "@FILE": "@", "KEY=FILE": "=", "TEXT|KEY=VALUE": "="}
 PLAIN = re.compile(r"[\w/.-]+", re.ASCII)  # needs no quotes in any shell
 
 
@@ -128,9 +129,10 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> tuple[li
         words += [] if path else ["help"]
     else:
         names = [name for operand in command.operands for name in operand.metavar.split()]
-        repeats = len(names) == 1 and command.operands[0].repeats
-        if operands < len(names) or repeats:
-            kind = names[0 if repeats else operands]
+        if operands < len(names) or any(operand.repeats for operand in command.operands[-1:]):
+            kind = names[min(operands, len(names) - 1)]
+    if kind in ("KEY=TEXT", "TEXT|KEY=VALUE") and typed[start:].startswith("model="):
+        kind, start = "M", start + len("model=")
     known = (word for word in words or _known_words(context, kind) if PLAIN.fullmatch(word))
     words = [typed[:start] + word for word in known if word.startswith(typed[start:])]
     if kind not in FILE_MARKS:

@@ -159,8 +159,8 @@ def run_models(context: Context, options: ModelsOptions) -> int:
     # A table compares rows by the keys that several have; JSON has all keys.
     keys = [key for row in rows for key in row]
     compared = dict.fromkeys(key for key in keys if len(rows) == 1 or keys.count(key) > 1)
-    first = keys[0]
-    columns = [Column(key[0].upper() + key[1:], key, wrap=key != first) for key in compared]
+    in_order = sorted(compared, key=lambda key: key == "required")  # which comes last
+    columns = [Column(key[0].upper() + key[1:], key, wrap=key != keys[0]) for key in in_order]
     context.console.rows(rows, columns, {})
     return 0
 

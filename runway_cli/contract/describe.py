@@ -79,8 +79,7 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, 
                 body.update(note="; ".join(notes), fields=fields)
         elif model is not None:
             raise UnknownModel([])
-        described["response"], about = _response(schemas, endpoint.operation.get("responses"))
-        about = {name: text for name, text in about.items() if all_fields or _level(name) <= SHOWN_LEVELS}
+        described["response"], about = _response(schemas, endpoint.operation.get("responses"), all_fields)
         if about:
             described["about"] = about
     return described
@@ -177,9 +176,11 @@ def _shared(lists: list[list[Field]]) -> list[Field]:
     return shared
 
 
-def _response(schemas: Schemas, responses: Any) -> tuple[dict[str, str], dict[str, str]]:
-    """Returns {name: type, or values} of the first success that has a body, ? after what may be missing; and {name:
-    description}."""
+def _response(schemas: Schemas, responses: Any, all_fields: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns {name: type, or values} of the first success that has a body, ? after what may be missing.
+
+    And {name: description}, unless the one above has one already.
+    """
     answers = responses.items() if isinstance(responses, dict) else ()
     successes = [schemas.content(answer) for status, answer in answers if str(status).startswith("2")]
     schema = next((schema for schema in successes if schema is not None), None)
@@ -193,7 +194,7 @@ def _response(schemas: Schemas, responses: Any) -> tuple[dict[str, str], dict[st
         parent, _, key = name.rpartition(".")
         if "required" not in field or "when" in field or parent in optional:
             optional.add(name)
-        if "description" in field and key not in OBVIOUS:
+        if "description" in field and key not in OBVIOUS and (all_fields or parent not in about):
             about.setdefault(name, field["description"])
     parents = {name.rpartition(".")[0] for name in brief}
     types = {
