@@ -117,7 +117,7 @@ class WholeOrNothing(DownloadTest):
                 self.fake.fault(
                     Fault("status", status=206, headers=headers, body=b"x" * 400_000), server="storage", after=1
                 )
-                self.assert_whole(self.saved("--force", break_after=300_000))
+                self.assert_whole(self.saved("--force", "--retries", "1", break_after=300_000))
 
     def test_what_cannot_become_whole_ends_in_a_failure(self) -> None:
         part = Fault("status", status=206, headers={"Content-Range": "bytes 0-4/9"}, body=b"12345")

@@ -139,7 +139,6 @@ class DeclaredTypes(unittest.TestCase):
             ("application/mp4", "video/mp4"),
             ("application/mxf", "video/mxf"),
             ("text/xml", "application/xml"),
-            ("application/x-zip-compressed", "application/zip"),
             ("binary/octet-stream", None),
             ("application/octet-stream", None),
             ("", None),

@@ -363,8 +363,16 @@ class Download:
         self.part = None
 
     def _attempt(self, _: object) -> None:
-        """Downloads from where the last try broke off."""
-        with self._open() as answer:
+        """Downloads from where the last try broke off; all of it where that cannot be continued."""
+        before = self.done
+        try:
+            answer = self._open()
+        except NetworkError as fault:
+            if not before or self.done:
+                raise
+            self.client.console.note(fault.message)
+            answer = self._open()
+        with answer:
             pieces: Iterator[bytes] = iter(lambda: answer.read(PIECE), b"")
             if answer.status != 206:  # all of it
                 self._drop_part()

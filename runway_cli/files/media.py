@@ -68,20 +68,6 @@ OTHERS = (
     ("a Git LFS pointer", "txt", rb"version https://git-lfs\.github\.com/spec/"),
     ("text/plain", "txt", None),
 )
-# What a server may call these types besides: see `declared_type`.
-ALIASES = {
-    "image/pjpeg": "image/jpeg",
-    "image/ms-bmp": "image/bmp",
-    "image/aces": "image/x-exr",
-    "video/msvideo": "video/x-msvideo",
-    "audio/mpeg3": "audio/mpeg",
-    "audio/mp4a-latm": "audio/mp4",
-    "audio/vnd.wave": "audio/wav",
-    "audio/pn-wav": "audio/wav",
-    "audio/aacp": "audio/aac",
-    "application/zip-compressed": "application/zip",
-    "application/xhtml+xml": "text/html",
-}
 # For a content's type: other types whose names suit it, since the container is the same and the content does not tell.
 SUITABLE = {
     "image/heic": ("image/heif",),
@@ -105,7 +91,7 @@ MAX_TAGS = 1 << 20  # bytes of ID3 tags, with pictures, that are skipped for wha
 TYPES = {extension: kind for kind, extensions, _ in MEDIA for extension in extensions.split()}
 EXTENSIONS = {kind: extensions.split()[0] for kind, extensions, _ in (*MEDIA, *OTHERS)}
 _NAMED = {**TYPES, "htm": "text/html", **{extension: kind for kind, extension in EXTENSIONS.items()}}
-_DECLARED = {**{kind.replace("/x-", "/"): kind for kind in EXTENSIONS}, **ALIASES}
+_DECLARED = {kind.replace("/x-", "/"): kind for kind in EXTENSIONS}
 
 
 def mismatch(path: str) -> str | None:
@@ -132,7 +118,7 @@ def type_by_name(path: str) -> str | None:
 
 
 def declared_type(header: str) -> str | None:
-    """Returns the media type that a Content-Type declares; None for one that tells nothing, as octet-stream.
+    """Returns the media type that a Content-Type declares; None for one that is not known, as octet-stream.
 
     Servers write audio/x-wav for audio/wav, image/jpg or audio/mp3 with the extension, and image/heic-sequence.
     """
