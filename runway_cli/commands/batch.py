@@ -32,7 +32,7 @@ from ..terminal import masking
 from ..terminal.tables import Column
 from .options import COSTS, Command, GlobalOptions, Operand, Option
 from .request import BODY_OPTIONS
-from .wait import WAIT_OPTIONS, fault_of, record_end
+from .wait import WAIT_OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -447,13 +447,13 @@ class BatchRun:
         is_gone = task.is_missing and not was_done and task.status not in states.GOOD_ENDS
         is_bad = task.has_ended and (task.status in states.BAD_ENDS or bool(task.node_errors))
         limit = batch.options.max_time if job.is_out_of_time else batch.options.max_wait
-        failure = fault_of(task, limit, is_paid=True)
+        failure = task.fault(limit, is_paid=True)
         if failure and (is_bad or is_gone):
             failure = failure.but(batch_call=None if states.is_safety(failure.fact("failure_code")) else "retry failed")
         status = states.GONE if is_gone else task.status or (states.SUCCEEDED if was_done else STARTED)
         if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
-            record_end(batch.ledger, task, absolute(batch.folder) if batch.folder else None)
-            record_end(batch.history, task)
+            task.record_end(batch.ledger, absolute(batch.folder) if batch.folder else None)
+            task.record_end(batch.history)
         more: dict[str, Any] = {"skipped": True} if was_done and not failure else {}
         more.update({"warnings": task.warnings} if task.warnings else {})
         self._print(row, status, failure, id=task.name, credits=job.credits, saved=task.saved, **more)

@@ -12,16 +12,12 @@ import sys
 from .. import settings
 from ..errors import (
     ClosedOutput,
-    DeniedError,
     Failure,
     InternalError,
     Interrupted,
-    NetworkError,
     OutputError,
     RunwayError,
-    TaskError,
     UsageError,
-    WaitTimeout,
 )
 from ..jobs.fields import read_stdin
 from ..terminal.console import TABLES, is_terminal
@@ -194,8 +190,8 @@ def wait_for(
         try:
             for job in scheduler.run():
                 assert isinstance(job, PolledTask)
-                record_end(history, job)
-                failure = fault_of(job, options.max_wait, is_paid=answer is not None)
+                job.record_end(history)
+                failure = job.fault(options.max_wait, is_paid=answer is not None)
                 if failure:
                     failures.append((job.name, failure))
                 if job.answer is not None:
@@ -291,69 +287,6 @@ def open_files(context: Context, paths: Sequence[str]) -> None:
     for path in paths:
         if not show(path):
             context.console.note(f"{path} could not be opened with the system's viewer")
-
-
-def record_end(ledger: Ledger, task: PolledTask, folder: str | None = None) -> None:
-    """Records how a task ended, where that was seen. `folder` is where all its outputs were to go.
-
-    Where only some of them were saved, none is recorded: the same call is to save the others.
-    """
-    from ..jobs.attempts import BAD_ENDS, GONE, GOOD_ENDS
-
-    # A missing output does not make the task missing.
-    if task.error and task.is_missing and task.status not in GOOD_ENDS:
-        ledger.ended(task.name, GONE, error=task.error.message)
-    elif task.status in (*GOOD_ENDS, *BAD_ENDS):
-        is_whole = task.error is None and task.status in GOOD_ENDS
-        ledger.ended(
-            task.name,
-            task.status,
-            credits=task.credits,
-            saved=[settings.absolute(path) for path in task.saved] if is_whole else (),
-            folder=folder if is_whole else None,
-            code=(task.answer or {}).get("failureCode"),
-            error=_task_error(task, {}).message if task.status in BAD_ENDS or task.node_errors else None,
-        )
-
-
-def fault_of(task: PolledTask, max_wait: float, *, is_paid: bool = False) -> RunwayError | None:
-    """Returns why a task failed or is unfinished, None if it ended well. `is_paid`: this run started it."""
-    from ..jobs.attempts import BAD_ENDS
-
-    facts: dict[str, Any] = {"task_id": task.pollable.id}
-    if task.error:
-        can_resume = is_paid or isinstance(task.error, (OutputError, NetworkError, WaitTimeout)) or bool(task.answer)
-        if can_resume and (is_paid or not isinstance(task.error, DeniedError)):
-            facts["waiting_for"] = (task.name,)
-        elif task.error.fact("permanent"):  # another server answers
-            facts["try_next"] = ("auth", "status")
-        return task.error.but(**facts)
-    if not task.has_ended:
-        last = f"still {task.status}" if task.status else "without a status" if task.answer else "of unknown status"
-        trouble = f" ({task.trouble.message})" if task.trouble else ""
-        words = f"{task.name} is {last} after {settings.shown_number(max_wait)} s{trouble}"
-        return WaitTimeout(words, **facts, waiting_for=(task.name,))
-    if task.status in BAD_ENDS or task.node_errors:
-        return _task_error(task, facts)
-    return None
-
-
-def _task_error(task: PolledTask, facts: dict[str, Any]) -> TaskError:
-    """Returns the failure of a task that ended badly: the API's reasons, the nodes that failed, and advice."""
-    from ..jobs.tasks import advice
-
-    answer = task.answer or {}
-    words = [f"{task.name} is {task.status}"]
-    words += [str(answer[key]).rstrip(".") for key in ("failure", "failureReason") if answer.get(key)]
-    for node, error in task.node_errors.items():
-        found = error if isinstance(error, dict) else {}
-        reasons = [str(found.get("message") or "failed").rstrip("."), str(found.get("failureCode") or "")]
-        words.append(f"node {node}: {', '.join(filter(None, reasons))}")
-    code = answer.get("failureCode")
-    if isinstance(code, str):
-        facts = {**facts, "failure_code": code}
-        words += filter(None, [advice(code)])
-    return TaskError(": ".join(words), **facts, try_next=("request", "GET", task.pollable.path))
 
 
 COMMANDS = {

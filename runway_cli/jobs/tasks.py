@@ -10,10 +10,20 @@ import os
 
 from ..api.paths import api_path, segment
 from ..api.retry import MAX_RETRY_AFTER, may_poll_again
-from ..errors import ApiError, DeniedError, Mistyped, OutputError, RunwayError, UsageError
+from ..errors import (
+    ApiError,
+    DeniedError,
+    Mistyped,
+    NetworkError,
+    OutputError,
+    RunwayError,
+    TaskError,
+    UsageError,
+    WaitTimeout,
+)
 from ..files.download import Download, destinations, safe_name, taken_message
-from ..settings import MIN_INTERVAL
-from .attempts import BAD_ENDS, GOOD_ENDS
+from ..settings import MIN_INTERVAL, absolute, shown_number
+from .attempts import BAD_ENDS, GONE, GOOD_ENDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..api.client import Client
     from ..files.download import Destination
+    from .ledger import Ledger
     from .schedule import Emit
 
     Save = Callable[["PolledTask", Emit], None]
@@ -147,11 +158,6 @@ def credits_of(answer: Any) -> Any:
     return None
 
 
-def advice(failure_code: str) -> str | None:
-    """Returns what to do about a task that failed with this code, None for an unknown code."""
-    return next((words for start, words in ADVICE if failure_code.startswith(start)), None)
-
-
 class TaskProgress:
     """The event of a poll, or, with `done` of `total` bytes, of an output that is being saved."""
 
@@ -272,6 +278,61 @@ class PolledTask:
             self.answer = found
         else:
             self.error = ApiError(f"the answer for {self.name} is not an object", status=200)
+
+    def record_end(self, ledger: Ledger, folder: str | None = None) -> None:
+        """Records how it ended, where that was seen. `folder` is where all its outputs were to go.
+
+        Where only some of them were saved, none is recorded: the same call is to save the others.
+        """
+        # A missing output does not make the task missing.
+        if self.error and self.is_missing and self.status not in GOOD_ENDS:
+            ledger.ended(self.name, GONE, error=self.error.message)
+        elif self.status in (*GOOD_ENDS, *BAD_ENDS):
+            is_whole = self.error is None and self.status in GOOD_ENDS
+            bad_end = self._bad_end()
+            ledger.ended(
+                self.name,
+                self.status,
+                credits=self.credits,
+                saved=[absolute(path) for path in self.saved] if is_whole else (),
+                folder=folder if is_whole else None,
+                code=(self.answer or {}).get("failureCode"),
+                error=bad_end.message if bad_end else None,
+            )
+
+    def fault(self, max_wait: float, *, is_paid: bool = False) -> RunwayError | None:
+        """Returns why it failed or is unfinished, None if it ended well. `is_paid`: this run started it."""
+        facts: dict[str, Any] = {"task_id": self.pollable.id}
+        error = self.error
+        if error:
+            can_resume = is_paid or isinstance(error, (OutputError, NetworkError, WaitTimeout)) or bool(self.answer)
+            if can_resume and (is_paid or not isinstance(error, DeniedError)):
+                facts["waiting_for"] = (self.name,)
+            elif error.fact("permanent"):  # another server answers
+                facts["try_next"] = ("auth", "status")
+            return error.but(**facts)
+        if not self.has_ended:
+            last = f"still {self.status}" if self.status else "without a status" if self.answer else "of unknown status"
+            trouble = f" ({self.trouble.message})" if self.trouble else ""
+            words = f"{self.name} is {last} after {shown_number(max_wait)} s{trouble}"
+            return WaitTimeout(words, **facts, waiting_for=(self.name,))
+        return self._bad_end()
+
+    def _bad_end(self) -> TaskError | None:
+        """Returns the failure of one that ended badly: the API's reasons, the nodes that failed, and advice."""
+        if self.status not in BAD_ENDS and not self.node_errors:
+            return None
+        answer = self.answer or {}
+        words = [f"{self.name} is {self.status}"]
+        words += [str(answer[key]).rstrip(".") for key in ("failure", "failureReason") if answer.get(key)]
+        for node, error in self.node_errors.items():
+            found = error if isinstance(error, dict) else {}
+            reasons = [str(found.get("message") or "failed").rstrip("."), str(found.get("failureCode") or "")]
+            words.append(f"node {node}: {', '.join(filter(None, reasons))}")
+        code = answer.get("failureCode") if isinstance(answer.get("failureCode"), str) else None
+        words += [advice for start, advice in ADVICE if code and code.startswith(start)][:1]
+        look = ("request", "GET", self.pollable.path)
+        return TaskError(": ".join(words), task_id=self.pollable.id, failure_code=code, try_next=look)
 
 
 def urls_of(answer: Any) -> list[str]:
