@@ -8,7 +8,7 @@ import time
 from unittest import mock
 
 from runway_cli.cli.main import main
-from tests.batches import PATH, SHARED, BatchTest, by_name, statuses
+from tests.batches import PATH, SHARED, BatchTest, by_name
 from tests.fake import SECRET, Fault
 from tests.program import environment
 from tests.served import pasted
@@ -71,13 +71,6 @@ class RunTest(BatchTest):
         self.assertEqual(self.posts(), ["/v1/text_to_video"])
         self.assertEqual(self.saved(), ["1.mp4"])
 
-    def test_a_workflow_is_polled_as_an_invocation(self) -> None:
-        workflow = self.fake.add_workflow(name="Poster")
-        self.prompts.write_text('{"@name": "poster"}\n', encoding="utf-8")
-        result = self.call("batch", f"/v1/workflows/{workflow}", self.prompts, "--body", "{}", env=self.env)
-        self.assert_success(result)
-        self.assertTrue(result.lines[0]["id"].startswith("/v1/workflow_invocations/"))
-
     def test_select_and_tables_work_on_rows(self) -> None:
         self.write("fox")
         self.assertEqual(self.download("--select", "name").stdout, "1\n")
@@ -101,13 +94,6 @@ class RunTest(BatchTest):
         self.assertEqual(self.saved(), ["1.png"])
         file = self.file("sea")
         self.assert_refused(self.batch("--download", file), sent=1)
-
-    def test_a_throttled_task_is_noted_once(self) -> None:
-        self.write("fox", "owl")
-        for _ in range(2):
-            self.next_task(statuses=["THROTTLED", "SUCCEEDED"])
-        notes = self.batch().notes
-        self.assertEqual(sum(note.startswith("THROTTLED") for note in notes), 1)
 
     def test_without_a_terminal_there_is_a_note_a_minute(self) -> None:
         self.write("fox")
@@ -141,13 +127,6 @@ class RunTest(BatchTest):
         self.assertEqual(row["status"], "SUCCEEDED")
         self.assertEqual(row["prompt"], "fox")
         self.assertEqual(row["saved"], [str(self.sky / "1.png")])
-
-    def test_credits_without_an_end_are_no_credits(self) -> None:
-        self.write("fox")
-        task = self.fake.add_task(statuses=["SUCCEEDED"])
-        body = f'{{"id":"{task}","estimatedCost":{{"credits":1e400}}}}'.encode()
-        self.fake.fault(Fault("status", 200, body=body), path=PATH)
-        self.assertEqual(statuses(self.batch()), {"1": "SUCCEEDED"})
 
     def test_an_id_that_cannot_be_waited_for_is_named(self) -> None:
         self.write("fox")

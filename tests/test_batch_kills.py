@@ -183,10 +183,10 @@ class SignalTest(ProcessTest):
         super().setUp()
         self.write(*map(str, range(8)))
 
-    def started(self, count: int = 4) -> subprocess.Popen[bytes]:
+    def started(self, *words: str, count: int = 4) -> subprocess.Popen[bytes]:
         """A run, once that many POSTs of it were accepted."""
         expected = len(self.fake.accepted) + count
-        process = self.start()
+        process = self.start(*words)
         eventually(lambda: len(self.fake.accepted) == expected)
         return process
 
@@ -208,16 +208,6 @@ class SignalTest(ProcessTest):
         self.assert_success(self.ended(self.start()))
         self.assert_never_paid_twice()
 
-    def test_what_is_sent_again_is_not_sent_once_more_after_an_interrupt(self) -> None:
-        self.fake.pace.seconds_to_finish = 1000
-        process = self.start("--retry-uncertain", "--retry-failed")
-        eventually(lambda: len(self.fake.sent("GET")) == 4)
-        process.send_signal(signal.SIGINT)
-        error = self.ended(process).error
-        words = "run the same command again without --retry-failed and --retry-uncertain to resume"
-        self.assertTrue(error["error"].endswith(words), error)
-        self.assertEqual(shell_words(error["example"])[-len(self.words) :], self.words)
-
     def test_an_answer_that_does_not_come_is_awaited_for_five_seconds(self) -> None:
         with self.fake.hold("post accepted"):
             process = self.started()
@@ -232,13 +222,15 @@ class SignalTest(ProcessTest):
 
     def test_without_answers_in_progress_it_ends_at_once(self) -> None:
         self.fake.pace.seconds_to_finish = 1000
-        process = self.started()
+        process = self.started("--retry-uncertain", "--retry-failed")
         eventually(lambda: len(self.fake.sent("GET")) == 4)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         result = self.ended(process)
         self.assertLess(time.monotonic() - began, 2)
-        self.assertRegex(result.error["error"], r"rows in progress: 4 \(.*\), not started: 4; run")
+        again = "run the same command again without --retry-failed and --retry-uncertain to resume"
+        self.assertRegex(result.error["error"], rf"rows in progress: 4 \(.*\), not started: 4; {again}$")
+        self.assertEqual(shell_words(result.error["example"])[-len(self.words) :], self.words)
         for accepted in self.fake.accepted:
             self.assertIn(accepted.id, result.error["error"])
         self.assertEqual(result.notes[-1], "0 of 8 done, 4 running, 0 failed, 20 credits")

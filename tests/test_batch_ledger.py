@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -167,22 +166,6 @@ class LedgerTest(BatchTest):
         self.assert_success(result)
         self.assertEqual(result.notes[0], f"unfinished rows in the ledger that are no longer in ROWS: 1 ({task})")
         self.assertNotIn(f"/v1/tasks/{task}", self.polls())
-
-    def test_part_files_of_a_killed_run_are_removed_and_others_stay(self) -> None:
-        name = "n" * 60
-        self.write("fox", {"promptText": "owl", "@name": name}, {"promptText": "elk", "@name": "elk"})
-        self.assert_success(self.download())
-        own = (".1.png.0123456789ab.part", ".elk-2.png.0123456789ab.part", f".{name}.png.0123456789ab.part")
-        other = (".7.png.0123456789ab.part", ".x.part", f".{'n' * 59}m.png.0123456789ab.part", ".elk.png.part")
-        for part in (*own, *other):
-            self.file(f"sky/{part}")
-        self.assert_success(self.batch())
-        self.assertEqual([path for path in self.saved() if path.startswith(".")], sorted(other))
-
-    def test_the_ledger_is_readable_by_its_owner_alone(self) -> None:
-        self.assert_success(self.batch())
-        if os.name != "nt":
-            self.assertEqual(self.ledger.stat().st_mode & 0o777, 0o600)
 
     def test_the_key_of_an_intent_is_the_one_in_the_history(self) -> None:
         self.assert_success(self.batch())

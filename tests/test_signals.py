@@ -403,19 +403,19 @@ class MomentTest(ServiceTest):
     """Within this process, a signal arrives at a certain moment of a call."""
 
     def test_a_signal_before_a_post_is_sent_sends_nothing(self) -> None:
-        for place, name in ((parser, "parse"), (Context, "client"), (Client, "check_secret"), (Connection, "connect")):
+        for place, name in (
+            (global_options, "_from_variable"),
+            (parser, "parse"),
+            (Context, "client"),
+            (Client, "check_secret"),
+            (Connection, "connect"),
+        ):
             with self.subTest(name):
                 self.forget()
                 with signalled(place, name):
-                    result = self.request(*POST[1:], BODY)
+                    result = self.request(*POST[1:], BODY, env={"RUNWAY_SKILLS_TIMEOUT": "9"})
                 self.assert_error(result, 130, kind="interrupted", error="interrupted", maybeAccepted=None)
                 self.assertEqual(self.fake.requests, [])
-
-    def test_a_signal_while_options_are_read_from_variables_ends_the_call(self) -> None:
-        with signalled(global_options, "_from_variable"):
-            result = self.request("GET", "/v1/organization", env={"RUNWAY_SKILLS_TIMEOUT": "9"})
-        self.assert_error(result, 130, kind="interrupted", error="interrupted")
-        self.assertEqual(self.fake.requests, [])
 
     def test_a_post_without_a_proper_answer_may_have_been_accepted_whenever_the_signal_comes(self) -> None:
         for kind, exit_status in (("forward_then_reset", 69), ("forward_then_status", 1), ("html", 1)):
@@ -450,12 +450,6 @@ class MomentTest(ServiceTest):
                 else:  # nothing is waited for after the answer: it is printed
                     self.assertEqual(result.exit, 0, result)
                     self.assertEqual(result.json["id"], task)
-
-    def test_a_signal_during_the_report_does_not_change_it(self) -> None:
-        with signalled(Console, "error", signal.SIGTERM):
-            result = self.request("GET", "/v1/nonsense")
-        self.assert_error(result, 1, kind="api", status=404)
-        self.assertEqual(len(result.stderr.splitlines()), 1, result)
 
 
 @unittest.skipIf(os.name == "nt", "Windows has no such signals")
@@ -519,15 +513,6 @@ class OtherThreadTest(ProcessTest):
                 self.assert_error(result, exit_status, kind="interrupted")
                 self.assertEqual(os.listdir(folder), [])
 
-    @unittest.skipUnless(os.name == "nt", "elsewhere a signal ends a sleep")
-    def test_before_another_try(self) -> None:
-        for name, exit_status in self.ENDS:
-            with self.subTest(name):
-                self.forget()
-                self.fake.fault(Fault("status", status=429, headers={"Retry-After": "50"}))
-                result = self.broken_off(name, *LOOK, when=lambda process: process.stderr.readline())
-                self.assert_error(result, exit_status, kind="interrupted")
-
 
 class SleepTest(unittest.TestCase):
     def test_windows_where_sigint_alone_ends_a_sleep_sleeps_in_slices(self) -> None:
@@ -568,12 +553,6 @@ class HandlersTest(unittest.TestCase):
         self.shutdown.restore_signals()
         self.assertEqual(signal.getsignal(signal.SIGINT), signal.default_int_handler)
         self.assertEqual(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
-
-    def test_a_signal_that_is_sent_twice_counts_once(self) -> None:
-        self.shutdown.handle_signals()
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        self.assertEqual(self.shutdown.signal, signal.SIGINT)
 
     def test_another_thread_installs_nothing(self) -> None:
         thread = threading.Thread(target=self.shutdown.handle_signals)

@@ -396,12 +396,6 @@ class Several(ServedTest):
         self.assertEqual(self.call(*pasted(result)).json["saved"], [f"{out}-2/{one}.png"])
         self.assertEqual(taken.read_bytes(), b"something else")
 
-    def test_a_table_has_a_row_for_each(self) -> None:
-        ids = [self.fake.add_avatar(statuses=["READY"]) for _ in range(2)]
-        result = self.call("wait", *(f"/v1/avatars/{name}" for name in ids), "--output", "markdown")
-        self.assertEqual(result.stdout.splitlines()[0], "| Id | Status | Credits | Output |")
-        self.assertEqual([name in result.stdout for name in ids], [True, True])
-
     def test_a_table_of_what_was_saved_has_paths_and_no_urls(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
         result = self.call("wait", task, "--download", f"{self.folder}/", "--output", "markdown")
