@@ -26,7 +26,7 @@ VARIABLES = (
     (BUDGET_VARIABLE, "the credits that may be spent here in 24 hours"),
     (OPENAPI_VARIABLE, "where the API's contract comes from: a URL or a file"),
     ("RUNWAY_SKILLS_DIR", "a checkout of the skill"),
-    ("HTTPS_PROXY, NO_PROXY", "the proxy, and hosts that are reached without it"),
+    ("HTTPS_PROXY, NO_PROXY", "the proxy, and hosts and networks that need none"),
     ("SSL_CERT_FILE, SSL_CERT_DIR", "further certificate authorities"),
 )
 IN_REQUEST_LINE = "/?%:@!$&'()*+,;=~[]-._"  # characters of a URL that stay as they are, beside letters and digits

@@ -2,10 +2,7 @@
 
 Every answer of the server, whatever its status, is a Response or a Stream. Everything else is a NetworkError that says
 whether the request may have been received: no before the connection and its TLS handshake are complete, maybe from the
-first byte that was sent.
-
-http.client is used and not urllib.request, which closes every connection, has no deadline, and cannot tell whether a
-byte was sent.
+first byte that was sent. (Why http.client and not urllib.request: CONTRIBUTING.md.)
 """
 
 from __future__ import annotations
