@@ -7,7 +7,6 @@ typed, it carries one of these facts instead, and the typed words are changed he
     taken                a path that exists: the call with a free name
     as_folder            True where --download has to be a folder: the call with a / at its end
     join                 words that are to be one, in quotes
-    use_upload           the file of a --data-uri that is too large: the call with --upload
     waiting_for          ids of what is still running: `wait` with the options that it shares with the call
     batch_call           how a batch goes on: a key of BATCH_CALLS, or the words of a call
     variable             an environment variable that stands in the way; `is_secret` where it holds a secret
@@ -319,11 +318,6 @@ def _correction(failed: FailedCall) -> Words | None:
     if fact("join"):
         first, *rest = fact("join")
         return [" ".join(fact("join")) if word == first else word for word in failed.words if word not in rest]
-    if fact("use_upload"):
-        end = f"={fact('use_upload')}"
-        return failed.changed(
-            lambda flag, value: ("--upload" if flag == "--data-uri" and (value or "").endswith(end) else flag, value)
-        )
     if fact("drop"):
         return failed.without(fact("drop"))
     if fact("add"):
@@ -417,22 +411,12 @@ def _refused_fields(failed: FailedCall) -> Words | None:
         key, mark, text = (value or "").partition("=")
         if not mark or flag not in (*TEXT_FLAGS, *JSON_FLAGS, *([""] if failed.name == "generate" else [])):
             return flag, value
-        if key in wants_json and _is_json(text):
+        if key in wants_json and re.match(r"[\d\[{-]|(true|false)\Z", text):
             flag = TEXT_FLAGS.get(flag, flag)
         return flag, f"{names.get(key, key)}={values.get(key, text)}"
 
     words = failed.changed(change)
     return _extended(words, ("--dry-run",)) if (names or values) and not failed.is_same(words) else words
-
-
-def _is_json(text: str) -> bool:
-    """Returns whether a text is JSON, and no string."""
-    from .. import jsontext
-
-    try:
-        return not isinstance(jsontext.loads(text), str)
-    except ValueError:
-        return False
 
 
 def _about_the_record(failed: FailedCall) -> Words | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ANY, NUMBER = r".+", r"\d+(?:\.\d+)?s?"
 # Their options, the values that each is meant with (None for a switch), and our words, with {} for the value. The first
-# line counts that fits and whose option the command has. Without any word, the option is not needed here.
+# line counts that fits, and of its words the first whose option the command has; "" where none is needed here.
 OPTIONS = (
     ("--json", r"[\[{@].*", "--body {}"),
     ("--json", r"\w+(?:,\w+)+", "--select {}"),
@@ -28,14 +28,8 @@ OPTIONS = (
     ("-o --format --output-format", r"jsonl?|table|markdown", "--output {}"),
     ("--format --output-format", ANY, "--output {}"),
     ("--jq --query", r"[\w.*\[\]| ,-]*\w[\w.*\[\]| ,-]*", "--select {}"),
-    ("-o -O --out --out-file --outfile --output-file --save --save-to --save-as --to --dest", ANY, "--download {}"),
-    ("-o -O --out --out-file --outfile --output-file --save --save-to --save-as --download --dest", ANY, "--to {}"),
-    (
-        "--output-dir --out-dir --outdir --output-path --dir --directory --save-dir --download-dir",
-        ANY,
-        "--download {}/",
-    ),
-    ("--output-dir --out-dir --outdir --output-path --dir --directory --save-dir --download-dir", ANY, "--to {}/"),
+    ("-o -O --out --out-file --outfile --output-file --save --save-to --to --download", ANY, "--download {}|--to {}"),
+    ("--output-dir --out-dir --outdir --directory --save-dir --download-dir", ANY, "--download {}/|--to {}/"),
     ("-d --data --data-raw --data-binary --payload --json-body", ANY, "--body {}"),
     ("-i --input --param --arg --raw-field", r"[\w.]+=.*", "-f {}"),
     ("--input --data-file --from-file --body-file --input-file", ANY, "--body @{}"),
@@ -49,12 +43,10 @@ OPTIONS = (
     ("-f --field --raw-field -F --json-field --upload --data-uri", r"[\w.]+=.*", "{}"),
     ("-X --method --request", r"(?i:get|post|patch|put|delete)", "{}"),
     ("--file --url --id --task-id --path", ANY, "{}"),
-    ("--poll --sync --block --watch --follow --await --wait-for-completion", None, "--wait"),
-    ("--poll --sync --block --watch --follow --await --wait-for-completion --wait", None, ""),
-    ("--wait-for --wait-timeout --poll-timeout --timeout-seconds", NUMBER, "--max-wait {}"),
+    ("--poll --sync --block --watch --follow --await --wait", None, "--wait|"),
+    ("--wait-for --wait-timeout --poll-timeout", NUMBER, "--max-wait {}"),
     ("--poll-interval --every", NUMBER, "--interval {}"),
-    ("--async --detach --background", None, "--no-wait"),
-    ("--async --detach --background --no-wait", None, ""),
+    ("--async --detach --background --no-wait", None, "--no-wait|"),
     ("-m --max-time --connect-timeout", NUMBER, "--timeout {}"),
     ("--retry --max-retries", NUMBER, "--retries {}"),
     ("-n -L --count --max-items --max-results --page-size --per-page", NUMBER, "--limit {}"),
@@ -64,8 +56,7 @@ OPTIONS = (
     ("--session --session-id", ANY, "--client-id {}"),
     ("-n --dryrun --noop --preview", None, "--dry-run"),
     ("--check-only --validate", None, "--check"),
-    ("--all --all-pages --auto-paginate", None, "--paginate"),
-    ("--all --all-pages --auto-paginate --paginate", None, ""),
+    ("--all --all-pages --auto-paginate --paginate", None, "--paginate|"),
     ("-s --silent --no-progress", None, "--quiet"),
     ("-i --include --debug --trace", None, "--verbose"),
     ("--staging --sandbox", None, "--stage"),
@@ -113,21 +104,21 @@ def option(word: str, after: str, known: Collection[str], command: Command | Non
     if len(word) > 2 and word[1] != "-":  # -XPOST
         flag, mark, value = word[:2], "=", word[2:]
     operands = [operand.metavar for operand in command.operands] if command else []
-    for flags, pattern, template in OPTIONS:
+    for flags, pattern, templates in OPTIONS:
         typed = value if mark else after if pattern and VALUE.match(after) else ""
         if flag not in flags.split() or (mark and not pattern) or not re.fullmatch(pattern or "", typed, re.DOTALL):
             continue
-        ours = template
         if "TEXT|KEY=VALUE" in operands:  # `generate`, where the fields of the body are operands
-            ours = re.sub("^(-f|-F|--upload) ", "", template)
-        name, _, form = ours.partition(" ")
-        if name not in known if name.startswith("-") else name and not operands:
-            continue
-        text = _selection(typed, is_row="METHOD" not in operands) if name == "--select" else typed
-        text = text.rstrip("/") if ours.endswith("/") else text
-        hint = f"did you mean {name}{' ' + form.replace('{}', '…') if form.strip('{}/') else ''}?"
-        hint = hint if name.startswith("-") else "write its value alone" if name else "it is not needed here"
-        return flag, typed if pattern else None, [part.replace("{}", text) for part in ours.split()], hint
+            templates = re.sub("^(-f|-F|--upload) ", "", templates)  # noqa: PLW2901
+        for ours in templates.split("|"):
+            name, _, form = ours.partition(" ")
+            if name not in known if name.startswith("-") else name and not operands:
+                continue
+            text = _selection(typed, is_row="METHOD" not in operands) if name == "--select" else typed
+            text = text.rstrip("/") if ours.endswith("/") else text
+            hint = f"did you mean {name}{' ' + form.replace('{}', '…') if form.strip('{}/') else ''}?"
+            hint = hint if name.startswith("-") else "write its value alone" if name else "it is not needed here"
+            return flag, typed if pattern else None, [part.replace("{}", text) for part in ours.split()], hint
     return None
 
 
