@@ -24,6 +24,7 @@ from runway_cli.errors import ConfigError, UsageError
 from tests.fake import SECRET, STAGE_SECRET, TOKEN
 
 ROOT = Path(__file__).resolve().parent.parent
+BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
 EXITS = (0, 1, 2, 69, 74, 75, 77, 78, 129, 130, 141, 143)
 KEPT = ("PATH", "HOME", "TMPDIR", "SYSTEMROOT", "TEMP", "TMP", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
 # The developer's own history and cache are neither read nor written: nothing can be created below the null device.

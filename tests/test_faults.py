@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional
 
 from runway_cli.api.retry import DIRECT, GATEWAY, SAFE_RETRIES
 from tests.fake import Fault
+from tests.program import BODY as FOX
 from tests.program import Clock, Result, call
 from tests.served import ServiceTest, arrived
 
@@ -98,13 +99,12 @@ class FaultMatrixTest(ServiceTest):
                     self.check(result, found, row.safe if method in SAFE else row.gateway)
 
     def test_a_generation_whose_answer_is_lost_is_requested_once(self) -> None:
-        body = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
         for kind, exit_status in (("forward_then_reset", 69), ("forward_then_status", 1)):
             with self.subTest(kind):
                 self.forget()
                 before = len(self.fake.tasks)
                 self.fake.fault(Fault(kind))
-                result = self.request("POST", "/v1/text_to_image", "--body", body)
+                result = self.request("POST", "/v1/text_to_image", "--body", FOX)
                 self.assert_error(result, exit_status, maybeAccepted=True)
                 self.assertEqual(len(self.fake.tasks), before + 1, result)
 

@@ -17,7 +17,7 @@ from unittest import mock
 
 from runway_cli.settings import is_loopback
 from tests.fake import Fault, sample
-from tests.program import ROOT, Clock, Result, call
+from tests.program import BODY, ROOT, Clock, Result, call
 from tests.served import ServiceTest
 
 ROUNDS = int(os.environ.get("RUNWAY_FUZZ", "250"))
@@ -39,7 +39,6 @@ PATHS = (
     "/v1/image_to_video", "/v1/generate/video", "/v1/workflows/an-id", "/v1/avatars", "/v1/realtime_sessions",
     "/v1/uploads", "ODD",
 )  # fmt: skip
-BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
 GLOBAL = (
     ("--stage",), ("--gateway", "lowcodeapi"), ("--url-format", "old"), ("--client-id", "ODD"), ("--timeout", "ODD"),
     ("--retries", "1"), ("--retries", "ODD"), ("--output", "table"), ("--output", "jsonl"), ("--output", "markdown"),

@@ -6,10 +6,9 @@ import time
 from email.utils import formatdate
 
 from tests.fake import Fault
-from tests.program import Clock, Result
+from tests.program import BODY, Clock, Result
 from tests.served import ServiceTest
 
-BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
 POST = ("POST", "/v1/text_to_image", "--body", BODY)
 GET = ("GET", "/v1/organization")
 NO_TASK = "/v1/tasks/00000000-0000-4000-8000-000000000000"

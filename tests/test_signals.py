@@ -32,11 +32,10 @@ from runway_cli.terminal.console import Console
 from runway_cli.transport.http import Transport
 from runway_cli.transport.sockets import Connection
 from tests.fake import Fault
-from tests.program import ROOT, Clock, Result, checked, environment
+from tests.program import BODY, ROOT, Clock, Result, checked, environment
 from tests.served import PATIENCE, ServiceTest, eventually, pasted
 
 POST = ("request", "POST", "/v1/text_to_image", "--body")
-BODY = '{"model":"gen4_image","promptText":"a fox","ratio":"1280:720"}'
 LOOK = ["request", "GET", "/v1/organization"]
 NUMBERS = [getattr(signal, name) for name in shutdown.SIGNALS if hasattr(signal, name)]
 ENDS = {"SIGINT": (130, "interrupted"), "SIGTERM": (143, "terminated"), "SIGHUP": (129, "terminated")}

@@ -193,7 +193,7 @@ def _given(path: Path, command: Command, words: list[str]) -> tuple[dict[str, An
         raise HelpRequested(path) from None
     for place, word in enumerate(rest):
         if word.startswith("-") and word != "-":
-            known = [*(flag for option in options for flag in option.flags), *HELP_FLAGS]
+            known = [*(flag for option in options for flag in option.flags), *HELP_FLAGS, *VERSION_FLAGS]
             raise _unknown_option(word, [*rest[place + 1 :], *words[end + 1 :]][:1], known, command)
     return vars(found), [*rest, *words[end + 1 :]]
 

@@ -64,7 +64,7 @@ class InputFile:
         if is_upload and self.size > MAX_UPLOAD:
             raise self._refused("is larger than 200 MB, the API's limit: use an https URL instead")
         if not is_upload and len(f"data:{kind};base64,") + (self.size + 2) // 3 * 4 > MAX_DATA_URI:
-            raise self._refused("is over the limit of 5 MiB as encoded: use --upload instead").but(use_upload=path)
+            raise self._refused("is over the limit of 5 MiB as encoded: use --upload instead")
 
     def _refused(self, reason: str) -> UsageError:
         return UsageError(f"{self._option}: {self.path!r} {reason}")
