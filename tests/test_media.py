@@ -10,35 +10,28 @@ from runway_cli.files.media import declared_type, mismatch, type_by_content
 from tests.batches import BatchTest
 from tests.fake import Fault
 from tests.served import ServedTest
-from tests.test_uploads import EBML, JPEG, LFS, PNG, ftyp
+from tests.test_uploads import EBML, LFS, PNG, ftyp
 
 ID3 = b"ID3\4\0\0\0\0\2\0" + bytes(256)  # a tag of 256 bytes
 ADTS = b"\xff\xf1\x50\x80"
 TRACK = b"\x86\x85"  # before the name of a codec
 # A name, what such a file begins with, and its media type.
 FILES = (
-    ("a.jpg", JPEG, "image/jpeg"),
     ("a.png", PNG, "image/png"),
     ("a.webp", b"RIFF\0\0\0\0WEBPVP8 ", "image/webp"),
-    ("a.gif", b"GIF89a", "image/gif"),
     ("a.avif", ftyp(b"avif", b"mif1"), "image/avif"),
     ("seq.avif", ftyp(b"avis", b"avif", b"msf1"), "image/avif"),
-    ("b.avif", ftyp(b"mif1", b"avif", b"miaf"), "image/avif"),
     ("a.heic", ftyp(b"mif1", b"mif1", b"heic"), "image/heic"),
     ("a.hif", ftyp(b"heix", b"mif1"), "image/heic"),
-    ("live.heics", ftyp(b"msf1", b"msf1", b"hevc"), "image/heic"),
     ("a.heif", ftyp(b"mif1", b"mif1", b"miaf"), "image/heif"),
     ("a.cr3", ftyp(b"crx ", b"crx ", b"isom"), "image/x-canon-cr3"),
     ("a.tif", b"II*\0\x08\0\0\0", "image/tiff"),
     ("a.dng", b"MM\0*\0\0\0\x08", "image/tiff"),
-    ("a.bmp", b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0", "image/bmp"),
     ("a.exr", b"v/1\x01\2\0\0\0", "image/x-exr"),
     ("a.svg", b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- a fox -->\n<svg xmlns=''/>", "image/svg+xml"),
     ("a.mp4", ftyp(b"isom", b"iso2", b"avc1", b"mp41"), "video/mp4"),
     ("phone.mp4", ftyp(b"3gp4", b"isom"), "video/3gpp"),
-    ("a.m4v", ftyp(b"M4V ", b"M4A ", b"mp42"), "video/x-m4v"),
     ("a.mov", ftyp(b"qt  "), "video/quicktime"),
-    ("old.mov", b"\0\0\1\0moov\0\0\0\x6cmvhd", "video/quicktime"),
     ("a.m4a", ftyp(b"M4A ", b"mp42", b"isom"), "audio/mp4"),
     ("tube.m4a", ftyp(b"dash", b"iso6", b"mp41"), "video/mp4"),
     ("book.m4b", ftyp(b"M4B ", b"M4A "), "audio/mp4"),
@@ -47,12 +40,8 @@ FILES = (
     ("sound.webm", EBML + b"webm" + TRACK + b"A_OPUS", "audio/webm"),
     ("a.mkv", EBML + b"matroska" + TRACK + b"V_MPEG4" + TRACK + b"A_AAC", "video/x-matroska"),
     ("a.mka", EBML + b"matroska" + TRACK + b"A_AAC", "audio/x-matroska"),
-    ("a.avi", b"RIFF\0\0\0\0AVI LIST", "video/x-msvideo"),
-    ("a.mpg", b"\0\0\1\xba\x44", "video/mpeg"),
     ("a.ts", (b"G" + bytes(187)) * 3, "video/mp2t"),
     ("a.ogv", b"OggS" + bytes(24) + b"\x80theora", "video/ogg"),
-    ("a.ogg", b"OggS" + bytes(24) + b"\x01vorbis", "audio/ogg"),
-    ("a.opus", b"OggS" + bytes(24) + b"OpusHead", "audio/ogg"),
     ("a.mp3", b"\xff\xfb\x90\x64", "audio/mpeg"),
     ("low.mp3", b"\xff\xe3\x18\xc4", "audio/mpeg"),
     ("tag.mp3", ID3 + b"\xff\xfb\x90\x64", "audio/mpeg"),
@@ -61,14 +50,9 @@ FILES = (
     ("tag.aac", ID3 + ADTS, "audio/aac"),
     ("a.flac", b"fLaC", "audio/flac"),
     ("tag.flac", ID3 + ID3 + b"fLaC", "audio/flac"),
-    ("a.wav", b"RIFF\0\0\0\0WAVEfmt ", "audio/wav"),
-    ("a.aiff", b"FORM\0\0\0\0AIFF", "audio/aiff"),
-    ("a.zip", b"PK\3\4", "application/zip"),
-    ("a.pdf", b"%PDF-1.7", "application/pdf"),
     ("a.html", b"\n<!-- x --><!DOCTYPE HTML>", "text/html"),
     ("b.html", b"<?xml version='1.0'?><html xmlns=''><svg/>", "text/html"),
     ("a.xml", b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>", "application/xml"),
-    ("a.json", b'{"error": "x"}', "application/json"),
     ("b.txt", "no\u00eb l\u00e0\n".encode(), "text/plain"),
 )
 WRONG = (

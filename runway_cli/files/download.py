@@ -472,20 +472,15 @@ class Download:
         return False
 
 
-def encoded(url: str) -> str:
+def encoded(url: str, encoding: str = "utf-8") -> str:
     """Returns a URL with spaces and what is not ASCII percent-encoded, as browsers send it; not in its host."""
     from urllib.parse import quote
 
     def quoted(found: re.Match[str]) -> str:
-        return quote(found[0].encode("utf-8", "surrogateescape"))
+        return quote(found[0], encoding=encoding, errors="surrogatepass")
 
-    url = url.strip()
-    host = re.match(r"\w+://[^/?#]*", url)
-    start = host.end() if host else 0
-    try:
-        return url[:start] + re.sub("[^!-~]+", quoted, url[start:])
-    except UnicodeEncodeError:  # half a surrogate pair: `url_fault` refuses it
-        return url
+    found = re.sub("[^!-~]+", quoted, url.strip())
+    return url if "%" in re.split("[/?#]", found.partition("://")[2])[0] else found
 
 
 def _redirected(url: str, location: str) -> str:
@@ -493,7 +488,7 @@ def _redirected(url: str, location: str) -> str:
     from urllib.parse import urljoin
 
     try:
-        target = urljoin(url, encoded(location.encode("latin-1").decode("utf-8", "surrogateescape")))
+        target = urljoin(url, encoded(location, "latin-1"))  # as http.client reads a header
     except ValueError:
         target = location
     fault = url_fault(target)
