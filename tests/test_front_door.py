@@ -139,6 +139,10 @@ class StartUpTest(ProgramTest):
             with self.subTest(argv=argv):
                 self.assertEqual({name.partition(".")[0] for name in self.imported(*argv)} & NETWORK, set())
 
+    def test_the_programs_help_imports_no_command(self) -> None:
+        commands = {name for name in self.imported("--help") if name.startswith("runway_cli.commands.")}
+        self.assertEqual(commands, {"runway_cli.commands.options", "runway_cli.commands.context"})
+
     def test_a_command_imports_no_other(self) -> None:
         own = {
             name

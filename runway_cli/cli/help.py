@@ -10,7 +10,7 @@ from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Comman
 from ..errors import EXITS
 from ..terminal.console import terminal_width
 from ..terminal.program import IS_WINDOWS, command_line, quoted_call
-from .parser import COMMAND_LINES, declared, load
+from .parser import SUMMARIES, declared, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def text(path: tuple[str, ...], topic: str | None = None) -> str:
         rows = [(words[1], each.summary) for words, each in group.items()]
         lines = [*_commands(path, "", rows, [each.examples[0] for each in group.values()]), *_pointer()]
     else:
-        rows = [(names.replace(" ", ", "), shared or load(names)[names,].summary) for names, _, shared in COMMAND_LINES]
+        rows = [(names.replace(" ", ", "), summary) for names, summary in SUMMARIES.items()]
         lines = [*_commands((), TITLE, rows, EXAMPLES), *_folded(MORE)]
     return "\n".join(lines).replace(NO_BREAK, " ") + "\n"
 

@@ -21,22 +21,23 @@ if TYPE_CHECKING:
 
 
 # The lines of the help, in order: the first words of commands, the module that declares them where it is not called so,
-# and what the help says where several share a line.
+# and what the help says of them, which is the summary of a command that has no other.
 COMMAND_LINES = (
-    ("generate", "", ""),
-    ("request", "", ""),
-    ("batch", "", ""),
-    ("wait", "", ""),
-    ("cancel", "", ""),
-    ("history", "", ""),
+    ("generate", "", "make a picture, video or sound, and save it"),
+    ("request", "", "call any endpoint, wait, and save the outputs"),
+    ("batch", "", "send many requests, each paid for once"),
+    ("wait", "", "wait for tasks to end, and save their outputs"),
+    ("cancel", "", "cancel running tasks; finished work is kept"),
+    ("history", "", "show what was started here, and its cost"),
     ("upload download", "files", "files to the API's storage; outputs to files"),
     ("avatars voices documents", "lists", "list them"),
     ("models reference", "reference", "the API's models and endpoints, and their values"),
     ("auth", "", "check the API key; show how to set it"),
     ("schema skill", "", "for agents: describe or install this program"),
-    ("completions", "", ""),
+    ("completions", "", "print completions for a shell"),
 )
 COMMAND_MODULES = {name: module or name for names, module, _ in COMMAND_LINES for name in names.split()}
+SUMMARIES = {names: summary for names, _, summary in COMMAND_LINES}
 COMMAND_NAMES = tuple(COMMAND_MODULES)
 TOPICS = ("options", "environment", "exit")
 SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
@@ -69,6 +70,8 @@ class Call:
 def load(name: str) -> dict[Path, Command]:
     """Returns the commands with this first word, by their paths: ("wait",) or ("auth", "login")."""
     commands: dict[str, Command] = import_module(f"..commands.{COMMAND_MODULES[name]}", __package__).COMMANDS
+    for words, command in commands.items():
+        command.summary = command.summary or SUMMARIES[words]
     paths = {tuple(words.split()): command for words, command in commands.items()}
     return {path: command for path, command in paths.items() if path[0] == name}
 

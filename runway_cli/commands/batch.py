@@ -509,7 +509,6 @@ EXAMPLE = (
 COMMANDS = {
     "batch": Command(
         run,
-        summary="send many requests, each paid for once",
         operands=(
             Operand("path", "PATH", read=api_path, help="the endpoint of the POSTs, such as /v1/text_to_image"),
             Operand(

@@ -96,7 +96,6 @@ def _cancel(client: Client, task: Pollable, row: dict[str, Any], force: bool) ->
 COMMANDS = {
     "cancel": Command(
         run,
-        summary="cancel running tasks; finished work is kept",
         operands=(Operand("ids", "ID", takes="+", help="a task's id, or - for ids on stdin"),),
         options=(Option("--force", help="also delete finished tasks, which destroys their outputs"),),
         examples=(("cancel", "ID"), ("cancel", "ID1", "ID2")),

@@ -178,7 +178,6 @@ def _files(typed: str, start: int) -> list[str]:
 COMMANDS = {
     "completions": Command(
         run,
-        summary="print completions for a shell",
         operands=(
             Operand(
                 "shell",

@@ -143,7 +143,6 @@ def _below(schemas: Schemas, forms: list[Schema], key: list[str]) -> list[Schema
 COMMANDS = {
     "generate": Command(
         run,
-        summary="make a picture, video or sound, and save it",
         operands=(
             Operand("endpoint", "ENDPOINT", read=not_empty, help="such as text_to_image; `models` lists them"),
             Operand(
@@ -180,6 +179,6 @@ COMMANDS = {
         ),
         prints="the finished task with `saved`, and without `output`",
         effect=COSTS,
-        has_rows="maybe",
+        has_rows=True,
     )
 }

@@ -140,7 +140,6 @@ COUNTS = (Column("Jobs", "jobs"), Column("Credits", "credits"))
 COMMANDS = {
     "history": Command(
         run,
-        summary="show what was started here, and its cost",
         options=(
             LIMIT,
             Option("--since", metavar="WHEN", read=_when, help="only jobs started since: 2h, 3d, today, or a date"),

@@ -81,21 +81,21 @@ class Operand:
 class Command:
     """One command: what it takes, what it prints, and what it does to the account.
 
-    `summary` is a phrase that starts with a verb. `prints` describes stdout. `effect` is READS, WRITES or COSTS.
-    `has_rows` tells whether --output can apply; "maybe" where that depends on the answer.
+    `summary` is a phrase that starts with a verb, by default the one of SUMMARIES in `cli.parser`. `prints` describes
+    stdout. `effect` is READS, WRITES or COSTS. `has_rows` tells whether --output may apply.
     """
 
     def __init__(
         self,
         run: Run,
         *,
-        summary: str,
         examples: Sequence[Sequence[str]],
         prints: str,
+        summary: str = "",
         operands: Sequence[Operand] = (),
         options: Sequence[Option] = (),
         effect: str = READS,
-        has_rows: bool | str = False,
+        has_rows: bool = False,
         notes: Sequence[str] = (),
     ) -> None:
         self.run = run

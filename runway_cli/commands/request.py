@@ -432,7 +432,6 @@ def _method(text: str) -> str:
 COMMANDS = {
     "request": Command(
         run,
-        summary="call any endpoint, wait, and save the outputs",
         operands=(
             Operand("method", "METHOD", help=", ".join(METHODS), read=_method),
             Operand("path", "PATH", read=api_path, help="below the base URL, such as /v1/organization"),
@@ -474,6 +473,6 @@ COMMANDS = {
         ),
         prints="the API's answer, {} for an empty success; with --wait, the finished task merged in",
         effect=COSTS,
-        has_rows="maybe",
+        has_rows=True,
     )
 }

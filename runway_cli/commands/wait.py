@@ -292,7 +292,6 @@ def open_files(context: Context, paths: Sequence[str]) -> None:
 COMMANDS = {
     "wait": Command(
         run,
-        summary="wait for tasks to end, and save their outputs",
         operands=(
             Operand("ids", "ID", takes="*", help="a task's id, '-' for ids on stdin, or a path such as /v1/avatars/ID"),
         ),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 
 TYPE_CHECKING = False
@@ -69,7 +68,13 @@ def _python() -> str:
 
 def _is_on_path(name: str, file: str) -> bool:
     """Returns whether a shell given `name` starts `file`. A virtual environment's Python is a link to another."""
-    found = shutil.which(name)
+    if IS_WINDOWS:
+        import shutil  # which knows the extensions of programs there; it takes 3 ms
+
+        found = shutil.which(name)
+    else:
+        files = (os.path.join(folder, name) for folder in os.get_exec_path())
+        found = next((file for file in files if os.path.isfile(file) and os.access(file, os.X_OK)), None)
     if not found or os.path.realpath(os.path.dirname(found)) != os.path.realpath(os.path.dirname(file)):
         return False
     return os.path.realpath(found) == os.path.realpath(file) or (IS_WINDOWS and _stem(found) == _stem(file))
