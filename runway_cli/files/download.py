@@ -33,40 +33,38 @@ if TYPE_CHECKING:
 
 MAX_NAME = 120  # characters
 MAX_BYTES = 200  # of a name; file systems end at 255, and a number and an extension are still to come
-ANY = ".*"  # in place of an extension: that of the output
 MAX_EXTENSION = 20  # characters of it, with the dot
+ANY = ".*"  # in place of an extension: that of the output
 KEPT = ("Mn", "Mc", "Me", "So", "Sk")  # of Unicode's categories, beside letters and digits: accents and emoji
-RESERVED = re.compile(
-    r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³])(\.|$)", re.IGNORECASE
-)  # Windows devices, with any extension
+RESERVED = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[\d¹²³])(\.|$)")  # Windows devices, with any extension
 
 
 class Destination:
-    """Where one output goes: `path`, without its extension where `needs_extension`.
+    """Where one output goes: `path`, whose extension follows the output where it is ANY.
 
     `may_be_saved`: a file of that name and size is the same output, saved before: this program chose the name, or an
     earlier call had the same destination.
     """
 
-    __slots__ = ("may_be_saved", "needs_extension", "path")
+    __slots__ = ("may_be_saved", "path")
 
-    def __init__(self, path: str, *, may_be_saved: bool, needs_extension: bool = False) -> None:
+    def __init__(self, path: str, *, may_be_saved: bool) -> None:
         self.path = path
         self.may_be_saved = may_be_saved
-        self.needs_extension = needs_extension
 
     def file_name(self, url: str, headers: Message, head: Callable[[], bytes]) -> str:
         """Returns the path with the extension of the URL's last part, else of the media type, else of the content.
 
         `head` returns how the content begins.
         """
-        if not self.needs_extension:
+        root, extension = os.path.splitext(self.path)
+        if extension != ANY:
             return self.path
         match = re.search(r"\.([A-Za-z0-9]{1,5})$", name_of(url))
         if match:
-            return f"{self.path}.{match[1].lower()}"
+            return f"{root}.{match[1].lower()}"
         kind = declared_type(headers.get("Content-Type", "")) or type_by_content(io.BytesIO(head()))
-        return f"{self.path}.{EXTENSIONS.get(kind or '', 'bin')}"
+        return f"{root}.{EXTENSIONS.get(kind or '', 'bin')}"
 
 
 def destinations(path: str, stem: str, count: int, *, resumed: bool = False) -> list[Destination]:
@@ -76,11 +74,8 @@ def destinations(path: str, stem: str, count: int, *, resumed: bool = False) -> 
     """
     numbers = [""] if count == 1 else [f"-{number}" for number in range(1, count + 1)]
     if is_folder(path):
-        root = os.path.join(path, safe_name(stem))
-        return [Destination(root + number, may_be_saved=True, needs_extension=True) for number in numbers]
+        path, resumed = os.path.join(path, safe_name(stem) + ANY), True
     root, extension = os.path.splitext(path)
-    if extension == ANY:
-        return [Destination(root + number, may_be_saved=resumed, needs_extension=True) for number in numbers]
     return [Destination(root + number + extension, may_be_saved=resumed) for number in numbers]
 
 

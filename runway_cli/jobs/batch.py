@@ -382,10 +382,11 @@ class RowJob:
         assert batch.folder
         targets = download.destinations(batch.folder, self.row.name, len(urls_of(task.answer)))
         for target in targets:
-            owner = batch.owners.get(os.path.basename(target.path).casefold(), self.row)
+            root = os.path.splitext(target.path)[0]
+            owner = batch.owners.get(os.path.basename(root).casefold(), self.row)
             if owner is not self.row:
-                words = f"{target.path} is the name of line {owner.line}'s output: save this one with `wait`"
-                raise OutputError(words, taken=target.path)
+                words = f"{root} is the name of line {owner.line}'s output: save this one with `wait`"
+                raise OutputError(words, taken=root)
         save_outputs(task, targets, emit, force=batch.options.force)
 
 
