@@ -22,26 +22,46 @@ NOTE_INTERVAL = 60.0  # seconds between two lines where no terminal shows live o
 
 
 class Display:
-    """Turns the events of polling and of transfers into lines. A subclass says which: `lines` and `summary`."""
+    """The tasks of one wait: a line for each that has not ended, or whose outputs are still being saved.
 
-    announces_start = False  # whether the first task seen at work is worth a line of its own
+    On a terminal a line begins with the short id, and the model and prompt that the history has.
+    """
 
-    def __init__(self, console: Console, clock: Clock) -> None:
+    announces_start = True  # whether the first task seen at work is worth a line of its own
+
+    def __init__(
+        self, console: Console, clock: Clock, tasks: Sequence[PolledTask] = (), history: Ledger | None = None
+    ) -> None:
         self._console = console
         self._clock = clock
+        self._tasks = tasks
         self._live = live(console)
         self._start = self._drawn = clock.monotonic()
         self._next_note = self._start + NOTE_INTERVAL
         self._was_throttled = False
         self._transfers: dict[PolledTask, tuple[int, int | None, float]] = {}  # bytes done, in all, start
+        attempts = history.attempts() if history and self._live else []
+        known = {attempt.id: (attempt.model or "", attempt.prompt or "") for attempt in attempts}
+        short = {task: task.pollable.id[:MIN_NAME] for task in tasks}
+        is_clear = len({*short.values()}) == len(tasks)
+        self._names = {
+            task: (short[task] if is_clear else task.name, *known.get(task.name, ("", ""))) for task in tasks
+        }
 
-    def lines(self) -> Sequence[Line]:
+    def lines(self) -> list[Line]:
         """Returns the live lines of this moment."""
-        raise NotImplementedError
+        return [[*self._names[task], *self.cells(task, self._start)] for task in self._active()]
 
     def summary(self) -> str:
         """Returns one line for a minute of waiting."""
-        raise NotImplementedError
+        active = self._active()
+        if len(active) == 1:
+            return " ".join(filter(None, (active[0].name, *self.cells(active[0], self._start))))
+        seconds = self._clock.monotonic() - self._start
+        return f"{len(self._tasks) - len(active)} of {len(self._tasks)} ended, {seconds:.0f} s"
+
+    def _active(self) -> list[PolledTask]:
+        return [task for task in self._tasks if not task.has_ended or (task in self._transfers and not task.is_saved)]
 
     def handle(self, event: TaskProgress | None) -> None:
         """Takes an event; None says that time has passed."""
@@ -80,44 +100,13 @@ class Display:
         return [task.status, progress, f"{now - since:.0f} s", credits]
 
 
-class WaitDisplay(Display):
-    """The tasks of one wait: a line for each that has not ended, or whose outputs are still being saved.
-
-    On a terminal a line begins with the short id, and the model and prompt that the history has.
-    """
-
-    announces_start = True
-
-    def __init__(self, console: Console, clock: Clock, tasks: Sequence[PolledTask], history: Ledger) -> None:
-        super().__init__(console, clock)
-        self._tasks = tasks
-        attempts = history.attempts() if self._live else []
-        known = {attempt.id: (attempt.model or "", attempt.prompt or "") for attempt in attempts}
-        short = {task: task.pollable.id[:MIN_NAME] for task in tasks}
-        is_clear = len({*short.values()}) == len(tasks)
-        self._names = {
-            task: (short[task] if is_clear else task.name, *known.get(task.name, ("", ""))) for task in tasks
-        }
-
-    def lines(self) -> list[Line]:
-        return [[*self._names[task], *self.cells(task, self._start)] for task in self._active()]
-
-    def summary(self) -> str:
-        active = self._active()
-        if len(active) == 1:
-            return " ".join(filter(None, (active[0].name, *self.cells(active[0], self._start))))
-        seconds = self._clock.monotonic() - self._start
-        return f"{len(self._tasks) - len(active)} of {len(self._tasks)} ended, {seconds:.0f} s"
-
-    def _active(self) -> list[PolledTask]:
-        return [task for task in self._tasks if not task.has_ended or (task in self._transfers and not task.is_saved)]
-
-
 class BatchDisplay(Display):
     """A line for the whole batch and one for each row in flight.
 
     `report` knows which rows have ended, `batch` which are in flight.
     """
+
+    announces_start = False
 
     def __init__(self, console: Console, clock: Clock, batch: Batch, report: BatchRun) -> None:
         super().__init__(console, clock)

@@ -173,11 +173,11 @@ def wait_for(
     from ..jobs.attempts import number_of
     from ..jobs.schedule import Scheduler
     from ..jobs.tasks import PolledTask
-    from .display import WaitDisplay
+    from .display import Display
 
     tasks = _tasks(client, history, pollables, options, own or {}, is_known=answer is not None)
     has_saved = bool(own or options.download)
-    display = WaitDisplay(context.console, context.clock, tasks, history)
+    display = Display(context.console, context.clock, tasks, history)
     workers = 0 if len(tasks) == 1 else min(MAX_WORKERS, len(tasks))
     scheduler = Scheduler(context.clock, context.shutdown, display.handle, workers)
 
