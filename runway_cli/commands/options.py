@@ -150,7 +150,7 @@ GLOBAL_OPTIONS = (
         "--client-id",
         metavar="ID",
         read=settings.client_id,
-        help="groups the requests of a session (default: a new one)",
+        help="groups the requests of a session (default: the agent's)",
         variable="RUNWAY_SKILLS_CLIENT_ID",
     ),
     Option(
@@ -173,7 +173,7 @@ GLOBAL_OPTIONS = (
         "--output",
         metavar="FORMAT",
         choices=FORMATS,
-        help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (default: {FORMATS[0]})",
+        help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (default: {FORMATS[0]}); a variable: on a terminal",
         variable=settings.OUTPUT_VARIABLE,
     ),
     Option(
