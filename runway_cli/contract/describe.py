@@ -42,7 +42,7 @@ SHOWN_LEVELS = 2  # of names; what is optional and further inside is only named
 OBVIOUS = ("id", "name", "status", "createdAt", "updatedAt")  # keys of an answer that are shown without a description
 SENT_ANYWAY = ("x-runway-version", "authorization")  # headers that every request carries
 LIMITS = (
-    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),  # min, max, exclusiveMin, exclusiveMax
+    *("minimum", "maximum", "exclusiveMinimum"),  # min, max, exclusiveMin
     *("minLength", "maxLength", "minItems", "maxItems", "pattern"),
 )
 
@@ -371,35 +371,29 @@ def _description(node: Schema, forms: list[Schema]) -> str:
 
 
 def field_rows(fields: Iterable[Field]) -> list[dict[str, str]]:
-    """Returns each field as a row of texts: name, type, required, values, description."""
-    return [
-        {
-            "name": field["name"],
-            "type": field["type"] + (f" ({field['in']})" if "in" in field else ""),
-            "required": "yes" if "required" in field else "",
-            "values": _choices(field),
-            "description": field.get("description", ""),
-        }
-        for field in fields
-    ]
+    """Returns each field as a row of texts: name, type, required, values (and all else that bounds it), description."""
+    rows = []
+    for field in fields:
+        told = {key: value for key, value in field.items() if key in ("default", "when", "varies", "inside")}
+        words = [f"{key} {_words(value)}" for key, value in {**field.get("limits", {}), **told}.items()]
+        rows.append(
+            {
+                "name": field["name"],
+                "type": field["type"] + (f" ({field['in']})" if "in" in field else ""),
+                "required": "yes" if "required" in field else "",
+                "values": "; ".join(filter(None, [_words(field.get("values", []), " | "), *words])),
+                "description": field.get("description", ""),
+            }
+        )
+    return rows
 
 
-def _choices(field: Field) -> str:
-    """Returns values, limits, default and condition as words."""
-    parts = [" | ".join(map(_word, field.get("values", ())))]
-    for name, limit in field.get("limits", {}).items():
-        by_kind = isinstance(limit, dict) and ", ".join(f"{item} ({kind})" for kind, item in limit.items())
-        parts.append(f"{name} {by_kind or _word(limit)}")
-    if "default" in field:
-        parts.append(f"default {_word(field['default'])}")
-    if "when" in field:
-        parts.append(f"when {field['when']}")
-    if "varies" in field:
-        parts.append(f"by model: {', '.join(field['varies'])}")
-    return "; ".join(filter(None, parts))
-
-
-def _word(value: Any) -> str:
+def _words(value: Any, mark: str = ", ") -> str:
+    """Returns a value as words: a limit that differs by the kind of URI as `9 (https), 8 (runway)`."""
+    if isinstance(value, dict):
+        return mark.join(f"{_words(item)} ({kind})" for kind, item in value.items())
+    if isinstance(value, list):
+        return mark.join(map(_words, value))
     return value if isinstance(value, str) else jsontext.dumps(value)
 
 
