@@ -177,14 +177,16 @@ class UnionTest(unittest.TestCase):
     def test_several_models_are_described_by_what_they_share(self) -> None:
         text = {**STRING, "maxLength": 5, "description": "Five."}
         first = {**form("one", text=text, seed={"type": "integer"}, size={"const": "s"}), "required": ["model", "text"]}
-        second = form("two", text={"type": ["string", "null"]}, seed={"type": "integer"})
+        second = form(
+            "two", text={"type": ["string", "null"]}, seed={"type": "integer", "description": "Costs credits."}
+        )
         shown = body({"oneOf": [first, second]})
         self.assertEqual(shown["models"], ["one", "two"])
         self.assertEqual(
             shown["fields"],
             [
                 {"name": "text", "type": "string | null", "varies": ["type", "required", "limits"]},
-                {"name": "seed", "type": "integer"},
+                {"name": "seed", "type": "integer", "varies": ["description"]},
             ],
         )
 

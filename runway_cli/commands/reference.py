@@ -69,18 +69,16 @@ def _named(words: list[str], model: str | None) -> tuple[str, str] | None:
     """Returns METHOD in capitals and PATH, None where neither is named. Raises UsageError for anything else."""
     from ..contract.schema import METHODS, full_path
 
-    if not words and model is None:
-        return None
-    if len(words) == 2 and words[0].upper() in METHODS:
-        return words[0].upper(), words[1]
     methods = [word.upper() for word in words if word.upper() in METHODS]
     paths = [word for word in words if word.upper() not in METHODS]
+    if len(words) == 2 and methods and paths:
+        return methods[0], paths[0]
+    if not words and model is None:
+        return None
     message = "name METHOD and PATH of one endpoint, or neither for a list of all"
-    if not words:
-        message = "--model needs an endpoint: METHOD PATH"
-    elif len(words) == 2:
+    if len(paths) == 2:
         message = f"unknown METHOD {words[0]!r}: choose from {', '.join(METHODS)}"
-    path = full_path(paths[-1] if len(words) == 2 else paths[0]) if paths else FALLBACK
+    path = full_path(max(paths, key=lambda word: "/" in word)) if paths else FALLBACK
     raise UsageError(message, try_next=_call((*methods, "POST")[0], path, model))
 
 

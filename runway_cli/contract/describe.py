@@ -2,7 +2,7 @@
 
 A field is {"name", "type"}, "required" where it is true, and what the schema tells of "values", "default", "limits",
 "when" (only with these values of other fields), "deprecated", "description" and "inside" (the names of fields that are
-not shown), in this order. Its name is dotted, as `request -f` takes it.
+not shown). Its name is dotted, as `request -f` takes it.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _shared(lists: list[list[Field]]) -> list[Field]:
         kept = {key: value for key, value in field.items() if key not in varying}
         if "type" in varying:
             kept = {"name": kept.pop("name"), "type": joined(found["type"] for found in same), **kept}
-        told = [key for key in varying if key != "description"]
+        told = [key for key in varying if key != "description" or any(binding(found.get(key)) for found in same)]
         shared.append({**kept, "varies": told} if told else kept)
     return shared
 
@@ -229,8 +229,6 @@ def _below(schemas: Schemas, prefix: str, forms: list[Schema], depth: int) -> It
         if len(labels) < everywhere:
             outer = (f"{prefix}{name}=" if name else "") + "|".join(labels)
             field["when"] = f"{outer}, {field['when']}" if "when" in field else outer
-            if "description" in field:
-                field["description"] = field.pop("description")  # last, as everywhere
         yield field
     for form in forms:
         if "items" in form and depth > 0:
