@@ -1,4 +1,4 @@
-"""The structure of the program: who may import whom, no state in modules, few files and none of them long.
+"""The structure of the program: who may import whom, few files and none of them long.
 
 Every module is read, not run; an import inside a function counts like any other. An import under `if TYPE_CHECKING:`
 never runs, and may go up.
@@ -73,24 +73,6 @@ def upward_imports(source: str, path: Path) -> list[str]:
     return [f"line {line}: {own} → {other}" for line, other in found if other not in {None, own, *LAYERS[own]}]
 
 
-def module_state(source: str) -> Iterator[str]:
-    """Yields what looks like state in a module: a variable, an empty container, `global`, a cache."""
-    tree = ast.parse(source)
-    for statement in tree.body:
-        targets = statement.targets if isinstance(statement, ast.Assign) else []
-        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
-        for name in (node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)):
-            value = ast.unparse(getattr(statement, "value", None) or statement)
-            is_constant = name.lstrip("_").isupper() or name.startswith("__")
-            if not is_constant or value in ("[]", "{}", "set()", "list()", "dict()"):
-                yield f"line {statement.lineno}: {name}"
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Global):
-            yield f"line {node.lineno}: global"
-        if isinstance(node, ast.FunctionDef) and any("cache" in ast.unparse(each) for each in node.decorator_list):
-            yield f"line {node.lineno}: {node.name} keeps a cache"
-
-
 class ArchitectureTest(unittest.TestCase):
     def setUp(self) -> None:
         self.sources = {path: path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
@@ -123,10 +105,6 @@ class ArchitectureTest(unittest.TestCase):
         lengths = {path.relative_to(PACKAGE).as_posix(): len(text.splitlines()) for path, text in self.sources.items()}
         self.assertEqual({name: length for name, length in lengths.items() if length > MAX_LINES}, {})
 
-    def test_no_module_keeps_state(self) -> None:
-        for path, source in self.sources.items():
-            self.assertEqual(list(module_state(source)), [], path)
-
     def test_the_checks_find_what_they_are_for(self) -> None:
         for source, expected in (
             ("def f():\n    from ..commands import wait", ["line 2: api → commands"]),
@@ -135,5 +113,3 @@ class ArchitectureTest(unittest.TestCase):
             ("if TYPE_CHECKING:\n    from ..commands import wait", []),
         ):
             self.assertEqual(upward_imports(source, PACKAGE / "api" / "client.py"), expected, source)
-        for source in ("client = Client()", "SEEN: set[str] = set()", "@lru_cache(2)\ndef f(): pass"):
-            self.assertEqual(len(list(module_state(source))), 1, source)

@@ -7,7 +7,7 @@ import os
 import unittest
 from contextlib import redirect_stdout
 
-from tests.benchmarks.__main__ import MIB, Ratio, Row, compared, main, show
+from tests.benchmarks.__main__ import MIB, Ratio, Row, main, show
 from tests.benchmarks.bench import Bench, BenchmarkError, Command, Run
 
 
@@ -42,16 +42,6 @@ class JudgingTest(unittest.TestCase):
             (9.0, None, 0.0, False),
         ):
             self.assertEqual(Ratio(value, bound, noise).missed, missed, (value, bound, noise))
-
-    def test_ratios_are_those_of_each_round_beyond_the_starts_and_for_one_unit(self) -> None:
-        for sides, growth, value, missed in (
-            ([[1.0, 1.0, 1.0, 1.0], [1.5, 1.5, 1.5, 1.5]], 1, 1.5, True),
-            ([[1.0, 2.0, 1.0, 2.0], [1.5, 3.0, 1.5, 3.0]], 1, 1.5, False),  # the floor is as uneasy
-            ([[1.0] * 3, [2.0] * 3, [2.0] * 3, [32.0] * 3], 10, 3.0, True),
-        ):
-            ratio = compared(sides, growth, 1.2)
-            self.assertEqual((ratio.value, ratio.missed), (value, missed), sides)
-        self.assertAlmostEqual(compared([[1.0, 1.1, 1.1, 1.1, 1.21]] * 2, 1, None).noise, 1.57 * 0.1 / 2)
 
     def test_the_table_marks_what_is_missed(self) -> None:
         row, runs = Row("wait", Command(("runway-cli",)), most=40 * MIB), [Run(0.5, 64 * MIB)] * 3

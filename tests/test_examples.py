@@ -244,9 +244,8 @@ class ExamplesTest(ServedTest):
         self.assertEqual(pasted(failed), ["wait", failed.error["id"], *more])
 
     def test_a_key_on_the_command_line_leads_to_its_variable_and_is_not_repeated(self) -> None:
-        self.assertEqual(
-            pasted(self.call("request", "GET", "/v1/organization", "--api-key", "x1y2")), ["auth", "login"]
-        )
+        for option in ("--api-key", "--apiKey", "--secret", "--auth-token=x1y2"):
+            self.assertEqual(pasted(self.call("wait", "ID", option, "x1y2")), ["auth", "login"])
 
     def test_an_id_that_begins_with_a_dash_stands_behind_two_dashes(self) -> None:
         self.fake.fault(Fault("status", status=503), times=None)

@@ -157,7 +157,10 @@ def _unknown_option(word: str, after: Sequence[str], known: Collection[str], com
     if found:
         flag, value, ours, hint = found
         return Mistyped(f"unknown option {flag}; {hint}", wrong=flag, value=value, ours=ours)
-    return mistyped(f"unknown option {name}", name, known, try_next=translate.CALLS.get(name))
+    for part, call in translate.CALLS:
+        if re.search(part, name, re.IGNORECASE):
+            return UsageError(f"unknown option {name}", try_next=call)
+    return mistyped(f"unknown option {name}", name, known)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -63,11 +63,8 @@ OPTIONS = (
     ("-H --header --headers", ANY, ""),
     ("-y --yes --no-input --non-interactive --no-color --raw-output -r --raw --location --fail", None, ""),
 )
-# Their options that are no option here: the call that tells more.
-CALLS = {
-    **dict.fromkeys(("--api-key", "--apikey", "--key", "--token", "--secret"), ("auth", "login")),
-    **dict.fromkeys(("--base-url", "--api-url", "--endpoint-url", "--host"), ("help", "environment")),
-}
+# What is no option here, by a part of its name: the call that tells more. A key is never repeated.
+CALLS = ((r"key|token|secret|password|bearer", ("auth", "login")), (r"url|host|endpoint", ("help", "environment")))
 # Their commands → ours, with an id or a path behind them, and alone; {} is the path.
 VERBS = (
     ("get show read describe view status inspect result", "request GET {}", ""),
