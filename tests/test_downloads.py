@@ -9,6 +9,7 @@ import re
 import sys
 import time
 import unittest
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -168,13 +169,17 @@ class WholeOrNothing(DownloadTest):
                 self.fake.fault(answer, server="storage")
                 self.assert_whole(self.saved("--force"))
 
-    def test_gzip_that_was_not_requested_is_unpacked(self) -> None:
+    def test_a_compression_that_was_not_requested_is_unpacked(self) -> None:
+        deflated = Fault("status", status=200, headers={"Content-Encoding": "deflate"}, body=zlib.compress(CONTENT))
+        self.fake.fault(deflated, server="storage")
+        self.assert_whole(self.saved())
+        self.fake.requests.clear()
         packed = gzip.compress(CONTENT[:9_000]) + gzip.compress(CONTENT[9_000:])
         cut = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nETag: x\r\n\r\n" + packed[:500]
         self.fake.fault(Fault("raw", body=cut), server="storage")
         headers = {"Content-Encoding": "aws-chunked, gzip", "ETag": '"x"'}
         self.fake.fault(Fault("status", status=200, headers=headers, body=packed), server="storage")
-        self.assert_whole(self.saved())
+        self.assert_whole(self.saved("--force"))
         self.assertEqual(self.ranges(), [None, None], "half of a gzip body cannot be continued")
 
     def test_passing_failures_are_retried_and_lasting_ones_leave_nothing(self) -> None:

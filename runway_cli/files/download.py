@@ -292,7 +292,8 @@ MAX_REDIRECTS = 5
 PIECE = 256 * 1024  # bytes read and written at a time
 ERROR_BODY = 8192  # bytes of a storage host's error that are read
 # Content codings that change the bytes. Servers also write aws-chunked, UTF-8, none or nothing there.
-COMPRESSIONS = ("gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "dcb", "dcz")
+UNPACKED = {"gzip", "x-gzip", "deflate"}
+COMPRESSIONS = {*UNPACKED, "br", "zstd", "compress", "x-compress", "dcb", "dcz"}
 
 
 class Download:
@@ -437,7 +438,7 @@ class Download:
         if answer.status not in (200, 206, 416):
             raise storage_error("the download was refused", answer, self.client.console.mask)
         compressions = _compressions(answer.headers)
-        if compressions not in ([], ["gzip"], ["x-gzip"]):
+        if len(compressions) > 1 or not UNPACKED.issuperset(compressions):
             words = f"the download came {', '.join(compressions)}-compressed, which was not requested"
             raise ApiError(words, status=answer.status)
         if answer.status == 200:
@@ -499,24 +500,24 @@ def _compressions(headers: Message) -> list[str]:
 
 
 def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yields the content of a gzip body. Raises ApiError where it is none, NetworkError where it is cut off."""
+    """Yields what gzip or deflate holds. Raises ApiError where it is neither, NetworkError where it is cut off."""
     import zlib
 
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either of the two
     is_begun = False
     try:
         for piece in pieces:
             rest, is_begun = piece, True
             while rest:
                 if unpacker.eof:  # a further member
-                    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+                    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
                 yield unpacker.decompress(rest, PIECE)
                 rest = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
         yield unpacker.flush()
     except zlib.error:
-        raise ApiError("the download says that it is gzip-compressed, and is not", status=200) from None
+        raise ApiError("the download is not compressed as its Content-Encoding says", status=200) from None
     if is_begun and not unpacker.eof:
-        raise NetworkError("the gzip body of the download is cut off", maybe_received=True)
+        raise NetworkError("the compressed download was cut off", maybe_received=True)
 
 
 def storage_error(what: str, answer: Stream, mask: Callable[[str], str]) -> ApiError:
