@@ -173,7 +173,7 @@ GLOBAL_OPTIONS = (
         "--output",
         metavar="FORMAT",
         choices=FORMATS,
-        help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (default: {FORMATS[0]}); a variable: on a terminal",
+        help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (default: {FORMATS[0]}); its variable: on a terminal only",
         variable=settings.OUTPUT_VARIABLE,
     ),
     Option(
