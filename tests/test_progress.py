@@ -178,6 +178,12 @@ class AtATerminal(ServedTest):
         self.assertEqual(owl.split("  ")[:3], [ids[1][:8], "gen4_image", "an owl an owl an owl an owl a…"])
         self.assertEqual(other.index("THROTTLED"), fox.index("PENDING"))
 
+    def test_what_this_run_sent_is_named_without_a_history_too(self) -> None:
+        self.shown(
+            "generate", "text_to_image", "an owl", "model=gen4_image", "ratio=1280:720", "--to", f"{self.folder}/"
+        )
+        self.assertIn(b"  gen4_image  an owl  PENDING  ", self.raw)
+
     def test_more_lines_than_the_terminal_has_are_counted(self) -> None:
         ids = [self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"]) for _ in range(12)]
         frames = self.shown("wait", *ids, lines=8)

@@ -8,6 +8,7 @@ from ..terminal.progress import MIN_NAME, REDRAW, bar, live, transferred
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from ..jobs.batch import Batch, RowJob
     from ..jobs.ledger import Ledger
@@ -24,14 +25,22 @@ NOTE_INTERVAL = 60.0  # seconds between two lines where no terminal shows live o
 class Display:
     """The tasks of one wait: a line for each that has not ended, or whose outputs are still being saved.
 
-    On a terminal a line begins with the short id, and the model and prompt that the history has.
+    On a terminal a line begins with the short id, and the model and prompt that the history, or the `body` of the POST
+    that this run sent, has.
     """
 
     announces_start = True  # whether the first task seen at work is worth a line of its own
 
     def __init__(
-        self, console: Console, clock: Clock, tasks: Sequence[PolledTask] = (), history: Ledger | None = None
+        self,
+        console: Console,
+        clock: Clock,
+        tasks: Sequence[PolledTask] = (),
+        history: Ledger | None = None,
+        body: Any = None,
     ) -> None:
+        from ..jobs.ledger import PROMPT_FIELDS  # a transfer does without
+
         self._console = console
         self._clock = clock
         self._tasks = tasks
@@ -44,9 +53,10 @@ class Display:
         known = {attempt.id: (attempt.model or "", attempt.prompt or "") for attempt in attempts}
         short = {task: task.pollable.id[:MIN_NAME] for task in tasks}
         is_clear = len({*short.values()}) == len(tasks)
-        self._names = {
-            task: (short[task] if is_clear else task.name, *known.get(task.name, ("", ""))) for task in tasks
-        }
+        sent = body if isinstance(body, dict) else {}
+        prompt = next((sent[name] for name in PROMPT_FIELDS if isinstance(sent.get(name), str)), "")
+        own = (str(sent.get("model", "")), prompt)
+        self._names = {task: (short[task] if is_clear else task.name, *known.get(task.name, own)) for task in tasks}
 
     def lines(self) -> list[Line]:
         """Returns the live lines of this moment."""

@@ -340,7 +340,8 @@ class _Call:
             from .wait import wait_for
 
             self.console.tell(f"started {started.pollable.name}")
-            return wait_for(self.context, options, self.client, history, [started.pollable], answer=started.answer)
+            found = [started.pollable]
+            return wait_for(self.context, options, self.client, history, found, answer=started.answer, body=value)
         except ClosedOutput:
             raise
         except Failure as failure:

@@ -161,14 +161,15 @@ def wait_for(
     pollables: Sequence[Pollable],
     *,
     answer: dict[str, Any] | None = None,
+    body: Any = None,
     own: Mapping[str, str] | None = None,
     with_total: bool = False,
 ) -> int:
     """Waits for all, prints each as it ends, and returns 0 if all ended well. Raises RunwayError if one did not.
 
-    `answer` is what the POST that started the one task returned: the task is merged into it. `own` has the destinations
-    of those that an earlier call was to save, by their names; the others are saved as --download says. `with_total`:
-    the last note says how many ended well, and the credits of all.
+    `answer` is what the POST of this `body` returned, which started the one task: the task is merged into it. `own` has
+    the destinations of those that an earlier call was to save, by their names; the others are saved as --download says.
+    `with_total`: the last note says how many ended well, and the credits of all.
     """
     from ..jobs.attempts import number_of
     from ..jobs.schedule import Scheduler
@@ -177,7 +178,7 @@ def wait_for(
 
     tasks = _tasks(client, history, pollables, options, own or {}, is_known=answer is not None)
     has_saved = bool(own or options.download)
-    display = Display(context.console, context.clock, tasks, history)
+    display = Display(context.console, context.clock, tasks, history, body)
     workers = 0 if len(tasks) == 1 else min(MAX_WORKERS, len(tasks))
     scheduler = Scheduler(context.clock, context.shutdown, display.handle, workers)
 
