@@ -183,6 +183,17 @@ class RecordTest(FakeCase):
         self.assertEqual((accepted.id, accepted.body, accepted.credits), (made, IMAGE, 5))
         self.assertEqual(self.fake.organization["creditBalance"], 9_995)
 
+    def test_a_router_starts_what_its_settings_allow(self) -> None:
+        self.fake.add_router(slug="all")
+        self.fake.add_router(slug="none", settings={"models": {"mode": "allowlist_only", "ids": []}})
+        self.fake.add_router(slug="cheap", settings={"maxCreditsPerGeneration": {"video": 1}})
+        wanted = {"promptText": "a fox", "duration": 7}
+        made = self.api("POST", "/v1/generate/video", {"configId": "all", "input": wanted}).json()
+        self.assertEqual((made["routing"]["configId"], made["routing"]["resolvedInput"]["duration"]), ("all", 7))
+        for slug, reason in (("none", "allow_deny"), ("cheap", "price")):
+            refused = self.api("POST", "/v1/generate/video", {"configId": slug, "input": wanted})
+            self.assertEqual((refused.status, refused.json()["emptiedBy"]), (400, [reason]))
+
     def test_deleting_cancels_a_running_task_and_destroys_a_finished_one(self) -> None:
         running, done = self.fake.add_task(), self.fake.add_task(statuses=["SUCCEEDED"])
         url = self.get(f"/v1/tasks/{done}")["output"][0]

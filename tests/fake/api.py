@@ -293,11 +293,20 @@ class Api(Tasks):
 
     def _generate_routed(self, call: Call) -> dict[str, Any]:
         slug, wanted, kind = call.body["configId"], call.body["input"], _kind_of(call.path)
-        if not any(router["slug"] == slug for router in self.records["/v1/routers"].values()):
+        router = next((router for router in self.records["/v1/routers"].values() if router["slug"] == slug), None)
+        if router is None:
             raise Refusal(404, "Router config not found", code="router_config_not_found")
-        credits = _price(kind, wanted)
+        model, credits, settings = ROUTED_MODELS[kind], _price(kind, wanted), router["settings"]
+        models, most = settings.get("models", {}), settings.get("maxCreditsPerGeneration", {}).get(kind)
+        is_allowed = (model in models.get("ids", ())) == (models.get("mode") == "allowlist_only")
+        if not is_allowed or (most is not None and credits > most):
+            reason = "price" if is_allowed else "allow_deny"
+            stages = [{"type": "filter", "filter": reason, "models": []}]
+            words = "No eligible model"
+            raise Refusal(400, words, code="no_eligible_model", pipeline=stages, emptiedBy=[reason])
         routing = instance((call.operation.answer_schema() or {})["properties"]["routing"])
-        routing.update(model=ROUTED_MODELS[kind], configId=slug, estimatedCost={"credits": credits})
+        routing.update(model=model, configId=slug, estimatedCost={"credits": credits})
+        routing["resolvedInput"].update(_only(wanted, *routing["resolvedInput"]))
         if call.body.get("dryRun"):
             return {"routing": routing}
         return {"id": self._start(call, kind, credits, wanted.get("outputCount", 1)), "routing": routing}
