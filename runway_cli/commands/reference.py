@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..api.paths import api_path
-from ..errors import ApiError, UsageError
+from ..errors import UsageError
 from ..terminal.tables import Column
 from .options import Command, GlobalOptions, Operand, Option
 
@@ -109,18 +109,14 @@ def _described(document: dict[str, Any], endpoint: Endpoint, options: ReferenceO
     """Returns what an endpoint takes and returns. Raises UsageError for a model that it does not have."""
     from ..contract.describe import UnknownModel, describe
 
-    name = f"{endpoint.method} {endpoint.path}"
     try:
         return describe(document, endpoint, options.model, all_fields=options.all)
     except UnknownModel as error:
-        words = f"{name} has no models: leave --model out"
+        words = f"{endpoint.method} {endpoint.path} has no models: leave --model out"
         if error.models:
             words = f"{endpoint.path} has no model {options.model!r}; it has {', '.join(error.models)}"
         other = next(iter(error.models), None)
         raise UsageError(words, try_next=_call(endpoint.method, endpoint.path, other)) from None
-    except ValueError as error:
-        words = f"the contract's {name} cannot be described: {error}"
-        raise ApiError(words, status=200, is_json=False) from None
 
 
 def run_models(context: Context, options: ModelsOptions) -> int:

@@ -25,13 +25,8 @@ def run(context: Context, options: GlobalOptions) -> int:
             "command": " ".join(path),
             "summary": command.summary,
             "operands": [
-                {
-                    "name": operand.metavar,
-                    "required": operand.is_required,
-                    "repeats": operand.repeats,
-                    "help": operand.help,
-                }
-                for operand in command.operands
+                {"name": each.metavar, "required": each.is_required, "repeats": each.repeats, "help": each.help}
+                for each in command.operands
             ],
             "options": [_option(option) for option in command.options],
             "prints": command.prints,

@@ -42,35 +42,36 @@ def load(client: Client) -> Contract:
 
     Raises ConfigError where the user's variable names a file that holds no contract.
     """
-    chosen = contract_url()
-    if chosen and not _is_url(chosen):
-        return _chosen_file(chosen)
-    urls, now = [chosen] if chosen else client.service.contract_urls, client.clock.time()
-    copies = [copy for copy in map(_cached, urls) if copy]
-    for copy, fetched in copies:
-        if 0 <= now - fetched < MAX_AGE:
-            return copy
-    failures = []
-    for url in urls:
-        try:
-            return _fetched(client, url)
-        except (ApiError, NetworkError, ConfigError) as error:  # ConfigError: of TLS or the proxy
-            failures.append(error.message)
-    found, words = (copies[0][0], "") if copies else (snapshot(), " that comes with this program")
-    client.console.note(f"using the API's contract of {found.date}{words}: {failures[0]}")
-    return found
+    return _found(client, may_fetch=True)
 
 
 def at_hand(client: Client) -> Contract:
     """Returns the user's file, else the copy in the cache, whatever its age, else the snapshot. Never asks the network.
 
-    Raises ConfigError where the user's variable names a file that holds no contract.
+    Raises ConfigError, as `load` does.
     """
+    return _found(client, may_fetch=False)
+
+
+def _found(client: Client, *, may_fetch: bool) -> Contract:
     chosen = contract_url()
-    if chosen and not _is_url(chosen):
+    if chosen and "://" not in chosen:
         return _chosen_file(chosen)
-    urls = [chosen] if chosen else client.service.contract_urls
-    return next((copy[0] for copy in map(_cached, urls) if copy), None) or snapshot()
+    urls, now = [chosen] if chosen else client.service.contract_urls, client.clock.time()
+    copies = [copy for copy in map(_cached, urls) if copy]
+    for copy, fetched in copies:
+        if 0 <= now - fetched < MAX_AGE or not may_fetch:
+            return copy
+    failures = []
+    for url in urls if may_fetch else ():
+        try:
+            return _fetched(client, url)
+        except (ApiError, NetworkError) as error:
+            failures.append(error.message)
+    found, words = (copies[0][0], "") if copies else (snapshot(), " that comes with this program")
+    if failures:
+        client.console.note(f"using the API's contract of {found.date}{words}: {failures[0]}")
+    return found
 
 
 def snapshot() -> Contract:
@@ -81,10 +82,6 @@ def snapshot() -> Contract:
     loader: Any = __spec__.loader  # which reads from a zipapp too
     document = jsontext.loads(zlib.decompress(loader.get_data(path), 31))
     return Contract(document, SNAPSHOT, document["info"]["x-date"])
-
-
-def _is_url(source: str) -> bool:
-    return "://" in source
 
 
 def _chosen_file(path: str) -> Contract:
