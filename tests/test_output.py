@@ -209,15 +209,6 @@ class FormatTest(FakeTest):
         self.assertEqual(result.stdout, "null\n")
         self.assertIn("creditBalance", result.stderr)
 
-    def test_a_table_shows_ids_and_markdown_only_its_columns(self) -> None:
-        self.fake.add_voice(id="v1", name="Harbour")
-        table = call("voices", "list", "--output", "table", env=self.fake.env()).stdout
-        self.assertEqual(table.split()[:2], ["Id", "Name"])
-        self.assertIn("v1", table)
-        markdown = call("voices", "list", "--output", "markdown", env=self.fake.env()).stdout
-        self.assertEqual(markdown.splitlines()[0], "| Name | Provider | Preview |")
-        self.assertNotIn("| v1 |", markdown)
-
 
 def waiting(process: subprocess.Popen[bytes]) -> int:
     """How many bytes of its output nobody has read yet."""

@@ -22,7 +22,7 @@ from runway_cli.terminal import console as streams
 from runway_cli.terminal.console import Console
 from runway_cli.terminal.masking import readable_size
 from runway_cli.terminal.progress import Live, bar, live, readable_time, screen_lines, transferred
-from runway_cli.terminal.tables import display_width, fitted
+from runway_cli.terminal.tables import display_width
 from tests.fake import Fault, sample
 from tests.program import Clock, environment
 from tests.served import ServedTest
@@ -192,11 +192,6 @@ class AtATerminal(ServedTest):
         self.assertEqual(frames[-1], [])
         self.assertIn("… and 6 more", {line for frame in frames for line in frame})
 
-    def test_long_lines_are_cut_to_the_width(self) -> None:
-        task = self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"])
-        frames = self.shown("wait", task, columns=30)
-        self.assertEqual({len(line) for frame in frames for line in frame}, {29})
-
     def test_names_in_wide_characters_fit_too(self) -> None:
         cat = self.file("狐" * 40 + ".png", sample("image") * 4000)
         frames = self.shown("upload", str(cat), columns=60)
@@ -324,19 +319,6 @@ class WhereTheyAreShown(unittest.TestCase):
 
 
 class Words(unittest.TestCase):
-    def test_a_line_is_cut_to_columns_and_not_to_characters(self) -> None:
-        for line, width, cut in (
-            ("abcdef", 4, "abc…"),
-            ("abcd", 4, "abcd"),
-            ("狐狐", 4, "狐狐"),
-            ("狐狐狐", 5, "狐狐…"),
-            ("狐狐狐", 4, "狐… "),
-            ("a狐b狐", 6, "a狐b狐"),
-            ("e\u0301e\u0301e\u0301", 3, "e\u0301e\u0301e\u0301"),
-        ):
-            with self.subTest(line, width=width):
-                self.assertEqual(fitted(line, width), cut)
-
     def test_a_bar_stays_within_its_brackets(self) -> None:
         for share, hashes in ((0, 0), (-1, 0), (0.5, 5), (0.999, 9), (1, 10), (7, 10)):
             with self.subTest(share):
