@@ -247,6 +247,7 @@ avatars list --limt 3 | unknown option --limt; did you mean --limit? | avatars l
 avatars list --limt=3 | unknown option --limt; did you mean --limit? | avatars list --limit=3
 --outptu jsonl avatars list | unknown option --outptu; did you mean --output? | --output jsonl avatars list
 --stag avatars list | unknown option --stag; did you mean --stage? | --stage avatars list
+help optoins | unknown command or topic 'optoins'; did you mean options? | help options
 avatars list --stagee | unknown option --stagee; did you mean --stage? | avatars list --stage
 avatars list - | unexpected argument '-' | avatars list --help
 auth status - -q | unexpected argument '-' | auth status --help
@@ -280,7 +281,7 @@ avatars list --url-format old | --url-format is for a gateway | avatars list --u
                 self.assertIn(words, result.error["error"])
                 self.assertEqual(result.stdout, "")
                 self.assertEqual(result.notes, [])
-                if "--help" in example:
+                if "help" in example:
                     self.assert_success(call(*example.split()))
                 else:
                     self.assertTrue(callable(parser.parse(example.split()).command.run))

@@ -93,9 +93,11 @@ def parse(words: Sequence[str]) -> Call:
     """
     if words and words[0] == "help":
         names = [word for word in words[1:] if not word.startswith("-")]
-        if len(names) == 1 and names[0] in TOPICS:
+        if len(names) != 1 or names[0] in COMMAND_NAMES:
+            raise HelpRequested(_command_of(words[1:])[0])
+        if names[0] in TOPICS:
             raise HelpRequested((), names[0])
-        raise HelpRequested(_command_of(words[1:])[0])
+        raise mistyped(f"unknown command or topic {names[0]!r}", names[0], (*COMMAND_NAMES, *TOPICS), path=())
     path, command, rest = _command_of(words)
     if command is None:
         raise VersionRequested if any(word in VERSION_FLAGS for word in rest) else HelpRequested(path)
