@@ -243,6 +243,13 @@ class ExamplesTest(ServedTest):
         failed = self.call(*self.words("FOX --wait"), *more)
         self.assertEqual(pasted(failed), ["wait", failed.error["id"], *more])
 
+    def test_no_call_that_pays_is_repeated_without_a_variable_that_it_needs(self) -> None:
+        generate = self.words("GENERATE -- fox model=gen4_image ratio=1920:1080")
+        for words in (generate, self.words("FOX"), self.words("batch /v1/text_to_image ROWS RATIO")):
+            for variable in ("RUNWAY_SKILLS_STAGE", "RUNWAY_SKILLS_BASE_URL", "RUNWAY_SKILLS_MAX_CREDITS"):
+                failed = self.call(*words, env={variable: "maybe", "RUNWAY_SKILLS_HISTORY": f"{self.folder}/h.db"})
+                self.assert_error(failed, 78, example="runway-cli help environment")
+
     def test_a_key_on_the_command_line_leads_to_its_variable_and_is_not_repeated(self) -> None:
         for option in ("--api-key", "--apiKey", "--secret", "--auth-token=x1y2"):
             self.assertEqual(pasted(self.call("wait", "ID", option, "x1y2")), ["auth", "login"])

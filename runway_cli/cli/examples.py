@@ -41,7 +41,7 @@ from ..errors import (
     NetworkError,
     UsageError,
 )
-from ..settings import HISTORY_VARIABLE, destination
+from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, destination
 from ..terminal.program import command_line
 from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, parse
 
@@ -71,7 +71,11 @@ BATCH_CALLS = {
     "dry run": (RETRY_FLAGS, ("--dry-run",)),
     "retry failed": ((), ("--retry-failed", "--dry-run")),
 }
-CHOOSES_SERVER = ("RUNWAY_SKILLS_STAGE", "RUNWAY_SKILLS_GATEWAY", "RUNWAY_SKILLS_BASE_URL", "LOWCODEAPI_BASE_URL")
+# Variables without which a call might cost something elsewhere, or more than it may.
+NEEDED_TO_PAY = (
+    *("RUNWAY_SKILLS_STAGE", "RUNWAY_SKILLS_GATEWAY", "RUNWAY_SKILLS_BASE_URL", "LOWCODEAPI_BASE_URL"),
+    *(HISTORY_VARIABLE, BUDGET_VARIABLE),
+)
 
 
 def example(failure: Failure, words: Words, call: Call | None, mask: Callable[[str], str]) -> str:
@@ -229,8 +233,10 @@ def _environment_prefix(failed: FailedCall) -> str:
     """Returns `env -u VARIABLE ` where a variable stands in the way, "" for a secret; Windows has no such command."""
     variable = None if failed.fact("is_secret") else failed.fact("variable")
     typed = {word.upper() for word in failed.words}
-    may_change = not typed.isdisjoint(("POST", "PATCH", "PUT", "DELETE", "BATCH")) and "--DRY-RUN" not in typed
-    if variable in (*CHOOSES_SERVER, HISTORY_VARIABLE) and may_change:  # elsewhere it might cost something
+    may_change = (
+        not typed.isdisjoint(("POST", "PATCH", "PUT", "DELETE", "BATCH", "GENERATE")) and "--DRY-RUN" not in typed
+    )
+    if variable in NEEDED_TO_PAY and may_change:
         return ""
     if "--gateway" in (failed.fact("drop") or ()) and not failed.typed(("--gateway", "--url-format")):
         variable = "RUNWAY_SKILLS_GATEWAY"
