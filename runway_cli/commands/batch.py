@@ -446,7 +446,8 @@ class BatchRun:
         was_done = bool(row.attempt and row.attempt.is_done and row.todo == WAIT)
         is_gone = task.is_missing and not was_done and task.status not in states.GOOD_ENDS
         is_bad = task.has_ended and (task.status in states.BAD_ENDS or bool(task.node_errors))
-        limit = batch.options.max_time if job.is_out_of_time else batch.options.max_wait
+        is_last = task.deadline is not None and task.deadline == batch.deadline  # of the whole run
+        limit = batch.options.max_time if is_last else batch.options.max_wait
         failure = task.fault(limit, is_paid=True)
         if failure and (is_bad or is_gone):
             failure = failure.but(batch_call=None if states.is_safety(failure.fact("failure_code")) else "retry failed")

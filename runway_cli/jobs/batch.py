@@ -191,7 +191,11 @@ class Batch:
 
     def price(self, row: Row) -> Any:
         """Returns what a request like this row's has cost, None where that is unknown."""
-        found = shape(row.path, row.value(_placeholder))
+
+        def shown(given: InputFile | OutputOf) -> str:  # where only the kind of an input counts
+            return f"data:{given.type}" if isinstance(given, InputFile) and not given.is_upload else "runway://"
+
+        found = shape(row.path, row.value(shown))
         if found and found not in self._prices:
             try:
                 same = self.ledger.priced(found) or self.history.priced(found)
@@ -237,12 +241,6 @@ class Batch:
         return None
 
 
-def _placeholder(given: InputFile | OutputOf) -> str:
-    """Returns what stands for an input where only its kind counts."""
-    is_inlined = isinstance(given, InputFile) and not given.is_upload
-    return f"data:{given.type}" if isinstance(given, InputFile) and is_inlined else "runway://"
-
-
 class RowJob:
     """A row at work, as a job of the scheduler: its uploads, its POST, then the polling of what that created.
 
@@ -274,11 +272,6 @@ class RowJob:
     @property
     def deadline(self) -> float | None:
         return self.task.deadline if self.task else self._batch.deadline
-
-    @property
-    def is_out_of_time(self) -> bool:
-        """Returns whether the time for the whole run is what ends the wait for it."""
-        return self.deadline is not None and self.deadline == self._batch.deadline
 
     @property
     def credits(self) -> Any:

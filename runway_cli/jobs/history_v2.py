@@ -14,16 +14,20 @@ if TYPE_CHECKING:
 
 def imported(path: str) -> list[dict[str, Any]]:
     """Returns the columns of its attempts for a ledger, in their order."""
+    from datetime import datetime, timezone
+
     rows: dict[str, dict[str, Any]] = {}
     ends: list[dict[str, Any]] = []
     for line in [*_lines(path + ".1"), *_lines(path)]:
         try:
             record = jsontext.loads(line)
             texts = {name: value for name, value in record.items() if isinstance(value, str)}
-            event, owner, moment = texts["event"], texts["account"], _moment(texts["at"])
+            event, owner = texts["event"], texts["account"]
+            time = datetime.strptime(texts["at"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
             key = texts["id" if event == "ended" else "key"]
         except (ValueError, AttributeError, KeyError):  # a line that was cut off
             continue
+        moment = time.timestamp()
         new = dict.fromkeys(("path", "model", "prompt", "id", "credits", "ended", "saved"))
         new.update(key=key, account=owner, client=texts.get("clientId"), at=moment, status=SENDING)
         if event == "ended":  # another process may have written it before the start
@@ -57,9 +61,3 @@ def _lines(path: str) -> list[bytes]:
             return file.readlines()
     except OSError:
         return []
-
-
-def _moment(text: str) -> float:
-    from datetime import datetime, timezone
-
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc).timestamp()
