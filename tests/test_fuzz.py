@@ -59,6 +59,11 @@ CALLS: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = (
     (("request", "POST", "PATH", "--body", BODY), SENDING),
     (("request", "POST", "/v1/text_to_image", "--body", BODY), SENDING),
     (("request", "POST", "/v1/text_to_image", "--body", BODY, "--wait"), WAITING),
+    (
+        ("generate", "text_to_image", "ODD", "model=gen4_image", "ratio=1280:720"),
+        (("--to", "saved.png"), ("--once", "ODD")),
+    ),
+    (("generate", "ODD", "ODD", "ODD=JSON", "ODD:=JSON"), (("--no-wait",), ("--again",), ("--dry-run",))),
     (("request", "GET", "/v1/avatars", "--paginate"), ()),
     (("wait", "an-id"), WAITING),
     (("wait", "ODD"), WAITING),
@@ -131,7 +136,7 @@ class Round:
             options = fitting if fitting and self.chance.random() < 0.7 else GLOBAL
             place = self.chance.choice((0, len(words))) if options is GLOBAL else len(words)
             words[place:place] = self.chance.choice(options)
-        if "wait" in words or "--wait" in words:
+        if {"wait", "--wait", "generate"} & {*words}:
             words += ["--max-wait", "20"]
         return [self.filled(word) for word in words]
 

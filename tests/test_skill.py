@@ -18,7 +18,7 @@ from unittest import mock
 from runway_cli import __version__
 from runway_cli.commands import skill
 from tests.links import need_links
-from tests.program import ROOT, ProgramTest, Result, in_markdown, run
+from tests.program import ROOT, ProgramTest, Result, run
 
 PAGES = {"SKILL.md": b"---\nname: runway-cli\n---\n", "AUTH.md": b"# Keys\n"}
 CODE = {
@@ -163,14 +163,6 @@ class Targets(SkillTest):
                 result = self.install(word)
                 self.assert_success(result, json=self.row(word, folder / "runway-cli"))
                 self.assertEqual(tree(folder / "runway-cli").keys(), {*SKILL, ".runway-cli.json"})
-
-    def test_as_a_table(self) -> None:
-        result = self.install("claude", "--output", "markdown")
-        path = in_markdown(self.home / ".claude" / "skills" / "runway-cli")
-        self.assertEqual(
-            result.stdout.replace("\\_", "_").splitlines()[::2],  # a folder's name may hold a _
-            ["| Host | Path | Files | Version |", f"| claude | {path} | {len(SKILL)} | {__version__} |"],
-        )
 
     def test_an_unknown_host_is_refused(self) -> None:
         words = "'claud' is not a host: choose from claude, cursor, codex, agents, or name a folder such as ./claud"
