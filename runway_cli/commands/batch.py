@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 
 from .. import settings as values
 from ..api.paths import api_path
@@ -136,7 +137,13 @@ def run(context: Context, options: Options) -> int:
         batch = Batch(client, history, ledger, rows, options=options)
         return _show(context, batch, rows) if options.dry_run else BatchRun(context, batch, rows, attempts).run()
     except Failure as failure:
-        raise failure.but(batch_call=_next_call(options, failure)) from None
+        call: str | Sequence[str] | None = failure.fact("batch_call")
+        call = call or ("same" if failure.kind == "interrupted" else None)
+        if failure.fact("taken"):  # with another folder
+            call = None
+        if options.rows == STDIN and (isinstance(call, str) or failure.fact("taken")):  # it cannot be read again
+            call = ("wait", "--unfinished")
+        raise failure.but(batch_call=call) from None
 
 
 def _check_options(context: Context, options: Options) -> None:
@@ -188,17 +195,6 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
         raise UsageError(words, try_next=("auth", "status"))
     ledger.account = other or ledger.account  # a dry run without a key
     return ledger
-
-
-def _next_call(options: Options, failure: Failure) -> str | Sequence[str] | None:
-    """Returns the call that continues after this failure. ROWS from stdin cannot be read again."""
-    call: str | Sequence[str] | None = failure.fact("batch_call")
-    if failure.kind == "interrupted":
-        call = call or "same"
-    is_same = call in ("same", "dry run", "retry failed")
-    if options.rows == STDIN and (is_same or failure.fact("taken")):
-        return ("wait", "--unfinished")
-    return None if call == "same" and failure.fact("taken") else call
 
 
 def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: list[Row]) -> None:
@@ -385,10 +381,8 @@ class BatchRun:
                 self._ended(job)
         except (ClosedOutput, Failure, Exception) as stop:
             for job in batch.drain():
-                try:
+                with suppress(Failure, Exception):  # it is recorded; what ended the run is reported
                     self._ended(job)
-                except (ClosedOutput, Failure, Exception):  # it is recorded; what ended the run is reported
-                    pass
             display.close()
             self._context.shutdown.end()  # threads may still be at work
             running = [job.task.name for job in batch.in_flight if job.task and not job.task.has_ended]
