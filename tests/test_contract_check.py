@@ -9,16 +9,12 @@ from typing import Any
 from runway_cli import jsontext
 from runway_cli.contract.check import check, unnamed
 from runway_cli.contract.schema import endpoints
+from tests.test_contract_describe import STRING, document, ref, thing
 
 UUID = "123e4567-e89b-42d3-a456-426614174000"
 UUID_4 = "^([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12})$"
-STRING = {"type": "string"}
 HTTPS = {"type": "string", "pattern": "^https:\\/\\/.*", "maxLength": 30}
 DATA = {"type": "string", "pattern": "^data:image\\/.*", "maxLength": 90}
-
-
-def thing(properties: dict[str, Any], *required: str, **more: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(required), **more}
 
 
 MODELS: dict[str, Any] = {
@@ -34,16 +30,6 @@ KINDS = {
 }
 
 
-def document(schema: Any, **components: Any) -> dict[str, Any]:
-    """A document with one endpoint, POST /v1/make, that takes this body."""
-    content = {"application/json": {"schema": schema}}
-    return {
-        "openapi": "3.1.0",
-        "paths": {"/v1/make": {"post": {"requestBody": {"content": content}}}},
-        "components": {"schemas": components},
-    }
-
-
 def issues(schema: Any, body: Any, **components: Any) -> list[dict[str, Any]]:
     made = document(schema, **components)
     return check(made, endpoints(made)[0], body)
@@ -51,10 +37,6 @@ def issues(schema: Any, body: Any, **components: Any) -> list[dict[str, Any]]:
 
 def messages(schema: Any, body: Any, **components: Any) -> dict[str, str]:
     return {issue["field"]: "; ".join(issue["messages"]) for issue in issues(schema, body, **components)}
-
-
-def ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 class VerdictTest(unittest.TestCase):

@@ -20,9 +20,9 @@ from runway_cli.contract.schema import (
 STRING = {"type": "string"}
 
 
-def thing(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+def thing(properties: dict[str, Any], *required: str, **more: Any) -> dict[str, Any]:
     """The schema of an object."""
-    return {"type": "object", "properties": properties, "required": list(required)}
+    return {"type": "object", "properties": properties, "required": list(required), **more}
 
 
 def ref(name: str) -> dict[str, str]:

@@ -23,21 +23,10 @@ from runway_cli.transport.http import Response
 from tests.fake import DOCUMENT, SECRET, Fault
 from tests.program import ROOT, Clock, Result, run
 from tests.served import ServedTest, pasted
+from tests.test_contract_describe import STRING, document, thing
 
 DATA = Path(__file__).parent / "data"
 DAY = 24 * 3600  # seconds
-STRING = {"type": "string"}
-
-
-def thing(properties: dict[str, Any], *required: str) -> dict[str, Any]:
-    """The schema of an object."""
-    return {"type": "object", "properties": properties, "required": list(required)}
-
-
-def document(schema: Any, **components: Any) -> dict[str, Any]:
-    """A document with one endpoint, POST /v1/make, that takes this body."""
-    operation = {"summary": "Make", "requestBody": {"content": {"application/json": {"schema": schema}}}}
-    return {"openapi": "3.1.0", "paths": {"/v1/make": {"post": operation}}, "components": {"schemas": components}}
 
 
 def linked(link: Any, count: int) -> dict[str, Any]:
