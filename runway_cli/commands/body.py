@@ -103,7 +103,10 @@ def explained(client: Client, method: str, path: str, body: Any, error: ApiError
             near = nearest(checker.endpoints, plain)[:1]
             methods = [other.method for other in checker.endpoints if other.path in near]
             return error.but(endpoint=(method if method in methods else methods[0], near[0]) if near else None)
-        allowed = {issue["field"]: issue["messages"] for issue in checker.refused(endpoint, body)}
+        allowed = {
+            issue["field"]: [words for words in issue["messages"] if words != "is required"]  # the API has said so
+            for issue in checker.refused(endpoint, body)
+        }
     except (ApiError, ConfigError, UsageError):  # what cannot be explained is reported as it is
         return error
     issues = [
