@@ -28,6 +28,7 @@ request POST /v1/text_to_image -f model=gen4_imag -f ratio=1920:1080 -f 'promptT
 # words of other tools
 tasks → history
 tasks get TASK → request GET /v1/tasks/TASK
+tasks wait TASK → wait TASK
 status TASK → request GET /v1/tasks/TASK
 get TASK → request GET /v1/tasks/TASK
 get ORG → request get ORG
@@ -43,6 +44,7 @@ delete /v1/avatars/AVATAR → request delete /v1/avatars/AVATAR --dry-run
 request GET ORG --jq .creditBalance → request GET ORG --select creditBalance
 request GET /v1/avatars?limit=2 --jq '.data[] | .id' → request GET /v1/avatars?limit=2 --select data.*.id
 avatars list --jq '.data[].id' → avatars list --select id
+request GET ORG --jq '.data | length' → reference GET ORG
 avatars list --json id,name → avatars list --select id,name
 avatars list -n 5 -y → avatars list --limit 5
 avatars list -ojsonl → avatars list --output jsonl

@@ -162,7 +162,8 @@ def _unknown_option(word: str, after: Sequence[str], known: Collection[str], com
     for part, call in translate.CALLS:
         if re.search(part, name, re.IGNORECASE):
             return UsageError(f"unknown option {name}", try_next=call)
-    return mistyped(f"unknown option {name}", name, known)
+    is_theirs = any(name in flags.split() for flags, _, _ in translate.OPTIONS)  # and not a slip of ours
+    return mistyped(f"unknown option {name}", name, () if is_theirs else known)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     Found = tuple[str, Optional[str], list[str], str]
 
 
+# Paths of jq that --select has too: `.id`, `.data[] | .id`, `.id, .name`; no functions.
+JQ_PATHS = r"(?=.*\w)[\w.*\[\]-]+(?:\s*\|\s*\.[\w.*\[\]-]+|\s*,\s*[\w.*\[\]-]+)*"
 ANY, NUMBER = r".+", r"\d+(?:\.\d+)?s?"
 # Their options, the values that each is meant with (None for a switch), and our words, with {} for the value. The first
 # line counts that fits, and of its words the first whose option the command has; "" where none is needed here.
@@ -27,7 +29,7 @@ OPTIONS = (
     ("--table", None, "--output table"),
     ("-o --format --output-format", r"jsonl?|table|markdown", "--output {}"),
     ("--format --output-format", ANY, "--output {}"),
-    ("--jq --query", r"[\w.*\[\]| ,-]*\w[\w.*\[\]| ,-]*", "--select {}"),
+    ("--jq --query", JQ_PATHS, "--select {}"),
     ("-o -O --out --out-file --outfile --output-file --save --save-to --to --download", ANY, "--download {}|--to {}"),
     ("--output-dir --out-dir --outdir --directory --save-dir --download-dir", ANY, "--download {}/|--to {}/"),
     ("-d --data --data-raw --data-binary --payload --json-body", ANY, "--body {}"),
@@ -54,7 +56,7 @@ OPTIONS = (
     ("--budget --max-cost --max-spend", NUMBER, "--max-credits {}"),
     ("--idempotency-key --request-id", ANY, "--once {}"),
     ("--session --session-id", ANY, "--client-id {}"),
-    ("-n --dryrun --noop --preview", None, "--dry-run"),
+    ("--dryrun --noop --preview", None, "--dry-run"),
     ("--check-only --validate", None, "--check"),
     ("--all --all-pages --auto-paginate --paginate", None, "--paginate|"),
     ("-s --silent --no-progress", None, "--quiet"),
@@ -65,13 +67,13 @@ OPTIONS = (
 )
 # What is no option here, by a part of its name: the call that tells more. A key is never repeated.
 CALLS = ((r"key|token|secret|password|bearer", ("auth", "login")), (r"url|host|endpoint", ("help", "environment")))
-# Their commands → ours, with an id or a path behind them, and alone; {} is the path.
+# Their commands with an id or a path behind them → ours; {} is the path.
 VERBS = (
-    ("get show read describe view status inspect result", "request GET {}", ""),
-    ("delete remove rm del destroy", "request DELETE {} --dry-run", ""),
-    ("update edit modify", "reference PATCH {}", ""),
-    ("create new add", "", "reference POST {}"),
-    ("cancel stop kill abort", "cancel {id}", ""),
+    ("get show read describe view status inspect result", "request GET {}"),
+    ("delete remove rm del destroy", "request DELETE {} --dry-run"),
+    ("update edit modify", "reference PATCH {}"),
+    ("wait watch", "wait {id}"),
+    ("cancel stop kill abort", "cancel {id}"),
 )
 COMMANDS = {
     "avatars list": "list ls",
@@ -140,12 +142,14 @@ def command(operands: list[str]) -> list[str] | None:
     kind, words = (name if name in LISTS else "tasks"), (rest if name in (*LISTS, *TASKS) else operands)
     verb, ids = (words[0] if words else "list"), words[1:2]
     path = ids[0] if ids and "/" in ids[0] else "/".join(["/v1", kind, *ids])
-    for verbs, with_id, alone in VERBS:
-        template = with_id if ids else alone
-        if template and verb in verbs.split():
-            return [part.replace("{}", path).replace("{id}", "".join(ids)) for part in template.split()]
+    short = ids[0] if ids and kind == "tasks" else path
+    for verbs, template in VERBS:
+        if ids and verb in verbs.split():
+            return [part.replace("{}", path).replace("{id}", short) for part in template.split()]
     if name in LISTS:
-        return [name, "list"]
+        return ["reference", "POST", path] if verb in ("create", "new", "add") else [name, "list"]
+    if name in TASKS and verb in GENERATE:
+        return ["generate", "--help"]
     if name in TASKS:
         return ["history"] if verb in ("list", "ls") else ["request", "GET", f"/v1/tasks/{verb}"]
     return next((call.split() for call, names in COMMANDS.items() if name in names.split()), None)
