@@ -17,7 +17,7 @@ class MeasuringTest(unittest.TestCase):
         with redirect_stdout(io.StringIO()) as stdout:
             status = main(["-n", "3", "-k", "version"])
         row = stdout.getvalue().splitlines()[1]
-        self.assertRegex(row, r"^version( +\d+\.\d ms +\d+\.\d MiB){2} +\d\.\d\d \+-\d\.\d\d <= 1")
+        self.assertRegex(row, r"^version( +\d+\.\d ms +\d+\.\d MiB){2} +\d+\.\d\d \+-\d+\.\d\d <= 1")
         self.assertEqual("MISSED" in row, status == 1)
         self.assertEqual("missed: version" in stdout.getvalue(), status == 1)
 
