@@ -124,7 +124,7 @@ class _Checker:
                 key = key_of(value[name])
                 fitting = [form for form, each in zip(fitting, tags) if key in map(key_of, each)]
                 if not fitting:
-                    return [((name,), self._other(value[name], _one_of(every)))]
+                    return [((name,), self._other(value[name], [("be one of", plain(tag)) for tag in every]))]
         return min((list(dict.fromkeys(islice(self._inside(form, value), MAX_ISSUES))) for form in fitting), key=len)
 
     def _wanted(self, form: Schema, value: Any) -> Wanted:
@@ -132,7 +132,7 @@ class _Checker:
         values, kind, pattern = values_of(form), form.get("type"), form.get("pattern")
         self.schemas.count(len(values or ()))
         if values and key_of(value) not in map(key_of, values):
-            return _one_of(values)
+            return [("be one of", plain(allowed)) for allowed in values]
         if isinstance(kind, str) and kind in TYPES and not _is_of_type(value, kind):
             return [("be", TYPES[kind])]
         if not isinstance(value, str):
@@ -274,10 +274,6 @@ def plain(value: Any) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
-
-
-def _one_of(values: list[Any]) -> Wanted:
-    return [("be one of", plain(value)) for value in values]
 
 
 def _choice(words: list[str]) -> str:

@@ -362,8 +362,7 @@ def _description(node: Schema, forms: list[Schema]) -> str:
     line = one_line(node.get("description") or node.get("title"))
     for form in forms if len(forms) > 1 else ():
         more = binding(form.get("description"))
-        is_new = form.get("description") != node.get("description") and more not in line
-        if more and is_new and len(line) + len(more) < MAX_JOINED:
+        if more not in line and len(line) + len(more) < MAX_JOINED:
             line = f"{line} {more}".lstrip()
     return line
 
