@@ -291,8 +291,10 @@ class TimeIsUp(ServedTest):
 
     def test_max_wait_ends_a_poll_that_gets_no_answer(self) -> None:
         self.fake.fault(Fault("no_answer"), times=None)
-        result = self.call("wait", "x", "--max-wait", "0.3")
-        self.assert_error(result, 75, kind="timeout")
+        words = ["wait", "x", "--max-wait", "0.3"]
+        result = self.call(*words)
+        self.assert_error(result, 69, kind="network")
+        self.assertEqual(pasted(result), words)
         self.assertRegex(result.error["error"], r"^x is of unknown status after 0\.3 s \(.*within 0\.3 s\)$")
         self.assertEqual(result.stdout, "")
         self.assertEqual(len(self.fake.requests), 1)

@@ -315,7 +315,8 @@ class PolledTask:
             last = f"still {self.status}" if self.status else "without a status" if self.answer else "of unknown status"
             trouble = f" ({self.trouble.message})" if self.trouble else ""
             words = f"{self.name} is {last} after {shown_number(max_wait)} s{trouble}"
-            return WaitTimeout(words, **facts, waiting_for=(self.name,))
+            is_unheard = not is_paid and self.answer is None and isinstance(self.trouble, NetworkError)
+            return (NetworkError if is_unheard else WaitTimeout)(words, **facts, waiting_for=(self.name,))
         return self._bad_end()
 
     def _bad_end(self) -> TaskError | None:
