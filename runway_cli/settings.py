@@ -360,6 +360,11 @@ def shown_credits(credits: float) -> str:
     return shown_number(round(credits, 4))
 
 
+def counted(number: float, noun: str) -> str:
+    """Returns `1 credit`, `2.5 credits`."""
+    return f"{shown_credits(number)} {noun}{'s' * (number != 1)}"
+
+
 class Target:
     """How to reach a service; never changed once it is made."""
 

@@ -27,7 +27,7 @@ class CreditsTest(BatchTest):
 
     def test_no_row_starts_that_would_go_beyond_the_limit(self) -> None:
         result = self.batch("--max-credits", "12")
-        words = "--max-credits 12 allows no further row: 10 credits are spent; 6 of 8 rows are not started"
+        words = "--max-credits allows 12 credits, and 10 are spent; 6 of 8 rows are not started"
         self.assert_error(result, 1, kind="budget", error=words, spent=10, limit=12)
         self.assertEqual(len(self.fake.accepted), 2)
         self.assertEqual(list(statuses(result).values()).count(NOT_STARTED), 6)
@@ -119,7 +119,7 @@ class CreditsTest(BatchTest):
         self.fake.fault(Fault("status", 400, body={"error": "No"}), path=PATH)
         result = self.batch("--max-credits", "5", "--parallel", "1")
         self.assert_error(result, 1, kind="budget")
-        budget = "--max-credits 5 allows no further row: 5 credits are spent; 6 of 8 rows are not started"
+        budget = "--max-credits allows 5 credits, and 5 are spent; 6 of 8 rows are not started"
         self.assertEqual(result.error["error"], f"1 of 8 failed: No; {budget}")
 
     def test_too_few_credits_stop_the_batch_and_leave_its_rows_unsent(self) -> None:

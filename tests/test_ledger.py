@@ -152,7 +152,7 @@ class Budget(LedgerTest):
         self.paid("today", 5)
         self.ledger.ended("today", "SUCCEEDED")
         found = Spending(self.ledger.prices(self.clock.now - 86_400))
-        self.assertEqual((found.known, found.unknown, found.dearest), (12, 1, 7))
+        self.assertEqual((found.spent, found.unknown, found.dearest), (19, 1, 7))
 
     def test_a_clock_that_was_set_back_hides_nothing(self) -> None:
         self.paid("fox", 5)
@@ -172,7 +172,7 @@ class Budget(LedgerTest):
             ([2, 5], 10, 4, False),
         ):
             with self.subTest(prices=prices, limit=limit, price=price):
-                self.assertIs(Spending(prices).allows(limit, price), is_allowed)
+                self.assertIs(Spending(prices, price).allows(limit), is_allowed)
 
     def test_a_price_is_that_of_the_last_job_of_the_same_shape(self) -> None:
         self.paid("first", 5, shape="s")

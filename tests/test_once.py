@@ -147,7 +147,8 @@ class FileTest(OnceTest):
 
     def test_two_unfinished_jobs_with_one_destination_are_not_taken_for_each_other(self) -> None:
         self.program(*self.save, "--max-wait", "1")
-        self.program(*HEN, "--wait", "--download", str(self.fox), "--max-wait", "1")
+        hen = self.program(*HEN, "--wait", "--download", str(self.fox), "--max-wait", "1").error["id"]
+        self.fake.storage.outputs[self.fake.tasks[hen]["outputs"][0]].content = b"another picture"
         self.clock.now += 60
         result = self.program("wait", "--unfinished")
         self.assertEqual(result.exit, 74, result)
@@ -381,8 +382,8 @@ class BudgetTest(OnceTest):
         budget = {"RUNWAY_SKILLS_MAX_CREDITS": "12"}
         self.program(*FOX, **budget)
         self.program(*FOX, **budget)
-        result = self.program(*FOX, **budget)
-        self.assert_error(result, 1, kind="budget", spent=10, limit=12)
+        words = "RUNWAY_SKILLS_MAX_CREDITS allows 12 credits in 24 hours, and 10 are spent"
+        self.assert_error(self.program(*FOX, **budget), 1, kind="budget", spent=10, limit=12, error=words)
         self.assert_paid(2)
         self.clock.now += 2 * 86_400
         self.assert_error(self.program(*FOX, **budget), 1, kind="budget")  # both are still in progress
@@ -391,11 +392,18 @@ class BudgetTest(OnceTest):
         self.assert_success(self.program(*FOX, **budget))
         self.assert_paid(3)
 
-    def test_while_no_price_is_known_one_job_at_a_time(self) -> None:
-        self.fake.fault(Fault("status", status=200, body={"id": "paid"}), path=POST)
+    def test_while_no_price_is_known_one_job_at_a_time_and_then_those_count_as_the_dearest(self) -> None:
+        for _ in range(2):
+            self.fake.fault(Fault("status", status=200, body={"id": "paid"}), path=POST)
         self.program(*FOX, RUNWAY_SKILLS_MAX_CREDITS="100")
-        self.assert_error(self.program(*FOX, RUNWAY_SKILLS_MAX_CREDITS="100"), 1, kind="budget")
+        words = "RUNWAY_SKILLS_MAX_CREDITS allows no further job while no price is known"
+        self.assert_error(self.program(*FOX, RUNWAY_SKILLS_MAX_CREDITS="100"), 1, kind="budget", error=words)
         self.assert_paid(0)
+        self.program(*FOX)
+        self.program(*FOX)
+        words = "RUNWAY_SKILLS_MAX_CREDITS allows 1 credit in 24 hours, and 15 are spent"
+        counted = ", 2 jobs of unknown price counted as 5 each"
+        self.assert_error(self.program(*FOX, RUNWAY_SKILLS_MAX_CREDITS="1"), 1, spent=15, error=words + counted)
 
     def test_what_costs_nothing_is_not_held_up(self) -> None:
         document = ("request", "POST", "/v1/documents", "-f", "name=rules", "-f", "content=Be kind.", "--once", "rules")

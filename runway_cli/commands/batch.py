@@ -480,7 +480,7 @@ class BatchRun:
         failures = sorted(self._failures, key=lambda failure: failure.fact("batch_call") is None)
         if batch.ledger.failure:
             failures.append(batch.ledger.failure.but(batch_call="same"))
-        budget = batch.stopped_by or (None if batch.pace.is_stopped else batch.over_budget())
+        budget = None if batch.pace.is_stopped else batch.over_budget()
         told = [f"{self.counts[word]} of {self.total} {word}" for word in (BAD, IN_PROGRESS) if self.counts[word]]
         words = [", ".join(told if self.total > 1 else [])]
         words = [": ".join(filter(None, (*words, heaviest(failures).message)))] if failures else []

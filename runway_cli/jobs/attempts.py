@@ -17,14 +17,15 @@ import re
 import time
 
 from .. import jsontext
+from ..errors import BudgetError
 from ..files.download import ANY
+from ..settings import counted, shown_credits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from typing import Any
-
 
 SENDING, UNCERTAIN, STARTED, UNSENT, REFUSED, GONE = "SENDING", "UNCERTAIN", "STARTED", "UNSENT", "REFUSED", "GONE"
 NOT_STARTED, SKIPPED = "NOT_STARTED", "SKIPPED"  # rows of a batch that no attempt was made at
@@ -130,33 +131,36 @@ class Attempt:
 
 
 class Spending:
-    """What attempts cost: `known` is a sum of credits, `unknown` counts attempts without a price.
+    """What attempts have cost, and whether one more of this `price` stays within a limit; None is an unknown price.
 
-    `dearest` is None while nothing has cost.
+    `spent` is a sum of credits, in which each of the `unknown` attempts counts as the dearest job that is known.
     """
 
-    def __init__(self, prices: Iterable[Any]) -> None:
-        found = list(prices)
-        known = [price for price in found if price is not None]
-        self.known = sum(known)
-        self.unknown = len(found) - len(known)
-        self.dearest = max(filter(None, known), default=None)
+    def __init__(self, prices: Sequence[Any], price: Any = None) -> None:
+        known = [each for each in prices if each is not None]
+        self.unknown = len(prices) - len(known)
+        self.dearest = max(filter(None, [*known, price]), default=None)
+        self.spent = sum(known) + self.unknown * (self.dearest or 0)
+        self._price = self.dearest if price is None else price
 
-    @property
-    def total(self) -> Any:
-        """Returns the credits of all, a price that is not known as the dearest."""
-        return self.known + self.unknown * (self.dearest or 0)
-
-    def allows(self, limit: float, price: Any = None) -> bool:
-        """Returns whether one more job stays within a limit. A price that is not known counts as the dearest.
-
-        While no price is known at all, one job has to tell before the next.
-        """
-        dearest = max(filter(None, (self.dearest, price)), default=None)
-        if dearest is None:
+    def allows(self, limit: float) -> bool:
+        """Returns whether the job may start. While no price is known at all, one has to tell before the next."""
+        if self.dearest is None:
             return not self.unknown and limit > 0
-        next_one = dearest if price is None else price
-        return bool(self.known + self.unknown * dearest + next_one <= limit)
+        return bool(self.spent + self._price <= limit)
+
+    def refusal(self, limit: float, name: str, period: str = "") -> BudgetError | None:
+        """Returns why the job may not start, None where it may. `name` is what sets the limit, for a `period`."""
+        if self.allows(limit):
+            return None
+        words = f"{counted(limit, 'credit')}{period}, and {shown_credits(self.spent)} are spent"
+        if self.dearest is None and self.unknown:
+            words = "no further job while no price is known"
+        elif self.unknown:
+            words += (
+                f", {counted(self.unknown, 'job')} of unknown price counted as {shown_credits(self.dearest or 0)} each"
+            )
+        return BudgetError(f"{name} allows {words}", spent=self.spent, limit=number_of(limit))
 
 
 def is_safety(code: Any) -> bool:

@@ -10,19 +10,20 @@ import os
 import re
 import unicodedata
 from collections import deque
+from contextlib import suppress
 from threading import Lock
 
 from .. import jsontext
-from ..errors import ApiError, BudgetError, OutputError, RunwayError, UsageError, WaitTimeout
+from ..errors import ApiError, OutputError, RunwayError, UsageError, WaitTimeout
 from ..files import download, upload
 from ..files.upload import InputFile
-from ..settings import absolute, shown_credits, shown_number
+from ..settings import BUDGET_VARIABLE, absolute, budget, shown_number
 from .attempts import FAILED, GOOD_ENDS, NOT_STARTED, SKIPPED, UNCERTAIN, Spending, number_of
 from .fields import OutputOf
 from .ledger import LedgerMissing
 from .rows import PRINT, SEND, WAIT
 from .schedule import Pace, Scheduler, most_at_once
-from .start import is_unsent, no_id, shape, start
+from .start import DAY, is_unsent, no_id, shape, start
 from .tasks import PolledTask, credits_of, parse, save_outputs, urls_of
 
 TYPE_CHECKING = False
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from ..api.client import Client
     from ..commands.batch import Options
+    from ..errors import BudgetError
     from .attempts import Attempt
     from .ledger import Ledger
     from .rows import Row
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 
 
 DRAIN = 5.0  # seconds that the answers to POSTs are awaited when the run is interrupted
-HELD = 5.0  # seconds until a row that the budget does not allow yet is tried again
 MAX_UPLOAD_AGE = 86_400 - 300  # seconds; the API keeps an upload for 24 hours, and a row needs some time to be sent
 MAX_ANSWER_AGE = 3600.0  # seconds for which the URLs in an answer are used; the API signs them for a day
 
@@ -66,10 +67,9 @@ class Batch:
         self.options = options
         self.pace = Pace(client)
         self.deadline = client.clock.monotonic() + options.max_time if options.max_time else None
-        self.stopped_by: BudgetError | None = None
         self._started = deque(row for row in rows if row.todo == WAIT)
         self._parallel = options.parallel
-        self._prices: dict[str, Any] = {}  # by shape
+        self._prices: dict[str | None, Any] = {}  # by shape
         self._scheduler: Scheduler | None = None
         self._uploads = {file.digest: Lock() for row in self.blocked for file in row.files() if file.is_upload}
         done = {row.key: bool(row.attempt and row.attempt.is_done) for row in rows}
@@ -164,27 +164,28 @@ class Batch:
             self._scheduler.add(job)
 
     def over_budget(self) -> BudgetError | None:
-        """Returns why the next row must not start yet: --max-credits, or None where it may."""
-        if self.options.max_credits is None or not self.unsent:
+        """Returns why the next row must not start yet: --max-credits or the account's budget; None where it may."""
+        limit, in_day = self.options.max_credits, budget()
+        if not self.unsent or (limit is None and in_day is None):
             return None
+        price = self.price(self.unsent[0])
         in_flight = [self.price(job.row) if job.credits is None else job.credits for job in self.in_flight]
-        spending = Spending([*in_flight, *self.ledger.prices(without={job.key for job in self.in_flight})])
-        if spending.allows(self.options.max_credits, self.price(self.unsent[0])):
-            return None
-        spent = spending.total
-        words = (
-            f"--max-credits {self.options.max_credits} allows no further row: {shown_credits(spent)} credits are spent"
-        )
-        if spending.dearest is None and spending.unknown:
-            words = f"--max-credits {self.options.max_credits} allows no further row while no price is known"
-        return BudgetError(words, spent=spent, limit=self.options.max_credits, batch_call="dry run")
+        keys = {job.key for job in self.in_flight}
+        refusal = None
+        if limit is not None:
+            prices = self.ledger.prices(without=keys)
+            refusal = Spending([*in_flight, *prices], price).refusal(limit, "--max-credits")
+        if in_day is not None and not refusal:
+            prices = self.history.prices(self.client.clock.time() - DAY, without=keys)
+            refusal = Spending([*in_flight, *prices], price).refusal(in_day, BUDGET_VARIABLE, " in 24 hours")
+        return refusal and refusal.but(batch_call="dry run")
 
     def allowed(self, rows: Sequence[Row]) -> int:
         """Returns how many of these rows --max-credits allows, as far as prices are known."""
         prices = self.ledger.prices()
         for count, row in enumerate(rows):
             price = self.price(row)
-            if not Spending(prices).allows(self.options.max_credits or 0, price):
+            if not Spending(prices, price).allows(self.options.max_credits or 0):
                 return count
             prices.append(price)
         return len(rows)
@@ -196,15 +197,11 @@ class Batch:
             return f"data:{given.type}" if isinstance(given, InputFile) and not given.is_upload else "runway://"
 
         found = shape(row.path, row.value(shown))
-        if found and found not in self._prices:
-            try:
+        if self._prices.get(found) is None:
+            with suppress(LedgerMissing):
                 same = self.ledger.priced(found) or self.history.priced(found)
-            except LedgerMissing:
-                same = None
-            if same is None:
-                return None
-            self._prices[found] = same.credits
-        return self._prices.get(found or "")
+                self._prices[found] = same.credits if same else None
+        return self._prices.get(found)
 
     def upload(self, file: InputFile) -> str:
         """Returns the URI of a file, uploaded now or before. Raises what `upload.upload` raises, and UsageError."""
@@ -232,14 +229,6 @@ class Batch:
             raise ApiError(f"{row.name} has no output number {wanted.index}, counted from 0", status=404)
         return urls[wanted.index]
 
-    def hold(self, job: RowJob, failure: BudgetError) -> float | None:
-        """Returns the seconds until a row is tried again that the budget does not allow while others are in flight."""
-        if any(not other.is_held for other in list(self.in_flight) if other is not job):
-            return HELD
-        self.stopped_by = failure.but(batch_call="dry run")
-        self.pace.stop()
-        return None
-
 
 class RowJob:
     """A row at work, as a job of the scheduler: its uploads, its POST, then the polling of what that created.
@@ -258,7 +247,6 @@ class RowJob:
         self.status = NOT_STARTED
         self.activity = "waiting to be sent"
         self.key = row.attempt.key if row.todo == WAIT and row.attempt else ""
-        self.is_held = False
         self._batch = batch
         self._tries = 0
         self._rounds = 0
@@ -338,9 +326,6 @@ class RowJob:
                 row={"key": self.key, "job": row.key, "name": row.name},
             )
             is_accepted = True
-        except BudgetError as failure:
-            self.is_held = True
-            return batch.hold(self, failure)
         except RunwayError as failure:
             if failure.fact("may_have_been_accepted"):
                 self.status = UNCERTAIN
@@ -355,7 +340,7 @@ class RowJob:
         if started.pollable is None:
             self.failure, self.status = no_id(started.answer), UNCERTAIN
             return None
-        self.failure, self.is_held = None, False
+        self.failure = None
         self._estimate = number_of(credits_of(started.answer))
         self.wait_for(started.pollable)
         return 0.0

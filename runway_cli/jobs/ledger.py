@@ -275,8 +275,8 @@ class Ledger:
             unlock_byte(self._locks, attempt.n)
         return not is_free
 
-    def priced(self, shape: str) -> Attempt | None:
-        """Returns the last attempt of the same shape whose cost is known."""
+    def priced(self, shape: str | None) -> Attempt | None:
+        """Returns the last attempt of the same shape whose cost is known; none has the shape None."""
         where = "account = ? AND shape = ? AND credits IS NOT NULL AND status = ? ORDER BY n DESC LIMIT 1"
         return next(iter(self._select(where, self.account, shape, SUCCEEDED)), None)
 

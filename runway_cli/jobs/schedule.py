@@ -215,7 +215,7 @@ class Pace:
 
         `tries` have failed before this one, and `rounds` is what it was when the POST was sent.
         """
-        if failure.kind in ("auth", "credits", "config", "io"):
+        if failure.kind in ("auth", "budget", "credits", "config", "io"):
             self.stop()
         if failure.kind not in ("api", "network") or not isinstance(failure, (ApiError, NetworkError)):
             return None

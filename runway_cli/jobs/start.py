@@ -12,7 +12,6 @@ from .. import jsontext
 from ..api.retry import DIRECT
 from ..errors import (
     ApiError,
-    BudgetError,
     ConfigError,
     CreditsError,
     DeniedError,
@@ -23,8 +22,8 @@ from ..errors import (
     WaitTimeout,
 )
 from ..files.download import free_name
-from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, relative, shown_credits, shown_number
-from .attempts import GONE, REFUSED, Spending, number_of
+from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, relative, shown_number
+from .attempts import GONE, REFUSED, Spending
 from .ledger import LedgerMissing
 from .tasks import Pollable, credits_of, is_id, may_start, parse, started_by
 
@@ -253,7 +252,11 @@ def _intended(
             if last is not None and (history.is_sending(last) or not last.is_repeatable(again=again)):
                 return None
             if limit is not None and may_start(path):
-                _check_budget(client, history, limit, price_shape)
+                same = history.priced(price_shape)
+                spending = Spending(history.prices(client.clock.time() - DAY), same.credits if same else None)
+                refusal = spending.refusal(limit, BUDGET_VARIABLE, " in 24 hours")
+                if refusal:
+                    raise refusal.but(try_next=("history", "--since", "1d"))
             if job and job.stem:
                 facts["destination"] = free_name(job.folder, job.stem, history.claimed())
             return history.intend(path, value, shape=price_shape, **facts).key
@@ -264,26 +267,13 @@ def _intended(
         return facts.get("key") or os.urandom(16).hex()
 
 
-def _check_budget(client: Client, history: Ledger, limit: float, price_shape: str | None) -> None:
-    same = history.priced(price_shape) if price_shape else None
-    spending = Spending(history.prices(client.clock.time() - DAY))
-    if spending.allows(limit, same.credits if same else None):
-        return
-    spent = spending.total
-    words = f"{BUDGET_VARIABLE} allows {shown_credits(limit)} credits in 24 hours, and {shown_credits(spent)} are spent"
-    if spending.unknown and spending.dearest is None:
-        words = f"{BUDGET_VARIABLE} is set, and no job of these 24 hours has told its price yet"
-    raise BudgetError(words, spent=spent, limit=number_of(limit), try_next=("history", "--since", "1d"))
-
-
 def foreseen(history: Ledger, path: str, value: Any, job: Job | None) -> dict[str, Any]:
     """Returns what a dry run tells of a job that was started before, and of what its kind has cost."""
     found: dict[str, Any] = {}
     last = history.last(job.name) if job else None
     if last is not None:
         found["job"] = {"id": last.id, "status": last.shown_status}
-    price_shape = shape(path, value)
-    same = history.priced(price_shape) if price_shape else None
+    same = history.priced(shape(path, value))
     if same is not None:
         found["estimate"] = {"credits": same.credits, "from": same.id, "at": same.started_at}
     return found
