@@ -167,11 +167,25 @@ class RefusalTest(FakeCase):
 
 class RecordTest(FakeCase):
     def test_what_a_post_makes_can_be_read(self) -> None:
-        voice = {"type": "runway-live-preset", "presetId": "drew"}
-        avatar = {"name": "Mira", "personality": "calm", "referenceImage": VIDEO["promptImage"], "voice": voice}
-        for path, body in (("/v1/avatars", avatar), ("/v1/documents", {"name": "n", "content": "c"})):
-            made = self.api("POST", path, body).json()
-            self.assertEqual((self.get(f"{path}/{made['id']}"), made["name"]), (made, body["name"]))
+        preset, own = {"type": "runway-live-preset", "presetId": "drew"}, {"type": "custom", "id": UNKNOWN_ID}
+        self.fake.add_voice(id=UNKNOWN_ID, name="Deep", description=None)
+        avatar = {"name": "Mira", "personality": "calm", "referenceImage": VIDEO["promptImage"]}
+        shown = {**own, "name": "Deep", "description": None, "deleted": False}
+        document = {"name": "n", "content": "c"}
+        for path, body, changed, expected in (
+            ("/v1/avatars", {**avatar, "voice": own}, {"voice": preset}, {"voice": shown}),
+            ("/v1/avatars", {**avatar, "voice": preset}, {"voice": own}, {"name": "Mira"}),
+            ("/v1/documents", document, {"name": "m"}, document),
+        ):
+            with self.subTest(path, body=body):
+                made = self.api("POST", path, body).json()
+                one = f"{path}/{made['id']}"
+                self.assertEqual(self.get(one), made)
+                self.assertLessEqual(expected.items(), made.items())
+                self.assertIn(
+                    made["id"], [row["id"] for row in self.get(f"{path}?limit=9&sort=createdAt&order=asc")["data"]]
+                )
+                self.assertIn(self.api("PATCH", one, changed).status, (200, 204))
 
     def test_a_task_is_paid_runs_and_can_be_downloaded(self) -> None:
         made = self.api("POST", "/v1/text_to_image", IMAGE).json()["id"]

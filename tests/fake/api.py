@@ -223,7 +223,18 @@ class Api(Tasks):
         """Makes what a POST asks for, of which an avatar or voice is processed first."""
         known = instance(contract.find("GET", f"{call.path}/id")[0].answer_schema() or {})
         statuses = [*["PROCESSING"] * max(self.pace.polls_to_finish, 1), "READY"]
-        return call.rows[self._add(call.path, statuses=statuses, **_only(call.body, *known))]
+        fields = self._with_whole_voice(_only(call.body, *known))
+        return call.rows[self._add(call.path, statuses=statuses, **fields)]
+
+    def _with_whole_voice(self, fields: Record) -> Record:
+        """Returns the fields of an avatar with its voice as the API shows it."""
+        if "type" not in (fields.get("voice") or {}):
+            return fields
+        voice = {"name": "A voice", "description": "Calm", **fields["voice"]}
+        if voice["type"] == "custom":
+            known = self.voices.get(voice["id"])
+            voice.update(_only(known or {}, "name", "description"), deleted=known is None)
+        return {**fields, "voice": voice}
 
     def _look(self, record: Any, *, poll: bool = True) -> Any:
         """Returns a record as it is now; `poll`: this look counts."""
@@ -260,7 +271,7 @@ class Api(Tasks):
         return {"data": [{"name": name, "versions": found} for name, found in versions.items()]}
 
     def _change(self, record: Record, fields: Record) -> None:
-        _merge(record, _only(fields, *record))
+        _merge(record, self._with_whole_voice(_only(fields, *record)))
         if "version" in record:
             record["version"] += 1
         if "updatedAt" in record:
@@ -368,7 +379,7 @@ def _only(fields: Mapping[str, Any], *names: str) -> Record:
 
 def _merge(record: Record, fields: Mapping[str, Any]) -> None:
     for key, value in fields.items():
-        if isinstance(value, dict) and isinstance(record.get(key), dict):
+        if isinstance(value, dict) and isinstance(record.get(key), dict) and "type" not in value:
             _merge(record[key], value)
         else:
             record[key] = value
