@@ -416,8 +416,8 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
     """Returns each model of an endpoint with what it lets choose from: [{"model", "ratio"?, …, "required"?}].
 
     A field of the body whose values are listed is that list; of the fields inside others only what must be chosen, such
-    as `voice.presetId`. `duration` without a list is its range as words, such as "2-10" or "4-15 or auto". `required`
-    names the required fields that are no list. Raises ContractError.
+    as `voice.presetId`. `duration` without a list is its range or type in words, such as "2-10", "4-15 or auto" or
+    "integer". `required` names the required fields that are no list. Raises ContractError.
     """
     rows = []
     with reading(document) as schemas:
@@ -435,17 +435,20 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
 def _choosable(fields: list[Field]) -> dict[str, Any]:
     required = {field["name"] for field in fields if field.get("required")} - {"model"}
     lists: dict[str, dict[Any, Any]] = {"ratio": {}, "duration": {}}  # what a model is chosen by comes first
-    ranges = {}
+    duration = ""
     for field in fields:
         name, values, limits = field["name"], field.get("values", ()), field.get("limits", {})
         parent, dot, _ = name.rpartition(".")
         if name != "model" and (not dot or required.issuperset((parent, name))):
             lists.setdefault(name, {}).update((key_of(value), value) for value in values)
-        if name == "duration" and {"min", "max"} <= limits.keys():
-            others = re.findall(r'"(\w+)"', field["type"])
-            ranges[name] = " or ".join(["{min}-{max}".format(**limits), *others])
-    choices: dict[str, Any] = {name: list(values.values()) or ranges.get(name) for name, values in lists.items()}
-    choices = {name: found for name, found in choices.items() if found}
+        if name == "duration":
+            words = sorted(field["type"].split(" | "), key=lambda word: '"' in word)  # such as integer and "auto"
+            if {"min", "max"} <= limits.keys():
+                words[0] = "{min}-{max}".format(**limits)
+            duration = " or ".join(word.strip('"') for word in words)
+    choices: dict[str, Any] = {name: list(values.values()) for name, values in lists.items() if values}
     parents = {name.rpartition(".")[0] for name in choices}
     rest = [name for name in lists if name in required - parents and name not in choices]
-    return {**choices, **({"required": rest} if rest else {})}
+    if duration and "duration" not in choices:
+        choices = {"ratio": choices.pop("ratio", None), "duration": duration, **choices}
+    return {**{name: found for name, found in choices.items() if found}, **({"required": rest} if rest else {})}
