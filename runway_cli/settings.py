@@ -29,6 +29,21 @@ VARIABLES = (
     ("HTTPS_PROXY, NO_PROXY", "the proxy, and hosts and networks that need none"),
     ("SSL_CERT_FILE, SSL_CERT_DIR", "further certificate authorities"),
 )
+# The variables in which agents tell the programs that they start which session they belong to; the first that is set
+# counts. Of agents that start each other, the one whose id all their shells have stands last.
+SESSION_VARIABLES = (
+    "CLAUDE_CODE_SESSION_ID",  # Claude Code
+    "CODEX_THREAD_ID",  # Codex
+    "CURSOR_CONVERSATION_ID",  # Cursor
+    "GEMINI_SESSION_ID",  # Gemini CLI: in its hooks; its shell has GEMINI_CLI alone
+    "COPILOT_AGENT_SESSION_ID",  # GitHub Copilot CLI
+    "AMP_CURRENT_THREAD_ID",  # Amp
+    "QWEN_CODE_SESSION_ID",  # Qwen Code
+    "PI_SESSION_ID",  # pi
+    "AGENT_SESSION_ID",  # goose
+    "CURSOR_TRACE_ID",  # older versions of Cursor: in every terminal of a window
+)
+NAMESPACE = bytes.fromhex("6ba7b8119dad11d180b400c04fd430c8")  # of URLs, RFC 9562
 IN_REQUEST_LINE = "/?%:@!$&'()*+,;=~[]-._"  # characters of a URL that stay as they are, beside letters and digits
 QUOTES = "\"'`\u201c\u201d\u2018\u2019"  # around a pasted value; the last four are typographic
 LEDGER_ID = 0x52775943  # of SQLite's header: no other program's database is ever written to, and ours never replaced
@@ -279,10 +294,29 @@ def client_id(text: str) -> str:
 
 
 def random_uuid() -> str:
-    """Returns a random UUID, version 4 (RFC 9562). Importing uuid takes over 5 ms in Python 3.9, 2 ms in 3.11."""
-    digits = os.urandom(16).hex()
+    """Returns a random UUID, version 4."""
+    return _uuid(os.urandom(16).hex(), version=4)
+
+
+def session_uuid() -> str | None:
+    """Returns a UUID, version 5, of the agent's session that this process belongs to; None outside of any.
+
+    It is derived from the agent's id, which stays on this machine.
+    """
+    found = (f"{name}={setting(name)}" for name in SESSION_VARIABLES if setting(name))
+    session = next(found, None)
+    if session is None:
+        return None
+    import hashlib
+
+    text = NAMESPACE + session.encode("utf-8", "surrogateescape")
+    return _uuid(hashlib.sha1(text, usedforsecurity=False).hexdigest(), version=5)
+
+
+def _uuid(digits: str, *, version: int) -> str:
+    """Returns 32 digits as a UUID (RFC 9562). Importing uuid takes over 5 ms in Python 3.9, 2 ms in 3.11."""
     variant = "89ab"[int(digits[16], 16) % 4]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    return f"{digits[:8]}-{digits[8:12]}-{version}{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def as_text(word: str) -> str:

@@ -8,8 +8,10 @@ import sqlite3
 import stat
 import time
 import unittest
+import uuid
 from typing import Any
 
+from runway_cli.settings import SESSION_VARIABLES
 from tests.fake import SECRET, Fault
 from tests.program import Result
 from tests.served import ServedTest, pasted
@@ -196,6 +198,18 @@ class ChosenTest(HistoryTest):
         mine = self.program(*FOX, "--client-id", SESSION).json["id"]
         self.assertEqual([row["id"] for row in self.rows("--session", "--client-id", SESSION)], [mine])
         self.assert_error(self.program("history", "--session"), 2)
+
+    def test_an_agents_session_is_one_client_id_in_all_its_calls(self) -> None:
+        for variable in SESSION_VARIABLES:
+            with self.subTest(variable):
+                session = {variable: f"{variable} 7", "CURSOR_TRACE_ID": f"{variable} 7"}
+                started = {self.program(*FOX, **session).json["id"] for _ in range(2)}
+                client_id = self.fake.sent("POST")[-1].headers["x-runway-client-id"]
+                self.assertEqual(client_id, str(uuid.uuid5(uuid.NAMESPACE_URL, f"{variable}={variable} 7")))
+                self.assertEqual({row["id"] for row in self.rows("--session", **session)}, started)
+                self.assertEqual(self.rows("--session", **{variable: "another"}), [])
+        given = {"CODEX_THREAD_ID": "a", "RUNWAY_SKILLS_CLIENT_ID": SESSION}
+        self.assertEqual(self.program(*FOX, "--dry-run", **given).json["headers"]["X-Runway-Client-Id"], SESSION)
 
     def test_a_table_has_when_model_prompt_status_credits_and_file(self) -> None:
         self.program(*FOX)

@@ -234,6 +234,7 @@ def resolved(given: Mapping[str, Any], options: Sequence[Option]) -> dict[str, A
     Raises ConfigError for a variable that cannot be read, UsageError for options that contradict each other.
     """
     found = {option.dest: given[option.dest] if option.dest in given else _from_variable(option) for option in options}
+    found["client_id"] = found["client_id"] or settings.session_uuid()
     if "url_format" in given and not found["gateway"]:
         raise UsageError("--url-format is for a gateway: add --gateway lowcodeapi", add=("--gateway", GATEWAYS[0]))
     if found["stage"] and found["gateway"]:
