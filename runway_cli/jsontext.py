@@ -60,9 +60,7 @@ def loads(data: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
     import json  # help and --version do without: 2 ms
 
     try:
-        return json.loads(
-            data, parse_int=_integer, parse_float=_decimal, parse_constant=_refuse, object_pairs_hook=pairs
-        )
+        return json.loads(data, **_EXACT, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
@@ -71,33 +69,23 @@ def loads(data: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
 
 def elements(text: str, pairs: Callable[[list[tuple[str, Any]]], Any]) -> Iterator[tuple[int, Any]]:
     """Yields the line and the value of each element of a JSON array. Raises ValueError, as `loads` does."""
+    loads(text)
     import json
 
-    decoder = json.JSONDecoder(
-        parse_int=_integer, parse_float=_decimal, parse_constant=_refuse, object_pairs_hook=pairs
-    )
+    decoder = json.JSONDecoder(**_EXACT, object_pairs_hook=pairs)
     skip = json.decoder.WHITESPACE.match  # type: ignore[attr-defined]
-    place = skip(text, skip(text).end() + 1).end()  # behind the bracket
-    counted, line = 0, 1
-    is_more = text[place : place + 1] != "]"
-    while is_more:
+    counted, line, place = 0, 1, skip(text, text.index("[") + 1).end()
+    while text[place] != "]":
         line += text.count("\n", counted, place)
         counted = place
         try:
             value, place = decoder.raw_decode(text, place)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
         except ValueError as error:
             raise ValueError(f"{error} at line {line}") from None
-        except RecursionError:
-            raise ValueError(f"nested too deeply at line {line}") from None
         yield line, value
         place = skip(text, place).end()
-        is_more = text[place : place + 1] == ","
-        place = skip(text, place + 1).end() if is_more else place
-    if text[place : place + 1] != "]" or text[place + 1 :].strip():
-        line += text.count("\n", counted, place)
-        raise ValueError(f"a comma or the end is expected at line {line}")
+        if text[place] == ",":
+            place = skip(text, place + 1).end()
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
@@ -142,3 +130,6 @@ def _integer(text: str) -> int | Number:
 def _decimal(text: str) -> float | Number:
     value = float(text)
     return value if repr(value) == text else Number(text)
+
+
+_EXACT: Any = {"parse_int": _integer, "parse_float": _decimal, "parse_constant": _refuse}

@@ -6,7 +6,6 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 from unittest import mock
 
 from runway_cli.terminal import console as streams
@@ -40,7 +39,7 @@ class Streams:
         self.err = Stream(is_terminal=err_is_terminal)
         self.size = (columns, lines)
 
-    def terminal_size(self, *_: Any) -> tuple[int, int]:
+    def terminal_size(self) -> tuple[int, int]:
         return self.size
 
 

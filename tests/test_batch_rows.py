@@ -87,10 +87,10 @@ class JsonLinesTest(BatchTest):
             ('{"promptText": "fox"}'.encode("utf-16"), "is UTF-16: save it as UTF-8"),
             (b'[\n {"a": 1},\n 7\n]', "line 3: not a JSON object"),
             (b'[\n {"a": 1},\n {"a": 1, "a": 2}\n]', "duplicate key 'a' at line 3"),
-            (b'[\n {"a": 1}\n {"a": 2}\n]', "a comma or the end is expected at line 3"),
-            (b'[{"a": 1}', "a comma or the end is expected at line 1"),
+            (b'[\n {"a": 1}\n {"a": 2}\n]', "Expecting ',' delimiter at line 3"),
+            (b'[{"a": 1}', "Expecting ',' delimiter at line 1"),
             (b'[{"a": 1},]', "Expecting value at line 1, column 11"),
-            (b'[{"a": 1}]\n{"a": 2}', "a comma or the end is expected"),
+            (b'[{"a": 1}]\n{"a": 2}', "Extra data at line 2"),
             (b"[]", "has no rows"),
         ):
             with self.subTest(content):

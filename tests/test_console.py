@@ -45,16 +45,6 @@ class Documents(unittest.TestCase):
         formats = {None: False, "json": False, "jsonl": True, "table": True, "markdown": True}
         self.assertEqual({format: Console(format=format).needs_rows for format in formats}, formats)
 
-    def test_options_are_set_once_they_are_known(self) -> None:
-        console = Console()
-        console.configure(format="jsonl", select=parse("id"), quiet=True, verbose=True)
-        with captured() as kept:
-            console.note("unheard")
-            console.trace(">", ["GET /"])
-            console.rows(ROWS, NAMES, {})
-        self.assertEqual(kept.out.text, "a\nb\n")
-        self.assertEqual(kept.err.text, "> GET /\n")
-
 
 class Lists(unittest.TestCase):
     def printed(self, format: str | None, more: dict[str, Any] | None = None, **options: Any) -> tuple[str, str]:
@@ -101,11 +91,6 @@ class Lists(unittest.TestCase):
 
 
 class Notes(unittest.TestCase):
-    def test_nothing_is_traced_without_verbose(self) -> None:
-        with captured() as kept:
-            Console().trace(">", ["GET /"], b"{}")
-        self.assertEqual(kept.err.text, "")
-
     def test_the_quiet_hear_only_what_was_paid_for(self) -> None:
         with captured() as kept:
             console = Console(quiet=True)
@@ -276,11 +261,6 @@ class BrokenStreams(unittest.TestCase):
         with self.stdout(slow):
             Console().write("0123456789é")
         self.assertEqual(slow.taken.decode(), "0123456789é")
-
-    def test_a_stream_of_text_alone_is_written_too(self) -> None:
-        with mock.patch.object(sys, "stdout", io.StringIO()) as out:
-            Console().result({"a": "é"})
-        self.assertEqual(out.getvalue(), '{"a":"é"}\n')
 
 
 class FakeKernel:

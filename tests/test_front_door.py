@@ -74,7 +74,7 @@ class HelpTest(ProgramTest):
 
     def test_help_is_no_wider_than_80_columns_or_the_window(self) -> None:
         for window, width in ((50, 50), (200, 80)):
-            with mock.patch.object(help_texts, "terminal_width", return_value=window):
+            with mock.patch.object(help_texts, "terminal_size", return_value=(window, 24)):
                 texts = [*map(help_texts.text, levels()), *(help_texts.text((), topic) for topic in TOPICS)]
             for text in texts if window > 80 else texts[1:]:  # the examples of the program itself need 80
                 with self.subTest(text.partition("\n")[0], window=window):

@@ -169,9 +169,6 @@ class Text(unittest.TestCase):
 
 class Values(unittest.TestCase):
     def test_json_values(self) -> None:
-        deep: Any = "x"
-        for _ in range(100_000):
-            deep = [deep]
         number = jsontext.loads("1.10")
         for given, shown in (
             (None, None),
@@ -189,7 +186,6 @@ class Values(unittest.TestCase):
             ),
             ({"fields": {"a": 1}}, {"fields": {"a": 1}}),
             ({"images": [{"uri": DATA_URI}]}, {"images": [{"uri": "data:image/png;base64,… (825 B)"}]}),
-            (deep, masking.TOO_DEEP),
         ):
             with self.subTest(given=str(type(given))):
                 self.assertEqual(masking.value(given), shown)
@@ -267,7 +263,7 @@ class Printed(unittest.TestCase):
     def printed(self, act: Callable[[Console], None], secret: str = KEY) -> Streams:
         with captured() as kept:
             console = Console(verbose=True)
-            console.keep_secret(secret)
+            console.secrets.keep(secret)
             act(console)
         return kept
 
@@ -349,7 +345,7 @@ class Printed(unittest.TestCase):
         with mock.patch.dict("os.environ", proxy), captured() as kept:
             console = Console()
             for secret in services.secrets():
-                console.keep_secret(secret)
+                console.secrets.keep(secret)
             console.note(f"407 ada:p@ss-word p%40ss-word {b64encode(b'ada:p@ss-word').decode()} of ada")
         self.assertEqual(kept.err.text, "407 *** *** ***A== of ada\n")
 
@@ -368,17 +364,16 @@ class Printed(unittest.TestCase):
         self.assertEqual(shown["sessionKey"], "***")
         self.assertEqual(shown["issues"], [{"field": "sessionKey", "messages": [masking.text(SIGNED)]}])
 
-    def test_an_error_that_is_nested_too_deeply_is_still_told(self) -> None:
-        for depth in (*range(200, 1000, 3), 100_000):
+    def test_what_is_nested_too_deeply_does_not_hide_the_rest_of_an_error(self) -> None:
+        for depth in (200, 900, 100_000):
             deep: Any = "x"
             for _ in range(depth):
                 deep = [deep]
             with captured() as kept:
                 Console().error({"error": "bad", "more": deep, "example": "x"})
             shown = json.loads(kept.err.text)
-            self.assertEqual(shown["error"], "bad")
-            self.assertEqual(shown["example"], "x")
-        self.assertEqual(shown["more"], masking.TOO_DEEP)
+            self.assertEqual((shown["error"], shown["example"]), ("bad", "x"))
+            self.assertIn(masking.TOO_DEEP, kept.err.text)
 
 
 class RandomKeys(unittest.TestCase):
@@ -403,7 +398,7 @@ class RandomKeys(unittest.TestCase):
             with captured(columns=chance.randrange(9, 120), **terminals) as kept:
                 select = chance.choice([None, "name", f"name,{key}"])
                 console = Console(format=chance.choice(FORMATS), select=parse(select) if select else None, verbose=True)
-                console.keep_secret(key)
+                console.secrets.keep(key)
                 lines = live(console)
                 if lines:
                     lines.show([text, (key, f"{key} {key}"), f"{key} {key}"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from runway_cli import jsontext
 from runway_cli.errors import UsageError
-from runway_cli.terminal.console import MAX_PARTS, Console, explain, parse, selected_lines
+from runway_cli.terminal.console import Console, explain, parse, selected_lines
 from runway_cli.terminal.tables import Column
 from tests.streams import captured
 
@@ -27,9 +27,6 @@ TASK: dict[str, Any] = {
 LIST: dict[str, Any] = {"data": [{"id": "a", "voice": {"id": "v"}}, {"id": "b", "voice": None}, {"id": "c"}]}
 ROWS = {"a": '"v"', "b": "null", "c": "null"}  # their ids and voices
 COLUMNS = (Column("Name", "name"), Column("Preview", "preview"))
-DEEP: Any = "end"
-for _ in range(MAX_PARTS):
-    DEEP = {"a": DEEP}
 
 
 def lines(path: str, value: Any) -> list[str]:
@@ -63,7 +60,6 @@ class OnePath(unittest.TestCase):
             ("models.veo3.1.most", TASK, ["2"]),  # a key with a dot
             ("a.b", {"a.b": 1, "a": {"b": 2}}, ["2"]),  # a key by itself counts before one with a dot,
             ("a.b", {"a": 5, "a.b": 1}, ["1"]),  # and one that leads nowhere does not hide it
-            (".".join("a" * MAX_PARTS), DEEP, ["end"]),
             ("é".encode().decode("ascii", "surrogateescape"), {"é": "x"}, ["x"]),  # from an ASCII locale
         )
         for path, value, shown in cases:
@@ -111,32 +107,22 @@ class SeveralPaths(unittest.TestCase):
 
 class Mistakes(unittest.TestCase):
     def test_a_path_that_cannot_be_used_is_refused_with_words(self) -> None:
-        for text, words in (
-            ("", "must name a path"),
-            (" ", "must name a path"),
-            ("id,", "empty one"),
-            (",", "empty one"),
-            ("a,,b", "empty one"),
-            (".id", "without a dot"),
-            ("a..b", "empty part"),
-            ("id.", "without a dot"),
-            ("output[0]", "write output.0"),
-            (".data[]", "output.*"),
-            (".".join("a" * (MAX_PARTS + 1)), "parts at most"),
-        ):
-            with self.subTest(text), self.assertRaises(ValueError) as caught:
+        for text in ("", " ", "id,", ",", "a,,b", ".id", "a..b", "id."):
+            with self.subTest(text), self.assertRaisesRegex(ValueError, "must be a path such as id"):
                 parse(text)
-            self.assertIn(words, str(caught.exception))
+        for text in ("output[0]", ".data[]"):
+            with self.subTest(text), self.assertRaisesRegex(ValueError, "write output.0 for the first"):
+                parse(text)
 
     def test_a_note_says_what_is_there(self) -> None:
         for path, words in (
             ("nope", "the keys are id, status, output, cost, "),
             ("cost.nope", "the keys of cost are credits"),
-            ("output.5", "output is a list of 2 elements: use a number from 0, or *"),
+            ("output.5", "output is a list of 2: use a number from 0, or *"),
             ("output.0.x", "output.0 is a string"),
             ("failure.x", "failure is null"),
-            ("empty.*", "empty is an empty list"),
-            ("none.a", "none has no keys"),
+            ("empty.*", "empty is empty"),
+            ("none.a", "none is empty"),
             ("ratio.x", "ratio is a number"),
             ("done.x", "done is true or false"),
         ):
@@ -159,14 +145,13 @@ class Printed(unittest.TestCase):
     def test_what_was_left_out_of_the_result_is_found(self) -> None:
         shown = {"id": "t1", "saved": ["a.png"]}
         with captured() as streams:
-            self.console("output.1").result(shown, full={**TASK, **shown})
             for format in ("json", "jsonl"):
                 self.console("output.1", format).row(shown, alone=True, full={**TASK, **shown})
             console = self.console("output.1", "table")
             console.row(shown, alone=True, full={**TASK, **shown})
             console.end_rows([Column("Id", "id")])
         url = "https://x.example/b.png?_jwt=2"
-        self.assertEqual(streams.out.lines, [url, url, url, "output.1", url])
+        self.assertEqual(streams.out.lines, [url, url, "output.1", url])
 
     def test_of_rows_each_is_a_line_or_a_row_of_a_table(self) -> None:
         for select, format, out in (

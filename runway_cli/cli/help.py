@@ -8,7 +8,7 @@ from .. import settings
 from ..api.services import SERVICES
 from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command
 from ..errors import EXITS
-from ..terminal.console import terminal_width
+from ..terminal.console import terminal_size
 from ..terminal.program import IS_WINDOWS, command_line, quoted_call
 from .parser import SUMMARIES, declared, load
 
@@ -154,4 +154,4 @@ def _folded(words: str, width: int | None = None) -> list[str]:
 
 
 def _width() -> int:
-    return max(min(terminal_width(), MAX_WIDTH) - 1, MIN_WIDTH)
+    return max(min(terminal_size()[0], MAX_WIDTH) - 1, MIN_WIDTH)

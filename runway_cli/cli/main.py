@@ -91,7 +91,7 @@ class Run:
         from .parser import HelpRequested, VersionRequested, declared_commands, parse
 
         for secret in secrets():
-            self.console.keep_secret(secret)
+            self.console.secrets.keep(secret)
         try:
             call = self.call = parse(self.words)
         except HelpRequested as request:

@@ -51,12 +51,10 @@ class Display:
         self._transfers: dict[PolledTask, tuple[int, int | None, float]] = {}  # bytes done, in all, start
         attempts = history.attempts() if history and self._live else []
         known = {attempt.id: (attempt.model or "", attempt.prompt or "") for attempt in attempts}
-        short = {task: task.pollable.id[:MIN_NAME] for task in tasks}
-        is_clear = len({*short.values()}) == len(tasks)
         sent = body if isinstance(body, dict) else {}
         prompt = next((sent[name] for name in PROMPT_FIELDS if isinstance(sent.get(name), str)), "")
         own = (str(sent.get("model", "")), prompt)
-        self._names = {task: (short[task] if is_clear else task.name, *known.get(task.name, own)) for task in tasks}
+        self._names = {task: (task.pollable.id[:MIN_NAME], *known.get(task.name, own)) for task in tasks}
 
     def lines(self) -> list[Line]:
         """Returns the live lines of this moment."""

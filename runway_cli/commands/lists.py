@@ -111,20 +111,17 @@ def _list(
 def iso_time(value: Any) -> Any:
     """Returns a date as YYYY-MM-DDTHH:MM:SS.mmmZ, read as UTC where it names no zone; anything else unchanged."""
     import re
-    from datetime import datetime, timedelta
+    from datetime import datetime, timezone
 
-    pattern = r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(:\d\d(?:[.,](\d+))?)?\s*(?:[Zz]|([+-])(\d\d):?(\d\d))?)?"
-    match = re.fullmatch(pattern, value.strip(), re.ASCII) if isinstance(value, str) else None
-    if not match:
+    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d([T ]\d\d:|$)", value):
         return value
-    day, minute, second, fraction, sign, hours, minutes = match.groups()
+    text = re.sub(r"\.(\d+)", lambda fraction: f".{fraction[1]:0<3.3}", value.replace("Z", "+00:00"))
     try:
-        moment = datetime.fromisoformat(f"{day}T{minute or '00:00'}{(second or ':00')[:3]}")
-        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-        moment = moment + offset if sign == "-" else moment - offset
+        moment = datetime.fromisoformat(text)
+        moment = moment.astimezone(timezone.utc) if moment.tzinfo else moment
     except (ValueError, OverflowError):
         return value
-    return f"{moment.isoformat()}.{(fraction or '0')[:3]:<03}Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 _NAME, _CREATED = Column("Name", "name"), Column("Created", "createdAt")

@@ -48,7 +48,7 @@ class Console:
         self.shutdown: Shutdown | None = None
         self._has_ended = False
         self._waiting: list[Row] = []  # rows that are to become a table
-        self._unmatched: dict[str, str | None] = {}  # why a path of --select matches nothing; None once it does
+        self._unmatched: dict[str, str] = {}  # why a path of --select matches nothing, "" once it does
         self.configure(**options)
 
     def configure(
@@ -76,13 +76,13 @@ class Console:
 
     # Results, on stdout.
 
-    def result(self, value: Any, full: Any = None, *, has_rows: bool = False) -> None:
-        """Prints one JSON document: indented on a terminal, else on one line. --select looks at `full`, if given.
+    def result(self, value: Any, *, has_rows: bool = False) -> None:
+        """Prints one JSON document: indented on a terminal, else on one line.
 
         Raises ClosedOutput or, with the `id` of the document as `task_id`, OutputError. `has_rows`: UsageError for
         a path of --select that matches nothing.
         """
-        self._print(value, full, is_document=True)
+        self._print(value, is_document=True)
         self._explain(is_error=has_rows)
 
     def row(self, row: Row, *, alone: bool, full: Row | None = None) -> None:
@@ -90,10 +90,11 @@ class Console:
 
         `alone`: it is the only one, a JSON document by itself. --select looks at `full`, if given.
         """
+        row = full if full is not None and self._select else row
         if self.format in TABLES:
-            self._waiting.append(full if self._select and full is not None else row)
+            self._waiting.append(row)
         else:
-            self._print(row, full, is_document=alone and self.format == "json")
+            self._print(row, is_document=alone and self.format == "json")
 
     def end_rows(self, columns: Sequence[Column]) -> None:
         """Prints the rows that waited to become a table, and tells what --select has not found in any."""
@@ -137,10 +138,10 @@ class Console:
                 raise ClosedOutput from None
             raise OutputError(f"stdout could not be written: {error.strerror or error}") from None
 
-    def _print(self, value: Any, full: Any, *, is_document: bool) -> None:
+    def _print(self, value: Any, *, is_document: bool) -> None:
         try:
             if self._select:
-                self._write_selected([value if full is None else full])
+                self._write_selected([value])
             else:
                 self._write_json(value, indent=2 if is_document and is_terminal(sys.stdout) else None)
         except OutputError as error:
@@ -149,7 +150,7 @@ class Console:
             raise
 
     def _write_json(self, value: Any, indent: int | None = None) -> None:
-        shown = self._without_secrets(value)
+        shown = self.secrets.mask_value(value)
         try:
             text = jsontext.dumps(shown, indent)
         except RecursionError:  # indenting recurses in Python, one line does not
@@ -158,7 +159,7 @@ class Console:
 
     def _write_selected(self, values: Sequence[Any]) -> None:
         self._match(values)
-        lines = [line for value in values for line in selected_lines(self._without_secrets(value), self._select)]
+        lines = [line for value in values for line in selected_lines(self.secrets.mask_value(value), self._select)]
         self.write("".join(line + "\n" for line in lines))
 
     def _write_table(self, rows: Sequence[Row], columns: Sequence[Column]) -> None:
@@ -169,15 +170,15 @@ class Console:
             self._match(rows)
             columns = [tables.Column(path, path) for path in self._select]
             rows = [selected_row(row, self._select) for row in rows]
-        elif self.format == "table":
-            columns = tables.with_id(columns, rows)
-        hide = self._without_secrets
+        elif self.format == "table" and any("id" in row for row in rows) and "id" not in [each.key for each in columns]:
+            columns = [tables.Column("Id", "id"), *columns]
+        hide = self.secrets.mask_value
         columns = [each.renamed(hide(each.heading), hide(each.key)) for each in columns]
         rows = [hide(row) for row in rows]
         if self.format == "markdown":
             self.write(tables.markdown(rows, columns))
             return
-        width = terminal_width() if is_terminal(sys.stdout) else None
+        width = terminal_size()[0] if is_terminal(sys.stdout) else None
         text, left_out = tables.table(rows, columns, width, is_coloured=has_styles(sys.stdout))
         self.write(text)
         if left_out:
@@ -186,12 +187,10 @@ class Console:
     def _match(self, values: Sequence[Any]) -> None:
         """Finds out which paths match in one of these values, and what is there instead of the others."""
         for path in self._select if values else ():
-            parts = path.split(".")
-            if self._unmatched.get(path, "") is not None:
-                if any(matches(value, parts) for value in values):
-                    self._unmatched[path] = None
-                else:
-                    self._unmatched.setdefault(path, explain(values[0], path))
+            if any(matches(value, path.split(".")) for value in values):
+                self._unmatched[path] = ""
+            else:
+                self._unmatched.setdefault(path, explain(values[0], path))
 
     def _explain(self, *, is_error: bool = False) -> None:
         """Tells, once, which paths of --select matched nothing. `is_error`: raises UsageError instead."""
@@ -201,12 +200,6 @@ class Console:
             raise UsageError("; ".join(found), drop=("--select",))
         for words in found:
             self.tell(words)
-
-    def _without_secrets(self, value: Any) -> Any:
-        try:
-            return self.secrets.mask_value(value, masking.MIN_LENGTH_IN_RESULTS)
-        except RecursionError:  # nested so deeply that it is masked as text, by `write`
-            return value
 
     # Everything else, on stderr.
 
@@ -239,14 +232,10 @@ class Console:
 
         `document` has `error` and `example`. Later notes are dropped.
         """
-        shown: dict[str, Any] = {}
-        for key, item in document.items():  # one by one: what is nested too deeply must not hide the rest
-            masked = masking.value({key: item}, self.mask)
-            shown.update(masked if isinstance(masked, dict) else {self.mask(key): masked})
+        shown = masking.value(document, self.mask)
         shown["error"] = shown["error"][:MAX_MESSAGE]
-        for issue in shown.get("issues") or ():
-            if isinstance(issue, dict) and isinstance(issue.get("messages"), list):
-                issue["messages"] = [word[:MAX_NOTE] if isinstance(word, str) else word for word in issue["messages"]]
+        for issue in shown.get("issues", ()):
+            issue["messages"] = [message[:MAX_NOTE] for message in issue["messages"]]
         if self.live is not None:
             self.live.close()
         if is_terminal(sys.stderr) and not self._wants_json_errors:
@@ -260,10 +249,6 @@ class Console:
         else:
             self.write_stderr(jsontext.dumps(shown) + "\n")
         self._has_ended = True
-
-    def keep_secret(self, secret: str) -> None:
-        """Masks `secret` from now on."""
-        self.secrets.keep(secret)
 
     def mask(self, text: str, own: str = "") -> str:
         """Returns `text` without the secrets and all else that must not be shown for inspection.
@@ -285,11 +270,7 @@ class Console:
 
     def _write(self, stream: Any, text: str) -> None:
         """Writes past Python's buffer: what could not be written must not be tried again when the interpreter ends."""
-        buffer = getattr(stream, "buffer", None)
-        if buffer is None:  # a stream of text alone, such as io.StringIO
-            stream.write(text)
-            return
-        raw = getattr(buffer, "raw", buffer)
+        raw = getattr(stream.buffer, "raw", stream.buffer)
         rest = memoryview(text.encode("utf-8", "backslashreplace"))
         while rest:
             written = raw.write(rest[: self._room(stream, raw)])
@@ -331,10 +312,10 @@ def _plain_lines(document: Mapping[str, Any]) -> Iterator[str]:
     """Yields the message, and a line for each issue and for each of several failures."""
     accepted = " (the request may have been accepted)" if document.get("maybeAccepted") else ""
     yield f"{document['error']}{accepted}"
-    for issue in document.get("issues") or ():
-        yield "  " + ": ".join(filter(None, (str(issue.get("field", "")), "; ".join(issue.get("messages") or ()))))
-    for failure in document.get("failed") or ():
-        yield f"  {failure.get('id')}: {failure.get('error')}"
+    for issue in document.get("issues", ()):
+        yield "  " + ": ".join(filter(None, (issue["field"], "; ".join(issue["messages"]))))
+    for failure in document.get("failed", ()):
+        yield f"  {failure['id']}: {failure['error']}"
 
 
 # `--select PATH[,PATH…]`: parts of a result. A path is dotted: `cost.credits`. A number is the index of a list, `*` is
@@ -342,7 +323,6 @@ def _plain_lines(document: Mapping[str, Any]) -> Iterator[str]:
 # contain dots are tried (`models.veo3.1`). Keys that contain a comma cannot be named.
 
 EACH = "*"
-MAX_PARTS = 100  # of one path; each part is one call deep
 MAX_KEYS = 30  # that a note names
 
 
@@ -351,16 +331,10 @@ def parse(text: str) -> list[str]:
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # an ASCII locale does not decode é
     paths = [path.strip() for path in text.split(",")]
     for path in paths:
-        parts = path.split(".")
-        if not path:
-            words = "must name a path, such as id or output.0"
-            raise ValueError(f"{words}; {text!r} has an empty one" if "," in text else words)
-        if any("[" in part and part.endswith("]") for part in parts):
+        if any("[" in part and part.endswith("]") for part in path.split(".")):
             raise ValueError(f"{path!r} has brackets: write output.0 for the first element, output.* for each")
-        if not all(parts):
-            raise ValueError(f"{path!r} has an empty part: write id or data.*.id, without a dot at either end")
-        if len(parts) > MAX_PARTS:
-            raise ValueError(f"a path has {MAX_PARTS} parts at most, not {len(parts)}")
+        if not all(path.split(".")):
+            raise ValueError(f"must be a path such as id, output.0 or data.*.id, or several with commas, not {text!r}")
     return paths
 
 
@@ -430,18 +404,14 @@ def _description(value: Any, place: str) -> str:
         keys = [*list(value)[:MAX_KEYS], *(["…"] if len(value) > MAX_KEYS else [])]
         return f"the keys{' of ' + place if place else ''} are {', '.join(keys)}"
     place = place or "the result"
-    if isinstance(value, dict):
-        return f"{place} has no keys"
-    if isinstance(value, list):
-        count = f"{len(value)} element{'' if len(value) == 1 else 's'}"
-        return f"{place} is a list of {count}: use a number from 0, or *" if value else f"{place} is an empty list"
-    kind = {str: "a string", bool: "true or false", type(None): "null"}.get(type(value), "a number")
-    return f"{place} is {kind}"
+    if isinstance(value, list) and value:
+        return f"{place} is a list of {len(value)}: use a number from 0, or *"
+    kind = {str: "a string", dict: "empty", list: "empty", bool: "true or false", type(None): "null"}
+    return f"{place} is {kind.get(type(value), 'a number')}"
 
 
 # The streams themselves, and what is known about the terminal behind them.
 
-DEFAULT_SIZE = (80, 24)  # columns and lines where no stream knows
 SLICE = 0.25  # seconds between two looks at the signals while nobody reads
 RED, GREEN, YELLOW, DIM = "31", "32", "33", "2"  # styles, as ANSI escape sequences name them
 REPLACEMENT = "\ufffd"
@@ -476,20 +446,15 @@ def is_terminal(stream: Any) -> bool:
         return False
 
 
-def terminal_size(*streams: Any) -> tuple[int, int]:
-    """Returns columns and lines of the first of these streams that is a terminal, else DEFAULT_SIZE."""
-    for stream in streams:
+def terminal_size() -> tuple[int, int]:
+    """Returns columns and lines of the terminal that the program was started in; 80 and 24 where there is none."""
+    for stream in (sys.__stderr__, sys.__stdout__, sys.__stdin__):
         try:
-            columns, lines = os.get_terminal_size(stream.fileno())
-        except (AttributeError, ValueError, OSError):
+            columns, lines = os.get_terminal_size(stream.fileno() if stream else -1)
+        except (ValueError, OSError):
             continue
-        return columns or DEFAULT_SIZE[0], lines or DEFAULT_SIZE[1]
-    return DEFAULT_SIZE
-
-
-def terminal_width() -> int:
-    """Returns the columns of the terminal that the program was started in."""
-    return terminal_size(sys.__stdout__, sys.__stderr__, sys.__stdin__)[0]
+        return columns or 80, lines or 24
+    return 80, 24
 
 
 def has_styles(stream: Any) -> bool:

@@ -8,6 +8,7 @@ too long to read. Every pattern takes linear time.
 from __future__ import annotations
 
 import re
+import sys
 
 from .. import jsontext
 from ..settings import IN_REQUEST_LINE
@@ -54,9 +55,12 @@ class Secrets:
                     text = _without_disguised(text, self._bare, noise)
         return text
 
-    def mask_value(self, value: Any, min_length: int = MIN_LENGTH) -> Any:
-        """Returns a JSON value without the secrets, keys included. Raises RecursionError for one nested too deeply."""
-        return _masked(value, lambda text: self.mask(text, min_length), frozenset())
+    def mask_value(self, value: Any) -> Any:
+        """Returns a result without the secrets, keys included; one nested too deeply as it is: `write` masks text."""
+        try:
+            return _masked(value, lambda text: self.mask(text, MIN_LENGTH_IN_RESULTS), frozenset(), sys.maxsize)
+        except RecursionError:
+            return value
 
 
 def _forms(secret: str) -> set[str]:
@@ -117,6 +121,7 @@ def _without_disguised(text: str, secrets: set[str], noise: str) -> str:
 
 
 MAX_DATA_URI = 200  # characters that are shown whole
+MAX_DEPTH = 100  # of a value; more cannot be searched by recursion
 TOO_DEEP = "… (nested too deeply to be shown)"
 _HIDDEN_KEYS = frozenset(("sessionKey", "api_token", "Authorization"))
 _AFTER_URL = ".,;:!)]}'"  # what ends a sentence or a value, and not a URL
@@ -132,15 +137,19 @@ _KEY = r"key_[0-9a-z]{32,}"  # of the API, even where it is not this run's
 _FIELDS = r"""("fields\\*"\s*:\s*)\{(?:[^{}"\\]|\{[^{}"\\]*\}|(\\*)"(?:(?!\2")(?:\\.|[^\\]))*\2")*(?:\}|.*)"""
 
 
-def _masked(value: Any, mask: Callable[[str], str], hidden: frozenset[str]) -> Any:
-    """Returns a JSON value with each text and number masked, and everything at the `hidden` keys."""
+def _masked(value: Any, mask: Callable[[str], str], hidden: frozenset[str], depth: int) -> Any:
+    """Returns a JSON value with each text and number masked, everything at the `hidden` keys, and what is too deep."""
+    if depth < 0:
+        return TOO_DEEP
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, dict):
         here = hidden | {"fields"} if hidden and "uploadUrl" in value else hidden
-        return {mask(key): MASK if key in here else _masked(item, mask, hidden) for key, item in value.items()}
+        return {
+            mask(key): MASK if key in here else _masked(item, mask, hidden, depth - 1) for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [_masked(item, mask, hidden) for item in value]
+        return [_masked(item, mask, hidden, depth - 1) for item in value]
     if isinstance(value, (int, float, jsontext.Number)):
         return value if mask(str(value)) == str(value) else MASK
     return value
@@ -215,18 +224,15 @@ def _parameter(shown: str) -> str:
 
 
 def value(shown: Any, mask: Callable[[str], str] = text) -> Any:
-    """Returns a JSON value with what must not be shown masked; TOO_DEEP for one that cannot be searched."""
-    try:
-        return _masked(shown, mask, _HIDDEN_KEYS)
-    except RecursionError:
-        return TOO_DEEP
+    """Returns a JSON value with what must not be shown masked."""
+    return _masked(shown, mask, _HIDDEN_KEYS, MAX_DEPTH)
 
 
 def body(shown: bytes, mask: Callable[[str], str] = text) -> str:
     """Returns a body as text, masked; JSON on one line."""
     try:
         return jsontext.dumps(value(jsontext.loads(shown), mask)) if shown else ""
-    except (ValueError, RecursionError):
+    except ValueError:
         return mask(shown.decode("utf-8", "replace"))
 
 

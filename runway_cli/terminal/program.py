@@ -68,18 +68,11 @@ def _python() -> str:
 
 def _is_on_path(name: str, file: str) -> bool:
     """Returns whether a shell given `name` starts `file`. A virtual environment's Python is a link to another."""
-    if IS_WINDOWS:
-        import shutil  # which knows the extensions of programs there; it takes 3 ms
+    import shutil
 
-        found = shutil.which(name)
-    else:
-        files = (os.path.join(folder, name) for folder in os.get_exec_path())
-        found = next((file for file in files if os.path.isfile(file) and os.access(file, os.X_OK)), None)
+    found = shutil.which(name)
     if not found or os.path.realpath(os.path.dirname(found)) != os.path.realpath(os.path.dirname(file)):
         return False
-    return os.path.realpath(found) == os.path.realpath(file) or (IS_WINDOWS and _stem(found) == _stem(file))
-
-
-def _stem(path: str) -> str:
-    """Returns the name without its extension: on Windows a script may lack the .exe of its launcher."""
-    return os.path.splitext(os.path.basename(os.path.normcase(path)))[0]
+    if IS_WINDOWS:  # where a script may lack the .exe of its launcher
+        found, file = (os.path.splitext(os.path.normcase(path))[0] for path in (found, file))
+    return os.path.realpath(found) == os.path.realpath(file)

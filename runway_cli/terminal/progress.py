@@ -8,9 +8,9 @@ from itertools import zip_longest
 from threading import RLock
 
 from . import console as streams
-from .console import DIM
+from .console import DIM, YELLOW
 from .masking import readable_size
-from .tables import GAP, aligned, columns_taken, display_width, fitted, status_style
+from .tables import GAP, STATUS_STYLES, aligned, columns_taken, display_width, fitted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ MAX_CELL = 500  # characters: more is never seen
 MIN_NAME = 8  # columns of a name that are kept: the first group of an id tells tasks apart
 REDRAW = 0.1  # seconds between two drawings that bring no news
 MIN_RATE_TIME = 1.0  # seconds of a transfer before its rate says something
-MAX_REMAINING = 100 * 3600  # seconds
 
 
 def live(console: Console) -> Live | None:
@@ -102,13 +101,12 @@ def _aligned(lines: Sequence[Sequence[str]], width: int, *, is_coloured: bool) -
         if len(line) == 1:
             texts.append(fitted(line[0], width))
             continue
-        styles = ["", *[DIM] * (NAMES - 1), *map(status_style, line[NAMES : NAMES + 1]), *[""] * len(line)]
-        is_plain = not is_coloured or excess > 0
-        cells = [
-            (cell, size, False, "" if is_plain else style) for cell, size, style in zip(line, widths, styles) if size
-        ]
+        styles = [""] * len(line)
+        if is_coloured and excess <= 0:
+            styles[1 : NAMES + 1] = [*[DIM] * (NAMES - 1), STATUS_STYLES.get(line[NAMES], YELLOW)]
+        cells = [(cell, size, False, style) for cell, size, style in zip(line, widths, styles) if size]
         text = aligned(cells).rstrip()
-        texts.append(fitted(text, width) if is_plain else text)
+        texts.append(text if any(styles) else fitted(text, width))
     return texts
 
 
@@ -124,7 +122,7 @@ def screen_lines(line: str, width: int) -> int:
 
 def _size() -> tuple[int, int]:
     """Returns columns and lines of the terminal, 2 at least."""
-    columns, lines = streams.terminal_size(sys.stderr, sys.__stdout__, sys.__stdin__)
+    columns, lines = streams.terminal_size()
     return max(columns, 2), max(lines, 2)
 
 
@@ -143,7 +141,7 @@ def transferred(done: int, total: int | None, seconds: float = 0.0) -> str:
     rate = done / seconds if seconds >= MIN_RATE_TIME else 0.0
     if rate > 0:
         words.append(f"{readable_size(rate)}/s")
-        if total and 0 < (total - done) / rate < MAX_REMAINING:
+        if total and done < total:
             words.append(f"{readable_time((total - done) / rate)} left")
     return ", ".join(words)
 

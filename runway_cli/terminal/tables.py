@@ -27,7 +27,7 @@ MAX_WORD = 30  # columns; a longer word may be broken where its column wraps
 STATUS_STYLES = {
     **dict.fromkeys(("SUCCEEDED", "READY", "COMPLETED"), GREEN),
     **dict.fromkeys(("FAILED", "CANCELLED", "GONE"), RED),
-}
+}  # any other goes on, or needs a look: YELLOW
 
 _MARKUP = (
     r"[\\`|<>*~\[\]]"
@@ -59,13 +59,6 @@ class Column:
         return Column(heading, key, link=self.link, wrap=self.wrap, rank=self.rank)
 
 
-def with_id(columns: Sequence[Column], rows: Sequence[Row]) -> Sequence[Column]:
-    """Returns these columns, and the rows' ids first if they have any."""
-    if any(column.key == "id" for column in columns) or not any("id" in row for row in rows):
-        return columns
-    return [Column("Id", "id"), *columns]
-
-
 def rows_of(answer: Any) -> list[Row] | None:
     """Returns the rows of an answer that is {"data": […]} or a list; None for any other.
 
@@ -82,42 +75,27 @@ def columns_of(rows: Sequence[Row]) -> list[Column]:
     return [Column(key, key) for key in dict.fromkeys(key for row in rows for key in row)]
 
 
-def markdown(rows: Sequence[Row], columns: Sequence[Column], width: int | None = None) -> str:
-    """Returns a GitHub table of any width; the headings alone if there are no rows.
-
-    No cell can start markup or HTML; a URL is a link.
-    """
+def markdown(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+    """Returns a GitHub table, in which no cell can start markup or HTML, and a URL is a link."""
     lines = [[_escaped(printable(column.heading)) for column in columns], ["---"] * len(columns)]
     lines += [[_markdown_cell(row.get(column.key), column.link) for column in columns] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _markdown_cell(value: Any, link: str) -> str:
-    """Returns a cell of a Markdown table. The links of several URLs are numbered."""
-    texts = _texts(value)
-    count = sum(len(re.findall(_URL, text)) for text in texts)
-    names = (f"{link} {number}" if count > 1 else link for number in range(1, count + 1))
-    cells = []
-    for text in texts:
-        pieces, end = [], 0
-        for match in re.finditer(_URL, text):
-            url = match[0].rstrip(_AFTER_URL)
-            pieces += [_escaped(text[end : match.start()]), f"[{next(names)}]({_link_target(url)})"]
-            end = match.start() + len(url)
-        cells.append("".join([*pieces, _escaped(text[end:])]))
-    return ", ".join(cells).strip()
+    from urllib.parse import quote
+
+    text, cell, end = _text(value).strip(), "", 0
+    for match in re.finditer(_URL, text):
+        url = match[0].rstrip(_AFTER_URL)
+        target = quote(url.encode("utf-8", "replace"), safe="/?%:@!$&*+,;=~#-._")  # brackets would end it
+        cell += f"{_escaped(text[end : match.start()])}[{link}]({target})"
+        end = match.start() + len(url)
+    return cell + _escaped(text[end:])
 
 
 def _escaped(text: str) -> str:
     return re.sub(_MARKUP, r"\\\g<0>", text)
-
-
-def _link_target(url: str) -> str:
-    """Returns a URL as the target of a Markdown link, where brackets end it and &lt; stands for a character."""
-    from urllib.parse import quote
-
-    encoded = quote(url.encode("utf-8", "replace"), safe="/?%:@!$&*+,;=~#-._")
-    return re.sub(r"&(?=#?\w+;)", r"\\&", encoded)
 
 
 def table(
@@ -137,26 +115,26 @@ def table(
     shown = [at for at, size in enumerate(widths) if size]
     text = ""
     for number, line in enumerate(lines):
-        styles = [DIM if number == 0 else status_style(line[at]) if columns[at].key == "status" else "" for at in shown]
-        cells = [
-            (line[at], widths[at], columns[at].wrap, style if is_coloured else "") for at, style in zip(shown, styles)
-        ]
+        cells = []
+        for at in shown:
+            style = DIM if number == 0 else _style(columns[at], line[at])
+            cells.append((line[at], widths[at], columns[at].wrap, style if is_coloured else ""))
         text += aligned(cells)
     return text, [heading for at, heading in enumerate(lines[0]) if at not in shown]
 
 
+def _style(column: Column, cell: str) -> str:
+    return STATUS_STYLES.get(cell, YELLOW) if column.key == "status" else ""
+
+
 def _cell(value: Any, column: Column, width: int | None) -> str:
-    if width is not None and column.is_time and isinstance(value, str):
-        value = ago(value)
-    return ", ".join(_texts(value))
+    return _text(ago(value) if width is not None and column.is_time and isinstance(value, str) else value)
 
 
-def _texts(value: Any) -> list[str]:
-    """Returns the texts that a value consists of, a list's elements, each on one line."""
-    if value is None:
-        return []
-    items = value if isinstance(value, list) else [value]
-    return [printable(item if isinstance(item, str) else jsontext.dumps(item)) for item in items]
+def _text(value: Any) -> str:
+    """Returns a value on one line, the elements of a list with commas between them."""
+    items = value if isinstance(value, list) else [] if value is None else [value]
+    return ", ".join(printable(item if isinstance(item, str) else jsontext.dumps(item)) for item in items)
 
 
 def ago(moment: str) -> str:
@@ -172,11 +150,6 @@ def ago(moment: str) -> str:
         if 0 <= seconds < size * most:
             return f"{int(seconds // size)} {unit} ago"
     return moment[:10] if seconds > 0 else moment
-
-
-def status_style(status: str) -> str:
-    """Returns the style of a status word: green, red, or yellow for what goes on or needs a look."""
-    return STATUS_STYLES.get(status, YELLOW)
 
 
 def _fitted(
@@ -223,7 +196,7 @@ def _records(columns: Sequence[Column], lines: Sequence[Sequence[str]], width: i
         block = ""
         for column, heading, cell in zip(columns, headings, row):
             size = room if " " in cell else max(room, display_width(cell))  # a word stays whole: it can be copied
-            styles = (DIM, status_style(cell) if column.key == "status" else "") if is_coloured else ("", "")
+            styles = (DIM, _style(column, cell)) if is_coloured else ("", "")
             block += aligned([(heading, indent, False, styles[0]), (cell, size, True, styles[1])]) if cell else ""
         blocks.append(block)
     return "\n".join(blocks)
@@ -256,11 +229,15 @@ def columns_taken(character: str) -> int:
 
 
 def fitted(text: str, width: int) -> str:
-    """Returns `text`, cut to exactly `width` columns, an ellipsis included, if it is wider."""
+    """Returns `text`, cut to `width` columns at most, an ellipsis included, if it is wider."""
     if display_width(text) <= width:
         return text
-    kept = _beginning(text, width - len(ELLIPSIS))
-    return kept + ELLIPSIS + " " * (width - len(ELLIPSIS) - display_width(kept))
+    room = width - len(ELLIPSIS)
+    for end, character in enumerate(text):
+        room -= columns_taken(character)
+        if room < 0:
+            return text[:end] + ELLIPSIS
+    return text
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -283,12 +260,3 @@ def wrapped(text: str, width: int) -> list[str]:
             lines[-1] += piece
             room -= taken
     return lines
-
-
-def _beginning(text: str, width: int) -> str:
-    """Returns as many characters of `text` as fit in `width` columns."""
-    for end, character in enumerate(text):
-        width -= columns_taken(character)
-        if width < 0:
-            return text[:end]
-    return text
