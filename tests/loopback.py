@@ -198,8 +198,7 @@ class TransportTest(unittest.TestCase):
     def download(self, url: str, idle_timeout: float = 20, time_limit: float | None = None) -> Iterator[bytes]:
         """Yields the pieces of a transfer from a server."""
         with self.transport.stream("GET", url, {}, idle_timeout=idle_timeout, time_limit=time_limit) as stream:
-            while piece := stream.read(1 << 18):
-                yield piece
+            yield from iter(stream.read, b"")
 
     def failure(self, call: Callable[[], object]) -> NetworkError:
         """Returns the NetworkError of a call."""

@@ -7,7 +7,9 @@ import sys
 import unittest
 from pathlib import Path
 
-from runway_cli.files import lock as file_lock
+if sys.platform != "win32":
+    import fcntl
+
 from runway_cli.files.download import safe_name
 from tests.batches import PATH, SHARED, BatchTest, by_name, statuses
 from tests.fake import Fault
@@ -142,7 +144,7 @@ class SavedLaterTest(BatchTest):
         for path in paths:
             path.touch()
         with at_work.open("wb") as file:
-            self.assertTrue(file_lock.try_lock(file.fileno()))
+            fcntl.flock(file, fcntl.LOCK_EX)
             self.assert_success(self.download())
         self.assertEqual(self.saved(), sorted([at_work.name, foxes.name, elk.name, "fox.png", f"{long}.png"]))
 

@@ -65,7 +65,6 @@ class BodyTest(ServiceTest):
             ("Infinity", b"[-Infinity]", "-Infinity is not a JSON number"),
             ("half a document", b'{"id":"0123', "Unterminated string"),
             ("plain text", b"OK", "Expecting value"),
-            ("gzip that says nothing of itself", PACKED, "not UTF-8"),
             ("an HTML page", b"<html><style>p{}</style><h1>Down for<br>maintenance</h1>", ": Down for maintenance"),
         ):
             with self.subTest(name):
@@ -112,6 +111,7 @@ class BodyTest(ServiceTest):
             ("204 that talks on", b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nno", "{}"),
             ("gzip", framed(PACKED, b"Content-Encoding: X-GZIP"), '{"id":"fox"}'),
             ("gzip of nothing", framed(b"", b"Content-Encoding: gzip"), "{}"),
+            ("gzip that is none", framed(b'{"a":1}', b"Content-Encoding: gzip"), '{"a":1}'),
         ):
             with self.subTest(name):
                 result = self.get(raw)
@@ -121,14 +121,13 @@ class BodyTest(ServiceTest):
         for name, body in {
             "cut off": PACKED[:-6],
             "a wrong checksum": PACKED[:-8] + b"\0" * 8,
-            "no gzip": b'{"id":"fox"}',
             "something behind it": PACKED + b"more",
         }.items():
             with self.subTest(name):
                 result = self.get(framed(body, b"Content-Encoding: gzip"))
                 self.assert_error(result, 69, kind="network")
                 self.assertTrue(result.error["error"].endswith(": the gzip body is invalid"), result)
-        self.assert_error(self.get(framed(PACKED, b"Content-Encoding: br")), 1, kind="api", status=200)
+        self.assert_error(self.get(framed(b"\x0b\x01", b"Content-Encoding: br")), 1, kind="api", status=200)
 
     def test_an_error_is_told_whatever_its_body_is(self) -> None:
         deep = b"[" * 3000 + b"]" * 3000

@@ -96,9 +96,7 @@ class AnswerTest(TransportTest):
     def test_an_answer_larger_than_the_memory_may_have_been_accepted(self) -> None:
         url = self.start(answering()).url
         with mock.patch.object(Framed, "read1", side_effect=MemoryError):
-            failure = self.failure(lambda: self.post(url))
-        self.assertIn("larger than this machine's memory", failure.message)
-        self.assertTrue(failure.maybe_received)
+            self.assertTrue(self.failure(lambda: self.post(url)).maybe_received)
 
     def test_a_tls_error_without_a_reason_is_reported(self) -> None:
         error = ssl.SSLError(1, "protocol error")
@@ -172,12 +170,11 @@ class FrameTest(TransportTest):
                 found = self.bodies(b"Transfer-Encoding: chunked\r\n", size + b"\r\nfox\r\n0\r\n\r\n")
                 self.assertEqual(found, ["the answer was cut off"] * 2)
 
-    def test_gzip_within_chunks_is_unpacked_or_refused(self) -> None:
+    def test_gzip_within_chunks_is_unpacked(self) -> None:
         for content in (self.PACKED, b"fox"):
             chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content)
             found = self.bodies(b"Transfer-Encoding: gzip, chunked\r\n", chunks)
-            self.assertEqual(found[0], b"fox")
-            self.assertIn("Transfer-Encoding: gzip", str(found[1]))
+            self.assertEqual(found, [b"fox", content], "a download unpacks by itself")
 
     def test_an_answer_that_has_no_body_has_no_frame(self) -> None:
         for status in (b"204 No Content", b"304 Not Modified"):

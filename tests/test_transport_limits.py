@@ -174,34 +174,6 @@ class TimeTest(TransportTest):
                         self.post(server.url, 1)
         self.assertEqual(len(server.heads), 4)
 
-    @unittest.skipUnless(sys.platform == "linux", FULL_QUEUE)
-    def test_the_error_names_what_failed_at_each_address(self) -> None:
-        refused = ("127.0.0.2", 9)
-        with SilentListener(is_full=True) as dead, self.found(dead.address, refused):
-            failure = self.failure(lambda: self.post("http://localhost", BOUND))
-        words = "no answer at 127.0.0.1, connection refused at 127.0.0.2"
-        limit = f"localhost: no complete answer within {BOUND} s: {words} (no connection)"
-        self.assertEqual((failure.message, failure.permanent), (limit, False))
-        with self.found(("127.0.0.3", 9), refused):
-            failure = self.failure(lambda: self.post("http://localhost", BOUND))
-        words = "connection refused at 127.0.0.3, connection refused at 127.0.0.2"
-        self.assertEqual((failure.message, failure.permanent), (f"localhost: {words}", True))
-
-    def test_the_families_of_addresses_take_turns(self) -> None:
-        tried: list[object] = []
-
-        def begin(place: tuple[object, ...], *_: object) -> None:
-            tried.append(place[4])
-            raise OSError("no route")
-
-        found = [
-            (family, 1, 6, "", (name, 80)) for family, name in ((10, "a"), (10, "b"), (10, "c"), (2, "d"), (2, "e"))
-        ]
-        with mock.patch("socket.getaddrinfo", lambda *_: found), mock.patch.object(sockets, "_begin", begin):
-            failure = self.failure(lambda: self.post("http://localhost"))
-        self.assertEqual(tried, [(name, 80) for name in "adbec"])
-        self.assertTrue(failure.message.startswith("localhost: no route at a, no route at d, "), failure.message)
-
     def found(self, *addresses: object) -> AbstractContextManager[object]:
         """Every name has these addresses."""
         places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import re
-import stat
+import sys
 import time
 import unicodedata
 from contextlib import contextmanager, suppress
@@ -16,8 +16,10 @@ from contextlib import contextmanager, suppress
 from ..api.answers import excerpt
 from ..errors import ApiError, DeniedError, NetworkError, OutputError, RunwayError, UsageError, WaitTimeout
 from ..settings import is_ledger, url_fault
-from .lock import try_lock
 from .media import EXTENSIONS, HEAD, declared_type, mismatch, type_by_content
+
+if sys.platform != "win32":
+    import fcntl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,25 +48,26 @@ class Destination:
     earlier call had the same destination.
     """
 
-    __slots__ = ("may_be_saved", "path")
-
     def __init__(self, path: str, *, may_be_saved: bool) -> None:
         self.path = path
         self.may_be_saved = may_be_saved
 
-    def file_name(self, url: str, headers: Message, head: Callable[[], bytes]) -> str:
+    def file_name(self, url: str, headers: Message, pieces: Iterator[bytes]) -> tuple[str, bytes]:
         """Returns the path with the extension of the URL's last part, else of the media type, else of the content.
 
-        `head` returns how the content begins.
+        For the last the first of the `pieces` are read, and returned too.
         """
         root, extension = os.path.splitext(self.path)
         if extension != ANY:
-            return self.path
+            return self.path, b""
         match = re.search(r"\.([A-Za-z0-9]{1,5})$", name_of(url))
         if match:
-            return f"{root}.{match[1].lower()}"
-        kind = declared_type(headers.get("Content-Type", "")) or type_by_content(io.BytesIO(head()))
-        return f"{root}.{EXTENSIONS.get(kind or '', 'bin')}"
+            return f"{root}.{match[1].lower()}", b""
+        kind, head = declared_type(headers.get("Content-Type", "")), b""
+        if not kind:
+            head = _beginning(pieces)
+            kind = type_by_content(io.BytesIO(head))
+        return f"{root}.{EXTENSIONS.get(kind or '', 'bin')}", head
 
 
 def destinations(path: str, stem: str, count: int, *, resumed: bool = False) -> list[Destination]:
@@ -100,7 +103,7 @@ def check_destination(path: str, *, force: bool, failure: type[RunwayError] = Us
     if not os.access(folder or ".", os.W_OK):
         raise failure(f"the folder of {path!r} cannot be written to")
     for entry in filter(NAME.fullmatch, listing(folder)):
-        remove_abandoned(os.path.join(folder, entry), before=time.time() - MAX_AGE)
+        _remove_abandoned(os.path.join(folder, entry), before=time.time() - MAX_AGE)
 
 
 def name_fault(path: str, *, force: bool) -> str | None:
@@ -202,9 +205,9 @@ class PartFile:
         with _writing(path):
             os.makedirs(folder or ".", exist_ok=True)
             self._file: FileIO = shutdown.create_part_file(self._part)
-        if os.name != "nt":  # where an open file cannot be removed anyway
+        if sys.platform != "win32":  # where an open file cannot be removed anyway
             with suppress(OSError):  # a file system without locks
-                try_lock(self._file.fileno())
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def write(self, piece: bytes) -> None:
         """Appends a piece. Raises OutputError."""
@@ -233,18 +236,15 @@ class PartFile:
         self._shutdown.remove_part_file(self._part)
 
 
-def remove_abandoned(path: str, *, before: float = float("inf")) -> None:
+def _remove_abandoned(path: str, *, before: float = float("inf")) -> None:
     """Removes a part file that was last written `before` a time, unless a run has it locked, or open on Windows."""
     with suppress(OSError):
-        status = os.lstat(path)
-        if not stat.S_ISREG(status.st_mode) or status.st_mtime > before:
+        if os.lstat(path).st_mtime > before:
             return
-        if os.name == "nt":
-            os.unlink(path)
-            return
-        with open(path, "r+b") as file:  # a lock over NFS needs the right to write
-            if try_lock(file.fileno()):
-                os.unlink(path)
+        if sys.platform != "win32":
+            with open(path, "r+b") as file:  # a lock over NFS needs the right to write
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
 
 
 def remove_part_files(folders: Iterable[str], names: Iterable[str]) -> None:
@@ -254,7 +254,7 @@ def remove_part_files(folders: Iterable[str], names: Iterable[str]) -> None:
         for entry in filter(NAME.fullmatch, listing(folder)):
             stem = os.path.splitext(entry[1 : -len(".0123456789ab.part")])[0].casefold()
             if stem in owners or re.sub(r"-\d+$", "", stem) in owners:
-                remove_abandoned(os.path.join(folder, entry))
+                _remove_abandoned(os.path.join(folder, entry))
 
 
 def listing(folder: str) -> list[str]:
@@ -289,8 +289,6 @@ def _writing(path: str) -> Iterator[None]:
 
 
 MAX_REDIRECTS = 5
-PIECE = 256 * 1024  # bytes read and written at a time
-ERROR_BODY = 8192  # bytes of a storage host's error that are read
 # Content codings that change the bytes. Servers also write aws-chunked, UTF-8, none or nothing there.
 UNPACKED = {"gzip", "x-gzip", "deflate"}
 COMPRESSIONS = {*UNPACKED, "br", "zstd", "compress", "x-compress", "dcb", "dcz"}
@@ -360,16 +358,8 @@ class Download:
 
     def _attempt(self, _: object) -> None:
         """Downloads from where the last try broke off; all of it where that cannot be continued."""
-        before = self.done
-        try:
-            answer = self._open()
-        except NetworkError as fault:
-            if not before or self.done:
-                raise
-            self.client.console.note(fault.message)
-            answer = self._open()
-        with answer:
-            pieces: Iterator[bytes] = iter(lambda: answer.read(PIECE), b"")
+        with self._open() as answer:
+            pieces: Iterator[bytes] = iter(answer.read, b"")
             if answer.status != 206:  # all of it
                 self._drop_part()
                 is_packed = bool(_compressions(answer.headers))
@@ -377,17 +367,7 @@ class Download:
                 self.total = int(length) if re.fullmatch("[0-9]{1,18}", length) and not is_packed else None
                 self.etag = "" if is_packed or etag.startswith("W/") else etag  # If-Range needs a strong one
                 pieces = _unpacked(pieces) if is_packed else pieces
-                head = b""
-
-                def begin() -> bytes:
-                    nonlocal head
-                    for piece in pieces:
-                        head += piece
-                        if len(head) >= HEAD:
-                            break
-                    return head
-
-                self.path = self.target.file_name(self.url, answer.headers, begin)
+                self.path, head = self.target.file_name(self.url, answer.headers, pieces)
                 if self._is_saved():
                     self.size, self.is_skipped = self.total or 0, True
                     return
@@ -504,27 +484,31 @@ def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
     import zlib
 
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either of the two
-    is_begun = False
     try:
         for piece in pieces:
-            rest, is_begun = piece, True
-            while rest:
-                if unpacker.eof:  # a further member
-                    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
-                yield unpacker.decompress(rest, PIECE)
-                rest = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+            yield unpacker.decompress(piece)
+            if unpacker.unused_data:
+                raise zlib.error
         yield unpacker.flush()
     except zlib.error:
         raise ApiError("the download is not compressed as its Content-Encoding says", status=200) from None
-    if is_begun and not unpacker.eof:
+    if not unpacker.eof:
         raise NetworkError("the compressed download was cut off", maybe_received=True)
+
+
+def _beginning(pieces: Iterable[bytes]) -> bytes:
+    """Returns what the first pieces hold, HEAD bytes or more where there are as many."""
+    found = b""
+    for piece in pieces:
+        found += piece
+        if len(found) >= HEAD:
+            break
+    return found
 
 
 def storage_error(what: str, answer: Stream, mask: Callable[[str], str]) -> ApiError:
     """Returns the error of a storage host's answer, which is XML or HTML. `what` begins the message."""
-    body = b""
-    while len(body) < ERROR_BODY and (piece := answer.read(ERROR_BODY - len(body))):
-        body += piece
+    body = _beginning(iter(answer.read, b""))
     found = dict(re.findall(r"<(Code|Message)>([^<]*)<", body.decode("utf-8", "replace")))
     words = ": ".join(filter(None, (found.get("Code"), found.get("Message")))) or excerpt(body, mask)
     kind = DeniedError if answer.status in (401, 403) else ApiError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
+from functools import cached_property
 
 from .. import jsontext
 from ..errors import ApiError, UsageError
@@ -41,7 +42,6 @@ class InputFile:
         self.is_upload = is_upload
         self._option = option
         self._stamp = _stamp(path)
-        self._digest = ""
         if os.path.exists(path) and not os.path.isfile(path):
             raise self._refused("is not a file")
         with self._opened() as file:
@@ -77,18 +77,16 @@ class InputFile:
         except (OSError, ValueError) as error:
             raise self._refused(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Returns a hash of the content, made at the first use. Raises UsageError."""
         import hashlib
 
-        if not self._digest:
-            found = hashlib.sha256()
-            with self._opened() as file:
-                while piece := file.read(PIECE):
-                    found.update(piece)
-            self._digest = found.hexdigest()
-        return self._digest
+        found = hashlib.sha256()
+        with self._opened() as file:
+            while piece := file.read(PIECE):
+                found.update(piece)
+        return found.hexdigest()
 
     def check_unchanged(self) -> None:
         """Raises UsageError if the file is no longer the one that its row's key was made from."""

@@ -9,13 +9,14 @@ dies with its process, so everybody else sees at once whether the answer may sti
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import sys
 from contextlib import suppress
 
 from .. import jsontext
 from ..errors import ConfigError, OutputError, RunwayError
-from ..files.lock import try_lock_byte, unlock_byte
 from ..settings import HISTORY_VARIABLE, LEDGER_ID
 from .attempts import GONE, MIGRATIONS, OPEN, REFUSED, SENDING, STARTED, SUCCEEDED, UNSENT, Attempt, number_of
 
@@ -167,7 +168,7 @@ class Ledger:
     def sent(self, key: str) -> None:
         """Ends the wait for an answer that this process will not see any more."""
         if key in self._sending:
-            unlock_byte(self._locks, self._sending.pop(key))
+            _unlock_byte(self._locks, self._sending.pop(key))
 
     def ended(
         self,
@@ -272,7 +273,7 @@ class Ledger:
             return False
         is_free = self._lock(attempt.n)
         if is_free:
-            unlock_byte(self._locks, attempt.n)
+            _unlock_byte(self._locks, attempt.n)
         return not is_free
 
     def priced(self, shape: str | None) -> Attempt | None:
@@ -424,7 +425,7 @@ class Ledger:
         try:
             if self._locks < 0:
                 self._locks = os.open(self.path + LOCKS, os.O_RDWR | os.O_CREAT, 0o600)
-            return try_lock_byte(self._locks, number)
+            return _lock_byte(self._locks, number)
         except OSError as error:
             raise self._failure(f"{self.path + LOCKS!r}: {error.strerror}") from None
 
@@ -446,3 +447,37 @@ def _insert(verb: str, row: dict[str, Any]) -> str:
 def _plain(values: Iterable[Any]) -> list[Any]:
     """Returns the values with escapes where a body or a file's name is not valid UTF-8."""
     return [text.encode("utf-8", "backslashreplace").decode() if isinstance(text, str) else text for text in values]
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock_byte(descriptor: int, position: int) -> bool:
+        """Locks one byte of a file for this process; returns False where another process has it. Raises OSError."""
+        os.lseek(descriptor, position, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, 0):  # 0: a C runtime that gives no reason
+                raise
+            return False
+        return True
+
+    def _unlock_byte(descriptor: int, position: int) -> None:
+        os.lseek(descriptor, position, os.SEEK_SET)
+        with suppress(OSError):
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock_byte(descriptor: int, position: int) -> bool:
+        """Locks one byte of a file for this process; returns False where another process has it. Raises OSError."""
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, position)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def _unlock_byte(descriptor: int, position: int) -> None:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, position)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..shutdown import Shutdown
 
 
-TLS_RECORD = 16 * 1024  # bytes that a TLS record holds at most (RFC 8446, 5.1)
+PIECE = 64 * 1024  # bytes read at a time; TLS gives 16 KiB, and to make room for more takes time for nothing
 MAX_UNPACKED = 1 << 30  # bytes that a compressed answer may unpack to
 
 
@@ -57,32 +57,23 @@ class Stream:
         self.answer = answer
         self.connection = connection
 
-    def read(self, size: int) -> bytes:
-        """Returns what arrives next, 1 to `size` bytes; empty at the end. Raises NetworkError if the answer is cut off.
+    def read(self) -> bytes:
+        """Returns what arrives next, PIECE bytes at most; empty at the end. Raises NetworkError if it is cut off.
 
         A piece is returned as it comes: what arrived before the connection broke is never lost.
         """
         with reported_failures(self.connection.exchange):
-            if self.answer.is_packed:
-                raise http.client.HTTPException("Transfer-Encoding: gzip, which was not requested")
-            return self._read(size)
-
-    def _read(self, size: int) -> bytes:
-        # A read over TLS gives one record. To make room for more each time takes as long as to decrypt it.
-        piece = self.answer.read1(min(size, TLS_RECORD) if self.connection.context else size)
-        missing = self.answer.length  # what Content-Length promised and is still to come
-        if not piece and missing:
-            raise http.client.IncompleteRead(b"", missing)
-        return piece
+            piece = self.answer.read1(PIECE)
+            missing = self.answer.length  # what Content-Length promised and is still to come
+            if not piece and missing:
+                raise http.client.IncompleteRead(b"", missing)
+            return piece
 
     def read_all(self) -> bytes:
         """Returns the whole answer, without the gzip that a server may apply unasked. Raises NetworkError."""
         with reported_failures(self.connection.exchange):
-            content = b"".join(iter(lambda: self._read(1 << 18), b""))
-            if self.answer.is_packed and content.startswith(b"\x1f\x8b"):
-                content = _unpacked(content)
-            is_gzip = self.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip")
-            return _unpacked(content) if content and is_gzip else content
+            content = b"".join(iter(self.read, b""))
+            return _unpacked(content) if content.startswith(b"\x1f\x8b") else content  # as no JSON begins
 
     def close(self) -> None:
         self.answer.close()
@@ -199,10 +190,12 @@ def reported_failures(exchange: Exchange) -> Iterator[None]:
         # ValueError: a URL, a header or a certificate; each stays as it is
         is_final = not exchange.sent and isinstance(error, (ValueError, http.client.InvalidURL))
         refusals = (ConnectionRefusedError, socket.gaierror, TLS_FAULTS)
-        is_permanent = is_final or (not exchange.sent and isinstance(error, refusals))
-        message = (f"{exchange.peer}: " if exchange.peer else "") + _words(error, exchange.sent)
-        facts = {"maybe_received": exchange.sent, "permanent": is_permanent, "final": is_final}
-        raise NetworkError(message, **facts) from None
+        raise NetworkError(
+            (f"{exchange.peer}: " if exchange.peer else "") + _words(error, exchange.sent),
+            maybe_received=exchange.sent,
+            permanent=is_final or (not exchange.sent and isinstance(error, refusals)),
+            final=is_final,
+        ) from None
 
 
 def _words(error: Exception, was_sent: bool) -> str:
@@ -221,8 +214,6 @@ def _words(error: Exception, was_sent: bool) -> str:
         return "the connection was closed without an answer"
     if isinstance(error, OSError):
         return (error.strerror or str(error) or type(error).__name__).lower().rstrip(".")
-    if isinstance(error, MemoryError) and was_sent:
-        return "the answer is larger than this machine's memory"
     if not was_sent:
         return f"the request cannot be sent ({str(error) or type(error).__name__})"
     return f"the answer is not HTTP ({str(error).strip() or type(error).__name__})"

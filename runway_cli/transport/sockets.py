@@ -143,10 +143,9 @@ class BoundedSocket(socket.socket):
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Sends in pieces: each one that the system accepts ends a silence."""
-        with memoryview(data) as view, view.cast("B") as octets:
-            sent = 0
-            while sent < len(octets):
-                sent += self.send(octets[sent : sent + MAX_SENT], flags)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self.send(rest[:MAX_SENT], flags) :]
 
     def _in_slices(self, operation: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Repeats an operation until it is done. One that times out has lost nothing, over TLS too."""
@@ -174,13 +173,10 @@ def connect(host: str, port: int, exchange: Exchange, winners: dict[tuple[str, i
     """Connects to the address of a host that accepts first; the next time, the one among the `winners` is tried first.
 
     An address that swallows packets must not cost a time limit: after HEAD_START seconds, or at once when one has
-    failed, the next is tried too, the families in turn (RFC 8305). Raises OSError, which names what failed at each.
+    failed, the next is tried too (RFC 8305). Raises OSError.
     """
-    found = _look_up(host, port, exchange)
-    turns = [sum(place[0] == earlier[0] for earlier in found[:number]) for number, place in enumerate(found)]
-    places = [found[number] for number in sorted(range(len(found)), key=turns.__getitem__)]
-    places.sort(key=lambda place: place[4] != winners.get((host, port)))
-    faults: dict[Any, OSError] = {}  # by address
+    places = sorted(_look_up(host, port, exchange), key=lambda place: place[4] != winners.get((host, port)))
+    fault = OSError("no address")
     since = due = time.monotonic()
     with selectors.DefaultSelector() as selector:
         trying = selector.get_map()
@@ -188,12 +184,10 @@ def connect(host: str, port: int, exchange: Exchange, winners: dict[tuple[str, i
             while places or trying:
                 if places and (not trying or time.monotonic() >= due):
                     due = time.monotonic() + HEAD_START
-                    faults[places[0][4]] = OSError("no answer")
                     try:
-                        _begin(places[0], exchange, selector)
+                        _begin(places.pop(0), exchange, selector)
                     except OSError as error:
-                        faults[places[0][4]], due = error, 0.0
-                    del places[0]
+                        fault, due = error, 0.0
                     continue
                 wait = min(exchange.left(since), SLICE, max(0.0, due - time.monotonic()) if places else SLICE)
                 for key, _ in selector.select(wait):
@@ -205,17 +199,12 @@ def connect(host: str, port: int, exchange: Exchange, winners: dict[tuple[str, i
                         winners[host, port] = key.data
                         return connection
                     connection.close()
-                    faults[key.data], due = _fault(code), 0.0
+                    fault, due = _fault(code), 0.0
                 exchange.check()
-        except OutOfTime as error:
-            raise OutOfTime(f"{error}: {_at_each(faults)}" if len(faults) > 1 else str(error)) from None
         finally:
             for key in list(trying.values()):
                 key.fileobj.close()  # type: ignore[union-attr]
-    if len(faults) == 1:
-        raise faults.popitem()[1]
-    is_refusal = all(isinstance(fault, ConnectionRefusedError) for fault in faults.values())
-    raise (ConnectionRefusedError if is_refusal else OSError)(_at_each(faults) or "no address")
+    raise fault
 
 
 def _begin(place: Any, exchange: Exchange, selector: selectors.BaseSelector) -> None:
@@ -243,10 +232,6 @@ def _fault(code: int) -> OSError:
     return OSError(code, getattr(socket, "errorTab", {}).get(code) or os.strerror(code))  # errorTab: Windows alone
 
 
-def _at_each(faults: Mapping[Any, OSError]) -> str:
-    return ", ".join(f"{str(fault.strerror or fault).lower()} at {address[0]}" for address, fault in faults.items())
-
-
 def _look_up(host: str, port: int, exchange: Exchange) -> list[Any]:
     """Returns what getaddrinfo says. On its own it can be neither limited nor interrupted."""
     found: list[Any] = []
@@ -272,10 +257,8 @@ class Framed(http.client.HTTPResponse):
     """An answer whose end is certain: what frames its body is read as RFC 9112, 6.3 says, or the answer refused.
 
     http.client takes a frame that it does not understand for none. Interim answers, 1xx except 101, are skipped
-    (RFC 9110, 15.2), of which it skips only 100. `is_packed`: the body is gzip inside its chunks.
+    (RFC 9110, 15.2), of which it skips only 100. Gzip inside chunks counts as a Content-Encoding.
     """
-
-    is_packed = False
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
@@ -297,9 +280,10 @@ class Framed(http.client.HTTPResponse):
         codings = [coding for coding in self._listed("Transfer-Encoding") if coding not in ("", "identity")]
         lengths = set(self._listed("Content-Length"))
         if codings:
-            self.is_packed = bool({"gzip", "x-gzip"} & set(codings))
             if codings[-1] != "chunked" or set(codings) - {"gzip", "x-gzip", "chunked"}:
                 raise http.client.HTTPException(f"Transfer-Encoding: {', '.join(codings)[:60]!r}")
+            if codings[0] != "chunked":
+                self.headers["Content-Encoding"] = "gzip"
             self.chunked, self.chunk_left, self.length = True, None, None
         elif lengths:
             length = lengths.pop()
@@ -340,29 +324,25 @@ class Connection(http.client.HTTPConnection):
         self.last_used = 0.0
 
     def serve(self, exchange: Exchange) -> None:
-        """Keeps to the limits of this exchange from now on; connects, unless this is a kept connection."""
+        """Keeps to the limits of this exchange from now on. Connects, with TLS, unless this is a kept connection."""
         self.exchange = exchange
         exchange.peer = self.origin[1]
         if self.proxy:
             exchange.peer += f" through the proxy {self.proxy.netloc.rpartition('@')[2]}"
         if self.sock:
             self.sock.exchange = exchange
-        else:
-            self.connect()
-
-    def connect(self) -> None:
-        """Connects, through the proxy where there is one, and does the TLS handshake."""
+            return
         if self.proxy:
-            self.sock = connect(self.proxy.hostname or "", self.proxy.port or 80, self.exchange, self.winners)
+            self.sock = connect(self.proxy.hostname or "", self.proxy.port or 80, exchange, self.winners)
             self._open_tunnel(self.sock, self.proxy)
         else:
-            self.sock = connect(self.host, self.port, self.exchange, self.winners)
+            self.sock = connect(self.host, self.port, exchange, self.winners)
         if self.context:
             secured: Any = self.context.wrap_socket(
                 self.sock, server_hostname=self.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
             )
             self.sock = secured
-            secured.exchange = self.exchange
+            secured.exchange = exchange
             secured.do_handshake()
 
     def _open_tunnel(self, connection: BoundedSocket, proxy: SplitResult) -> None:
@@ -379,8 +359,8 @@ class Connection(http.client.HTTPConnection):
         try:
             answer.begin()
             if not 200 <= answer.status < 300:
-                # A proxy that was sent credentials may repeat them in its own words.
-                words = http.client.responses.get(answer.status, "") if proxy.username is not None else answer.reason
+                # Its own words are not repeated: they may hold the credentials that it was sent.
+                words = http.client.responses.get(answer.status, "")
                 raise OSError(f"the proxy refused the connection: {answer.status} {words}".rstrip())
         finally:
             answer.close()  # the connection stays open
