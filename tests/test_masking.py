@@ -14,7 +14,7 @@ from unittest import mock
 from urllib.parse import quote
 
 from runway_cli import jsontext
-from runway_cli.api import services
+from runway_cli.api import client
 from runway_cli.api.answers import MAX_EXCERPT, excerpt
 from runway_cli.terminal import masking
 from runway_cli.terminal.console import FORMATS, MAX_BODY, MAX_MESSAGE, MAX_NOTE, Console, parse
@@ -344,7 +344,7 @@ class Printed(unittest.TestCase):
         proxy = {"https_proxy": "http://ada:p%40ss-word@proxy.example:8080"}
         with mock.patch.dict("os.environ", proxy), captured() as kept:
             console = Console()
-            for secret in services.secrets():
+            for secret in client.secrets():
                 console.secrets.keep(secret)
             console.note(f"407 ada:p@ss-word p%40ss-word {b64encode(b'ada:p@ss-word').decode()} of ada")
         self.assertEqual(kept.err.text, "407 *** *** ***A== of ada\n")

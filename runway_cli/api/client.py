@@ -1,12 +1,14 @@
-"""Calls one service: the secret, the retries and the address of a request, and the answer as JSON or an error."""
+"""Calls a service: which one, with which secret, its retries, and the answer as JSON or an error."""
 
 from __future__ import annotations
 
-from .. import __version__
+from .. import __version__, settings
 from ..errors import ApiError, AuthError, Interrupted, NetworkError
+from . import lowcodeapi
 from .answers import Answer, decode, unexpected
 from .paths import checked_path, with_query
 from .retry import MAX_RETRY_AFTER, UNSAFE_METHODS
+from .runway import Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,15 +20,52 @@ if TYPE_CHECKING:
     from ..shutdown import Clock, Shutdown
     from ..terminal.console import Console
     from ..transport.http import Response, Stream, Transport
-    from .runway import Service
 
     T = TypeVar("T")
 
 
 PAGE = 100  # records, the largest page that the API gives
 MAX_PAGES = 1000
-MAX_EMPTY_PAGES = 10  # in a row
 USER_AGENT = f"runway-cli/{__version__}"
+# By the name of its gateway. A new gateway is a module of this folder and a line here.
+SERVICES: dict[str | None, type[Service]] = {None: Service, "lowcodeapi": lowcodeapi.Service}
+GATEWAYS = tuple(filter(None, SERVICES))
+
+
+def secrets() -> list[str]:
+    """Returns what no run may show: what the variables for secrets hold, of every service, and the proxy's login."""
+    names = {name for each in SERVICES.values() for tried in each.secret_names.values() for name in tried}
+    words = settings.secret_words(names)
+    login = (settings.setting(settings.proxy_variable() or "") or "").rpartition("@")[0]
+    if login:
+        from urllib.parse import unquote
+
+        login = login.rpartition("//")[2]
+        words += [word for text in (login, unquote(login)) for word in (text, text.partition(":")[2])]
+    return words
+
+
+def service(options: Any, *, with_secret: bool = True) -> Service:
+    """Returns the service that the global options choose.
+
+    A call that needs no secret reads none: its secret is then ***. Raises ConfigError for a base URL or secret that
+    cannot be used.
+    """
+    chosen = SERVICES[options.gateway]
+    names = chosen.secret_names[options.stage]
+    found = ((settings.secret(name), name) for name in names)
+    secret, variable = next((pair for pair in found if pair[0]), (None, None)) if with_secret else ("***", None)
+    target = settings.Target(
+        base_url=settings.base_url(chosen.base_variable, chosen.base_urls[options.stage]),
+        secret=secret,
+        variable=variable,
+        secret_names=names,
+        url_format=options.url_format,
+        client_id=options.client_id or settings.random_uuid(),
+        timeout=options.timeout,
+        retries=options.retries,
+    )
+    return chosen(target)
 
 
 class Client:
@@ -201,8 +240,7 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
     """Yields the pages of a list as (records, whether there are more), asking for no more than `most` still needs.
 
     Understands {"data", "hasMore", "nextCursor"} and the bare array of older answers; a limit in the query of `path` is
-    kept. Raises ApiError for an answer that is neither. A cursor that repeats ends the list, and so do MAX_PAGES, and
-    MAX_EMPTY_PAGES without a record.
+    kept. Raises ApiError for an answer that is neither. A cursor that repeats ends the list, and so do MAX_PAGES.
     """
     from urllib.parse import parse_qsl
 
@@ -211,7 +249,6 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
     has_limit = any(name == "limit" for name, _ in given)
     cursor: str | None = None
     seen: set[str] = set()
-    empty = 0
     for _ in range(MAX_PAGES):
         size = PAGE if most is None else min(PAGE, most)
         asked = given if has_limit else [("limit", str(size)), *given]
@@ -219,10 +256,9 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
             asked = [*((name, value) for name, value in asked if name != "cursor"), ("cursor", cursor)]
         records, cursor, has_more = _page(client, bare, client.call("GET", with_query(bare, asked)))
         yield records, has_more
-        empty = 0 if records else empty + 1
         if most is not None:
             most -= len(records)
-        if not cursor or cursor in seen or empty == MAX_EMPTY_PAGES or (most is not None and most <= 0):
+        if not cursor or cursor in seen or (most is not None and most <= 0):
             return
         seen.add(cursor)
 
@@ -236,8 +272,4 @@ def _page(client: Client, path: str, answer: Answer) -> tuple[list[Any], str | N
         raise unexpected(answer, path, "a list", client.console.mask)
     cursor = found.get("nextCursor")
     has_more = found.get("hasMore", bool(cursor)) is True
-    if not has_more or not isinstance(cursor, str):
-        return found["data"], None, has_more
-    if not cursor.isprintable():
-        raise ApiError(f"the answer of {path} has an unusable nextCursor: {cursor!r}", status=200)
-    return found["data"], cursor, has_more
+    return found["data"], cursor if has_more and isinstance(cursor, str) else None, has_more

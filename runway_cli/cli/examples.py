@@ -28,8 +28,8 @@ import os
 import re
 from functools import partial
 
+from ..api.client import SERVICES
 from ..api.retry import may_pass
-from ..api.services import SERVICES
 from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, VALUE, Command, tokens
 from ..contract.schema import full_path
 from ..errors import (

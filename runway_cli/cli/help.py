@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from .. import settings
-from ..api.services import SERVICES
+from ..api.client import SERVICES
 from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command
 from ..errors import EXITS
 from ..terminal.console import terminal_size

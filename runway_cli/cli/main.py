@@ -86,7 +86,7 @@ class Run:
     def _run(self) -> int:
         import time
 
-        from ..api.services import secrets
+        from ..api.client import secrets
         from ..commands.context import Context
         from .parser import HelpRequested, VersionRequested, declared_commands, parse
 

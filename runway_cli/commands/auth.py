@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..api.services import SERVICES
+from ..api.client import SERVICES
 from ..errors import ApiError, AuthError, DeniedError, NetworkError, RunwayError, UsageError
 from .options import Command, GlobalOptions
 

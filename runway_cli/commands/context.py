@@ -45,11 +45,10 @@ class Context:
 
         Raises ConfigError for an environment that cannot be used.
         """
-        from ..api import services
-        from ..api.client import Client
+        from ..api.client import Client, service
 
         client = Client(
-            services.service(self.options, with_secret=with_secret),
+            service(self.options, with_secret=with_secret),
             console=self.console,
             clock=self.clock,
             shutdown=self.shutdown,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from .. import settings
-from ..api.services import GATEWAYS
+from ..api.client import GATEWAYS
 from ..errors import ConfigError, UsageError
 from ..terminal.console import FORMATS
 from ..terminal.console import parse as selection

@@ -68,18 +68,13 @@ def new_context() -> ssl.SSLContext:
     # OpenSSL itself would ignore what a variable names in vain, take an empty one as a name, and wait for a FIFO.
     file, folders = setting("SSL_CERT_FILE"), setting("SSL_CERT_DIR")
     system = ssl.get_default_verify_paths()
-    fault = None
     try:
         if file and not os.path.isfile(file):
-            fault = "is not a file"
-        else:
-            context.load_verify_locations(cafile=file or system.openssl_cafile)
-    except ssl.SSLError:
-        fault = "is not a file of certificates in PEM form"
-    except OSError as error:
-        fault = f"cannot be read ({error.strerror})"
-    if file and fault:
-        raise _useless("SSL_CERT_FILE", file, fault)
+            raise FileNotFoundError
+        context.load_verify_locations(cafile=file or system.openssl_cafile)
+    except OSError:  # an SSLError is one too
+        if file:
+            raise _useless("SSL_CERT_FILE", file, "is not a readable file of certificates in PEM form") from None
     context.load_verify_locations(capath=folders or system.openssl_capath)
     if folders and not file:
         from glob import escape, glob
