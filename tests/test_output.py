@@ -92,10 +92,6 @@ class MaskingTest(FakeTest):
                 result = call(*words, env={**self.fake.env(), **env})
                 self.assert_error(result, exit_status, example=example)
 
-    def test_a_header_in_a_body_is_masked_in_a_dry_run(self) -> None:
-        result = call("request", "POST", "/v1/x", "-f", "Authorization=Bearer abc", "--dry-run")
-        self.assertEqual(result.json["body"], {"Authorization": "***"})
-
     def test_a_signed_url_in_a_query_is_masked_in_a_dry_run(self) -> None:
         shown = call("request", "GET", f"/v1/x?a=1&image={SIGNED}", "--dry-run", env=self.fake.env()).json
         self.assertEqual(shown["url"], f"{self.fake.url}/v1/x?a=1&image=https://storage.example/a/b.png?***")
@@ -204,10 +200,9 @@ class FormatTest(FakeTest):
         self.assertEqual((empty.exit, empty.stdout), (0, "null\n"))
 
     def test_a_path_that_matches_nothing_is_null_and_explained(self) -> None:
-        result = call("request", "GET", "/v1/organization", "--select", "credits", env=self.fake.env())
-        self.assertEqual(result.exit, 0, result)
-        self.assertEqual(result.stdout, "null\n")
-        self.assertIn("creditBalance", result.stderr)
+        result = call("request", "GET", "/v1/organization", "--select", "credits", "--quiet", env=self.fake.env())
+        self.assert_success(result, stdout="null\n")
+        self.assertIn("--select credits matches nothing: the keys are tier, creditBalance, usage\n", result.stderr)
 
 
 def waiting(process: subprocess.Popen[bytes]) -> int:

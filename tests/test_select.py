@@ -67,19 +67,8 @@ class OnePath(unittest.TestCase):
                 self.assertEqual(lines(path, value), shown)
 
     def test_what_matches_nothing_is_null(self) -> None:
-        for path in (
-            "nope",
-            "cost.nope",
-            "output.2",
-            "output.x",
-            "output.-1",
-            "id.x",
-            "failure.x",
-            "empty.*",
-            "none.*",
-        ):
-            with self.subTest(path):
-                self.assertEqual(lines(path, TASK), ["null"])
+        for path in ("nope", "cost.nope", "output.2", "output.x", "output.-1", "id.x", "failure.x", "empty.*"):
+            self.assertEqual(lines(path, TASK), ["null"], path)
 
     def test_a_string_with_line_breaks_stays_one_line(self) -> None:
         for text in ("a\nb", "a\r", "\x1b[2J", "a\u2028b", "tab\t", "\x9b"):
@@ -129,18 +118,10 @@ class Mistakes(unittest.TestCase):
             with self.subTest(path):
                 self.assertIn(f"--select {path} matches nothing: {words}", explain(TASK, path))
 
-    def test_many_keys_are_not_all_named(self) -> None:
-        self.assertTrue(explain({f"k{n}": n for n in range(99)}, "x").endswith("k29, …"))
-
 
 class Printed(unittest.TestCase):
     def console(self, select: str, format: str | None = None, *, quiet: bool = False) -> Console:
         return Console(format=format, select=parse(select), quiet=quiet)
-
-    def test_a_result_is_one_line_at_a_terminal_too(self) -> None:
-        with captured(out_is_terminal=True) as streams:
-            self.console("cost").result(TASK)
-        self.assertEqual(streams.out.text, '{"credits":5}\n')
 
     def test_what_was_left_out_of_the_result_is_found(self) -> None:
         shown = {"id": "t1", "saved": ["a.png"]}
@@ -193,10 +174,3 @@ class Printed(unittest.TestCase):
         with captured() as streams:
             self.console("id").rows([], COLUMNS, {})
         self.assertEqual((streams.out.text, streams.err.text), ("", ""))
-
-    def test_the_quiet_are_told_what_a_result_has(self) -> None:
-        with captured() as streams:
-            self.console("nope", quiet=True).result({"id": "t1"})
-        self.assertEqual(
-            (streams.out.text, streams.err.text), ("null\n", "--select nope matches nothing: the keys are id\n")
-        )
