@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ..jobs.batch import Batch, RowJob
     from ..jobs.ledger import Ledger
-    from ..jobs.tasks import PolledTask, TaskProgress
+    from ..jobs.tasks import PolledTask, Progress
     from ..shutdown import Clock
     from ..terminal.console import Console
     from ..terminal.progress import Line
@@ -71,13 +71,13 @@ class Display:
     def _active(self) -> list[PolledTask]:
         return [task for task in self._tasks if not task.has_ended or (task in self._transfers and not task.is_saved)]
 
-    def handle(self, event: TaskProgress | None) -> None:
+    def handle(self, event: Progress | None) -> None:
         """Takes an event; None says that time has passed."""
         now = self._clock.monotonic()
-        if event and event.done is not None:
-            started = self._transfers.get(event.task, (0, None, now))[2]
-            self._transfers[event.task] = (event.done, event.total, started)
-        if event and event.task.status == "THROTTLED" and not self._was_throttled:
+        task, done, total = event or (None, None, None)
+        if task and done is not None:
+            self._transfers[task] = (done, total, self._transfers.get(task, (0, None, now))[2])
+        if task and task.status == "THROTTLED" and not self._was_throttled:
             self._was_throttled, self.announces_start = True, False
             self._next_note = now + NOTE_INTERVAL
             self._console.note(
@@ -87,7 +87,7 @@ class Display:
             if event is None or now - self._drawn > REDRAW:
                 self._drawn = now
                 self._live.show(self.lines())
-        elif now >= self._next_note or (self.announces_start and event and event.task.status == "RUNNING"):
+        elif now >= self._next_note or (self.announces_start and task and task.status == "RUNNING"):
             self.announces_start = False
             self._next_note = now + NOTE_INTERVAL
             self._console.note(self.summary())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 from .. import settings
 from ..errors import (
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
+    from ..jobs.attempts import Attempt
     from ..jobs.ledger import Ledger
-    from ..jobs.tasks import Pollable, PolledTask
+    from ..jobs.tasks import Pollable, PolledTask, Save
     from ..shutdown import Shutdown
     from ..terminal.tables import Column
     from .context import Context
@@ -75,7 +77,6 @@ class WaitOptions(GlobalOptions):
 
 class Options(WaitOptions):
     ids: list[str]
-    unfinished: bool
 
 
 def run(context: Context, options: Options) -> int:
@@ -102,7 +103,7 @@ def run(context: Context, options: Options) -> int:
             words = "--download: name a folder for the outputs of several tasks, with a / at its end"
             raise UsageError(words, as_folder=True)
         check_destination(options.download, force=options.force, failure=OutputError)
-    return wait_for(context, options, client, history, pollables, own=folders, with_total=options.unfinished)
+    return wait_for(context, options, client, history, pollables, own=folders)
 
 
 def check_open(options: WaitOptions) -> None:
@@ -136,21 +137,23 @@ def _unfinished(context: Context, history: Ledger) -> tuple[list[Pollable], dict
 
     Notes say what else the history has.
     """
-    from ..jobs.tasks import is_name, parse_all
+    from ..jobs.tasks import parse_all
 
     attempts = history.attempts()
-    found = [each for each in attempts if each.is_unfinished and is_name(each.id or "")]
-    if not found:
+    own: dict[str, str | None] = {}
+    for each in attempts:
+        if each.is_unfinished:
+            with suppress(UsageError):  # what a server chose as an id may be none
+                own.update({pollable.name: each.destination for pollable in parse_all([each.id or ""])})
+    if not own:
         has_others = not attempts and os.path.lexists(history.path) and history.other_account() is not None
         others = "; it also has entries of other keys or base URLs" if has_others else ""
         context.console.note(f"nothing to wait for: the history has no unfinished tasks of this account{others}")
     uncertain = sum(each.is_uncertain for each in attempts)
     if uncertain:
-        words = f"{uncertain} request{'s' * (uncertain != 1)} of unknown outcome"
+        words = f"{settings.counted(uncertain, 'request')} of unknown outcome"
         context.console.note(f"{words}, which may have been accepted: see `history`")
-    return parse_all([each.id or "" for each in found]), {
-        each.id or "": each.destination for each in found if each.destination
-    }
+    return parse_all([*own]), {name: destination for name, destination in own.items() if destination}
 
 
 def wait_for(
@@ -163,21 +166,33 @@ def wait_for(
     answer: dict[str, Any] | None = None,
     body: Any = None,
     own: Mapping[str, str] | None = None,
-    with_total: bool = False,
 ) -> int:
     """Waits for all, prints each as it ends, and returns 0 if all ended well. Raises RunwayError if one did not.
 
     `answer` is what the POST of this `body` returned, which started the one task: the task is merged into it. `own` has
     the destinations of those that an earlier call was to save, by their names; the others are saved as --download says.
-    `with_total`: the last note says how many ended well, and the credits of all.
     """
     from ..jobs.attempts import number_of
     from ..jobs.schedule import Scheduler
     from ..jobs.tasks import PolledTask
     from .display import Display
 
-    tasks = _tasks(client, history, pollables, options, own or {}, is_known=answer is not None)
+    deadline = client.clock.monotonic() + options.max_wait if options.max_wait else None
+    attempts = history.attempts() if own else []
+    own = own or {}
     has_saved = bool(own or options.download)
+
+    tasks = [
+        PolledTask(
+            client,
+            pollable,
+            interval=options.interval,
+            deadline=deadline,
+            save=_saver(options, pollable.name, own, attempts),
+            is_known=answer is not None,
+        )
+        for pollable in pollables
+    ]
     display = Display(context.console, context.clock, tasks, history, body)
     workers = 0 if len(tasks) == 1 else min(MAX_WORKERS, len(tasks))
     scheduler = Scheduler(context.clock, context.shutdown, display.handle, workers)
@@ -214,7 +229,7 @@ def wait_for(
 
     if options.open:
         open_files(context, [path for task in tasks for path in task.saved])
-    if with_total:
+    if options.unfinished:
         credits = settings.shown_credits(sum(number_of(task.credits) or 0 for task in tasks))
         context.console.note(f"{len(tasks) - len(failures)} of {len(tasks)} succeeded, {credits} credits")
     if failures:
@@ -222,36 +237,16 @@ def wait_for(
     return 0
 
 
-def _tasks(
-    client: Client,
-    history: Ledger,
-    pollables: Sequence[Pollable],
-    options: WaitOptions,
-    own: Mapping[str, str],
-    *,
-    is_known: bool,
-) -> list[PolledTask]:
-    """Returns what polls each, and saves it where its own call said, else as --download says."""
-    from ..jobs.tasks import PolledTask, saver
+def _saver(options: WaitOptions, name: str, own: Mapping[str, str], attempts: Sequence[Attempt]) -> Save | None:
+    """Returns what saves a task's outputs where its own call said, else as --download says."""
+    from ..jobs.tasks import saver
 
-    deadline = client.clock.monotonic() + options.max_wait if options.max_wait else None
-    paths = list(own.values())
-    attempts = history.attempts() if own else []
-    found = []
-    for pollable in pollables:
-        name, path = pollable.name, own.get(pollable.name, "")
-        # Its file may have been saved before, where no other task saves under that name.
-        resumed = (
-            bool(path)
-            and paths.count(path) == 1
-            and not any(each.id != name and each.has_files(settings.absolute(path)) for each in attempts)
-        )
-        destination = path or options.download
-        save = saver(destination, force=options.force, resumed=resumed) if destination else None
-        found.append(
-            PolledTask(client, pollable, interval=options.interval, deadline=deadline, save=save, is_known=is_known)
-        )
-    return found
+    path = own.get(name)
+    if not path:
+        return saver(options.download, force=options.force) if options.download else None
+    others = [each for each in attempts if each.id != name]
+    is_shared = any(own.get(each.id or "") == path or each.has_files(settings.absolute(path)) for each in others)
+    return saver(path, force=options.force, resumed=not is_shared)  # it may have been saved before
 
 
 def columns(*, has_saved: bool) -> tuple[Column, ...]:

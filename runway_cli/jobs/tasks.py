@@ -28,7 +28,7 @@ from .attempts import BAD_ENDS, GONE, GOOD_ENDS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, Optional
 
     from ..api.client import Client
     from ..files.download import Destination
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .schedule import Emit
 
     Save = Callable[["PolledTask", Emit], None]
+    # The event of a poll, or, with the bytes that are done and the total, of an output that is being saved
+    Progress = tuple["PolledTask", Optional[int], Optional[int]]
 
 
 class Family:
@@ -110,14 +112,6 @@ def parse(name: str) -> Pollable:
     raise UsageError(f"{name!r} is not an id, nor one of {paths}", try_next=("history",))
 
 
-def is_name(name: str) -> bool:
-    """Returns whether a name can be parsed: what a server chose as an id may be none."""
-    try:
-        return bool(parse(name))
-    except UsageError:
-        return False
-
-
 def parse_all(names: Sequence[str]) -> list[Pollable]:
     """Returns the resources with these names, each once. Raises UsageError."""
     return list({pollable.path: pollable for pollable in map(parse, names)}.values())
@@ -156,17 +150,6 @@ def credits_of(answer: Any) -> Any:
         if isinstance(cost, dict) and cost.get("credits") is not None:
             return cost["credits"]
     return None
-
-
-class TaskProgress:
-    """The event of a poll, or, with `done` of `total` bytes, of an output that is being saved."""
-
-    __slots__ = ("done", "task", "total")
-
-    def __init__(self, task: PolledTask, done: int | None = None, total: int | None = None) -> None:
-        self.task = task
-        self.done = done
-        self.total = total
 
 
 class PolledTask:
@@ -249,7 +232,7 @@ class PolledTask:
         if self.deadline is not None and self.client.clock.monotonic() >= self.deadline:
             return None
         self.poll()
-        emit(TaskProgress(self))
+        emit((self, None, None))
         if self.error is None and self.status in GOOD_ENDS and self._save:
             try:
                 self._save(self, emit)
@@ -375,25 +358,20 @@ def save_outputs(task: PolledTask, targets: list[Destination], emit: Emit, *, fo
         if not force and not target.may_be_saved and os.path.lexists(target.path):
             raise OutputError(taken_message(target.path), taken=target.path)
 
-    def save_one(index: int) -> Download:
-        return Download(
-            client,
-            urls[index],
-            targets[index],
-            force=force,
-            emit=lambda done, total: emit(TaskProgress(task, done, total)),
-            deadline=task.deadline,
-        ).save()
+    def emit_bytes(done: int, total: int | None) -> None:
+        emit((task, done, total))
 
     is_fresh = False
-    for index in range(len(targets)):
-        try:
-            saved = save_one(index)
-        except DeniedError as denied:
-            if is_fresh:
-                raise
-            urls, is_fresh = _fresh_urls(task, len(urls), denied), True
-            saved = save_one(index)
+    for index, target in enumerate(targets):
+        while True:
+            try:
+                found = Download(client, urls[index], target, force=force, emit=emit_bytes, deadline=task.deadline)
+                saved = found.save()
+                break
+            except DeniedError as denied:
+                if is_fresh:
+                    raise
+                urls, is_fresh = _fresh_urls(task, len(urls), denied), True
         task.saved.append(saved.path)
         task.warnings += [saved.warning] if saved.warning else []
     task.is_saved = bool(urls)
