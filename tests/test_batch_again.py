@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import unittest
 from pathlib import Path
@@ -79,10 +78,6 @@ class DoneTest(BatchTest):
         self.fake.requests.clear()
         self.assert_success(self.batch("--download", sea))
         self.assert_success(self.download())
-        self.assertEqual(self.fake.requests, [])
-
-    def test_without_download_the_saved_files_are_still_named(self) -> None:
-        self.assertEqual(by_name(self.batch())["1"]["saved"], [str(self.sky / "1.png")])
         self.assertEqual(self.fake.requests, [])
 
     def test_an_output_that_the_api_no_longer_has_stays_paid_for(self) -> None:
@@ -245,11 +240,6 @@ class FailedNodesTest(BatchTest):
         self.run_workflow("--download", self.sky)
         self.assert_refused(self.run_workflow("--download", self.sky, "--retry-failed"), "exists", sent=1)
 
-    def test_a_failure_is_remembered_where_saving_failed_too(self) -> None:
-        self.fake.fault(Fault("status", 404), server="storage", times=None)
-        self.run_workflow("--download", self.sky)
-        self.assertEqual(self.run_workflow().exit, 1)
-
 
 class ExampleTest(BatchTest):
     def test_after_a_refused_row_it_shows_what_a_retry_would_send(self) -> None:
@@ -279,12 +269,6 @@ class ExampleTest(BatchTest):
         self.assert_refused(result, "2.png' exists", sent=1)
         self.assertEqual(pasted(result), ["wait", "--unfinished"])
 
-    def test_an_option_of_another_command_is_replaced(self) -> None:
-        self.write("fox")
-        result = self.batch("--to", self.sky)
-        self.assert_refused(result)
-        self.assertEqual(pasted(result)[-2:], ["--download", str(self.sky)])
-
     def test_a_file_that_appeared_means_another_folder(self) -> None:
         self.write("fox")
         self.assert_success(self.batch())
@@ -295,28 +279,12 @@ class ExampleTest(BatchTest):
         self.assert_success(self.call(*pasted(result), env=self.env))
         self.assertEqual(len(self.fake.accepted), 1)
 
-    def test_another_folder_for_the_working_directory_is_one_inside_of_it(self) -> None:
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.folder)
-        self.write({"promptText": "fox", "@name": "fox"})
-        self.file("fox.png", b"mine")
-        result = self.batch("--download", ".")
-        self.assert_refused(result)
-        self.assertEqual(pasted(result)[-1], "./outputs/")
-
     def test_the_words_of_the_call_are_repeated_character_for_character(self) -> None:
         shared = ("-f", "style=one\ntwo\tthree\u00a0four\u00adfive\u200bsix")
         self.write("fox")
         self.next_task(statuses=["RUNNING"] * 9)
         result = self.batch(*shared, "--max-wait", "6")
         self.assertEqual(pasted(result), ["batch", PATH, str(self.prompts), *SHARED, *shared, "--max-wait", "6"])
-
-    def test_words_are_added_before_a_double_dash(self) -> None:
-        self.write("fox", "owl")
-        result = self.call("batch", "--max-credits", "5", *SHARED, "--", PATH, self.prompts, env=self.env)
-        self.assert_error(result, 1, kind="budget")
-        words = pasted(result)
-        self.assertLess(words.index("--dry-run"), words.index("--"))
 
     def test_rows_that_the_ledger_does_not_know_are_not_retried(self) -> None:
         self.write("fox")

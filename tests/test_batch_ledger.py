@@ -82,16 +82,6 @@ class LedgerTest(BatchTest):
         super().setUp()
         self.write("fox")
 
-    def test_a_damaged_ledger_is_an_error_and_stays_as_it_is(self) -> None:
-        self.assert_success(self.download())
-        whole = self.ledger.read_bytes()
-        for content in (whole[:-9], whole[:4096], whole[:100] + b"x" * 400 + whole[500:]):
-            with self.subTest(len(content)):
-                self.ledger.write_bytes(content)
-                self.assert_error(self.download(), 74, kind="io")
-                self.assertEqual(self.ledger.read_bytes(), content)
-        self.assertEqual(len(self.fake.accepted), 1)
-
     def test_another_key_is_refused(self) -> None:
         self.assert_success(self.batch())
         for words in ((), ("--dry-run",)):
@@ -152,9 +142,6 @@ class LedgerTest(BatchTest):
             other.wait()
         self.assert_success(self.batch())
 
-    def test_a_ledger_in_a_folder_that_is_missing_is_refused(self) -> None:
-        self.assert_error(self.batch("--log", self.folder / "no" / "log"), 2, kind="usage")
-
     def test_rows_that_are_no_longer_there_are_left_alone_and_named(self) -> None:
         self.write("fox", "owl")
         task = self.fake.add_task(statuses=["RUNNING"])
@@ -166,11 +153,6 @@ class LedgerTest(BatchTest):
         self.assert_success(result)
         self.assertEqual(result.notes[0], f"unfinished rows in the ledger that are no longer in ROWS: 1 ({task})")
         self.assertNotIn(f"/v1/tasks/{task}", self.polls())
-
-    def test_the_key_of_an_intent_is_the_one_in_the_history(self) -> None:
-        self.assert_success(self.batch())
-        keys = [attempt["key"] for attempt in self.attempts(self.history)]
-        self.assertEqual(keys, [attempt["key"] for attempt in self.attempts()])
 
     def test_the_intent_is_on_the_disk_before_the_post(self) -> None:
         seen: list[list[str]] = []

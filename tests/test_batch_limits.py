@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import unittest
 from typing import Any
 from unittest import mock
 
@@ -13,7 +9,6 @@ from runway_cli.errors import OutputError
 from runway_cli.jobs.ledger import Ledger
 from tests.batches import PATH, SHARED, BatchTest, by_name, statuses
 from tests.fake import Fault
-from tests.program import ROOT, environment
 from tests.served import pasted
 
 NOT_STARTED = "NOT_STARTED"
@@ -287,17 +282,3 @@ class FullDiskTest(BatchTest):
         self.assert_success(self.download())
         self.assertEqual(len(self.fake.accepted), 4)
         self.assertEqual(self.saved(), ["1.png", "2.png", "3.png", "4.png"])
-
-    @unittest.skipUnless(os.name == "posix", "limits of a shell")
-    def test_a_ledger_that_cannot_grow_stops_a_real_run(self) -> None:
-        self.write(*map(str, range(200)))
-        words = [sys.executable, "-m", "runway_cli", "batch", PATH, str(self.prompts), *SHARED]
-        limited = ["/bin/sh", "-c", 'ulimit -f 80; exec "$@"', "sh", *words]
-        self.fake.pace.polls_to_finish = 0
-        env = environment({**self.fake.env(), "PYTHONPATH": str(ROOT), "RUNWAY_SKILLS_HISTORY": "off"})
-        done = subprocess.run(limited, env=env, capture_output=True, timeout=60, check=False)
-        self.assertEqual(done.returncode, 74, done)
-        self.assertLess(len(self.fake.accepted), 200)
-        self.assertLessEqual(len(self.fake.accepted), len(self.attempts()))
-        for accepted in self.fake.accepted:
-            self.assertIn(accepted.id, (done.stdout + done.stderr).decode())

@@ -77,7 +77,6 @@ class ReaderTest(unittest.TestCase):
             ("[1,True,]", "-F a.b=[1,true]"),
             ("{'a':.5,'b':\"None\"}", '-F a.b={"a":0.5,"b":"None"}'),
             ('{\\"a\\":1}', '-F a.b={"a":1}'),
-            ("{c:a fox,d:5}", "-f a.b.c=a fox -F a.b.d=5 --dry-run"),
             ("@fox wears a hat", "-f a.b=@fox wears a hat"),
             ("@cat.png", "--upload a.b=cat.png"),
             ("@fox.txt", "--text-file a.b=fox.txt"),

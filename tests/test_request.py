@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
-import unittest
 from unittest import mock
 
-from runway_cli import jsontext
-from runway_cli.api import runway
 from runway_cli.terminal.console import Console
 from tests.fake import Fault, sample
 from tests.program import call
@@ -158,12 +154,6 @@ class RefusedBeforeSending(ServedTest):
                 self.assertFalse(new.exists())
         self.assertEqual(self.fake.requests, [])
 
-    @unittest.skipIf(sys.platform == "win32", "Windows tells it late")
-    def test_a_name_that_no_folder_can_hold(self) -> None:
-        result = self.call("request", "POST", IMAGE, *FIELDS, "--wait", "--download", self.folder / ("n" * 400))
-        self.assert_error(result, 2, kind="usage")
-        self.assertEqual(self.fake.requests, [])
-
 
 class DryRuns(ServedTest):
     def test_it_shows_the_whole_request_masked_and_does_nothing(self) -> None:
@@ -243,16 +233,6 @@ class Answers(ServedTest):
         (task,) = self.fake.tasks
         self.assert_error(result, 1, kind="internal", id=task)
         self.assertEqual(pasted(result), ["wait", task])
-
-    def test_an_answer_that_the_memory_cannot_hold_may_have_been_accepted(self) -> None:
-        for place, name, kind in ((jsontext, "loads", "api"), (runway, "Answer", "internal")):
-            with self.subTest(name), mock.patch.object(place, name, side_effect=MemoryError):
-                self.fake.requests.clear()
-                self.fake.fault(Fault("status", status=200, body={"id": "x"}))
-                result = self.call("request", "POST", IMAGE)
-                self.assert_error(result, 1, kind=kind, maybeAccepted=True)
-                self.assertEqual(pasted(result), ["request", "GET", "/v1/organization"])
-                self.assertEqual(self.posts(), [IMAGE])
 
 
 class PolledPaths(ServedTest):

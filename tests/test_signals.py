@@ -501,17 +501,6 @@ class OtherThreadTest(ProcessTest):
                 result = self.broken_off(name, *POST, BODY, when=lambda _: self.fake.requests)
                 self.assert_error(result, exit_status, kind="interrupted", maybeAccepted=True)
 
-    def test_during_a_download_no_part_file_is_left(self) -> None:
-        for name, exit_status in self.ENDS:
-            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
-                self.forget()
-                task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[bytes(100_000)])
-                self.fake.fault(Fault("drip", seconds=0.05, chunk=300), server="storage", times=None)
-                words = ("wait", task, "--download", f"{folder}/")
-                result = self.broken_off(name, *words, when=lambda _: os.listdir(folder))
-                self.assert_error(result, exit_status, kind="interrupted")
-                self.assertEqual(os.listdir(folder), [])
-
 
 class SleepTest(unittest.TestCase):
     def test_windows_where_sigint_alone_ends_a_sleep_sleeps_in_slices(self) -> None:
@@ -530,35 +519,11 @@ class HandlersTest(unittest.TestCase):
         self.shutdown = shutdown.Shutdown()
         self.addCleanup(self.shutdown.restore_signals)
 
-    def test_the_first_signal_is_noted(self) -> None:
-        for number in NUMBERS:
-            with self.subTest(number):
-                run = shutdown.Shutdown()
-                run.handle_signals()
-                signal.raise_signal(number)
-                run.restore_signals()
-                self.assertEqual(run.signal, signal.SIGTERM if number == shutdown.SIGBREAK else number)
-
     def test_a_break_is_a_termination(self) -> None:
         with mock.patch("runway_cli.shutdown.SIGBREAK", signal.SIGINT):
             self.shutdown.handle_signals()
             signal.raise_signal(signal.SIGINT)
         self.assertEqual(self.shutdown.signal, signal.SIGTERM)
-
-    def test_what_was_there_before_is_put_back(self) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.shutdown.handle_signals()
-        self.assertNotEqual(signal.getsignal(signal.SIGINT), signal.default_int_handler)
-        self.shutdown.restore_signals()
-        self.assertEqual(signal.getsignal(signal.SIGINT), signal.default_int_handler)
-        self.assertEqual(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
-
-    def test_another_thread_installs_nothing(self) -> None:
-        thread = threading.Thread(target=self.shutdown.handle_signals)
-        thread.start()
-        thread.join()
-        self.assertEqual([signal.getsignal(number) for number in NUMBERS], [signal.SIG_DFL] * len(NUMBERS))
-        self.shutdown.restore_signals()
 
     def test_they_are_installed_before_most_modules_are_imported(self) -> None:
         program = "import sys; before = set(sys.modules); import runway_cli.shutdown; print(*set(sys.modules) - before)"

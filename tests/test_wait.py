@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import unittest
 import uuid
-from subprocess import DEVNULL, PIPE
 
 from tests.fake import Fault
-from tests.program import ROOT, Result, checked, environment, in_markdown
+from tests.program import in_markdown
 from tests.served import ServedTest, pasted
 
 RUNNING = "RUNNING"
@@ -404,22 +399,3 @@ class Several(ServedTest):
         head, _, row = result.stdout.replace("\\_", "_").splitlines()  # a folder's name may hold a _
         self.assertEqual(head, "| Id | Status | Credits | Saved |")
         self.assertEqual(row, f"| {task} | SUCCEEDED | 5 | {in_markdown(self.folder)}/{task}.png |")
-
-
-@unittest.skipIf(sys.platform == "win32", "signals are another matter there")
-class Signals(ServedTest):
-    def test_those_that_have_not_ended_are_named(self) -> None:
-        one, two = self.fake.add_task(statuses=[RUNNING]), self.fake.add_task(statuses=[RUNNING])
-        done = self.fake.add_task(statuses=["SUCCEEDED"])
-        env = environment({"PYTHONPATH": str(ROOT), **self.fake.env()})
-        words = ["wait", one, done, two, "--max-wait", "99"]
-        command = [sys.executable, "-m", "runway_cli", *words]
-        with subprocess.Popen(command, env=env, stdin=DEVNULL, stdout=PIPE, stderr=PIPE) as process:
-            assert process.stdout
-            first = process.stdout.readline()
-            process.send_signal(signal.SIGINT)
-            stdout, stderr = process.communicate(timeout=20)
-        result = checked(Result(words, process.returncode, first + stdout, stderr), env)
-        self.assert_error(result, 130, kind="interrupted", error=f"interrupted while waiting for {one}, {two}")
-        self.assertEqual(pasted(result), ["wait", one, two, "--max-wait", "99"])
-        self.assertEqual([line["id"] for line in result.lines], [done])

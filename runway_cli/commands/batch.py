@@ -117,7 +117,7 @@ UNCERTAIN_WORDS = (
 
 def run(context: Context, options: Options) -> int:
     """Sends, waits for and saves every row that the ledger does not know as done, and prints each as it ends."""
-    _check_options(context, options)
+    _check_options(options)
     client = context.client()
     if not options.dry_run:
         client.check_secret()
@@ -146,11 +146,7 @@ def run(context: Context, options: Options) -> int:
         raise failure.but(batch_call=call) from None
 
 
-def _check_options(context: Context, options: Options) -> None:
-    if options.rows.startswith(("/v1/", "v1/")):
-        other = {options.path: options.rows, options.rows: options.path}
-        swapped = [other.get(word, word) for word in context.words if word != "--force"]
-        raise UsageError("PATH comes first, then ROWS", batch_call=swapped)
+def _check_options(options: Options) -> None:
     if options.rows != STDIN:
         return
     if not options.log and not options.download:

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 BODY_METHODS = ("POST", "PATCH", "PUT")
-MAX_RECORDED = 16 << 20  # bytes of a body that is parsed for its record: as a value it may take four times its size
 MAX_STEM = 50  # characters of a file's name that is made from a text
 REFUSED = (400, 404, 405, 422)  # statuses that the contract may explain
 BODY_OPTIONS = (
@@ -121,29 +120,24 @@ class _Call:
             from ..api.client import PAGE
 
             self.path = with_query(self.path, [("limit", str(PAGE))])
-        body = self._rendered(lambda each: each.shown())
+        value = self._value(lambda each: each.shown())
         checked = None
         if options.check or options.is_typed:
             from .body import check_body
 
-            checked = check_body(
-                self.client,
-                self.method,
-                self.path,
-                _value(body),
-                has_body=body is not None,
-                lenient=not options.check,
-            )
-        job = self.job = self._job()
+            has_body = self._encoded(value) is not None
+            lenient = not options.check
+            checked = check_body(self.client, self.method, self.path, value, has_body=has_body, lenient=lenient)
+        self.job = self._job()
         if options.dry_run:
-            return self._show(body, job, checked if options.check else None)
+            return self._show(value, checked if options.check else None)
         self.client.check_secret()
         if options.paginate:
             return self._print_pages()
 
         # Continue the job where an earlier call started it.
         history = self.context.history(self.client)
-        found = self._known(history, job)
+        found = self._known(history) if self.job else None
         if found is not None:
             return self._continue(history, found)
 
@@ -152,18 +146,18 @@ class _Call:
             from ..files.download import check_destination
 
             check_destination(options.download or os.curdir, force=options.force)
-        body = self._rendered(cache(self._sent))  # a file is uploaded once, however many fields have it
+        value = self._value(cache(self._sent))  # a file is uploaded once, however many fields have it
         try:
             if self.method == "POST":
-                return self._post(history, body, job)
-            self._print(self.client.call(self.method, self.path, body).value)
+                return self._post(history, value)
+            self._print(self.client.call(self.method, self.path, self._encoded(value)).value)
             return 0
         except ApiError as error:
             if error.status not in REFUSED or error.fact("task_id"):
                 raise
             from .body import explained
 
-            raise explained(self.client, self.method, self.path, _value(body), error) from None
+            raise explained(self.client, self.method, self.path, value, error) from None
 
     def _check_options(self) -> None:
         """Raises UsageError for options that contradict the method or each other."""
@@ -210,11 +204,14 @@ class _Call:
             refuse_service(self.client)
         self.body = fields.merge(fields.NOTHING if self.given is None else jsontext.loads(self.given), values)
 
-    def _rendered(self, of_input: Callable[[Input], Any]) -> bytes | None:
-        """Returns the body, with what `of_input` gives for each input; the very bytes of --body without fields."""
-        if not self.options.fields or self.body is fields.NOTHING:
-            return self.given
-        return jsontext.encoded(fields.rendered(self.body, of_input))
+    def _value(self, of_input: Callable[[Input], Any]) -> Any:
+        """Returns the body as a JSON value, with what `of_input` gives for each input; None without a body."""
+        return None if self.body is fields.NOTHING else fields.rendered(self.body, of_input)
+
+    def _encoded(self, value: Any) -> bytes | None:
+        """Returns the body that is sent for this value: without fields the very bytes of --body."""
+        is_given = not self.options.fields or self.body is fields.NOTHING
+        return self.given if is_given else jsontext.encoded(value)
 
     def _job(self) -> Job | None:
         """Returns what the call pays for once: the job of --once, or the file that it saves; None for neither."""
@@ -225,18 +222,17 @@ class _Call:
             return None
         from ..jobs.start import Job
 
-        value = _value(self._rendered(fields.content_of))
+        value = self._value(fields.content_of)
         stem = _stem(self.console.mask, self.path, value) if folder else None
         return Job(self.path, value, once=once, destination=folder or self.destination, stem=stem)
 
-    def _show(self, body: bytes | None, job: Job | None, checked: str | None) -> int:
+    def _show(self, value: Any, checked: str | None) -> int:
         """Prints the request as it would be sent, masked, with what the history tells of its job and its price."""
         from ..terminal import masking
 
         url = masking.own_url(self.client.address(self.method, self.path))
-        headers = self.client.headers(body is not None)
-        shown = None if body is None else masking.value(_value(body))
-        result = {"dry_run": True, "method": self.method, "url": url, "headers": headers, "body": shown}
+        headers = self.client.headers(self._encoded(value) is not None)
+        result = {"dry_run": True, "method": self.method, "url": url, "headers": headers, "body": masking.value(value)}
         if checked:
             result["checked"] = checked
         if self.method == "POST" and os.path.lexists(history_path() or ""):
@@ -244,20 +240,18 @@ class _Call:
 
             try:
                 history = self.context.history(self.context.client())
-                result.update(foreseen(history, self.path, _value(body), job))
+                result.update(foreseen(history, self.path, value, self.job))
             except (ConfigError, OutputError) as fault:  # it writes nothing, so that this does not stand in the way
                 self.console.note(f"not known whether the job was started before: {fault.message}")
         self.console.result(result)
         return 0
 
-    def _known(self, history: Ledger, job: Job | None) -> Started | None:
+    def _known(self, history: Ledger) -> Started | None:
         """Returns the job as an earlier call started it. Raises TaskError, with the record on stdout, for a bad end."""
-        if job is None:
-            return None
         from ..jobs.start import known
 
         try:
-            return known(self.client, history, job, again=self.options.again)
+            return known(self.client, history, self.job, again=self.options.again)
         except (TaskError, ApiError) as failure:
             if failure.fact("recorded"):
                 self.console.result(failure.fact("recorded"))
@@ -315,14 +309,20 @@ class _Call:
         each.check_unchanged()  # the job is known by the content that was read first
         return uri
 
-    def _post(self, history: Ledger, body: bytes | None, job: Job | None) -> int:
+    def _post(self, history: Ledger, value: Any) -> int:
         """Sends a POST, and prints its answer or waits. From the answer on, every failure names what was started."""
         from ..jobs.start import is_api_dry_run, no_id, start
 
         options = self.options
-        value = None if len(body or b"") > MAX_RECORDED else _value(body)
         started = start(
-            self.client, history, self.path, body, value, job=job, again=options.again, destination=self.destination
+            self.client,
+            history,
+            self.path,
+            self._encoded(value),
+            value,
+            job=self.job,
+            again=options.again,
+            destination=self.destination,
         )
         if started.attempt:  # another process was faster
             return self._continue(history, started)
@@ -404,10 +404,6 @@ def _stem(mask: Callable[[str], str], path: str, value: Any) -> str:
     words = safe_name(mask(next(iter(texts), path.rpartition("/")[2])).lower())
     stem = re.sub("[._-]+", "-", words)
     return safe_name(stem if len(stem) <= MAX_STEM else stem[:MAX_STEM].rpartition("-")[0] or stem[:MAX_STEM])
-
-
-def _value(body: bytes | None) -> Any:
-    return None if body is None else jsontext.loads(body)
 
 
 def _print_got(console: Console, answer: Any) -> None:

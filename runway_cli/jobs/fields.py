@@ -138,14 +138,7 @@ def _not_json(words: str, text: str, name: str) -> ValueError:
             return Miswritten(words, ("-f", f"{name}={found}"))
         return Miswritten(words, ("-F", f"{name}={candidate}") if name else ("--body", candidate))
     if re.match(r"\s*[{[]\s*\w[^\"']*$", text):
-        words += "; did PowerShell take its double quotes? Use -f KEY=TEXT and -F KEY=JSON, or --body @FILE"
-        flat = re.fullmatch(r"\{(\w+:[^][{}]+)\}", text.strip())
-        instead = []
-        for member in re.split(r",(?=\w+:(?!//))", flat[1]) if flat else ():
-            key, _, value = member.partition(":")
-            is_json = value in CONSTANTS or re.fullmatch(r"-?[1-9]\d*", value)
-            instead += ["-F" if is_json else "-f", f"{name}.{key}={value}".lstrip(".")]
-        return Miswritten(words, [*instead, "--dry-run"]) if flat else ValueError(words)
+        return ValueError(f"{words}; did PowerShell take its double quotes? Use -f and -F, or --body @FILE")
     if not name:
         return ValueError(words)
     flag = "-f"

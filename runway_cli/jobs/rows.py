@@ -289,7 +289,7 @@ def _table(data: bytes, delimiter: str) -> Parsed:
         file.readline()
     if not delimiter:
         raise UsageError("line 1: sep= names no separator such as , or ;")
-    before = csv.field_size_limit(MAX_CELL)
+    csv.field_size_limit(MAX_CELL)
     try:
         reader = csv.reader(file, strict=True, delimiter=delimiter, skipinitialspace=delimiter != "\t")
         header: list[str] | None = None
@@ -302,8 +302,6 @@ def _table(data: bytes, delimiter: str) -> Parsed:
             line = start + reader.line_num
     except csv.Error as error:
         raise UsageError(f"line {line}: not a table: {error}") from None
-    finally:
-        csv.field_size_limit(before)
 
 
 def _header(cells: list[str], line: int) -> list[str]:
