@@ -212,7 +212,7 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
         elif known.is_uncertain:
             row.todo = SEND if options.retry_uncertain else PRINT
         elif known.has_failed:
-            row.todo = SEND if options.retry_failed and not known.is_safety else PRINT
+            row.todo = SEND if options.retry_failed and not states.is_safety(known.code) else PRINT
         else:
             row.todo = WAIT if known.status == STARTED or saved_files(known, folder) is None else PRINT
     unsent = [row for row in rows if row.todo == SEND]
@@ -407,7 +407,7 @@ class BatchRun:
         if known.is_uncertain:
             self._uncertain(row, UNCERTAIN_WORDS, may_have_been_accepted=True)
             return
-        call = None if known.is_safety else "retry failed"
+        call = None if states.is_safety(known.code) else "retry failed"
         failure = failure_of(known).but(batch_call=call) if known.has_failed else None
         folder = self._batch.folder
         files = saved_files(known, folder) or []

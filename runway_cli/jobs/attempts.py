@@ -112,14 +112,9 @@ class Attempt:
         """Returns whether it has ended in any other way."""
         return self.status not in OPEN and not self.is_done
 
-    @property
-    def is_safety(self) -> bool:
-        """Returns whether moderation refused it: to repeat it unchanged costs again."""
-        return is_safety(self.code)
-
     def is_repeatable(self, *, again: bool) -> bool:
         """Returns whether a new attempt may be made after this one; `again`: the user asks for one."""
-        return (self.status == FAILED and not self.is_safety) or (again and self.status != STARTED)
+        return (self.status == FAILED and not is_safety(self.code)) or (again and self.status != STARTED)
 
     def has_files(self, destination: str) -> bool:
         """Returns whether its outputs are all still at an absolute path, which ends in a slash for a folder."""

@@ -249,7 +249,6 @@ class RowJob:
         self.key = row.attempt.key if row.todo == WAIT and row.attempt else ""
         self._batch = batch
         self._tries = 0
-        self._rounds = 0
         self._estimate = row.attempt.credits if row.todo == WAIT and row.attempt else None
 
     @property
@@ -308,7 +307,6 @@ class RowJob:
         wait = None if is_late or batch.ledger.failure else batch.pace.begin()
         if wait is None or wait:
             return wait
-        self._rounds = batch.pace.rounds
         self.activity = "sending"
         self.key = os.urandom(16).hex()
         is_accepted = False
@@ -352,7 +350,7 @@ class RowJob:
             self.failure = OutputError(failure.message)
         self.activity = "waiting to be sent"
         self._tries += tries
-        return self._batch.pace.delay(failure, self._tries - 1, self._rounds)
+        return self._batch.pace.delay(failure, self._tries - 1)
 
     def _save(self, task: PolledTask, emit: Emit) -> None:
         """Saves the outputs as NAME.png, or NAME-1.png, NAME-2.png, … Raises OutputError for a name of another row."""

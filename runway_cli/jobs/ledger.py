@@ -382,9 +382,7 @@ class Ledger:
         db.execute(f"PRAGMA application_id = {LEDGER_ID}")
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         if version == 0 and not self._is_exclusive:
-            from .history_v2 import imported
-
-            for row in imported(os.path.join(os.path.dirname(self.path), OLD_HISTORY)):
+            for row in _of_version_2(os.path.join(os.path.dirname(self.path), OLD_HISTORY)):
                 db.execute(_insert("INSERT OR IGNORE", row), _plain(row.values()))
         db.execute("COMMIT")
 
@@ -481,3 +479,54 @@ else:
 
     def _unlock_byte(descriptor: int, position: int) -> None:
         fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, position)
+
+
+def _of_version_2(path: str) -> list[dict[str, Any]]:
+    """Returns the columns of the attempts in a history of version 2, JSON Lines, in their order."""
+    from datetime import datetime, timezone
+
+    rows: dict[str, dict[str, Any]] = {}
+    ends: list[dict[str, Any]] = []
+    for line in [*_lines(path + ".1"), *_lines(path)]:
+        try:
+            record = jsontext.loads(line)
+            texts = {name: value for name, value in record.items() if isinstance(value, str)}
+            event, owner = texts["event"], texts["account"]
+            time = datetime.strptime(texts["at"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+            key = texts["id" if event == "ended" else "key"]
+        except (ValueError, AttributeError, KeyError):  # a line that was cut off
+            continue
+        moment = time.timestamp()
+        new = dict.fromkeys(("path", "model", "prompt", "id", "credits", "ended", "saved"))
+        new.update(key=key, account=owner, client=texts.get("clientId"), at=moment, status=SENDING)
+        if event == "ended":  # another process may have written it before the start
+            ends.append({**record, "status": texts.get("status"), "ended": moment})
+        elif event == "refused":
+            rows.pop(key, None)
+        elif event == "intent":
+            rows.setdefault(key, new).update((column, texts.get(column)) for column in ("path", "model", "prompt"))
+        elif event == "started":
+            credits = number_of(record.get("credits"))
+            rows.setdefault(key, new).update(status=STARTED, id=texts.get("id"), credits=credits)
+    by_id = {(row["account"], row["id"]): row for row in rows.values()}
+    for end in ends:
+        row = by_id.get((end["account"], end["id"]), {})
+        files = end.get("saved")
+        folders: dict[str, list[str]] = {}
+        for file in files if isinstance(files, list) else ():
+            folders.setdefault(os.path.dirname(str(file)), []).append(str(file))
+        credits = number_of(end.get("credits"))
+        row.update(status=end["status"] or GONE, ended=end["ended"])
+        row["credits"] = row.get("credits") if credits is None else credits
+        row["saved"] = jsontext.encoded(folders).decode() if folders else row.get("saved")
+    return sorted(rows.values(), key=lambda row: float(row["at"]))
+
+
+def _lines(path: str) -> list[bytes]:
+    if not os.path.isfile(path):
+        return []  # none, or a pipe that might never answer
+    try:
+        with open(path, "rb") as file:
+            return file.readlines()
+    except OSError:
+        return []

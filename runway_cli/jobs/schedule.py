@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import queue
 import threading
+from contextlib import suppress
 
 from ..errors import ApiError, NetworkError
 from ..shutdown import SLICE
@@ -48,12 +49,10 @@ def most_at_once(wanted: int, note: Callable[[str], None]) -> int:
         return wanted
     limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= limit < OPEN_FILES:
-        try:
+        with suppress(OSError, ValueError):
             raised = OPEN_FILES if most < 0 else min(most, OPEN_FILES)
             resource.setrlimit(resource.RLIMIT_NOFILE, (raised, most))
             limit = raised
-        except (OSError, ValueError):
-            pass
     found = wanted if limit < 0 else min(wanted, max(1, (limit - OWN_FILES) // FILES_OF_JOB))
     if found < wanted:
         note(f"{found} at once, not {wanted}: the limit of open files is {limit}")
@@ -174,7 +173,8 @@ class Pace:
     def __init__(self, client: Client) -> None:
         self.is_stopped = False  # no further one is sent
         self.sending = 0  # POSTs whose answer has not been recorded yet
-        self.rounds = 0  # how often a POST that was sent after the last 429 was answered 429 again
+        self._rounds = 0  # how often a POST that was sent after the last 429 was answered 429 again
+        self._is_new_round = True
         self._client = client
         self._lock = threading.Lock()
         self._not_before = 0.0  # the moment of the next POST
@@ -199,6 +199,7 @@ class Pace:
                 return self._not_before - now
             if self._gap:
                 self._not_before = now + self._gap
+            self._is_new_round = True
             self.sending += 1
             return 0.0
 
@@ -207,14 +208,11 @@ class Pace:
         with self._lock:
             self.sending -= 1
             if is_accepted:
-                self._exhausted = self.rounds = 0
+                self._exhausted = self._rounds = 0
                 self._gap = 0.0 if self._gap <= 1 else self._gap / 2
 
-    def delay(self, failure: RunwayError, tries: int, rounds: int) -> float | None:
-        """Returns the seconds until a row is tried again, None if it is left for another run.
-
-        `tries` have failed before this one, and `rounds` is what it was when the POST was sent.
-        """
+    def delay(self, failure: RunwayError, tries: int) -> float | None:
+        """Returns the seconds until a row is tried again, `tries` of which failed before; None if it is left."""
         if failure.kind in ("auth", "budget", "credits", "config", "io"):
             self.stop()
         if failure.kind not in ("api", "network") or not isinstance(failure, (ApiError, NetworkError)):
@@ -222,12 +220,13 @@ class Pace:
         is_throttled = failure.fact("status") == 429
         delay = self._client.retry_delay("POST", failure, 0 if is_throttled else tries)
         with self._lock:
-            is_first = not is_throttled or self.rounds == rounds  # not one of several that were sent together
+            is_first = not is_throttled or self._is_new_round  # not one of several that were sent together
             if is_throttled:
                 if is_first:
-                    self.rounds += 1
+                    self._is_new_round = False
+                    self._rounds += 1
                     self._gap = min(max(1.0, 2 * self._gap), MAX_GAP)
-                if self.rounds > self._client.target.retries + MAX_ROUNDS:
+                if self._rounds > self._client.target.retries + MAX_ROUNDS:
                     self.is_stopped = True
                     delay = None
                 self._not_before = max(self._not_before, self._client.clock.monotonic() + max(delay or 0.0, self._gap))
