@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from contextlib import suppress
 
 from .. import settings as values
 from ..api.paths import api_path
-from ..api.retry import may_poll_again
 from ..errors import (
-    ApiError,
-    ClosedOutput,
     ConfigError,
     Failure,
-    InternalError,
     RunwayError,
     UsageError,
-    WaitTimeout,
-    heaviest,
 )
-from ..files.download import remove_part_files
 from ..jobs import attempts as states
 from ..jobs import fields
-from ..jobs.attempts import FAILED, NOT_STARTED, SKIPPED, STARTED, UNCERTAIN, number_of
+from ..jobs.attempts import STARTED, number_of
 from ..jobs.batch import Batch, files_in_the_way, saved_files
 from ..jobs.ledger import LedgerLocked, LedgerMissing
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
-from ..jobs.start import failure_of, field_of
 from ..settings import absolute, history_path, shown_credits
 from ..terminal import masking
 from ..terminal.tables import Column
@@ -42,7 +32,6 @@ if TYPE_CHECKING:
 
     from ..api.client import Client
     from ..jobs.attempts import Attempt
-    from ..jobs.batch import RowJob
     from ..jobs.ledger import Ledger
     from ..jobs.rows import Fault, Row
     from .context import Context
@@ -93,26 +82,9 @@ OPTIONS = (
     Option("--retry-uncertain", help="send rows of unknown outcome again: they may be charged twice"),
     Option("--force", help="let outputs replace files"),
 )
-COLUMNS = (
-    Column("Row", "row"),
-    Column("Name", "name"),
-    Column("Id", "id"),
-    Column("Status", "status"),
-    Column("Credits", "credits"),
-    Column("Saved", "saved", rank=1),
-    Column("Error", "error", wrap=True),
-)
 DRY_RUN_COLUMNS = (Column("Row", "row"), Column("Name", "name"), Column("Url", "url"), Column("Body", "body"))
 STDIN = "-"
 BALANCE_WAIT = 10.0  # seconds that a dry run waits for the balance
-# What the last note counts
-OK, BAD, IN_PROGRESS = "done", "failed", "in progress"
-OTHERS = {SKIPPED: "skipped", NOT_STARTED: "not started"}  # by their status
-MAX_NAMES = 10  # of rows that a note names
-UNCERTAIN_WORDS = (
-    "the POST may have been accepted, but its outcome is unknown: look for it in the account; "
-    "--retry-uncertain sends it again"
-)
 
 
 def run(context: Context, options: Options) -> int:
@@ -134,8 +106,12 @@ def run(context: Context, options: Options) -> int:
         history, ledger = context.history(client), _opened(context, options, client)
         attempts = _known(ledger, history, is_dry_run=options.dry_run)
         _plan(options, client, attempts, rows)
-        batch = Batch(client, history, ledger, rows, options=options)
-        return _show(context, batch, rows) if options.dry_run else BatchRun(context, batch, rows, attempts).run()
+        batch = Batch(client, history, ledger, rows, attempts, options=options)
+        if options.dry_run:
+            return _show(context, batch)
+        from .display import BatchDisplay
+
+        return batch.run(BatchDisplay(context.console, context.clock, batch))
     except Failure as failure:
         call: str | Sequence[str] | None = failure.fact("batch_call")
         call = call or ("same" if failure.kind == "interrupted" else None)
@@ -263,10 +239,10 @@ def _known(ledger: Ledger, history: Ledger, *, is_dry_run: bool) -> dict[str, At
     return last
 
 
-def _show(context: Context, batch: Batch, rows: list[Row]) -> int:
+def _show(context: Context, batch: Batch) -> int:
     """Prints the request of every row that would be sent, masked, and its cost. Changes nothing on the disk."""
-    skipped = {job.row for job in batch.release()}
-    unsent = [row for row in rows if row.todo == SEND and row not in skipped]
+    skipped = [row for row, _ in batch.release()]
+    unsent = [row for row in batch.rows if row.todo == SEND and row not in skipped]
     shown_client = context.client(with_secret=False)
     try:
         for row in unsent:
@@ -307,190 +283,6 @@ def _foreseen(batch: Batch, unsent: list[Row]) -> str:
         balance = number_of(account.get("creditBalance")) if isinstance(account, dict) else None
         found += [] if balance is None else [f"balance {balance}"]
     return "; ".join(found)
-
-
-class BatchRun:
-    """One run of the command. Of `total` rows `counts` have been printed; `credits` cost those that it has sent."""
-
-    def __init__(self, context: Context, batch: Batch, rows: list[Row], attempts: dict[str, Attempt]) -> None:
-        self.total = len(rows)
-        self.counts: Counter[str] = Counter()
-        self.credits = 0.0
-        self._context = context
-        self._console = context.console
-        self._batch = batch
-        self._rows = rows
-        self._attempts = attempts
-        self._failures: list[RunwayError] = []
-
-    @property
-    def _advice(self) -> str:
-        """Returns how to go on; rows that this run has sent again are not to be sent once more."""
-        found = vars(self._batch.options)
-        flags = [flag for flag in ("retry_failed", "retry_uncertain") if found[flag]]
-        without = " without " + " and ".join("--" + flag.replace("_", "-") for flag in flags) if flags else ""
-        return f"run the same command again{without} to resume"
-
-    def run(self) -> int:
-        """Does what is to be done. Returns 0 if every row succeeded; raises why one did not."""
-        batch, attempts = self._batch, self._attempts.values()
-        keys = {row.key for row in self._rows}
-        left = [
-            f"{attempt.name} ({attempt.id or 'outcome unknown'})"
-            for attempt in attempts
-            if attempt.job not in keys and attempt.status in states.OPEN
-        ]
-        if left:
-            more = f" and {len(left) - MAX_NAMES} more" if len(left) > MAX_NAMES else ""
-            names = ", ".join(left[:MAX_NAMES]) + more
-            self._console.note(f"unfinished rows in the ledger that are no longer in ROWS: {names}")
-        folders = {os.path.dirname(attempt.destination) for attempt in attempts if attempt.destination}
-        folders.update(folder for attempt in attempts for folder in attempt.saved)
-        folders.update([absolute(batch.folder)] if batch.folder else [])
-        remove_part_files(folders, [attempt.name or "" for attempt in attempts])
-        try:
-            for row in self._rows:
-                if row.todo == PRINT:
-                    self._print_known(row)
-            self._work()
-            for row in (*batch.unsent, *batch.blocked):
-                self._print(row, NOT_STARTED)
-        finally:
-            self._console.end_rows(COLUMNS)
-        kinds = (BAD, OTHERS[SKIPPED], IN_PROGRESS, OTHERS[NOT_STARTED])
-        words = [f"{self.counts[word]} {word}" for word in kinds if self.counts[word]]
-        told = ", ".join([f"{self.counts[OK]} of {self.total} succeeded", *words])
-        self._console.note(f"{told}, {shown_credits(self.credits)} credits")
-        failure = self._failure()
-        if failure:
-            raise failure
-        return 0
-
-    def _work(self) -> None:
-        """Sends, waits and saves. Whatever ends it early, answers in progress are awaited and recorded first."""
-        from .display import BatchDisplay
-
-        batch = self._batch
-        display = BatchDisplay(self._console, self._context.clock, batch, self)
-        try:
-            for job in batch.run(display.handle):
-                self._ended(job)
-        except (ClosedOutput, Failure, Exception) as stop:
-            for job in batch.drain():
-                with suppress(Failure, Exception):  # it is recorded; what ended the run is reported
-                    self._ended(job)
-            display.close()
-            self._context.shutdown.end()  # threads may still be at work
-            running = [job.task.name for job in batch.in_flight if job.task and not job.task.has_ended]
-            words = [f"in progress: {len(running)}", f"not started: {len(batch.unsent) + len(batch.blocked)}"]
-            if running:
-                words[0] += f" ({', '.join(running)})"
-            if batch.pace.sending:
-                words.append(f"without an answer: {batch.pace.sending}")
-            if batch.ledger.failure:
-                words.append(batch.ledger.failure.message)
-            if isinstance(stop, ClosedOutput):
-                if running or batch.pace.sending:
-                    self._console.tell(f"{'; '.join(words)}; {self._advice}")
-                raise
-            self._console.note(display.summary())
-            failure = stop if isinstance(stop, Failure) else InternalError.of(stop)
-            text = f"{failure.message}: rows {', '.join(words)}; {self._advice}"
-            raise failure.but(text, batch_call="same", task_id=None) from None
-        finally:
-            display.close()
-
-    def _print_known(self, row: Row) -> None:
-        """Prints a row from the ledger: done, failed, or one whose outcome is unknown."""
-        known = row.attempt
-        assert known
-        if known.is_uncertain:
-            self._uncertain(row, UNCERTAIN_WORDS, may_have_been_accepted=True)
-            return
-        call = None if states.is_safety(known.code) else "retry failed"
-        failure = failure_of(known).but(batch_call=call) if known.has_failed else None
-        folder = self._batch.folder
-        files = saved_files(known, folder) or []
-        if folder:
-            files = [os.path.join(folder, os.path.basename(path)) for path in files]
-        shown = {"id": known.id or None, "credits": known.credits, "saved": files, "skipped": True}
-        self._print(row, FAILED if known.status == states.REFUSED else known.status, failure, **shown)
-
-    def _ended(self, job: RowJob) -> None:
-        """Records how the work on a row ended, then prints it."""
-        if job.task:
-            self._polled(job)
-        elif job.failure and job.status == UNCERTAIN:
-            self._uncertain(job.row, f"{job.failure.message}; {UNCERTAIN_WORDS}", **job.failure.facts)
-        elif job.failure:
-            failure = job.failure.but(batch_call="retry failed") if job.status == FAILED else job.failure
-            self._print(job.row, job.status, failure)
-        elif job.skipped:
-            self._print(job.row, job.status, error=job.skipped)
-        else:
-            self._print(job.row, job.status)
-
-    def _polled(self, job: RowJob) -> None:
-        batch, row, task = self._batch, job.row, job.task
-        assert task
-        was_done = bool(row.attempt and row.attempt.is_done and row.todo == WAIT)
-        is_gone = task.is_missing and not was_done and task.status not in states.GOOD_ENDS
-        is_bad = task.has_ended and (task.status in states.BAD_ENDS or bool(task.node_errors))
-        is_last = task.deadline is not None and task.deadline == batch.deadline  # of the whole run
-        limit = batch.options.max_time if is_last else batch.options.max_wait
-        failure = task.fault(limit, is_paid=True)
-        if failure and (is_bad or is_gone):
-            failure = failure.but(batch_call=None if states.is_safety(failure.fact("failure_code")) else "retry failed")
-        status = states.GONE if is_gone else task.status or (states.SUCCEEDED if was_done else STARTED)
-        if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
-            task.record_end(batch.ledger, absolute(batch.folder) if batch.folder else None)
-            task.record_end(batch.history)
-        more: dict[str, Any] = {"skipped": True} if was_done and not failure else {}
-        more.update({"warnings": task.warnings} if task.warnings else {})
-        self._print(row, status, failure, id=task.name, credits=job.credits, saved=task.saved, **more)
-
-    def _uncertain(self, row: Row, words: str, **facts: Any) -> None:
-        self._print(row, UNCERTAIN, ApiError(words, **{**facts, "batch_call": None}), maybeAccepted=True)
-
-    def _print(self, row: Row, status: str, failure: RunwayError | None = None, **facts: Any) -> None:
-        """Prints a row with these facts, and counts it unless it was left without a failure of its own."""
-        line = {"row": row.number, "name": row.name, "id": None, "status": status, "credits": None, "saved": []}
-        line.update(facts)
-        if failure:
-            if "batch_call" not in failure.facts:  # the same call, where time may help
-                is_passing = failure.kind in ("network", "io", "timeout") or may_poll_again(failure)
-                failure = failure.but(batch_call="same" if is_passing else None, waiting_for=None)
-            line["error"] = self._console.mask(failure.message)
-            field = field_of(failure)
-            line.update({"field": field} if field else {})
-            self._failures.append(failure)
-        is_open = bool(line["id"]) and status not in (*states.GOOD_ENDS, *states.BAD_ENDS, states.GONE)
-        self.counts[OTHERS.get(status, IN_PROGRESS if is_open else BAD if failure else OK)] += 1
-        if row.todo == SEND and line["id"]:
-            self.credits += number_of(line["credits"]) or 0
-        self._console.row(line, alone=False)
-
-    def _failure(self) -> RunwayError | None:
-        """Returns why the whole failed, None if it did not: the rows themselves are on stdout."""
-        batch = self._batch
-        failures = sorted(self._failures, key=lambda failure: failure.fact("batch_call") is None)
-        if batch.ledger.failure:
-            failures.append(batch.ledger.failure.but(batch_call="same"))
-        budget = None if batch.pace.is_stopped else batch.over_budget()
-        told = [f"{self.counts[word]} of {self.total} {word}" for word in (BAD, IN_PROGRESS) if self.counts[word]]
-        words = [", ".join(told if self.total > 1 else [])]
-        words = [": ".join(filter(None, (*words, heaviest(failures).message)))] if failures else []
-        failures += [budget] if budget else []
-        words += [budget.message] if budget else []
-        if self.counts[OTHERS[NOT_STARTED]]:
-            words.append(f"{self.counts[OTHERS[NOT_STARTED]]} of {self.total} rows are not started")
-            failures = failures or [WaitTimeout("the time limit was reached", batch_call="same")]
-        if not failures:
-            return None
-        facts: dict[str, Any] = {"task_id": None} if len(failures) > 1 else {}
-        if any(failure.fact("may_have_been_accepted") for failure in failures):
-            facts["may_have_been_accepted"] = True
-        return heaviest(failures).but("; ".join(words), waiting_for=None, **facts)
 
 
 EXAMPLE = (

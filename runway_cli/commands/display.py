@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ..shutdown import Clock
     from ..terminal.console import Console
     from ..terminal.progress import Line
-    from .batch import BatchRun
 
 
 NOTE_INTERVAL = 60.0  # seconds between two lines where no terminal shows live ones
@@ -109,17 +108,13 @@ class Display:
 
 
 class BatchDisplay(Display):
-    """A line for the whole batch and one for each row in flight.
-
-    `report` knows which rows have ended, `batch` which are in flight.
-    """
+    """A line for the whole batch and one for each row in flight."""
 
     announces_start = False
 
-    def __init__(self, console: Console, clock: Clock, batch: Batch, report: BatchRun) -> None:
+    def __init__(self, console: Console, clock: Clock, batch: Batch) -> None:
         super().__init__(console, clock)
         self._batch = batch
-        self._report = report
         self._since: dict[RowJob, float] = {}
 
     def lines(self) -> list[Line]:
@@ -133,11 +128,11 @@ class BatchDisplay(Display):
         """Returns how many rows are done, running and failed, and the credits."""
         from ..jobs.attempts import number_of  # only a batch needs it
 
-        report, batch = self._report, self._batch
-        credits = report.credits + sum(number_of(job.credits) or 0 for job in batch.in_flight if job.is_sent)
+        batch = self._batch
+        credits = batch.credits + sum(number_of(job.credits) or 0 for job in batch.in_flight if job.is_sent)
         running = sum(job.task is not None for job in batch.in_flight)
         return (
-            f"{report.counts['done']} of {report.total} done, {running} running, {report.counts['failed']} failed, "
+            f"{batch.counts['done']} of {len(batch.rows)} done, {running} running, {batch.counts['failed']} failed, "
             f"{shown_credits(credits)} credits"
         )
 

@@ -1,4 +1,4 @@
-"""The run of a batch: rows are uploaded, sent, polled and saved, several at once, and each is paid for once.
+"""The run of a batch: rows are uploaded, sent, polled, saved and printed, several at once, each paid for once.
 
 1. Whatever stops the sending of rows, rows that have started are waited for.
 2. A row that needs the output of another one is sent once that has succeeded.
@@ -9,30 +9,44 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from threading import Lock
 
 from .. import jsontext
-from ..errors import ApiError, OutputError, RunwayError, UsageError, WaitTimeout
+from ..api.retry import may_poll_again
+from ..errors import (
+    ApiError,
+    ClosedOutput,
+    Failure,
+    InternalError,
+    OutputError,
+    RunwayError,
+    UsageError,
+    WaitTimeout,
+    heaviest,
+)
 from ..files import download, upload
 from ..files.upload import InputFile
-from ..settings import BUDGET_VARIABLE, absolute, budget, shown_number
-from .attempts import FAILED, GOOD_ENDS, NOT_STARTED, SKIPPED, UNCERTAIN, Spending, number_of
+from ..settings import BUDGET_VARIABLE, absolute, budget, shown_credits, shown_number
+from ..terminal.tables import Column
+from . import attempts as states
+from .attempts import BAD_ENDS, FAILED, GOOD_ENDS, NOT_STARTED, SKIPPED, STARTED, UNCERTAIN, Spending, number_of
 from .fields import OutputOf
 from .ledger import LedgerMissing
 from .rows import PRINT, SEND, WAIT
 from .schedule import Pace, Scheduler, most_at_once
-from .start import DAY, is_unsent, no_id, shape, start
+from .start import DAY, failure_of, field_of, is_unsent, no_id, shape, start
 from .tasks import PolledTask, credits_of, parse, save_outputs, urls_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from ..api.client import Client
     from ..commands.batch import Options
+    from ..commands.display import BatchDisplay
     from ..errors import BudgetError
     from .attempts import Attempt
     from .ledger import Ledger
@@ -44,21 +58,47 @@ if TYPE_CHECKING:
 DRAIN = 5.0  # seconds that the answers to POSTs are awaited when the run is interrupted
 MAX_UPLOAD_AGE = 86_400 - 300  # seconds; the API keeps an upload for 24 hours, and a row needs some time to be sent
 MAX_ANSWER_AGE = 3600.0  # seconds for which the URLs in an answer are used; the API signs them for a day
+COLUMNS = (
+    Column("Row", "row"),
+    Column("Name", "name"),
+    Column("Id", "id"),
+    Column("Status", "status"),
+    Column("Credits", "credits"),
+    Column("Saved", "saved", rank=1),
+    Column("Error", "error", wrap=True),
+)
+# What the last note counts
+OK, BAD, IN_PROGRESS = "done", "failed", "in progress"
+OTHERS = {SKIPPED: "skipped", NOT_STARTED: "not started"}  # by their status
+MAX_NAMES = 10  # of rows that a note names
+UNCERTAIN_WORDS = (
+    "the POST may have been accepted, but its outcome is unknown: look for it in the account; "
+    "--retry-uncertain sends it again"
+)
 
 
 class Batch:
     """A run. `in_flight` are the jobs at work, `unsent` the rows to be sent, `blocked` those that wait for others.
 
-    `options` are those of the command, where `download` ends with a slash. What RowJob calls is safe for several
-    threads.
+    `attempts` are the last ones, by the keys of their rows. `counts` are of the rows that were printed, `credits` of
+    those that this run has sent. In `options`, those of the command, `download` ends with a slash. What RowJob calls is
+    safe for several threads.
     """
 
     def __init__(
-        self, client: Client, history: Ledger, ledger: Ledger, rows: Sequence[Row], *, options: Options
+        self,
+        client: Client,
+        history: Ledger,
+        ledger: Ledger,
+        rows: Sequence[Row],
+        attempts: Mapping[str, Attempt],
+        *,
+        options: Options,
     ) -> None:
         self.client = client
         self.history = history
         self.ledger = ledger
+        self.rows = rows
         self.owners = {row.name.casefold(): row for row in rows}
         self.unsent: deque[Row] = deque()
         self.blocked = [row for row in rows if row.todo == SEND]
@@ -67,6 +107,11 @@ class Batch:
         self.options = options
         self.pace = Pace(client)
         self.deadline = client.clock.monotonic() + options.max_time if options.max_time else None
+        self.counts: Counter[str] = Counter()
+        self.credits = 0.0
+        self._attempts = attempts
+        self._console = client.console
+        self._failures: list[RunwayError] = []
         self._started = deque(row for row in rows if row.todo == WAIT)
         self._parallel = options.parallel
         self._prices: dict[str | None, Any] = {}  # by shape
@@ -76,23 +121,57 @@ class Batch:
         self._succeeded = {row.key: done[row.key] for row in rows if row.todo == PRINT or done[row.key]}
         self._ends: dict[str, tuple[PolledTask, float]] = {}  # of rows that have succeeded in this run, and when
 
-    def run(self, emit: Emit) -> Iterator[RowJob]:
-        """Yields each row whose work has ended: done, failed, out of time or not sent.
+    def run(self, display: BatchDisplay) -> int:
+        """Does what is to be done, and prints each row as it ends. Returns 0 if all succeeded; raises why one did not.
 
-        Raises Interrupted, and WaitTimeout where the time for the run is over and an answer does not come.
+        Whatever ends it early, answers to POSTs are awaited and recorded first.
         """
-        yield from self.release()
-        count = len(self.unsent) + len(self.blocked) + len(self._started)
-        if not count:
-            return
+        keys = {row.key for row in self.rows}
+        known = self._attempts.values()
+        left = [each for each in known if each.job not in keys and each.status in states.OPEN]
+        if left:
+            more = f" and {len(left) - MAX_NAMES} more" if len(left) > MAX_NAMES else ""
+            names = ", ".join(f"{each.name} ({each.id or 'outcome unknown'})" for each in left[:MAX_NAMES])
+            self._console.note(f"unfinished rows in the ledger that are no longer in ROWS: {names}{more}")
+        folders = {os.path.dirname(each.destination) for each in known if each.destination}
+        folders.update(folder for each in known for folder in each.saved)
+        folders.update([absolute(self.folder)] if self.folder else [])
+        download.remove_part_files(folders, [each.name or "" for each in known])
+        try:
+            for row in self.rows:
+                if row.todo == PRINT:
+                    self._print_known(row)
+            try:
+                self._work(display)
+            except (Failure, Exception) as stop:
+                raise self._stopped(stop, display) from None
+            finally:
+                display.close()
+            for row in (*self.unsent, *self.blocked):
+                self._print(row, NOT_STARTED)
+        finally:
+            self._console.end_rows(COLUMNS)
+        kinds = (BAD, OTHERS[SKIPPED], IN_PROGRESS, OTHERS[NOT_STARTED])
+        words = [f"{self.counts[word]} {word}" for word in kinds if self.counts[word]]
+        told = ", ".join([f"{self.counts[OK]} of {len(self.rows)} succeeded", *words])
+        self._console.note(f"{told}, {shown_credits(self.credits)} credits")
+        failure = self._failure()
+        if failure:
+            raise failure
+        return 0
 
-        def handle(event: object) -> None:
+    def _work(self, display: BatchDisplay) -> None:
+        """Sends, waits and saves. Raises Interrupted, and WaitTimeout where time is up and an answer does not come."""
+
+        def handle(event: Any) -> None:
             if event is None:  # time has passed
                 self._check_time()
                 self._fill()
-            emit(event)
+            display.handle(event)
 
-        self._parallel = min(most_at_once(self._parallel, self.client.console.note), count)
+        self._print_skipped()
+        count = len(self.unsent) + len(self.blocked) + len(self._started)
+        self._parallel = min(most_at_once(self._parallel, self._console.note), count)
         # threads even for one row: a signal must not break off a POST
         self._scheduler = Scheduler(self.client.clock, self.client.shutdown, handle, self._parallel)
         self._fill()
@@ -101,27 +180,49 @@ class Batch:
             task = job.task
             if task and task.error and task.error.kind == "auth" and task.status not in GOOD_ENDS:
                 self.pace.stop()  # the key was refused; where an output was, its URL had only expired
-            yield job
+            self._ended(job)
             self.in_flight.remove(job)
             if task and task.status in GOOD_ENDS and not task.node_errors:
                 self._succeeded[job.row.key] = True
                 self._ends[job.row.key] = (task, self.client.clock.monotonic())
             elif job.has_failed:
                 self._succeeded[job.row.key] = False
-            yield from self.release()
+            self._print_skipped()
             self._fill()
 
-    def drain(self) -> Iterator[RowJob]:
-        """Ends a run that was stopped: yields the rows whose work ends while answers to POSTs are awaited."""
+    def _stopped(self, stop: BaseException, display: BatchDisplay) -> BaseException:
+        """Ends the run early: awaits the answers to POSTs, and returns the failure, which names what is in progress."""
         self.pace.stop()
-        if self._scheduler is None or not self.pace.sending:
-            return
         now = self.client.clock.monotonic()
-        for job in self._scheduler.drain(DRAIN if self.deadline is None else min(DRAIN, self.deadline + DRAIN - now)):
+        seconds = DRAIN if self.deadline is None else min(DRAIN, self.deadline + DRAIN - now)
+        for job in self._scheduler.drain(seconds) if self._scheduler and self.pace.sending else ():
             if isinstance(job, RowJob) and (job.failure or (job.task and job.task.has_ended)):
-                yield job
+                with suppress(Failure, Exception):  # it is recorded; what ended the run is reported
+                    self._ended(job)
             if not self.pace.sending:
-                return
+                break
+        display.close()
+        self.client.shutdown.end()  # threads may still be at work
+        running = [job.task.name for job in self.in_flight if job.task and not job.task.has_ended]
+        words = [f"in progress: {len(running)}", f"not started: {len(self.unsent) + len(self.blocked)}"]
+        if running:
+            words[0] += f" ({', '.join(running)})"
+        if self.pace.sending:
+            words.append(f"without an answer: {self.pace.sending}")
+        if self.ledger.failure:
+            words.append(self.ledger.failure.message)
+        # rows that this run has sent again are not to be sent once more
+        retries = {"--retry-failed": self.options.retry_failed, "--retry-uncertain": self.options.retry_uncertain}
+        flags = " and ".join(flag for flag, is_given in retries.items() if is_given)
+        advice = f"run the same command again{' without ' * bool(flags)}{flags} to resume"
+        if isinstance(stop, ClosedOutput):
+            if running or self.pace.sending:
+                self._console.tell(f"{'; '.join(words)}; {advice}")
+            return stop
+        self._console.note(display.summary())
+        failure = stop if isinstance(stop, Failure) else InternalError.of(stop)
+        text = f"{failure.message}: rows {', '.join(words)}; {advice}"
+        return failure.but(text, batch_call="same", task_id=None)
 
     def _check_time(self) -> None:
         now = self.client.clock.monotonic()
@@ -130,23 +231,26 @@ class Batch:
             if now >= self.deadline + DRAIN:
                 raise WaitTimeout(f"the time limit of {shown_number(self.options.max_time)} s was reached")
 
-    def release(self) -> Iterator[RowJob]:
-        """Lets rows be sent whose inputs are there; yields those that are skipped because another one has failed."""
-        is_changed = True
-        while is_changed:
-            is_changed, waiting, self.blocked = False, self.blocked, []
+    def release(self) -> list[tuple[Row, str]]:
+        """Lets rows be sent whose inputs are there; returns those that need one that has failed, with its name."""
+        skipped: list[tuple[Row, str]] = []
+        count = -1
+        while len(skipped) > count:
+            count, waiting, self.blocked = len(skipped), self.blocked, []
             for row in waiting:
-                failed = [parent for parent in row.parents if self._succeeded.get(parent.key) is False]
+                failed = [parent.name for parent in row.parents if self._succeeded.get(parent.key) is False]
                 if failed:
-                    job = RowJob(self, row)
-                    job.status, job.skipped = SKIPPED, f"{failed[0].name} has not succeeded"
                     self._succeeded[row.key] = False
-                    is_changed = True
-                    yield job
+                    skipped.append((row, failed[0]))
                 elif all(self._succeeded.get(parent.key) for parent in row.parents):
                     self.unsent.append(row)
                 else:
                     self.blocked.append(row)
+        return skipped
+
+    def _print_skipped(self) -> None:
+        for row, name in self.release():
+            self._print(row, SKIPPED, error=f"{name} has not succeeded")
 
     def _fill(self) -> None:
         """Puts rows to work while there is room, those that have started first."""
@@ -229,24 +333,110 @@ class Batch:
             raise ApiError(f"{row.name} has no output number {wanted.index}, counted from 0", status=404)
         return urls[wanted.index]
 
+    def _print_known(self, row: Row) -> None:
+        """Prints a row from the ledger: done, failed, or one whose outcome is unknown."""
+        known = row.attempt
+        assert known
+        if known.is_uncertain:
+            self._uncertain(row, UNCERTAIN_WORDS, may_have_been_accepted=True)
+            return
+        call = None if states.is_safety(known.code) else "retry failed"
+        failure = failure_of(known).but(batch_call=call) if known.has_failed else None
+        folder = self.folder
+        files = saved_files(known, folder) or []
+        if folder:
+            files = [os.path.join(folder, os.path.basename(path)) for path in files]
+        shown = {"id": known.id or None, "credits": known.credits, "saved": files, "skipped": True}
+        self._print(row, FAILED if known.status == states.REFUSED else known.status, failure, **shown)
+
+    def _ended(self, job: RowJob) -> None:
+        """Records how the work on a row ended, then prints it."""
+        failure = job.failure
+        if job.task:
+            self._polled(job, job.task)
+        elif failure and job.status == UNCERTAIN:
+            self._uncertain(job.row, f"{failure.message}; {UNCERTAIN_WORDS}", **failure.facts)
+        else:
+            if failure and job.status == FAILED:
+                failure = failure.but(batch_call="retry failed")
+            self._print(job.row, job.status, failure)
+
+    def _polled(self, job: RowJob, task: PolledTask) -> None:
+        row = job.row
+        was_done = bool(row.attempt and row.attempt.is_done and row.todo == WAIT)
+        is_gone = task.is_missing and not was_done and task.status not in GOOD_ENDS
+        is_bad = task.has_ended and (task.status in BAD_ENDS or bool(task.node_errors))
+        failure = task.fault(job.limit, is_paid=True)
+        if failure and (is_bad or is_gone):
+            failure = failure.but(batch_call=None if states.is_safety(failure.fact("failure_code")) else "retry failed")
+        status = states.GONE if is_gone else task.status or (states.SUCCEEDED if was_done else STARTED)
+        if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
+            task.record_end(self.ledger, absolute(self.folder) if self.folder else None)
+            task.record_end(self.history)
+        more: dict[str, Any] = {"skipped": True} if was_done and not failure else {}
+        more.update({"warnings": task.warnings} if task.warnings else {})
+        self._print(row, status, failure, id=task.name, credits=job.credits, saved=task.saved, **more)
+
+    def _uncertain(self, row: Row, words: str, **facts: Any) -> None:
+        self._print(row, UNCERTAIN, ApiError(words, **{**facts, "batch_call": None}), maybeAccepted=True)
+
+    def _print(self, row: Row, status: str, failure: RunwayError | None = None, **facts: Any) -> None:
+        """Prints a row with these facts, and counts it unless it was left without a failure of its own."""
+        line = {"row": row.number, "name": row.name, "id": None, "status": status, "credits": None, "saved": []}
+        line.update(facts)
+        if failure:
+            if "batch_call" not in failure.facts:  # the same call, where time may help
+                is_passing = failure.kind in ("network", "io", "timeout") or may_poll_again(failure)
+                failure = failure.but(batch_call="same" if is_passing else None, waiting_for=None)
+            line["error"] = self._console.mask(failure.message)
+            field = field_of(failure)
+            line.update({"field": field} if field else {})
+            self._failures.append(failure)
+        is_open = bool(line["id"]) and status not in (*GOOD_ENDS, *BAD_ENDS, states.GONE)
+        self.counts[OTHERS.get(status, IN_PROGRESS if is_open else BAD if failure else OK)] += 1
+        if row.todo == SEND and line["id"]:
+            self.credits += number_of(line["credits"]) or 0
+        self._console.row(line, alone=False)
+
+    def _failure(self) -> RunwayError | None:
+        """Returns why the whole failed, None if it did not: the rows themselves are on stdout."""
+        failures = sorted(self._failures, key=lambda failure: failure.fact("batch_call") is None)
+        if self.ledger.failure:
+            failures.append(self.ledger.failure.but(batch_call="same"))
+        budget = None if self.pace.is_stopped else self.over_budget()
+        told = [f"{self.counts[word]} of {len(self.rows)} {word}" for word in (BAD, IN_PROGRESS) if self.counts[word]]
+        words = [", ".join(told if len(self.rows) > 1 else [])]
+        words = [": ".join(filter(None, (*words, heaviest(failures).message)))] if failures else []
+        failures += [budget] if budget else []
+        words += [budget.message] if budget else []
+        if self.counts[OTHERS[NOT_STARTED]]:
+            words.append(f"{self.counts[OTHERS[NOT_STARTED]]} of {len(self.rows)} rows are not started")
+            failures = failures or [WaitTimeout("the time limit was reached", batch_call="same")]
+        if not failures:
+            return None
+        facts: dict[str, Any] = {"task_id": None} if len(failures) > 1 else {}
+        if any(failure.fact("may_have_been_accepted") for failure in failures):
+            facts["may_have_been_accepted"] = True
+        return heaviest(failures).but("; ".join(words), waiting_for=None, **facts)
+
 
 class RowJob:
     """A row at work, as a job of the scheduler: its uploads, its POST, then the polling of what that created.
 
     `task` is what is polled, None before the POST was accepted. If there will be none, `failure` is the reason (None:
-    the batch was stopped before) and `status` NOT_STARTED, FAILED (the API refused the row), UNCERTAIN (the POST may
-    have been accepted) or SKIPPED, for the reason `skipped`. `activity` says what is done before there is a task;
-    `key` is that of the last attempt, "" before it.
+    the batch was stopped before) and `status` NOT_STARTED, FAILED (the API refused the row) or UNCERTAIN (the POST
+    may have been accepted). `activity` says what is done before there is a task; `key` is that of the last attempt, ""
+    before it; `limit` are the seconds after which it is left unfinished.
     """
 
     def __init__(self, batch: Batch, row: Row) -> None:
         self.row = row
         self.task: PolledTask | None = None
         self.failure: RunwayError | None = None
-        self.skipped: str | None = None
         self.status = NOT_STARTED
         self.activity = "waiting to be sent"
         self.key = row.attempt.key if row.todo == WAIT and row.attempt else ""
+        self.limit = batch.options.max_wait
         self._batch = batch
         self._tries = 0
         self._estimate = row.attempt.credits if row.todo == WAIT and row.attempt else None
@@ -276,10 +466,10 @@ class RowJob:
     def wait_for(self, pollable: Pollable) -> None:
         """Lets the next steps poll this."""
         batch = self._batch
-        ends = [batch.client.clock.monotonic() + batch.options.max_wait] if batch.options.max_wait else []
-        ends += [batch.deadline] if batch.deadline is not None else []
-        save = self._save if batch.folder else None
-        self.task = PolledTask(batch.client, pollable, deadline=min(ends, default=None), save=save)
+        deadline = batch.client.clock.monotonic() + self.limit if self.limit else None
+        if batch.deadline is not None and (deadline is None or batch.deadline < deadline):
+            deadline, self.limit = batch.deadline, batch.options.max_time
+        self.task = PolledTask(batch.client, pollable, deadline=deadline, save=self._save if batch.folder else None)
 
     def step(self, emit: Emit) -> float | None:
         """Polls what the row has started, else sends it. Returns the seconds until the next step, None at the end."""
