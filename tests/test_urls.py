@@ -200,15 +200,3 @@ class RedirectTest(ServiceTest):
             self.fake.fault(Fault("status", status=307, body={"error": "Moved"}, headers=location))
             words = f"HTTP 307: a redirect to https://elsewhere.example/{shown} is not followed"
             self.assert_error(self.request("GET", "/v1/organization"), 1, error=words)
-
-    def test_every_command_stays_where_it_was_sent(self) -> None:
-        with FakeRunway() as other:
-            self.fake.fault(Fault("redirect", target=other.url + "/v1/organization"), times=None)
-            for words in (("avatars", "list"), ("auth", "status"), ("wait", "an-id"), ("cancel", "an-id")):
-                with self.subTest(words):
-                    self.assertEqual(call(*words, env=self.fake.env()).exit, 1)
-            self.assertEqual(other.requests, [])
-
-    def test_a_304_is_not_a_redirect(self) -> None:
-        self.fake.fault(Fault("empty", status=304))
-        self.assert_error(self.request("GET", "/v1/organization"), 1, status=304, error="HTTP 304")

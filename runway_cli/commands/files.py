@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors import DeniedError, Interrupted, OutputError, UsageError
+from ..errors import DeniedError, OutputError, UsageError
 from ..settings import destination, input_file, url_fault
 from ..terminal.tables import Column
 from .context import for_each
@@ -74,10 +74,7 @@ def run_download(context: Context, options: DownloadOptions) -> int:
 
     targets = _targets(options.urls, options.to)
     jobs = [(target.path, (url, target)) for url, target in zip(options.urls, targets)]
-    try:
-        return for_each(context.console, DOWNLOAD_COLUMNS, jobs, download_one)
-    except Interrupted as stop:
-        raise stop.but(f"{stop.message}: incomplete files were removed") from None
+    return for_each(context.console, DOWNLOAD_COLUMNS, jobs, download_one)
 
 
 def _targets(urls: list[str], to: str) -> list[Destination]:

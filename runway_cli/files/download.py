@@ -11,7 +11,7 @@ import re
 import sys
 import time
 import unicodedata
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 from ..api.answers import excerpt
 from ..errors import ApiError, DeniedError, NetworkError, OutputError, RunwayError, UsageError, WaitTimeout
@@ -358,7 +358,7 @@ class Download:
 
     def _attempt(self, _: object) -> None:
         """Downloads from where the last try broke off; all of it where that cannot be continued."""
-        with self._open() as answer:
+        with closing(self._open()) as answer:
             pieces: Iterator[bytes] = iter(answer.read, b"")
             if answer.status != 206:  # all of it
                 self._drop_part()
@@ -425,11 +425,9 @@ class Download:
             return
         match = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", answer.headers.get("Content-Range", ""), re.ASCII)
         is_same = answer.headers.get("ETag", self.etag) == self.etag and not compressions
-        if answer.status == 206 and match and is_same and 0 < self.done == int(match[1]):
-            total = self.total if match[2] == "*" else int(match[2])
-            if self.total in (None, total):
-                self.total = total  # which the first answer may not have told
-                return
+        is_of_total = match and match[2] in ("*", str(self.total or match[2]))
+        if answer.status == 206 and is_of_total and match and is_same and 0 < self.done == int(match[1]):
+            return
         self._drop_part()
         raise NetworkError("the server cannot resume the download; starting over", maybe_received=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 
 from .. import jsontext
@@ -15,7 +15,7 @@ from .media import EXTENSIONS, suits, type_by_content, type_by_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any, BinaryIO
 
     from ..api.client import Client
@@ -151,14 +151,10 @@ def _uploaded(client: Client, file: InputFile, emit: Emit) -> str:
     headers = {"Content-Type": form.type, "Content-Length": str(form.size)}
 
     def attempt(_: object) -> None:
-        pieces = form.pieces(emit)
-        try:
-            with client.stream("POST", url, headers, pieces) as answer:
-                if not 200 <= answer.status < 300:
-                    mask = client.console.mask
-                    raise storage_error("the upload was refused", answer, lambda text: mask(form.mask(text)))
-        finally:
-            pieces.close()  # closes the file, also where the upload broke off
+        with closing(client.stream("POST", url, headers, form.pieces(emit))) as answer:
+            if not 200 <= answer.status < 300:
+                mask = client.console.mask
+                raise storage_error("the upload was refused", answer, lambda text: mask(form.mask(text)))
 
     client.retry("PUT", attempt)
     return uri
@@ -187,7 +183,7 @@ class Form:
             text = text.replace(secret, "***")
         return text
 
-    def pieces(self, emit: Emit) -> Generator[bytes, None, None]:
+    def pieces(self, emit: Emit) -> Iterator[bytes]:
         """Yields the form's bytes. Raises UsageError if the file became shorter while it was read."""
         yield self.head
         sent = 0

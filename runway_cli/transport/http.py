@@ -79,12 +79,6 @@ class Stream:
         self.answer.close()
         self.connection.close()
 
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 class Transport:
     """Sends requests. Safe to use from several threads.
