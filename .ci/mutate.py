@@ -76,7 +76,7 @@ MUTATIONS = (
         "sys.stdout, text", *SECRET_TESTS,
     ),
     Mutation("masking: stderr", "printable(self.mask(text, own))", "printable(text)", *SECRET_TESTS),
-    Mutation("masking: errors", "masking.value({key: item}, self.mask)", "{key: item}", *SECRET_TESTS),
+    Mutation("masking: errors", "masking.value(document, self.mask)", "dict(document)", *SECRET_TESTS),
     Mutation("masking: traces", "masking.body(body, self.mask)", "body.decode()", *SECRET_TESTS),
     Mutation("masking: excerpts", 'text = mask(" ".join(', 'text = str(" ".join(', *SECRET_TESTS),
     Mutation("masking: messages", "mask(found)[:MAX_MESSAGE]", "found[:MAX_MESSAGE]", *SECRET_TESTS),
