@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .context import Context
+    from .options import Run
 
 
 SHOWN_KEY = 8  # characters of a key, and never more than a third of it
@@ -43,21 +44,17 @@ def status(context: Context, options: GlobalOptions) -> int:
     return 0
 
 
-def login(context: Context, options: GlobalOptions) -> int:
-    """Says where the key goes instead."""
-    more = f" to {SERVICES[options.gateway].key_source}, then start this session again"
-    raise _nothing_stored(options, "set", more)
+def nothing_stored(verb: str) -> Run:
+    """Returns the command that says which variable to set or unset instead."""
 
+    def run(context: Context, options: GlobalOptions) -> int:
+        service = SERVICES[options.gateway]
+        words = f"nothing is stored by this program: {verb} {service.secret_names[options.stage][0]} in the environment"
+        if verb == "set":
+            words += f" to {service.key_source}, then start this session again"
+        raise UsageError(words, heading="", try_next=("auth", "status"))
 
-def logout(context: Context, options: GlobalOptions) -> int:
-    """Says what to unset instead."""
-    raise _nothing_stored(options, "unset")
-
-
-def _nothing_stored(options: GlobalOptions, verb: str, more: str = "") -> UsageError:
-    variable = SERVICES[options.gateway].secret_names[options.stage][0]
-    words = f"nothing is stored by this program: {verb} {variable} in the environment{more}"
-    return UsageError(words, heading="", try_next=("auth", "status"))
+    return run
 
 
 COMMANDS = {
@@ -67,18 +64,15 @@ COMMANDS = {
         examples=(("auth", "status"), ("auth", "status", "--stage")),
         prints='{"authenticated", "source", "variable", "baseUrl", "keyPrefix", "organization", "creditBalance"}',
     ),
-    "auth login": Command(
-        login,
-        summary="show how to set the key",
-        examples=(("auth", "login"),),
-        prints="nothing: the message on stderr names the variable",
-        notes=("The key goes into RUNWAY_SKILLS_API_SECRET (with --stage: RUNWAY_SKILLS_API_SECRET_STAGE;",
-               "with --gateway lowcodeapi: LOWCODEAPI_API_TOKEN). This program stores nothing."),
-    ),
-    "auth logout": Command(
-        logout,
-        summary="show how to unset the key",
-        examples=(("auth", "logout"),),
-        prints="nothing: the message on stderr names the variable",
-    ),
+    **{
+        f"auth {name}": Command(
+            nothing_stored(verb),
+            summary=f"show how to {verb} the key",
+            examples=(("auth", name),),
+            prints="nothing: the message on stderr names the variable",
+            notes=("The key goes into RUNWAY_SKILLS_API_SECRET (with --stage: RUNWAY_SKILLS_API_SECRET_STAGE;",
+                   "with --gateway lowcodeapi: LOWCODEAPI_API_TOKEN). This program stores nothing."),
+        )
+        for name, verb in (("login", "set"), ("logout", "unset"))
+    },
 }  # fmt: skip

@@ -8,7 +8,6 @@ too long to read. Every pattern takes linear time.
 from __future__ import annotations
 
 import re
-import sys
 
 from .. import jsontext
 from ..settings import IN_REQUEST_LINE
@@ -56,11 +55,8 @@ class Secrets:
         return text
 
     def mask_value(self, value: Any) -> Any:
-        """Returns a result without the secrets, keys included; one nested too deeply as it is: `write` masks text."""
-        try:
-            return _masked(value, lambda text: self.mask(text, MIN_LENGTH_IN_RESULTS), frozenset(), sys.maxsize)
-        except RecursionError:
-            return value
+        """Returns a result without the secrets, keys included; what is nested too deeply is masked as text later."""
+        return _masked(value, lambda text: self.mask(text, MIN_LENGTH_IN_RESULTS), frozenset())
 
 
 def _forms(secret: str) -> set[str]:
@@ -121,7 +117,7 @@ def _without_disguised(text: str, secrets: set[str], noise: str) -> str:
 
 
 MAX_DATA_URI = 200  # characters that are shown whole
-MAX_DEPTH = 100  # of a value; more cannot be searched by recursion
+MAX_DEPTH = 100
 TOO_DEEP = "… (nested too deeply to be shown)"
 _HIDDEN_KEYS = frozenset(("sessionKey", "api_token", "Authorization"))
 _AFTER_URL = ".,;:!)]}'"  # what ends a sentence or a value, and not a URL
@@ -137,19 +133,22 @@ _KEY = r"key_[0-9a-z]{32,}"  # of the API, even where it is not this run's
 _FIELDS = r"""("fields\\*"\s*:\s*)\{(?:[^{}"\\]|\{[^{}"\\]*\}|(\\*)"(?:(?!\2")(?:\\.|[^\\]))*\2")*(?:\}|.*)"""
 
 
-def _masked(value: Any, mask: Callable[[str], str], hidden: frozenset[str], depth: int) -> Any:
-    """Returns a JSON value with each text and number masked, everything at the `hidden` keys, and what is too deep."""
-    if depth < 0:
-        return TOO_DEEP
+def _masked(value: Any, mask: Callable[[str], str], hidden: frozenset[str], depth: int = 0) -> Any:
+    """Returns a JSON value with each text and number masked, and, if there are `hidden` keys, what they lead to.
+
+    More than MAX_DEPTH levels cannot be searched by recursion: TOO_DEEP stands for them beside hidden keys.
+    """
+    if depth > MAX_DEPTH:
+        return TOO_DEEP if hidden else value
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, dict):
         here = hidden | {"fields"} if hidden and "uploadUrl" in value else hidden
         return {
-            mask(key): MASK if key in here else _masked(item, mask, hidden, depth - 1) for key, item in value.items()
+            mask(key): MASK if key in here else _masked(item, mask, hidden, depth + 1) for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [_masked(item, mask, hidden, depth - 1) for item in value]
+        return [_masked(item, mask, hidden, depth + 1) for item in value]
     if isinstance(value, (int, float, jsontext.Number)):
         return value if mask(str(value)) == str(value) else MASK
     return value
@@ -225,7 +224,7 @@ def _parameter(shown: str) -> str:
 
 def value(shown: Any, mask: Callable[[str], str] = text) -> Any:
     """Returns a JSON value with what must not be shown masked."""
-    return _masked(shown, mask, _HIDDEN_KEYS, MAX_DEPTH)
+    return _masked(shown, mask, _HIDDEN_KEYS)
 
 
 def body(shown: bytes, mask: Callable[[str], str] = text) -> str:
