@@ -10,7 +10,8 @@ import sys
 import tempfile
 import unittest
 import zipfile
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from unittest import mock
@@ -181,14 +182,13 @@ class Replacing(SkillTest):
         super().setUp()
         self.path = self.home / ".claude" / "skills" / "runway-cli"
 
-    def assert_refused(self, path: Path, reason: str) -> None:
+    def assert_refused(self, path: Path, reason: str = skill.NOT_OURS) -> None:
         """The error, and that nothing at all was written, for the other host neither."""
-        before = tree(self.home)
         result = self.install("cursor", "claude")
         words = f"{str(path)!r} {reason}: move it away, and nothing is lost. Nothing was written"
         self.assert_error(result, 2, kind="usage", error=words)
         self.assertEqual(result.stdout, "")
-        self.assertEqual(tree(self.home), before)
+        self.assertEqual(os.listdir(self.home), [".claude"])
 
     def test_an_older_version_makes_room(self) -> None:
         old = {"SKILL.md": b"old page", "runway_cli/cli.py": b"old code", "runway_cli/gone.py": b"not needed any more"}
@@ -196,14 +196,9 @@ class Replacing(SkillTest):
         self.assertEqual(self.install("claude").exit, 0)
         self.assert_installed(self.path)
 
-    def test_a_file_that_was_deleted_comes_back(self) -> None:
+    def test_what_was_deleted_comes_back_and_what_someone_put_beside_it_stays(self) -> None:
         self.install("claude")
         (self.path / "AUTH.md").unlink()
-        self.assertEqual(self.install("claude").exit, 0)
-        self.assert_installed(self.path)
-
-    def test_what_someone_put_beside_it_stays(self) -> None:
-        self.install("claude")
         extra = {"notes.md": b"mine", "runway_cli/commands/own.txt": b"mine too"}
         write(self.path, {**extra, "runway_cli/__pycache__/cli.cpython-39.pyc": b"stale"})
         self.assertEqual(self.install("claude").exit, 0)
@@ -220,7 +215,7 @@ class Replacing(SkillTest):
         ):
             with self.subTest(name=name, content=content[:20]):
                 write(self.path, {name: content})
-                self.assert_refused(self.path, "was not written by skill install")
+                self.assert_refused(self.path)
 
     @need_links
     def test_a_file_or_a_link_in_its_place_is_refused(self) -> None:
@@ -230,42 +225,44 @@ class Replacing(SkillTest):
                 self.path.symlink_to(target)
             else:
                 self.path.touch()
-            self.assert_refused(self.path, "was not written by skill install")
+            self.assert_refused(self.path)
             self.path.unlink()
         self.assertEqual(tree(self.checkout), SKILL)
 
-    def test_an_edited_file_is_refused(self) -> None:
+    def test_an_edited_file_is_refused_and_one_that_stands_where_a_new_one_belongs(self) -> None:
         self.install("claude")
         write(self.path, {"SKILL.md": b"my own words"})
-        self.assert_refused(self.path / "SKILL.md", "was changed since skill install wrote it")
-
-    @need_links
-    def test_a_file_that_was_made_a_link_is_refused(self) -> None:
-        self.install("claude")
-        (self.path / "AUTH.md").unlink()
-        (self.path / "AUTH.md").symlink_to(self.checkout / "AUTH.md")
-        self.assert_refused(self.path / "AUTH.md", "was changed since skill install wrote it")
-
-    @need_links
-    def test_nothing_is_written_through_a_folder_that_was_made_a_link(self) -> None:
-        for name in ("runway_cli", "runway_cli/commands"):
-            with self.subTest(name):
-                self.install("claude")
-                elsewhere = self.folder / "elsewhere"
-                (self.path / name).rename(elsewhere)
-                (self.path / name).symlink_to(elsewhere)
-                before = tree(elsewhere)
-                self.assert_refused(self.path / name, "is a symbolic link, which skill install did not make")
-                self.assertEqual(tree(elsewhere), before)
-                (self.path / name).unlink()
-                shutil.rmtree(elsewhere)
-
-    def test_a_file_that_stands_where_a_new_one_belongs_is_refused(self) -> None:
-        self.install("claude")
+        self.assert_refused(self.path / "SKILL.md")
+        write(self.path, {"SKILL.md": SKILL["SKILL.md"]})
         manifest = json.loads((self.path / ".runway-cli.json").read_bytes())
         del manifest["files"]["AUTH.md"]
         write(self.path, {".runway-cli.json": json.dumps(manifest).encode()})
-        self.assert_refused(self.path / "AUTH.md", "was not written by skill install")
+        self.assert_refused(self.path / "AUTH.md")
+
+    @need_links
+    def test_nothing_is_written_or_read_through_a_link_a_device_or_a_pipe(self) -> None:
+        self.install("claude")
+        elsewhere = self.folder / "elsewhere"
+        makers: list[Callable[[Path], object]] = [partial(os.symlink, elsewhere), partial(os.symlink, os.devnull)]
+        makers += [os.mkfifo] if hasattr(os, "mkfifo") else []
+        for name in ("runway_cli", "runway_cli/commands", "AUTH.md", "notes", "runway_cli/cli/notes"):
+            for make in makers:
+                with self.subTest(name, make=make):
+                    if (self.path / name).exists():
+                        (self.path / name).rename(elsewhere)
+                    make(self.path / name)
+                    self.assert_refused(self.path / name, "is a link, a device or a pipe")
+                    (self.path / name).unlink()
+                    if elsewhere.exists():
+                        elsewhere.rename(self.path / name)
+        for make in makers[1:]:
+            for path in (self.path / ".runway-cli.json", self.checkout / "AUTH.md"):  # which are read
+                path.unlink()
+                make(path)
+            self.assertIn("(AUTH.md is not a file)", self.install("claude").error["error"])
+            (self.checkout / "AUTH.md").unlink()
+            write(self.checkout, PAGES)
+            self.assert_refused(self.path)
 
     def test_a_place_that_cannot_be_written(self) -> None:
         write(self.home, {".claude/skills": b"not a folder"})
@@ -274,56 +271,35 @@ class Replacing(SkillTest):
         self.assertIn(f"{str(self.path)!r} could not be written", result.error["error"])
         self.assertEqual(tree(self.home), {".claude/skills": b"not a folder"})
 
-    @unittest.skipUnless(hasattr(os, "mkfifo"), "there are no pipes with a name here")
-    def test_a_device_or_a_pipe_among_the_files_is_refused(self) -> None:
-        self.install("claude")
-        reason = "is a device or a pipe, or a link to one"
-        for name in ("notes", "runway_cli/cli/notes", ".runway-cli.json"):
-            with self.subTest(name):
-                there = (self.path / name).read_bytes() if (self.path / name).exists() else b""
-                for make in (os.mkfifo, partial(os.symlink, os.devnull)):
-                    (self.path / name).unlink(missing_ok=True)
-                    make(self.path / name)
-                    result = self.install("claude")
-                    self.assert_error(result, 2, kind="usage")
-                    self.assertIn(reason if "notes" in name else "was not written by", result.error["error"])
-                    (self.path / name).unlink()
-                (self.path / name).write_bytes(there)
-        (self.checkout / "AUTH.md").unlink()
-        os.mkfifo(self.checkout / "AUTH.md")
-        self.assertIn("(AUTH.md is not a file)", self.install("cursor").error["error"])
-
-    def test_a_killed_install_leaves_the_old_skill_or_the_new_one(self) -> None:
-        """The system calls that change names, each of which may be the last: the next install tidies up."""
-        for ends, was_exchanged in ((("old", "new"), False), (("new",), True)):
-            with self.subTest(ends):
+    def test_the_next_install_tidies_up_after_one_that_was_killed(self) -> None:
+        for left, is_there in ((("old", "new"), False), (("new",), True)):  # between two renames; before or after
+            with self.subTest(left):
                 self.install("claude")
                 write(self.path, {"notes.md": b"mine"})
-                for end in ends:
+                for end in left:
                     shutil.copytree(self.path, self.path.parent / f".runway-cli-0123abcd.{end}")
-                if not was_exchanged:
+                if not is_there:
                     shutil.rmtree(self.path)
                 self.assertEqual(self.install("claude").exit, 0)
                 self.assertEqual(tree(self.path)["notes.md"], b"mine")
                 self.assertEqual(os.listdir(self.path.parent), ["runway-cli"])
 
     def test_a_new_skill_takes_the_place_of_the_old_one_in_one_step_or_not_at_all(self) -> None:
-        folder, new = self.folder / "skill", self.folder / ".runway-cli-0.new"
         rename = Path.rename
 
         def fail_for_new(path: Path, target: Path) -> Path:
-            if path == new:
+            if path.suffix == skill.NEW:
                 raise KeyboardInterrupt
             return rename(path, target)
 
-        for can_exchange in (True, False):
-            write(new, {"SKILL.md": b"new"})
-            write(folder, {"SKILL.md": b"old"})
-            with mock.patch.object(Path, "rename", fail_for_new), ExitStack() as stack:
-                if not can_exchange:
-                    stack.enter_context(mock.patch.object(skill, "_exchange", return_value=False))
-                if not can_exchange or not sys.platform.startswith("linux"):
-                    stack.enter_context(self.assertRaises(KeyboardInterrupt))
-                skill._swap(new, folder)
-            expected = b"new" if can_exchange and sys.platform.startswith("linux") else b"old"
-            self.assertEqual(tree(folder), {"SKILL.md": expected})
+        is_linux = sys.platform.startswith("linux")
+        write(self.path, {"SKILL.md": b"old"})
+        with mock.patch.object(Path, "rename", fail_for_new):
+            with nullcontext() if is_linux else self.assertRaises(KeyboardInterrupt):
+                skill._write(self.path, {"SKILL.md": b"new"})
+            there = tree(self.path)
+            self.assertEqual(there["SKILL.md"], b"new" if is_linux else b"old")
+            with mock.patch.object(skill, "_exchange", return_value=False), self.assertRaises(KeyboardInterrupt):
+                skill._write(self.path, {"SKILL.md": b"newer"})
+        self.assertEqual(tree(self.path), there)
+        self.assertEqual(os.listdir(self.path.parent), ["runway-cli"])

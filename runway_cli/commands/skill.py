@@ -23,13 +23,14 @@ from .options import WRITES, Command, GlobalOptions, Operand, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from importlib.abc import Traversable
 
     from .context import Context
 
 
 MANIFEST = ".runway-cli.json"
+NOT_OURS = "was not written by skill install, or was changed since"
 NEW, OLD = ".new", ".old"  # the ends of the names of folders that an install works with
 COMMON = "agents"  # the folder that several hosts read
 HOSTS = ("claude", "cursor", "codex", COMMON)  # the skills of a host are in ~/.HOST/skills
@@ -46,7 +47,7 @@ def install(context: Context, options: Options) -> int:
     targets = _targets(options.hosts, options.project)
     files = _contents()
     for folder in targets:
-        _recover(folder)
+        _tidy(folder)
         _check(folder, files)
 
     def install_one(folder: Path) -> None:
@@ -110,27 +111,20 @@ def _modules(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]
             yield f"{path}/{item.name}", item
 
 
-def _check(folder: Path, files: Mapping[str, bytes]) -> None:
+def _check(folder: Path, files: Collection[str]) -> None:
     """Raises UsageError unless the folder is free, or holds what an earlier install wrote and nobody changed since."""
     if not os.path.lexists(folder):
         return
     written = None if folder.is_symlink() else _manifest(folder)
     if written is None:
-        raise _refusal(folder, "was not written by skill install")
-    for path in map(Path, (os.path.join(root, name) for root, _, names in os.walk(folder) for name in names)):
-        if path.exists() and not path.is_file():
-            raise _refusal(path, "is a device or a pipe, or a link to one")
-    for name in {**written, **files}:
-        file = folder / name
-        for parent in [folder / parent for parent in Path(name).parents][:-1]:
-            if parent.is_symlink():  # nothing is written through one
-                raise _refusal(parent, "is a symbolic link, which skill install did not make")
-        if not os.path.lexists(file):
-            continue
-        if name not in written:
-            raise _refusal(file, "was not written by skill install")
-        if file.is_symlink() or not file.is_file() or _hash(file.read_bytes()) != written[name]:
-            raise _refusal(file, "was changed since skill install wrote it")
+        raise _refusal(folder, NOT_OURS)
+    for path in (Path(root, name) for root, folders, names in os.walk(folder) for name in (*folders, *names)):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):  # nothing is written through one, or read
+            raise _refusal(path, "is a link, a device or a pipe")
+        name = path.relative_to(folder).as_posix()
+        is_same = path.is_file() and _hash(path.read_bytes()) == written.get(name)
+        if (name in written or name in files) and not is_same:
+            raise _refusal(path, NOT_OURS)
 
 
 def _refusal(path: Path, reason: str) -> UsageError:
@@ -169,31 +163,18 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
             def left_out(parent: str, names: list[str]) -> list[str]:
                 return [name for name in names if name == "__pycache__" or Path(parent, name) in written]
 
-            shutil.copytree(folder, new, symlinks=True, ignore=left_out)
+            shutil.copytree(folder, new, ignore=left_out)
         for name, content in {**files, MANIFEST: manifest}.items():
             file = new / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-        if folder.exists():
-            _swap(new, folder)
-        else:
+        if not folder.exists():
+            new.rename(folder)
+        elif not _exchange(os.fsencode(new), os.fsencode(folder)):
+            folder.rename(new.with_suffix(OLD))
             new.rename(folder)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _swap(new: Path, folder: Path) -> None:
-    """Puts `new` in the place of `folder`: in one step where the system can, else in two that `_recover` can undo."""
-    if _exchange(os.fsencode(new), os.fsencode(folder)):
-        return
-    old = new.with_suffix(OLD)
-    folder.rename(old)
-    try:
-        new.rename(folder)
-    except BaseException:  # an interrupt too
-        old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+        _tidy(folder)
 
 
 def _exchange(one: bytes, other: bytes) -> bool:
@@ -201,7 +182,7 @@ def _exchange(one: bytes, other: bytes) -> bool:
     try:
         import ctypes
 
-        libc = ctypes.CDLL(None, use_errno=True)
+        libc = ctypes.CDLL(None)
         if hasattr(libc, "renamex_np"):  # macOS; 2 is RENAME_SWAP
             return bool(libc.renamex_np(one, other, 2) == 0)
         return bool(libc.renameat2(-100, one, -100, other, 2) == 0)  # Linux; AT_FDCWD and RENAME_EXCHANGE
@@ -209,8 +190,8 @@ def _exchange(one: bytes, other: bytes) -> bool:
         return False
 
 
-def _recover(folder: Path) -> None:
-    """Puts the old skill back where an install was killed before the new one took its place; removes what it left."""
+def _tidy(folder: Path) -> None:
+    """Removes what an install worked with; puts the old skill back where the new one has not taken its place."""
     for left in sorted(folder.parent.glob(f".{NAME}-*"), reverse=True):  # .old before .new
         if left.suffix == OLD and not os.path.lexists(folder):
             with suppress(OSError):
