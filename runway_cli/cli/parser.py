@@ -13,7 +13,7 @@ from ..settings import UnknownWord, as_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
-    from typing import Any, NoReturn
+    from typing import Any
 
     Path = tuple[str, ...]
 

@@ -5,7 +5,6 @@ Endpoints and models come from the cached contract and ids from the history, nev
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import suppress
 
@@ -19,22 +18,19 @@ if TYPE_CHECKING:
 
     from .context import Context
 
-# Each script passes the line up to the cursor. The answer's first line is "words", or "files N" where a file's name may
-# follow the first N characters of the word at the cursor; its other lines are the words that may stand there.
-# bash replaces only a part of a word with = or : in it, and passes that part too. zsh completes files itself.
+# Each script passes the line up to the cursor, and gets the words that may stand at its end; without any, the shell
+# completes the names of files. bash replaces only a part of a word with = or : in it, and passes that part too.
 SCRIPTS = {
     "bash": """\
 # Completions of runway-cli for bash. Now: source <(runway-cli completions bash)
 # Always: runway-cli completions bash > ~/.local/share/bash-completion/completions/runway-cli
 _runway_cli() {
-  local found=() word
-  while IFS= read -r word; do found+=("$word"); done < <(
+  local word
+  while IFS= read -r word; do COMPREPLY+=("$word"); done < <(
     command runway-cli completions bash -- "${COMP_LINE:0:COMP_POINT}" "${COMP_WORDS[COMP_CWORD]}" 2>/dev/null
   )
-  [[ ${found[0]-} == files* ]] && compopt -o filenames 2>/dev/null # bash 3 has none: it quotes nothing there
-  COMPREPLY=("${found[@]:1}")
 }
-complete -F _runway_cli runway-cli
+complete -o default -F _runway_cli runway-cli
 """,
     "zsh": """\
 #compdef runway-cli
@@ -42,20 +38,17 @@ complete -F _runway_cli runway-cli
 # Always: runway-cli completions zsh > a folder of $fpath, as _runway-cli
 _runway_cli() {
   local -a found=(${(f)"$(command runway-cli completions zsh -- "$LBUFFER" 2>/dev/null)"})
-  compadd -- ${found:1}
-  if [[ $found[1] == files* ]]; then compset -p ${found[1]#files }; _files; fi
+  if (( $#found )); then compadd -- $found; else compset -P '*='; _files; fi
 }
 if [[ $funcstack[1] == _runway-cli ]]; then _runway_cli; else compdef _runway_cli runway-cli; fi
 """,
     "fish": """\
 # Completions of runway-cli for fish. Now: runway-cli completions fish | source
 # Always: runway-cli completions fish > ~/.config/fish/completions/runway-cli.fish
-complete -c runway-cli -f -a '(command runway-cli completions fish -- (commandline -cp) 2>/dev/null)[2..-1]'
+set -l ask 'set -g _runway_cli (command runway-cli completions fish -- (commandline -cp) 2>/dev/null)'
+complete -c runway-cli -f -n "$ask; test -n \\"\\$_runway_cli\\"" -a '$_runway_cli'
 """,
 }
-FILE_OPTIONS = {"--body": "@FILE", "--download": "FILE", "--to": "FILE", "--log": "FILE"}
-# What stands before the file.
-FILE_MARKS = {"FILE": "", "ROWS": "", "HOST": "", "@FILE": "@", "KEY=FILE": "=", "TEXT|KEY=VALUE": "="}
 PLAIN = re.compile(r"[\w/.-]+", re.ASCII)  # needs no quotes in any shell
 
 
@@ -72,15 +65,12 @@ def run(context: Context, options: Options) -> int:
         context.console.write(SCRIPTS[options.shell])
         return 0
     *before, typed = _split(options.typed[0])
-    words, file_start = _candidates(context, before, typed)
-    if file_start is not None and options.shell != "zsh":
-        words += _files(typed, file_start)
+    words = _candidates(context, before, typed)
     if options.shell == "bash":
         part = re.sub(r"\\(.)", r"\1", options.typed[-1].lstrip("'\""))
-        kept = typed if part in ("=", ":") else typed[: len(typed) - len(part)].rstrip("@")
-        words = [word[len(kept) :] for word in words]
-    first = "words" if file_start is None else f"files {file_start}"
-    context.console.write("\n".join([first, *dict.fromkeys(words)]) + "\n")
+        kept = len(typed) if part in ("=", ":") else len(typed) - len(part)
+        words = [word[kept:] for word in words]
+    context.console.write("".join(f"{word}\n" for word in dict.fromkeys(words)))
     return 0
 
 
@@ -97,11 +87,8 @@ def _split(line: str) -> list[str]:
     return [""]
 
 
-def _candidates(context: Context, before: Sequence[str], typed: str) -> tuple[list[str], int | None]:
-    """Returns the words that may stand behind the words `before` and begin as `typed`.
-
-    The number is the index in `typed` at which the name of a file may begin, None where there is none.
-    """
+def _candidates(context: Context, before: Sequence[str], typed: str) -> list[str]:
+    """Returns the words that may stand behind the words `before` and begin as `typed`."""
     commands = context.program()
     options = [*GLOBAL_OPTIONS, *(option for command in commands.values() for option in command.options)]
     valued = {flag: option for option in options if not option.is_switch for flag in option.flags}
@@ -120,7 +107,7 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> tuple[li
     if not option and mark and flag in valued:
         option, start = valued[flag], len(flag) + 1
     if option:
-        kind, words = FILE_OPTIONS.get(option.flags[-1], option.metavar), option.choices
+        kind, words = str(option.metavar), option.choices
     elif typed.startswith("-"):
         shown = [*GLOBAL_OPTIONS, *(command.options if command else ())]
         words = [*(flag for option in shown for flag in option.flags), *HELP_FLAGS, *VERSION_FLAGS]
@@ -134,11 +121,7 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> tuple[li
     if kind in ("KEY=TEXT", "TEXT|KEY=VALUE") and typed[start:].startswith("model="):
         kind, start = "M", start + len("model=")
     known = (word for word in words or _known_words(context, kind) if PLAIN.fullmatch(word))
-    words = [typed[:start] + word for word in known if word.startswith(typed[start:])]
-    if kind not in FILE_MARKS:
-        return words, None
-    at = typed.find(FILE_MARKS[kind], start)
-    return words, None if at < 0 else at + len(FILE_MARKS[kind])
+    return [typed[:start] + word for word in known if word.startswith(typed[start:])]
 
 
 def _known_words(context: Context, kind: str) -> Iterable[str]:
@@ -163,16 +146,6 @@ def _known_words(context: Context, kind: str) -> Iterable[str]:
     from .skill import HOSTS
 
     return {"METHOD": METHODS, "HOST": HOSTS, "SHELL": tuple(SCRIPTS)}.get(kind, ())
-
-
-def _files(typed: str, start: int) -> list[str]:
-    """Returns `typed` with the name that begins at `start` completed to each file and folder; ~ stays as it is."""
-    import glob
-
-    name = typed[start:]
-    full = os.path.expanduser(name)
-    found = sorted(path for path in glob.glob(glob.escape(full) + "*") if path.isprintable())
-    return [typed[:start] + name + path[len(full) :] + ("/" if os.path.isdir(path) else "") for path in found]
 
 
 COMMANDS = {
