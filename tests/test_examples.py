@@ -85,7 +85,6 @@ reference POST → reference POST /v1/text_to_image
 reference text_to_image --model gen4_image → reference POST /v1/text_to_image --model gen4_image
 batch /v1/text_to_image → batch --help
 batch /v1/text_to_image ROWS --parallel 0 → batch --help
-batch ROWS /v1/text_to_image RATIO --dry-run → batch /v1/text_to_image ROWS RATIO --dry-run
 # bodies
 request POST /v1/text_to_image → reference POST /v1/text_to_image
 request POST /v1/text_to_image --body {nope → reference POST /v1/text_to_image

@@ -30,7 +30,7 @@ from functools import partial
 
 from ..api.client import SERVICES
 from ..api.retry import may_pass
-from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, VALUE, Command, tokens
+from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command, tokens
 from ..contract.schema import full_path
 from ..errors import (
     ApiError,
@@ -41,7 +41,7 @@ from ..errors import (
     NetworkError,
     UsageError,
 )
-from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, destination
+from ..settings import destination
 from ..terminal.program import command_line
 from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, parse
 
@@ -71,11 +71,6 @@ BATCH_CALLS = {
     "dry run": (RETRY_FLAGS, ("--dry-run",)),
     "retry failed": ((), ("--retry-failed", "--dry-run")),
 }
-# Variables without which a call might cost something elsewhere, or more than it may.
-NEEDED_TO_PAY = (
-    *("RUNWAY_SKILLS_STAGE", "RUNWAY_SKILLS_GATEWAY", "RUNWAY_SKILLS_BASE_URL", "LOWCODEAPI_BASE_URL"),
-    *(HISTORY_VARIABLE, BUDGET_VARIABLE),
-)
 
 
 def example(failure: Failure, words: Words, call: Call | None, mask: Callable[[str], str]) -> str:
@@ -146,8 +141,6 @@ class FailedCall:
                 found += typed
             elif new and new[0].startswith("--") and new[1] is not None and typed == [f"{flag}={value}"]:
                 found.append(f"{new[0]}={new[1]}")
-            elif new and new[0] and not VALUE.match(new[1] or ""):
-                found.append(f"{new[0]}={new[1]}")  # a value that looks like an option
             elif new:
                 found += [word for word in new if word]
         return found
@@ -215,7 +208,8 @@ def _is_usable(failed: FailedCall, words: Words, prefix: str, mask: Callable[[st
         return False
     if (sum(map(len, words)) > MAX_EXAMPLE and words[0] != "wait") or _fault(words):
         return False
-    return not failed.is_same(words) or bool(prefix or failed.fact("batch_call")) or failed.is_matter_of_time()
+    may_repeat = failed.is_matter_of_time() or (failed.fact("batch_call") and failed.failure.kind != "config")
+    return bool(prefix or may_repeat) or not failed.is_same(words)
 
 
 def _without_deletion(failed: FailedCall, words: Words) -> Words:
@@ -230,17 +224,15 @@ def _without_deletion(failed: FailedCall, words: Words) -> Words:
 
 
 def _environment_prefix(failed: FailedCall) -> str:
-    """Returns `env -u VARIABLE ` where a variable stands in the way, "" for a secret; Windows has no such command."""
+    """Returns `env -u VARIABLE ` where a variable stands in the way of a call that only reads.
+
+    Without a variable, any other call might cost something elsewhere, or more than it may. Windows has no such command.
+    """
     variable = None if failed.fact("is_secret") else failed.fact("variable")
-    typed = {word.upper() for word in failed.words}
-    may_change = (
-        not typed.isdisjoint(("POST", "PATCH", "PUT", "DELETE", "BATCH", "GENERATE")) and "--DRY-RUN" not in typed
-    )
-    if variable in NEEDED_TO_PAY and may_change:
-        return ""
     if "--gateway" in (failed.fact("drop") or ()) and not failed.typed(("--gateway", "--url-format")):
         variable = "RUNWAY_SKILLS_GATEWAY"
-    return f"env -u {variable} " if variable and os.name != "nt" else ""
+    is_safe = failed.method in ("", "GET") or "--dry-run" in failed.words
+    return f"env -u {variable} " if variable and is_safe and os.name != "nt" else ""
 
 
 def _wait(failed: FailedCall) -> Words | None:

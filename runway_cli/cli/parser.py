@@ -7,7 +7,7 @@ import re
 from importlib import import_module
 
 from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, resolved, tokens
-from ..errors import Mistyped, UsageError
+from ..errors import ConfigError, Mistyped, UsageError
 from ..settings import UnknownWord, as_text
 
 TYPE_CHECKING = False
@@ -87,7 +87,7 @@ def declared(path: Path) -> Command | None:
 def parse(words: Sequence[str]) -> Call:
     """Returns the call that these words make.
 
-    Raises HelpRequested, VersionRequested, UsageError with the fact `path`, or ConfigError for a variable of an option.
+    Raises HelpRequested, VersionRequested, or with the fact `path` UsageError, or ConfigError for an option's variable.
     """
     if words and words[0] == "help":
         names = [word for word in words[1:] if not word.startswith("-")]
@@ -107,7 +107,7 @@ def parse(words: Sequence[str]) -> Call:
             raise UsageError(message, drop=("--output",))
         found = resolved(given, [*command.options, *GLOBAL_OPTIONS])
         options = GlobalOptions({**found, "is_output_given": "output" in given, **values})
-    except UsageError as error:
+    except (UsageError, ConfigError) as error:
         raise error.but(path=path) from None
     return Call(path, command, options)
 
