@@ -127,7 +127,8 @@ class LedgerTest(BatchTest):
         self.assert_success(self.batch())
         hold = (
             "import sys, time; from runway_cli.jobs.ledger import Ledger\n"
-            "ledger = Ledger(sys.argv[1], account='a', clock=time, exclusive=True)\n"
+            "from tests.test_ledger import service\n"
+            "ledger = Ledger(sys.argv[1], service(time), exclusive=True)\n"
             "with ledger: pass\n"
             "print(flush=True); input()"
         )

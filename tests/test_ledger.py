@@ -11,6 +11,8 @@ import tempfile
 import threading
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 from runway_cli.errors import ConfigError, Interrupted, OutputError
@@ -20,11 +22,23 @@ from tests.program import ROOT
 
 ACCOUNT = "https://api.example.test 0123456789ab"
 BODY = {"model": "gen4_image", "promptText": "a red fox"}
-OPENED = f"""
+OPENED = """
 import sys, time
 from runway_cli.jobs.ledger import Ledger
-ledger = Ledger(sys.argv[1], account={ACCOUNT!r}, clock=time, mask=str)
+from tests.test_ledger import service
+ledger = Ledger(sys.argv[1], service(time))
 """
+
+
+def service(clock: Any, account: str = ACCOUNT, *, mask: Any = str, check: Any = bool) -> Any:
+    """What a ledger needs of a client."""
+    secrets = SimpleNamespace(mask=lambda text, _: text)
+    return SimpleNamespace(
+        target=SimpleNamespace(account=account, client_id=""),
+        console=SimpleNamespace(mask=mask, note=str, secrets=secrets),
+        shutdown=SimpleNamespace(check=check),
+        clock=clock,
+    )
 
 
 class Clock:
@@ -52,7 +66,7 @@ class LedgerTest(unittest.TestCase):
         self.ledger = self.open()
 
     def open(self, *, account: str = ACCOUNT, exclusive: bool = False) -> Ledger:
-        ledger = Ledger(str(self.path), account=account, clock=self.clock, mask=str, exclusive=exclusive)
+        ledger = Ledger(str(self.path), service(self.clock, account), exclusive=exclusive)
         self.addCleanup(ledger.close)
         return ledger
 
@@ -177,7 +191,7 @@ class Processes(LedgerTest):
         self.addCleanup(other.close)
         other.execute("BEGIN EXCLUSIVE")
         check = mock.Mock(side_effect=Interrupted("terminated"))
-        ledger = Ledger(str(self.path), account=ACCOUNT, clock=self.clock, check=check)
+        ledger = Ledger(str(self.path), service(self.clock, check=check))
         self.addCleanup(ledger.close)
         with self.assertRaises(Interrupted):
             ledger.intend("/v1/y", BODY)
@@ -187,11 +201,11 @@ class Processes(LedgerTest):
         self.assertEqual([each.id for each in ledger.attempts()], ["fox"])
 
     def test_a_batch_keeps_others_out_until_its_process_ends(self) -> None:
-        holder = Ledger(str(self.path), account=ACCOUNT, clock=self.clock, mask=str, exclusive=True)
+        holder = self.open(exclusive=True)
         holder.intend("/v1/x", BODY)
         program = (
             "from runway_cli.jobs.ledger import LedgerLocked\n"
-            f"other = Ledger(sys.argv[1], account={ACCOUNT!r}, clock=time, mask=str, exclusive=True)\n"
+            "other = Ledger(sys.argv[1], service(time), exclusive=True)\n"
             "try:\n    other.attempts()\nexcept LedgerLocked:\n    print('locked')\n"
         )
         self.assertEqual(self.python(program).communicate(timeout=30)[0], "locked\n")
@@ -236,9 +250,7 @@ class Files(LedgerTest):
                 self.assertEqual(self.path.read_bytes(), content)
 
     def test_a_secret_is_not_kept_in_any_column(self) -> None:
-        ledger = Ledger(
-            str(self.path), account=ACCOUNT, clock=self.clock, mask=lambda text: text.replace("secret", "***")
-        )
+        ledger = Ledger(str(self.path), service(self.clock, mask=lambda text: text.replace("secret", "***")))
         ledger.intend("/v1/x", BODY, job="once secret", destination="/a/secret.png", name="secret")
         self.assertEqual(ledger.attempts()[0].destination, "/a/***.png")
         self.assertIsNotNone(ledger.last("once secret"))
@@ -257,13 +269,9 @@ class Files(LedgerTest):
 
     def test_without_a_place_for_it_there_is_none(self) -> None:
         self.path.parent.parent.parent.joinpath("file").touch()
-        off = Ledger(None, account=ACCOUNT, clock=self.clock, mask=str)
-        nowhere = Ledger(
-            str(self.path.parent.parent.parent / "file" / "history.db"), account=ACCOUNT, clock=self.clock, mask=str
-        )
-        for ledger in (off, nowhere):
+        for path in (None, str(self.path.parent.parent.parent / "file" / "history.db")):
             with self.assertRaises(LedgerMissing):
-                ledger.intend("/v1/x", BODY)
+                Ledger(path, service(self.clock)).intend("/v1/x", BODY)
 
     def test_a_newer_version_is_refused(self) -> None:
         self.paid("fox")

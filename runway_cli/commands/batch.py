@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 from .. import settings as values
 from ..api.paths import api_path
@@ -28,7 +29,6 @@ from .wait import WAIT_OPTIONS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from ..api.client import Client
     from ..jobs.attempts import Attempt
@@ -241,7 +241,7 @@ def _known(ledger: Ledger, history: Ledger, *, is_dry_run: bool) -> dict[str, At
 
 def _show(context: Context, batch: Batch) -> int:
     """Prints the request of every row that would be sent, masked, and its cost. Changes nothing on the disk."""
-    skipped = [row for row, _ in batch.release()]
+    skipped = {row for row, _ in batch.release()}
     unsent = [row for row in batch.rows if row.todo == SEND and row not in skipped]
     shown_client = context.client(with_secret=False)
     try:
@@ -265,13 +265,11 @@ def _show(context: Context, batch: Batch) -> int:
 def _foreseen(batch: Batch, unsent: list[Row]) -> str:
     """Returns what the rows of a dry run would cost, and the balance: `2 rows: 1 × 25 credits known, 1 unknown`."""
     options, client = batch.options, batch.client
-    prices: dict[Any, int] = {}
-    for row in unsent:
-        prices[batch.price(row)] = prices.get(batch.price(row), 0) + 1
+    prices = Counter(map(batch.price, unsent))
     unknown = prices.pop(None, 0)
     known = ", ".join(f"{count} × {shown_credits(price)}" for price, count in prices.items())
     words = filter(None, (f"{known} credits known" if known else "", f"{unknown} unknown" if unknown else ""))
-    found = [": ".join(filter(None, (f"{len(unsent)} row{'s' * (len(unsent) != 1)}", ", ".join(words))))]
+    found = [": ".join(filter(None, (values.counted(len(unsent), "row"), ", ".join(words))))]
     if options.max_credits is not None:
         found.append(f"--max-credits {options.max_credits} allows {batch.allowed(unsent)}")
     if client.target.secret and not options.gateway and not options.quiet:

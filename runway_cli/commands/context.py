@@ -64,23 +64,9 @@ class Context:
 
     def ledger(self, client: Client, path: str | None, *, exclusive: bool = False) -> Ledger:
         """Returns a ledger of the client's account, which is closed at the end of the run."""
-        import hashlib
-
         from ..jobs.ledger import Ledger
-        from ..terminal.masking import MIN_LENGTH_IN_RESULTS
 
-        key = hashlib.sha256((client.target.secret or "").encode("utf-8", "surrogateescape"))
-        found = Ledger(
-            path,
-            account=f"{client.target.base_url} {key.hexdigest()[:12]}",  # tells keys apart and gives none away
-            client=client.target.client_id,
-            clock=self.clock,
-            mask=self.console.mask,
-            mask_id=lambda text: self.console.secrets.mask(text, MIN_LENGTH_IN_RESULTS),
-            note=self.console.note,
-            check=self.shutdown.check,
-            exclusive=exclusive,
-        )
+        found = Ledger(path, client, exclusive=exclusive)
         self._open.append(found)
         return found
 

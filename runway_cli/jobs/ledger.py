@@ -18,6 +18,7 @@ from contextlib import suppress
 from .. import jsontext
 from ..errors import ConfigError, OutputError, RunwayError
 from ..settings import HISTORY_VARIABLE, LEDGER_ID
+from ..terminal.masking import MIN_LENGTH_IN_RESULTS
 from .attempts import GONE, MIGRATIONS, OPEN, REFUSED, SENDING, STARTED, SUCCEEDED, UNSENT, Attempt, number_of
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from typing import Any
 
-    from ..shutdown import Clock
+    from ..api.client import Client
 
 LOCKS = "-lock"  # the end of the name of the file whose bytes are locked
 LOCKED = 10.0  # seconds for which another process may keep the ledger locked
@@ -52,36 +53,21 @@ class LedgerMissing(ConfigError):
 class Ledger:
     """The attempts of one account in one file. Safe for several threads.
 
-    `mask` hides secrets and the signatures of URLs in a text, `mask_id` what may not even stand in an id. `exclusive`
-    keeps other processes out until `close`; `check` may raise what ends the wait for one. What is missing is made: the
-    folder with mode 0700, the file with 0600. Methods raise OutputError where the file is damaged, full or locked,
-    ConfigError for any other file, and LedgerMissing where there can be none; an exclusive one raises LedgerLocked.
-    Those that record what has happened already raise nothing: the first `failure` is noted.
+    The account is the client's, whose secrets and signed URLs are masked. `exclusive` keeps other processes out until
+    `close`. What is missing is made: the folder with mode 0700, the file with 0600. Methods raise OutputError where the
+    file is damaged, full or locked, ConfigError for any other file, LedgerMissing where there can be none, and
+    Interrupted while they wait for another process; an exclusive one raises LedgerLocked. Those that record what has
+    happened already raise nothing: the first `failure` is noted.
     """
 
-    def __init__(
-        self,
-        path: str | None,
-        *,
-        account: str,
-        client: str = "",
-        clock: Clock,
-        mask: Callable[[str], str] = str,
-        mask_id: Callable[[str], str] = str,
-        note: Callable[[str], None] = lambda _: None,
-        check: Callable[[], None] = lambda: None,
-        exclusive: bool = False,
-    ) -> None:
+    def __init__(self, path: str | None, client: Client, *, exclusive: bool = False) -> None:
         import threading
 
         self.path = os.path.realpath(path) if path else ""  # one file has one lock file, whatever its name
-        self.account = account
+        self.account = client.target.account
         self._client = client
-        self._clock = clock
-        self._mask = mask
-        self._mask_id = mask_id
-        self._note = note
-        self._check = check
+        self._clock = client.clock
+        self._mask = client.console.mask
         self.failure: RunwayError | None = None  # why something that has happened could not be recorded
         self.is_missed = False  # it was told that there can be none
         self._is_exclusive = exclusive
@@ -136,7 +122,13 @@ class Ledger:
         facts = {name: self._mask(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
         shown = {"path": path, "model": fields.get("model"), "prompt": prompt}
         shown = {name: self._short(text, None if name == "path" else MAX_PROMPT) for name, text in shown.items()}
-        row = {"key": os.urandom(16).hex(), "account": self.account, "client": self._client, **shown, **facts}
+        row = {
+            "key": os.urandom(16).hex(),
+            "account": self.account,
+            "client": self._client.target.client_id,
+            **shown,
+            **facts,
+        }
         row.update(at=self._clock.time(), status=SENDING)
         with self:
             if not self._is_exclusive:  # a year by its last records: the clock of this moment may be wrong
@@ -225,7 +217,7 @@ class Ledger:
         except RunwayError as failure:
             if self.failure is None:
                 self.failure = failure
-                self._note(failure.message)
+                self._client.console.note(failure.message)
 
     def uploaded(self, digest: str, uri: str, moment: float) -> None:
         """Records the URI of an uploaded file by the hash of its content; another account has another one."""
@@ -327,7 +319,7 @@ class Ledger:
                 if "locked" not in str(error) or self._is_exclusive or not left:
                     raise self._failure(str(error)) from None
             if not self._late:  # what has happened already is recorded first
-                self._check()
+                self._client.shutdown.check()
 
     def _opened(self) -> sqlite3.Connection:
         """Opens the file, checks it as a whole, and brings its schema up to date."""
@@ -426,6 +418,10 @@ class Ledger:
             return _lock_byte(self._locks, number)
         except OSError as error:
             raise self._failure(f"{self.path + LOCKS!r}: {error.strerror}") from None
+
+    def _mask_id(self, text: str) -> str:
+        """Masks what may not even stand in an id: a short key may be a part of one."""
+        return self._client.console.secrets.mask(text, MIN_LENGTH_IN_RESULTS)
 
     def _short(self, text: Any, most: int | None) -> str | None:
         """Returns a text up to its first data URI, cut after it was masked, so that no part of a secret is left."""
