@@ -88,7 +88,7 @@ class BodyTest(ServiceTest):
             ("chunks that end too early", CHUNKED + b'5\r\n{"a":\r\n', "cut off"),
             ("a chunk with no size", CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n", "cut off"),
             ("a chunk beyond all memory", CHUNKED + b"f" * 30 + b"\r\n{}", "cut off"),
-            ("no answer at all", b"", "closed without an answer"),
+            ("no answer at all", b"", "closed connection without response"),
             ("garbage", bytes(range(255, 0, -1)) * 10, "not HTTP"),
             ("a status of words", b"HTTP/1.1 fine OK\r\n\r\n{}", "not HTTP"),
             ("a thousand headers", HEAD + b"X: y\r\n" * 1000 + b"\r\n{}", "not HTTP"),

@@ -90,21 +90,19 @@ HEAD = 8192  # bytes that tell a media type: the tracks of Matroska are named in
 MAX_TAGS = 1 << 20  # bytes of ID3 tags, with pictures, that are skipped for what is behind them
 TYPES = {extension: kind for kind, extensions, _ in MEDIA for extension in extensions.split()}
 EXTENSIONS = {kind: extensions.split()[0] for kind, extensions, _ in (*MEDIA, *OTHERS)}
-_NAMED = {**TYPES, "htm": "text/html", **{extension: kind for kind, extension in EXTENSIONS.items()}}
+_NAMED = {extension: kind for kind, extensions, _ in (*MEDIA, *OTHERS) for extension in extensions.split()}
 _DECLARED = {kind.replace("/x-", "/"): kind for kind in EXTENSIONS}
 
 
 def mismatch(path: str) -> str | None:
     """Returns a warning where a file's extension belongs to another media type than its content, else None."""
     named = type_by_name(path)
-    if named is None:
-        return None
     try:
         with open(path, "rb") as file:
             found = type_by_content(file)
     except OSError:
         return None
-    return None if suits(named, found) else f"{path} is {found}, not {named}"
+    return None if named is None or suits(named, found) else f"{path} is {found}, not {named}"
 
 
 def suits(named: str | None, found: str | None) -> bool:
@@ -148,6 +146,5 @@ def type_by_content(file: BinaryIO) -> str | None:
         text = codecs.getincrementaldecoder("utf-8")().decode(head)  # whose last character may be cut
     except UnicodeDecodeError:
         return None
-    return (
-        "text/plain" if re.search(r"\S\s", text) and not re.search(r"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]", text) else None
-    )
+    is_text = re.search(r"\S\s", text) and not re.search(r"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]", text)
+    return "text/plain" if is_text else None

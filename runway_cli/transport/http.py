@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigError, Interrupted, NetworkError
 from ..settings import url_fault
-from .sockets import Connection, Ended, Exchange, Framed, OutOfTime
+from .sockets import Connection, Exchange, Framed, OutOfTime
 
 try:
     import ssl
@@ -180,7 +180,7 @@ def reported_failures(exchange: Exchange) -> Iterator[None]:
         yield
     except Interrupted as stop:
         raise stop.but(maybe_received=exchange.sent) from None
-    except (OSError, http.client.HTTPException, ValueError, MemoryError, Ended) as error:
+    except (OSError, http.client.HTTPException, ValueError, MemoryError) as error:
         # ValueError: a URL, a header or a certificate; each stays as it is
         is_final = not exchange.sent and isinstance(error, (ValueError, http.client.InvalidURL))
         refusals = (ConnectionRefusedError, socket.gaierror, TLS_FAULTS)
@@ -198,14 +198,10 @@ def _words(error: Exception, was_sent: bool) -> str:
         return tls.words(error)
     if isinstance(error, OutOfTime):
         return str(error) if was_sent else f"{error} (no connection)"
-    if isinstance(error, Ended):
-        return str(error)
     if isinstance(error, socket.gaierror):
         return f"the host name was not found ({error.strerror})"
     if isinstance(error, http.client.IncompleteRead):
         return "the answer was cut off" + (f", {error.expected} bytes are missing" if error.expected else "")
-    if isinstance(error, http.client.RemoteDisconnected):
-        return "the connection was closed without an answer"
     if isinstance(error, OSError):
         return (error.strerror or str(error) or type(error).__name__).lower().rstrip(".")
     if not was_sent:

@@ -48,7 +48,7 @@ class OutOfTime(OSError):
     """A limit of the exchange was reached; the message says which."""
 
 
-class Ended(Exception):
+class Ended(OSError):
     """The run has ended while a worker thread was still in an exchange."""
 
 

@@ -96,7 +96,7 @@ class SelfHostedGateway:
         # The id is put into the URL as it is, and the URL is then resolved: ../organization leads there.
         task_path = urljoin("http://upstream/v1/tasks/", request.first("id") or "undefined")
         path = "/v1/image_to_video" if request.method == "POST" else urlsplit(task_path).path
-        return self._wrap(self.provider(_forwarded(request.method, path, _as_javascript_reads_it(request))))
+        return self._wrap(self.provider(_forwarded(request.method, path, request.body)))
 
     def _check(self, request: Request) -> None:
         tokens = request.query.get("api_token", [])
@@ -145,13 +145,3 @@ def _wrapped(answer: Answer, status: int, value: Any) -> Answer:
     """Returns an answer that holds another value and passes the same moments."""
     shown = json_answer(status, value)
     return replace(answer, status=status, headers=shown.headers, body=shown.body)
-
-
-def _as_javascript_reads_it(request: Request) -> bytes:
-    """Returns the body as it is forwarded; an empty object where another type was sent."""
-    if request.method != "POST":
-        return b""
-    if not request.body or request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        return b"{}"
-    value = json.loads(request.body, parse_int=lambda text: int(float(text)) if len(text) > 15 else int(text))
-    return json.dumps(value).encode("utf-8")
