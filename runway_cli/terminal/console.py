@@ -110,11 +110,8 @@ class Console:
         """
         if self.format in TABLES:
             self._write_table(rows, columns)
-        elif self._select:
-            self._write_selected(rows)
-        elif self.format == "jsonl":
-            for row in rows:
-                self._write_json(row)
+        elif self._select or self.format == "jsonl":
+            self._write_values(rows)
         else:
             self.result({"data": rows, **more})
             return
@@ -140,26 +137,20 @@ class Console:
 
     def _print(self, value: Any, *, is_document: bool) -> None:
         try:
-            if self._select:
-                self._write_selected([value])
-            else:
-                self._write_json(value, indent=2 if is_document and is_terminal(sys.stdout) else None)
+            self._write_values([value], 2 if is_document and is_terminal(sys.stdout) else None)
         except OutputError as error:
             if isinstance(value, dict) and isinstance(value.get("id"), str):
                 raise error.but(task_id=value["id"]) from None
             raise
 
-    def _write_json(self, value: Any, indent: int | None = None) -> None:
-        shown = self.secrets.mask_value(value)
-        try:
-            text = jsontext.dumps(shown, indent)
-        except RecursionError:  # indenting recurses in Python, one line does not
-            text = jsontext.dumps(shown)
-        self.write(text + "\n")
-
-    def _write_selected(self, values: Sequence[Any]) -> None:
-        self._match(values)
-        lines = [line for value in values for line in selected_lines(self.secrets.mask_value(value), self._select)]
+    def _write_values(self, values: Sequence[Any], indent: int | None = None) -> None:
+        """Writes values as JSON, or what --select finds in them."""
+        shown = map(self.secrets.mask_value, values)
+        if self._select:
+            self._match(values)
+            lines = [line for value in shown for line in selected_lines(value, self._select)]
+        else:
+            lines = [jsontext.dumps(value, indent) for value in shown]
         self.write("".join(line + "\n" for line in lines))
 
     def _write_table(self, rows: Sequence[Row], columns: Sequence[Column]) -> None:
@@ -388,26 +379,24 @@ def matches(value: Any, parts: Sequence[str]) -> list[Any]:
 
 def explain(value: Any, path: str) -> str:
     """Returns why a path matches nothing in `value`: what is there at the last place that it reaches."""
-    place: list[str] = []
+    reached: list[str] = []
     for part in path.split("."):
         following = matches(value, [part])
         if not following:
             break
         value = following[0]
-        place.append(part)
-    hint = " (where rows are printed, a path begins at a row)" if path.startswith("data.") and not place else ""
-    return f"--select {path} matches nothing: {_description(value, '.'.join(place))}{hint}"
-
-
-def _description(value: Any, place: str) -> str:
+        reached.append(part)
+    place = ".".join(reached)
     if isinstance(value, dict) and value:
         keys = [*list(value)[:MAX_KEYS], *(["…"] if len(value) > MAX_KEYS else [])]
-        return f"the keys{' of ' + place if place else ''} are {', '.join(keys)}"
-    place = place or "the result"
-    if isinstance(value, list) and value:
-        return f"{place} is a list of {len(value)}: use a number from 0, or *"
-    kind = {str: "a string", dict: "empty", list: "empty", bool: "true or false", type(None): "null"}
-    return f"{place} is {kind.get(type(value), 'a number')}"
+        found = f"the keys{' of ' + place if place else ''} are {', '.join(keys)}"
+    elif isinstance(value, list) and value:
+        found = f"{place or 'the result'} is a list of {len(value)}: use a number from 0, or *"
+    else:
+        kinds = {str: "a string", dict: "empty", list: "empty", bool: "true or false", type(None): "null"}
+        found = f"{place or 'the result'} is {kinds.get(type(value), 'a number')}"
+    hint = " (where rows are printed, a path begins at a row)" if path.startswith("data.") and not place else ""
+    return f"--select {path} matches nothing: {found}{hint}"
 
 
 # The streams themselves, and what is known about the terminal behind them.
