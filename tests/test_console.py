@@ -194,35 +194,18 @@ class BrokenStreams(unittest.TestCase):
                 self.assertEqual(caught.exception.message, "stdout could not be written: No space left on device")
 
 
-class FakeKernel:
-    """The functions of the Windows console that are called."""
-
-    def __init__(self, *, is_console: bool = True, is_new: bool = True) -> None:
-        self.is_console = is_console
-        self.is_new = is_new
-        self.mode = 3
-        self.GetStdHandle = mock.Mock(return_value=7)
-
-    def GetConsoleMode(self, _: Any, mode: Any) -> int:
-        mode._obj.value = self.mode
-        return int(self.is_console)
-
-    def SetConsoleMode(self, _: Any, mode: int) -> int:
-        self.mode = mode
-        return int(self.is_new)
-
-
 class WindowsConsole(unittest.TestCase):
-    def enabled(self, kernel: FakeKernel) -> bool:
-        windows = mock.patch.object(ctypes, "windll", mock.Mock(kernel32=kernel), create=True)
-        with windows, mock.patch("os.name", "nt"):
-            return streams.enable_ansi(sys.stderr)
+    def test_escape_sequences_are_switched_on_where_the_console_has_them(self) -> None:
+        def get_mode(_: Any, mode: Any) -> bool:
+            mode._obj.value = 3
+            return is_console
 
-    def test_escape_sequences_are_switched_on(self) -> None:
-        kernel = FakeKernel()
-        self.assertTrue(self.enabled(kernel))
-        self.assertEqual(kernel.mode, 3 | 4)
-
-    def test_an_older_console_or_none_has_no_escape_sequences(self) -> None:
-        self.assertFalse(self.enabled(FakeKernel(is_new=False)))
-        self.assertFalse(self.enabled(FakeKernel(is_console=False)))
+        for is_console, is_new in ((True, True), (True, False), (False, True)):
+            kernel = mock.Mock(GetConsoleMode=get_mode)
+            kernel.GetStdHandle.return_value = 7
+            kernel.SetConsoleMode.return_value = is_new
+            windows = mock.patch.object(ctypes, "windll", mock.Mock(kernel32=kernel), create=True)
+            with windows, mock.patch("os.name", "nt"):
+                self.assertIs(streams.enable_ansi(sys.stderr), is_console and is_new)
+            if is_console:
+                kernel.SetConsoleMode.assert_called_once_with(mock.ANY, 3 | 4)
