@@ -35,12 +35,6 @@ class ReaderTest(unittest.TestCase):
                 field = reader("text")(pair)
                 self.assertEqual((field.kind, field.key, field.value), ("text", key, value))
 
-    def test_json_keeps_its_types(self) -> None:
-        values: dict[str, Any] = {"5": 5, "true": True, "null": None, '"5"': "5", '[{"b":1}]': [{"b": 1}], "{}": {}}
-        for text, value in values.items():
-            with self.subTest(text):
-                self.assertEqual(reader("json")(f"a={text}").value, value)
-
     def test_a_malformed_field_is_answered_with_its_form(self) -> None:
         for kind, pair, words in (
             ("text", "a", "must be KEY=TEXT, not 'a'"),

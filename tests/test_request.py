@@ -57,12 +57,6 @@ class Bodies(ServedTest):
                     sent = self.sent("--text-file", f"input.text={value}", stdin=stdin)
                     self.assertEqual(json.loads(sent), {"input": {"text": text}})
 
-    def test_a_text_from_stdin_is_not_lost_beside_an_upload(self) -> None:
-        cat = self.file("cat.png", sample("image"))
-        body = json.loads(self.sent("--text-file", "text=-", "--upload", f"image={cat}", stdin=b"a fox\n"))
-        self.assertEqual(body["text"], "a fox")
-        self.assertTrue(body["image"].startswith("runway://"), body)
-
     def test_a_text_file_that_is_not_utf8_is_refused(self) -> None:
         path = self.file("prompt.txt", b"a f\xffx")
         result = self.call("request", "POST", IMAGE, "--text-file", f"promptText={path}")

@@ -204,10 +204,6 @@ class Ids(ServedTest):
         self.assertIn("`jq -r .id` and `--select id` print ids without quotes", result.error["error"])
         self.assertEqual(self.fake.requests, [])
 
-    def test_a_path_needs_no_first_slash(self) -> None:
-        avatar = self.fake.add_avatar(statuses=["READY"])
-        self.assert_success(self.call("wait", f"v1/avatars/{avatar}"))
-
 
 class Results(ServedTest):
     def test_signed_urls_are_left_out_once_every_output_is_saved(self) -> None:

@@ -146,8 +146,6 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
         raise UsageError(f"{words} or move the log away to pay for every row again")
     if os.path.realpath(path) == os.path.realpath(history_path() or ""):
         raise UsageError(f"the ledger {path!r} is the history: choose another file with --log")
-    if not options.dry_run and not os.path.isdir(os.path.dirname(path)):
-        raise UsageError(f"the folder of the ledger {path!r} does not exist: choose another file with --log")
     options.log = path
     ledger = context.ledger(client, path, exclusive=True)
     if options.dry_run and not os.path.lexists(path):

@@ -31,7 +31,7 @@ def run(context: Context, options: Options) -> int:
     """Cancels each task and prints the result; one that fails does not stop the others."""
     tasks = named(options.ids, context.shutdown)
     for task in tasks:
-        if task.family is not TASKS:
+        if task.family != TASKS:
             delete = ("request", "DELETE", task.path, "--dry-run")
             raise UsageError(f"{task.name!r} is not a task: use request DELETE", try_next=delete)
     client = context.client()

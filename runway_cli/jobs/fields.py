@@ -292,13 +292,12 @@ def _short(name: str, most: int = 80) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def rendered(value: Any, of_input: Callable[[Input], Any], *, is_sorted: bool = False) -> Any:
+def rendered(value: Any, of_input: Callable[[Input], Any]) -> Any:
     """Returns a merged body as a JSON value, with what `of_input` gives for each input."""
     if isinstance(value, dict):
-        keys = sorted(value) if is_sorted else value
-        return {key: rendered(value[key], of_input, is_sorted=is_sorted) for key in keys}
+        return {key: rendered(item, of_input) for key, item in value.items()}
     if isinstance(value, list):
-        return [rendered(item, of_input, is_sorted=is_sorted) for item in value]
+        return [rendered(item, of_input) for item in value]
     return of_input(value) if hasattr(value, "shown") else value
 
 

@@ -21,7 +21,7 @@ from ..files.download import safe_name
 from ..files.upload import InputFile
 from . import fields
 from .fields import ADDRESS, NOTHING, Field, OutputOf, rendered
-from .start import is_api_dry_run
+from .start import digest, is_api_dry_run
 from .tasks import may_start
 
 TYPE_CHECKING = False
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 NAME, PATH, UPLOAD, DATA_URI, OUTPUT_OF = "@name", "@path", "@upload.", "@data-uri.", "@output-of."
 SEND, WAIT, PRINT = "send", "wait", "print"
-KEY_LENGTH = 32  # characters of the hash that is a row's key in the ledger
 MAX_SHOWN = 20  # faults that the message names; `issues` has all
 MAX_CELL = 1 << 26  # characters of a cell; the csv module's own limit is 131,072
 MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
@@ -101,7 +100,7 @@ class RowReader:
         self._shutdown = shutdown
         self._path = self._endpoint(path)
         self._files: Files = {}
-        self._counts: Counter[bytes] = Counter()
+        self._counts: Counter[str] = Counter()
         self._names: dict[str, Row] = {}  # by their labels
         self._outputs: list[tuple[Row, OutputOf]] = []  # the rows that need the outputs of others
         data = fields.read_body(body, False, shutdown)
@@ -200,14 +199,9 @@ class RowReader:
 
     def _key(self, row: Row) -> str:
         """Returns the key of the next row with this content. Moving a column of a table does not change it."""
-        import hashlib
-
-        content = [row.path, row.has_body, row.body if row.has_body else None, row.label]
-        found = hashlib.sha256(jsontext.encoded(rendered(content, fields.content_of, is_sorted=True)))
-        equal = found.digest()
+        equal = digest(row.path, [row.has_body, row.value(fields.content_of), row.label])
         self._counts[equal] += 1
-        found.update(b"\n%d" % self._counts[equal])
-        return found.hexdigest()[:KEY_LENGTH]
+        return digest(equal, self._counts[equal])
 
     def _endpoint(self, path: str) -> str:
         """Returns the path of a POST that creates something. Raises UsageError."""

@@ -40,30 +40,17 @@ if TYPE_CHECKING:
     Progress = tuple["PolledTask", Optional[int], Optional[int]]
 
 
-class Family:
-    """A kind of resource that can be polled: one row of FAMILIES.
-
-    `path` is the path above its ids. A POST to `created_by` creates one, or to anything below it where it ends in a
-    slash. `interval` is the seconds between two polls, None where the caller chooses.
-    """
-
-    __slots__ = ("created_by", "interval", "path")
-
-    def __init__(self, path: str, created_by: str, interval: float | None = None) -> None:
-        self.path = path
-        self.created_by = created_by
-        self.interval = interval
-
-
-TASKS = Family("/v1/tasks/", "")  # created by every other POST: so a new endpoint works on the day it appears
-FAMILIES = (
-    TASKS,
-    Family("/v1/workflow_invocations/", "/v1/workflows/"),
-    Family("/v1/avatars/", "/v1/avatars"),
-    Family("/v1/voices/", "/v1/voices"),
-    Family("/v1/realtime_sessions/", "/v1/realtime_sessions", interval=1.0),  # the API allows it for sessions
-)
-STARTED_IN_PLACE = tuple(family.created_by for family in FAMILIES if family.path == family.created_by + "/")
+TASKS = "/v1/tasks/"  # created by every POST that is not named here: so a new endpoint works on the day it appears
+SESSIONS = "/v1/realtime_sessions/"
+# The path above the ids of a resource that can be polled, and what a POST to creates one; below it, after a slash
+CREATED_BY = {
+    "/v1/workflow_invocations/": "/v1/workflows/",
+    "/v1/avatars/": "/v1/avatars",
+    "/v1/voices/": "/v1/voices",
+    SESSIONS: "/v1/realtime_sessions",
+}
+INTERVALS = {SESSIONS: 1.0}  # seconds between two polls, where the API allows other ones than the caller chooses
+STARTED_IN_PLACE = tuple(made_by for family, made_by in CREATED_BY.items() if family == made_by + "/")
 STARTS_NOTHING = ("/v1/documents", "/v1/uploads", "/v1/organization/usage", "/v1/routers", "/v1/voices/preview")
 
 # The beginning of a failure code, the longer one first, and what to do. Source: the API's page on task failures.
@@ -77,38 +64,38 @@ ADVICE = (
 
 
 class Pollable:
-    """A resource that can be polled, by its family and id."""
+    """A resource that can be polled, by its id and its family, the path above it."""
 
     __slots__ = ("family", "id")
 
-    def __init__(self, family: Family, id: str) -> None:
+    def __init__(self, family: str, id: str) -> None:
         self.family = family
         self.id = id
 
     @property
     def path(self) -> str:
         """Returns its path in the API."""
-        return self.family.path + segment(self.id)
+        return self.family + segment(self.id)
 
     @property
     def name(self) -> str:
         """Returns its name for users, which `parse` reads: a task's id, else its path (so for `-`, meaning stdin)."""
-        return self.id if self.family is TASKS and self.id != "-" else self.family.path + self.id
+        return self.id if self.family == TASKS and self.id != "-" else self.family + self.id
 
 
 def parse(name: str) -> Pollable:
     """Returns the resource with this name: a task's id, or the path of a family with an id. Raises UsageError."""
     path = name if name.startswith("/") else f"/{name}"
-    family = next((family for family in FAMILIES if path.startswith(family.path)), TASKS)
-    identity = path[len(family.path) :] if path.startswith(family.path) else name
+    family = next(filter(path.startswith, (TASKS, *CREATED_BY)), "")
+    identity = path[len(family) :] if family else name
     if is_id(identity):
-        return Pollable(family, identity)
+        return Pollable(family or TASKS, identity)
     api_path(name)
     if any(mark in name for mark in "\"'{}[]"):
         bare = name.strip("\"'[],")
         words = f"{name!r} is JSON or in quotes, not an id: `jq -r .id` and `--select id` print ids without quotes"
         raise Mistyped(words, wrong=name, right=bare) if is_id(bare) else UsageError(words, try_next=("history",))
-    paths = ", ".join(family.path + "ID" for family in FAMILIES)
+    paths = ", ".join(family + "ID" for family in (TASKS, *CREATED_BY))
     raise UsageError(f"{name!r} is not an id, nor one of {paths}", try_next=("history",))
 
 
@@ -130,8 +117,7 @@ def may_start(path: str) -> bool:
 def started_by(path: str, identity: str) -> Pollable:
     """Returns the resource that a POST to `path` created, by the id in its answer."""
     plain = _plain(path)
-    for family in FAMILIES:
-        made_by = family.created_by
+    for family, made_by in CREATED_BY.items():
         if plain == made_by or (made_by.endswith("/") and plain.startswith(made_by)):
             return Pollable(family, identity)
     return Pollable(TASKS, identity)
@@ -175,7 +161,7 @@ class PolledTask:
     ) -> None:
         self.client = client
         self.pollable = pollable
-        self.interval = pollable.family.interval or interval
+        self.interval = INTERVALS.get(pollable.family, interval)
         self.deadline = deadline
         self._save = save
         self._tries = float("inf") if is_known else client.target.retries + 1  # polls that may fail so at first
