@@ -9,8 +9,6 @@ from .options import Command, GlobalOptions, Operand, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..contract.schema import Endpoint
     from .context import Context
 
@@ -40,7 +38,7 @@ class ModelsOptions(GlobalOptions):
 def run_reference(context: Context, options: ReferenceOptions) -> int:
     """Prints the endpoints, or what one of them takes and returns."""
     from ..contract import source
-    from ..contract.describe import field_rows
+    from ..contract.describe import describe, field_rows
     from ..contract.schema import endpoints
 
     named = _named(options.endpoint, options.model)
@@ -51,7 +49,8 @@ def run_reference(context: Context, options: ReferenceOptions) -> int:
         rows = [{"method": found.method, "path": found.path, **more} for found, more in zip(known, told)]
         context.console.rows(rows, ENDPOINT_COLUMNS, {})
         return 0
-    described = _described(document, _endpoint(known, *named, options.model), options)
+    endpoint = _endpoint(known, *named, options.model)
+    described = describe(document, endpoint, options.model, all_fields=options.all)
     if context.console.format == "json":
         context.console.result(described, has_rows=True)
         return 0
@@ -75,9 +74,7 @@ def _named(words: list[str], model: str | None) -> tuple[str, str] | None:
         return methods[0], paths[0]
     if not words and model is None:
         return None
-    message = "name METHOD and PATH of one endpoint, or neither for a list of all"
-    if len(paths) == 2:
-        message = f"unknown METHOD {words[0]!r}: choose from {', '.join(METHODS)}"
+    message = f"name METHOD ({', '.join(METHODS)}) and PATH of one endpoint, or neither for a list of all"
     path = full_path(max(paths, key=lambda word: "/" in word)) if paths else FALLBACK
     raise UsageError(message, try_next=_call((*methods, "POST")[0], path, model))
 
@@ -103,20 +100,6 @@ def _endpoint(known: list[Endpoint], method: str, path: str, model: str | None) 
     if found:
         words = f"{near[0]} does not take {method}: it takes {' and '.join(methods)}"
     raise UsageError(words, try_next=_call(method if method in methods else methods[0], near[0], model))
-
-
-def _described(document: dict[str, Any], endpoint: Endpoint, options: ReferenceOptions) -> dict[str, Any]:
-    """Returns what an endpoint takes and returns. Raises UsageError for a model that it does not have."""
-    from ..contract.describe import UnknownModel, describe
-
-    try:
-        return describe(document, endpoint, options.model, all_fields=options.all)
-    except UnknownModel as error:
-        words = f"{endpoint.method} {endpoint.path} has no models: leave --model out"
-        if error.models:
-            words = f"{endpoint.path} has no model {options.model!r}; it has {', '.join(error.models)}"
-        other = next(iter(error.models), None)
-        raise UsageError(words, try_next=_call(endpoint.method, endpoint.path, other)) from None
 
 
 def run_models(context: Context, options: ModelsOptions) -> int:

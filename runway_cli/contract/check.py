@@ -13,7 +13,7 @@ from itertools import islice
 
 from .. import jsontext
 from ..terminal import masking
-from .schema import as_list, key_of, kind_of, nearest_words, properties_of, reading, values_of
+from .schema import as_list, beginning_of, key_of, kind_of, nearest_words, properties_of, reading, values_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,15 +59,13 @@ FORMATS = {  # RFC 9562, 3339 and 3986
 class Hint(str):
     """A message that names the word that may be meant, `near`: a "value", a "field", or what a "missing" one is."""
 
-    __slots__ = ("about", "near")
     about: str
     near: str
 
-
-def _hint(about: str, message: str, near: str) -> Hint:
-    found = Hint(f"{message} {plain(near)}?")
-    found.about, found.near = about, near
-    return found
+    def __new__(cls, about: str, message: str, near: str) -> Hint:
+        made = super().__new__(cls, f"{message} {plain(near)}?")
+        made.about, made.near = about, near
+        return made
 
 
 def check(
@@ -83,8 +81,8 @@ def check(
     with reading(document) as schemas:
         schema = schemas.content(endpoint.operation.get("requestBody"))
         if lenient and isinstance(body, dict) and "model" in body:
-            models = [schemas.values(properties_of(form).get("model")) for form in schemas.forms(schema)]
-            if body["model"] not in [model for each in models for model in each]:
+            known = [schemas.values(properties_of(form).get("model")) for form in schemas.forms(schema)]
+            if not any(body["model"] in models for models in known):
                 return []
         for path, message in _Checker(schemas, show or shown, lenient).issues(schema, body):
             fields.setdefault(".".join(map(str, path)), []).append(message)
@@ -129,20 +127,20 @@ class _Checker:
 
     def _wanted(self, form: Schema, value: Any) -> Wanted:
         """Returns what a value would have to be, where it is altogether another than the form wants; else []."""
-        values, kind, pattern = values_of(form), form.get("type"), form.get("pattern")
-        self.schemas.count(len(values or ()))
+        values, kind, pattern = values_of(form), form.get("type"), str(form.get("pattern", ""))
         if values and key_of(value) not in map(key_of, values):
             return [("be one of", plain(allowed)) for allowed in values]
-        if isinstance(kind, str) and kind in TYPES and not _is_of_type(value, kind):
+        if kind in TYPES and not _is_of_type(value, kind):
             return [("be", TYPES[kind])]
         if not isinstance(value, str):
             return []
-        if not has_format(value, form.get("format")):
-            return [("be", FORMATS[form["format"]][0])]
-        if not isinstance(pattern, str) or matches(pattern, value):
-            return []
-        begin = beginning_of(pattern)
-        return [("begin with", begin) if begin else ("match", plain(pattern))]
+        name, format_ = FORMATS.get(str(form.get("format")), ("", ""))
+        if name and not re.fullmatch(format_, value, re.ASCII):
+            return [("be", name)]
+        begin = beginning_of(form)
+        if begin:
+            return [] if value.startswith(begin) else [("begin with", begin)]
+        return [("match", plain(pattern))] if pattern and not matches(pattern, value) else []
 
     def _inside(self, form: Schema, value: Any) -> Iterator[Issue]:
         """Yields what is wrong with a value of this form: its size, and what is inside it."""
@@ -158,10 +156,9 @@ class _Checker:
             yield from _outside(form, "imum", float(value), self.show(value))
 
     def _object_issues(self, form: Schema, value: dict[str, Any]) -> Iterator[Issue]:
-        properties, required = properties_of(form), as_list(form.get("required"))
-        self.schemas.count(len(required))
-        for name in required:
-            if isinstance(name, str) and name not in value:
+        properties = properties_of(form)
+        for name in as_list(form.get("required")):
+            if name not in value:
                 yield (name,), self._missing(properties, value, name)
         names, free = form.get("propertyNames", {}), form.get("additionalProperties", {})
         for name, item in value.items():
@@ -170,7 +167,6 @@ class _Checker:
             if name in properties or free is not False:
                 yield from self._below(name, properties.get(name, free), item)
             elif not self.lenient:
-                self.schemas.count(len(properties))  # with each of which the name is compared
                 yield (name,), _unknown(name, properties, value)
 
     def _below(self, step: str | int, schema: Any, value: Any) -> Iterator[Issue]:
@@ -178,10 +174,9 @@ class _Checker:
 
     def _missing(self, properties: Schema, value: dict[str, Any], name: str) -> str:
         """Returns the message for a missing field, with the unknown field that may be meant, or its allowed values."""
-        self.schemas.count(len(value))
         near = nearest_words(name, (word for word in value if word not in properties))
         if near:
-            return _hint("missing", "is required; did you misspell it as", near[0])
+            return Hint("missing", "is required; did you misspell it as", near[0])
         values = self.schemas.values(properties.get(name))
         return f"is required: {_choice(list(map(plain, values)))}" if values else "is required"
 
@@ -192,12 +187,11 @@ class _Checker:
             grouped.setdefault(verb, []).append(words)
         one_of = grouped.pop("be one of", [])
         phrases = [f"be {_choice(one_of)}"] if one_of else []
-        for verb, objects in grouped.items():
-            *first, last = objects[:MAX_LISTED]
+        for verb, (*first, last) in grouped.items():
             phrases.append(f"{verb} {', '.join(first)} or {last}" if first else f"{verb} {last}")
         near = nearest_words(value, one_of) if isinstance(value, str) and len(one_of) > 1 else ()
         message = f"must {' or '.join(phrases)}, not {self.show(value)}"
-        return _hint("value", f"{message}; did you mean", near[0]) if near else message
+        return Hint("value", f"{message}; did you mean", near[0]) if near else message
 
 
 def _is_of_type(value: Any, wanted: str) -> bool:
@@ -218,15 +212,9 @@ def _outside(form: Schema, keyword: str, size: float, shown_size: str, noun: str
 def _unknown(name: str, known: Schema, value: dict[str, Any]) -> str:
     near = nearest_words(name, (word for word in known if word not in value))
     if near:
-        return _hint("field", "unknown field; did you mean", near[0])
+        return Hint("field", "unknown field; did you mean", near[0])
     names = _listed(list(map(plain, known)))
     return f"unknown field; the known ones are {names}" if names else "unknown field: none is allowed here"
-
-
-def has_format(text: str, name: Any) -> bool:
-    """Returns whether a text has one of FORMATS. Any other format: True."""
-    form = FORMATS.get(name) if isinstance(name, str) else None
-    return form is None or re.fullmatch(form[1], text, re.ASCII) is not None
 
 
 # Of the ECMAScript patterns in a contract only those are checked that take no longer than the text is long: literal
@@ -239,21 +227,8 @@ _PLAIN = rf"\^(?:(?:{_FIXED})*(?:{_VARYING})?(?:{_FIXED})*|\((?:{_FIXED})+(?:\|(
 
 def matches(pattern: str, text: str) -> bool:
     """Returns whether a text matches a pattern of the contract; True for a kind of pattern that is not checked."""
-    begin = beginning_of(pattern)
-    if begin:
-        return text.startswith(begin)
-    if len(pattern) > 500 or re.fullmatch(_PLAIN, pattern, re.ASCII) is None:
-        return True
-    try:
-        return re.fullmatch(pattern[1:-1], text, re.ASCII) is not None
-    except re.error:  # such as [z-a]
-        return True
-
-
-def beginning_of(pattern: str) -> str:
-    r"""Returns the text that a pattern such as `^https:\/\/.*` wants at the beginning; "" for another pattern."""
-    found = re.fullmatch(r"\^((?:[\w:-]|\\?/)+)\.\*\$?", pattern, re.ASCII)
-    return found[1].replace("\\/", "/") if found else ""
+    is_checked = re.fullmatch(_PLAIN, pattern, re.ASCII)
+    return not is_checked or re.fullmatch(pattern[1:-1], text, re.ASCII) is not None
 
 
 def shown(value: Any) -> str:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 
 from .. import jsontext
+from ..errors import UsageError
 from .schema import (
     as_list,
+    beginning_of,
     binding,
     endpoints,
     key_of,
-    kind_of,
     nearest_words,
     one_line,
     properties_of,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 BODY_DEPTH = 6  # levels of dotted names
 RESPONSE_DEPTH = 3
 MAX_VALUES = 12  # of a response's field; who reads one will see which
-MAX_JOINED = 800  # characters of a description with what its forms add
 MAX_PATTERN = 40  # characters; a longer pattern is noise
 LARGEST_LIMIT = 2**53 - 1  # as a limit it says only that JavaScript reads the number
 SHOWN_LEVELS = 2  # of names; what is optional and further inside is only named
@@ -47,21 +47,13 @@ LIMITS = (
 )
 
 
-class UnknownModel(ValueError):
-    """The endpoint has no such model; `models` are those that it has, the nearest first, perhaps none."""
-
-    def __init__(self, models: list[str]) -> None:
-        super().__init__(models)
-        self.models = models
-
-
 def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, all_fields: bool = False) -> Schema:
     """Returns an endpoint's parameters, body and response; of a body for several models, one or what all share.
 
     {"method", "path", "summary"?, "parameters"?: [field], "body"?: {"models"?, "note"?, "fields": [field]}, "response":
     {name: type}, "about"?: {name of the response: description}}. Without `all_fields`, what is inside optional fields
-    below SHOWN_LEVELS is only named. Raises UnknownModel, and ContractError where a document nests too deeply or says
-    too much.
+    below SHOWN_LEVELS is only named. Raises UsageError for a model that it does not have, and ContractError where a
+    document nests too deeply or says too much.
     """
     described: Schema = {"method": endpoint.method, "path": endpoint.path}
     if endpoint.summary:
@@ -71,14 +63,13 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, 
         if parameters:
             described["parameters"] = parameters
         schema = schemas.content(endpoint.operation.get("requestBody"))
-        if schema is not None:
-            body = described["body"] = _body(schemas, schema, model)
-            if not all_fields and _fold(body["fields"]):
-                notes = filter(None, (body.pop("note", ""), "--all shows what is `inside` too"))
-                fields = body.pop("fields")
-                body.update(note="; ".join(notes), fields=fields)
-        elif model is not None:
-            raise UnknownModel([])
+        if schema is not None or model is not None:
+            described["body"] = body = _body(schemas, schema, endpoint, model)
+            shown = body["fields"] if all_fields else _folded(body["fields"])
+            if len(shown) < len(body["fields"]):
+                notes = filter(None, (body.get("note"), "--all shows what is `inside` too"))
+                body.pop("fields")
+                body.update(note="; ".join(notes), fields=shown)
         described["response"], about = _response(schemas, endpoint.operation.get("responses"), all_fields)
         if about:
             described["about"] = about
@@ -90,25 +81,20 @@ def _level(name: str) -> int:
     return sum(not part.isdigit() for part in name.split("."))
 
 
-def _fold(fields: list[Field]) -> bool:
-    """Takes out what is inside optional fields below SHOWN_LEVELS, and names it there. Returns whether any was."""
+def _folded(fields: list[Field]) -> list[Field]:
+    """Returns the fields without what is inside optional ones below SHOWN_LEVELS, which name it as `inside`."""
     shown: list[Field] = []
     optional: dict[str, Field] = {}
     for field in fields:
         name = field["name"]
         above = next((name[:end] for end, mark in enumerate(name) if mark == "." and name[:end] in optional), None)
-        if above is not None:
-            inner = name[len(above) + 1 :]
-            known = optional[above].setdefault("inside", [])
-            if _level(inner) == 1 and inner not in known:
-                known.append(inner)
-            continue
-        shown.append(field)
-        if "required" not in field and _level(name) >= SHOWN_LEVELS:
-            optional[name] = field
-    is_folded = len(shown) < len(fields)
-    fields[:] = shown
-    return is_folded
+        if above is None:
+            shown.append(field)
+            if "required" not in field and _level(name) >= SHOWN_LEVELS:
+                optional[name] = field
+        elif _level(inner := name[len(above) + 1 :]) == 1:
+            optional[above]["inside"] = list(dict.fromkeys([*optional[above].get("inside", ()), inner]))
+    return shown
 
 
 def _parameters(schemas: Schemas, parameters: list[Any]) -> Iterator[Field]:
@@ -123,27 +109,31 @@ def _parameters(schemas: Schemas, parameters: list[Any]) -> Iterator[Field]:
             yield {"name": name, "in": str(node.get("in")), **field}
 
 
-def _body(schemas: Schemas, schema: Any, model: str | None) -> Schema:
+def _body(schemas: Schemas, schema: Any, endpoint: Endpoint, model: str | None) -> Schema:
     """Describes a body: for one model, for all forms, or what several models share."""
     forms = schemas.forms(schema)
     by_model = _by_model(schemas, forms)
-    if model is not None:
-        if model not in by_model:
-            near = nearest_words(model, by_model)
-            raise UnknownModel(list(dict.fromkeys([*near, *by_model])))
-        fields = list(_below(schemas, "", by_model[model], BODY_DEPTH))
-        for field in fields:
-            if field["name"] == "model":
-                field["values"] = [model]
-                field.pop("limits", None)
-                field.pop("description", None)
-        return {"fields": fields}
-    described = {"models": list(by_model)} if by_model else {}
-    if len(forms) == 1 or not by_model:
-        return {**described, "fields": list(_below(schemas, "", forms, BODY_DEPTH))}
-    lists = [[field for field in _below(schemas, "", [form], BODY_DEPTH) if field["name"] != "model"] for form in forms]
-    note = "these fields are common to all models; --model M shows all that M takes"
-    return {**described, "note": note, "fields": _shared(lists)}
+    if model is None:
+        described = {"models": list(by_model)} if by_model else {}
+        if len(forms) == 1 or not by_model:
+            return {**described, "fields": list(_below(schemas, "", forms, BODY_DEPTH))}
+        lists = [
+            [field for field in _below(schemas, "", [form], BODY_DEPTH) if field["name"] != "model"] for form in forms
+        ]
+        note = "these fields are common to all models; --model M shows all that M takes"
+        return {**described, "note": note, "fields": _shared(lists)}
+    call = ("reference", endpoint.method, endpoint.path)
+    if not by_model:
+        raise UsageError(f"{endpoint.method} {endpoint.path} has no models: leave --model out", try_next=call)
+    if model not in by_model:
+        known = list(dict.fromkeys([*nearest_words(model, by_model), *by_model]))
+        words = f"{endpoint.path} has no model {model!r}; it has {', '.join(known)}"
+        raise UsageError(words, try_next=(*call, "--model", known[0]))
+    fields = list(_below(schemas, "", by_model[model], BODY_DEPTH))
+    for number, field in enumerate(fields):
+        if field["name"] == "model":
+            fields[number] = {"name": "model", "type": field["type"], "required": True, "values": [model]}
+    return {"fields": fields}
 
 
 def _by_model(schemas: Schemas, forms: list[Schema]) -> dict[str, list[Schema]]:
@@ -210,7 +200,7 @@ def _below(schemas: Schemas, prefix: str, forms: list[Schema], depth: int) -> It
 
     Of several objects each field comes once; one that not all of them have says `when` it applies.
     """
-    objects = [form for form in forms if _kind(form) == "object"]
+    objects = [form for form in forms if form.get("type", "object") == "object"]
     name, tags = schemas.told_apart(objects) if objects else ("", [])
     titles = [[form.get("title") or f"form {number} of {len(objects)}"] for number, form in enumerate(objects, 1)]
     found: dict[tuple[str, str], tuple[Field, list[str]]] = {}
@@ -236,21 +226,18 @@ def _below(schemas: Schemas, prefix: str, forms: list[Schema], depth: int) -> It
 
 
 def _properties(schemas: Schemas, prefix: str, form: Schema, depth: int) -> Iterator[Field]:
-    required = {name for name in as_list(form.get("required")) if isinstance(name, str)}
-    inner = [(name, schema, name in required) for name, schema in properties_of(form).items()]
-    free = form.get("additionalProperties")
+    inner, free = dict(properties_of(form)), form.get("additionalProperties")
     if isinstance(free, dict) and free:
-        keys = schemas.plain(form.get("propertyNames"))
-        inner.append(("{" + str(keys.get("format", "key")) + "}", free, False))
-    for name, schema, is_required in inner:
-        yield _field(schemas, prefix + name, schema, is_required)
+        key = schemas.plain(form.get("propertyNames")).get("format", "key")
+        inner[f"{{{key}}}"] = free
+    for name, schema in inner.items():
+        yield _field(schemas, prefix + name, schema, name in as_list(form.get("required")))
         if depth > 0:
             yield from _below(schemas, f"{prefix}{name}.", schemas.forms(schema), depth - 1)
 
 
 def _field(schemas: Schemas, name: str, schema: Any, required: bool) -> Field:
     """Returns one field, without those below it."""
-    schemas.count(10)  # it costs as much as reading so many keywords
     node, forms = schemas.plain(schema), schemas.forms(schema)
     type_, values, limits = _facts(schemas, forms)
     description = _description(node, forms)
@@ -268,68 +255,48 @@ def _field(schemas: Schemas, name: str, schema: Any, required: bool) -> Field:
 
 def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Any], dict[str, Any]]:
     """Returns type, allowed values (empty: any) and limits of a value that has one of these forms."""
-    schemes: dict[str, dict[str, Any]] = {}
-    for form in forms:
-        if scheme_of(form):
-            _widen(schemes.setdefault(scheme_of(form), {}), _limits(form))
-    types = [f"uri ({', '.join(schemes)})"] if schemes else []
+    types: list[str] = []
     values: list[Any] = []
-    limits: dict[str, Any] = _by_scheme(schemes)
+    limits: dict[str, Any] = {}
+    lengths: dict[str, Any] = {}  # of each kind of URI, None where it has no limit
     constant = all(values_of(form) is not None for form in forms if form.get("type") != "null")
     for form in forms:
-        if scheme_of(form):
-            continue
         allowed = values_of(form) or []
-        schemas.count(len(allowed))
+        if scheme_of(form):
+            lengths[scheme_of(form)] = form.get("maxLength")
+            continue
         if allowed and not constant:
             types += [f'"{value}"' for value in allowed]
-        elif _kind(form) == "array":
+        elif form.get("type") == "array":
             inner, values_inside, limits_inside = _facts(schemas, schemas.forms(form.get("items")))
             types.append(f"array of {inner}" if " | " not in inner else f"array of ({inner})")
             values += values_inside
             _widen(limits, limits_inside)
         else:
-            types.append(_type(form))
+            types.append(str(form.get("format") or form.get("type", "any")))
         values += allowed if constant else ()
         _widen(limits, _limits(form))
+    if lengths:
+        types.insert(0, f"uri ({', '.join(lengths)})")
+        told = {scheme: length for scheme, length in lengths.items() if length is not None}
+        if told:
+            same = next(iter(told.values()))
+            limits = {"maxLength": same if list(lengths.values()) == [same] * len(lengths) else told, **limits}
     return joined(types), list({key_of(value): value for value in values}.values()), limits
-
-
-def _kind(form: Schema) -> str:
-    """Returns object, array, or "" for a value without anything inside."""
-    kind = form.get("type")
-    if kind == "object" or (kind is None and ("properties" in form or "additionalProperties" in form)):
-        return "object"
-    return "array" if kind == "array" or (kind is None and "items" in form) else ""
-
-
-def _type(form: Schema) -> str:
-    """Returns the type's name for a reader: its format where it has one, "any" where nothing is said."""
-    kind = _kind(form) or form.get("type")
-    if kind == "string" and isinstance(form.get("format"), str):
-        return str(form["format"])
-    values = values_of(form)
-    return str(kind or (kind_of(values[0]) if values else "any"))
 
 
 def scheme_of(form: Schema) -> str:
     """Returns what kind of URI a string has to be: https, runway, data:image…; "" where nothing says so."""
-    pattern = form.get("pattern")
-    found = re.match(r"\^(https|runway|data)\b(?::(\w+))?", pattern) if isinstance(pattern, str) else None
-    return ":".join(filter(None, found.groups())) if found else ""
+    begin = beginning_of(form)
+    return begin.rstrip(":/") if ":" in begin else ""
 
 
 def _limits(form: Schema) -> dict[str, Any]:
     """Returns the limits that tell more than the type, or common sense, has told."""
-    is_uri, pattern = bool(scheme_of(form)), str(form.get("pattern"))
-    noise = {"minLength": is_uri, "pattern": is_uri or "format" in form or len(pattern) > MAX_PATTERN}
-    found: dict[str, Any] = {}
-    for key in LIMITS:
-        value = form.get(key)
-        is_endless = isinstance(value, int) and abs(value) >= LARGEST_LIMIT
-        if value is not None and not noise.get(key, is_endless):
-            found[key.replace("imum", "")] = value
-    return found
+    found = {key.replace("imum", ""): form[key] for key in LIMITS if key in form}
+    if "format" in form or len(str(found.get("pattern"))) > MAX_PATTERN:
+        found.pop("pattern", None)
+    return {key: value for key, value in found.items() if not isinstance(value, int) or abs(value) < LARGEST_LIMIT}
 
 
 def _widen(limits: dict[str, Any], more: Mapping[str, Any]) -> None:
@@ -338,16 +305,6 @@ def _widen(limits: dict[str, Any], more: Mapping[str, Any]) -> None:
         known = limits.get(key, value)
         comparable = isinstance(value, (int, float)) and isinstance(known, (int, float))
         limits[key] = (min if "min" in key.lower() else max)(known, value) if comparable else value
-
-
-def _by_scheme(schemes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns the limits of a URI: a value where all kinds of URI share it, else {kind: value}."""
-    found: dict[str, Any] = {}
-    for key in dict.fromkeys(key for limits in schemes.values() for key in limits):
-        values = {scheme: limits[key] for scheme, limits in schemes.items() if key in limits}
-        first, *others = values.values()
-        found[key] = first if others == [first] * (len(schemes) - 1) else values
-    return found
 
 
 def joined(types: Iterable[str]) -> str:
@@ -362,7 +319,7 @@ def _description(node: Schema, forms: list[Schema]) -> str:
     line = one_line(node.get("description") or node.get("title"))
     for form in forms if len(forms) > 1 else ():
         more = binding(form.get("description"))
-        if more not in line and len(line) + len(more) < MAX_JOINED:
+        if more not in line:
             line = f"{line} {more}".lstrip()
     return line
 

@@ -1,16 +1,12 @@
-"""Reads the API's OpenAPI document: its endpoints, and its schemas with references and unions resolved. No I/O.
-
-No document makes this run long or deep: one that nests too deeply, or takes more than MAX_STEPS to read, raises
-ContractError.
-"""
+"""Reads the API's OpenAPI document: its endpoints, and its schemas with references and unions resolved. No I/O."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 
+from .. import jsontext
 from ..errors import ApiError
-from ..jsontext import Number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +16,7 @@ if TYPE_CHECKING:
     Schema = dict[str, Any]
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE")
-MAX_STEPS = 300_000  # keywords and values read for one call; Runway's largest endpoint takes 7,000
+MAX_STEPS = 300_000  # keywords, names and values read for one call; Runway's largest endpoint takes 10,000
 MAX_COMPARED = 500  # known words that are compared with a mistyped one
 
 
@@ -39,11 +35,6 @@ class Endpoint:
         self.operation = operation
         told = (operation.get(key) for key in ("summary", "description", "operationId"))
         self.summary = one_line(next(filter(None, told), None))
-
-
-def is_openapi(document: Any) -> bool:
-    """Returns whether a JSON value is an OpenAPI document with endpoints."""
-    return isinstance(document, dict) and isinstance(document.get("paths"), dict)
 
 
 def endpoints(document: Schema) -> list[Endpoint]:
@@ -90,15 +81,11 @@ def full_path(name: str) -> str:
 
 def nearest_words(word: str, known: Iterable[str]) -> list[str]:
     """Returns the known words most like a mistyped one, ignoring case, the nearest first, three at most."""
-    if len(word) > 100:
-        return []
     import difflib  # only a mistyped word needs it
     from itertools import islice
 
-    words: dict[str, str] = {}
-    for each in islice(known, MAX_COMPARED):
-        words.setdefault(each.lower(), each)
-    return [words[found] for found in difflib.get_close_matches(word.lower(), words)]
+    words = {each.lower(): each for each in reversed(list(islice(known, MAX_COMPARED)))}
+    return [words[found] for found in difflib.get_close_matches(word[:100].lower(), words)]
 
 
 @contextlib.contextmanager
@@ -125,52 +112,28 @@ class Schemas:
             raise ContractError("the contract says more of this than can be read", status=200, is_json=False)
 
     def plain(self, schema: Any) -> Schema:
-        """Returns an object of the document with its `$ref` and `allOf` merged in; {} for what is not an object."""
+        """Returns an object of the document with its `$ref` followed; {} for what is not an object."""
         if not isinstance(schema, dict):
             return {}
-        self.count(1 + len(schema))
-        if "$ref" not in schema and "allOf" not in schema:
+        self.count(1 + sum(len(value) if isinstance(value, (dict, list)) else 1 for value in schema.values()))
+        if "$ref" not in schema:
             return schema
-        whole = self.plain(self._target(schema.get("$ref")))
-        for part in as_list(schema.get("allOf")):
-            whole = self._merged(whole, self.plain(part))
-        return self._merged(whole, {key: value for key, value in schema.items() if key not in ("$ref", "allOf")})
-
-    def _target(self, ref: Any) -> Any:
-        """Returns what a reference points at (RFC 6901); None for one that leads out of the document or nowhere."""
-        if not isinstance(ref, str) or not ref.startswith("#"):
-            return None
-        from urllib.parse import unquote
-
-        node: Any = self._document
-        for part in ref[1:].split("/")[1:]:
-            name = unquote(part).replace("~1", "/").replace("~0", "~")
-            node = node.get(name) if isinstance(node, dict) else None
-        return node
-
-    def _merged(self, base: Schema, over: Schema) -> Schema:
-        """Merges two schemas that both hold; where both have a keyword the second counts, which is never too strict."""
-        both = {**base, **over}
-        if "properties" in base and "properties" in over:
-            both["properties"] = {**properties_of(base), **properties_of(over)}
-        if "required" in base and "required" in over:
-            both["required"] = [*as_list(base["required"]), *as_list(over["required"])]
-        self.count(len(both) + len(properties_of(both)) + len(as_list(both.get("required"))))
-        return both
+        target: Any = self._document
+        for part in str(schema["$ref"]).split("/")[1:]:
+            target = target.get(part) if isinstance(target, dict) else None
+        return {**self.plain(target), **{key: value for key, value in schema.items() if key != "$ref"}}
 
     def forms(self, schema: Any) -> list[Schema]:
         """Returns the forms that a value may have, each without unions: one, or those of `oneOf`, `anyOf`, `type`.
 
-        Each form of a union with a `discriminator` has it too.
+        Each form of a union has what stands beside it too, such as its `discriminator`.
         """
         node = self.plain(schema)
-        union = next((key for key in ("oneOf", "anyOf") if as_list(node.get(key))), "")
-        if union:
-            base = {key: value for key, value in node.items() if key not in (union, "description", "title")}
-            return [form for branch in node[union] for form in self.forms(self._merged(base, self.plain(branch)))]
-        kinds = as_list(node.get("type"))
-        self.count(len(kinds) * len(node))
-        return [{**node, "type": kind} for kind in kinds] or [node]
+        for union in ("oneOf", "anyOf"):
+            if as_list(node.get(union)):
+                base = {key: value for key, value in node.items() if key not in (union, "description", "title")}
+                return [form for branch in node[union] for form in self.forms({**base, **self.plain(branch)})]
+        return [{**node, "type": kind} for kind in as_list(node.get("type"))] or [node]
 
     def values(self, schema: Any) -> list[Any]:
         """Returns the values that a schema allows in all of its forms but null; [] where one form allows any."""
@@ -180,7 +143,6 @@ class Schemas:
             if values is None and form.get("type") != "null":
                 return []
             found += values or ()
-        self.count(len(found))
         return found
 
     def told_apart(self, forms: list[Schema]) -> tuple[str, list[list[Any]]]:
@@ -223,13 +185,13 @@ def kind_of(value: Any) -> str:
 def key_of(value: Any) -> Hashable:
     """Returns what equal JSON values share: 1 and 1.0 do, 1 and true do not."""
     kind = kind_of(value)
-    if isinstance(value, Number):
-        value = float(value)
-    elif isinstance(value, list):
-        value = tuple(map(key_of, value))
-    elif isinstance(value, dict):
-        value = frozenset((name, key_of(item)) for name, item in value.items())
-    return kind, value
+    return kind, float(value) if kind == "number" else value if kind == "string" else jsontext.dumps(value)
+
+
+def beginning_of(form: Schema) -> str:
+    r"""Returns what a text must begin with by a pattern such as `^https:\/\/.*`; "" for another pattern."""
+    found = re.fullmatch(r"\^((?:[\w:-]|\\?/)+)\.\*\$?", str(form.get("pattern")), re.ASCII)
+    return found[1].replace("\\/", "/") if found else ""
 
 
 # Descriptions are shortened, but never at the cost of a sentence that binds whoever fills in the field.

@@ -12,7 +12,6 @@ from .. import jsontext
 from ..errors import ApiError, ConfigError, NetworkError
 from ..settings import OPENAPI_VARIABLE, cache_folder, contract_url
 from ..shutdown import remove
-from .schema import is_openapi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,10 +45,7 @@ def load(client: Client) -> Contract:
 
 
 def at_hand(client: Client) -> Contract:
-    """Returns the user's file, else the copy in the cache, whatever its age, else the snapshot. Never asks the network.
-
-    Raises ConfigError, as `load` does.
-    """
+    """Returns the user's file, else the copy in the cache, whatever its age, else the snapshot, as `load` does."""
     return _found(client, may_fetch=False)
 
 
@@ -99,10 +95,17 @@ def _read(path: str) -> tuple[dict[str, Any], float]:
     if not os.path.isfile(path):  # a FIFO or device would be waited for
         raise ValueError("not a file" if os.path.lexists(path) else "no such file")
     with open(path, "rb") as file:
-        document = jsontext.loads(file.read(MAX_SIZE))
-        if not is_openapi(document):
-            raise ValueError("it has no paths")
-        return document, os.fstat(file.fileno()).st_mtime
+        return _parsed(file.read(MAX_SIZE + 1)), os.fstat(file.fileno()).st_mtime
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    """Returns an OpenAPI document. Raises ValueError for anything else."""
+    if len(content) > MAX_SIZE:
+        raise ValueError(f"it is larger than {MAX_SIZE // 1_000_000} MB")
+    document = jsontext.loads(content)
+    if isinstance(document, dict) and isinstance(document.get("paths"), dict):
+        return document
+    raise ValueError("it has no paths")
 
 
 def _day(seconds: float) -> str:
@@ -121,14 +124,10 @@ def _fetched(client: Client, url: str) -> Contract:
         location = response.headers.get("Location")
         words = f", a redirect to {client.console.mask(location)}, which is not followed" if location else ""
         raise ApiError(f"{url} answered HTTP {status}{words}", status=status)
-    if len(response.body) > MAX_SIZE:
-        raise ApiError(f"{url} is larger than {MAX_SIZE // 1_000_000} MB", status=status)
     try:
-        document = jsontext.loads(response.body)
+        document = _parsed(response.body)
     except ValueError as error:
-        raise ApiError(f"{url} is not JSON ({error})", status=status) from None
-    if not is_openapi(document):
-        raise ApiError(f"{url} is not an OpenAPI document: it has no paths", status=status)
+        raise ApiError(f"{url} is no OpenAPI document ({error})", status=status) from None
     _keep(url, response.body)
     return Contract(document, url, _day(client.clock.time()))
 
