@@ -68,9 +68,9 @@ class DownloadTest(ServedTest):
         """Another program writes this file just before a download gets its name."""
         take_name = PartFile.take_name
 
-        def race(part: PartFile, *, force: bool) -> None:
+        def race(part: PartFile, *, force: bool) -> bool:
             path.write_bytes(content)
-            take_name(part, force=force)
+            return take_name(part, force=force)
 
         return mock.patch.object(PartFile, "take_name", race)
 

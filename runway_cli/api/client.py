@@ -247,29 +247,23 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
     bare, _, rest = path.partition("?")
     given = [*parse_qsl(rest, keep_blank_values=True), *query.items()]
     has_limit = any(name == "limit" for name, _ in given)
-    cursor: str | None = None
+    cursor: Any = None
     seen: set[str] = set()
     for _ in range(MAX_PAGES):
         size = PAGE if most is None else min(PAGE, most)
         asked = given if has_limit else [("limit", str(size)), *given]
         if cursor:
             asked = [*((name, value) for name, value in asked if name != "cursor"), ("cursor", cursor)]
-        records, cursor, has_more = _page(client, bare, client.call("GET", with_query(bare, asked)))
-        yield records, has_more
+        answer = client.call("GET", with_query(bare, asked))
+        found = {"data": answer.value} if isinstance(answer.value, list) else answer.value
+        if not isinstance(found, dict) or not isinstance(found.get("data"), list):
+            raise unexpected(answer, bare, "a list", client.console.mask)
+        cursor = found.get("nextCursor")
+        has_more = found.get("hasMore", bool(cursor)) is True
+        yield found["data"], has_more
         if most is not None:
-            most -= len(records)
-        if not cursor or cursor in seen or (most is not None and most <= 0):
+            most -= len(found["data"])
+        is_followed = has_more and isinstance(cursor, str) and cursor not in ("", *seen)
+        if not is_followed or (most is not None and most <= 0):
             return
         seen.add(cursor)
-
-
-def _page(client: Client, path: str, answer: Answer) -> tuple[list[Any], str | None, bool]:
-    """Returns the records of a page, the cursor of the next one, and whether there is more."""
-    found = answer.value
-    if isinstance(found, list):
-        return found, None, False
-    if not isinstance(found, dict) or not isinstance(found.get("data"), list):
-        raise unexpected(answer, path, "a list", client.console.mask)
-    cursor = found.get("nextCursor")
-    has_more = found.get("hasMore", bool(cursor)) is True
-    return found["data"], cursor if has_more and isinstance(cursor, str) else None, has_more

@@ -217,18 +217,22 @@ class PartFile:
                 rest = rest[self._file.write(rest) :]
         self.size += len(piece)
 
-    def take_name(self, *, force: bool) -> None:
-        """Gives the file its name, in place of another one only with `force`. Raises OutputError."""
+    def take_name(self, *, force: bool) -> bool:
+        """Gives the file its name, in place of another one only with `force`; returns False if that is the same file.
+
+        Raises OutputError.
+        """
         with _writing(self._path):
             self._file.close()
-            (os.replace if force else _rename_if_free)(self._part, self._path)
+            try:
+                (os.replace if force else _rename_if_free)(self._part, self._path)
+            except OSError:
+                from filecmp import cmp
 
-    def equals(self, path: str) -> bool:
-        """Returns whether a file has the same bytes. Raises OutputError."""
-        import filecmp
-
-        with _writing(path):
-            return filecmp.cmp(self._part, path, shallow=False)
+                if not os.path.isfile(self._path) or not cmp(self._part, self._path, shallow=False):
+                    raise
+                return False
+            return True
 
     def remove(self) -> None:
         """Closes and removes the part file, if it is still there."""
@@ -387,12 +391,7 @@ class Download:
         if not self.done:
             raise OutputError(f"{self.path!r} was not saved: the output is empty")
         self.size = self.done
-        try:
-            self.part.take_name(force=self.force)
-        except OutputError:
-            if not os.path.isfile(self.path) or not self.part.equals(self.path):
-                raise
-            self.is_skipped = True  # saved before, or by another run meanwhile
+        self.is_skipped = not self.part.take_name(force=self.force)  # saved before, or by another run meanwhile
 
     def _open(self) -> Stream:
         """Returns the answer of a GET, behind its redirects, whose body is worth reading: its status is 200 or 206."""
