@@ -7,8 +7,7 @@ import os
 import unittest
 from contextlib import redirect_stdout
 
-from tests.benchmarks.__main__ import MIB, Ratio, Row, main, show
-from tests.benchmarks.bench import Bench, BenchmarkError, Command, Run
+from tests.benchmarks.__main__ import MIB, Bench, BenchmarkError, Command, Ratio, Row, Run, main, show
 
 
 @unittest.skipUnless(hasattr(os, "wait4"), "the benchmarks need os.wait4")

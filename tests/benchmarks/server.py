@@ -1,7 +1,7 @@
 """A minimal server, in a process of its own so that its work is not measured.
 
-`python3 -m tests.benchmarks.server [CERTFILE KEYFILE]` prints its http URL, and its https URL where it has a
-certificate, and serves until its stdin is closed. It keeps nothing of what it is sent.
+`python3 -m tests.benchmarks.server` prints its URL and serves until its stdin is closed. It keeps nothing of what it
+is sent.
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ from __future__ import annotations
 import gzip
 import json
 import socketserver
-import ssl
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,17 +24,14 @@ LISTED = 50  # records that /v1/avatars holds
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """One origin on loopback, with `certificate` (its file and the key's) over TLS."""
+    """One origin on loopback."""
 
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, certificate: Sequence[str] = ()) -> None:
+    def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Connection)
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
-        if self.context:
-            self.context.load_cert_chain(*certificate)
-        self.url = f"{'https://localhost' if certificate else 'http://127.0.0.1'}:{self.server_address[1]}"
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -49,11 +44,6 @@ class Connection(socketserver.StreamRequestHandler):
 
     server: Server
     disable_nagle_algorithm = True
-
-    def setup(self) -> None:
-        if self.server.context:
-            self.request = self.server.context.wrap_socket(self.request, server_side=True)
-        super().setup()
 
     def handle(self) -> None:
         while True:
@@ -86,7 +76,7 @@ class Connection(socketserver.StreamRequestHandler):
 
 
 def content(origin: str, place: str, name: str, query: str) -> bytes:
-    """Returns the JSON of a path: a list, a page of `/v1/records/TOTAL`, `/v1/json/BYTES` of records, a done task."""
+    """Returns the JSON of a path: a list, a page of `/v1/records/TOTAL`, a done task."""
     if place == "/v1" and name == "uploads":
         return _json({"uploadUrl": f"{origin}/storage", "fields": {"key": "film"}, "runwayUri": "runway://film"})
     if place == "/v1" and name == "avatars":
@@ -94,8 +84,6 @@ def content(origin: str, place: str, name: str, query: str) -> bytes:
     if place == "/v1/records":
         asked = parse_qs(query)
         return page(int(asked.get("cursor", ["0"])[0]), int(asked["limit"][0]), int(name))
-    if place == "/v1/json":
-        return records(int(name))
     if name == "contract.json":
         return gzip.decompress(CONTRACT.read_bytes())
     if name == "timed":  # a POST that starts a task of TASK_TIME seconds, whose id tells when it began
@@ -113,13 +101,6 @@ def page(start: int, limit: int, total: int) -> bytes:
     end = min(start + limit, total)
     rows = [record(number) for number in range(start, end)]
     return _json({"data": rows, "hasMore": end < total, "nextCursor": str(end) if end < total else None})
-
-
-@lru_cache(maxsize=2)
-def records(size: int) -> bytes:
-    """Returns a list of records that is about `size` bytes long, one at least."""
-    each = len(_json(record(0))) + 1
-    return _json({"data": [record(number) for number in range(max(1, size // each))]})
 
 
 def record(number: int) -> dict[str, Any]:
@@ -147,8 +128,7 @@ def _json(value: Any) -> bytes:
 
 def main() -> None:
     """Serves until stdin is closed."""
-    servers = [Server(), *([Server(sys.argv[1:])] if sys.argv[1:] else [])]
-    print(*(server.url for server in servers), flush=True)
+    print(Server().url, flush=True)
     sys.stdin.read()
 
 
