@@ -77,7 +77,6 @@ FOX --wait --max-wait ten → request --help
 request GET → request --help
 request GET '' → request --help
 request ORG → request GET ORG
-request ORG get → request get ORG
 request /v1/text_to_image -f model=gen4_image → request POST /v1/text_to_image -f model=gen4_image --dry-run
 request POST /v1/avatars?limit=2 --paginate → request GET /v1/avatars?limit=2
 request FETCH /v1/avatars → request --help
@@ -231,16 +230,7 @@ class ExamplesTest(ServedTest):
         self.assertEqual(pasted(failed), ["reference", "GET", "/v1/organization"])
 
     def test_what_a_wait_goes_on_with_is_in_the_words_of_the_caller(self) -> None:
-        more = [
-            "--select",
-            "id,output.0",
-            "--interval",
-            "7",
-            "--max-wait",
-            "5",
-            "--download",
-            f"{self.folder}/{ODD}/",
-        ]
+        more = ["--select", "id,output.0", "--interval", "7", "--max-wait", "5", "--download", f"{self.folder}/{ODD}/"]
         failed = self.call(*self.words("FOX --wait"), *more)
         self.assertEqual(pasted(failed), ["wait", failed.error["id"], *more])
 

@@ -6,7 +6,6 @@ typed, it carries one of these facts instead, and the typed words are changed he
     drop, add            options that the call should lose or gain
     taken                a path that exists: the call with a free name
     as_folder            True where --download has to be a folder: the call with a / at its end
-    join                 words that are to be one, in quotes
     waiting_for          ids of what is still running: `wait` with the options that it shares with the call
     batch_call           how a batch goes on: a key of BATCH_CALLS, or the words of a call
     variable             an environment variable that stands in the way; `is_secret` where it holds a secret
@@ -38,12 +37,11 @@ from ..errors import (
     ConfigError,
     DeniedError,
     Mistyped,
-    NetworkError,
     UsageError,
 )
 from ..settings import destination
 from ..terminal.program import command_line
-from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, parse
+from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, load, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +60,7 @@ MAX_EXAMPLE = 1000  # characters of a failed call that are worth repeating; the 
 
 TEXT_FLAGS = {"-f": "-F", "--field": "--json-field"}  # KEY=TEXT: the flag for KEY=JSON in the same spelling
 JSON_FLAGS = {other: flag for flag, other in TEXT_FLAGS.items()}
+WANTS_JSON = re.compile(r"(?i)(expected|must be) (an? )?(number|integer|int|boolean|array|object|list)\b")  # messages
 BODY_FLAGS = {*TEXT_FLAGS, *JSON_FLAGS, "--text-file", "--data-uri", "--upload", "--body"}
 OUTPUT_FLAGS = ("--download", "--to")
 RETRY_FLAGS = ("--retry-failed", "--retry-uncertain")
@@ -213,13 +212,11 @@ def _is_usable(failed: FailedCall, words: Words, prefix: str, mask: Callable[[st
 
 
 def _without_deletion(failed: FailedCall, words: Words) -> Words:
-    """Makes a call that deletes one that shows it, or one that looks; it stays where nothing can have been sent."""
+    """Makes a call that deletes one that shows it, or one that looks;"""
     if "request" not in words or "DELETE" not in map(str.upper, words) or {"--dry-run", "--help"} & {*words}:
         return words
     if isinstance(failed.failure, UsageError):
         return [*words, "--dry-run"]
-    if isinstance(failed.failure, NetworkError) and not failed.failure.maybe_received:
-        return words
     return ("request", "GET", failed.endpoint)
 
 
@@ -237,12 +234,12 @@ def _environment_prefix(failed: FailedCall) -> str:
 
 def _wait(failed: FailedCall) -> Words | None:
     """Waits for what the call started or waited for, with the options that it gave for that."""
-    names, wait = failed.fact("waiting_for"), declared(("wait",))
-    if names and failed.option("unfinished") and failed.is_matter_of_time():
-        return failed.words  # it knows the destination of each
-    if not names or not wait or (failed.name == "wait" and isinstance(failed.failure, DeniedError)):
+    names = failed.fact("waiting_for")
+    if not names or (failed.name == "wait" and isinstance(failed.failure, DeniedError)):
         return None
-    kept = {flag for option in (*GLOBAL_OPTIONS, *wait.options) for flag in option.flags}
+    if failed.option("unfinished") and failed.is_matter_of_time():
+        return failed.words  # it knows the destination of each
+    kept = {flag for option in (*GLOBAL_OPTIONS, *load("wait")["wait",].options) for flag in option.flags}
     kept -= {"--unfinished", *SERVICE_FLAGS}  # the ids are named; the service follows for every example
 
     def change(flag: str, value: str | None) -> Unit | None:
@@ -255,8 +252,7 @@ def _wait(failed: FailedCall) -> Words | None:
     if failed.name == "generate" and failed.option("download") and "--download" not in words:
         words = _extended(words, ["--download", failed.option("download")])
     if failed.is_same(words) and not failed.is_matter_of_time():  # a disk is full: the URLs can still be had
-        kept -= {"--download", "--open"}
-        return _extended(["wait", *operands], failed.typed(kept))
+        return _extended(["wait", *operands], failed.typed(kept - {"--download", "--open"}))
     return words
 
 
@@ -313,9 +309,6 @@ def _correction(failed: FailedCall) -> Words | None:
         return failed.changed(lambda flag, value: (flag, _free(value) if value and flag in OUTPUT_FLAGS else value))
     if fact("as_folder"):
         return failed.changed(lambda flag, value: (flag, f"{value}/" if flag in OUTPUT_FLAGS else value))
-    if fact("join"):
-        first, *rest = fact("join")
-        return [" ".join(fact("join")) if word == first else word for word in failed.words if word not in rest]
     if fact("drop"):
         return failed.without(fact("drop"))
     if fact("add"):
@@ -371,13 +364,10 @@ def _other_value(failed: FailedCall) -> Words | None:
         return words if failed.name == "wait" else _extended(words, ("--wait",)) if failed.method == "POST" else None
     if flags or failed.name != "request" or "/" not in text:
         return None
-    from ..commands.request import METHODS
-
-    method = next((word for word in failed.operands() if word.upper() in METHODS), "")
-    words = failed.changed(lambda flag, value: None if flag == "" and value == method else (flag, value))
-    has_body = bool(failed.typed({*BODY_FLAGS, "--stdin", "--wait", "--check"}))
-    words.insert(words.index(text), method or ("POST" if has_body else "GET"))
-    return words if method or not has_body else _extended(words, ("--dry-run",))
+    is_post = failed.typed({*BODY_FLAGS, "--stdin", "--wait", "--check"})
+    words = list(failed.words)
+    words.insert(words.index(text), "POST" if is_post else "GET")
+    return _extended(words, ("--dry-run",)) if is_post else words
 
 
 def _refused_fields(failed: FailedCall) -> Words | None:
@@ -388,22 +378,19 @@ def _refused_fields(failed: FailedCall) -> Words | None:
     wants_json: set[str] = set()
     names: dict[str, str] = {}
     values: dict[str, str] = {}
+    is_local = isinstance(failed.failure, UsageError)  # of what the API refused, only what is sure is corrected
     for issue in failed.fact("issues") or ():
         field = str(issue.get("field"))
         inside = field[: field.rfind(".") + 1]
         for message in issue.get("messages") or ():
-            if isinstance(message, str) and re.search(
-                r"(?i)(expected|must be) (an? )?(number|integer|int|boolean|array|object|list)\b", message
-            ):
+            if isinstance(message, str) and WANTS_JSON.search(message):
                 wants_json.add(field)
             about, near = getattr(message, "about", ""), getattr(message, "near", "")  # of the contract's check
-            if about == "value":
+            if about == "value" and is_local:
                 values[field] = near
-            elif about:
+            elif about and is_local:
                 old, new = (field, inside + near) if about == "field" else (inside + near, field)
                 names[old] = new
-    if not isinstance(failed.failure, UsageError):  # of a refused call only what is sure
-        names, values = {}, {}
 
     def change(flag: str, value: str | None) -> Unit:
         key, mark, text = (value or "").partition("=")
@@ -441,17 +428,14 @@ def _reference(failed: FailedCall) -> Words | None:
     An endpoint that the API does not know is looked up, not repeated.
     """
     failure = failed.failure
-    if failed.name not in ("request", "batch", "generate"):
-        return None
-    if failed.name == "generate" and isinstance(failure, UsageError) and not failed.fact("issues"):
-        return None
-    if isinstance(failure, UsageError):  # no other option than the body's, and no row of a batch
-        flags, _ = failed.fact("bad_value") or ((), "")
-        if BODY_FLAGS.isdisjoint(flags) if flags else failed.name == "batch" and not failed.fact("contract"):
-            return None
-    elif not isinstance(failure, ApiError) or failure.status not in (400, 404, 405, 409, 415, 422):
-        return None
-    if not failed.endpoint.startswith(("/", "v1/")):
+    flags, _ = failed.fact("bad_value") or ((), "")
+    if isinstance(failure, UsageError):  # of the body's options alone, and of the contract's check
+        is_about_body = (
+            not BODY_FLAGS.isdisjoint(flags) if flags else failed.name == "request" or failed.fact("contract")
+        )
+    else:
+        is_about_body = isinstance(failure, ApiError) and failure.status in (400, 404, 405, 409, 415, 422)
+    if not is_about_body or not failed.endpoint.startswith(("/", "v1/")):
         return None
     if failed.fact("status") in (404, 405):
         return ["reference", *(failed.fact("endpoint") or ())]

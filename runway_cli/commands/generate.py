@@ -60,7 +60,9 @@ def run(context: Context, options: Options) -> int:
     settings = [found.groups() for found in map(SETTING.fullmatch, options.words) if found]
     texts = [word for word in options.words if not SETTING.fullmatch(word)]
     if len(texts) > 1:
-        raise UsageError(f"TEXT is one argument: put it in quotes: {' '.join(texts)!r}", join=texts)
+        text = " ".join(texts)
+        joined = [text if word == texts[0] else word for word in context.words if word not in texts[1:]]
+        raise UsageError(f"TEXT is one argument: put it in quotes: {text!r}", try_next=joined)
     client = context.client(with_secret=False)
     checker = Checker(client, source.at_hand(client))
     endpoint = checker.endpoint("POST", path)
