@@ -318,16 +318,6 @@ class FilesTest(BatchTest):
         self.assertEqual(len(self.fake.uploads), 1)
         self.assertEqual(len(set(self.images())), 1)
 
-    def test_a_shared_upload_that_every_row_replaces_does_not_happen(self) -> None:
-        self.write({"promptText": "fox", "promptImage": "https://example.com/a.png"})
-        self.assert_success(self.run_rows(*self.shared))
-        self.assertEqual(len(self.fake.uploads), 0)
-
-    def test_a_file_is_inlined_for_its_row(self) -> None:
-        self.write_rows("fox", key="@data-uri.promptImage")
-        self.assert_success(self.run_rows())
-        self.assertTrue(self.images()[0].startswith("data:image/png;base64,"))
-
     def test_an_upload_is_used_again_for_a_day_and_none_is_repeated_for_a_row_that_is_done(self) -> None:
         rows = ("fox", "owl", "elk")
         for seconds, count, uploads in ((0, 1, 1), (80_000, 2, 1), (8_000, 2, 1), (0, 3, 2)):
@@ -347,12 +337,6 @@ class FilesTest(BatchTest):
         renamed.write_bytes(sample("image") + b"changed")
         self.assert_success(self.run_rows())
         self.assertEqual(len(self.fake.accepted), 2)
-
-    def test_a_file_that_is_too_large_to_be_inlined_is_refused(self) -> None:
-        self.write_rows(
-            "fox", key="@data-uri.promptImage", file=self.file("large.png", sample("image") + bytes(5_000_000))
-        )
-        self.assert_refused(self.run_rows(), "line 1: @data-uri.promptImage")
 
     def test_a_file_that_changes_during_the_run_is_not_sent(self) -> None:
         def change(_: str) -> None:

@@ -165,7 +165,11 @@ class Batch:
 
         def handle(event: Any) -> None:
             if event is None:  # time has passed
-                self._check_time()
+                late = -1.0 if self.deadline is None else self.client.clock.monotonic() - self.deadline
+                if late >= 0:
+                    self.pace.stop()
+                if late >= DRAIN:
+                    raise WaitTimeout(f"the time limit of {shown_number(self.options.max_time)} s was reached")
                 self._fill()
             display.handle(event)
 
@@ -223,13 +227,6 @@ class Batch:
         failure = stop if isinstance(stop, Failure) else InternalError.of(stop)
         text = f"{failure.message}: rows {', '.join(words)}; {advice}"
         return failure.but(text, batch_call="same", task_id=None)
-
-    def _check_time(self) -> None:
-        now = self.client.clock.monotonic()
-        if self.deadline is not None and now >= self.deadline:
-            self.pace.stop()
-            if now >= self.deadline + DRAIN:
-                raise WaitTimeout(f"the time limit of {shown_number(self.options.max_time)} s was reached")
 
     def release(self) -> list[tuple[Row, str]]:
         """Lets rows be sent whose inputs are there; returns those that need one that has failed, with its name."""
@@ -338,7 +335,8 @@ class Batch:
         known = row.attempt
         assert known
         if known.is_uncertain:
-            self._uncertain(row, UNCERTAIN_WORDS, may_have_been_accepted=True)
+            failure: RunwayError | None = ApiError(UNCERTAIN_WORDS, may_have_been_accepted=True, batch_call=None)
+            self._print(row, UNCERTAIN, failure, maybeAccepted=True)
             return
         call = None if states.is_safety(known.code) else "retry failed"
         failure = failure_of(known).but(batch_call=call) if known.has_failed else None
@@ -355,7 +353,9 @@ class Batch:
         if job.task:
             self._polled(job, job.task)
         elif failure and job.status == UNCERTAIN:
-            self._uncertain(job.row, f"{failure.message}; {UNCERTAIN_WORDS}", **failure.facts)
+            facts = {**failure.facts, "batch_call": None}
+            failure = ApiError(f"{failure.message}; {UNCERTAIN_WORDS}", **facts)
+            self._print(job.row, UNCERTAIN, failure, maybeAccepted=True)
         else:
             if failure and job.status == FAILED:
                 failure = failure.but(batch_call="retry failed")
@@ -376,9 +376,6 @@ class Batch:
         more: dict[str, Any] = {"skipped": True} if was_done and not failure else {}
         more.update({"warnings": task.warnings} if task.warnings else {})
         self._print(row, status, failure, id=task.name, credits=job.credits, saved=task.saved, **more)
-
-    def _uncertain(self, row: Row, words: str, **facts: Any) -> None:
-        self._print(row, UNCERTAIN, ApiError(words, **{**facts, "batch_call": None}), maybeAccepted=True)
 
     def _print(self, row: Row, status: str, failure: RunwayError | None = None, **facts: Any) -> None:
         """Prints a row with these facts, and counts it unless it was left without a failure of its own."""

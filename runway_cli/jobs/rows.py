@@ -100,7 +100,6 @@ class RowReader:
         self._shutdown = shutdown
         self._path = self._endpoint(path)
         self._files: Files = {}
-        self._counts: Counter[str] = Counter()
         self._names: dict[str, Row] = {}  # by their labels
         self._outputs: list[tuple[Row, OutputOf]] = []  # the rows that need the outputs of others
         data = fields.read_body(body, False, shutdown)
@@ -189,19 +188,16 @@ class RowReader:
             else:
                 faults.append((row.line, "@output-of", f"no row has the @name {each.name!r}"))
         refuse(faults)
+        counts: Counter[str] = Counter()
         try:
             for row in TopologicalSorter({row: row.parents for row in rows}).static_order():
-                row.key = self._key(row)
+                equal = digest(row.path, [row.has_body, row.value(fields.content_of), row.label])
+                counts[equal] += 1
+                row.key = digest(equal, counts[equal])
         except CycleError as error:
             circle = error.args[1][::-1]
             names = " → ".join(row.name for row in circle)
             raise UsageError(f"line {circle[0].line}: @output-of is circular: {names}") from None
-
-    def _key(self, row: Row) -> str:
-        """Returns the key of the next row with this content. Moving a column of a table does not change it."""
-        equal = digest(row.path, [row.has_body, row.value(fields.content_of), row.label])
-        self._counts[equal] += 1
-        return digest(equal, self._counts[equal])
 
     def _endpoint(self, path: str) -> str:
         """Returns the path of a POST that creates something. Raises UsageError."""

@@ -171,7 +171,7 @@ def field_of(failure: Failure) -> str | None:
 
 def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> Started | None:
     """Returns the job as it was started before; None where a POST is due. Raises as `start` does."""
-    deadline = client.clock.monotonic() + client.target.timeout
+    deadline, attempt = client.clock.monotonic() + client.target.timeout, None
     while job is not None:
         try:
             attempt = history.last(job.name)
@@ -184,16 +184,13 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
             words = f"--once {job.once} already stands for another request, to {attempt.path}: choose another name"
             raise UsageError(words, try_next=("history",))
         if not history.is_sending(attempt):
-            return None if attempt.is_repeatable(again=again) else _continued(attempt)
+            break
         if client.clock.monotonic() >= deadline:
             seconds = shown_number(client.target.timeout)
             raise WaitTimeout(f"another process has been sending this request for more than {seconds} s")
         client.shutdown.sleep(client.clock, LOOK)
-    return None
-
-
-def _continued(attempt: Attempt) -> Started:
-    """Returns what a job's last attempt started. Raises TaskError or ApiError where it must not be repeated."""
+    if attempt is None or attempt.is_repeatable(again=again):
+        return None
     if attempt.is_uncertain:
         words = f"this request was sent before and its outcome is unknown: it may have been accepted. {AGAIN}"
         raise TaskError(words, may_have_been_accepted=True)
