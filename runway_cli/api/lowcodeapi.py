@@ -69,19 +69,10 @@ class Service(RunwayService):
 
     def exchange(self, client: Client, method: str, path: str, ask: Callable[[str], Answer]) -> Answer:
         """Asks in the new format first, and then in the old one where that may help: a POST is sent once."""
-
-        def attempt(url: str) -> Answer:
-            try:
-                return ask(url)
-            except NetworkError as error:
-                if method == "DELETE" and error.maybe_received and self._finds_deleted(client, path):
-                    return Answer(204, {})
-                raise
-
         old = self._old_format(method, path) if self.format == "auto" else None
         try:
             try:
-                answer = attempt(self.address(method, path))
+                answer = ask(self.address(method, path))
                 self.format = "new" if old else self.format
                 return answer
             except ApiError as first:
@@ -89,11 +80,15 @@ class Service(RunwayService):
                 if old is None or is_no_task or not (first.status in FORMAT_ERRORS or first.status >= 500):
                     raise
                 try:
-                    answer = attempt(old)
+                    answer = ask(old)
                 except (ApiError, NetworkError) as second:
                     raise _more_telling(first, second) from None
         except ApiError as error:
             raise self._explained(method, path, error) from None
+        except NetworkError as error:
+            if method == "DELETE" and error.maybe_received and self._finds_deleted(client, path):
+                return Answer(204, {})
+            raise
         self.format = "old"
         client.console.note("the gateway uses the old URL format: --url-format old saves a request")
         return answer

@@ -120,9 +120,7 @@ def declared_type(header: str) -> str | None:
 
     Servers write audio/x-wav for audio/wav, image/jpg or audio/mp3 with the extension, and image/heic-sequence.
     """
-    kind = header.partition(";")[0].strip().lower().replace("/x-", "/")
-    if kind.endswith("-sequence"):
-        kind = kind[: -len("-sequence")]
+    kind = header.partition(";")[0].strip().lower().replace("/x-", "/").removesuffix("-sequence")
     return _DECLARED.get(kind) or _NAMED.get(kind.partition("/")[2])
 
 
