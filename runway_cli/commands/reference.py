@@ -105,8 +105,8 @@ def _endpoint(known: list[Endpoint], method: str, path: str, model: str | None) 
 def run_models(context: Context, options: ModelsOptions) -> int:
     """Prints every model with its endpoints, or the models of one endpoint, or the endpoints of one model."""
     from ..contract import source
-    from ..contract.describe import models, models_of, short_name
-    from ..contract.schema import endpoints, full_path, matching, nearest_words
+    from ..contract.describe import models, models_of
+    from ..contract.schema import endpoints, full_path, matching, nearest_words, short_name
 
     document = source.load(context.client(with_secret=False)).document
     if options.name is None:
@@ -119,20 +119,20 @@ def run_models(context: Context, options: ModelsOptions) -> int:
         if not rows:
             raise UsageError(f"{endpoint.path} has no models", try_next=("reference", "POST", endpoint.path))
     else:
-        known = {row["model"]: set(row["endpoints"]) for row in models(document)}
+        known = {row["model"]: row["endpoints"] for row in models(document)}
         if options.name not in known:
             names = [*known, *(short_name(post.path) for post in posts)]
             near = nearest_words(short_name(options.name), names)
             suggestion = f"; the nearest: {', '.join(near)}" if near else ": `models` lists all of them"
             words = f"the contract has no POST endpoint or model {options.name!r}{suggestion}"
             raise UsageError(words, try_next=("models", *near[:1]))
-        rows = []
-        for post in posts:
-            if short_name(post.path) in known[options.name]:
-                found = (row for row in models_of(document, post) if row["model"] == options.name)
-                rows += [{"endpoint": short_name(post.path), **row} for row in found]
-        for row in rows:
-            del row["model"]
+        rows = [
+            {"endpoint": short_name(post.path), **row}
+            for post in posts
+            if short_name(post.path) in known[options.name]
+            for row in models_of(document, post)
+            if row.pop("model") == options.name
+        ]
     # A table compares rows by the keys that several have; JSON has all keys.
     keys = [key for row in rows for key in row]
     compared = dict.fromkeys(key for key in keys if len(rows) == 1 or keys.count(key) > 1)

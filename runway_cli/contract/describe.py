@@ -21,6 +21,7 @@ from .schema import (
     one_line,
     properties_of,
     reading,
+    short_name,
     values_of,
 )
 
@@ -351,11 +352,6 @@ def _words(value: Any, mark: str = ", ") -> str:
     return value if isinstance(value, str) else jsontext.dumps(value)
 
 
-def short_name(path: str) -> str:
-    """Returns the name of an endpoint as `models` and `generate` take it: image_to_video for /v1/image_to_video."""
-    return re.sub(r"^/?(?:v[0-9]+/)?", "", path)
-
-
 def models(document: Schema) -> list[dict[str, Any]]:
     """Returns every model with the short names of its endpoints: [{"model", "endpoints": ["image_to_video", …]}].
 
@@ -376,23 +372,16 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
     as `voice.presetId`. `duration` without a list is its range or type in words, such as "2-10", "4-15 or auto" or
     "integer". `required` names the required fields that are no list. Raises ContractError.
     """
-    rows = []
     with reading(document) as schemas:
-        schema = schemas.content(endpoint.operation.get("requestBody"))
-        known: dict[tuple[int, ...], dict[str, Any]] = {}  # models that share their forms share this too
-        for model, forms in _by_model(schemas, schemas.forms(schema)).items():
-            shared = tuple(map(id, forms))
-            if shared not in known:
-                known[shared] = _choosable(list(_below(schemas, "", forms, 1)))
-            schemas.count(sum(map(len, known[shared].values())))  # which each row repeats
-            rows.append({"model": model, **known[shared]})
-    return rows
+        forms = schemas.forms(schemas.content(endpoint.operation.get("requestBody")))
+        by_model = _by_model(schemas, forms).items()
+        return [{"model": model, **_choosable(list(_below(schemas, "", forms, 1)))} for model, forms in by_model]
 
 
 def _choosable(fields: list[Field]) -> dict[str, Any]:
     required = {field["name"] for field in fields if field.get("required")} - {"model"}
     lists: dict[str, dict[Any, Any]] = {"ratio": {}, "duration": {}}  # what a model is chosen by comes first
-    duration = ""
+    ranges: dict[str, str] = {}
     for field in fields:
         name, values, limits = field["name"], field.get("values", ()), field.get("limits", {})
         parent, dot, _ = name.rpartition(".")
@@ -402,10 +391,8 @@ def _choosable(fields: list[Field]) -> dict[str, Any]:
             words = sorted(field["type"].split(" | "), key=lambda word: '"' in word)  # such as integer and "auto"
             if {"min", "max"} <= limits.keys():
                 words[0] = "{min}-{max}".format(**limits)
-            duration = " or ".join(word.strip('"') for word in words)
-    choices: dict[str, Any] = {name: list(values.values()) for name, values in lists.items() if values}
-    parents = {name.rpartition(".")[0] for name in choices}
-    rest = [name for name in lists if name in required - parents and name not in choices]
-    if duration and "duration" not in choices:
-        choices = {"ratio": choices.pop("ratio", None), "duration": duration, **choices}
+            ranges[name] = " or ".join(word.strip('"') for word in words)
+    choices = {name: list(values.values()) or ranges.get(name) for name, values in lists.items()}
+    parents = {name.rpartition(".")[0] for name in lists if lists[name]}
+    rest = [name for name in lists if name in required - parents and not lists[name]]
     return {**{name: found for name, found in choices.items() if found}, **({"required": rest} if rest else {})}

@@ -63,8 +63,8 @@ def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
 
 def nearest(known: Iterable[Endpoint], path: str) -> list[str]:
     """Returns the paths most like a mistyped one, three at most."""
-    paths = {"/".join(_segments(endpoint.path)[1:]): endpoint.path for endpoint in known}  # all begin with v1
-    return [paths[found] for found in nearest_words("/".join(_segments(full_path(path))[1:]), paths)]
+    paths = {short_name(endpoint.path): endpoint.path for endpoint in known}
+    return [paths[found] for found in nearest_words(short_name(path), paths)]
 
 
 def _segments(path: str) -> list[str]:
@@ -73,10 +73,14 @@ def _segments(path: str) -> list[str]:
     return [re.sub(r"^\{.*\}$", "{}", part) for part in path.strip("/").split("/")]
 
 
+def short_name(path: str) -> str:
+    """Returns the name of an endpoint as `models` and `generate` take it: image_to_video for /v1/image_to_video."""
+    return re.sub(r"^/?(?:v[0-9]+/)?", "", path)
+
+
 def full_path(name: str) -> str:
     """Returns the path of an endpoint that is named as image_to_video, v1/image_to_video or /v1/image_to_video."""
-    plain = name.strip("/")
-    return "/" + plain if plain.startswith("v1/") else "/v1/" + plain
+    return "/v1/" + short_name(name.strip("/"))
 
 
 def nearest_words(word: str, known: Iterable[str]) -> list[str]:
@@ -105,17 +109,13 @@ class Schemas:
         self._document = document
         self._steps = MAX_STEPS
 
-    def count(self, steps: int) -> None:
-        """Counts what is read."""
-        self._steps -= steps
-        if self._steps < 0:
-            raise ContractError("the contract says more of this than can be read", status=200, is_json=False)
-
     def plain(self, schema: Any) -> Schema:
         """Returns an object of the document with its `$ref` followed; {} for what is not an object."""
         if not isinstance(schema, dict):
             return {}
-        self.count(1 + sum(len(value) if isinstance(value, (dict, list)) else 1 for value in schema.values()))
+        self._steps -= 1 + sum(len(value) if isinstance(value, (dict, list)) else 1 for value in schema.values())
+        if self._steps < 0:
+            raise ContractError("the contract says more of this than can be read", status=200, is_json=False)
         if "$ref" not in schema:
             return schema
         target: Any = self._document

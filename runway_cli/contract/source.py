@@ -132,21 +132,18 @@ def _fetched(client: Client, url: str) -> Contract:
     return Contract(document, url, _day(client.clock.time()))
 
 
-def _cache_path(url: str) -> str | None:
-    """Returns the file for a source's copy; None where the user has no cache."""
-    folder = cache_folder()
-    if folder is None:
-        return None
+def _cache_path(url: str) -> str:
+    """Returns the file for a source's copy; "" where the user has no cache."""
     from hashlib import sha256
 
-    return os.path.join(folder, f"openapi-{sha256(url.encode()).hexdigest()[:12]}.json")
+    folder = cache_folder()
+    return os.path.join(folder, f"openapi-{sha256(url.encode()).hexdigest()[:12]}.json") if folder else ""
 
 
 def _cached(url: str) -> tuple[Contract, float] | None:
     """Returns the copy of a source and when it was fetched, None where there is none that can be used."""
-    path = _cache_path(url)
     try:
-        document, fetched = _read(path or "")
+        document, fetched = _read(_cache_path(url))
     except (OSError, ValueError):
         return None
     return Contract(document, url, _day(fetched)), fetched
@@ -155,8 +152,6 @@ def _cached(url: str) -> tuple[Contract, float] | None:
 def _keep(url: str, content: bytes) -> None:
     """Puts a copy in its place, whole or not at all. A failure does not matter: the next call fetches."""
     path = _cache_path(url)
-    if path is None:
-        return
     part = f"{path}.{os.urandom(6).hex()}.part"
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
