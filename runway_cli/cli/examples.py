@@ -195,8 +195,6 @@ def _candidates(failed: FailedCall, prefix: str) -> Iterator[Words | None]:
     yield _reference(failed)
     if failed.is_matter_of_time():
         yield failed.words
-        if failed.name == "request":  # one that cannot be repeated here: does the service answer again?
-            yield _account(failed)
 
 
 def _is_usable(failed: FailedCall, words: Words, prefix: str, mask: Callable[[str], str]) -> bool:

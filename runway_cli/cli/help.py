@@ -25,7 +25,6 @@ TITLE = "The Runway API (generative video, images, audio, avatars) on the comman
 NO_BREAK = "\u00a0"  # a space at which no line is folded
 MAX_WIDTH = 80  # columns that help keeps to
 MIN_WIDTH = 40
-MAX_NAMES = 26  # columns of the names of options; what is longer has its text on the next line
 EXAMPLES = (
     ("generate", "text_to_image", "a red fox", "model=gen4_image", "ratio=1280:720", "--to", "fox.png"),
     ("auth", "status"),
@@ -90,7 +89,7 @@ def _environment() -> list[str]:
     runway, *gateways = SERVICES.values()
     rows = [*runway.variables, *settings.VARIABLES, *(row for gateway in gateways for row in gateway.variables)]
     rows += [(option.variable, f"as {option.flags[-1]}: {option.help}") for option in GLOBAL_OPTIONS if option.variable]
-    return [*_folded("Environment variables. An empty one counts as unset."), "", *_table(rows, most=34)]
+    return [*_folded("Environment variables. An empty one counts as unset."), "", *_table(rows)]
 
 
 def _exits() -> list[str]:
@@ -108,20 +107,14 @@ def _rows(options: Iterable[Option]) -> list[tuple[str, str]]:
     ]
 
 
-def _table(rows: Rows, most: int = MAX_NAMES) -> list[str]:
+def _table(rows: Rows) -> list[str]:
     """Returns names and texts in two columns; a name that is too long stands on a line of its own."""
-    width = _width()
-    longest = max(len(word) for _, words in rows for word in words.split(" "))
-    column = min(max(len(name) for name, _ in rows), most, width // 2) + 4
-    column = max(6, min(column, width - longest))  # no word is broken in a narrow window
+    column = min(max(len(name) for name, _ in rows), _width() // 3) + 4
     lines = []
     for name, words in rows:
-        folded = _folded(words, width - column)
+        folded = _folded(words, _width() - column)
         first = f"  {name}"
-        if len(first) + 2 > column:
-            lines.append(first)
-        else:
-            lines.append(f"{first:<{column}}{folded.pop(0)}")
+        lines.append(f"{first:<{column}}{folded.pop(0)}" if len(first) + 2 <= column else first)
         lines += [" " * column + line for line in folded]
     return lines
 
