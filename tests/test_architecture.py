@@ -104,12 +104,3 @@ class ArchitectureTest(unittest.TestCase):
         self.assertLessEqual(len(self.sources), MAX_FILES)
         lengths = {path.relative_to(PACKAGE).as_posix(): len(text.splitlines()) for path, text in self.sources.items()}
         self.assertEqual({name: length for name, length in lengths.items() if length > MAX_LINES}, {})
-
-    def test_the_checks_find_what_they_are_for(self) -> None:
-        for source, expected in (
-            ("def f():\n    from ..commands import wait", ["line 2: api → commands"]),
-            ("import_module(f'..cli.{name}', __package__)", ["line 1: api → cli"]),
-            ("from .. import jobs, __version__", ["line 1: api → jobs"]),
-            ("if TYPE_CHECKING:\n    from ..commands import wait", []),
-        ):
-            self.assertEqual(upward_imports(source, PACKAGE / "api" / "client.py"), expected, source)

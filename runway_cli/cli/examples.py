@@ -261,12 +261,7 @@ def _look(failed: FailedCall) -> Words | None:
     if not is_uncertain and not (is_cut_off and failed.method in ("POST", "PATCH")):
         return None
     is_patch = failed.method == "PATCH" and not failed.option("gateway")
-    return ("request", "GET", failed.endpoint) if is_patch else _account(failed)
-
-
-def _account(failed: FailedCall) -> Words:
-    """Shows what the service can tell about the account."""
-    return SERVICES[failed.option("gateway")].balance_call
+    return ("request", "GET", failed.endpoint) if is_patch else SERVICES[failed.option("gateway")].balance_call
 
 
 def _free(path: str, *, is_taken: bool = True) -> str:
