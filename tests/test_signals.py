@@ -407,7 +407,7 @@ class MomentTest(ServiceTest):
             (parser, "parse"),
             (Context, "client"),
             (Client, "check_secret"),
-            (Connection, "connect"),
+            (Connection, "serve"),
         ):
             with self.subTest(name):
                 self.forget()
