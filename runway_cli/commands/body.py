@@ -34,21 +34,22 @@ class Checker:
 
         Fields and endpoints that the contract does not have are noted, each once. Raises UsageError.
         """
-        plain = path.partition("?")[0]
-        endpoint = self.endpoint(method, plain)
-        if endpoint is None and self.lenient:
-            return []
-        if endpoint is None:
-            self._note_once(f"--check: the contract has no {method} {plain}; the body is not checked")
-            return []
-        issues = self.refused(endpoint, body)
-        for name in () if self.lenient else unnamed(self.contract.document, endpoint, body):
-            self._note_once(f"--check: the contract of {path} does not name {name!r}; the API may ignore it")
+        endpoint = self.endpoint(method, path)
+        issues = self.refused(endpoint, body) if endpoint else []
+        notes = [f"the contract has no {method} {path.partition('?')[0]}; the body is not checked"]
+        if endpoint:
+            names = () if self.lenient else unnamed(self.contract.document, endpoint, body)
+            notes = [f"the contract of {path} does not name {name!r}; the API may ignore it" for name in names]
+        for note in notes:
+            if not self.lenient and note not in self._noted:
+                self._noted.add(note)
+                self._client.console.note(f"--check: {note}")
         return issues
 
     def endpoint(self, method: str, path: str) -> Endpoint | None:
-        """Returns the endpoint that a path without a query leads to."""
-        return next((found for found in matching(self.endpoints, path) if found.method == method), None)
+        """Returns the endpoint that a path leads to."""
+        found = matching(self.endpoints, path.partition("?")[0])
+        return next((each for each in found if each.method == method), None)
 
     def refused(self, endpoint: Endpoint, body: Any) -> list[dict[str, Any]]:
         """Returns what the contract refuses; values are masked before they are shortened. Raises UsageError."""
@@ -62,11 +63,6 @@ class Checker:
     def facts(self) -> dict[str, Any]:
         """Returns the facts of the contract that an error reports."""
         return {"contract": {"date": self.contract.date, "source": self.contract.source}}
-
-    def _note_once(self, text: str) -> None:
-        if text not in self._noted:
-            self._noted.add(text)
-            self._client.console.note(text)
 
 
 def check_body(
@@ -86,7 +82,7 @@ def check_body(
             + ("`request` sends the call unchecked" if lenient else "without --check the call is sent as it is")
         )
         raise UsageError(words, issues=issues, **checker.facts())
-    return checker.contract.date if checker.endpoint(method, path.partition("?")[0]) else None
+    return checker.contract.date if checker.endpoint(method, path) else None
 
 
 def explained(client: Client, method: str, path: str, body: Any, error: ApiError) -> ApiError:
