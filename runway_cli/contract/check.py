@@ -148,8 +148,8 @@ class _Checker:
             yield from _outside(form, "Length", len(value), str(len(value)), "character")
         elif isinstance(value, list):
             yield from _outside(form, "Items", len(value), str(len(value)), "item")
-            for index, item in enumerate(value if "items" in form else ()):
-                yield from self._below(index, form["items"], item)
+            for index, item in enumerate(value):
+                yield from self._below(index, form.get("items"), item)
         elif isinstance(value, dict):
             yield from self._object_issues(form, value)
         elif kind_of(value) == "number":

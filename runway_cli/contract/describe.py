@@ -131,9 +131,10 @@ def _body(schemas: Schemas, schema: Any, endpoint: Endpoint, model: str | None) 
         words = f"{endpoint.path} has no model {model!r}; it has {', '.join(known)}"
         raise UsageError(words, try_next=(*call, "--model", known[0]))
     fields = list(_below(schemas, "", by_model[model], BODY_DEPTH))
-    for number, field in enumerate(fields):
+    for field in fields:
         if field["name"] == "model":
-            fields[number] = {"name": "model", "type": field["type"], "required": True, "values": [model]}
+            field["values"] = [model]
+            field.pop("description", None)
     return {"fields": fields}
 
 
@@ -151,10 +152,10 @@ def _by_model(schemas: Schemas, forms: list[Schema]) -> dict[str, list[Schema]]:
 
 def _shared(lists: list[list[Field]]) -> list[Field]:
     """Returns the fields that all lists have; what they say differently is left out and named in `varies`."""
-    others = [{field["name"]: field for field in fields} for fields in lists[1:]]
+    by_name = [{field["name"]: field for field in fields} for fields in lists]
     shared = []
     for field in lists[0]:
-        same = [field, *(other.get(field["name"], {}) for other in others)]
+        same = [fields.get(field["name"], {}) for fields in by_name]
         if not all(same):
             continue
         keys = dict.fromkeys(key for found in same for key in found)

@@ -52,7 +52,12 @@ def at_hand(client: Client) -> Contract:
 def _found(client: Client, *, may_fetch: bool) -> Contract:
     chosen = contract_url()
     if chosen and "://" not in chosen:
-        return _chosen_file(chosen)
+        try:
+            document, changed = _read(chosen)
+        except (OSError, ValueError) as error:
+            words = f"{chosen!r} is no OpenAPI document ({getattr(error, 'strerror', None) or error})"
+            raise ConfigError(f"{OPENAPI_VARIABLE}: {words}", variable=OPENAPI_VARIABLE) from None
+        return Contract(document, chosen, _day(changed))
     urls, now = [chosen] if chosen else client.service.contract_urls, client.clock.time()
     copies = [copy for copy in map(_cached, urls) if copy]
     for copy, fetched in copies:
@@ -78,16 +83,6 @@ def snapshot() -> Contract:
     loader: Any = __spec__.loader  # which reads from a zipapp too
     document = jsontext.loads(zlib.decompress(loader.get_data(path), 31))
     return Contract(document, SNAPSHOT, document["info"]["x-date"])
-
-
-def _chosen_file(path: str) -> Contract:
-    """Returns the document of a file that the user chose. Raises ConfigError."""
-    try:
-        document, changed = _read(path)
-    except (OSError, ValueError) as error:
-        words = f"{OPENAPI_VARIABLE}: {path!r} is no OpenAPI document ({getattr(error, 'strerror', None) or error})"
-        raise ConfigError(words, variable=OPENAPI_VARIABLE) from None
-    return Contract(document, path, _day(changed))
 
 
 def _read(path: str) -> tuple[dict[str, Any], float]:
