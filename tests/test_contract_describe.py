@@ -5,14 +5,12 @@ from __future__ import annotations
 import unittest
 from typing import Any
 
-from runway_cli.contract.describe import BODY_DEPTH, describe, field_rows, joined, models, models_of
+from runway_cli.contract.describe import BODY_DEPTH, describe, field_rows, joined, models_of
 from runway_cli.contract.schema import (
     MAX_DESCRIPTION,
     Endpoint,
     endpoints,
-    full_path,
     matching,
-    nearest,
     one_line,
 )
 
@@ -189,6 +187,7 @@ class UnionTest(unittest.TestCase):
 
     def test_one_model_is_described_alone(self) -> None:
         union = {"oneOf": [form(["one", "two"], text={**STRING, "maxLength": 9}), form("three", seed={})]}
+        self.assertEqual(body(union["oneOf"][0])["models"], ["one", "two"])
         self.assertEqual(
             body(union, "two")["fields"],
             [
@@ -196,15 +195,6 @@ class UnionTest(unittest.TestCase):
                 {"name": "model", "type": "string", "required": True, "values": ["two"]},
             ],
         )
-
-    def test_a_body_for_one_form_has_its_models(self) -> None:
-        for schema in (
-            form(["one", "two"]),
-            {"oneOf": [form(["one", "two"])], "discriminator": {"propertyName": "model"}},
-        ):
-            with self.subTest(schema=schema):
-                self.assertEqual(body(schema)["models"], ["one", "two"])
-                self.assertEqual(body(schema, "two")["fields"][0]["values"], ["two"])
 
 
 class EndpointTest(unittest.TestCase):
@@ -265,17 +255,6 @@ class EndpointTest(unittest.TestCase):
         ):
             with self.subTest(path=path):
                 self.assertEqual([endpoint.path for endpoint in matching(known, path)], expected)
-        for path, near in (
-            ("/v1/text_to_imgae", ["/v1/text_to_image"]),
-            ("text_to_image", ["/v1/text_to_image"]),
-            ("/v1/task/{id}", ["/v1/tasks/{id}"]),
-            ("qqq", []),
-        ):
-            with self.subTest(path=path):
-                self.assertEqual(nearest(known, path)[:1], near)
-        for name in ("image_to_video", "v1/image_to_video", "/v1/image_to_video/"):
-            with self.subTest(name=name):
-                self.assertEqual(full_path(name), "/v1/image_to_video")
 
 
 class DescriptionTest(unittest.TestCase):
@@ -341,27 +320,6 @@ class RowsTest(unittest.TestCase):
 
 
 class ModelsTest(unittest.TestCase):
-    def test_each_model_names_its_endpoints(self) -> None:
-        bodies = {
-            "/v1/image_to_video": {"oneOf": [form("one"), form("two")], "discriminator": {"propertyName": "model"}},
-            "/v1/generate/video": {"oneOf": [form("two"), form(["three", "four"])]},
-            "/make": form("only"),
-            "/v1/avatars": thing({"name": STRING}),
-            "/v1/text": STRING,
-        }
-        made = document(STRING)
-        made["paths"] = {path: document(schema)["paths"]["/v1/make"] for path, schema in bodies.items()}
-        self.assertEqual(
-            models(made),
-            [
-                {"model": "one", "endpoints": ["image_to_video"]},
-                {"model": "two", "endpoints": ["image_to_video", "generate/video"]},
-                {"model": "three", "endpoints": ["generate/video"]},
-                {"model": "four", "endpoints": ["generate/video"]},
-                {"model": "only", "endpoints": ["make"]},
-            ],
-        )
-
     def test_what_a_model_lets_choose_from(self) -> None:
         low: dict[str, Any] = {"enum": ["low", "high"]}
         ratio: dict[str, Any] = {"enum": ["1:1", "2:1"]}
@@ -370,7 +328,8 @@ class ModelsTest(unittest.TestCase):
         cases: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
             ("ratio and duration come first", form("one", quality=low, duration={"enum": [4, 8]}, ratio=ratio),
              {"ratio": ["1:1", "2:1"], "duration": [4, 8], "quality": ["low", "high"]}),
-            ("a range", form("one", duration={**seconds, "minimum": 0.5, "maximum": 30}), {"duration": "0.5-30"}),
+            ("a range", {**form("one", duration={**seconds, "minimum": 0.5, "maximum": 30}), "required": ["duration"]},
+             {"duration": "0.5-30", "required": ["duration"]}),
             ("a range or a word", form("one", duration={"oneOf": [{**seconds, "minimum": 4, "maximum": 15}, auto]}),
              {"duration": "4-15 or auto"}),
             ("a type or a word", form("one", duration={"oneOf": [auto, {"type": "integer"}]}),
@@ -388,10 +347,3 @@ class ModelsTest(unittest.TestCase):
                 made = document(schema)
                 (row,) = models_of(made, endpoints(made)[0])
                 self.assertEqual(list(row.items()), [("model", "one"), *expected.items()])
-
-    def test_several_models_of_one_form_and_none(self) -> None:
-        several = [{"model": "one", "ratio": ["1:1"]}, {"model": "two", "ratio": ["1:1"]}]
-        for schema, expected in ((form(["one", "two"], ratio={"enum": ["1:1"]}), several), (thing({"x": STRING}), [])):
-            with self.subTest(expected=expected):
-                made = document(schema)
-                self.assertEqual(models_of(made, endpoints(made)[0]), expected)
