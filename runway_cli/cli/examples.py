@@ -210,7 +210,7 @@ def _is_usable(failed: FailedCall, words: Words, prefix: str, mask: Callable[[st
 
 
 def _without_deletion(failed: FailedCall, words: Words) -> Words:
-    """Makes a call that deletes one that shows it, or one that looks;"""
+    """Makes a call that deletes one that only shows it or, where it may have been sent, one that looks."""
     if "request" not in words or "DELETE" not in map(str.upper, words) or {"--dry-run", "--help"} & {*words}:
         return words
     if isinstance(failed.failure, UsageError):
