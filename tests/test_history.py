@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import stat
 import time
+import unittest
 import uuid
 from typing import Any
 
@@ -208,6 +211,12 @@ class ChosenTest(HistoryTest):
 
 
 class PrivateTest(HistoryTest):
+    @unittest.skipIf(os.name == "nt", "POSIX permissions")
+    def test_only_its_owner_reads_it(self) -> None:
+        self.program(*FOX)
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE(self.path.parent.stat().st_mode), 0o700)
+
     def test_it_holds_no_secret_no_file_and_no_more_than_the_beginning_of_a_prompt(self) -> None:
         prompt = f"{SECRET} " + "x" * 200
         self.program(*IMAGE, "-f", f"promptText={prompt}")
