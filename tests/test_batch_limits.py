@@ -110,13 +110,6 @@ class CreditsTest(BatchTest):
         self.assert_error(self.batch(env=env), 78, kind="config")
         self.assertEqual(self.posts(), [])
 
-    def test_failed_rows_and_the_limit_are_told_apart(self) -> None:
-        self.fake.fault(Fault("status", 400, body={"error": "No"}), path=PATH)
-        result = self.batch("--max-credits", "5", "--parallel", "1")
-        self.assert_error(result, 1, kind="budget")
-        budget = "--max-credits allows 5 credits, and 5 are spent; 6 of 8 rows are not started"
-        self.assertEqual(result.error["error"], f"1 of 8 failed: No; {budget}")
-
     def test_too_few_credits_stop_the_batch_and_leave_its_rows_unsent(self) -> None:
         words = {"error": "You do not have enough credits to run this task."}
         for status in (400, 402, 403):
@@ -227,13 +220,6 @@ class PaceTest(BatchTest):
         self.assert_error(result, 69, kind="network")
         self.assertEqual(statuses(result), {"1": NOT_STARTED})
         self.assertEqual([attempt["status"] for attempt in self.attempts()], ["UNSENT"])
-
-    def test_one_row_that_is_refused_for_a_while_does_not_stop_the_others(self) -> None:
-        self.write("fox", "owl", "elk")
-        self.fake.fault(Fault("status", 502), path=PATH, times=3)
-        result = self.batch("--parallel", "1")
-        self.assert_error(result, 1, status=502)
-        self.assertEqual(list(statuses(result).values()), [NOT_STARTED, "SUCCEEDED", "SUCCEEDED"])
 
     def test_an_upload_that_fails_leaves_its_row_unsent(self) -> None:
         cat = self.file("cat.png", b"\x89PNG\r\n\x1a\n1")

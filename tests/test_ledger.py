@@ -163,15 +163,6 @@ class Processes(LedgerTest):
         (found,) = self.ledger.attempts()
         self.assertEqual((found.id, found.status, found.credits), ("fox", "SUCCEEDED", 5))
 
-    @unittest.skipIf(os.name == "nt", "links need a privilege there")
-    def test_a_sender_is_seen_by_whatever_name_the_ledger_is_reached(self) -> None:
-        attempt = self.ledger.intend("/v1/x", BODY)
-        link = self.path.with_name("link.db")
-        link.symlink_to(self.path)
-        program = "attempt = ledger.attempt(sys.argv[2])\nprint(ledger.is_sending(attempt))\n"
-        self.path = link
-        self.assertEqual(self.python(program, attempt.key).communicate(timeout=30), ("True\n", ""))
-
     def test_many_processes_write_at_once_into_a_new_home_and_lose_nothing(self) -> None:
         program = (
             "for n in range(5):\n"
