@@ -227,8 +227,10 @@ _PLAIN = rf"\^(?:(?:{_FIXED})*(?:{_VARYING})?(?:{_FIXED})*|\((?:{_FIXED})+(?:\|(
 
 def matches(pattern: str, text: str) -> bool:
     """Returns whether a text matches a pattern of the contract; True for a kind of pattern that is not checked."""
-    is_checked = re.fullmatch(_PLAIN, pattern, re.ASCII)
-    return not is_checked or re.fullmatch(pattern[1:-1], text, re.ASCII) is not None
+    try:
+        return not re.fullmatch(_PLAIN, pattern, re.ASCII) or bool(re.fullmatch(pattern[1:-1], text, re.ASCII))
+    except re.error:  # such as [z-a]
+        return True
 
 
 def shown(value: Any) -> str:
