@@ -1,9 +1,11 @@
-"""The words of a call → its command, options and operands."""
+"""The words of a call → its command and options, read by argparse."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
+from functools import partial
 from importlib import import_module
 
 from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, resolved, tokens
@@ -13,7 +15,7 @@ from ..settings import UnknownWord, as_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
     Path = tuple[str, ...]
 
@@ -164,35 +166,45 @@ def _unknown_option(word: str, after: Sequence[str], known: Collection[str], com
     return mistyped(f"unknown option {name}", name, () if is_theirs else known)
 
 
-def _given(path: Path, command: Command, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        message = message.replace("argument ", "", 1).replace("expected one argument", "needs a value")
+        raise UsageError(re.sub(r"ignored explicit argument (.*)", r"takes no value, not \1", message))
+
+
+class _Asked(argparse.Action):
+    """Ends the parsing where help or the version is asked for."""
+
+    def __call__(self, *_: Any) -> None:
+        raise VersionRequested if self.option_strings[0] in VERSION_FLAGS else HelpRequested(())
+
+
+def _given(path: Path, command: Command, words: list[str]) -> tuple[dict[str, Any], list[str]]:
     """Returns the options that the words give, by `dest`, and the operands among them."""
+    end = words.index("--") if "--" in words else len(words)  # what argparse makes of it differs between its versions
+    plain = partial(argparse.HelpFormatter, width=80)  # or argparse asks for the terminal's width at each option
+    parser = _Parser(
+        "", "", formatter_class=plain, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS
+    )
+    parser.add_argument(*HELP_FLAGS, action=_Asked, nargs=0)
+    parser.add_argument(*VERSION_FLAGS, action=_Asked, nargs=0)
     options = [*command.options, *GLOBAL_OPTIONS]
-    known = {flag: option for option in options for flag in option.flags}
-    given: dict[str, Any] = {}
-    operands: list[str] = []
-    unknown: UsageError | None = None  # told where nothing else is wrong, and no help is asked for
-    rest = list(words)
-    for flag, value, typed in tokens(rest, options):
-        option = known.get(flag)
-        if flag in HELP_FLAGS or flag in VERSION_FLAGS:
-            raise HelpRequested(path) if flag in HELP_FLAGS else VersionRequested
-        if not flag:
-            operands.append(str(value))
-        elif option is None:
-            if flag != "--":
-                unknown = unknown or _unknown_option(typed[0], rest, [*known, *HELP_FLAGS, *VERSION_FLAGS], command)
-        elif option.is_switch:
-            if value is not None:
-                raise UsageError(f"{'/'.join(option.flags)}: takes no value, not {value!r}")
-            given[option.dest] = True
-        elif value is None:
-            raise UsageError(f"{'/'.join(option.flags)}: needs a value")
+    for option in options:
+        if option.is_switch:
+            parser.add_argument(*option.flags, dest=option.dest, action="store_true")
         else:
-            found = _value(option.read, option.flags, value)
-            given[option.dest] = [*given.get(option.dest, ()), found] if option.is_list else found
-    if unknown:
-        raise unknown
-    return given, operands
+            read = partial(_value, option.read, option.flags)
+            action = "append" if option.is_list else "store"
+            parser.add_argument(*option.flags, dest=option.dest, action=action, type=read)
+    try:
+        found, rest = parser.parse_known_args(words[:end])
+    except HelpRequested:
+        raise HelpRequested(path) from None
+    for place, word in enumerate(rest):
+        if word.startswith("-") and word != "-":
+            known = [*(flag for option in options for flag in option.flags), *HELP_FLAGS, *VERSION_FLAGS]
+            raise _unknown_option(word, [*rest[place + 1 :], *words[end + 1 :]][:1], known, command)
+    return vars(found), [*rest, *words[end + 1 :]]
 
 
 def _operands(command: Command, words: list[str]) -> dict[str, Any]:

@@ -202,7 +202,8 @@ def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = (
     """Takes words from `rest`, and yields each option with its value, None without one, or an operand with "".
 
     The words that it was made of come third; of -qf, they come with the last option. `--`, which ends the options, is
-    one without a value. `also` are further flags that have a value. The words need not be a whole call, or a right one.
+    one without a value. `also` are further flags that have a value. This is for words that are not a whole call yet, or
+    a wrong one: the command in front of argparse, completions and examples.
     """
     valued = {flag for option in options if not option.is_switch for flag in option.flags} | {*also}
     switches = {flag for option in options if option.is_switch for flag in option.flags}

@@ -281,6 +281,8 @@ def rows(bench: Bench) -> Iterator[Row]:
     yield Row("help", bench.call("--help", proof="Examples:"), least, time=1.6)
     image = ("request", "POST", "/v1/text_to_image", *RED_FOX, "--dry-run")
     yield Row("dry run", bench.call(*image, proof="a red fox"), least, time=1.6)
+    typed = ("generate", "text_to_image", "a red fox", "model=gen4_image", "ratio=1280:720", "--dry-run")
+    yield Row("generate, dry run", bench.call(*typed, proof="a red fox"), least, time=2.0)
 
     post = ("request", "POST", "/v1/tasks/done", *RED_FOX)
     without = bench.call(*post, proof=DONE, env={"RUNWAY_SKILLS_HISTORY": "off"})
