@@ -26,11 +26,13 @@ class ReadmeTest(ServedTest):
         work.mkdir()
         self.fake.seed()
         env = {**{name: os.environ[name] for name in KEPT if name in os.environ}, **variables(self.fake, str(state))}
+        env["TMPDIR"] = str(work)  # where the first block makes its folder
         done = subprocess.run(["bash", "-c", script], cwd=work, env=env, capture_output=True, check=False, timeout=60)
         told = done.stderr.decode()
         self.assertEqual(done.returncode, 0, told)
         self.assertNotIn("Traceback", told)
-        for name in ("good-morning.wav", "slow-dolly-in.mp4", "fox.png", "blue.png", "sky/dawn.png", "clips/walk.mp4"):
+        (work,) = work.iterdir()
+        for name in ("good-morning.wav", "slow-dolly-in.mp4", "fox.png", "blue.png", "sky/dawn.png", "clips/sit.mp4"):
             self.assertTrue((work / name).is_file(), (name, told))
         paid = [accepted.body.get("promptText") for accepted in self.fake.accepted]
         self.assertEqual(len(paid), len({*map(str, paid)}) + 1, paid)  # slow dolly in, through the gateway too

@@ -20,11 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.fake import FakeRunway
 
-PROGRAM = Path(__file__).resolve().parent.parent.parent / "runway_cli"
+ROOT = Path(__file__).resolve().parent.parent.parent
+ENTRY = "runway_cli.cli.main"
 
 
 def variables(fake: FakeRunway, folder: str) -> dict[str, str]:
@@ -32,10 +34,19 @@ def variables(fake: FakeRunway, folder: str) -> dict[str, str]:
     bin_folder = Path(folder, "bin")
     bin_folder.mkdir()
     if os.name == "nt":
-        (bin_folder / "runway-cli.cmd").write_text(f'@"{sys.executable}" "{PROGRAM}" %*\n', encoding="utf-8")
+        (bin_folder / "runway-cli.cmd").write_text(
+            f'@"{sys.executable}" "{ROOT / "runway_cli"}" %*\n', encoding="utf-8"
+        )
     else:
-        start = bin_folder / "runway-cli"
-        start.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(PROGRAM)])} "$@"\n', encoding="utf-8")
+        start = bin_folder / "runway-cli"  # as an installer writes it, so that examples call it by its name
+        lines = (
+            f"#!{sys.executable}",
+            "import sys",
+            f"sys.path.insert(0, {str(ROOT)!r})",
+            f"from {ENTRY} import run",
+            "run()",
+        )
+        start.write_text("\n".join([*lines, ""]), encoding="utf-8")
         start.chmod(0o755)
     return {
         **fake.env(),
@@ -64,7 +75,8 @@ def main() -> int:
             return status if status >= 0 else 128 - status
         for name, value in env.items():
             print(f"export {name}={shlex.quote(value)}", flush=True)
-        time.sleep(1e9)
+        with suppress(KeyboardInterrupt):
+            time.sleep(1e9)
     return 0
 
 
