@@ -1,3 +1,3 @@
 """A command line for the Runway API, on Python's standard library alone."""
 
-__version__ = "2.0.0"
+__version__ = "3.0.0"
