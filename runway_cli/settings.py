@@ -241,17 +241,20 @@ ON = ("1", "true", "yes", "on")
 OFF = ("0", "false", "no", "off")
 
 
-def seconds(text: str, most: float = MAX_TIMEOUT) -> float:
+def seconds(text: str) -> float:
     """Reads a positive number of seconds."""
     value = _number(text)
-    if not 0 < value <= most:
-        raise ValueError(f"must be a number of seconds above 0, {most} at most, not {text!r}")
+    if not 0 < value <= MAX_TIMEOUT:
+        raise ValueError(f"must be a number of seconds above 0, {MAX_TIMEOUT} at most, not {text!r}")
     return value
 
 
 def seconds_or_forever(text: str) -> float:
     """Reads seconds; 0 means no limit."""
-    return 0.0 if _number(text) == 0 else seconds(text, MAX_WAIT)
+    value = _number(text)
+    if not 0 <= value <= MAX_WAIT:
+        raise ValueError(f"must be a number of seconds, {MAX_WAIT} at most, or 0 for no limit, not {text!r}")
+    return value
 
 
 def interval(text: str) -> float:

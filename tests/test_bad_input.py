@@ -50,7 +50,7 @@ class RefusedTest(ServedTest):
             ("avatars list --limit 1.5", "'1.5'"),
             ("avatars list --limit -3", "--limit"),
             ("wait T --interval 4", "must be 5 seconds or more"),
-            ("wait T --max-wait -1", "--max-wait"),
+            ("wait T --max-wait -1", "or 0 for no limit"),
         ):
             self.refused(line.split(), words)
         self.refused([""], "unknown command ''")

@@ -89,6 +89,7 @@ class LedgerTest(BatchTest):
                 result = self.batch(*words, env={"RUNWAY_SKILLS_API_SECRET": SECRET + "x"})
                 self.assert_error(result, 2, kind="usage")
                 self.assertIn("another API key", result.error["error"])
+                self.assertLessEqual({"--log", f"{self.prompts}.batch-2.db", "--dry-run"}, {*pasted(result)})
 
     def test_another_base_url_is_refused(self) -> None:
         self.assert_success(self.batch())

@@ -127,6 +127,7 @@ class Errors(unittest.TestCase):
             ({"error": "1 failed", "failed": [{"id": "t1", "error": "bad"}]}, ["error: 1 failed", "  t1: bad"]),
             ({"error": "bad", "issues": [{"field": "a", "messages": ["b", "c"]}]}, ["error: bad", "  a: b; c"]),
             ({"error": "bad", "issues": [{"field": "", "messages": ["b"]}]}, ["error: bad", "  b"]),
+            ({"error": "line 2: bad", "issues": [{"field": "line 2", "messages": ["bad"]}]}, ["error: line 2: bad"]),
         ):
             with self.subTest(document):
                 self.assertEqual(self.shown(document), [*lines, "  try: runway-cli --help"])

@@ -22,6 +22,15 @@ HARMLESS = """
 # mistyped words
 requst GET ORG → request GET ORG
 doc list → documents list
+generate text_to_imge 'a fox' GEN → generate text_to_image 'a fox' GEN --dry-run
+generate gen4_image 'a fox' ratio=1920:1080 → generate text_to_image 'a fox' ratio=1920:1080 model=gen4_image --dry-run
+batch text_to_image ROWS RATIO --dry-run → batch /v1/text_to_image ROWS RATIO --dry-run
+generate image_to_video promptImage=@PICTURE CLIP --dry-run → generate image_to_video promptImage=PICTURE CLIP
+# the opposite of a known word
+skill uninstall → skill --help
+auth unset → auth --help
+uncancel TASK → --help
+wait TASK --no-open → wait --help
 reference POST /v1/text_to_imge → reference POST /v1/text_to_image
 IMAGE -f 'promptTxt=a red fox' --check → FOX --check --dry-run
 request POST /v1/text_to_image -f model=gen4_imag -f ratio=1920:1080 -f 'promptText=a red fox' --check → FOX --check
@@ -100,6 +109,10 @@ models C:/Git/v1/text_to_image → models v1/text_to_image
 batch C:/Git/v1/text_to_image ROWS RATIO --dry-run → batch v1/text_to_image ROWS RATIO --dry-run
 # endpoints, records and tasks
 request GET https://example.com/v1/avatars → reference GET /v1/avatars
+request GET https://example.com/v1/x → reference
+request GET /../x → reference
+request POST text_to_image --body {} → reference POST /v1/text_to_image
+reference FETCH /v1/tasks → reference
 request POST /v1/text_to_imge --body {} → reference
 request GET /v1/documents/GONE → documents list
 request GET /v1/tasks/GONE → history
@@ -137,6 +150,8 @@ WORDS = {
     "GONE": "00000000-0000-4000-8000-000000000001",
     "RATIO": "-f model=gen4_image -f ratio=1920:1080",
     "GENERATE": "generate text_to_image",
+    "GEN": "model=gen4_image ratio=1920:1080",
+    "CLIP": "model=gen4_turbo ratio=1280:720 duration=5",
     "BODY": """'{"model":"gen4_image","promptText":"a fox","ratio":"1920:1080"}'""",
     "VIDEO": "request POST /v1/image_to_video",
     "FOX": "IMAGE -f 'promptText=a red fox'",

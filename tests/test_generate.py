@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from unittest import mock
 
@@ -147,14 +148,27 @@ class FieldsTest(GenerateTest):
         body = self.body("generate", "text_to_image", "-", *FOX[3:], stdin=b"Ein Fuchs\n")
         self.assertEqual(body["promptText"], "Ein Fuchs")
 
-    def test_what_the_contract_does_not_know_is_sent_as_it_is(self) -> None:
-        for words in (("text_to_image", "a fox", "model=gen9", "ratio=1:1"), ("thought_to_film", "thought=a fox")):
+    def test_what_the_contract_does_not_know_is_sent_as_it_is_with_a_note(self) -> None:
+        for words, told in (
+            (
+                ("text_to_image", "a fox", "ratio=1:1", "model=gen4_imag"),
+                "the model 'gen4_imag' (did you mean gen4_image?)",
+            ),
+            ((*FOX[1:], "seeed=5"), "'seeed' (did you mean seed?)"),
+            ((*FOX[1:], "contentModeration.x=5"), "'contentModeration.x'"),
+            (("thought_to_film", "thought=a fox"), "POST /v1/thought_to_film"),
+        ):
             with self.subTest(words=words):
-                self.assertIn(words[-1].partition("=")[2], self.body("generate", *words).values())
+                found = self.program("generate", *words, "--dry-run")
+                self.assertIn(words[-1].partition("=")[2], str(found.json["body"]))
+                self.assertRegex(
+                    found.stderr, f"contract of .* does not know {re.escape(told)}; it is sent as it is\n$"
+                )
 
     def test_what_is_wrong_is_refused_with_the_valid_values(self) -> None:
         for words, field, told, example in (
             (("a fox", "ratio=1280:720"), "model", "gen4_image", ["models", "text_to_image"]),
+            (("a fox", "model=", "ratio=1280:720"), "model", "gen4_image", ["models", "text_to_image"]),
             (("a fox", "model=gen4_image"), "ratio", "1280:720", ["reference", "POST", "/v1/text_to_image"]),
             (("a fox", "model=gen4_image", "ratio=1280:721"), "ratio", "1920:1080", [*FOX[:2], "a fox"]),
             (("model=gen4_image", "ratio=1280:720"), "promptText", "required", ["reference", "POST"]),
@@ -167,10 +181,22 @@ class FieldsTest(GenerateTest):
                 self.assertEqual(pasted(found)[: len(example)], example)
         self.assert_paid(0)
 
+    def test_all_that_is_missing_is_told_at_once(self) -> None:
+        for words, told in ((), "requires model, promptText"), (("model=gen4_image",), "requires promptText, ratio"):
+            found = self.program("generate", "text_to_image", *words)
+            self.assertEqual(found.error["error"], f"/v1/text_to_image {told}")
+
     def test_words_that_make_no_call_are_refused(self) -> None:
         for words, told, example in (
             (("text_to_image", "a", "red", "fox", *FOX[3:]), "'a red fox'", ["generate", "text_to_image", "a red fox"]),
-            (("text_to_imge", "a fox"), "did you mean text_to_image?", ["models", "text_to_image"]),
+            (("text_to_imge", "a fox"), "did you mean text_to_image?", ["generate", "text_to_image", "a fox"]),
+            (("gen4_turbo", "a fox"), "a model of image_to_video", ["generate", "image_to_video", "a fox"]),
+            (("image_upscale", f"imageUri={__file__}"), "imageUri: ", ["generate", "--help"]),
+            (
+                ("image_upscale", f'imageUri:="{__file__}"'),
+                "use imageUri=FILE",
+                ["generate", "image_upscale", f"imageUri={__file__}"],
+            ),
             (("voice_isolation", "a fox"), "no field for TEXT", ["reference", "POST", "/v1/voice_isolation"]),
             (("image_upscale", "imageUri=cot.png"), "no file 'cot.png'", ["generate", "--help"]),
             (("documents", "name=x"), "`request`", ["reference", "POST", "/v1/documents"]),

@@ -153,10 +153,11 @@ class CommandTest(ReferenceCase):
 
     def test_incomplete_calls_fetch_nothing(self) -> None:
         cases = [
-            (("GET",), "reference GET /v1/text_to_image"),
+            (("GET",), "reference POST /v1/text_to_image"),
             (("/v1/avatars",), "reference POST /v1/avatars"),
             (("GET", "/v1/avatars", "more"), "reference GET /v1/avatars"),
             (("FETCH", "/v1/avatars"), "reference POST /v1/avatars"),
+            (("FETCH", "/v1/unknown"), "reference"),
             (("--model", "gen4_image"), "reference POST /v1/text_to_image --model gen4_image"),
         ]
         for words, example in cases:

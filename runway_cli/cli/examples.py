@@ -30,17 +30,15 @@ from functools import partial
 from ..api.client import SERVICES
 from ..api.retry import may_pass
 from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command, tokens
-from ..contract.schema import full_path
-from ..errors import (
-    ApiError,
-    AuthError,
-    ConfigError,
-    DeniedError,
-    Mistyped,
-    UsageError,
-)
+from ..commands.request import METHODS
+from ..contract.schema import endpoints, full_path, matching, short_name
+from ..contract.source import snapshot
+from ..errors import ApiError, AuthError, ConfigError, DeniedError, Mistyped, UsageError
+from ..files.download import free_folder, free_path, is_folder
+from ..jobs.tasks import STARTED_IN_PLACE
 from ..settings import destination
 from ..terminal.program import command_line
+from . import translate
 from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, load, parse
 
 TYPE_CHECKING = False
@@ -106,8 +104,6 @@ class FailedCall:
     def _endpoint(self) -> tuple[str, str]:
         if self.name not in ("request", "batch", "generate"):
             return "", ""
-        from ..commands.request import METHODS
-
         operands = self.operands()[1:]
         if self.name == "generate":
             return "POST", full_path("".join(operands[:1]))
@@ -266,8 +262,6 @@ def _look(failed: FailedCall) -> Words | None:
 
 def _free(path: str, *, is_taken: bool = True) -> str:
     """Returns where outputs can go: the file or folder, or one beside it; a folder is replaced only if `is_taken`."""
-    from ..files.download import free_folder, free_path, is_folder
-
     full = destination(path)
     if is_folder(full):
         return free_folder(full) if is_taken else path
@@ -303,13 +297,13 @@ def _correction(failed: FailedCall) -> Words | None:
     if fact("as_folder"):
         return failed.changed(lambda flag, value: (flag, f"{value}/" if flag in OUTPUT_FLAGS else value))
     if fact("drop"):
-        return failed.without(fact("drop"))
-    if fact("add"):
-        return _extended(failed.words, fact("add"))
+        return _extended(failed.without(fact("drop")), fact("add", ()))
     if fact("unknown_command") and not isinstance(failed.failure, Mistyped):
         return _other_command(failed)
     if isinstance(failed.failure, Mistyped):
-        return failed.changed(partial(_known_unit, failed, failed.operands()))
+        return _extended(failed.changed(partial(_known_unit, failed, failed.operands())), fact("add", ()))
+    if fact("add"):
+        return _extended(failed.words, fact("add"))
     return _other_value(failed) if fact("bad_value") else None
 
 
@@ -329,9 +323,6 @@ def _known_unit(failed: FailedCall, operands: Words, flag: str, value: str | Non
 
 def _other_command(failed: FailedCall) -> Words | None:
     """Translates a command of other tools."""
-    from ..commands.request import METHODS
-    from . import translate
-
     typed, operands = failed.fact("unknown_command"), failed.operands()
     if len(typed) == 2:
         return translate.command(operands) if typed[0] in translate.LISTS else None
@@ -404,8 +395,6 @@ def _about_the_record(failed: FailedCall) -> Words | None:
         return ("history",) if status in (400, 404) else None
     parts = failed.endpoint.partition("?")[0].strip("/").split("/")
     if status == 409 and len(parts) >= 3:
-        from ..jobs.tasks import STARTED_IN_PLACE
-
         kind = f"/{parts[0]}/{parts[1]}"
         return ("wait", f"{kind}/{parts[2]}") if kind in STARTED_IN_PLACE else None
     if status != 404 or failed.name != "request" or len(parts) != 3:
@@ -428,14 +417,17 @@ def _reference(failed: FailedCall) -> Words | None:
         )
     else:
         is_about_body = isinstance(failure, ApiError) and failure.status in (400, 404, 405, 409, 415, 422)
-    if not is_about_body or not failed.endpoint.startswith(("/", "v1/")):
+    if not is_about_body or not failed.endpoint or ":" in failed.endpoint.partition("/")[0]:
         return None
     if failed.fact("status") in (404, 405):
         return ["reference", *(failed.fact("endpoint") or ())]
-    path = "/" + failed.endpoint.partition("?")[0].lstrip("/")
+    path = full_path(failed.endpoint.partition("?")[0])
+    known = matching(endpoints(snapshot().document), path)
+    if all(each.method != failed.method for each in known):
+        return ["reference"]
     is_refused = any(issue.get("field") == "model" for issue in failed.fact("issues") or ())
     if is_refused and failed.name == "generate":
-        return ["models", path.replace("/v1/", "", 1)]
+        return ["models", short_name(path)]
     fields = [value for flag, value, _ in failed.tokens() if flag in (*TEXT_FLAGS, "")]
     model = next((field[len("model=") :] for field in fields if field and field.startswith("model=")), None)
     return ["reference", failed.method, path, *(("--model", model) if model and not is_refused else ())]

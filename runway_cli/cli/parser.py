@@ -42,6 +42,7 @@ COMMAND_NAMES = tuple(COMMAND_MODULES)
 TOPICS = ("options", "environment", "exit")
 SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
 MIN_BEGINNING = 3  # characters that are enough to recognize the only word that begins with them
+NEGATION = re.compile(r"\A(?:no|non|not|un|dis|de|without)-?")
 _KNOWN = {flag for option in GLOBAL_OPTIONS for flag in option.flags} | {*HELP_FLAGS, *VERSION_FLAGS}
 
 
@@ -144,7 +145,9 @@ def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = 
     plain, words = wrong.lstrip("-"), {word.lstrip("-"): word for word in known}  # equal dashes are no likeness
     longer = [word for word in words if len(plain) >= MIN_BEGINNING and word.startswith(plain)]
     close = longer if len(longer) == 1 else difflib.get_close_matches(plain, words, 1, SIMILARITY)
-    if close and words[close[0]] != wrong:
+    affirmed = NEGATION.sub("", plain)  # --no-open and uninstall are no slips, but the opposite
+    likeness = [difflib.SequenceMatcher(None, word, near).ratio() for word in (affirmed, plain) for near in close]
+    if close and words[close[0]] != wrong and likeness[0] <= likeness[1]:
         near = words[close[0]]
         return Mistyped(f"{message}; did you mean {near}?", wrong=wrong, right=near, **facts)
     return UsageError(message + otherwise, **facts)

@@ -7,21 +7,19 @@ from collections import Counter
 
 from .. import settings as values
 from ..api.paths import api_path
-from ..errors import (
-    ConfigError,
-    Failure,
-    RunwayError,
-    UsageError,
-)
+from ..errors import ConfigError, Failure, RunwayError, UsageError
+from ..files.download import check_destination, free_path
+from ..files.upload import refuse_service
 from ..jobs import attempts as states
 from ..jobs import fields
 from ..jobs.attempts import STARTED, number_of
 from ..jobs.batch import Batch, files_in_the_way, saved_files
 from ..jobs.ledger import LedgerLocked, LedgerMissing
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
-from ..settings import absolute, history_path, shown_credits
+from ..settings import absolute, history_path, relative, shown_credits
 from ..terminal import masking
 from ..terminal.tables import Column
+from .body import Checker
 from .options import COSTS, Command, GlobalOptions, Operand, Option
 from .request import BODY_OPTIONS
 from .wait import WAIT_OPTIONS
@@ -100,8 +98,6 @@ def run(context: Context, options: Options) -> int:
         options.download = os.path.join(options.download, "")  # here it is always a folder
     try:
         if options.download and not options.dry_run:
-            from ..files.download import check_destination
-
             check_destination(options.download, force=options.force)
         history, ledger = context.history(client), _opened(context, options, client)
         attempts = _known(ledger, history, is_dry_run=options.dry_run)
@@ -117,7 +113,8 @@ def run(context: Context, options: Options) -> int:
         call = call or ("same" if failure.kind == "interrupted" else None)
         if failure.fact("taken"):  # with another folder
             call = None
-        if options.rows == STDIN and (isinstance(call, str) or failure.fact("taken")):  # it cannot be read again
+        is_again = isinstance(call, str) or failure.fact("taken") or failure.fact("drop")
+        if options.rows == STDIN and is_again:  # it cannot be read again
             call = ("wait", "--unfinished")
         raise failure.but(batch_call=call) from None
 
@@ -161,8 +158,8 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
         raise UsageError(f"{words}: choose another file with --log") from None
     if other is not None and client.target.secret:
         what = "API key" if other.startswith(f"{client.target.base_url} ") else "base URL"
-        words = f"the ledger {path!r} belongs to another {what}: use that one, or --log FILE for a new batch"
-        raise UsageError(words, try_next=("auth", "status"))
+        words = f"the ledger {path!r} belongs to another {what}: use that one, or --log FILE to pay for every row again"
+        raise UsageError(words, drop=("--log",), add=("--log", relative(free_path(path)), "--dry-run"))
     ledger.account = other or ledger.account  # a dry run without a key
     return ledger
 
@@ -191,8 +188,6 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
             row.todo = WAIT if known.status == STARTED or saved_files(known, folder) is None else PRINT
     unsent = [row for row in rows if row.todo == SEND]
     if any(file.is_upload for row in unsent for file in row.files()):
-        from ..files.upload import refuse_service
-
         refuse_service(client)
     kept = [path for path in (options.rows, options.log, history_path()) if path]
     new = [row for row in rows if row.todo != PRINT] if options.force else unsent
@@ -207,8 +202,6 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
 
 def _check(client: Client, rows: Sequence[Row]) -> None:
     """Raises UsageError where the API's contract refuses a row, NetworkError without a contract."""
-    from .body import Checker
-
     checker = Checker(client)
     faults: list[Fault] = []
     for row in rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..contract import source
-from ..contract.check import check, shown, unnamed
+from ..contract.check import UNKNOWN, check, shown, unnamed
 from ..contract.schema import endpoints, matching, nearest
 from ..errors import ApiError, ConfigError, UsageError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Checker:
     """Checks bodies against a contract, which is loaded once unless it is given.
 
-    `lenient`: what the contract does not know is accepted, without a note.
+    `lenient`: fields and models that the contract does not know are accepted.
     """
 
     def __init__(self, client: Client, contract: Contract | None = None, *, lenient: bool = False) -> None:
@@ -32,18 +32,27 @@ class Checker:
     def issues(self, method: str, path: str, body: Any) -> list[dict[str, Any]]:
         """Returns what is wrong with a body, as [{"field", "messages"}].
 
-        Fields and endpoints that the contract does not have are noted, each once. Raises UsageError.
+        What the contract does not know, and is accepted, is noted, each once. Raises UsageError.
         """
-        endpoint = self.endpoint(method, path)
+        endpoint, plain = self.endpoint(method, path), path.partition("?")[0]
         issues = self.refused(endpoint, body) if endpoint else []
-        notes = [f"the contract has no {method} {path.partition('?')[0]}; the body is not checked"]
+        unknown = {f"{method} {plain}": "".join(nearest(self.endpoints, plain)[:1])}
         if endpoint:
-            names = () if self.lenient else unnamed(self.contract.document, endpoint, body)
-            notes = [f"the contract of {path} does not name {name!r}; the API may ignore it" for name in names]
-        for note in notes:
-            if not self.lenient and note not in self._noted:
+            unknown = unnamed(self.contract.document, endpoint, body)
+        for issue in list(issues) if self.lenient else ():
+            field, message = issue["field"], issue["messages"][0]
+            if field == "model" and body.get(field):  # what else is wrong with the body depends on it
+                issues, unknown[f"the model {body[field]!r}"] = [], getattr(message, "near", "")
+                break
+            if message.startswith(UNKNOWN):
+                issues.remove(issue)
+                unknown[repr(field)] = getattr(message, "near", "")
+        for what, near in unknown.items():
+            hint = f" (did you mean {near}?)" if near else ""
+            note = f"the API's contract of {self.contract.date} does not know {what}{hint}; it is sent as it is"
+            if note not in self._noted:
                 self._noted.add(note)
-                self._client.console.note(f"--check: {note}")
+                self._client.console.note(note)
         return issues
 
     def endpoint(self, method: str, path: str) -> Endpoint | None:
@@ -55,8 +64,7 @@ class Checker:
         """Returns what the contract refuses; values are masked before they are shortened. Raises UsageError."""
         mask = self._client.console.secrets.mask_value
         try:
-            document, lenient = self.contract.document, self.lenient
-            return check(document, endpoint, body, show=lambda value: shown(mask(value)), lenient=lenient)
+            return check(self.contract.document, endpoint, body, show=lambda value: shown(mask(value)))
         except ValueError as error:
             raise UsageError(f"the body cannot be checked against the API's contract: {error}") from None
 
@@ -81,6 +89,8 @@ def check_body(
             f"the API's contract of {checker.contract.date} refuses {fields}. The contract may be older than the API; "
             + ("`request` sends the call unchecked" if lenient else "without --check the call is sent as it is")
         )
+        if lenient and all(message.startswith("is required") for issue in issues for message in issue["messages"]):
+            words = f"{path} requires {fields}"
         raise UsageError(words, issues=issues, **checker.facts())
     return checker.contract.date if checker.endpoint(method, path) else None
 

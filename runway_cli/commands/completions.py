@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 
+from ..contract import source
+from ..contract.describe import choices, models
+from ..contract.schema import endpoints
 from ..errors import RunwayError, UsageError
 from ..settings import one_of
 from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, Operand, tokens
@@ -29,6 +32,7 @@ _runway_cli() {
   while IFS= read -r word; do COMPREPLY+=("$word"); done < <(
     command runway-cli completions bash -- "${COMP_LINE:0:COMP_POINT}" "${COMP_WORDS[COMP_CWORD]}" 2>/dev/null
   )
+  [[ ${COMPREPLY-} != *= ]] || compopt -o nospace
 }
 complete -o default -F _runway_cli runway-cli
 """,
@@ -38,7 +42,7 @@ complete -o default -F _runway_cli runway-cli
 # Always: runway-cli completions zsh > a folder of $fpath, as _runway-cli
 _runway_cli() {
   local -a found=(${(f)"$(command runway-cli completions zsh -- "$LBUFFER" 2>/dev/null)"})
-  if (( $#found )); then compadd -- $found; else compset -P '*='; _files; fi
+  if (( $#found )); then compadd -S '' -- ${(M)found:#*=}; compadd -- ${found:#*=}; else compset -P '*='; _files; fi
 }
 if [[ $funcstack[1] == _runway-cli ]]; then _runway_cli; else compdef _runway_cli runway-cli; fi
 """,
@@ -49,7 +53,7 @@ set -l ask 'set -g _runway_cli (command runway-cli completions fish -- (commandl
 complete -c runway-cli -f -n "$ask; test -n \\"\\$_runway_cli\\"" -a '$_runway_cli'
 """,
 }
-PLAIN = re.compile(r"[\w/.-]+", re.ASCII)  # needs no quotes in any shell
+PLAIN = re.compile(r"[\w/.:=-]+", re.ASCII)  # needs no quotes in any shell
 
 
 class Options(GlobalOptions):
@@ -93,13 +97,14 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> list[str
     options = [*GLOBAL_OPTIONS, *(option for command in commands.values() for option in command.options)]
     valued = {flag: option for option in options if not option.is_switch for flag in option.flags}
     path: tuple[str, ...] = ()
-    operands, option = 0, None  # the option that waits for its value
+    operands: list[str] = []
+    option = None  # which waits for its value
     for flag, word, _ in tokens(list(before), options):
         option = valued.get(flag) if word is None else None
         if not flag and any(known[: len(path) + 1] == (*path, word) for known in commands):
-            path, operands = (*path, str(word)), 0
+            path, operands = (*path, str(word)), []
         elif not flag:
-            operands += 1
+            operands.append(str(word))
     command = commands.get(path)
 
     kind, words, start = "", [], 0
@@ -116,9 +121,14 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> list[str
         words += [] if path else ["help"]
     else:
         names = [name for operand in command.operands for name in operand.metavar.split()]
-        if operands < len(names) or any(operand.repeats for operand in command.operands[-1:]):
-            kind = names[min(operands, len(names) - 1)]
-    if kind in ("KEY=TEXT", "TEXT|KEY=VALUE") and typed[start:].startswith("model="):
+        if len(operands) < len(names) or any(operand.repeats for operand in command.operands[-1:]):
+            kind = names[min(len(operands), len(names) - 1)]
+    if kind == "TEXT|KEY=VALUE":
+        model = next((word[len("model=") :] for word in operands if word.startswith("model=")), None)
+        found = choices(source.at_hand(context.client(with_secret=False)).document, operands[0], model)
+        key, mark, _ = typed.partition("=")
+        words = [f"{key}={each}" for each in found.get(key, ())] if mark else [f"{name}=" for name in found]
+    if kind == "KEY=TEXT" and typed[start:].startswith("model="):
         kind, start = "M", start + len("model=")
     known = (word for word in words or _known_words(context, kind) if PLAIN.fullmatch(word))
     return [typed[:start] + word for word in known if word.startswith(typed[start:])]
@@ -127,12 +137,7 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> list[str
 def _known_words(context: Context, kind: str) -> Iterable[str]:
     """Returns the words that can stand for a name such as PATH or METHOD in the help."""
     if kind in ("PATH", "M", "ENDPOINT", "ENDPOINT|MODEL"):
-        from ..contract import source
-
         contract = source.at_hand(context.client(with_secret=False))
-        from ..contract.describe import models
-        from ..contract.schema import endpoints
-
         if kind == "PATH":
             return [found.path.replace("{", "").replace("}", "") for found in endpoints(contract.document)]
         rows = models(contract.document)

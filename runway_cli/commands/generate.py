@@ -11,16 +11,9 @@ import re
 from .. import jsontext
 from ..api.paths import api_path
 from ..contract import source
-from ..contract.describe import scheme_of
-from ..contract.schema import (
-    full_path,
-    kind_of,
-    nearest,
-    properties_of,
-    reading,
-    values_of,
-)
-from ..errors import UsageError
+from ..contract.describe import models, scheme_of
+from ..contract.schema import full_path, kind_of, nearest, properties_of, reading, short_name, values_of
+from ..errors import Mistyped, UsageError
 from ..jobs import fields
 from ..jobs.fields import Field
 from ..jobs.tasks import may_start
@@ -66,16 +59,35 @@ def run(context: Context, options: Options) -> int:
     client = context.client(with_secret=False)
     checker = Checker(client, source.at_hand(client))
     endpoint = checker.endpoint("POST", path)
+    if endpoint is None:
+        _refuse_unknown(checker, options.endpoint, path, [key for key, _, _ in settings], texts)
     with reading(checker.contract.document) as schemas:
         forms = _forms(schemas, endpoint, [value for key, _, value in settings if key == "model"])
         found = [_field(schemas, forms, *setting) for setting in settings]
         if texts:
-            near = [] if endpoint else nearest(checker.endpoints, path)[:1]
-            found.insert(0, _text(schemas, forms, path, texts[0], near))
+            found.insert(0, _text(schemas, forms, path, texts[0]))
+    for field in found:
+        field.option = ""
     options.method, options.path, options.wait = "POST", path, not options.no_wait
     options.fields = [*found, *options.fields]
     options.is_typed, options.body, options.stdin, options.paginate = True, None, False, False
     return request.run(context, options)
+
+
+def _refuse_unknown(checker: Checker, name: str, path: str, settings: list[str], texts: list[str]) -> None:
+    """Raises UsageError where a model stands in place of the endpoint, and for TEXT, whose field is not known."""
+    ends = next((row["endpoints"] for row in models(checker.contract.document) if row["model"] == name), None)
+    if ends:
+        added = [] if "model" in settings else [f"model={name}"]
+        words = f"{name} is a model of {' and '.join(ends)}: write {ends[0]} … model={name}"
+        raise Mistyped(words, wrong=name, right=ends[0], add=(*added, "--dry-run"))
+    if texts:
+        words = f"the API's contract has no POST {path}, so there is no field known for TEXT: give it as KEY=VALUE"
+        near = nearest([each for each in checker.endpoints if each.method == "POST"], path)[:1]
+        if not near:
+            raise UsageError(words, try_next=("reference",))
+        right = short_name(near[0])
+        raise Mistyped(f"{words}; did you mean {right}?", wrong=name, right=right, add=("--dry-run",))
 
 
 def _forms(schemas: Schemas, endpoint: Endpoint | None, models: list[str]) -> list[Schema]:
@@ -85,20 +97,15 @@ def _forms(schemas: Schemas, endpoint: Endpoint | None, models: list[str]) -> li
     return fitting or forms
 
 
-def _text(schemas: Schemas, forms: list[Schema], path: str, text: str, near: list[str]) -> Field:
+def _text(schemas: Schemas, forms: list[Schema], path: str, text: str) -> Field:
     """Returns the field that takes TEXT. Raises UsageError for an endpoint that has none."""
     holders = [[], *([name] for form in forms for name in properties_of(form))]
     for name in TEXT_FIELDS:
         for holder in holders:
             if any(form.get("type") == "string" for form in _below(schemas, forms, [*holder, name])):
                 return Field(fields.TEXT_FILE if text == "-" else fields.TEXT, [*holder, name], text)
-    if forms:
-        words = f"POST {path} has no field for TEXT: give its fields as KEY=VALUE"
-        raise UsageError(words, try_next=("reference", "POST", path))
-    words = f"the API's contract has no POST {path}, so there is no field known for TEXT: give it as KEY=VALUE"
-    if near:
-        words += f"; did you mean {near[0].replace('/v1/', '', 1)}?"
-    raise UsageError(words, try_next=("models", near[0].replace("/v1/", "", 1)) if near else ("reference",))
+    words = f"POST {path} has no field for TEXT: give its fields as KEY=VALUE"
+    raise UsageError(words, try_next=("reference", "POST", path))
 
 
 def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: str) -> Field:
@@ -109,7 +116,11 @@ def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: st
         kind = fields.UPLOAD
         text = text if fields.ADDRESS.match(text) else os.path.expanduser(text)
         if not fields.ADDRESS.match(text) and not os.path.lexists(text):
-            raise UsageError(f"{name} takes a URL or a file, and there is no file {text!r}")
+            words = f"{name} takes a URL or a file, and there is no file {text!r}"
+            if text[:1] != "@" or not os.path.isfile(text[1:]):
+                raise UsageError(words)
+            instead = (f"{name}={text[1:]}",)
+            raise UsageError(f"{words}; leave the @ out", bad_value=(("",), f"{name}="), instead=instead)
     try:
         return fields.reader(kind)(f"{name}={text}")
     except ValueError as error:

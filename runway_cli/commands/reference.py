@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ..api.paths import api_path
+from ..contract import source
+from ..contract.describe import describe, field_rows, models, models_of
+from ..contract.schema import METHODS, Endpoint, endpoints, full_path, matching, nearest, nearest_words, short_name
 from ..errors import UsageError
 from ..terminal.tables import Column
 from .options import Command, GlobalOptions, Operand, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..contract.schema import Endpoint
     from .context import Context
 
 
@@ -37,11 +39,7 @@ class ModelsOptions(GlobalOptions):
 
 def run_reference(context: Context, options: ReferenceOptions) -> int:
     """Prints the endpoints, or what one of them takes and returns."""
-    from ..contract import source
-    from ..contract.describe import describe, field_rows
-    from ..contract.schema import endpoints
-
-    named = _named(options.endpoint, options.model)
+    named = _named(context, options.endpoint, options.model)
     document = source.load(context.client(with_secret=False)).document
     known = endpoints(document)
     if not named:
@@ -64,10 +62,8 @@ def run_reference(context: Context, options: ReferenceOptions) -> int:
     return 0
 
 
-def _named(words: list[str], model: str | None) -> tuple[str, str] | None:
+def _named(context: Context, words: list[str], model: str | None) -> tuple[str, str] | None:
     """Returns METHOD in capitals and PATH, None where neither is named. Raises UsageError for anything else."""
-    from ..contract.schema import METHODS, full_path
-
     methods = [word.upper() for word in words if word.upper() in METHODS]
     paths = [word for word in words if word.upper() not in METHODS]
     if len(words) == 2 and methods and paths:
@@ -76,7 +72,9 @@ def _named(words: list[str], model: str | None) -> tuple[str, str] | None:
         return None
     message = f"name METHOD ({', '.join(METHODS)}) and PATH of one endpoint, or neither for a list of all"
     path = full_path(max(paths, key=lambda word: "/" in word)) if paths else FALLBACK
-    raise UsageError(message, try_next=_call((*methods, "POST")[0], path, model))
+    document = source.at_hand(context.client(with_secret=False)).document
+    known = sorted(matching(endpoints(document), path), key=lambda each: each.method not in (*methods, "POST"))
+    raise UsageError(message, try_next=_call(known[0].method, path, model) if known else ("reference",))
 
 
 def _call(method: str, path: str, model: str | None) -> tuple[str, ...]:
@@ -85,8 +83,6 @@ def _call(method: str, path: str, model: str | None) -> tuple[str, ...]:
 
 def _endpoint(known: list[Endpoint], method: str, path: str, model: str | None) -> Endpoint:
     """Returns the endpoint that is meant. Raises UsageError that names the nearest ones."""
-    from ..contract.schema import matching, nearest
-
     found = matching(known, path)
     for endpoint in found:
         if endpoint.method == method:
@@ -104,10 +100,6 @@ def _endpoint(known: list[Endpoint], method: str, path: str, model: str | None) 
 
 def run_models(context: Context, options: ModelsOptions) -> int:
     """Prints every model with its endpoints, or the models of one endpoint, or the endpoints of one model."""
-    from ..contract import source
-    from ..contract.describe import models, models_of
-    from ..contract.schema import endpoints, full_path, matching, nearest_words, short_name
-
     document = source.load(context.client(with_secret=False)).document
     if options.name is None:
         context.console.rows(models(document), MODEL_COLUMNS, {})

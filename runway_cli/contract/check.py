@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MAX_SHOWN = 60  # characters of a value
 MAX_LISTED = 60  # allowed values, or known fields, in a message
 MAX_ISSUES = 50  # that one check reports
+UNKNOWN = "unknown field"  # the beginning of a message
 
 TYPES = {
     "string": "a string",
@@ -68,43 +69,38 @@ class Hint(str):
         return made
 
 
-def check(
-    document: Schema, endpoint: Endpoint, body: Any, show: Show | None = None, *, lenient: bool = False
-) -> list[dict[str, Any]]:
+def check(document: Schema, endpoint: Endpoint, body: Any, show: Show | None = None) -> list[dict[str, Any]]:
     """Returns what is wrong with a JSON body, as [{"field": "a.0.b", "messages": [...]}]; [] for a valid one.
 
-    Where the contract describes no JSON body, any is accepted, and with `lenient` what the API may have got since: a
-    field or a model that the contract does not know. `show` turns a refused value into the words of a
+    Where the contract describes no JSON body, any is accepted. `show` turns a refused value into the words of a
     message; `shown` without it. Raises ContractError, a ValueError, where the body or the contract nests too deeply.
     """
     fields: dict[str, list[str]] = {}
     with reading(document) as schemas:
         schema = schemas.content(endpoint.operation.get("requestBody"))
-        if lenient and isinstance(body, dict) and "model" in body:
-            known = [schemas.values(properties_of(form).get("model")) for form in schemas.forms(schema)]
-            if not any(body["model"] in models for models in known):
-                return []
-        for path, message in _Checker(schemas, show or shown, lenient).issues(schema, body):
+        for path, message in _Checker(schemas, show or shown).issues(schema, body):
             fields.setdefault(".".join(map(str, path)), []).append(message)
     return [{"field": field, "messages": messages} for field, messages in fields.items()]
 
 
-def unnamed(document: Schema, endpoint: Endpoint, body: Any) -> list[str]:
-    """Returns the fields of a body that no form of the contract names, although it may allow them: mostly mistyped."""
+def unnamed(document: Schema, endpoint: Endpoint, body: Any) -> dict[str, str]:
+    """Returns the fields of a body, quoted, that no form of the contract names, although it may allow them.
+
+    They are mostly mistyped: with each comes the most similar name, or "".
+    """
     with reading(document) as schemas:
         forms = schemas.forms(schemas.content(endpoint.operation.get("requestBody")))
     named = {name for form in forms for name in properties_of(form)}
     describes_others = any(isinstance(form.get("additionalProperties"), dict) for form in forms)
     if not named or describes_others or not isinstance(body, dict):
-        return []
-    return [name for name in body if name not in named]
+        return {}
+    return {repr(name): "".join(nearest_words(name, named.difference(body))[:1]) for name in body if name not in named}
 
 
 class _Checker:
-    def __init__(self, schemas: Schemas, show: Show, lenient: bool) -> None:
+    def __init__(self, schemas: Schemas, show: Show) -> None:
         self.schemas = schemas
         self.show = show
-        self.lenient = lenient
 
     def issues(self, schema: Any, value: Any) -> list[Issue]:
         """Returns what is wrong with a value by the form that it selects, or else resembles; MAX_ISSUES at most."""
@@ -117,13 +113,18 @@ class _Checker:
             name, tags = self.schemas.told_apart(fitting)
             every = [tag for each in tags for tag in each]
             if name and name not in value:
-                return [((name,), f"is required: {_choice(list(map(plain, every)))}")]
+                names = dict.fromkeys(key for form in fitting for key in properties_of(form))
+                needed = [as_list(form.get("required")) for form in fitting]
+                rest = [key for key in needed[0] if key not in (name, *value) and all(key in each for each in needed)]
+                choice = f"is required: {_choice(list(map(plain, every)))}"
+                return [((name,), choice), *(((key,), self._missing(names, value, key)) for key in rest)]
             if name:
                 key = key_of(value[name])
                 fitting = [form for form, each in zip(fitting, tags) if key in map(key_of, each)]
                 if not fitting:
                     return [((name,), self._other(value[name], [("be one of", plain(tag)) for tag in every]))]
-        return min((list(dict.fromkeys(islice(self._inside(form, value), MAX_ISSUES))) for form in fitting), key=len)
+        found = [list(dict.fromkeys(islice(self._inside(form, value), MAX_ISSUES))) for form in fitting]
+        return min(found, key=lambda issues: [sum(not each[1].startswith(UNKNOWN) for each in issues), len(issues)])
 
     def _wanted(self, form: Schema, value: Any) -> Wanted:
         """Returns what a value would have to be, where it is altogether another than the form wants; else []."""
@@ -166,7 +167,7 @@ class _Checker:
                 yield (name,), f"the name {message}"
             if name in properties or free is not False:
                 yield from self._below(name, properties.get(name, free), item)
-            elif not self.lenient:
+            else:
                 yield (name,), _unknown(name, properties, value)
 
     def _below(self, step: str | int, schema: Any, value: Any) -> Iterator[Issue]:
@@ -212,9 +213,9 @@ def _outside(form: Schema, keyword: str, size: float, shown_size: str, noun: str
 def _unknown(name: str, known: Schema, value: dict[str, Any]) -> str:
     near = nearest_words(name, (word for word in known if word not in value))
     if near:
-        return Hint("field", "unknown field; did you mean", near[0])
+        return Hint("field", f"{UNKNOWN}; did you mean", near[0])
     names = _listed(list(map(plain, known)))
-    return f"unknown field; the known ones are {names}" if names else "unknown field: none is allowed here"
+    return f"{UNKNOWN}; the known ones are {names}" if names else f"{UNKNOWN}: none is allowed here"
 
 
 # Of the ECMAScript patterns in a contract only those are checked that take no longer than the text is long: literal

@@ -16,7 +16,9 @@ from .schema import (
     beginning_of,
     binding,
     endpoints,
+    full_path,
     key_of,
+    matching,
     nearest_words,
     one_line,
     properties_of,
@@ -377,6 +379,19 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
         forms = schemas.forms(schemas.content(endpoint.operation.get("requestBody")))
         by_model = _by_model(schemas, forms).items()
         return [{"model": model, **_choosable(list(_below(schemas, "", forms, 1)))} for model, forms in by_model]
+
+
+def choices(document: Schema, name: str, model: str | None) -> dict[str, list[str]]:
+    """Returns each field of a POST with the values that it may have, [] for any: for a model, else for all of them."""
+    endpoint = next((each for each in matching(endpoints(document), full_path(name)) if each.method == "POST"), None)
+    body = describe(document, endpoint).get("body", {}) if endpoint else {}
+    models = body.get("models", [])
+    known = models if model is None or model not in models else [model]
+    bodies = [describe(document, endpoint, each, all_fields=True)["body"] for each in known if endpoint]
+    found: dict[str, dict[str, None]] = {"model": {}} if models else {}
+    for field in [field for each in bodies or [body] for field in each.get("fields", ())]:
+        found.setdefault(field["name"], {}).update(dict.fromkeys(map(str, field.get("values", ()))))
+    return {name: list(values) for name, values in found.items()}
 
 
 def _choosable(fields: list[Field]) -> dict[str, Any]:

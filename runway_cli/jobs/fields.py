@@ -41,14 +41,18 @@ CONSTANTS = {"true": "true", "false": "false", "none": "null"}
 
 
 class Field:
-    """One value of a body: `kind` is one of the words above, `key` the parts between dots, `value` as it was given."""
+    """One value of a body: `kind` is one of the words above, `key` the parts between dots, `value` as it was given.
 
-    __slots__ = ("key", "kind", "value")
+    `option` is the one that gives it in messages, "" where the user typed the key alone.
+    """
+
+    __slots__ = ("key", "kind", "option", "value")
 
     def __init__(self, kind: str, key: list[str], value: Any) -> None:
         self.kind = kind
         self.key = key
         self.value = value
+        self.option = f"--{kind}"
 
     @property
     def name(self) -> str:
@@ -229,10 +233,13 @@ def check_addresses(body: Any, fields: Sequence[Field], key: Sequence[str] = ())
             rest += [(item, [*path, str(part)]) for part, item in items]
         elif is_file(path, value):
             name = ".".join(path)
-            words = f"{name}: {_short(value)!r} is a file, and the field takes a URL: use --upload {name}=FILE"
-            facts = {"bad_value": (FIELD_FLAGS, f"{name}="), "instead": ("--upload", f"{name}={value}")}
+            is_typed = not all(field.option for field in fields)  # by `generate`, which has no --upload
+            use = f"{name}=FILE" if is_typed else f"--upload {name}=FILE, or in ROWS @upload.{name}"
+            words = f"{name}: {_short(value)!r} is a file, and the field takes a URL: use {use}"
+            wrong = (("",), f"{name}:=") if is_typed else (FIELD_FLAGS, f"{name}=")
+            facts = {"bad_value": wrong, "instead": (*(() if is_typed else ("--upload",)), f"{name}={value}")}
             is_inside = any(len(field.key) < len(path) and path[: len(field.key)] == field.key for field in fields)
-            raise UsageError(f"{words}, or in ROWS @upload.{name}", **({} if is_inside else facts))
+            raise UsageError(words, **({} if is_inside else facts))
 
 
 def is_file(key: Sequence[str], value: Any) -> bool:
@@ -349,17 +356,18 @@ def value_of(field: Field, files: Files, shutdown: Shutdown) -> Any:
         found.name = parse(found.name).name
         return found
     if field.kind in (DATA_URI, UPLOAD) and not (field.kind == UPLOAD and ADDRESS.match(path)):
-        return input_file(files, path, f"--{field.kind}", is_upload=field.kind == UPLOAD)
+        return input_file(files, path, field.option or field.name, is_upload=field.kind == UPLOAD)
     if field.kind != TEXT_FILE:
         return field.value
     if path == "-":
-        data = read_stdin(f"--text-file {field.name}", shutdown)
+        data = read_stdin(f"{field.option} {field.name}".lstrip(), shutdown)
     else:
         data = read_file(path, "--text-file", shutdown)
     try:
-        text = without_mark(data, f"--text-file: {path!r}").decode("utf-8")
+        text = without_mark(data, f"{field.option or field.name}: {path!r}").decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UsageError(f"--text-file: {path!r} is not UTF-8 (byte {error.start + 1})") from None
+        words = f"{field.option or field.name}: {path!r} is not UTF-8 (byte {error.start + 1})"
+        raise UsageError(words) from None
     return text[:-2] if text.endswith("\r\n") else text[:-1] if text.endswith("\n") else text
 
 

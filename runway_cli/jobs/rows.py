@@ -16,7 +16,8 @@ from graphlib import CycleError, TopologicalSorter
 
 from .. import jsontext
 from ..api.paths import checked_path
-from ..errors import UsageError
+from ..contract.schema import full_path
+from ..errors import Mistyped, UsageError
 from ..files.download import safe_name
 from ..files.upload import InputFile
 from . import fields
@@ -202,6 +203,9 @@ class RowReader:
     def _endpoint(self, path: str) -> str:
         """Returns the path of a POST that creates something. Raises UsageError."""
         found = checked_path(path, self._base_url)
+        if not re.search(r"/v\d+/", self._base_url + found):
+            right = full_path(found)
+            raise Mistyped(f"the endpoint {path!r} has no version; did you mean {right}?", wrong=path, right=right)
         if not may_start(found):
             raise UsageError(f"a POST to {found.partition('?')[0]} creates no task: use `request`")
         return found

@@ -300,11 +300,13 @@ class Console:
 
 
 def _plain_lines(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the message, and a line for each issue and for each of several failures."""
+    """Yields the message, and a line for each issue that it does not tell, and for each of several failures."""
     accepted = " (the request may have been accepted)" if document.get("maybeAccepted") else ""
     yield f"{document['error']}{accepted}"
     for issue in document.get("issues", ()):
-        yield "  " + ": ".join(filter(None, (issue["field"], "; ".join(issue["messages"]))))
+        line = ": ".join(filter(None, (issue["field"], "; ".join(issue["messages"]))))
+        if not issue["field"] or line not in document["error"]:
+            yield f"  {line}"
     for failure in document.get("failed", ()):
         yield f"  {failure['id']}: {failure['error']}"
 
