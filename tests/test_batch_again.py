@@ -246,6 +246,14 @@ class ExampleTest(BatchTest):
         self.assertEqual(pasted(result), ["batch", PATH, str(self.prompts), *SHARED, "--retry-failed", "--dry-run"])
         self.assertEqual(statuses(result), {"1": "FAILED"})
 
+    def test_while_rows_are_in_progress_it_is_the_same_call(self) -> None:
+        self.write("fox", "owl")
+        self.fake.fault(Fault("status", 400, body={"error": "No"}), path=PATH)
+        self.next_task(statuses=["RUNNING"] * 99)
+        result = self.batch("--max-wait", "6")
+        self.assert_error(result, 1, kind="api")
+        self.assertEqual(pasted(result), ["batch", PATH, str(self.prompts), *SHARED, "--max-wait", "6"])
+
     def test_rows_that_were_sent_again_are_not_sent_once_more(self) -> None:
         self.write("fox")
         self.next_task(statuses=["FAILED"])

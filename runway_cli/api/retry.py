@@ -73,5 +73,5 @@ def may_pass(failure: Failure) -> bool:
 
 
 def may_poll_again(failure: Failure) -> bool:
-    """Returns whether polling goes on after a failure: a page in place of JSON does not end a wait either."""
+    """Returns whether polling goes on after a failure: a page or another value in place of a task does not end it."""
     return may_pass(failure) or not failure.fact("is_json", True)

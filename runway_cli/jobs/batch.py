@@ -414,6 +414,8 @@ class Batch:
         facts: dict[str, Any] = {"task_id": None} if len(failures) > 1 else {}
         if any(failure.fact("may_have_been_accepted") for failure in failures):
             facts["may_have_been_accepted"] = True
+        elif self.counts[IN_PROGRESS] and heaviest(failures).kind in ("api", "task"):  # what was paid for comes first
+            facts["batch_call"] = "same"
         return heaviest(failures).but("; ".join(words), waiting_for=None, **facts)
 
 

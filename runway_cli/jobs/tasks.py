@@ -234,6 +234,10 @@ class PolledTask:
         before, self.trouble = self.trouble, None
         try:
             found = self.client.call("GET", self.pollable.path, retries=0, deadline=self.deadline).value
+            if not isinstance(found, dict):
+                words = f"the answer for {self.name} is not an object"
+                raise ApiError(words, status=200, is_json=False, permanent=True)
+            self.answer = found
         except RunwayError as failure:
             self._tries -= self.answer is None and bool(failure.fact("permanent"))
             if not may_poll_again(failure) or self._tries <= 0:
@@ -242,11 +246,6 @@ class PolledTask:
             self.trouble = failure
             if before is None or before.message != failure.message:
                 self.client.console.note(f"{self.name}: {failure.message}; polling continues")
-            return
-        if isinstance(found, dict):
-            self.answer = found
-        else:
-            self.error = ApiError(f"the answer for {self.name} is not an object", status=200)
 
     def record_end(self, ledger: Ledger, folder: str | None = None) -> None:
         """Records how it ended, where that was seen. `folder` is where all its outputs were to go.
