@@ -70,7 +70,7 @@ class LedgerTest(unittest.TestCase):
         self.addCleanup(ledger.close)
         return ledger
 
-    def paid(self, name: str, credits: object = 5, **facts: object) -> Attempt:
+    def paid(self, name: str, credits: object = 5, **facts: Any) -> Attempt:
         """An attempt that was answered with an id."""
         attempt = self.ledger.intend("/v1/text_to_image", BODY, **facts)
         self.ledger.started(attempt.key, name, credits)
@@ -103,6 +103,38 @@ class Records(LedgerTest):
         self.assertEqual(
             (found.status, found.credits, found.files), ("SUCCEEDED", 7, ["/a/fox-1.png", "/a/fox-2.png", "/b/fox.png"])
         )
+
+    def test_a_text_that_is_not_utf_8_comes_back_as_it_was(self) -> None:
+        for text in ("/a\udcff/fox.png", "/\udcf0/\udcff\ud800", "/a/\\udcff.png"):
+            with self.subTest(text):
+                self.paid(text, job=f"file {text}", destination=text)
+                self.assertIn(text, self.ledger.claimed())
+                self.ledger.ended(text, "SUCCEEDED", saved=[text])
+                found = self.ledger.last(f"file {text}")
+                assert found
+                self.assertEqual((found.id, found.destination, found.files), (text, text, [text]))
+
+    def test_whose_output_a_file_may_be(self) -> None:
+        for number, (destination, saved, path, expected) in enumerate(
+            (
+                ("/a/fox.png", [], "/a/fox.png", True),
+                ("/a/fox.png", [], "/a/fox-2.png", True),
+                ("/a/fox.png", [], "/a/fox-2.mp4", False),
+                ("/a/fox.*", [], "/a/fox-12.mp4", True),
+                ("/a/fox.*", [], "/a/fox-red.png", False),
+                ("/a/fox.*", ["/a/fox.png"], "/a/fox-2.png", False),
+                ("/a/fox.*", ["/b/fox.png"], "/b/fox.png", True),
+                ("/a/", [], "/a/6.png", True),
+                ("/a/", [], "/a/fox.png", False),
+                (None, [], "/a/fox.png", False),
+            )
+        ):
+            with self.subTest(destination, saved=saved, path=path):
+                task = str(number - 1)
+                self.paid(task, destination=destination)
+                if saved:
+                    self.ledger.ended(task, "SUCCEEDED", saved=saved)
+                self.assertIs(self.ledger.attempts()[-1].may_own(path), expected)
 
     def test_what_ended_more_than_a_year_ago_is_dropped(self) -> None:
         self.paid("ended")

@@ -18,7 +18,6 @@ import time
 
 from .. import jsontext
 from ..errors import BudgetError
-from ..files.download import ANY
 from ..settings import counted, shown_credits
 
 TYPE_CHECKING = False
@@ -71,7 +70,8 @@ class Attempt:
     saved: dict[str, list[str]]
 
     def __init__(self, row: sqlite3.Row) -> None:
-        vars(self).update(zip(row.keys(), row))
+        for name, value in zip(row.keys(), row):  # a text that is not valid UTF-8 is there as bytes
+            vars(self)[name] = value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
         self.credits = number_of(self.credits)
         self.saved = jsontext.loads(row["saved"]) if row["saved"] else {}
 
@@ -119,10 +119,15 @@ class Attempt:
     def has_files(self, destination: str) -> bool:
         """Returns whether its outputs are all still at an absolute path, which ends in a slash for a folder."""
         folder, name = os.path.split(destination)
-        root, extension = os.path.splitext(name)
-        pattern = re.compile(re.escape(root) + r"(-\d+)?" + (r"\.\w+" if extension == ANY else re.escape(extension)))
-        files = [path for path in self.saved.get(folder, []) if not name or pattern.fullmatch(os.path.basename(path))]
+        files = [path for path in self.saved.get(folder, []) if not name or _outputs(destination).fullmatch(path)]
         return bool(files) and all(map(os.path.isfile, files))
+
+    def may_own(self, path: str) -> bool:
+        """Returns whether the file at an absolute path is its output, or may be one that was saved and not recorded."""
+        if self.saved or self.has_failed or not self.id or not self.destination:
+            return path in self.files
+        name = "" if os.path.basename(self.destination) else f"{self.id}.*"
+        return bool(_outputs(self.destination + name).fullmatch(path))
 
 
 class Spending:
@@ -156,6 +161,14 @@ class Spending:
                 f", {counted(self.unknown, 'job')} of unknown price counted as {shown_credits(self.dearest or 0)} each"
             )
         return BudgetError(f"{name} allows {words}", spent=self.spent, limit=number_of(limit))
+
+
+def _outputs(destination: str) -> re.Pattern[str]:
+    """Returns the pattern of the paths that outputs get at a destination, numbered or not."""
+    from ..files.download import ANY
+
+    root, extension = os.path.splitext(destination)
+    return re.compile(re.escape(root) + r"(-\d+)?" + (r"\.\w+" if extension == ANY else re.escape(extension)))
 
 
 def is_safety(code: Any) -> bool:

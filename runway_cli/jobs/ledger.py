@@ -112,14 +112,15 @@ class Ledger:
                 os.close(self._locks)
                 self._locks = -1
 
-    def intend(self, path: str, body: Any, **facts: Any) -> Attempt:
+    def intend(self, path: str, body: Any, *, job: str | None = None, **facts: Any) -> Attempt:
         """Records a POST that is about to be sent, and returns it. `body` is the JSON value that is sent.
 
-        `facts` are columns: `key`, `job`, `digest`, `shape`, `destination`, `name`.
+        `facts` are columns beside `job`: `key`, `digest`, `shape`, `destination`, `name`.
         """
         fields = body if isinstance(body, dict) else {}
         prompt = next((fields[name] for name in PROMPT_FIELDS if isinstance(fields.get(name), str)), None)
         facts = {name: self._mask(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+        facts["job"] = self._job(job) if job else None
         shown = {"path": path, "model": fields.get("model"), "prompt": prompt}
         shown = {name: self._short(text, None if name == "path" else MAX_PROMPT) for name, text in shown.items()}
         row = {
@@ -243,16 +244,16 @@ class Ledger:
     def last(self, job: str) -> Attempt | None:
         """Returns the last attempt at a job of this account."""
         where = "account = ? AND job = ? AND status <> ? ORDER BY n DESC LIMIT 1"
-        return next(iter(self._select(where, self.account, self._mask(job), UNSENT)), None)
+        return next(iter(self._select(where, self.account, self._job(job), UNSENT)), None)
 
     def attempts(self) -> list[Attempt]:
         """Returns the attempts of this account in their order."""
         return self._select("account = ? AND status <> ? ORDER BY n", self.account, UNSENT)
 
     def claimed(self) -> set[str]:
-        """Returns the destinations of what is in progress, whoever started it."""
-        rows = self._read("SELECT destination FROM attempts WHERE status IN (?, ?)", *OPEN)
-        return {row["destination"] for row in rows if row["destination"]}
+        """Returns the destinations of what is in progress, or ended well and was not saved, whoever started it."""
+        found = self._select("status IN (?, ?) OR (status = ? AND saved IS NULL)", *OPEN, SUCCEEDED)
+        return {each.destination for each in found if each.destination}
 
     def other_account(self) -> str | None:
         """Returns the name of another account that has paid, or may have; None where there is none."""
@@ -419,6 +420,13 @@ class Ledger:
         except OSError as error:
             raise self._failure(f"{self.path + LOCKS!r}: {error.strerror}") from None
 
+    def _job(self, name: str) -> str:
+        """Returns the name of a job as it is stored: masked, with a hash that still tells it from others."""
+        import hashlib
+
+        masked, code = self._mask(name), hashlib.sha256(name.encode("utf-8", "surrogatepass"))
+        return name if masked == name else f"{masked} {code.hexdigest()}"
+
     def _mask_id(self, text: str) -> str:
         """Masks what may not even stand in an id: a short key may be a part of one."""
         return self._client.console.secrets.mask(text, MIN_LENGTH_IN_RESULTS)
@@ -439,8 +447,9 @@ def _insert(verb: str, row: dict[str, Any]) -> str:
 
 
 def _plain(values: Iterable[Any]) -> list[Any]:
-    """Returns the values with escapes where a body or a file's name is not valid UTF-8."""
-    return [text.encode("utf-8", "backslashreplace").decode() if isinstance(text, str) else text for text in values]
+    """Returns the values with bytes for a text that is not valid UTF-8, as a file's name may be."""
+    is_odd = re.compile("[\ud800-\udfff]").search
+    return [each.encode("utf-8", "surrogatepass") if is_odd(str(each)) else each for each in values]
 
 
 if sys.platform == "win32":
