@@ -88,8 +88,8 @@ def elements(text: str, pairs: Callable[[list[tuple[str, Any]]], Any]) -> Iterat
             place = skip(text, place + 1).end()
 
 
-def dumps(value: Any, indent: int | None = None) -> str:
-    """Returns one line without spaces, or indented lines; characters stay as they are.
+def dumps(value: Any, indent: int | None = None, *, is_sorted: bool = False) -> str:
+    """Returns one line without spaces, or indented lines; characters stay as they are, and keys unless `is_sorted`.
 
     C1 controls, DEL, tag characters and what turns the writing direction, which can steer a terminal or hide from it,
     are written as escapes. Halves of surrogate pairs stay: UTF-8 cannot hold them, so `encoded` writes them as escapes
@@ -105,16 +105,17 @@ def dumps(value: Any, indent: int | None = None) -> str:
         return mark
 
     separators = (",", ":") if indent is None else (",", ": ")
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators, default=spell)
+    options: Any = {"ensure_ascii": False, "allow_nan": False, "sort_keys": is_sorted, "default": spell}
+    text = json.dumps(value, indent=indent, separators=separators, **options)
     if numbers:
         parts = text.split(f'"{mark}"')
         text = "".join(part + number for part, number in zip(parts, [*numbers, ""]))
     return text if text.isprintable() else text.translate(_ESCAPES)
 
 
-def encoded(value: Any) -> bytes:
+def encoded(value: Any, *, is_sorted: bool = False) -> bytes:
     """Returns one line without spaces, as UTF-8."""
-    return dumps(value).encode("utf-8", "backslashreplace")
+    return dumps(value, is_sorted=is_sorted).encode("utf-8", "backslashreplace")
 
 
 def _refuse(word: str) -> NoReturn:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import sys
+import unittest
 from pathlib import Path
 from unittest import mock
 
@@ -80,6 +83,94 @@ class SavingTest(GenerateTest):
         self.assertEqual(self.program(*FOX).json["saved"], ["a-red-fox-3.png"])
         self.assertEqual(self.program(*FOX, "--again").json["saved"], ["a-red-fox-4.png"])
         self.assert_paid(2)
+
+    def test_a_name_that_another_job_took_meanwhile_is_replaced_by_a_free_one(self) -> None:
+        task = self.program(*FOX, "--no-wait").json["id"]
+        for words, saved in (
+            ((*FOX, "seed=2", "--to", "a-red-fox.png"), "a-red-fox.png"),
+            (FOX, "a-red-fox-2.png"),
+            (FOX, "a-red-fox-2.png"),
+            (("wait", task, "--download", "fox.*"), "fox.png"),
+            (FOX, "fox.png"),
+        ):
+            with self.subTest(words=words, saved=saved):
+                self.clock.now += 30
+                self.assertEqual(self.program(*words).json["saved"], [saved])
+        self.assert_paid(2)
+
+    def test_a_name_that_the_user_took_meanwhile_stays_and_the_example_saves_elsewhere(self) -> None:
+        self.program(*FOX, "--no-wait")
+        (self.work / "a-red-fox.png").write_bytes(b"mine")
+        self.clock.now += 30
+        taken = self.program(*FOX)
+        self.assert_error(taken, 74)
+        self.assertEqual(pasted(taken)[-2:], ["--download", "a-red-fox-2.*"])
+        self.clock.now += 30
+        self.assertEqual(self.program(*pasted(taken)).json["saved"], ["a-red-fox-2.png"])
+        self.assertEqual(self.program(*FOX).json["saved"], ["a-red-fox-2.png"])
+        self.assertEqual((self.work / "a-red-fox.png").read_bytes(), b"mine")
+
+    def test_a_name_is_kept_for_a_job_that_ended_and_is_not_saved_yet(self) -> None:
+        task = self.program(*FOX, "--no-wait").json["id"]
+        self.clock.now += 30
+        self.assert_success(self.program("wait", task))
+        self.assertEqual(self.program(*FOX, "seed=2").json["saved"], ["a-red-fox-2.png"])
+        self.clock.now += 30
+        self.assertEqual(self.program(*FOX).json["saved"], ["a-red-fox.png"])
+
+    def test_the_file_of_another_job_is_never_taken_for_a_numbered_output(self) -> None:
+        task = self.program(*FOX, "--no-wait").json["id"]
+        self.fake.tasks[task]["outputs"] *= 2
+        self.program(*FOX, "seed=2", "--no-wait")
+        self.clock.now += 30
+        (self.work / "a-red-fox-2.png").write_bytes(PNG)  # what the other call has saved and not recorded
+        for output in self.fake.storage.outputs.values():
+            output.content = PNG[:-1] + output.id[-1:].encode()
+        waited = self.program("wait", "--unfinished")
+        self.assert_error(waited, 74)
+        self.assertEqual(self.names(), ["a-red-fox-1.png", "a-red-fox-2.png"])
+        self.assertEqual((self.work / "a-red-fox-2.png").read_bytes(), PNG)
+
+    def test_what_request_started_under_a_name_is_saved_once(self) -> None:
+        sent = ("-f", "promptText=A red fox!", "-f", "model=gen4_image", "-f", "ratio=1280:720")
+        self.program("request", "POST", "/v1/text_to_image", *sent, "--once", "x", "--wait")
+        for _ in range(3):
+            self.clock.now += 30
+            self.assertEqual(self.program(*FOX, "--once", "x").json["saved"], ["a-red-fox.png"])
+        self.assertEqual(self.names(), ["a-red-fox.png"])
+        self.assert_paid(1)
+
+    def test_a_new_contract_does_not_make_it_another_job(self) -> None:
+        contract = self.folder / "contract.json"
+        steps = ("steps=5", "hd=true", 'tags=["a", 1]', "promptText=7")
+        kinds: tuple[dict[str, object], ...] = (
+            {},
+            {"steps": {"type": "integer"}, "hd": {"type": "boolean"}, "tags": {"type": "array", "items": {}}},
+        )
+        for types in kinds:
+            schema = {"type": "object", "properties": {"promptText": {"type": "string"}, **types}}
+            body = {"content": {"application/json": {"schema": schema}}}
+            paths = {"/v1/text_to_image": {"post": {"requestBody": body}}}
+            contract.write_text(json.dumps({"openapi": "3.1.0", "paths": paths}), encoding="utf-8")
+            env = {"RUNWAY_SKILLS_OPENAPI_URL": str(contract), "RUNWAY_SKILLS_HISTORY": str(self.folder / "history.db")}
+            self.fake.fault(Fault("status", status=200, body={"id": "paid"}), path="/v1/text_to_image")
+            found = self.call("generate", "text_to_image", *steps, "--no-wait", env=env)
+            self.assertEqual((found.exit, found.json["id"]), (0, "paid"), found)
+        self.assertEqual(len(self.posts()), 1)
+
+    @unittest.skipUnless(sys.platform == "linux", "elsewhere file names are UTF-8 or UTF-16")
+    def test_a_folder_whose_name_is_not_utf_8_is_saved_in(self) -> None:
+        odd = os.path.join(os.fsencode(self.work), b"d\xff")
+        os.mkdir(odd)
+        os.chdir(odd)
+        self.program(*FOX, "--no-wait")
+        os.chdir(self.work)
+        self.clock.now += 30
+        self.assert_success(self.program("wait", "--unfinished"))
+        self.assertEqual((os.listdir(os.fsencode(self.work)), os.listdir(odd)), ([b"d\xff"], [b"a-red-fox.png"]))
+        os.chdir(odd)
+        self.assertEqual(self.program(*FOX).json["saved"], ["a-red-fox.png"])
+        self.assert_paid(1)
 
     def test_files_get_names_of_every_script_and_reasonable_length(self) -> None:
         long = "a fox and " * 20

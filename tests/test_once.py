@@ -145,6 +145,38 @@ class FileTest(OnceTest):
         files = [name for name in self.listing() if name.endswith(".png")]
         self.assertEqual([name.split("/")[0] for name in files], ["fox.png", "rest"])
 
+    def test_what_ended_and_was_not_saved_is_unfinished_business(self) -> None:
+        task = self.program(*self.save, "--max-wait", "1").error["id"]
+        self.clock.now += 60
+        self.fake.fault(Fault("status", status=503), server="storage", times=None)
+        broken = self.program("wait", "--unfinished", "--retries", "0")
+        self.assertNotEqual(broken.exit, 0)
+        self.fake.clear_faults()
+        self.fox.write_bytes(b"mine")
+        self.clock.now += 60
+        taken = self.program("wait", "--unfinished")
+        self.assert_error(taken, 74)
+        free = str(self.folder / "fox-2.png")
+        self.assertEqual(pasted(taken), ["wait", task, "--download", free])
+        self.clock.now += 60
+        self.assertEqual(self.program(*pasted(taken)).json["saved"], [free])
+        sent = len(self.fake.requests)
+        self.assert_success(self.program("wait", "--unfinished"))
+        self.assertEqual((len(self.fake.requests), self.fox.read_bytes()), (sent, b"mine"))
+
+    def test_what_has_no_outputs_or_ended_long_ago_is_not_waited_for_again(self) -> None:
+        task = self.program(*self.save, "--max-wait", "1").error["id"]
+        for outputs, pause in (([], 60), (self.fake.tasks[task]["outputs"], 3 * 86_400)):
+            self.change(status="STARTED", saved=None)
+            self.fake.tasks[task]["outputs"] = outputs
+            self.fake.fault(Fault("status", status=404), server="storage", times=None)
+            self.clock.now += 60
+            self.program("wait", "--unfinished")
+            self.clock.now += pause
+            sent = len(self.fake.requests)
+            self.assert_success(self.program("wait", "--unfinished"))
+            self.assertEqual(len(self.fake.requests), sent)
+
     def test_two_unfinished_jobs_with_one_destination_are_not_taken_for_each_other(self) -> None:
         self.program(*self.save, "--max-wait", "1")
         hen = self.program(*HEN, "--wait", "--download", str(self.fox), "--max-wait", "1").error["id"]
@@ -184,6 +216,14 @@ class NameTest(OnceTest):
         again = self.program(*ONCE)
         self.assertEqual((again.json["id"], again.json["status"], again.json["once"]), (first, "STARTED", "fox"))
         self.assert_paid(1)
+
+    def test_names_that_differ_only_in_what_is_masked_are_different_jobs(self) -> None:
+        names = [f"https://shop.test/p?id={number}" for number in (1, 2, 1)]
+        ids = [self.program(*FOX, "--once", name).json["id"] for name in names]
+        self.assertEqual((ids[0] == ids[2], ids[0] == ids[1]), (True, False))
+        self.assertEqual(self.program(*FOX, "--once", names[0]).json["once"], names[0])
+        self.assertNotIn(b"id=1", self.history.read_bytes())
+        self.assert_paid(2)
 
     def test_the_same_body_in_another_order_is_the_same_job(self) -> None:
         self.program(*ONCE)
@@ -309,6 +349,27 @@ class NameTest(OnceTest):
             with self.subTest(words):
                 self.assert_error(self.program(*words, RUNWAY_SKILLS_HISTORY=str(notes)), 78)
         self.assertEqual((len(self.fake.requests), notes.read_bytes()), (sent, b"my notes"))
+
+    def test_a_history_that_cannot_be_used_is_noticed_before_anything_is_uploaded(self) -> None:
+        self.program(*FOX)
+        damaged = self.file("damaged.db", self.history.read_bytes()[:-1000])
+        notes, cat = self.file("notes.txt", b"my notes" * 99), self.file("cat.png", b"\x89PNG\r\n\x1a\n" + bytes(600))
+        rows = self.file("rows.jsonl", b'{"@upload.promptImage": "%s"}' % str(cat).encode())
+        clip = ("/v1/image_to_video", "-f", "model=gen4_turbo", "-f", "ratio=1280:720", "-F", "duration=5")
+        self.fake.requests.clear()
+        for words in (
+            ("request", "POST", *clip, "--upload", f"promptImage={cat}"),
+            ("request", "POST", *clip, "--upload", f"promptImage={cat}", "--wait", "--download", f"{self.folder}/out/"),
+            ("batch", clip[0], str(rows), *clip[1:]),
+        ):
+            for env, status in (
+                ({"RUNWAY_SKILLS_HISTORY": str(damaged)}, 74),
+                ({"RUNWAY_SKILLS_HISTORY": str(notes)}, 78),
+                ({"RUNWAY_SKILLS_HISTORY": "off", "RUNWAY_SKILLS_MAX_CREDITS": "50"}, 78),
+            ):
+                with self.subTest(words[:3], **env):
+                    self.assert_error(self.program(*words, **env), status)
+                    self.assertEqual(self.fake.requests, [])
 
     def test_a_dry_run_needs_no_history(self) -> None:
         notes = self.file("notes.txt", b"my notes")

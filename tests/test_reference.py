@@ -382,7 +382,7 @@ class CacheTest(ReferenceCase):
         self.assertEqual(self.told(later=DAY - 60).stdout, first.stdout)
         self.assertEqual(self.fetches(), 1)
         (copy,) = self.copies()
-        self.assertRegex(copy.name, r"^openapi-[0-9a-f]{12}\.json$")
+        self.assertRegex(copy.name, r"^openapi-[0-9a-f]{8}\.json$")
         if os.name != "nt":
             self.assertEqual(stat.S_IMODE(self.cache.stat().st_mode), 0o700)
 

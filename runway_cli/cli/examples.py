@@ -7,6 +7,7 @@ typed, it carries one of these facts instead, and the typed words are changed he
     taken                a path that exists: the call with a free name
     as_folder            True where --download has to be a folder: the call with a / at its end
     waiting_for          ids of what is still running: `wait` with the options that it shares with the call
+    destination          the path that the outputs of such an id were to be saved as
     batch_call           how a batch goes on: a key of BATCH_CALLS, or the words of a call
     variable             an environment variable that stands in the way; `is_secret` where it holds a secret
     bad_value            the flags and the text of a value that cannot be read
@@ -34,7 +35,7 @@ from ..commands.request import METHODS
 from ..contract.schema import endpoints, full_path, matching, short_name
 from ..contract.source import snapshot
 from ..errors import ApiError, AuthError, ConfigError, DeniedError, Mistyped, UsageError
-from ..files.download import free_folder, free_path, is_folder
+from ..files.download import ANY, free_folder, free_name, free_path, is_folder
 from ..jobs.tasks import STARTED_IN_PLACE
 from ..settings import destination
 from ..terminal.program import command_line
@@ -243,8 +244,10 @@ def _wait(failed: FailedCall) -> Words | None:
 
     operands = ["--", *names] if any(name.startswith("-") for name in names) else names
     words = _extended(["wait", *operands], failed.changed(change))
-    if failed.name == "generate" and failed.option("download") and "--download" not in words:
-        words = _extended(words, ["--download", failed.option("download")])
+    path = failed.fact("destination") or (failed.option("download") if failed.name == "generate" else None)
+    if path and "--download" not in words:
+        several = os.path.join(os.path.dirname(path) or os.curdir, "")
+        words = _extended(words, ["--download", several if names[1:] else _free(path)])
     if failed.is_same(words) and not failed.is_matter_of_time():  # a disk is full: the URLs can still be had
         return _extended(["wait", *operands], failed.typed(kept - {"--download", "--open"}))
     return words
@@ -265,7 +268,8 @@ def _free(path: str, *, is_taken: bool = True) -> str:
     full = destination(path)
     if is_folder(full):
         return free_folder(full) if is_taken else path
-    found = free_path(full)
+    folder, name = os.path.split(full)
+    found = free_name(folder, name[: -len(ANY)], ()) if name.endswith(ANY) else free_path(full)
     return path if found == full else found
 
 

@@ -16,6 +16,7 @@ from ..jobs.attempts import STARTED, number_of
 from ..jobs.batch import Batch, files_in_the_way, saved_files
 from ..jobs.ledger import LedgerLocked, LedgerMissing
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
+from ..jobs.start import known
 from ..settings import absolute, history_path, relative, shown_credits
 from ..terminal import masking
 from ..terminal.tables import Column
@@ -105,6 +106,8 @@ def run(context: Context, options: Options) -> int:
         batch = Batch(client, history, ledger, rows, attempts, options=options)
         if options.dry_run:
             return _show(context, batch)
+        if batch.blocked:
+            known(client, history, None, again=False)
         from .display import BatchDisplay
 
         return batch.run(BatchDisplay(context.console, context.clock, batch))

@@ -74,22 +74,23 @@ class Checker:
 
 
 def check_body(
-    client: Client, method: str, path: str, body: Any, *, has_body: bool, lenient: bool = False
+    client: Client, method: str, path: str, body: Any, *, has_body: bool, checker: Checker | None = None
 ) -> str | None:
     """Returns the date of the contract that allows the body, None where it does not know the endpoint.
 
-    Raises UsageError with `issues` where it refuses the body. `lenient`: the contract at hand does for it, and what it
-    does not know is accepted.
+    Raises UsageError with `issues` where it refuses the body. Without a `checker` the contract is loaded.
     """
-    checker = Checker(client, source.at_hand(client) if lenient else None, lenient=lenient)
+    checker = checker or Checker(client)
     issues = checker.issues(method, path, body if has_body else {})
     if issues:
         fields = ", ".join(issue["field"] or "the body" for issue in issues)
         words = (
             f"the API's contract of {checker.contract.date} refuses {fields}. The contract may be older than the API; "
-            + ("`request` sends the call unchecked" if lenient else "without --check the call is sent as it is")
+            + ("`request` sends the call unchecked" if checker.lenient else "without --check the call is sent as it is")
         )
-        if lenient and all(message.startswith("is required") for issue in issues for message in issue["messages"]):
+        if checker.lenient and all(
+            message.startswith("is required") for issue in issues for message in issue["messages"]
+        ):
             words = f"{path} requires {fields}"
         raise UsageError(words, issues=issues, **checker.facts())
     return checker.contract.date if checker.endpoint(method, path) else None

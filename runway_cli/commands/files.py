@@ -95,7 +95,7 @@ def _targets(urls: list[str], to: str) -> list[Destination]:
         while name.lower() in found:
             number += 1
             name = f"{root}-{number}{extension}"
-        found[name.lower()] = Destination(os.path.join(folder, name), may_be_saved=True)
+        found[name.lower()] = Destination(os.path.join(folder, name), may_be_saved=lambda _: True)
     return list(found.values())
 
 

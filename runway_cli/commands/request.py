@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..jobs.ledger import Ledger
     from ..jobs.start import Job, Started
     from ..terminal.console import Console
+    from .body import Checker
     from .context import Context
 
 
@@ -78,6 +79,7 @@ class Options(WaitOptions):
     check: bool
     paginate: bool
     wait: bool
+    checker: Checker  # of `generate`
 
 
 def run(context: Context, options: Options) -> int:
@@ -126,18 +128,18 @@ class _Call:
             from .body import check_body
 
             has_body = self._encoded(value) is not None
-            lenient = not options.check
-            checked = check_body(self.client, self.method, self.path, value, has_body=has_body, lenient=lenient)
-        self.job = self._job()
+            checker = None if options.check else options.checker
+            checked = check_body(self.client, self.method, self.path, value, has_body=has_body, checker=checker)
         if options.dry_run:
             return self._show(value, checked if options.check else None)
+        self.job = self._job()
         self.client.check_secret()
         if options.paginate:
             return self._print_pages()
 
         # Continue the job where an earlier call started it.
         history = self.context.history(self.client)
-        found = self._known(history) if self.job else None
+        found = self._known(history, value) if self.method == "POST" else None
         if found is not None:
             return self._continue(history, found)
 
@@ -240,16 +242,18 @@ class _Call:
 
             try:
                 history = self.context.history(self.context.client())
-                result.update(foreseen(history, self.path, value, self.job))
+                result.update(foreseen(history, self.path, value, self._job()))
             except (ConfigError, OutputError) as fault:  # it writes nothing, so that this does not stand in the way
                 self.console.note(f"not known whether the job was started before: {fault.message}")
         self.console.result(result)
         return 0
 
-    def _known(self, history: Ledger) -> Started | None:
+    def _known(self, history: Ledger, value: Any) -> Started | None:
         """Returns the job as an earlier call started it. Raises TaskError, with the record on stdout, for a bad end."""
-        from ..jobs.start import known
+        from ..jobs.start import is_recorded, known
 
+        if not is_recorded(self.path, value, self.job):
+            return None
         try:
             return known(self.client, history, self.job, again=self.options.again)
         except (TaskError, ApiError) as failure:
@@ -265,7 +269,7 @@ class _Call:
 
         attempt, pollable, options = started.attempt, started.pollable, self.options
         assert attempt
-        self._take_destination(started)
+        self._take_destination(started, history)
         if attempt.status == STARTED:
             from ..terminal.progress import readable_time
 
@@ -276,7 +280,7 @@ class _Call:
             wants_output = any(path.partition(".")[0] == "output" for path in options.select or ())
             is_recorded = not wants_output and (not self.destination or attempt.has_files(self.destination))
         if is_recorded or pollable is None:
-            shown = recorded(attempt)
+            shown = recorded(attempt, self.job)
             if options.wait and self.console.format in TABLES:
                 self.console.row({**shown, "credits": attempt.credits}, alone=True)
                 self.console.end_rows(columns(has_saved=bool(options.download)))
@@ -331,7 +335,7 @@ class _Call:
             if options.wait and not is_api_dry_run(self.path, value):
                 raise no_id(started.answer)
             return 0
-        self._take_destination(started)
+        self._take_destination(started, history)
         facts: dict[str, Any] = {"task_id": started.pollable.id, "waiting_for": (started.pollable.name,)}
         try:
             if not options.wait:
@@ -351,14 +355,23 @@ class _Call:
         except Exception as defect:
             raise InternalError.of(defect, **facts) from None
 
-    def _take_destination(self, started: Started) -> None:
-        """Saves where the job was to be saved, if this call does not say where."""
+    def _take_destination(self, started: Started, history: Ledger) -> None:
+        """Saves where the job was saved, or was to be, if this call does not say where; else under a free name."""
         if not self.options.is_typed or self.destination:
             return
-        from ..files.download import free_name
+        from ..files.download import ANY, free_name
 
         assert self.job and self.job.stem
-        self.destination = started.destination or free_name(self.job.folder, self.job.stem, ())
+        path, attempt = started.destination, started.attempt
+        if attempt:
+            files = attempt.saved.get(os.path.dirname(path or self.job.folder))
+            if files:
+                path = os.path.splitext(files[0])[0].removesuffix("-1" if files[1:] else "") + ANY
+            root = os.path.splitext(path or "")[0]
+            others = [file for each in history.attempts() if each.n != attempt.n for file in each.files]
+            if any(os.path.splitext(file)[0] in (root, f"{root}-1") and os.path.isfile(file) for file in others):
+                path = None
+        self.destination = path or free_name(self.job.folder, self.job.stem, history.claimed())
         self.options.download = relative(self.destination)
 
     def _print(self, answer: Any) -> None:

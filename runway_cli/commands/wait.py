@@ -11,15 +11,7 @@ import sys
 from contextlib import suppress
 
 from .. import settings
-from ..errors import (
-    ClosedOutput,
-    Failure,
-    InternalError,
-    Interrupted,
-    OutputError,
-    RunwayError,
-    UsageError,
-)
+from ..errors import ClosedOutput, Failure, InternalError, Interrupted, OutputError, RunwayError, UsageError
 from ..jobs.fields import read_stdin
 from ..terminal.console import TABLES, is_terminal
 from .context import summary
@@ -40,6 +32,7 @@ if TYPE_CHECKING:
 
 
 MAX_WAIT = 600.0  # seconds
+UNSAVED = 2 * 86_400.0  # seconds for which outputs that were not saved are taken up: their URLs live as long at most
 MAX_WORKERS = 8  # threads that poll and download at the same time
 WAIT_OPTIONS = (
     Option(
@@ -80,7 +73,7 @@ class Options(WaitOptions):
 
 
 def run(context: Context, options: Options) -> int:
-    """Waits for each id; with --unfinished for every one that the history has as started and not ended."""
+    """Waits for each id; with --unfinished for every one that the history has as not ended, or not saved."""
     if bool(options.ids) == options.unfinished:
         raise UsageError("name the ids to wait for, or use --unfinished" + (", not both" if options.ids else ""))
     check_open(options)
@@ -133,16 +126,19 @@ def named(words: Sequence[str], shutdown: Shutdown) -> list[Pollable]:
 
 
 def _unfinished(context: Context, history: Ledger) -> tuple[list[Pollable], dict[str, str]]:
-    """Returns what the history has as started and not ended, and where the call of each saves, by its name.
+    """Returns what the history has as not ended, or ended well and not saved, and where each is saved, by its name.
 
     Notes say what else the history has.
     """
+    from ..jobs.attempts import GOOD_ENDS
     from ..jobs.tasks import parse_all
 
     attempts = history.attempts()
     own: dict[str, str | None] = {}
+    since = context.clock.time() - UNSAVED
     for each in attempts:
-        if each.is_unfinished:
+        is_unsaved = each.status in GOOD_ENDS and each.destination and not each.saved and each.at > since
+        if each.is_unfinished or is_unsaved:
             with suppress(UsageError):  # what a server chose as an id may be none
                 own.update({pollable.name: each.destination for pollable in parse_all([each.id or ""])})
     if not own:
@@ -245,8 +241,11 @@ def _saver(options: WaitOptions, name: str, own: Mapping[str, str], attempts: Se
     if not path:
         return saver(options.download, force=options.force) if options.download else None
     others = [each for each in attempts if each.id != name]
-    is_shared = any(own.get(each.id or "") == path or each.has_files(settings.absolute(path)) for each in others)
-    return saver(path, force=options.force, resumed=not is_shared)  # it may have been saved before
+
+    def known(file: str) -> bool:
+        return not any(each.may_own(settings.absolute(file)) for each in others)
+
+    return saver(path, force=options.force, known=known)
 
 
 def columns(*, has_saved: bool) -> tuple[Column, ...]:

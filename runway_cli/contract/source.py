@@ -129,10 +129,10 @@ def _fetched(client: Client, url: str) -> Contract:
 
 def _cache_path(url: str) -> str:
     """Returns the file for a source's copy; "" where the user has no cache."""
-    from hashlib import sha256
+    import zlib
 
     folder = cache_folder()
-    return os.path.join(folder, f"openapi-{sha256(url.encode()).hexdigest()[:12]}.json") if folder else ""
+    return os.path.join(folder, f"openapi-{zlib.crc32(url.encode()):08x}.json") if folder else ""
 
 
 def _cached(url: str) -> tuple[Contract, float] | None:

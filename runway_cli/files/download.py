@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..shutdown import Shutdown
     from ..transport.http import Stream
 
+    Known = Callable[[str], bool]
     Emit = Callable[[int, "int | None"], None]  # takes the bytes done and in all, None where that is unknown
 
 MAX_NAME = 120  # characters
@@ -44,11 +45,11 @@ RESERVED = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[\d¹²³])(\.|$)")  # Win
 class Destination:
     """Where one output goes: `path`, whose extension follows the output where it is ANY.
 
-    `may_be_saved`: a file of that name and size is the same output, saved before: this program chose the name, or an
-    earlier call had the same destination.
+    `may_be_saved` tells whether a file of that name and size is the same output, saved before: this program chose the
+    name, or an earlier call had the same destination and no other task has.
     """
 
-    def __init__(self, path: str, *, may_be_saved: bool) -> None:
+    def __init__(self, path: str, *, may_be_saved: Known) -> None:
         self.path = path
         self.may_be_saved = may_be_saved
 
@@ -70,16 +71,16 @@ class Destination:
         return f"{root}.{EXTENSIONS.get(kind or '', 'bin')}", head
 
 
-def destinations(path: str, stem: str, count: int, *, resumed: bool = False) -> list[Destination]:
+def destinations(path: str, stem: str, count: int, *, known: Known = lambda _: False) -> list[Destination]:
     """Returns where `count` outputs go: in a folder STEM or STEM-1, STEM-2, …; else `path`, or fox-1.png, fox-2.png.
 
-    With `fox.*` the extension follows the output. `resumed`: an earlier call may have saved them there.
+    With `fox.*` the extension follows the output. `known` tells which file may be an output that was saved before.
     """
     numbers = [""] if count == 1 else [f"-{number}" for number in range(1, count + 1)]
     if is_folder(path):
-        path, resumed = os.path.join(path, safe_name(stem) + ANY), True
+        path, known = os.path.join(path, safe_name(stem) + ANY), lambda _: True
     root, extension = os.path.splitext(path)
-    return [Destination(root + number + extension, may_be_saved=resumed) for number in numbers]
+    return [Destination(root + number + extension, may_be_saved=known) for number in numbers]
 
 
 def is_folder(path: str) -> bool:
@@ -435,7 +436,7 @@ class Download:
 
         Raises OutputError if something else has its name.
         """
-        is_ours = not self.force and self.target.may_be_saved and os.path.isfile(self.path)
+        is_ours = not self.force and os.path.isfile(self.path) and self.target.may_be_saved(self.path)
         if is_ours and self.total in (None, os.path.getsize(self.path)):
             return bool(self.total)
         with _writing(self.path):

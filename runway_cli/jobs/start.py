@@ -60,7 +60,7 @@ class Job:
     def __init__(
         self, path: str, value: Any, *, once: str | None = None, destination: str | None = None, stem: str | None = None
     ) -> None:
-        self.digest = digest(path, value)
+        self.digest = digest(path, _comparable(value))
         self.folder, self.stem = destination or "", stem
         self.once = once
         self.name = f"once {once}" if once is not None else f"file {self.digest} {destination}"
@@ -105,7 +105,7 @@ def start(
     WaitTimeout where another process has been sending it for longer than the client's timeout.
     """
     client.check_secret()
-    if is_api_dry_run(path, value) or not (may_start(path) or job):
+    if not is_recorded(path, value, job):
         return Started(None, answer=client.call("POST", path, body, retries=retries).value)
     key, facts = None, {"destination": destination, **(row or {})}
     ledgers = [history]
@@ -125,6 +125,11 @@ def start(
     started = _post(client, ledgers, key, path, body, retries=retries)
     started.destination = facts["destination"]
     return started
+
+
+def is_recorded(path: str, value: Any, job: Job | None) -> bool:
+    """Returns whether a POST is one for the ledger: it may start something, or is a job."""
+    return not is_api_dry_run(path, value) and (may_start(path) or job is not None)
 
 
 def _post(
@@ -170,15 +175,19 @@ def field_of(failure: Failure) -> str | None:
 
 
 def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> Started | None:
-    """Returns the job as it was started before; None where a POST is due. Raises as `start` does."""
-    deadline, attempt = client.clock.monotonic() + client.target.timeout, None
-    while job is not None:
+    """Returns the job as it was started before; None where a POST is due, for which the ledger is ready.
+
+    Raises as `start` does.
+    """
+    deadline = client.clock.monotonic() + client.target.timeout
+    while True:
         try:
-            attempt = history.last(job.name)
+            attempt = history.last(job.name) if job else None
+            if attempt is None or job is None:
+                with history:  # what cannot be recorded is noticed before anything is uploaded
+                    return None
         except LedgerMissing as missing:
             _go_without(client, history, missing, job)
-            return None
-        if attempt is None:
             return None
         if attempt.digest != job.digest:
             words = f"--once {job.once} already stands for another request, to {attempt.path}: choose another name"
@@ -189,14 +198,14 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
             seconds = shown_number(client.target.timeout)
             raise WaitTimeout(f"another process has been sending this request for more than {seconds} s")
         client.shutdown.sleep(client.clock, LOOK)
-    if attempt is None or attempt.is_repeatable(again=again):
+    if attempt.is_repeatable(again=again):
         return None
     if attempt.is_uncertain:
         words = f"this request was sent before and its outcome is unknown: it may have been accepted. {AGAIN}"
         raise TaskError(words, may_have_been_accepted=True)
     if attempt.has_failed:
         failure = failure_of(attempt)
-        raise failure.but(f"{failure.message}. {AGAIN}", recorded=recorded(attempt), try_next=("history",))
+        raise failure.but(f"{failure.message}. {AGAIN}", recorded=recorded(attempt, job), try_next=("history",))
     return Started(parse(attempt.id) if attempt.id else None, attempt=attempt)
 
 
@@ -213,15 +222,15 @@ def failure_of(attempt: Attempt) -> RunwayError:
     return TaskError(words, failure_code=attempt.code, **facts)
 
 
-def recorded(attempt: Attempt) -> dict[str, Any]:
+def recorded(attempt: Attempt, job: Job | None) -> dict[str, Any]:
     """Returns what the ledger has of a job, as a result."""
     name = parse(attempt.id).id if attempt.id else None
     found: dict[str, Any] = {"id": name, "status": attempt.status}
     if attempt.credits is not None:
         found["cost"] = {"credits": attempt.credits}
     found["saved"] = list(map(relative, attempt.files))
-    if (attempt.job or "").startswith("once "):
-        found["once"] = (attempt.job or "")[len("once ") :]
+    if job and job.once is not None:
+        found["once"] = job.once
     return found
 
 
@@ -290,7 +299,7 @@ def digest(path: str, value: Any) -> str:
     """Returns what tells a request apart: a hash of its path and body. Files are expected as their content's hash."""
     import hashlib
 
-    return hashlib.sha256(jsontext.encoded([path, _sorted(value)])).hexdigest()[:32]
+    return hashlib.sha256(jsontext.encoded([path, value], is_sorted=True)).hexdigest()[:32]
 
 
 def shape(path: str, value: Any) -> str | None:
@@ -323,10 +332,21 @@ def _priced(value: Any, key: str = "") -> Any:
     return value
 
 
-def _sorted(value: Any) -> Any:
+def _comparable(value: Any) -> Any:
+    """Returns a body whose numbers, true, false, lists and objects are alike whether they are JSON or its text.
+
+    Which of the two a field of `generate` is, depends on the contract at hand.
+    """
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            return _comparable(jsontext.loads(value))
+        except (ValueError, RecursionError):
+            return value
     if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
+        return {key: _comparable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return list(map(_comparable, value))
+    return value if value is None or isinstance(value, str) else jsontext.dumps(value)
 
 
 def is_api_dry_run(path: str, value: Any) -> bool:

@@ -21,8 +21,7 @@ from ..errors import (
     UsageError,
     WaitTimeout,
 )
-from ..files.download import Download, destinations, safe_name, taken_message
-from ..settings import MIN_INTERVAL, absolute, shown_number
+from ..settings import MIN_INTERVAL, absolute, relative, shown_number
 from .attempts import BAD_ENDS, GONE, GOOD_ENDS
 
 TYPE_CHECKING = False
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from ..api.client import Client
-    from ..files.download import Destination
+    from ..files.download import Destination, Known
     from .ledger import Ledger
     from .schedule import Emit
 
@@ -168,6 +167,7 @@ class PolledTask:
         self.answer: dict[str, Any] | None = None
         self.error: RunwayError | None = None
         self.trouble: RunwayError | None = None
+        self.destination: str | None = None  # once saving has begun
         self.saved: list[str] = []
         self.warnings: list[str] = []
         self.is_saved = False  # every output is on the disk
@@ -252,6 +252,8 @@ class PolledTask:
 
         Where only some of them were saved, none is recorded: the same call is to save the others.
         """
+        if self.destination and not self.saved:  # what has no outputs counts as saved, too
+            folder = folder or os.path.dirname(absolute(self.destination))
         # A missing output does not make the task missing.
         if self.error and self.is_missing and self.status not in GOOD_ENDS:
             ledger.ended(self.name, GONE, error=self.error.message)
@@ -273,6 +275,7 @@ class PolledTask:
         facts: dict[str, Any] = {"task_id": self.pollable.id}
         error = self.error
         if error:
+            facts["destination"] = relative(self.destination) if self.destination else None
             can_resume = is_paid or isinstance(error, (OutputError, NetworkError, WaitTimeout)) or bool(self.answer)
             if can_resume and (is_paid or not isinstance(error, DeniedError)):
                 facts["waiting_for"] = (self.name,)
@@ -313,19 +316,21 @@ def urls_of(answer: Any) -> list[str]:
     return found
 
 
-def saver(path: str, *, force: bool, resumed: bool = False) -> Save:
+def saver(path: str, *, force: bool, known: Known = lambda _: False) -> Save:
     """Returns what saves the outputs of a polled task as `path`, or in that folder by the task's id.
 
-    `resumed`: an earlier call may have saved them as `path`.
+    `known` tells which file may be an output that an earlier call saved as `path`.
     """
+    from ..files.download import destinations, safe_name
 
     def save_all(task: PolledTask, emit: Emit) -> None:
+        task.destination = path
         stem = task.pollable.id
         if safe_name(stem) != stem:  # two ids may be made safe alike
             import hashlib
 
             stem = f"{safe_name(stem)}-{hashlib.sha256(stem.encode('utf-8', 'replace')).hexdigest()[:8]}"
-        targets = destinations(path, stem, len(urls_of(task.answer)), resumed=resumed)
+        targets = destinations(path, stem, len(urls_of(task.answer)), known=known)
         save_outputs(task, targets, emit, force=force)
 
     return save_all
@@ -336,11 +341,13 @@ def save_outputs(task: PolledTask, targets: list[Destination], emit: Emit, *, fo
 
     Only `force` lets it replace files. Raises OutputError, ApiError, NetworkError or WaitTimeout.
     """
+    from ..files.download import Download, taken_message
+
     client, urls = task.client, urls_of(task.answer)
     if not urls:
         client.console.note(f"{task.name} has no outputs to save")
     for target in targets:  # before the first one is saved: what is there afterwards is this run's
-        if not force and not target.may_be_saved and os.path.lexists(target.path):
+        if not force and not target.may_be_saved(target.path) and os.path.lexists(target.path):
             raise OutputError(taken_message(target.path), taken=target.path)
 
     def emit_bytes(done: int, total: int | None) -> None:
