@@ -161,7 +161,7 @@ class StatusTest(ServedTest):
 
 class LoginTest(ProgramTest):
     def test_on_a_terminal_it_is_an_answer_and_no_error(self) -> None:
-        with captured(err_is_terminal=True) as kept:
+        with captured(err_is_terminal=True, columns=200) as kept:
             self.assertEqual(main(["auth", "login", "--stage"]), 2)
             self.assertEqual(main(["auth", "logout", "--output", "json"]), 2)
         first, second, last = kept.err.lines

@@ -312,7 +312,7 @@ class RowsTest(unittest.TestCase):
             "varies": ["limits"],
             "description": "Luck.",
         }
-        words = "1 | x; min 0; maxLength 9 (https), 8 (runway); default true; when a=b; varies limits"
+        words = "1 | x; min 0; maxLength 9 (https), 8 (runway); default true; when a=b; differs by model: limits"
         self.assertEqual(
             field_rows([field]),
             [{"name": "seed", "type": "integer (query)", "required": "yes", "values": words, "description": "Luck."}],

@@ -109,6 +109,26 @@ class CommandTest(ReferenceCase):
         self.assertEqual(table[0], "| Name | Type | Required | Values | Description |")
         self.assertEqual(table[2], "| model | string | yes | gen4_image \\| gen4_image_turbo |  |")
 
+    def test_a_table_has_a_note_where_it_is_not_the_fields_of_one_model(self) -> None:
+        answer = {"content": {"application/json": {"schema": {"properties": {"name": {"type": "string"}}}}}}
+        document = {**DOCUMENT, "paths": {**DOCUMENT["paths"], "/v1/me": {"get": {"responses": {"200": answer}}}}}
+        self.serve(document, times=None)
+        for method, path, names, note in (
+            ("GET", "/v1/me", ["name"], "GET /v1/me takes no fields; it returns these\n"),
+            ("GET", "/v1/organization", [], "GET /v1/organization takes no fields\n"),
+            ("DELETE", "/v1/tasks/{id}", ["id"], ""),
+            (
+                "POST",
+                "/v1/text_to_image",
+                ["model", "promptText", "ratio", "seed"],
+                "these fields are common to all models; --model M shows all that M takes\n",
+            ),
+        ):
+            result = self.told(method, path, "--output", "table")
+            self.assertEqual([line.split()[0] for line in result.stdout.splitlines()[1:5]], names)
+            self.assertEqual(result.stderr, note)
+            self.assertEqual(self.told(method, path, "--output", "jsonl").stderr, "")
+
     def test_the_document_of_a_gateway(self) -> None:
         self.serve((DATA / "gateway-definition.json").read_bytes(), times=None)
         gateway = ("--gateway", "lowcodeapi")

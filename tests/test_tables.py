@@ -6,10 +6,14 @@ import random
 import re
 import time
 import unittest
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from runway_cli import jsontext
+from runway_cli.commands.history import COLUMNS
+from runway_cli.commands.lists import _AVATAR
+from runway_cli.commands.reference import ENDPOINT_COLUMNS, FIELD_COLUMNS
 from runway_cli.terminal import tables
 from runway_cli.terminal.tables import MIN_TEXT, Column, columns_of, display_width, markdown, rows_of, wrapped
 
@@ -153,6 +157,34 @@ class Columns(unittest.TestCase):
         self.assertEqual([(column.heading, column.key) for column in found], [("b", "b"), ("a", "a"), ("c", "c")])
 
 
+class NarrowWindow(unittest.TestCase):
+    def test_it_leaves_out_what_is_least_important(self) -> None:
+        job = {
+            "startedAt": "soon",
+            "model": "m",
+            "prompt": "a fox",
+            "status": "READY",
+            "credits": 5,
+            "saved": ["a.png"],
+        }
+        avatar = {"name": "Mira the concierge", "status": "READY", "voice": "Clara (preset)", "documents": 1}
+        endpoint = {"method": "GET", "path": "/v1/" + "x" * 30, "summary": "List avatars"}
+        field = {"name": "n", "type": "string", "required": "yes", "values": "1"}
+        cases: tuple[tuple[Sequence[Column], dict[str, Any], int, str], ...] = (
+            (ENDPOINT_COLUMNS, endpoint, 50, "Method Path"),
+            (FIELD_COLUMNS, {**field, "required": ""}, 30, "Name Type Values"),
+            (FIELD_COLUMNS, field, 32, "Name Type Required Values"),
+            (FIELD_COLUMNS, field, 24, "Name Required Values"),
+            (COLUMNS, job, 45, "Model Prompt Status Credits Saved"),
+            (COLUMNS, job, 36, "Model Prompt Status Credits"),
+            (_AVATAR, avatar, 47, "Name Status Voice"),
+            (_AVATAR, {**avatar, "voice": None}, 40, "Name Status Docs"),
+        )
+        for shown, row, width, headings in cases:
+            with self.subTest(headings, width=width):
+                self.assertEqual(table([row], list(shown), width).splitlines()[0].split(), headings.split())
+
+
 class Table(unittest.TestCase):
     def test_columns_line_up_whatever_the_script(self) -> None:
         names = ("Fox", "狐狸", "🦊 Ada", "e\u0301")
@@ -167,30 +199,38 @@ class Table(unittest.TestCase):
 
     def test_the_widest_text_is_cut_first(self) -> None:
         rows = [{"a": "short one", "b": "x " * 30}]
-        for width, b in ((20, "x x x x …"), (None, "x " * 29 + "x")):
+        for width, b in ((33, "x " * 10 + "x…"), (None, "x " * 29 + "x")):
             self.assertEqual(table(rows, columns(A="a", B="b"), width), f"A          B\nshort one  {b}\n")
 
     def test_whole_columns_are_left_out_before_texts_are_cut_and_ids_never_are(self) -> None:
-        row = {"id": "x" * 36, "name": "a fox and an owl", "model": "gen4_image", "status": "SUCCEEDED", "credits": 25}
-        shown = columns(Id="id", Name="name", Model="model", Status="status", Credits="credits")
-        for width, headings, name in (
-            (90, "Id Name Model Status Credits", "a fox and an owl"),
-            (80, "Id Name Model Status Credits", "a fox and…"),
-            (76, "Id Name Status Credits", "a fox and an owl"),
-            (66, "Id Name Status Credits", "a fox a…"),
-            (65, "Id Status Credits", ""),
-            (57, "Id Status Credits", ""),
+        name = "a fox and an owl and a hare"
+        row = {"id": "x" * 36, "name": name, "model": "gen4", "status": "SUCCEEDED", "credits": 25, "seed": 7}
+        shown = columns(Id="id", Name="name", Status="status", Credits="credits")
+        shown[2:2] = [
+            Column("Model", "model", rank=1),
+            Column("Seed", "seed", rank=2),
+            Column("Voice", "voice", rank=1),
+        ]
+        for width, headings, cell in (
+            (105, "Id Name Model Seed Voice Status Credits", name),
+            (104, "Id Name Model Seed Status Credits", name),
+            (93, "Id Name Model Seed Status Credits", "a fox and an owl and …"),
+            (92, "Id Name Model Status Credits", name),
+            (87, "Id Name Model Status Credits", "a fox and an owl and …"),
+            (85, "Id Name Status Credits", name),
+            (80, "Id Name Status Credits", "a fox and an owl and …"),
         ):
             with self.subTest(width=width):
                 text, left_out = tables.table([row], shown, width)
                 self.assertEqual(text.splitlines()[0].split(), headings.split())
-                self.assertEqual(left_out, [each.heading for each in shown if each.heading not in headings.split()])
-                self.assertIn("x" * 36 + f"  {name}".rstrip() + " ", text)
+                self.assertEqual(left_out, [each for each in ("Model", "Seed") if each not in headings.split()])
+                self.assertIn("x" * 36 + f"  {cell} ", text)
                 self.assertLessEqual(max(map(display_width, text.splitlines())), width)
 
     def test_a_column_without_values_is_left_out_first(self) -> None:
         shown = columns(Name="name", Saved="saved", Model="model")
-        self.assertEqual(table([{"name": "fox", "model": "m"}], shown, 12).split(), ["Name", "Model", "fox", "m"])
+        for width, headings in ((12, ["Name", "Model"]), (18, ["Name", "Saved", "Model"])):
+            self.assertEqual(table([{"name": "fox", "model": "m"}], shown, width).split(), [*headings, "fox", "m"])
 
     def test_where_what_stays_does_not_fit_each_row_is_a_few_lines(self) -> None:
         rows: list[dict[str, Any]] = [
@@ -232,20 +272,32 @@ class Table(unittest.TestCase):
         rows = [{"model": "gen4", "ratio": ["1280:720", "720:1280", "960:960"], "duration": [5, 10]}]
         shown = [Column("Model", "model"), Column("Ratio", "ratio", wrap=True), Column("Duration", "duration")]
         self.assertEqual(
-            table(rows, shown, 36).splitlines(),
+            table(rows, shown, 39).splitlines(),
             [
-                "Model  Ratio                Duration",
-                "gen4   1280:720, 720:1280,  5, 10",
+                "Model  Ratio                   Duration",
+                "gen4   1280:720, 720:1280,     5, 10",
                 "       960:960",
             ],
         )
 
-    def test_a_column_that_wraps_keeps_its_words_whole(self) -> None:
-        rows = [{"a": "x x x x x x x", "b": "gen4_image_turbo and more"}]
-        shown = [Column("A", "a"), Column("B", "b", wrap=True)]
+    def test_of_a_long_list_in_one_of_several_rows_three_lines_are_shown(self) -> None:
+        rows: list[dict[str, Any]] = [{"model": "gen4", "ratio": [f"{n}:720" for n in range(100, 120)]}, {"model": "b"}]
+        gen4 = ["100:720, 101:720,", "102:720, 103:720,", "104:720, … 15 more"]
         self.assertEqual(
-            table(rows, shown, 26).splitlines(), ["A         B", "x x x x…  gen4_image_turbo", "          and more"]
+            table(rows, columns(Model="model", Ratio="ratio"), 29).splitlines(),
+            ["Model  Ratio", f"gen4   {gen4[0]}", *(f"       {line}" for line in gen4[1:]), "b"],
         )
+        outputs: list[dict[str, Any]] = [{"id": "a", "output": ["https://x.example/" + "y" * 90] * 4}, {"id": "b"}]
+        self.assertEqual("".join(table(outputs, columns(Id="id", Output="output"), 40).split()).count("https:"), 4)
+
+    def test_a_column_that_wraps_keeps_its_words_whole(self) -> None:
+        for word, width, lines in (
+            ("gemini_image3.1_flash_lite", 50, ["gemini_image3.1_flash_lite", "and more"]),
+            ("/v1/organization/webapp/audit_logs", 54, ["/v1/organization/webapp/", "audit_logs and more"]),
+        ):
+            rows = [{"a": "x " * 20, "b": f"{word} and more"}]
+            shown = [Column("A", "a"), Column("B", "b", wrap=True)]
+            self.assertEqual([line[24:] for line in table(rows, shown, width).splitlines()], ["B", *lines])
 
     def test_wrapped_lines_hold_all_of_a_value(self) -> None:
         chance = random.Random(3)

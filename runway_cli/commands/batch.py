@@ -81,7 +81,7 @@ OPTIONS = (
     Option("--retry-uncertain", help="send rows of unknown outcome again: they may be charged twice"),
     Option("--force", help="let outputs replace files"),
 )
-DRY_RUN_COLUMNS = (Column("Row", "row"), Column("Name", "name"), Column("Url", "url"), Column("Body", "body"))
+DRY_RUN_COLUMNS = (Column("Row", "row"), Column("Name", "name"), Column("Url", "url", rank=1), Column("Body", "body"))
 STDIN = "-"
 BALANCE_WAIT = 10.0  # seconds that a dry run waits for the balance
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from .context import Context
 
 
-UPLOAD_COLUMNS = (Column("File", "file"), Column("Uri", "uri"), Column("Bytes", "bytes"))
-DOWNLOAD_COLUMNS = (Column("Saved", "saved"), Column("Bytes", "bytes"))
+UPLOAD_COLUMNS = (Column("File", "file"), Column("Uri", "uri"), Column("Bytes", "bytes", rank=1))
+DOWNLOAD_COLUMNS = (Column("Saved", "saved"), Column("Bytes", "bytes", rank=1))
 
 
 class UploadOptions(GlobalOptions):

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("Started", "startedAt"),
-    Column("Model", "model", rank=1),
-    *(Column(key.capitalize(), key) for key in ("prompt", "status", "credits")),
-    Column("Saved", "saved", rank=2),
+    *(Column(key.capitalize(), key) for key in ("model", "prompt", "status", "credits")),
+    Column("Saved", "saved", rank=1),
 )
 SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 GROUPS = ("day", "model", "endpoint")

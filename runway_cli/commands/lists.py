@@ -124,10 +124,10 @@ def iso_time(value: Any) -> Any:
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-_NAME, _CREATED = Column("Name", "name"), Column("Created", "createdAt")
-_AVATAR = (_NAME, Column("Status", "status"), Column("Voice", "voice"), Column("Docs", "documents"), _CREATED)
-_VOICE = (_NAME, Column("Provider", "provider"), Column("Preview", "preview", link="listen"))
-_DOCUMENT = (_NAME, Column("Avatar", "avatarId"), _CREATED)
+_NAME, _CREATED, _DOCS = Column("Name", "name"), Column("Created", "createdAt"), Column("Docs", "documents", rank=2)
+_AVATAR = (_NAME, Column("Status", "status"), Column("Voice", "voice", rank=1), _DOCS, _CREATED)
+_VOICE = (_NAME, Column("Provider", "provider", rank=1), Column("Preview", "preview", link="listen", rank=2))
+_DOCUMENT = (_NAME, Column("Avatar", "avatarId", rank=1), _CREATED)
 _ORDER = {"sort": "createdAt", "order": "desc"}  # required; the API no longer lists avatarId, and takes it
 COMMANDS = {
     "avatars list": _list("avatars", avatar, _AVATAR, "--output markdown", {}),

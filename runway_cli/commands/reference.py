@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 FALLBACK = "/v1/text_to_image"  # in examples, where the call names no path
 MODEL_COLUMNS = (Column("Model", "model"), Column("Endpoints", "endpoints", wrap=True))
-ENDPOINT_COLUMNS = (Column("Method", "method"), Column("Path", "path"), Column("Summary", "summary"))
+ENDPOINT_COLUMNS = (Column("Method", "method"), Column("Path", "path", wrap=True), Column("Summary", "summary", rank=1))
 FIELD_COLUMNS = (
     Column("Name", "name"),
-    Column("Type", "type"),
+    Column("Type", "type", wrap=True, rank=1),
     Column("Required", "required"),
     Column("Values", "values", wrap=True),
-    Column("Description", "description", wrap=True),
+    Column("Description", "description", wrap=True, rank=2),
 )
 
 
@@ -58,7 +58,13 @@ def run_reference(context: Context, options: ReferenceOptions) -> int:
     if "models" in body and all(field["name"] != "model" for field in fields):
         fields = [{"name": "model", "type": "string", "required": True, "values": body["models"]}, *fields]
     fields = [*described.get("parameters", []), *fields]
-    context.console.rows(fields if context.console.format == "jsonl" else field_rows(fields), FIELD_COLUMNS, {})
+    note, is_table = body.get("note"), context.console.format != "jsonl"
+    if is_table and not fields:
+        fields = [{"name": name, "type": type_} for name, type_ in described["response"].items()]
+        note = f"{endpoint.method} {endpoint.path} takes no fields{'; it returns these' * bool(fields)}"
+    context.console.rows(field_rows(fields) if is_table else fields, FIELD_COLUMNS, {})
+    if is_table and note:
+        context.console.note(note)
     return 0
 
 
@@ -129,7 +135,8 @@ def run_models(context: Context, options: ModelsOptions) -> int:
     keys = [key for row in rows for key in row]
     compared = dict.fromkeys(key for key in keys if len(rows) == 1 or keys.count(key) > 1)
     in_order = sorted(compared, key=lambda key: key == "required")  # which comes last
-    columns = [Column(key[0].upper() + key[1:], key, wrap=key != keys[0]) for key in in_order]
+    first = in_order if not endpoint else (keys[0], "ratio", "duration", "required")
+    columns = [Column(key[0].upper() + key[1:], key, rank=int(key not in first)) for key in in_order]
     context.console.rows(rows, columns, {})
     return 0
 

@@ -40,6 +40,7 @@ BODY_DEPTH = 6  # levels of dotted names
 RESPONSE_DEPTH = 3
 MAX_VALUES = 12  # of a response's field; who reads one will see which
 MAX_PATTERN = 40  # characters; a longer pattern is noise
+BOUNDS = {"default": "default", "when": "when", "varies": "differs by model:", "inside": "inside"}  # words of a row
 LARGEST_LIMIT = 2**53 - 1  # as a limit it says only that JavaScript reads the number
 SHOWN_LEVELS = 2  # of names; what is optional and further inside is only named
 OBVIOUS = ("id", "name", "status", "createdAt", "updatedAt")  # keys of an answer that are shown without a description
@@ -332,7 +333,7 @@ def field_rows(fields: Iterable[Field]) -> list[dict[str, str]]:
     """Returns each field as a row of texts: name, type, required, values (and all else that bounds it), description."""
     rows = []
     for field in fields:
-        told = {key: value for key, value in field.items() if key in ("default", "when", "varies", "inside")}
+        told = {BOUNDS[key]: value for key, value in field.items() if key in BOUNDS}
         words = [f"{key} {_words(value)}" for key, value in {**field.get("limits", {}), **told}.items()]
         rows.append(
             {

@@ -197,11 +197,11 @@ class Console:
     def note(self, text: str) -> None:
         """Writes a line, unless --quiet."""
         if not self.quiet:
-            self._put(text, MAX_NOTE)
+            self._put(text, MAX_NOTE, folds=True)
 
     def tell(self, text: str) -> None:
         """Writes a line with --quiet too: what must not be lost, such as the id of what was paid for."""
-        self._put(text)
+        self._put(text, folds=True)
 
     def trace(self, mark: str, lines: Iterable[str], body: bytes = b"", own: str = "") -> None:
         """Writes, with --verbose, `lines` about a request or an answer, then the beginning of its body.
@@ -231,8 +231,8 @@ class Console:
             self.live.close()
         if is_terminal(sys.stderr) and not self._wants_json_errors:
             is_coloured = has_styles(sys.stderr)
-            lines = [self.shown(line) for line in _plain_lines(shown)]
-            lines[0] = styled(heading, RED if is_coloured else "") + lines[0]
+            lines = [_folded(self.shown(line)) for line in _plain_lines(shown, heading)]
+            lines[0] = styled(heading, RED if is_coloured else "") + lines[0][len(heading) :]
             if shown.get("example"):  # to be pasted: no character of a quoted word is another one
                 example = printable(self.mask(shown["example"]), is_pasted=True)
                 lines.append(styled("  try: ", DIM if is_coloured else "") + example)
@@ -286,23 +286,33 @@ class Console:
             return None
         return select.PIPE_BUF
 
-    def _put(self, text: str, limit: int | None = None, own: str = "") -> None:
+    def _put(self, text: str, limit: int | None = None, own: str = "", *, folds: bool = False) -> None:
         """The one way to stderr, for a line: masked, made printable, cut to `limit` characters, in this order."""
         line = self.shown(text, own)
         if limit is not None and len(line) > limit:
             line = line[: limit - 1] + "…"
         if self._has_ended:  # the error is the last word, whatever other threads still have to say
             return
+        line = _folded(line) if folds and is_terminal(sys.stderr) else line
         if self.live is not None:
             self.live.above(line + "\n")
         else:
             self.write_stderr(line + "\n")
 
 
-def _plain_lines(document: Mapping[str, Any]) -> Iterator[str]:
+def _folded(line: str) -> str:
+    """Returns a line folded at words for the terminal; a word wider than that stays whole: it can be copied."""
+    from . import tables  # which imports this module
+
+    indent = line[: len(line) - len(line.lstrip(" "))]
+    lines = tables.wrapped(line.lstrip(" "), terminal_size()[0] - len(indent) - 2, breaks_words=False)
+    return indent + f"\n{indent}  ".join(lines)
+
+
+def _plain_lines(document: Mapping[str, Any], heading: str) -> Iterator[str]:
     """Yields the message, and a line for each issue that it does not tell, and for each of several failures."""
     accepted = " (the request may have been accepted)" if document.get("maybeAccepted") else ""
-    yield f"{document['error']}{accepted}"
+    yield f"{heading}{document['error']}{accepted}"
     for issue in document.get("issues", ()):
         line = ": ".join(filter(None, (issue["field"], "; ".join(issue["messages"]))))
         if not issue["field"] or line not in document["error"]:
@@ -438,13 +448,13 @@ def is_terminal(stream: Any) -> bool:
 
 
 def terminal_size() -> tuple[int, int]:
-    """Returns columns and lines of the terminal that the program was started in; 80 and 24 where there is none."""
+    """Returns columns and lines, 2 at least, of the terminal that started the program; 80 and 24 without one."""
     for stream in (sys.__stderr__, sys.__stdout__, sys.__stdin__):
         try:
             columns, lines = os.get_terminal_size(stream.fileno() if stream else -1)
         except (ValueError, OSError):
             continue
-        return columns or 80, lines or 24
+        return max(columns or 80, 2), max(lines or 24, 2)
     return 80, 24
 
 

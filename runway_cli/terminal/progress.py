@@ -50,7 +50,7 @@ class Live:
 
     def show(self, lines: Sequence[Line]) -> None:
         """Draws these lines in place of the ones before; the cells of several lines are aligned."""
-        width, height = _size()
+        width, height = streams.terminal_size()
         rows = [[line] if isinstance(line, str) else line for line in lines[: max(height - 1, 1)]]
         shown = [[self._console.shown(cell)[:MAX_CELL] for cell in row] for row in rows]  # masked before it is cut
         texts = _aligned(shown, width - 1, is_coloured=streams.has_styles(sys.stderr))
@@ -76,7 +76,7 @@ class Live:
         """
         erasing = ""
         if self._drawn:
-            width, height = _size()
+            width, height = streams.terminal_size()
             count = min(sum(screen_lines(line, width) for line in self._drawn), height - 1)
             erasing = f"\r\x1b[{count}A" + "\x1b[K\n" * count + f"\x1b[{count}A"
         self._drawn = lines
@@ -118,12 +118,6 @@ def screen_lines(line: str, width: int) -> int:
             count, left = count + 1, width
         left -= columns
     return count
-
-
-def _size() -> tuple[int, int]:
-    """Returns columns and lines of the terminal, 2 at least."""
-    columns, lines = streams.terminal_size()
-    return max(columns, 2), max(lines, 2)
 
 
 def bar(share: float) -> str:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 GAP = "  "
 ELLIPSIS = "…"
-MIN_TEXT = 8  # columns of a terminal; less of a text says nothing, so that its column is left out
+MIN_TEXT = 22  # columns of a terminal; less of a text says nothing
+MAX_LINES = 3  # of a list in one of several rows
+ITEM = ",\n"  # between the elements of a list, in a cell before it is shown; no text has a line break there
 MAX_WORD = 30  # columns; a longer word may be broken where its column wraps
 STATUS_STYLES = {
     **dict.fromkeys(("SUCCEEDED", "READY", "COMPLETED"), GREEN),
@@ -41,8 +43,8 @@ _AFTER_URL = ".,;:!?)]}>"  # what ends a sentence or brackets, and not a URL
 class Column:
     """A column of a table, as commands declare it: its heading, and the key of its values in a row.
 
-    `link` is the text of a link that stands for a URL in Markdown. `wrap`: on a terminal, values that do not fit are
-    continued on the next line instead of being cut. The higher the `rank`, the sooner a narrow window does without.
+    `link` is the text of a link that stands for a URL in Markdown. `wrap`: on a terminal, values that do not fit go on
+    on the next line instead of being cut. A narrow window does without the highest `rank` first, never without 0.
     """
 
     def __init__(self, heading: str, key: str, *, link: str = "link", wrap: bool = False, rank: int = 0) -> None:
@@ -50,9 +52,9 @@ class Column:
         self.key = key
         self.link = link
         self.wrap = wrap
-        self.rank = rank
-        self.stays = key in ("id", "status", "credits", "output")  # in a window of any width
+        self.stays = key in ("id", "status", "credits", "output")  # as it is, in a window of any width
         self.is_time = key.endswith("At")
+        self.rank = 0 if self.stays else 2 if self.is_time else rank
 
     def renamed(self, heading: str, key: str) -> Column:
         """Returns the same with another heading and key."""
@@ -72,7 +74,8 @@ def rows_of(answer: Any) -> list[Row] | None:
 
 def columns_of(rows: Sequence[Row]) -> list[Column]:
     """Returns a column for each key of these rows, in the order in which they appear."""
-    return [Column(key, key) for key in dict.fromkeys(key for row in rows for key in row)]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return [Column(key, key, rank=min(at, 1)) for at, key in enumerate(keys)]
 
 
 def markdown(rows: Sequence[Row], columns: Sequence[Column]) -> str:
@@ -103,38 +106,39 @@ def table(
 ) -> tuple[str, list[str]]:
     """Returns columns aligned by what a terminal shows, headings first, and the headings that were left out.
 
-    In a window of `width` columns, times are relative, whole columns are left out, then texts are cut, or wrapped if
-    their column says so. Where not even the columns that stay fit, each row becomes lines of `heading  value`.
+    In a window of `width` columns, times are relative, whole columns are left out, then texts are cut; lists wrap, and
+    what its column says. Where not even the columns of rank 0 fit, each row becomes lines of `heading  value`.
     """
+    lists = {column.key for column in columns for row in rows if isinstance(row.get(column.key), list)}
+    columns = [Column(each.heading, each.key, wrap=each.wrap or each.key in lists, rank=each.rank) for each in columns]
     lines = [[printable(column.heading) for column in columns]]
-    lines += [[_cell(row.get(column.key), column, width) for column in columns] for row in rows]
+    lines += [[_cell(row.get(column.key), column, width, len(rows)) for column in columns] for row in rows]
     natural = [max(map(display_width, cells)) for cells in zip(*lines)]
-    widths = natural if width is None else _fitted(columns, lines, natural, width)
+    size = sum(natural) + len(GAP) * (len(natural) - 1)
+    widths = natural if width is None or size <= width else _fitted(columns, lines, natural, width)
     if widths is None:
         return _records(columns, lines, width or 0, is_coloured), []
     shown = [at for at, size in enumerate(widths) if size]
     text = ""
     for number, line in enumerate(lines):
-        cells = []
-        for at in shown:
-            style = DIM if number == 0 else _style(columns[at], line[at])
-            cells.append((line[at], widths[at], columns[at].wrap, style if is_coloured else ""))
-        text += aligned(cells)
-    return text, [heading for at, heading in enumerate(lines[0]) if at not in shown]
+        styles = [DIM if number == 0 else _style(column, cell) for column, cell in zip(columns, line)]
+        text += aligned([(line[at], widths[at], columns[at].wrap, styles[at] if is_coloured else "") for at in shown])
+    return text, [heading for at, (heading, *cells) in enumerate(zip(*lines)) if at not in shown and any(cells)]
 
 
 def _style(column: Column, cell: str) -> str:
     return STATUS_STYLES.get(cell, YELLOW) if column.key == "status" else ""
 
 
-def _cell(value: Any, column: Column, width: int | None) -> str:
-    return _text(ago(value) if width is not None and column.is_time and isinstance(value, str) else value)
+def _cell(value: Any, column: Column, width: int | None, rows: int) -> str:
+    mark = ", " if width is None or column.stays or rows == 1 else ITEM
+    return _text(ago(value) if width is not None and column.is_time and isinstance(value, str) else value, mark)
 
 
-def _text(value: Any) -> str:
-    """Returns a value on one line, the elements of a list with commas between them."""
+def _text(value: Any, mark: str = ", ") -> str:
+    """Returns a value on one line, the elements of a list with a mark between them."""
     items = value if isinstance(value, list) else [] if value is None else [value]
-    return ", ".join(printable(item if isinstance(item, str) else jsontext.dumps(item)) for item in items)
+    return mark.join(printable(item if isinstance(item, str) else jsontext.dumps(item)) for item in items)
 
 
 def ago(moment: str) -> str:
@@ -161,28 +165,25 @@ def _fitted(
         heading, *cells = (line[at] for line in lines)
         is_text = columns[at].wrap or any(" " in cell for cell in cells)
         if columns[at].stays or columns[at].is_time or not is_text:
-            return natural[at]  # half a URL, path or name of a model says nothing
-        words = [word for cell in cells for word in cell.split(" ")] if columns[at].wrap else []
-        longest = max(map(display_width, words), default=0)
+            return natural[at]  # half a URL or name of a model says nothing
+        longest = max((display_width(word) for cell in cells if columns[at].wrap for word in cell.split()), default=0)
         return min(natural[at], max(MIN_TEXT, display_width(heading), min(longest, MAX_WORD)))
 
-    # The columns that stay, then the others by rank, from the left, as far as there is room; the empty ones last.
     smallest, room = [0] * len(columns), width + len(GAP)
-    is_empty = [not any(line[at] for line in lines[1:]) for at in range(len(columns))]
-    stays = [column.stays or at == 0 for at, column in enumerate(columns)]
-    for at in sorted(range(len(columns)), key=lambda at: (is_empty[at], not stays[at], columns[at].rank, at)):
-        size = least(at)
+    # The columns with values, by rank and then the fullest first, as far as there is room.
+    filled = [sum(map(bool, cells)) for _, *cells in zip(*lines)]
+    for at in sorted(range(len(columns)), key=lambda at: (columns[at].rank, -filled[at])):
+        size = least(at) if filled[at] or not lines[1:] else width
         if size + len(GAP) <= room:
             smallest[at] = size
             room -= size + len(GAP)
-        elif stays[at] and not is_empty[at]:
+        elif columns[at].rank == 0 and filled[at]:
             return None
-    # What is left goes to the texts: the widest are cut first.
+    # What is left goes to the texts: the least important and then the widest are cut first.
     widths = [min(size, width) if least else 0 for size, least in zip(natural, smallest)]
-    excess = sum(widths) - sum(smallest) - room
-    for _ in range(excess):
+    for _ in range(sum(widths) - sum(smallest) - room):
         found = [at for at, size in enumerate(widths) if size > smallest[at]]
-        widths[max(found, key=widths.__getitem__)] -= 1
+        widths[max(found, key=lambda at: (columns[at].rank, widths[at]))] -= 1
     return widths
 
 
@@ -195,7 +196,7 @@ def _records(columns: Sequence[Column], lines: Sequence[Sequence[str]], width: i
     for row in rows:
         block = ""
         for column, heading, cell in zip(columns, headings, row):
-            size = room if " " in cell else max(room, display_width(cell))  # a word stays whole: it can be copied
+            size = room if len(cell.split()) > 1 else max(room, display_width(cell))  # a word can be copied
             styles = (DIM, _style(column, cell)) if is_coloured else ("", "")
             block += aligned([(heading, indent, False, styles[0]), (cell, size, True, styles[1])]) if cell else ""
         blocks.append(block)
@@ -204,7 +205,7 @@ def _records(columns: Sequence[Column], lines: Sequence[Sequence[str]], width: i
 
 def aligned(cells: Sequence[tuple[str, int, bool, str]]) -> str:
     """Returns the lines of cells, each a text, a width, whether it is wrapped, and a style."""
-    parts = [wrapped(text, width) if wraps else [fitted(text, width)] for text, width, wraps, _ in cells]
+    parts = [_listed(text, width) if wraps else [fitted(text, width)] for text, width, wraps, _ in cells]
     lines = []
     for pieces in zip_longest(*parts, fillvalue=""):
         line = ""
@@ -240,8 +241,20 @@ def fitted(text: str, width: int) -> str:
     return text
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """Returns `text` on lines of `width` columns at most, broken at spaces; only a word wider than that is broken."""
+def _listed(text: str, width: int) -> list[str]:
+    """Returns a cell on its lines; of a list as many elements as MAX_LINES hold, and how many more there are."""
+    items = text.split(ITEM)
+    lines = wrapped(", ".join(items), width)
+    for count in range(1, len(items)) if len(lines) > MAX_LINES else ():
+        longer = wrapped(f"{', '.join(items[:count])}, … {len(items) - count} more", width)
+        if count > 1 and len(longer) > MAX_LINES:
+            break
+        lines = longer
+    return lines
+
+
+def wrapped(text: str, width: int, *, breaks_words: bool = True) -> list[str]:
+    """Returns `text` on lines of `width` columns, broken at spaces; with `breaks_words`, wider words are broken too."""
     lines, room = [""], width
     for word in text.split(" "):
         size = display_width(word)
@@ -252,9 +265,10 @@ def wrapped(text: str, width: int) -> list[str]:
         if lines[-1]:
             lines.append("")
             room = width
-        for piece in word if size > width else [word]:
+        chunks = re.split(r"(?<=/)", word) if breaks_words and size > width else [word]
+        for piece in word if breaks_words and max(map(display_width, chunks)) > width else chunks:
             taken = display_width(piece)
-            if taken > room:
+            if taken > room and lines[-1]:
                 lines.append("")
                 room = width
             lines[-1] += piece
