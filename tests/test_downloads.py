@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import re
 import sys
@@ -17,7 +18,7 @@ from urllib.parse import quote
 
 from runway_cli.files.download import MAX_NAME, PartFile, name_of
 from tests import links
-from tests.fake import Fault, pseudo_content, sample
+from tests.fake import SECRET, Fault, pseudo_content, sample
 from tests.loopback import OK, Conversation, Script, Server
 from tests.program import Clock, Result, call, run
 from tests.served import ServedTest, pasted
@@ -105,18 +106,53 @@ class WholeOrNothing(DownloadTest):
                 self.assert_whole(self.saved("--force", break_after=300_000, **output), content)
 
     def test_a_range_that_is_not_the_rest_is_not_added(self) -> None:
-        for headers in (
-            {"Content-Range": "bytes 5-699999/700000"},
-            {"Content-Range": "bytes 300000-699999/700001"},
-            {"Content-Range": "bytes 300000-699999/700000", "ETag": '"another"'},
-            {},
-            {"Content-Range": "nonsense"},
+        same = f'"{hashlib.sha256(CONTENT).hexdigest()[:32]}"'
+        for etag, content_range in (
+            (same, "bytes 5-699999/700000"),
+            (same, "bytes 300000-699999/700001"),
+            ('"another"', "bytes 300000-699999/700000"),
+            ("", "bytes 300000-699999/700000"),
+            (same, ""),
+            (same, "nonsense"),
         ):
-            with self.subTest(headers):
+            with self.subTest(content_range, etag=etag):
+                headers = {"Content-Range": content_range, **({"ETag": etag} if etag else {})}
                 self.fake.fault(
                     Fault("status", status=206, headers=headers, body=b"x" * 400_000), server="storage", after=1
                 )
                 self.assert_whole(self.saved("--force", break_after=300_000))
+
+    def test_a_status_or_a_length_beside_the_whole_content_does_not_matter(self) -> None:
+        whole = f"bytes 0-{len(CONTENT) - 1}/{len(CONTENT)}"
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"
+        for fault in (
+            Fault("status", status=206, headers={"Content-Range": whole}, body=CONTENT),
+            Fault("status", status=203, body=CONTENT),
+            Fault("raw", body=chunked % (len(CONTENT), CONTENT)),
+        ):
+            with self.subTest(fault.status):
+                self.fake.requests.clear()
+                self.fake.fault(fault, server="storage")
+                self.assert_whole(self.saved("--force"))
+                self.assertEqual(self.ranges(), [None])
+
+    def test_a_refusal_that_trickles_is_told_within_the_timeout(self) -> None:
+        def dripping(conversation: Conversation) -> None:
+            conversation.read_head()
+            conversation.say(b"HTTP/1.1 403 Forbidden\r\n\r\nno")
+            conversation.trickle(b" way" * 99, 0.1, 4)
+
+        with Server(dripping) as server:
+            result = self.call("download", server.url, "--to", self.folder / "fox.bin", "--timeout", "0.35")
+        self.assert_error(result, 77, kind="auth", status=403)
+        self.assertRegex(result.error["error"], "^the download was refused: HTTP 403 no( way)+; ")
+
+    def test_a_key_that_tags_cut_in_two_is_masked_in_the_hosts_words(self) -> None:
+        for cut in ("<wbr>", "&lt;wbr&gt;", "<b title='>x>'>", "\x1b[31m"):
+            with self.subTest(cut):
+                said = f"<Error><Code>X</Code><Message>no {SECRET[:30]}{cut}{SECRET[30:]} here</Message></Error>"
+                self.fake.fault(Fault("status", status=400, body=said.encode()), server="storage")
+                self.assert_error(self.saved(), 1, error="the download was refused: HTTP 400 X: no *** here")
 
     def test_what_cannot_become_whole_ends_in_a_failure(self) -> None:
         part = Fault("status", status=206, headers={"Content-Range": "bytes 0-4/9"}, body=b"12345")

@@ -51,6 +51,12 @@ def endless_interim(conversation: Conversation) -> None:
         conversation.say(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX-A: b\r\n\r\n")
 
 
+def trickled_trailers(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+    conversation.trickle(b"X-A: b\r\n" * 90, 0.1, size=8)
+
+
 def trickled_body(conversation: Conversation) -> None:
     conversation.read_request()
     conversation.say(HEAD % 100_000)
@@ -92,6 +98,10 @@ class TimeTest(TransportTest):
     def test_a_silence_ends_a_download(self) -> None:
         url = self.start(silent_body).url
         self.assert_bounded(lambda: list(self.download(url, BOUND)), ": silent for")
+
+    def test_no_server_holds_a_transfer_in_its_trailers(self) -> None:
+        url = self.start(trickled_trailers).url
+        self.assert_bounded(lambda: list(self.download(url, BOUND)), ": no answer within")
 
     def test_a_slow_download_may_take_longer_than_the_idle_timeout(self) -> None:
         def script(conversation: Conversation) -> None:

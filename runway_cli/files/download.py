@@ -368,8 +368,7 @@ class Download:
             if answer.status != 206:  # all of it
                 self._drop_part()
                 is_packed = bool(_compressions(answer.headers))
-                length, etag = answer.headers.get("Content-Length", ""), answer.headers.get("ETag", "")
-                self.total = int(length) if re.fullmatch("[0-9]{1,18}", length) and not is_packed else None
+                self.total, etag = None if is_packed else answer.answer.length, answer.headers.get("ETag", "")
                 self.etag = "" if is_packed or etag.startswith("W/") else etag  # If-Range needs a strong one
                 pieces = _unpacked(pieces) if is_packed else pieces
                 self.path, head = self.target.file_name(self.url, answer.headers, pieces)
@@ -415,17 +414,21 @@ class Download:
 
     def _check(self, answer: Stream) -> None:
         """Raises ApiError for an answer without the file, NetworkError for a part that does not continue this one."""
-        if answer.status not in (200, 206, 416):
+        if answer.status not in (200, 203, 206, 416):
             raise storage_error("the download was refused", answer, self.client.console.mask)
         compressions = _compressions(answer.headers)
         if len(compressions) > 1 or not UNPACKED.issuperset(compressions):
             words = f"the download came {', '.join(compressions)}-compressed, which was not requested"
             raise ApiError(words, status=answer.status)
-        if answer.status == 200:
+        found = answer.headers.get("Content-Range", "")
+        match = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", found, re.ASCII)
+        is_framed = match and (answer.answer.chunked or str(answer.answer.length) == match[3])
+        if answer.status == 206 and match and is_framed and match[1] == "0" and match[3] == str(int(match[2]) + 1):
+            answer.status = 200  # a part that is the whole
+        if answer.status in (200, 203):
             return
-        match = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", answer.headers.get("Content-Range", ""), re.ASCII)
-        is_same = answer.headers.get("ETag", self.etag) == self.etag and not compressions
-        is_of_total = match and match[2] in ("*", str(self.total or match[2]))
+        is_same = answer.headers.get("ETag") == self.etag and not compressions
+        is_of_total = match and match[3] in ("*", str(self.total or match[3]))
         if answer.status == 206 and is_of_total and match and is_same and 0 < self.done == int(match[1]):
             return
         self._drop_part()
@@ -506,8 +509,12 @@ def _beginning(pieces: Iterable[bytes]) -> bytes:
 
 def storage_error(what: str, answer: Stream, mask: Callable[[str], str]) -> ApiError:
     """Returns the error of a storage host's answer, which is XML or HTML. `what` begins the message."""
-    body = _beginning(iter(answer.read, b""))
-    found = dict(re.findall(r"<(Code|Message)>([^<]*)<", body.decode("utf-8", "replace")))
-    words = ": ".join(filter(None, (found.get("Code"), found.get("Message")))) or excerpt(body, mask)
+    answer.connection.exchange.limit_part()
+    body = b""
+    with suppress(NetworkError):  # the status tells enough
+        while len(body) < HEAD and (piece := answer.read()):
+            body += piece
+    found = dict(re.findall(rb"(?s)<(Code|Message)>(.*?)</\1>", body))
+    words = excerpt(b": ".join(filter(None, (found.get(b"Code"), found.get(b"Message")))) or body, mask)
     kind = DeniedError if answer.status in (401, 403) else ApiError
-    return kind(f"{what}: HTTP {answer.status} {mask(words)}".rstrip(), status=answer.status)
+    return kind(f"{what}: HTTP {answer.status} {words}".rstrip(), status=answer.status)

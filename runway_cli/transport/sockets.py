@@ -39,6 +39,7 @@ HEAD_START = 0.25  # seconds that an address has before the next one is tried to
 MAX_SENT = 64 * 1024  # bytes handed to the system at a time
 MAX_UNSENT = 64 * 1024  # bytes that the system may hold back before it sends them
 STOPPED = 2.0  # seconds that a wait may last too long on a busy machine; after more the process was stopped
+MAX_TRAILERS = 100  # lines
 MAX_IDLE = 2.0  # seconds; servers close what is idle for longer, perhaps just as it is used again
 # connect has begun and goes on; Windows says "would block"
 IN_PROGRESS = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, getattr(errno, "WSAEWOULDBLOCK", errno.EAGAIN))
@@ -260,6 +261,8 @@ class Framed(http.client.HTTPResponse):
     (RFC 9110, 15.2), of which it skips only 100. Gzip inside chunks counts as a Content-Encoding.
     """
 
+    exchange: Exchange
+
     def _read_status(self) -> tuple[str, int, str]:
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]
@@ -303,6 +306,14 @@ class Framed(http.client.HTTPResponse):
         if not line.endswith(b"\n") or not re.fullmatch(b"[0-9a-fA-F]{1,15}", size):
             raise ValueError
         return int(size, 16)
+
+    def _read_and_discard_trailer(self) -> None:
+        """Skips the trailers, within one part of the exchange: http.client waits for their end for ever."""
+        self.exchange.limit_part()
+        for _ in range(MAX_TRAILERS):
+            if self.fp.readline(4096) in (b"\r\n", b"\n", b""):
+                return
+        raise http.client.HTTPException(f"more than {MAX_TRAILERS} trailers")
 
 
 class Connection(http.client.HTTPConnection):
@@ -386,6 +397,7 @@ class Connection(http.client.HTTPConnection):
                 raise
         answer = self.getresponse()
         assert isinstance(answer, Framed)
+        answer.exchange = self.exchange
         if self.exchange.is_at_end:  # within the headers, which http.client takes for their end
             answer.close()
             raise http.client.IncompleteRead(b"")
