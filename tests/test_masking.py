@@ -58,6 +58,10 @@ def disguises(key: str) -> dict[str, str]:
         "quoted in a mail": "\r\n> ".join(lines),
         "wrapped in JSON in JSON": "\\n".join(lines),
         "tags": "<b>".join(lines),
+        "tags as entities": "&lt;wbr&gt;&#60;b&#x3E;".join(lines),
+        "a tag with a quoted >": "<b title='x>y'>".join(lines),
+        "colours": "\x1b[1;31m".join(lines),
+        "colours in JSON in JSON": r"\u001b[31m".join(lines),
         "tags with attributes": '</span><span class="k2 x">'.join(lines),
         "percent": "".join(f"%{ord(c):02x}" for c in key),
         "half percent": "".join(f"%{ord(c):02X}" if number % 2 else c for number, c in enumerate(key)),
@@ -137,7 +141,7 @@ class Text(unittest.TestCase):
         secrets = Secrets()
         secrets.keep(KEY)
         urls = 'http:// https://a? https:\\/ https%3A%2F%2F data: data:a/b; data:a/ ;a=b sessionKey: sessionKey"'
-        cuts = '"fields":{ < & &# % %4 \\u <script> api_token='
+        cuts = '"fields":{ < & &# % %4 \\u <script> api_token= <" <a\'"<"\' &lt; &lt;b&gt \x1b['
         spaces = ("sessionKey ", "<a ", '"fields":' + " " * 50, "https://a?" + "." * 50, "http" + "\\" * 50)
         for piece in (*urls.split(), *cuts.split(), *spaces, KEY[:-1] + "\n", "\n".join(KEY) + "-"):
             with self.subTest(piece):

@@ -8,6 +8,7 @@ import time
 from .. import jsontext
 from ..errors import REPORTED, ApiError, CreditsError, DeniedError
 from ..terminal.console import MAX_MESSAGE
+from ..terminal.masking import TAG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def excerpt(body: bytes, mask: Callable[[str], str]) -> str:
     text = body[:MAX_READ].decode("utf-8", "replace")
     if len(body) > MAX_READ:
         text = text[:-MAX_SECRET]  # this cut may have gone through a secret
-    text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^<>]*>", " ", text)
+    text = re.sub(rf"(?is)<(script|style)\b.*?(</\1>|$)|{TAG}", " ", text)
     if "&" in text:
         from html import unescape
 

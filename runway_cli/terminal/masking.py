@@ -48,7 +48,7 @@ class Secrets:
             if len(secret) >= min_length:
                 text = text.replace(secret, MASK)
         if in_disguise and self._bare and len(text) >= min(map(len, self._bare)):
-            for noise in (f"{_TAG}|{_ESCAPE}", _ESCAPE) if "<" in text else (_ESCAPE,):
+            for noise in (f"{_TAG}|{_ESCAPE}", _ESCAPE) if "<" in text or "&" in text else (_ESCAPE,):
                 plain = _bare(_undisguised(text, noise))
                 if any(bare in plain for bare in self._bare):
                     text = _without_disguised(text, self._bare, noise)
@@ -77,8 +77,10 @@ def _forms(secret: str) -> set[str]:
     return forms
 
 
-_TAG = "<[^<>]*>"
-_ESCAPE = r"\\u[0-9a-fA-F]{4}|\\[nrt]"  # of JSON in JSON
+TAG = r"""<[^<>"']*(?:(?:"[^"]*"|'[^']*')[^<>"']*){0,9}>|<[^<>]*>"""  # a > may stand in quotes
+_TAG = TAG + r"|(?i:&(?:lt|#0{0,5}60|#x0{0,5}3c);[^<>]{0,200}?&(?:gt|#0{0,5}62|#x0{0,5}3e);)"  # or as entities
+# Escapes of a terminal, and of JSON in JSON.
+_ESCAPE = r"(?:\x1b|\\u001[bB])\[[0-?]*[ -/]*[@-~]|\\u[0-9a-fA-F]{4}|\\[nrt]"
 
 
 def _bare(text: str) -> str:
