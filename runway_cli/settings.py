@@ -167,7 +167,9 @@ def _names_host(element: str, host: str, port: int) -> bool:
         import ipaddress
 
         try:
-            return ipaddress.ip_address(host) in ipaddress.ip_network(element, strict=False)
+            address = ipaddress.ip_address(host)
+            address = getattr(address, "ipv4_mapped", None) or address  # ::ffff:10.0.0.1 is 10.0.0.1
+            return address in ipaddress.ip_network(element, strict=False)
         except ValueError:
             return False
     domain = element.lstrip("*").strip(".")

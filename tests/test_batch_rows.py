@@ -240,7 +240,10 @@ class TableTest(BatchTest):
 
     def test_other_ways_to_write_a_table_are_taken(self) -> None:
         for name, content in (
-            ("a.csv", b"sep=,\r\npromptText,audio:json,seed:json\r\na fox,TRUE,1\r\nan owl,FALSE,2\r\n"),
+            (
+                "a.csv",
+                b"sep=,\r\npromptText,audio:json,seed:json\r\na fox,TRUE,1\r\nan owl,FALSE,2\r\n\x1a",
+            ),  # the end of a file of DOS
             ("a.csv", b"sep=;\r\npromptText;audio:json;seed:json\r\na fox;TRUE;1\r\nan owl;FALSE;2\r\n"),
             ("a.csv", b'audio:json, promptText, seed:json\ntrue, a fox, 1\nfalse, "an owl", 2\n'),
             ("a.csv", b"promptText,audio:json,seed:json\ra fox,true,1\ran owl,false,2\r"),

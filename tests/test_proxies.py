@@ -204,7 +204,11 @@ class SettingsTest(unittest.TestCase):
             ("b.test, A.TEST.", "https://a.test/ https://b.test/", "https://c.test/"),
             ("b.test a.test", "https://a.test/ https://b.test/", "https://c.test/"),
             ("a.test:8443", "https://a.test:8443/ https://x.a.test:8443/", "https://a.test/ https://a.test:84/"),
-            ("10.0.0.0/8", "https://10.1.2.3/", "https://11.0.0.1/ https://[::1:2]/ https://10.example/"),
+            (
+                "10.0.0.0/8",
+                "https://10.1.2.3/ https://[::ffff:10.0.0.1]/",
+                "https://11.0.0.1/ https://[::1:2]/ https://10.example/",
+            ),
             ("10.0.0.1/8:8443", "https://10.1.2.3:8443/", "https://10.1.2.3/"),
             ("10.1.2.3", "https://10.1.2.3/", "https://10.1.2.33/ https://110.1.2.3/"),
             ("fd00::/8,2001:db8::1", "https://[fd12::1]/ https://[2001:DB8:0::1]/", "https://[2001:db8::2]/"),

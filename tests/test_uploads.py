@@ -57,7 +57,8 @@ class Uploads(ServedTest):
             with self.subTest(name[:20]):
                 form = Form({}, InputFile(str(self.file(name, b"x")), "upload", is_upload=True))
                 self.assertIn(quoted, form.head)
-                self.assert_success(self.call("upload", self.folder / name))
+                result = self.call("upload", self.folder / name)
+                self.assertEqual(result.json["file"], str(self.folder / told))
                 self.assertEqual(self.fake.sent("POST", "/v1/uploads")[-1].json()["filename"], told)
 
     def test_a_file_is_sent_as_what_it_is_and_a_note_names_a_wrong_name(self) -> None:

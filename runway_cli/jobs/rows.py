@@ -273,7 +273,7 @@ def _table(data: bytes, delimiter: str) -> Parsed:
     import io
 
     try:
-        file = io.StringIO(data.decode("utf-8"), newline="")
+        file = io.StringIO(data.rstrip(b"\r\n\x1a").decode("utf-8"), newline="")  # Ctrl-Z ends a file of DOS
     except UnicodeDecodeError as error:
         raise UsageError(f"line {_line(data, error.start)}: not UTF-8: save the table as UTF-8") from None
     start, line = 1, 1

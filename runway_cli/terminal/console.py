@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import unicodedata
 
@@ -127,6 +128,7 @@ class Console:
         if self.live is not None:
             self.live.close()
         try:
+            text = re.sub("[\ud800-\udfff]", REPLACEMENT, text)  # half of a pair is no text
             self._write(sys.stdout, self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS, in_disguise=False))
         except (AttributeError, ValueError):  # no stream, or a closed one
             raise ClosedOutput from None
