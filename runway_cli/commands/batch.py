@@ -17,7 +17,7 @@ from ..jobs.batch import Batch, files_in_the_way, saved_files
 from ..jobs.ledger import LedgerLocked, LedgerMissing
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
 from ..jobs.start import known
-from ..settings import absolute, history_path, relative, shown_credits
+from ..settings import absolute, history_path, relative
 from ..terminal import masking
 from ..terminal.tables import Column
 from .body import Checker
@@ -261,8 +261,8 @@ def _foreseen(batch: Batch, unsent: list[Row]) -> str:
     options, client = batch.options, batch.client
     prices = Counter(map(batch.price, unsent))
     unknown = prices.pop(None, 0)
-    known = ", ".join(f"{count} × {shown_credits(price)}" for price, count in prices.items())
-    words = filter(None, (f"{known} credits known" if known else "", f"{unknown} unknown" if unknown else ""))
+    known = ", ".join(f"{count} × {values.counted(price, 'credit')}" for price, count in prices.items())
+    words = filter(None, (f"{known} known" if known else "", f"{unknown} unknown" if unknown else ""))
     found = [": ".join(filter(None, (values.counted(len(unsent), "row"), ", ".join(words))))]
     if options.max_credits is not None:
         found.append(f"--max-credits {options.max_credits} allows {batch.allowed(unsent)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..settings import shown_credits
+from ..settings import counted
 from ..terminal.progress import MIN_NAME, REDRAW, bar, live, transferred
 
 TYPE_CHECKING = False
@@ -103,7 +103,7 @@ class Display:
         if task in self._transfers:
             done, total, started = self._transfers[task]
             progress = transferred(done, total, now - started)
-        credits = "" if task.credits is None else f"{task.credits} credits"
+        credits = "" if task.credits is None else f"{task.credits} credit{'s' * (str(task.credits) != '1')}"
         return [task.status, progress, f"{now - since:.0f} s", credits]
 
 
@@ -133,7 +133,7 @@ class BatchDisplay(Display):
         running = sum(job.task is not None for job in batch.in_flight)
         return (
             f"{batch.counts['done']} of {len(batch.rows)} done, {running} running, {batch.counts['failed']} failed, "
-            f"{shown_credits(credits)} credits"
+            + counted(credits, "credit")
         )
 
 

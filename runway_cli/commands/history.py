@@ -6,7 +6,7 @@ import os
 
 from ..errors import UsageError
 from ..jobs.attempts import number_of
-from ..settings import relative, shown_credits
+from ..settings import counted, relative
 from ..terminal.console import TABLES
 from ..terminal.tables import Column
 from .lists import LIMIT, MAX_ROWS
@@ -67,7 +67,7 @@ def run(context: Context, options: Options) -> int:
     if not found and os.path.lexists(history.path) and history.other_account():
         context.console.note("the history also has entries of other keys or base URLs")
     if context.console.format in TABLES:
-        context.console.note(f"{len(shown)} row{'s' * (len(shown) != 1)}, {shown_credits(more['credits'])} credits")
+        context.console.note(f"{counted(len(shown), 'row')}, {counted(more['credits'], 'credit')}")
     return 0
 
 

@@ -20,7 +20,7 @@ from ..errors import (
     UsageError,
 )
 from ..jobs import fields
-from ..settings import MIN_INTERVAL, UnknownWord, absolute, as_text, history_path, not_empty, relative
+from ..settings import MIN_INTERVAL, UnknownWord, absolute, as_text, counted, history_path, not_empty, relative
 from ..terminal.console import TABLES
 from .options import COSTS, Command, Operand, Option
 from .wait import MAX_WAIT, WAIT_OPTIONS, WaitOptions, check_open
@@ -401,7 +401,7 @@ class _Call:
         records = [record for page, _ in found for record in page]
         _, has_more = found[-1]
         if has_more:
-            self.console.note(f"there are more than these {len(records)} records")
+            self.console.note(f"there are more than {counted(len(records), 'record')}")
         _print_got(self.console, {"data": records, **({"truncated": True} if has_more else {})})
         return 0
 

@@ -226,8 +226,8 @@ def wait_for(
     if options.open:
         open_files(context, [path for task in tasks for path in task.saved])
     if options.unfinished:
-        credits = settings.shown_credits(sum(number_of(task.credits) or 0 for task in tasks))
-        context.console.note(f"{len(tasks) - len(failures)} of {len(tasks)} succeeded, {credits} credits")
+        credits = settings.counted(sum(number_of(task.credits) or 0 for task in tasks), "credit")
+        context.console.note(f"{len(tasks) - len(failures)} of {len(tasks)} succeeded, {credits}")
     if failures:
         raise summary(failures, len(tasks))
     return 0

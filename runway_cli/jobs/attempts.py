@@ -153,7 +153,8 @@ class Spending:
         """Returns why the job may not start, None where it may. `name` is what sets the limit, for a `period`."""
         if self.allows(limit):
             return None
-        words = f"{counted(limit, 'credit')}{period}, and {shown_credits(self.spent)} are spent"
+        verb = "is" if self.spent == 1 else "are"
+        words = f"{counted(limit, 'credit')}{period}, and {shown_credits(self.spent)} {verb} spent"
         if self.dearest is None and self.unknown:
             words = "no further job while no price is known"
         elif self.unknown:

@@ -28,7 +28,7 @@ from ..errors import (
 )
 from ..files import download, upload
 from ..files.upload import InputFile
-from ..settings import BUDGET_VARIABLE, absolute, budget, shown_credits, shown_number
+from ..settings import BUDGET_VARIABLE, absolute, budget, counted, shown_number
 from ..terminal.tables import Column
 from . import attempts as states
 from .attempts import BAD_ENDS, FAILED, GOOD_ENDS, NOT_STARTED, SKIPPED, STARTED, UNCERTAIN, Spending, number_of
@@ -154,7 +154,7 @@ class Batch:
         kinds = (BAD, OTHERS[SKIPPED], IN_PROGRESS, OTHERS[NOT_STARTED])
         words = [f"{self.counts[word]} {word}" for word in kinds if self.counts[word]]
         told = ", ".join([f"{self.counts[OK]} of {len(self.rows)} succeeded", *words])
-        self._console.note(f"{told}, {shown_credits(self.credits)} credits")
+        self._console.note(f"{told}, {counted(self.credits, 'credit')}")
         failure = self._failure()
         if failure:
             raise failure

@@ -21,7 +21,7 @@ from ..errors import (
     UsageError,
     WaitTimeout,
 )
-from ..settings import MIN_INTERVAL, absolute, relative, shown_number
+from ..settings import MIN_INTERVAL, absolute, counted, relative, shown_number
 from .attempts import BAD_ENDS, GONE, GOOD_ENDS
 
 TYPE_CHECKING = False
@@ -387,5 +387,5 @@ def _fresh_urls(task: PolledTask, count: int, denied: DeniedError) -> list[str]:
         trouble = task.trouble
     urls = urls_of(task.answer)
     if len(urls) != count:
-        raise ApiError(f"{task.name} no longer has its {count} outputs", status=200)
+        raise ApiError(f"{task.name} no longer has its {counted(count, 'output')}", status=200)
     return urls
