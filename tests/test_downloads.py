@@ -91,6 +91,12 @@ class WholeOrNothing(DownloadTest):
         (seen,) = self.fake.requests
         self.assertEqual(sorted(seen.headers), ["accept", "accept-encoding", "connection", "host", "user-agent"])
 
+    def test_a_trace_shows_no_signature_of_an_output_on_the_services_own_origin_either(self) -> None:
+        url = f"{self.fake.storage_url}/fox.png?X-Amz-Signature=0123456789abcdef"
+        found = self.call("download", url, "--verbose", env={"RUNWAY_SKILLS_BASE_URL": self.fake.storage_url})
+        self.assertIn(f"> GET {self.fake.storage_url}/fox.png?***", found.notes)
+        self.assertNotIn("0123456789abcdef", found.stderr)
+
     def test_a_broken_download_is_resumed_where_it_broke_off(self) -> None:
         self.assert_whole(self.saved(break_after=300_000, breaks=2))
         self.assertEqual(self.ranges(), [None, "bytes=300000-", "bytes=600000-"])

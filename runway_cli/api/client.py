@@ -226,14 +226,14 @@ class Client:
         return answer
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float) -> Response:
-        self._trace(">", f"{method} {url}", headers, body or b"")
+        self._trace(">", f"{method} {url}", headers, body or b"", self.target.base_url)
         response = self.transport.send(method, url, headers, body, timeout=timeout)
         self._trace("<", str(response.status), response.headers, response.body)
         return response
 
-    def _trace(self, mark: str, first: str, headers: Mapping[str, str] | Message, body: bytes) -> None:
+    def _trace(self, mark: str, first: str, headers: Mapping[str, str] | Message, body: bytes, own: str = "") -> None:
         lines = [f"{name}: {'Bearer ***' if name == 'Authorization' else text}" for name, text in headers.items()]
-        self.console.trace(mark, [first, *lines], body, self.target.base_url if mark == ">" else "")
+        self.console.trace(mark, [first, *lines], body, own)
 
 
 def pages(client: Client, path: str, query: Mapping[str, str], most: int | None) -> Iterator[tuple[list[Any], bool]]:
