@@ -6,17 +6,20 @@ import os
 import re
 import select
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from runway_cli.cli.parser import COMMAND_NAMES, declared_commands
 from runway_cli.commands.completions import SCRIPTS
 from runway_cli.commands.options import GLOBAL_OPTIONS
+from tests.fake import Fault
 from tests.program import ROOT, ProgramTest, call, run
 from tests.served import ServedTest
 
@@ -252,6 +255,14 @@ class OfferedWordsTest(ServedTest):
         self.assertEqual(self.offers(f"runway-cli cancel {first[:-1]}"), [first])
         self.assert_success(self.call("wait", first, env=self.env))
         self.assertEqual(self.offers("runway-cli wait "), [second])
+        self.fake.fault(Fault("status", 200, body={"id": "--force"}), path="/v1/text_to_image")
+        self.call(*post, "-f", "promptText=a fox", env=self.env)
+        self.assertEqual(self.offers("runway-cli cancel "), [second], "an id is never taken for an option")
+        with closing(sqlite3.connect(self.folder / "history", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            start = time.monotonic()
+            self.assertEqual(self.offers("runway-cli wait "), [])
+        self.assertLess(time.monotonic() - start, 3, "TAB does not wait for another process")
 
 
 class ScriptsTest(ProgramTest):

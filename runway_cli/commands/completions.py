@@ -130,7 +130,8 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> list[str
         words = [f"{key}={each}" for each in found.get(key, ())] if mark else [f"{name}=" for name in found]
     if kind == "KEY=TEXT" and typed[start:].startswith("model="):
         kind, start = "M", start + len("model=")
-    known = (word for word in words or _known_words(context, kind) if PLAIN.fullmatch(word))
+    words = words or [word for word in _known_words(context, kind) if not word.startswith("-")]
+    known = filter(PLAIN.fullmatch, words)
     return [typed[:start] + word for word in known if word.startswith(typed[start:])]
 
 
@@ -145,7 +146,9 @@ def _known_words(context: Context, kind: str) -> Iterable[str]:
         return [*ends, *(row["model"] for row in rows if kind != "ENDPOINT")]
     if kind == "ID":
         with suppress(RunwayError):
-            return [each.id for each in context.history(context.client()).attempts() if each.id and each.is_unfinished]
+            history = context.history(context.client())
+            history.tries = 1  # TAB does not wait for another process
+            return [each.id for each in history.attempts() if each.id and each.is_unfinished]
         return []
     from .request import METHODS
     from .skill import HOSTS

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 LOCKS = "-lock"  # the end of the name of the file whose bytes are locked
 LOCKED = 10.0  # seconds for which another process may keep the ledger locked
-TRIES = 40  # in that time
+TRIES = 50  # in that time
 OLD_HISTORY = "history.jsonl"  # the name of version 2's
 YEAR = 365 * 86_400.0
 LAST = 100  # records that tell what time it is
@@ -68,6 +68,7 @@ class Ledger:
         self._client = client
         self._clock = client.clock
         self._mask = client.console.mask
+        self.tries = TRIES
         self.failure: RunwayError | None = None  # why something that has happened could not be recorded
         self.is_missed = False  # it was told that there can be none
         self._is_exclusive = exclusive
@@ -310,7 +311,7 @@ class Ledger:
             import sqlite3
         except ImportError:
             raise LedgerMissing("this Python has no sqlite3") from None
-        left = TRIES
+        left = self.tries
         while True:
             try:
                 with self._turn:
