@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .errors import ConfigError
+from .errors import ConfigError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def contract_url() -> str | None:
     """Returns the URL of the contract that the user chose, checked, or its file's path; None for neither."""
     chosen = setting(OPENAPI_VARIABLE)
     if chosen and "://" not in chosen:
-        return os.path.expanduser(chosen)
+        return expanded(chosen, OPENAPI_VARIABLE)
     return base_url(OPENAPI_VARIABLE, "https://docs.dev.runwayml.com/openapi.json") if chosen else None
 
 
@@ -182,6 +182,15 @@ def home() -> str | None:
     return found if os.path.isabs(found) and found != "/nonexistent" else None
 
 
+def expanded(path: str, variable: str = "") -> str:
+    """Replaces a `~` that no shell did. Raises UsageError, or ConfigError for a `variable`, where no home is known."""
+    found = path if os.environ.get("HOME") == "" else os.path.expanduser(path)  # it would be the root
+    if found == "~" or (found.startswith("~") and os.path.dirname(found)):
+        words = f"{path!r}: the home folder is not known: write the path without ~, or with ./~"
+        raise ConfigError(f"{variable}: {words}", variable=variable) if variable else UsageError(words)
+    return found
+
+
 def absolute(path: str) -> str:
     """Returns a path from the root on. Raises ConfigError where the working directory no longer exists."""
     try:
@@ -208,7 +217,7 @@ def history_path() -> str | None:
     """Returns the history file; None where it is off, or where the user has no folder for it."""
     named = setting(HISTORY_VARIABLE)
     if named:
-        return None if named.lower() == "off" else absolute(os.path.expanduser(named))
+        return None if named.lower() == "off" else absolute(expanded(named, HISTORY_VARIABLE))
     folder = _user_folder("XDG_STATE_HOME", ("Library", "Application Support"), (".local", "state"))
     return os.path.join(folder, "history.db") if folder else None
 
@@ -340,11 +349,10 @@ def not_empty(text: str) -> str:
 
 
 def destination(text: str) -> str:
-    """Reads the path of an output, a file or a folder; `~/` is the home folder also where no shell has replaced it."""
+    """Reads the path of an output, a file or a folder."""
     if text == "-":
         raise ValueError("'-' is not a path: stdout is for the result. Use a file name or a folder")
-    user = home() if text.startswith("~/") else None
-    return os.path.join(user, text[2:]) if user else not_empty(text)
+    return expanded(not_empty(text))
 
 
 def input_file(text: str) -> str:

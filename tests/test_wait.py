@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from unittest import mock
 
 from tests.fake import Fault
 from tests.program import in_markdown
@@ -70,6 +71,8 @@ class Progress(ServedTest):
             with self.subTest(notes):
                 task = self.fake.add_task(statuses=[*statuses, "SUCCEEDED"], progress=progress)
                 self.assert_success(self.call("wait", task), notes=[f"{task} {note}" for note in notes])
+        task = self.fake.add_task(statuses=[RUNNING, "SUCCEEDED"], progress=[0.5], credits=1)
+        self.assertEqual(self.call("wait", task).notes, [f"{task} RUNNING 50% 0 s 1 credit"])
 
     def test_quiet_says_nothing(self) -> None:
         task = self.fake.add_task(statuses=["THROTTLED", RUNNING, "SUCCEEDED"])
@@ -228,6 +231,16 @@ class Results(ServedTest):
         self.assertEqual(pasted(self.call(*words, env=home)), words)
         taken = self.call("wait", task, "--download=~/fox.png", env=home)
         self.assertEqual(pasted(taken), ["wait", task, f"--download={self.folder}/fox-2.png"])
+
+    def test_a_tilde_without_a_home_folder_is_refused_before_anything_is_sent(self) -> None:
+        for option, words in (("--download", ("wait", "x")), ("--to", ("download", "https://example.com/a"))):
+            with mock.patch("os.path.expanduser", lambda path: path):
+                found = self.call(*words, option, "~/fox.png")
+            self.assert_error(found, 2, kind="usage")
+            self.assertIn("'~/fox.png': the home folder is not known", found.error["error"])
+        with mock.patch("os.path.expanduser", lambda path: path):
+            self.assert_error(self.call("history", env={"RUNWAY_SKILLS_HISTORY": "~/h.db"}), 78, kind="config")
+        self.assertEqual(self.fake.requests, [])
 
     def test_they_can_still_be_selected(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
