@@ -11,6 +11,7 @@ import tempfile
 import unittest
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from unittest import mock
 from runway_cli import __version__
 from runway_cli.commands import skill
 from tests.links import need_links
-from tests.program import ROOT, ProgramTest, Result, run
+from tests.program import ROOT, ProgramTest, Result, call, run
 
 PAGES = {"SKILL.md": b"---\nname: runway-cli\n---\n", "AUTH.md": b"# Keys\n"}
 CODE = {
@@ -283,6 +284,25 @@ class Replacing(SkillTest):
                 self.assertEqual(self.install("claude").exit, 0)
                 self.assertEqual(tree(self.path)["notes.md"], b"mine")
                 self.assertEqual(os.listdir(self.path.parent), ["runway-cli"])
+        for name in (".runway-cli-mine.old", ".runway-cli-0123abcd.old.txt"):
+            write(self.path.parent, {f"{name}/notes.md": b"mine"})
+            self.assertEqual(self.install("claude").exit, 0)
+            self.assertEqual(tree(self.path.parent / name), {"notes.md": b"mine"})
+
+    def test_several_installs_at_once_leave_a_whole_skill(self) -> None:
+        for _ in range(2):  # the first one, and over an old one
+            with ThreadPoolExecutor() as pool:
+                found = list(pool.map(lambda _: self.install("claude"), range(3)))
+            self.assertEqual([result.exit for result in found], [0, 0, 0], found)
+            self.assert_installed(self.path)
+
+    def test_a_file_that_cannot_be_copied_is_told_in_words(self) -> None:
+        self.install("claude")
+        failure = shutil.Error([("notes.md", "x", "[Errno 13] Permission denied: 'notes.md'")])
+        with mock.patch.object(shutil, "copytree", side_effect=failure):
+            found = call("skill", "install", str(self.path.parent))
+        words = f"{str(self.path)!r} could not be written: Permission denied: 'notes.md'"
+        self.assert_error(found, 74, kind="io", error=words)
 
     def test_a_new_skill_takes_the_place_of_the_old_one_in_one_step_or_not_at_all(self) -> None:
         rename = Path.rename

@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
-from contextlib import suppress
+import sys
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .. import __version__
 from ..errors import OutputError, UsageError
-from ..settings import absolute, home
+from ..settings import absolute, expanded, home
 from ..terminal.program import NAME, PACKAGE
 from ..terminal.tables import Column
 from .context import for_each
@@ -47,14 +49,19 @@ def install(context: Context, options: Options) -> int:
     targets = _targets(options.hosts, options.project)
     files = _contents()
     for folder in targets:
-        _tidy(folder)
-        _check(folder, files)
+        if os.access(os.path.join(folder.parent, ""), os.R_OK):  # else there is nothing, or the write tells why
+            with _alone(context, folder):
+                _check(folder, files)
 
     def install_one(folder: Path) -> None:
         try:
-            _write(folder, files)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with _alone(context, folder):
+                _check(folder, files)
+                _write(folder, files)
         except OSError as error:
-            raise OutputError(f"{str(folder)!r} could not be written: {error.strerror or error}") from None
+            detail = error.args[0][0][2].partition("] ")[2] if isinstance(error, shutil.Error) else error.strerror
+            raise OutputError(f"{str(folder)!r} could not be written: {detail or error}") from None
         row = {"host": targets[folder], "path": str(folder), "files": len(files), "version": __version__}
         context.console.row(row, alone=len(targets) == 1)
 
@@ -74,9 +81,7 @@ def _targets(hosts: list[str], project: bool) -> dict[Path, str]:
                 raise UsageError(words, try_next=("skill", "install", "--project"))
             folder = os.path.join(base, f".{host}", "skills")
         elif host.startswith((".", "~")) or "/" in host or os.sep in host:
-            folder = os.path.expanduser(host)
-            if folder.startswith("~"):
-                raise UsageError(f"{host!r}: this user does not exist", try_next=("skill", "install", "./skills"))
+            folder = expanded(os.path.join(host, ""))
         else:
             words = f"{host!r} is not a host: choose from {', '.join(HOSTS)}, or name a folder such as ./{host}"
             raise UsageError(words, try_next=("skill", "install", COMMON))
@@ -109,6 +114,39 @@ def _modules(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]
             yield from _modules(item, f"{path}/{item.name}")
         elif item.name.endswith((".py", ".json.gz")) or item.name in ("py.typed", "LICENSE"):
             yield f"{path}/{item.name}", item
+
+
+@contextmanager
+def _alone(context: Context, folder: Path) -> Iterator[None]:
+    """Keeps other installs out, and tidies up after one that was killed. Raises OutputError and OSError."""
+    end = context.clock.monotonic() + 10
+    while (descriptor := _lock(folder.parent)) is None:
+        if context.clock.monotonic() > end:
+            raise OutputError(f"another install is writing {str(folder)!r}")
+        context.shutdown.sleep(context.clock, 0.05)
+    try:
+        _tidy(folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(folder: Path) -> int | None:
+    """Locks a folder, and returns what to close to unlock it; None where another process has it."""
+    if sys.platform == "win32":  # this file is removed when it is closed; PermissionError: it is about to be
+        with suppress(FileExistsError, PermissionError):
+            return os.open(folder / f".{NAME}-lock", os.O_CREAT | os.O_EXCL | os.O_TEMPORARY)
+        return None
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if isinstance(error, BlockingIOError):  # else a network folder that has no locks
+            os.close(descriptor)
+            return None
+    return descriptor
 
 
 def _check(folder: Path, files: Collection[str]) -> None:
@@ -155,7 +193,6 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     new = folder.with_name(f".{NAME}-{os.urandom(4).hex()}{NEW}")
     hashes = {name: _hash(content) for name, content in files.items()}
     manifest = json.dumps({"version": __version__, "files": hashes}, indent=2).encode() + b"\n"
-    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         if folder.exists():
             written = [folder / name for name in _manifest(folder) or ()]
@@ -192,11 +229,12 @@ def _exchange(one: bytes, other: bytes) -> bool:
 
 def _tidy(folder: Path) -> None:
     """Removes what an install worked with; puts the old skill back where the new one has not taken its place."""
-    for left in sorted(folder.parent.glob(f".{NAME}-*"), reverse=True):  # .old before .new
+    names = filter(re.compile(rf"\.{NAME}-[0-9a-f]{{8}}\.(old|new)").fullmatch, os.listdir(folder.parent))
+    for left in (folder.with_name(name) for name in sorted(names, reverse=True)):  # .old before .new
         if left.suffix == OLD and not os.path.lexists(folder):
             with suppress(OSError):
                 left.rename(folder)
-        elif left.suffix in (OLD, NEW):
+        else:
             shutil.rmtree(left, ignore_errors=True)
 
 
