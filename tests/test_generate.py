@@ -288,6 +288,7 @@ class FieldsTest(GenerateTest):
                 "use imageUri=FILE",
                 ["generate", "image_upscale", f"imageUri={__file__}"],
             ),
+            (("tasks/123", "a fox"), "no POST /v1/tasks/123", ["reference"]),
             (("voice_isolation", "a fox"), "no field for TEXT", ["reference", "POST", "/v1/voice_isolation"]),
             (("image_upscale", "imageUri=cot.png"), "no file 'cot.png'", ["generate", "--help"]),
             (("documents", "name=x"), "`request`", ["reference", "POST", "/v1/documents"]),
@@ -299,6 +300,27 @@ class FieldsTest(GenerateTest):
                 self.assertIn(told, found.error["error"])
                 self.assertEqual(pasted(found)[: len(example)], example)
         self.assertEqual(self.fake.requests, [])
+
+    def test_what_is_clearly_meant_otherwise_is_refused_with_the_call_that_was_meant(self) -> None:
+        Path("cat.png").write_bytes(PNG)
+        image, clip = ("text_to_image", *FOX[3:]), (*CLIP[1:], "duration=5", "promptImage=cat.png")
+        for words, example in (
+            ((*clip, "the", "cat", "and", "the", "dog"), (*clip, "the cat and the dog")),
+            ((*image, "a", "--to", "fox", "red", "seed=5", "fox"), (*image, "a red fox", "--to", "fox", "seed=5")),
+            ((*image, "text_to_image", "fox"), (*image, "text_to_image fox")),
+            ((*clip, "E=mc2 on a blackboard"), (*clip, "promptText=E=mc2 on a blackboard")),
+            ((*image, "a fox", "referenceImages.0=cat.png"), (*image, "a fox", "referenceImages.0.uri=cat.png")),
+            ((*image, "a fox", "referenceImages=cat.png"), (*image, "a fox", "referenceImages.0.uri=cat.png")),
+        ):
+            with self.subTest(words=words):
+                found = self.program("generate", *words)
+                self.assert_error(found, 2)
+                self.assertEqual(pasted(found), ["generate", *example])
+                self.assert_success(self.program(*pasted(found), "--dry-run"))
+        found = self.program("generate", *image, "a fox", 'referenceImages:=[{"uri":"cat.png"}]')
+        self.assertIn("use referenceImages.0.uri=FILE", found.error["error"])
+        self.assertEqual(self.fake.requests, [])
+        self.assert_success(self.program("generate", *clip, "x=any words", "promptText=a fox", "--dry-run"))
 
     def test_it_never_waits_for_the_network_for_the_contract(self) -> None:
         with mock.patch("runway_cli.contract.source.load", side_effect=AssertionError):

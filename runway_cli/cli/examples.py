@@ -3,6 +3,7 @@
 Where it is raised, a failure names that command in the fact `try_next`, as its words. Where it depends on what the user
 typed, it carries one of these facts instead, and the typed words are changed here:
 
+    operands             those of the call behind its first, None for one that should go
     drop, add            options that the call should lose or gain
     taken                a path that exists: the call with a free name
     as_folder            True where --download has to be a folder: the call with a / at its end
@@ -300,6 +301,9 @@ def _correction(failed: FailedCall) -> Words | None:
         return failed.changed(lambda flag, value: (flag, _free(value) if value and flag in OUTPUT_FLAGS else value))
     if fact("as_folder"):
         return failed.changed(lambda flag, value: (flag, f"{value}/" if flag in OUTPUT_FLAGS else value))
+    if fact("operands"):
+        operands = iter([*failed.operands()[:2], *fact("operands")])
+        return failed.changed(lambda flag, value: (flag, value if flag else next(operands, None)))
     if fact("drop"):
         return _extended(failed.without(fact("drop")), fact("add", ()))
     if fact("unknown_command") and not isinstance(failed.failure, Mistyped):

@@ -110,10 +110,7 @@ class Run:
             quiet=options.quiet,
             verbose=options.verbose,
         )
-        clock = self._clock or time
-        context = Context(
-            self.console, clock, self.shutdown, options=options, words=self.words, program=declared_commands
-        )
+        context = Context(self.console, self._clock or time, self.shutdown, options=options, program=declared_commands)
         try:
             return call.command.run(context, options)
         finally:

@@ -131,8 +131,7 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> list[str
     if kind == "KEY=TEXT" and typed[start:].startswith("model="):
         kind, start = "M", start + len("model=")
     words = words or [word for word in _known_words(context, kind) if not word.startswith("-")]
-    known = filter(PLAIN.fullmatch, words)
-    return [typed[:start] + word for word in known if word.startswith(typed[start:])]
+    return [typed[:start] + word for word in filter(PLAIN.fullmatch, words) if word.startswith(typed[start:])]
 
 
 def _known_words(context: Context, kind: str) -> Iterable[str]:

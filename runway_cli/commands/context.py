@@ -23,20 +23,12 @@ class Context:
     """Made once for a run. `program` is the declared command line, for the commands that describe it."""
 
     def __init__(
-        self,
-        console: Console,
-        clock: Clock,
-        shutdown: Shutdown,
-        *,
-        options: GlobalOptions,
-        words: Sequence[str],
-        program: Callable[[], Any],
+        self, console: Console, clock: Clock, shutdown: Shutdown, *, options: GlobalOptions, program: Callable[[], Any]
     ) -> None:
         self.console = console
         self.clock = clock
         self.shutdown = shutdown
         self.options = options
-        self.words = words
         self.program = program
         self._open: list[Client | Ledger] = []
 

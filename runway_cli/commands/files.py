@@ -125,11 +125,7 @@ COMMANDS = {
             ),
             Option("--force", help="replace files that exist"),
         ),
-        examples=(
-            ("download", "URL"),
-            ("download", "URL", "--to", "outputs/"),
-            ("download", "URL", "--to", "fox.png"),
-        ),
+        examples=(("download", "URL"), ("download", "URL", "--to", "outputs/"), ("download", "URL", "--to", "fox.png")),
         prints='{"saved", "bytes"} for each URL',
         has_rows=True,
     ),

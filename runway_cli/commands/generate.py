@@ -17,7 +17,7 @@ from ..errors import Mistyped, UsageError
 from ..jobs import fields
 from ..jobs.fields import Field
 from ..jobs.tasks import may_start
-from ..settings import MIN_INTERVAL, Miswritten, as_text, destination, not_empty
+from ..settings import MIN_INTERVAL, Miswritten, as_text, destination, expanded, not_empty
 from . import request
 from .body import Checker
 from .options import COSTS, Command, Operand, Option
@@ -54,8 +54,9 @@ def run(context: Context, options: Options) -> int:
     texts = [word for word in options.words if not SETTING.fullmatch(word)]
     if len(texts) > 1:
         text = " ".join(texts)
-        joined = [text if word == texts[0] else word for word in context.words if word not in texts[1:]]
-        raise UsageError(f"TEXT is one argument: put it in quotes: {text!r}", try_next=joined)
+        joined = iter([text])  # takes the place of the first
+        operands = [word if SETTING.fullmatch(word) else next(joined, None) for word in options.words]
+        raise UsageError(f"TEXT is one argument: put it in quotes: {text!r}", operands=operands)
     client = context.client(with_secret=False)
     options.checker = checker = Checker(client, source.at_hand(client), lenient=True)
     endpoint = checker.endpoint("POST", path)
@@ -64,8 +65,18 @@ def run(context: Context, options: Options) -> int:
     with reading(checker.contract.document) as schemas:
         forms = _forms(schemas, endpoint, [value for key, _, value in settings if key == "model"])
         found = [_field(schemas, forms, *setting) for setting in settings]
+        key = _text_key(schemas, forms)
+        if texts and not key:
+            words = f"POST {path} has no field for TEXT: give its fields as KEY=VALUE"
+            raise UsageError(words, try_next=("reference", "POST", path))
         if texts:
-            found.insert(0, _text(schemas, forms, path, texts[0]))
+            found.insert(0, Field(fields.TEXT_FILE if texts[0] == "-" else fields.TEXT, key, texts[0]))
+        elif key and all(field.key != key for field in (*found, *options.fields)):
+            every = _forms(schemas, endpoint, [])
+            for word, (name, mark, text) in zip(options.words, settings):
+                if mark == "=" and re.search(r"\s", text) and not _below(schemas, every, name.split(".")):
+                    told = f"POST {path} has no field {name}: if {word!r} is TEXT, give it as {'.'.join(key)}=…"
+                    raise UsageError(told, bad_value=(("",), word), instead=(f"{'.'.join(key)}={word}",))
     for field in found:
         field.option = ""
     options.method, options.path, options.wait = "POST", path, not options.no_wait
@@ -83,7 +94,7 @@ def _refuse_unknown(checker: Checker, name: str, path: str, settings: list[str],
         raise Mistyped(words, wrong=name, right=ends[0], add=(*added, "--dry-run"))
     if texts:
         words = f"the API's contract has no POST {path}, so there is no field known for TEXT: give it as KEY=VALUE"
-        near = nearest([each for each in checker.endpoints if each.method == "POST"], path)[:1]
+        near = nearest([each for each in checker.endpoints if each.method == "POST" and "{" not in each.path], path)[:1]
         if not near:
             raise UsageError(words, try_next=("reference",))
         right = short_name(near[0])
@@ -97,24 +108,29 @@ def _forms(schemas: Schemas, endpoint: Endpoint | None, models: list[str]) -> li
     return fitting or forms
 
 
-def _text(schemas: Schemas, forms: list[Schema], path: str, text: str) -> Field:
-    """Returns the field that takes TEXT. Raises UsageError for an endpoint that has none."""
+def _text_key(schemas: Schemas, forms: list[Schema]) -> list[str]:
+    """Returns the key of the field that takes TEXT, [] where there is none."""
     holders = [[], *([name] for form in forms for name in properties_of(form))]
     for name in TEXT_FIELDS:
         for holder in holders:
             if any(form.get("type") == "string" for form in _below(schemas, forms, [*holder, name])):
-                return Field(fields.TEXT_FILE if text == "-" else fields.TEXT, [*holder, name], text)
-    words = f"POST {path} has no field for TEXT: give its fields as KEY=VALUE"
-    raise UsageError(words, try_next=("reference", "POST", path))
+                return [*holder, name]
+    return []
 
 
 def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: str) -> Field:
     """Returns the field that KEY=VALUE stands for, as the contract types it; one that it does not know is text."""
     allowed = _below(schemas, forms, name.split("."))
     kind = fields.JSON if mark == ":=" or _is_json(allowed, text) else fields.TEXT
-    if kind == fields.TEXT and (any(map(scheme_of, allowed)) or (not allowed and fields.is_file([name], text))):
+    is_uri = any(map(scheme_of, allowed))
+    if kind == fields.TEXT and not is_uri and (fields.ADDRESS.match(text) or os.path.isfile(text)):
+        for inner in ("uri", "0.uri", "0"):  # where an object or a list may take it
+            if any(map(scheme_of, _below(schemas, allowed, inner.split(".")))):
+                right = f"{name}.{inner}={text}"
+                raise UsageError(f"{name} is no URL: write {right}", bad_value=(("",), f"{name}="), instead=(right,))
+    if kind == fields.TEXT and (is_uri or fields.is_file(name.split("."), text)):
         kind = fields.UPLOAD
-        text = text if fields.ADDRESS.match(text) else os.path.expanduser(text)
+        text = text if fields.ADDRESS.match(text) else expanded(text)
         if not fields.ADDRESS.match(text) and not os.path.lexists(text):
             words = f"{name} takes a URL or a file, and there is no file {text!r}"
             if text[:1] != "@" or not os.path.isfile(text[1:]):
@@ -181,13 +197,8 @@ COMMANDS = {
         examples=(
             ("generate", "text_to_image", "a red fox", "model=gen4_image", "ratio=1280:720", "--to", "fox.png"),
             (
-                "generate",
-                "image_to_video",
-                "slow dolly in",
-                "model=gen4_turbo",
-                "ratio=1280:720",
-                "duration=5",
-                "promptImage=cat.png",
+                *("generate", "image_to_video", "slow dolly in", "model=gen4_turbo"),
+                *("ratio=1280:720", "duration=5", "promptImage=cat.png"),
             ),
         ),
         prints="the finished task with `saved`, and without `output`",
