@@ -134,6 +134,7 @@ run text_to_image 'a fox' model=gen4_image ratio=1920:1080 → generate text_to_
 post /v1/text_to_image -f promptText=a RATIO → request post /v1/text_to_image -f promptText=a RATIO
 FOX --poll -o NEW → FOX --wait --download NEW
 FOX --output NEW → FOX --download NEW --wait
+GENERATE a model=gen4_image ratio=1920:1080 --output NEW → GENERATE a model=gen4_image ratio=1920:1080 --to NEW
 FOX --download NEW → FOX --download NEW --wait
 FOX --max-wait 90 → FOX --max-wait 90 --wait
 FOX --wait --download TAKEN → FOX --wait --download FREE

@@ -62,11 +62,17 @@ class SavingTest(GenerateTest):
     def test_a_call_that_ran_out_of_time_is_continued_under_the_name_that_it_chose(self) -> None:
         timeout = self.program(*FOX, "--max-wait", "1")
         self.assert_error(timeout, 75)
-        self.assertEqual(pasted(timeout)[-2:], ["--download", "a-red-fox.*"])
+        self.assertEqual(pasted(timeout), [*FOX, "--max-wait", "1"])
         other = self.program(*FOX, "seed=5")  # the name is taken, although the file is not there yet
         self.assertEqual(other.json["saved"], ["a-red-fox-2.png"])
         self.assertEqual(self.program(*FOX).json["saved"], ["a-red-fox.png"])
         self.assert_paid(2)
+
+    def test_a_task_that_no_history_has_or_whose_text_was_piped_in_is_waited_for(self) -> None:
+        piped = self.program(*FOX[:2], "-", *FOX[3:], "--max-wait", "1", stdin=b"A red fox!")
+        for timeout in (self.call(*FOX, "--max-wait", "1", env={"RUNWAY_SKILLS_HISTORY": "off"}), piped):
+            self.assert_error(timeout, 75)
+            self.assertEqual(pasted(timeout), ["wait", timeout.error["id"], "--max-wait", "1"])
 
     def test_what_is_unfinished_is_saved_under_the_name_that_was_chosen(self) -> None:
         self.assertEqual(self.program(*FOX, "--no-wait").exit, 0)
@@ -104,10 +110,11 @@ class SavingTest(GenerateTest):
         self.clock.now += 30
         taken = self.program(*FOX)
         self.assert_error(taken, 74)
-        self.assertEqual(pasted(taken)[-2:], ["--download", "a-red-fox-2.*"])
+        self.assertEqual(pasted(taken)[-2:], ["--download", "./"])
         self.clock.now += 30
-        self.assertEqual(self.program(*pasted(taken)).json["saved"], ["a-red-fox-2.png"])
-        self.assertEqual(self.program(*FOX).json["saved"], ["a-red-fox-2.png"])
+        saved = [f"{taken.error['id']}.png"]
+        self.assertEqual([os.path.basename(path) for path in self.program(*pasted(taken)).json["saved"]], saved)
+        self.assertEqual(self.program(*FOX).json["saved"], saved)
         self.assertEqual((self.work / "a-red-fox.png").read_bytes(), b"mine")
 
     def test_a_name_is_kept_for_a_job_that_ended_and_is_not_saved_yet(self) -> None:

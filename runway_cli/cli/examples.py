@@ -177,6 +177,8 @@ def _candidates(failed: FailedCall, prefix: str) -> Iterator[Words | None]:
         yield _extended(failed.without(dropped), added)
     else:
         yield batch_call
+    if failed.option("is_recorded") and failed.is_matter_of_time() and "-" not in failed.operands():
+        yield failed.words
     yield _wait(failed)
     yield _look(failed)
     yield fact("try_next")
@@ -245,10 +247,10 @@ def _wait(failed: FailedCall) -> Words | None:
 
     operands = ["--", *names] if any(name.startswith("-") for name in names) else names
     words = _extended(["wait", *operands], failed.changed(change))
-    path = failed.fact("destination") or (failed.option("download") if failed.name == "generate" else None)
+    path = failed.fact("destination")
     if path and "--download" not in words:
-        several = os.path.join(os.path.dirname(path) or os.curdir, "")
-        words = _extended(words, ["--download", several if names[1:] else _free(path)])
+        folder = os.path.join(os.path.dirname(path) or os.curdir, "")
+        words = _extended(words, ["--download", folder if names[1:] or path.endswith(ANY) else _free(path)])
     if failed.is_same(words) and not failed.is_matter_of_time():  # a disk is full: the URLs can still be had
         return _extended(["wait", *operands], failed.typed(kept - {"--download", "--open"}))
     return words
@@ -343,7 +345,7 @@ def _other_command(failed: FailedCall) -> Words | None:
 
 
 def _other_value(failed: FailedCall) -> Words | None:
-    """Gives a value as its option wants it, a file for --output with --download, and a METHOD that was left out."""
+    """Gives a value as its option wants it, a file for --output as the command does, and a METHOD that was left out."""
     (flags, text), instead = failed.fact("bad_value"), failed.fact("instead")
     if instead:
         key = text.partition("=")[0]
@@ -351,9 +353,10 @@ def _other_value(failed: FailedCall) -> Words | None:
         for flag, value, typed in failed.tokens():
             words += instead if flag in flags and (value or "").partition("=")[0] == key else typed
         return words if words != failed.words else _extended(words, instead)  # a field replaces what is in the body
-    if "--output" in flags and re.search(r"[./\\]", text) and failed.name in ("request", "wait"):
-        words = failed.changed(lambda flag, value: ("--download" if flag == "--output" else flag, value))
-        return words if failed.name == "wait" else _extended(words, ("--wait",)) if failed.method == "POST" else None
+    ours = {"request": "--download", "wait": "--download", "generate": "--to", "download": "--to"}.get(failed.name)
+    if "--output" in flags and re.search(r"[./\\]", text) and ours:
+        words = failed.changed(lambda flag, value: (ours if flag == "--output" else flag, value))
+        return words if failed.name != "request" else _extended(words, ("--wait",)) if failed.method == "POST" else None
     if flags or failed.name != "request" or "/" not in text:
         return None
     is_post = failed.typed({*BODY_FLAGS, "--stdin", "--wait", "--check"})

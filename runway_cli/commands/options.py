@@ -116,6 +116,7 @@ class GlobalOptions:
         vars(self).update(values)
 
     is_typed = False  # by `generate`: the contract types the body, and outputs are named after the text
+    is_recorded = False  # of `generate` without --to: the same call continues what it has started
     unfinished = False  # of `wait`: it waits for every task that the history knows
     stage: bool
     gateway: str | None

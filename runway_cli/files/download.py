@@ -336,7 +336,8 @@ class Download:
             self.client.retry("GET", self._attempt, deadline=self.deadline, progress=self._progress)
         except NetworkError:
             if self.deadline is not None and self.client.clock.monotonic() >= self.deadline:
-                raise WaitTimeout(f"{self.path}: the time limit was reached during the download") from None
+                name = self.path.removesuffix(ANY)  # before the first answer
+                raise WaitTimeout(f"{name}: the time limit was reached during the download") from None
             raise
         finally:
             self._drop_part()
