@@ -39,12 +39,8 @@ class Context:
         """
         from ..api.client import Client, service
 
-        client = Client(
-            service(self.options, with_secret=with_secret),
-            console=self.console,
-            clock=self.clock,
-            shutdown=self.shutdown,
-        )
+        chosen = service(self.options, with_secret=with_secret)
+        client = Client(chosen, console=self.console, clock=self.clock, shutdown=self.shutdown)
         self._open.append(client)
         return client
 

@@ -69,11 +69,9 @@ def run_download(context: Context, options: DownloadOptions) -> int:
             words = f"{error.message}; for a fresh URL read its task: wait ID --download PATH"
             raise error.but(words, try_next=("history",)) from None
         warnings = {"warnings": [saved.warning]} if saved.warning else {}
-        row = {"saved": saved.path, "bytes": saved.size, **warnings}
-        context.console.row(row, alone=len(options.urls) == 1)
+        context.console.row({"saved": saved.path, "bytes": saved.size, **warnings}, alone=len(options.urls) == 1)
 
-    targets = _targets(options.urls, options.to)
-    jobs = [(target.path, (url, target)) for url, target in zip(options.urls, targets)]
+    jobs = [(each.path, (url, each)) for url, each in zip(options.urls, _targets(options.urls, options.to))]
     return for_each(context.console, DOWNLOAD_COLUMNS, jobs, download_one)
 
 

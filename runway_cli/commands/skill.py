@@ -160,7 +160,7 @@ def _check(folder: Path, files: Collection[str]) -> None:
         if path.is_symlink() or not (path.is_file() or path.is_dir()):  # nothing is written through one, or read
             raise _refusal(path, "is a link, a device or a pipe")
         name = path.relative_to(folder).as_posix()
-        is_same = path.is_file() and _hash(path.read_bytes()) == written.get(name)
+        is_same = path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == written.get(name)
         if (name in written or name in files) and not is_same:
             raise _refusal(path, NOT_OURS)
 
@@ -181,17 +181,13 @@ def _manifest(folder: Path) -> dict[str, str] | None:
         return None
 
 
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     """Puts the skill there whole: it is written beside its place, and takes it at the end. Raises OSError.
 
     What else is in the old folder is kept.
     """
     new = folder.with_name(f".{NAME}-{os.urandom(4).hex()}{NEW}")
-    hashes = {name: _hash(content) for name, content in files.items()}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     manifest = json.dumps({"version": __version__, "files": hashes}, indent=2).encode() + b"\n"
     try:
         if folder.exists():
