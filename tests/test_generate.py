@@ -311,10 +311,11 @@ class FieldsTest(GenerateTest):
     def test_what_is_clearly_meant_otherwise_is_refused_with_the_call_that_was_meant(self) -> None:
         Path("cat.png").write_bytes(PNG)
         image, clip = ("text_to_image", *FOX[3:]), (*CLIP[1:], "duration=5", "promptImage=cat.png")
+        dry = "--dry-run"  # where the words may have been meant otherwise
         for words, example in (
-            ((*clip, "the", "cat", "and", "the", "dog"), (*clip, "the cat and the dog")),
-            ((*image, "a", "--to", "fox", "red", "seed=5", "fox"), (*image, "a red fox", "--to", "fox", "seed=5")),
-            ((*image, "text_to_image", "fox"), (*image, "text_to_image fox")),
+            ((*clip, "the", "cat", "and", "the", "dog"), (*clip, "the cat and the dog", dry)),
+            ((*image, "a", "--to", "fox", "red", "seed=5", "fox"), (*image, "a red fox", "--to", "fox", "seed=5", dry)),
+            ((*image, "text_to_image", "fox"), (*image, "text_to_image fox", dry)),
             ((*clip, "E=mc2 on a blackboard"), (*clip, "promptText=E=mc2 on a blackboard")),
             ((*image, "a fox", "referenceImages.0=cat.png"), (*image, "a fox", "referenceImages.0.uri=cat.png")),
             ((*image, "a fox", "referenceImages=cat.png"), (*image, "a fox", "referenceImages.0.uri=cat.png")),
@@ -323,7 +324,7 @@ class FieldsTest(GenerateTest):
                 found = self.program("generate", *words)
                 self.assert_error(found, 2)
                 self.assertEqual(pasted(found), ["generate", *example])
-                self.assert_success(self.program(*pasted(found), "--dry-run"))
+                self.assert_success(self.program(*pasted(found), dry))
         found = self.program("generate", *image, "a fox", 'referenceImages:=[{"uri":"cat.png"}]')
         self.assertIn("use referenceImages.0.uri=FILE", found.error["error"])
         self.assertEqual(self.fake.requests, [])

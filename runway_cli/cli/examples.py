@@ -305,7 +305,8 @@ def _correction(failed: FailedCall) -> Words | None:
         return failed.changed(lambda flag, value: (flag, f"{value}/" if flag in OUTPUT_FLAGS else value))
     if fact("operands"):
         operands = iter([*failed.operands()[:2], *fact("operands")])
-        return failed.changed(lambda flag, value: (flag, value if flag else next(operands, None)))
+        words = failed.changed(lambda flag, value: (flag, value if flag else next(operands, None)))
+        return _extended(words, fact("add", ()))
     if fact("drop"):
         return _extended(failed.without(fact("drop")), fact("add", ()))
     if fact("unknown_command") and not isinstance(failed.failure, Mistyped):

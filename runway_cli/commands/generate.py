@@ -56,7 +56,8 @@ def run(context: Context, options: Options) -> int:
         text = " ".join(texts)
         joined = iter([text])  # takes the place of the first
         operands = [word if SETTING.fullmatch(word) else next(joined, None) for word in options.words]
-        raise UsageError(f"TEXT is one argument: put it in quotes: {text!r}", operands=operands)
+        told = f"TEXT is one argument: put it in quotes: {text!r}"
+        raise UsageError(told, operands=operands, add=("--dry-run",))  # the words may have been meant otherwise
     client = context.client(with_secret=False)
     options.checker = checker = Checker(client, source.at_hand(client), lenient=True)
     endpoint = checker.endpoint("POST", path)
