@@ -72,6 +72,9 @@ IMAGE --prompt --wait → reference POST /v1/text_to_image
 IMAGE 'promptText=a red fox' --dry-run → FOX --dry-run
 GENERATE --prompt a --model gen4_image -f ratio=1920:1080 --dry-run → GENERATE promptText=a model=gen4_image
 request POST /v1/image_to_video -F promptImage=@PICTURE --dry-run → VIDEO --upload promptImage=PICTURE --dry-run
+VIDEO -f promptImage=@PICTURE --dry-run → VIDEO --upload promptImage=PICTURE --dry-run
+VIDEO -f promptImage=file://PICTURE --dry-run → VIDEO --upload promptImage=PICTURE --dry-run
+VIDEO --output-of 'promptImage="x".1' --dry-run → VIDEO --output-of promptImage=x.1 --dry-run
 request GET ORG -F x=@y → request GET ORG -f x=@y
 # options that contradict the call, or cannot be read
 request GET ORG --download NEW → request GET ORG
@@ -268,6 +271,12 @@ class ExamplesTest(ServedTest):
         failed = self.call("wait", "--max-wait", "5", "--", "-x")
         self.assert_error(failed, 75, kind="timeout")
         self.assertEqual(pasted(failed), ["wait", "--max-wait", "5", "--", "-x"])
+        self.assertEqual(pasted(self.call("tasks", "get", "-x")), ["request", "GET", "/v1/tasks/-x"])
+        self.assertEqual(pasted(self.call("tasks", "wait", "-x")), ["wait", "--", "-x"])
+        self.fake.clear_faults()
+        self.fake.fault(Fault("status", 200, body={"id": "-x", "status": "RUNNING"}))
+        failed = self.call(*self.words("VIDEO --output-of promptImage=-x"))
+        self.assertEqual(pasted(failed), ["wait", "--", "-x"])
 
     def test_a_conflict_while_an_avatar_is_processed_waits_for_it(self) -> None:
         path = f"/v1/avatars/{self.values['AVATAR']}"

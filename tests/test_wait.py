@@ -195,6 +195,8 @@ class Ids(ServedTest):
         for word, right in (
             ('"x"', "x"),
             ("'x'", "x"),
+            ("`x`", "x"),
+            ("\u201cx\u201d", "x"),
             ("C:/Program Files/Git/v1/avatars/x", "v1/avatars/x"),
             ("D:\\msys64\\v1\\voices\\x", "v1/voices/x"),
         ):

@@ -334,7 +334,9 @@ def _known_unit(failed: FailedCall, operands: Words, flag: str, value: str | Non
 
 def _other_command(failed: FailedCall) -> Words | None:
     """Translates a command of other tools."""
-    typed, operands = failed.fact("unknown_command"), failed.operands()
+    typed, operands, last = failed.fact("unknown_command"), failed.operands(), failed.words[-1]
+    if re.match("-(?![-qhvV]?$|-)", last) and len(operands) < 3:
+        operands.append(last)  # an id that begins with a dash
     if len(typed) == 2:
         return translate.command(operands) if typed[0] in translate.LISTS else None
     if typed[0].upper() in METHODS and "/" in "".join(operands[1:2]):

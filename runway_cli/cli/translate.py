@@ -145,7 +145,8 @@ def command(operands: list[str]) -> list[str] | None:
     short = ids[0] if ids and kind == "tasks" else path
     for verbs, template in VERBS:
         if ids and verb in verbs.split():
-            return [part.replace("{}", path).replace("{id}", short) for part in template.split()]
+            words = template.replace("{id}", "-- {id}" if short.startswith("-") else "{id}").split()
+            return [part.replace("{}", path).replace("{id}", short) for part in words]
     if name in LISTS:
         return ["reference", "POST", path] if verb in ("create", "new", "add") else [name, "list"]
     if name in TASKS and verb in GENERATE:

@@ -9,9 +9,10 @@ import os
 import re
 import stat
 import sys
+from functools import partial
 
 from .. import jsontext
-from ..errors import ApiError, UsageError
+from ..errors import ApiError, Mistyped, UsageError
 from ..settings import Miswritten, as_text
 
 TYPE_CHECKING = False
@@ -89,7 +90,8 @@ class OutputOf:
         urls = urls_of(answer) if status in GOOD_ENDS else []
         if self.index >= len(urls):
             words = f"{self.name} is {status} and has {len(urls)} outputs: none has the number {self.index}, from 0"
-            raise UsageError(f"--output-of: {words}", try_next=("wait", self.name))
+            is_dashed = self.name.startswith("-")
+            raise UsageError(f"--output-of: {words}", try_next=("wait", *["--"] * is_dashed, self.name))
         return urls[self.index]
 
 
@@ -231,15 +233,24 @@ def check_addresses(body: Any, fields: Sequence[Field], key: Sequence[str] = ())
                 raise UsageError("nested too deeply")
             items = value.items() if isinstance(value, dict) else enumerate(value)
             rest += [(item, [*path, str(part)]) for part, item in items]
-        elif is_file(path, value):
+        elif file := next(filter(partial(is_file, path), _file_names(value)), None):
             name = ".".join(path)
             is_typed = not all(field.option for field in fields)  # by `generate`, which has no --upload
             use = f"{name}=FILE" if is_typed else f"--upload {name}=FILE, or in ROWS @upload.{name}"
             words = f"{name}: {_short(value)!r} is a file, and the field takes a URL: use {use}"
             wrong = (("",), f"{name}:=") if is_typed else (FIELD_FLAGS, f"{name}=")
-            facts = {"bad_value": wrong, "instead": (*(() if is_typed else ("--upload",)), f"{name}={value}")}
+            facts = {"bad_value": wrong, "instead": (*(() if is_typed else ("--upload",)), f"{name}={file}")}
             is_inside = any(len(field.key) < len(path) and path[: len(field.key)] == field.key for field in fields)
             raise UsageError(words, **({} if is_inside else facts))
+
+
+def _file_names(value: Any) -> list[str]:
+    """Returns the names that a text may have for a file: as it is, behind the @ of curl, as a file's URL."""
+    if not isinstance(value, str) or not value.startswith(("@", "file:///")):
+        return [value]
+    from urllib.parse import unquote
+
+    return [value, value[1:] if value.startswith("@") else unquote(value[len("file://") :])]
 
 
 def is_file(key: Sequence[str], value: Any) -> bool:
@@ -353,7 +364,11 @@ def value_of(field: Field, files: Files, shutdown: Shutdown) -> Any:
         from .tasks import parse
 
         found = OutputOf(path)
-        found.name = parse(found.name).name
+        try:
+            found.name = parse(found.name).name
+        except Mistyped as error:  # its words are only a part of what was typed
+            whole, right = f"{field.name}={path}", error.fact("right")
+            raise error.but(wrong=whole, right=whole.replace(found.name, right)) from None
         return found
     if field.kind in (DATA_URI, UPLOAD) and not (field.kind == UPLOAD and ADDRESS.match(path)):
         return input_file(files, path, field.option or field.name, is_upload=field.kind == UPLOAD)

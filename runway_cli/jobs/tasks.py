@@ -21,7 +21,7 @@ from ..errors import (
     UsageError,
     WaitTimeout,
 )
-from ..settings import MIN_INTERVAL, absolute, counted, relative, shown_number
+from ..settings import MIN_INTERVAL, QUOTES, absolute, counted, relative, shown_number
 from .attempts import BAD_ENDS, GONE, GOOD_ENDS
 
 TYPE_CHECKING = False
@@ -90,8 +90,8 @@ def parse(name: str) -> Pollable:
     if is_id(identity):
         return Pollable(family or TASKS, identity)
     api_path(name)
-    if any(mark in name for mark in "\"'{}[]"):
-        bare = name.strip("\"'[],")
+    if any(mark in name for mark in f"{QUOTES}{{}}[]"):
+        bare = name.strip(f"{QUOTES}[],")
         words = f"{name!r} is JSON or in quotes, not an id: `jq -r .id` and `--select id` print ids without quotes"
         raise Mistyped(words, wrong=name, right=bare) if is_id(bare) else UsageError(words, try_next=("history",))
     paths = ", ".join(family + "ID" for family in (TASKS, *CREATED_BY))
@@ -105,7 +105,7 @@ def parse_all(names: Sequence[str]) -> list[Pollable]:
 
 def is_id(text: str) -> bool:
     """Returns whether a text can be an id: it must stay within its segment of a path."""
-    return text not in ("", ".", "..") and text.isprintable() and not any(c in " /\\?#'\"{}" for c in text)
+    return text not in ("", ".", "..") and text.isprintable() and not any(c in f" /\\?#{{}}{QUOTES}" for c in text)
 
 
 def may_start(path: str) -> bool:
