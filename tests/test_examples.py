@@ -138,6 +138,8 @@ request POST /v1/text_to_image -X POST -d BODY → request POST /v1/text_to_imag
 run text_to_image 'a fox' model=gen4_image ratio=1920:1080 → generate text_to_image 'a fox'
 post /v1/text_to_image -f promptText=a RATIO → request post /v1/text_to_image -f promptText=a RATIO
 FOX --poll -o NEW → FOX --wait --download NEW
+FOX --wait --download -x.png → FOX --wait --download=-x.png
+GENERATE '-a fox' model=gen4_image ratio=1920:1080 --to -y.png → GENERATE model=gen4_image ratio=1920:1080
 FOX --output NEW → FOX --download NEW --wait
 GENERATE a model=gen4_image ratio=1920:1080 --output NEW → GENERATE a model=gen4_image ratio=1920:1080 --to NEW
 FOX --download NEW → FOX --download NEW --wait

@@ -4,6 +4,7 @@ Where it is raised, a failure names that command in the fact `try_next`, as its 
 typed, it carries one of these facts instead, and the typed words are changed here:
 
     operands             those of the call behind its first, None for one that should go
+    dashed               an option, "" without any, and its value or a text that begins with a dash
     drop, add            options that the call should lose or gain
     taken                a path that exists: the call with a free name
     as_folder            True where --download has to be a folder: the call with a / at its end
@@ -303,6 +304,12 @@ def _correction(failed: FailedCall) -> Words | None:
         return failed.changed(lambda flag, value: (flag, _free(value) if value and flag in OUTPUT_FLAGS else value))
     if fact("as_folder"):
         return failed.changed(lambda flag, value: (flag, f"{value}/" if flag in OUTPUT_FLAGS else value))
+    if fact("dashed"):
+        (flag, value), words = fact("dashed"), failed.words
+        at = words.index(value)
+        behind = [] if "--" in words else ["--"]
+        changed = [f"{flag}={value}", *words[at + 1 :]] if flag else [*words[at + 1 :], *behind, value]
+        return [*words[: at - bool(flag)], *changed]
     if fact("operands"):
         operands = iter([*failed.operands()[:2], *fact("operands")])
         words = failed.changed(lambda flag, value: (flag, value if flag else next(operands, None)))

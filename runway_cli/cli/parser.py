@@ -8,7 +8,16 @@ import re
 from functools import partial
 from importlib import import_module
 
-from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, resolved, tokens
+from ..commands.options import (
+    GLOBAL_OPTIONS,
+    HELP_FLAGS,
+    VERSION_FLAGS,
+    Command,
+    GlobalOptions,
+    Option,
+    resolved,
+    tokens,
+)
 from ..errors import ConfigError, Mistyped, UsageError
 from ..settings import UnknownWord, as_text
 
@@ -203,11 +212,26 @@ def _given(path: Path, command: Command, words: list[str]) -> tuple[dict[str, An
         found, rest = parser.parse_known_args(words[:end])
     except HelpRequested:
         raise HelpRequested(path) from None
+    except UsageError as error:
+        raise (None if error.facts else _dashed(words[:end], options)) or error from None  # argparse's own has no facts
     for place, word in enumerate(rest):
         if word.startswith("-") and word != "-":
             known = [*(flag for option in options for flag in option.flags), *HELP_FLAGS, *VERSION_FLAGS]
-            raise _unknown_option(word, [*rest[place + 1 :], *words[end + 1 :]][:1], known, command)
+            after = [*rest[place + 1 :], *words[end + 1 :]][:1]
+            raise _dashed(words[:end], options) or _unknown_option(word, after, known, command)
     return vars(found), [*rest, *words[end + 1 :]]
+
+
+def _dashed(words: list[str], options: Sequence[Option]) -> UsageError | None:
+    """Returns the error for a value or a text that was taken for an option, as it begins with a dash; None without."""
+    known = {flag: option for option in options for flag in option.flags}
+    for before, word in zip(["", *words], words):
+        has_value = before in known and not known[before].is_switch
+        if has_value and re.match("-[^-]", word) and word not in (*known, *HELP_FLAGS, *VERSION_FLAGS):
+            return UsageError(f"{before}: {word!r} begins with a dash: write {before}=…", dashed=(before, word))
+        if not has_value and re.match(r"-\w* ", word):
+            return UsageError(f"{word!r} begins with a dash: put it behind --", dashed=("", word))
+    return None
 
 
 def _operands(command: Command, words: list[str]) -> dict[str, Any]:
