@@ -8,16 +8,7 @@ import re
 from functools import partial
 from importlib import import_module
 
-from ..commands.options import (
-    GLOBAL_OPTIONS,
-    HELP_FLAGS,
-    VERSION_FLAGS,
-    Command,
-    GlobalOptions,
-    Option,
-    resolved,
-    tokens,
-)
+from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, resolved, tokens
 from ..errors import ConfigError, Mistyped, UsageError
 from ..settings import UnknownWord, as_text
 
@@ -25,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from typing import Any, NoReturn
+
+    from ..commands.options import Option
 
     Path = tuple[str, ...]
 

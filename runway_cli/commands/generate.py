@@ -129,7 +129,7 @@ def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: st
             if any(map(scheme_of, _below(schemas, allowed, inner.split(".")))):
                 right = f"{name}.{inner}={text}"
                 raise UsageError(f"{name} is no URL: write {right}", bad_value=(("",), f"{name}="), instead=(right,))
-    if kind == fields.TEXT and (is_uri or fields.is_file(name.split("."), text)):
+    if kind == fields.TEXT and (is_uri or fields.named_file(name.split("."), text)):
         kind = fields.UPLOAD
         text = text if fields.ADDRESS.match(text) else expanded(text)
         if not fields.ADDRESS.match(text) and not os.path.lexists(text):

@@ -336,7 +336,6 @@ class _Call:
                 raise no_id(started.answer)
             return 0
         self._take_destination(started, history)
-        options.is_recorded = options.is_recorded and not history.is_missed and history.failure is None
         facts: dict[str, Any] = {"task_id": started.pollable.id, "waiting_for": (started.pollable.name,)}
         try:
             if not options.wait:
@@ -374,7 +373,7 @@ class _Call:
                 path = None
         self.destination = path or free_name(self.job.folder, self.job.stem, history.claimed())
         self.options.download = relative(self.destination)
-        self.options.is_recorded = True
+        self.options.is_recorded = not history.is_missed and history.failure is None
 
     def _print(self, answer: Any) -> None:
         """Prints an answer. Where that fails, the error names what a POST started, and never leads to a second POST."""

@@ -9,7 +9,6 @@ import os
 import re
 import stat
 import sys
-from functools import partial
 
 from .. import jsontext
 from ..errors import ApiError, Mistyped, UsageError
@@ -233,7 +232,7 @@ def check_addresses(body: Any, fields: Sequence[Field], key: Sequence[str] = ())
                 raise UsageError("nested too deeply")
             items = value.items() if isinstance(value, dict) else enumerate(value)
             rest += [(item, [*path, str(part)]) for part, item in items]
-        elif file := next(filter(partial(is_file, path), _file_names(value)), None):
+        elif file := named_file(path, value):
             name = ".".join(path)
             is_typed = not all(field.option for field in fields)  # by `generate`, which has no --upload
             use = f"{name}=FILE" if is_typed else f"--upload {name}=FILE, or in ROWS @upload.{name}"
@@ -244,21 +243,14 @@ def check_addresses(body: Any, fields: Sequence[Field], key: Sequence[str] = ())
             raise UsageError(words, **({} if is_inside else facts))
 
 
-def _file_names(value: Any) -> list[str]:
-    """Returns the names that a text may have for a file: as it is, behind the @ of curl, as a file's URL."""
-    if not isinstance(value, str) or not value.startswith(("@", "file:///")):
-        return [value]
+def named_file(key: Sequence[str], value: Any) -> str | None:
+    """Returns the file that the value at a key names, also as @FILE or file:///FILE, where the API takes a URL."""
+    last = next((part for part in reversed(key) if not _is_index(part)), "")
+    if not isinstance(value, str) or ADDRESS.match(value) or not TAKES_ADDRESS.search(last):
+        return None
     from urllib.parse import unquote
 
-    return [value, value[1:] if value.startswith("@") else unquote(value[len("file://") :])]
-
-
-def is_file(key: Sequence[str], value: Any) -> bool:
-    """Returns whether the value at a key names a file, where the API takes a URL as far as the key tells."""
-    if not isinstance(value, str) or ADDRESS.match(value):
-        return False
-    last = next((part for part in reversed(key) if not _is_index(part)), "")
-    return bool(TAKES_ADDRESS.search(last)) and os.path.isfile(value)
+    return next(filter(os.path.isfile, (value, unquote(re.sub("^@|^file://(?=/)", "", value)))), None)
 
 
 def _beginnings(field: Field) -> list[tuple[str, ...]]:
