@@ -35,10 +35,10 @@ class Checker:
         What the contract does not know, and is accepted, is noted, each once. Raises UsageError.
         """
         endpoint, plain = self.endpoint(method, path), path.partition("?")[0]
-        issues = self.refused(endpoint, body) if endpoint else []
-        unknown = {f"{method} {plain}": "".join(nearest(self.endpoints, plain)[:1])}
         if endpoint:
-            unknown = unnamed(self.contract.document, endpoint, body)
+            issues, unknown = self.refused(endpoint, body), unnamed(self.contract.document, endpoint, body)
+        else:
+            issues, unknown = [], {f"{method} {plain}": "".join(nearest(self.endpoints, plain)[:1])}
         for issue in list(issues) if self.lenient else ():
             field, message = issue["field"], issue["messages"][0]
             if field == "model" and body.get(field):  # what else is wrong with the body depends on it
