@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-PROCESSES = (os.cpu_count() or 1) + 1
+PROCESSES = 2 * (os.cpu_count() or 1) + 1
 SLOW = ("limits", "signals", "transport", "flow", "kills")  # words in the names of modules that wait: these come first
 
 

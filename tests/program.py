@@ -143,7 +143,8 @@ def run(
 def call(*argv: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", clock: Clock | None = None) -> Result:
     """Runs the program within this process: no start-up to wait for, and a clock that does not wait either."""
     surroundings = environment(env)
-    with _streams(stdin) as (stdout, stderr), mock.patch.dict(os.environ, surroundings, clear=True):
+    unsliced = mock.patch("runway_cli.shutdown.SLICE", float("inf"))  # or a wait is several on Windows
+    with _streams(stdin) as (stdout, stderr), unsliced, mock.patch.dict(os.environ, surroundings, clear=True):
         status = main(list(argv), clock or Clock())
         result = Result(argv, status, stdout.getvalue(), stderr.getvalue())
     return checked(result, surroundings)

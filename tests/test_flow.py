@@ -148,7 +148,7 @@ class NothingIsLost(FlowTest):
             (Fault("status", status=403), polls, 77),
             (Fault("status", status=404), polls, 1),
             (Fault("status", status=400), polls, 1),
-            (Fault("status", status=200, body=[]), polls, 1),
+            (Fault("status", status=200, body=[]), polls, 75),
             (Fault("redirect", target="https://x"), polls, 1),
             (Fault("status"), polls, 75),
             (Fault("reset_after_request"), polls, 75),
