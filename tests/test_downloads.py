@@ -255,17 +255,17 @@ class WholeOrNothing(DownloadTest):
 
     def test_one_that_fails_does_not_stop_the_others_and_the_worst_exit_counts(self) -> None:
         urls = [
-            self.fake.add_output(name.encode(), name=f"{name}.png", expires_after_uses=uses)
+            self.fake.add_output(name.encode(), name=f"{name}.bin", expires_after_uses=uses)
             for name, uses in (("a", None), ("b", 0), ("c", None), ("d", None))
         ]
-        self.file("a.png", b"another")
-        paths = [str(self.folder / f"{name}.png") for name in "abcd"]
+        self.file("a.bin", b"another")
+        paths = [str(self.folder / f"{name}.bin") for name in "abcd"]
         result = self.call("download", *urls, "--to", self.folder)
         self.assert_error(result, 77, kind="auth", status=403)
         self.assertEqual([entry["id"] for entry in result.error["failed"]], paths[:2])
         self.assertEqual([entry["kind"] for entry in result.error["failed"]], ["io", "auth"])
         self.assertEqual(result.lines, [{"saved": path, "bytes": 1} for path in paths[2:]])
-        self.assertEqual(self.listing(), ["a.png", "c.png", "d.png"])
+        self.assertEqual(self.listing(), ["a.bin", "c.bin", "d.bin"])
 
     def test_max_wait_bounds_a_download_that_stalls_or_trickles(self) -> None:
         for fault in (Fault("no_answer"), Fault("drip")):
@@ -536,10 +536,10 @@ class Names(DownloadTest):
         self.assertEqual([Path(line["saved"]).name for line in numbered.lines], ["fox-1.png", "fox-2.png"])
 
     def test_the_default_is_the_working_directory(self) -> None:
-        url = self.fake.add_output(CONTENT, name="%2e%2e%2ffox.png")
+        url = self.fake.add_output(CONTENT, name="%2e%2e%2ffox.bin")
         result = run("download", url, env=self.fake.env(), cwd=self.folder)
-        self.assert_success(result, json={"saved": "fox.png", "bytes": len(CONTENT)})
-        self.assertEqual(self.listing(), ["fox.png"])
+        self.assert_success(result, json={"saved": "fox.bin", "bytes": len(CONTENT)})
+        self.assertEqual(self.listing(), ["fox.bin"])
 
     def test_in_a_folder_a_task_names_its_outputs(self) -> None:
         for name, media_type, expected in (

@@ -49,6 +49,8 @@ FILES = (
     ("a.aac", ADTS, "audio/aac"),
     ("tag.aac", ID3 + ADTS, "audio/aac"),
     ("a.flac", b"fLaC", "audio/flac"),
+    ("foot.aac", b"ID3\4\0\x10\0\0\0\1x3DI\4\0\x10\0\0\0\1" + ADTS, "audio/aac"),
+    ("padded.flac", ID3 + bytes(9000) + b"fLaC", "audio/flac"),
     ("tag.flac", ID3 + ID3 + b"fLaC", "audio/flac"),
     ("a.html", b"\n<!-- x --><!DOCTYPE HTML>", "text/html"),
     ("b.html", b"<?xml version='1.0'?><html xmlns=''><svg/>", "text/html"),
@@ -65,6 +67,9 @@ WRONG = (
     ("fox.png", b"<Error><Code>AccessDenied</Code></Error>", "application/xml, not image/png"),
     ("fox.png", b"<html><svg></svg></html>", "text/html, not image/png"),
     ("fox.png", b"Access denied", "text/plain, not image/png"),
+    *(("fox.png", text, "text/plain, not image/png") for text in (b"null", b"https://a.test/a.png", b"iVBORw0KGgo=")),
+    ("fox.png", "<svg xmlns='x'/>".encode("utf-16"), "application/xml, not image/png"),
+    ("fox.png", "\ufeff<Error/>".encode("utf-16-be"), "application/xml, not image/png"),
     ("fox.mp4", b"PK\3\4", "application/zip, not video/mp4"),
     ("fox.png", LFS, "a Git LFS pointer, not image/png"),
     ("fox.mp4", b"%PDF-1.7", "application/pdf, not video/mp4"),
@@ -79,11 +84,26 @@ class MediaTypes(ServedTest):
                 self.assertEqual(type_by_content(io.BytesIO(content)), kind)
                 self.assertIsNone(mismatch(str(self.file(name, content))))
 
-    def test_what_is_unknown_is_not_guessed(self) -> None:
-        for content in (b"", b"x", bytes(500), ftyp(b"abcd", b"isom"), b"caf\xe9 noir", bytes(range(256))):
+    def test_iso_media_of_an_unknown_brand_may_be_any(self) -> None:
+        for content in (ftyp(b"abcd", b"isom"), b"\0\0\0\x08free\0\0\0\x08mdat"):
             with self.subTest(content[:20]):
                 self.assertIsNone(type_by_content(io.BytesIO(content)))
                 self.assertIsNone(mismatch(str(self.file("fox.mp4", content))))
+
+    def test_a_content_without_a_signature_is_unknown_but_to_types_that_have_none(self) -> None:
+        for content in (
+            bytes(5000),
+            b"caf\xe9 noir",
+            bytes(range(256)),
+            b"\x1f\x8b\x08\0abc",
+            b"\x7fELF\x02\x01\x01\0",
+        ):
+            with self.subTest(content[:20]):
+                for extension in ("png", "jpg", "gif", "webp", "mp4", "mov", "webm", "wav", "flac", "ogg"):
+                    path = str(self.file(f"fox.{extension}", content))
+                    self.assertIn("is of an unknown format, not ", mismatch(path) or "")
+                for name in ("fox.mp3", "fox.bin", "fox"):
+                    self.assertIsNone(mismatch(str(self.file(name, content))))
 
     def test_a_name_of_another_type_is_named(self) -> None:
         for name, content, words in WRONG:
@@ -93,7 +113,16 @@ class MediaTypes(ServedTest):
 
     def test_a_hostile_file_is_judged_at_once(self) -> None:
         start = time.process_time()
-        for piece in (b"<??>", b"<!---->", b"<!doctype svg[]>", b"<!--", b"ID3\4\0\0\0\0\0\0", b"\x86\x85A_", b" "):
+        for piece in (
+            b"ID3\4\0\0\0\0\0\0\0",
+            b"<??>",
+            b"<!---->",
+            b"<!doctype svg[]>",
+            b"<!--",
+            b"ID3\4\0\0\0\0\0\0",
+            b"\x86\x85A_",
+            b" ",
+        ):
             type_by_content(io.BytesIO(piece * (1_000_000 // len(piece)) + b"\0"))
         self.assertLess(time.process_time() - start, 1)
 

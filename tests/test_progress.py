@@ -210,7 +210,7 @@ class AtATerminal(ServedTest):
 
     def test_the_line_of_a_task_shows_its_download_with_rate_and_remaining_time(self) -> None:
         self.clock = Ticking()
-        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[bytes(3_000_000)])
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[sample("image").ljust(3_000_000)])
         frames = self.shown("wait", task, "--download", f"{self.folder}/", columns=120)
         transfer = r"\[#+-+\] \S+ MB of 3\.0 MB, \S+ [kM]B/s, \d s left"
         self.assert_shown(frames, rf"{task[:8]}  SUCCEEDED  {transfer}  \d s  5 credits")

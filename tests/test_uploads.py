@@ -55,7 +55,7 @@ class Uploads(ServedTest):
             ("n" * 251 + ".png", "n" * 251 + ".png", b'filename="' + b"n" * 251 + b'.png"'),
         ):
             with self.subTest(name[:20]):
-                form = Form({}, InputFile(str(self.file(name, b"x")), "upload", is_upload=True))
+                form = Form({}, InputFile(str(self.file(name, PNG)), "upload", is_upload=True))
                 self.assertIn(quoted, form.head)
                 result = self.call("upload", self.folder / name)
                 self.assertEqual(result.json["file"], str(self.folder / told))
@@ -94,11 +94,11 @@ class Uploads(ServedTest):
                 self.assertEqual((found.name, found.type, found.note), (told, kind, None))
 
     def test_several_files_are_a_line_each(self) -> None:
-        files = [self.file("a.png", b"1"), self.file("b.mp4", b"22")]
+        files = [self.file("a.png", PNG), self.file("b.png", PNG + b"2")]
         result = self.call("upload", *files)
         uris = list(self.fake.uploads)
         self.assertEqual(
-            result.lines, [{"uri": uris[number], "file": str(files[number]), "bytes": number + 1} for number in (0, 1)]
+            result.lines, [{"uri": uris[number], "file": str(files[number]), "bytes": 8 + number} for number in (0, 1)]
         )
 
     def test_values_of_the_form_that_the_host_repeats_are_masked(self) -> None:
@@ -108,13 +108,12 @@ class Uploads(ServedTest):
         self.fake.fault(Fault("status", status=200, body=slot), path="/v1/uploads")
         self.fake.fault(Fault("status", status=400, body=said.encode()), server="storage")
         words = "the upload was refused: HTTP 400 Denied: *** and *** and short do not match"
-        self.assert_error(self.call("upload", self.file("cat.png", b"x")), 1, status=400, error=words)
+        self.assert_error(self.call("upload", self.file("cat.png", PNG)), 1, status=400, error=words)
 
     def test_a_file_that_cannot_be_uploaded_is_refused_before_anything_is_sent(self) -> None:
         good = self.file("good.png", sample("image"))
-        huge = self.file("huge.mp4")
-        with open(huge, "wb") as file:
-            file.truncate(MAX_UPLOAD + 1)
+        huge = self.file("huge.mp4", ftyp(b"isom"))
+        os.truncate(huge, MAX_UPLOAD + 1)
         for path, words in (
             (self.folder / "missing.png", "cannot be read: "),
             (self.file("empty.png"), "is empty"),
@@ -127,6 +126,8 @@ class Uploads(ServedTest):
             (self.file("frames.mp4", b"PK\3\4"), "its content is application/zip"),
             (self.file("print.png", b"%PDF-1.7"), "its content is application/pdf"),
             (self.file("answer.png", b'{"error": "no"}'), "its content is application/json"),
+            (self.file("word.png", b"AccessDenied"), "its content is text/plain"),
+            (self.file("zeros.png", bytes(5000)), "its content is of an unknown format"),
             (self.file("lfs.png", LFS), "its content is a Git LFS pointer"),
             (huge, "larger than 200 MB"),
             (f"{self.folder}/good.png/x.png", "cannot be read: "),
@@ -172,7 +173,7 @@ class Uploads(ServedTest):
                     self.assertEqual([seen.server for seen in self.fake.requests], ["api", "storage"] * 2)
 
     def test_the_hosts_own_words_are_shown(self) -> None:
-        cat = self.file("cat.png", bytes(100))
+        cat = self.file("cat.png", PNG + bytes(92))
         self.fake.storage.upload_limit = 99
         result = self.call("upload", cat)
         words = "the upload was refused: HTTP 400 EntityTooLarge: Your proposed upload exceeds the maximum allowed size"
@@ -183,7 +184,7 @@ class Uploads(ServedTest):
             self.assert_error(self.call("upload", cat), 77, status=403, error=f"the upload was refused: {words}")
 
     def test_both_steps_are_retried(self) -> None:
-        cat = self.file("cat.png", bytes(300_000))
+        cat = self.file("cat.png", PNG + bytes(300_000))
         self.fake.fault(Fault("status"), path="/v1/uploads")
         for kind in ("reset_mid_body", "status"):
             self.fake.fault(Fault(kind), server="storage")
@@ -197,7 +198,7 @@ class Uploads(ServedTest):
         self.assert_error(self.call("upload", cat, "--retries", "1"), 69, kind="network")
 
     def test_no_file_goes_to_an_upload_url_that_cannot_be_used(self) -> None:
-        cat = self.file("cat.png", b"x")
+        cat = self.file("cat.png", PNG)
         for url in ("http://example.com/x", "file:///etc/passwd", "https://user@example.com/", "x"):
             with self.subTest(url):
                 slot: dict[str, object] = {"uploadUrl": url, "fields": {}, "runwayUri": "runway://x"}
@@ -208,7 +209,7 @@ class Uploads(ServedTest):
         self.assert_error(self.call("upload", cat), 1, kind="api", error=words)
 
     def test_a_file_that_shrinks_meanwhile_is_not_sent_short(self) -> None:
-        found = InputFile(str(self.file("cat.png", bytes(500))), "upload", is_upload=True)
+        found = InputFile(str(self.file("cat.png", PNG + bytes(500))), "upload", is_upload=True)
         os.truncate(found.path, 200)
         with self.assertRaisesRegex(UsageError, "became shorter"):
             list(Form({}, found).pieces(lambda done, total: None))
@@ -217,12 +218,12 @@ class Uploads(ServedTest):
 class DataUris(ServedTest):
     def test_the_limit_is_met_to_the_character(self) -> None:
         most = (MAX_DATA_URI - len("data:image/png;base64,")) // 4 * 3
-        path = str(self.file("cat.png", bytes(most)))
+        path = str(self.file("cat.png", PNG + bytes(most - len(PNG))))
         uri = InputFile(path, "--data-uri", is_upload=False).data_uri()
-        self.assertEqual(uri[:24], "data:image/png;base64,AA")
+        self.assertEqual(uri[:24], "data:image/png;base64,iV")
         self.assertLessEqual(len(uri), MAX_DATA_URI)
         self.assertGreater(len(uri), MAX_DATA_URI - 4)
-        self.file("cat.png", bytes(most + 1))
+        self.file("cat.png", PNG + bytes(most + 1 - len(PNG)))
         result = self.call("request", "POST", "/v1/x", "--data-uri", f"a={path}")
         self.assert_error(result, 2, kind="usage")
         self.assertTrue(result.error["error"].endswith("is over the limit of 5 MiB as encoded: use --upload instead"))

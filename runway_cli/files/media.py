@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 
@@ -23,7 +22,7 @@ MEDIA = (
     ("image/heic", "heic heics", rb"....ftyp(he[iv][cmsx]|m[is]f1....(....)*?he[iv][cmsx])"),
     ("image/heif", "heif heifs hif", rb"....ftyp(mif[12]|msf1|miaf)"),
     ("image/jxl", "jxl", rb"\xff\x0a|\0\0\0\x0cJXL \r\n"),
-    ("image/bmp", "bmp", rb"BM....\0\0\0\0....[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
+    ("image/bmp", "bmp", rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
     ("image/x-canon-cr3", "cr3", rb"....ftypcrx "),
     ("image/tiff", "tif tiff", rb"II[*+]\0|MM\0[*+]"),
     ("image/x-adobe-dng", "dng", None),
@@ -42,7 +41,7 @@ MEDIA = (
     ("video/webm", "webm", rb"\x1aE\xdf\xa3(?!.{0,64}?matroska)"),
     ("audio/x-matroska", "mka", rb"\x1aE\xdf\xa3(?=.*?\x86.A_)(?!.*?\x86.V_)"),
     ("video/x-matroska", "mkv mk3d", rb"\x1aE\xdf\xa3"),
-    ("video/x-msvideo", "avi", rb"RIFF....AVI[ X]"),
+    ("video/x-msvideo", "avi", rb"RIFF....AVI[ X\x19]"),
     ("video/ogg", "ogv", rb"OggS.{24,}?(\x80theora|\x01video)"),
     ("video/mpeg", "mpg mpeg vob m2v", rb"\0\0\x01[\xb3\xba]"),
     ("video/mp2t", "ts mts m2ts", rb"G.{187}G.{187}G|....G.{191}G.{191}G"),
@@ -52,7 +51,7 @@ MEDIA = (
     ("video/mxf", "mxf", rb".{0,64}?\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02"),
     ("audio/mpeg", "mp3 mp2 mpga", rb"ID3|\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd][^\xf0-\xff]"),
     ("audio/aac", "aac adts", rb"ADIF|\xff[\xf0\xf1\xf8\xf9]"),
-    ("audio/wav", "wav wave", rb"(RIFF|RF64|BW64)....WAVE"),
+    ("audio/wav", "wav wave", rb"(RIF[FX]|RF64|BW64)....WAVE"),
     ("audio/flac", "flac", rb"fLaC"),
     ("audio/ogg", "ogg oga opus spx", rb"OggS"),
     ("audio/aiff", "aif aiff aifc", rb"FORM....AIF[CF]"),
@@ -86,6 +85,10 @@ SUITABLE = {
     "application/json": ("text/plain",),
     "text/plain": ("application/json", "application/xml", "text/html"),
 }
+UNKNOWN = "of an unknown format"  # content that begins like nothing here
+# Types whose files may begin otherwise; all other media have their signature, ISO media perhaps with an unknown brand.
+LOOSE = ("audio/mpeg", "audio/aac", "video/mpeg", "video/mp2t", "video/mxf")
+_ISO = rb"....(ftyp|styp|moov|moof|mdat|wide|pnot|free|skip|junk|udta|uuid)"
 HEAD = 8192  # bytes that tell a media type: the tracks of Matroska are named in the first few thousand
 MAX_TAGS = 1 << 20  # bytes of ID3 tags, with pictures, that are skipped for what is behind them
 TYPES = {extension: kind for kind, extensions, _ in MEDIA for extension in extensions.split()}
@@ -107,6 +110,8 @@ def mismatch(path: str) -> str | None:
 
 def suits(named: str | None, found: str | None) -> bool:
     """Returns whether a name's type is right for a content's type, as far as is known."""
+    if found == UNKNOWN:
+        return named in LOOSE or named not in TYPES.values()
     return found in (None, named) or named in SUITABLE.get(found or "", ())
 
 
@@ -125,24 +130,27 @@ def declared_type(header: str) -> str | None:
 
 
 def type_by_content(file: BinaryIO) -> str | None:
-    """Returns the media type that the beginning of a file tells, None where it tells none."""
+    """Returns the media type that the beginning of a file tells, None for ISO media of any kind, else UNKNOWN."""
     head = file.read(HEAD)
     start = 0
-    while len(head) > 9 and head.startswith(b"ID3") and start < MAX_TAGS:  # in front of MP3, FLAC or AAC
-        start += 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])  # four times seven bits
+    while start < MAX_TAGS and ((len(head) > 9 and head.startswith(b"ID3")) or (start and head.startswith(b"\0"))):
+        start += len(head) - len(head.lstrip(b"\0"))  # padding
+        if head.startswith(
+            b"ID3"
+        ):  # in front of MP3, FLAC or AAC: 10 bytes, perhaps 10 at its end, four times seven bits
+            start += 10 + (head[5] & 16 and 10) + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
         file.seek(start)
         head = file.read(HEAD)
+    is_wide = re.match(rb"\xff\xfe[^\0]|\xfe\xff", head)  # UTF-16, which no media are
+    if is_wide:
+        head = head.decode("utf-16", "ignore").encode("utf-8", "ignore")
     head = head.removeprefix(b"\xef\xbb\xbf")
-    for kind, _, begins in (*MEDIA, *OTHERS):
+    for kind, _, begins in OTHERS if is_wide else (*MEDIA, *OTHERS):
         if begins and re.match(begins, head, re.DOTALL):
             return kind if not start or kind.startswith("audio/") else "audio/mpeg"
     if start:
         return "audio/mpeg"
-    if re.match(rb"\xff\xfe[^\0]\0|\xfe\xff\0[^\0]", head):  # UTF-16
+    text = head.decode("utf-8", "replace")  # whose last character may be cut
+    if re.fullmatch("[^\0-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]+\ufffd?", text):
         return "text/plain"
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # whose last character may be cut
-    except UnicodeDecodeError:
-        return None
-    is_text = re.search(r"\S\s", text) and not re.search(r"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]", text)
-    return "text/plain" if is_text else None
+    return None if re.match(_ISO, head, re.DOTALL) else UNKNOWN
