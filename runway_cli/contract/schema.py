@@ -25,16 +25,20 @@ class ContractError(ApiError, ValueError):
 
 
 class Endpoint:
-    """One operation: `method` in capitals, `path` a template, `summary` one line, `operation` as it is written."""
+    """One operation: `method` in capitals, `path` a template, `operation` as it is written."""
 
-    __slots__ = ("method", "operation", "path", "summary")
+    __slots__ = ("method", "operation", "path")
 
     def __init__(self, method: str, path: str, operation: Schema) -> None:
         self.method = method
         self.path = path
         self.operation = operation
-        told = (operation.get(key) for key in ("summary", "description", "operationId"))
-        self.summary = one_line(next(filter(None, told), None))
+
+    @property
+    def summary(self) -> str:
+        """Returns what it does, in one line."""
+        told = (self.operation.get(key) for key in ("summary", "description", "operationId"))
+        return one_line(next(filter(None, told), None))
 
 
 def endpoints(document: Schema) -> list[Endpoint]:
@@ -70,7 +74,7 @@ def nearest(known: Iterable[Endpoint], path: str) -> list[str]:
 def _segments(path: str) -> list[str]:
     """Splits a path, without host and query, and without the names of parameters."""
     path = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*", "", re.split(r"[?#]", path)[0])
-    return [re.sub(r"^\{.*\}$", "{}", part) for part in path.strip("/").split("/")]
+    return ["{}" if part[:1] == "{" and part[-1:] == "}" else part for part in path.strip("/").split("/")]
 
 
 def short_name(path: str) -> str:

@@ -34,9 +34,9 @@ FIELD_FLAGS = ("-f", "--field", "-F", "--json-field")
 FORMS = {TEXT: "TEXT", JSON: "JSON", OUTPUT_OF: "ID[.N]"}  # of a value, of others FILE
 MAX_DEPTH = 100  # levels of a body, and parts of a key; a body of the API has fewer than ten
 ADDRESS = re.compile(r"(https?|runway)://|data:", re.IGNORECASE)
-TAKES_ADDRESS = re.compile(r"(image|video|audio|ur[il])s?$", re.IGNORECASE)  # the API's names of fields for a URL
+TAKES_ADDRESS = r"(?i)(image|video|audio|ur[il])s?$"  # the API's names of fields for a URL
 # What is written in place of JSON: strings in single quotes, a comma at the end, .5 and +5, True and None
-ALMOST = re.compile(r""""(?:[^"\\]|\\.)*"|'([^'"\\]*)'|(,)\s*(?=[]}]|$)|([+-]?(?:\d+\.?\d*|\.\d+))|([A-Za-z]+)""")
+ALMOST = r""""(?:[^"\\]|\\.)*"|'([^'"\\]*)'|(,)\s*(?=[]}]|$)|([+-]?(?:\d+\.?\d*|\.\d+))|([A-Za-z]+)"""
 CONSTANTS = {"true": "true", "false": "false", "none": "null"}
 
 
@@ -134,7 +134,7 @@ def read_inline(text: str) -> str:
 def _not_json(words: str, text: str, name: str) -> ValueError:
     """Returns the error for the value of a field, or of --body without a name, with what was meant as far as known."""
     inside = text[1:-1] if text[:1] == text[-1:] == "'" else text
-    for candidate in (inside, text.replace('\\"', '"'), ALMOST.sub(_as_json, text)):
+    for candidate in (inside, text.replace('\\"', '"'), re.sub(ALMOST, _as_json, text)):
         try:
             found = read_json(candidate.encode())
         except ValueError:
@@ -246,7 +246,7 @@ def check_addresses(body: Any, fields: Sequence[Field], key: Sequence[str] = ())
 def named_file(key: Sequence[str], value: Any) -> str | None:
     """Returns the file that the value at a key names, also as @FILE or file:///FILE, where the API takes a URL."""
     last = next((part for part in reversed(key) if not _is_index(part)), "")
-    if not isinstance(value, str) or ADDRESS.match(value) or not TAKES_ADDRESS.search(last):
+    if not isinstance(value, str) or ADDRESS.match(value) or not re.search(TAKES_ADDRESS, last):
         return None
     from urllib.parse import unquote
 
