@@ -7,7 +7,7 @@ import os
 import unittest
 from contextlib import redirect_stdout
 
-from tests.benchmarks.__main__ import MIB, Bench, BenchmarkError, Command, Ratio, Row, Run, main, show
+from tests.benchmarks.__main__ import MIB, Bench, BenchmarkError, Ratio, main
 
 
 @unittest.skipUnless(hasattr(os, "wait4"), "the benchmarks need os.wait4")
@@ -41,12 +41,3 @@ class JudgingTest(unittest.TestCase):
             (9.0, None, 0.0, False),
         ):
             self.assertEqual(Ratio(value, bound, noise).missed, missed, (value, bound, noise))
-
-    def test_the_table_marks_what_is_missed(self) -> None:
-        row, runs = Row("wait", Command(("runway-cli",)), most=40 * MIB), [Run(0.5, 64 * MIB)] * 3
-        with redirect_stdout(io.StringIO()) as stdout:
-            self.assertFalse(show(row, [], runs, None, None))
-            self.assertFalse(show(row, runs, runs, Ratio(2.0, 1.5, 0.01), Ratio(1.0, None, 0.0)))
-        first, second = (" ".join(line.split()) for line in stdout.getvalue().splitlines())
-        self.assertEqual(first, "wait 500.0 ms 64.0 MiB <= 40 MiB MISSED")
-        self.assertIn(" 2.00 +-0.01 <= 1.5 MISSED 1.00 +-0.00 ", second)
