@@ -200,12 +200,12 @@ def beginning_of(form: Schema) -> str:
 
 # Descriptions are shortened, but never at the cost of a sentence that binds whoever fills in the field.
 MAX_DESCRIPTION = 100  # characters, where no sentence binds
-_LINK = re.compile(r"\[([^\[\]]*)\]\([^()]*\)")
-_DEFAULT = re.compile(r"default|requir|deprecated", re.IGNORECASE)
-_BINDING = re.compile(
-    r"\breplaces\b|\bmust\b|\bonly\b|\bnot with\b|\bat most\b|\bwhen\b|\bforbid|\bor omit\b|\bomit \w+ (?:for|when)\b"
-    r"|\bexceed|\bcannot\b|\bmay not\b|\bnone may\b|\bcredits?\b|\bsurcharge|\bcosts?\b|\bpric(?:e|ing)|\bbilled\b",
-    re.IGNORECASE,
+_LINK = r"\[([^\[\]]*)\]\([^()]*\)"
+_DEFAULT = r"(?i)default|requir|deprecated"
+_BINDING = (
+    r"(?i)\breplaces\b|\bmust\b|\bonly\b|\bnot with\b|\bat most\b|\bwhen\b|\bforbid|\bor omit\b"
+    r"|\bomit \w+ (?:for|when)\b|\bexceed|\bcannot\b|\bmay not\b"
+    r"|\bnone may\b|\bcredits?\b|\bsurcharge|\bcosts?\b|\bpric(?:e|ing)|\bbilled\b"
 )
 
 
@@ -217,7 +217,7 @@ def one_line(text: object) -> str:
     line = ""
     for sentence in _sentences(text):
         is_short = len(line) + len(sentence) < MAX_DESCRIPTION
-        if not line or _BINDING.search(sentence) or (is_short and _DEFAULT.search(sentence)):
+        if not line or re.search(_BINDING, sentence) or (is_short and re.search(_DEFAULT, sentence)):
             line = f"{line} {sentence}".lstrip()
     if len(line) <= MAX_DESCRIPTION:
         return line
@@ -226,12 +226,12 @@ def one_line(text: object) -> str:
 
 def binding(text: object) -> str:
     """Returns only the sentences that bind: what must hold, and what costs credits."""
-    return " ".join(filter(_BINDING.search, _sentences(text)))
+    return " ".join(sentence for sentence in _sentences(text) if re.search(_BINDING, sentence))
 
 
 def _sentences(text: object) -> list[str]:
     if not isinstance(text, str):
         return []
-    plain = _LINK.sub(r"\1", " ".join(text[:4_000].split()))
+    plain = re.sub(_LINK, r"\1", " ".join(text[:4_000].split()))
     parts = re.split(r"(?<=[.!?]) (?=[A-Z`])", plain)
     return [part for part in parts if part and not part.startswith(("See ", "You can read"))]

@@ -137,8 +137,9 @@ class Bench:
         return os.path.join(self.folder, name)
 
     def zeros(self, size: int) -> str:
-        """Makes a file of `size` bytes that no disk has to hold."""
+        """Makes a file of `size` bytes that no disk has to hold, and that begins as an MP4 does."""
         with open(self.path(f"{size}.mp4"), "wb") as file:
+            file.write(b"\0\0\0\x18ftypisom\0\0\0\0isommp42")
             file.truncate(size)
         return file.name
 
