@@ -110,7 +110,7 @@ class SavingTest(GenerateTest):
         self.clock.now += 30
         taken = self.program(*FOX)
         self.assert_error(taken, 74)
-        self.assertEqual(pasted(taken)[-2:], ["--download", "./"])
+        self.assertEqual(pasted(taken)[-2:], ["--download", os.path.join(".", "")])
         self.clock.now += 30
         saved = [f"{taken.error['id']}.png"]
         self.assertEqual([os.path.basename(path) for path in self.program(*pasted(taken)).json["saved"]], saved)
@@ -291,7 +291,7 @@ class FieldsTest(GenerateTest):
             (("gen4_turbo", "a fox"), "a model of image_to_video", ["generate", "image_to_video", "a fox"]),
             (("image_upscale", f"imageUri={__file__}"), "imageUri: ", ["generate", "--help"]),
             (
-                ("image_upscale", f'imageUri:="{__file__}"'),
+                ("image_upscale", f"imageUri:={json.dumps(__file__)}"),
                 "use imageUri=FILE",
                 ["generate", "image_upscale", f"imageUri={__file__}"],
             ),

@@ -354,7 +354,7 @@ class NameTest(OnceTest):
         self.program(*FOX)
         damaged = self.file("damaged.db", self.history.read_bytes()[:-1000])
         notes, cat = self.file("notes.txt", b"my notes" * 99), self.file("cat.png", b"\x89PNG\r\n\x1a\n" + bytes(600))
-        rows = self.file("rows.jsonl", b'{"@upload.promptImage": "%s"}' % str(cat).encode())
+        rows = self.file("rows.jsonl", b'{"@upload.promptImage": "%s"}' % cat.as_posix().encode())
         clip = ("/v1/image_to_video", "-f", "model=gen4_turbo", "-f", "ratio=1280:720", "-F", "duration=5")
         self.fake.requests.clear()
         for words in (

@@ -112,6 +112,8 @@ def name_fault(path: str, *, force: bool) -> str | None:
 
     Raises OSError or ValueError for a name that is not possible.
     """
+    if path.endswith(ANY):  # nothing has it, and Windows knows no such name
+        return None
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
