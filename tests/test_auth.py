@@ -165,7 +165,7 @@ class LoginTest(ProgramTest):
             self.assertEqual(main(["auth", "login", "--stage"]), 2)
             self.assertEqual(main(["auth", "logout", "--output", "json"]), 2)
         first, second, last = kept.err.lines
-        self.assertTrue(first.startswith("nothing is stored by this program: set RUNWAY_SKILLS_API_SECRET_STAGE in "))
+        self.assertTrue(first.startswith("this program stores nothing: set RUNWAY_SKILLS_API_SECRET_STAGE in "))
         self.assertTrue(second.endswith(" auth status --stage"))
         self.assertEqual(json.loads(last)["kind"], "usage")
 
@@ -183,5 +183,5 @@ class LoginTest(ProgramTest):
                     self.assert_error(result, 2, kind="usage", example=example)
                     self.assertEqual(result.stdout, "")
                     words = result.error["error"]
-                    self.assertRegex(words, rf"^nothing is stored by this program: (un)?set {variable} in the ")
+                    self.assertRegex(words, rf"^this program stores nothing: (un)?set {variable} in the ")
                     self.assertEqual(keys in words, verb == "login" and "--gateway" not in options)

@@ -233,7 +233,7 @@ class TableTest(BatchTest):
             (MARK * 2 + b"promptText\nfox\n", "line 1 has a second byte order mark"),
             (b"promptText\nfox\n" + MARK + b"promptText\nowl\n", "line 3 has a second byte order mark"),
             (b"promptText\rfox\r" + MARK + b"promptText\rowl\r", "line 3 has a second byte order mark"),
-            (b'sep="\npromptText\nfox\n', "line 1: sep= names no separator"),
+            (b'sep="\npromptText\nfox\n', "line 1: sep= does not name a separator"),
         ):
             with self.subTest(words):
                 self.assert_refused(self.table(content), words)

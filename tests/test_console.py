@@ -56,7 +56,7 @@ class Lists(unittest.TestCase):
                 "table",
                 {"out_is_terminal": True, "columns": 22},
                 "Id  Name\na   Fox\nb\n",
-                "left out of this narrow window: Preview\n",
+                "columns left out to fit the window: Preview\n",
             ),
             (
                 "markdown",

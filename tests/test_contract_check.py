@@ -225,7 +225,7 @@ class HostileTest(unittest.TestCase):
         for _ in range(2000):
             body = {"next": body}
         words = [f"word{number}" for number in range(50_000)]
-        large, deep = "more of this than can be read", "nests too deeply"
+        large, deep = "too large to read", "nests too deeply"
         cases: tuple[tuple[str, Any, Any, dict[str, Any]], ...] = (
             (large, ref("L0"), "a", self.linked(lambda link: {"oneOf": [link, link]}, 40)),
             (large, {"items": {"enum": words}}, words, {}),

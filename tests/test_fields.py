@@ -228,7 +228,7 @@ class InputsTest(ServedTest):
         for name, status, words, example in (
             (running, 2, "PENDING", ["wait", running]),
             (failed, 2, "FAILED", ["wait", failed]),
-            (f"{done}.1", 2, "none has the number 1", ["wait", done]),
+            (f"{done}.1", 2, "there is no number 1", ["wait", done]),
             ("unknown", 1, "", ["history"]),
             (f'"{done}"', 2, "quotes", []),
             ("a/b", 2, "not an id", ["history"]),

@@ -372,9 +372,9 @@ class SourceTest(ReferenceCase):
 
     def test_an_answer_that_is_not_a_contract_is_not_kept(self) -> None:
         for content, status, reason in (
-            ({"swagger": "2.0"}, 200, "is no OpenAPI document (it has no paths)"),
+            ({"swagger": "2.0"}, 200, "is not an OpenAPI document (it has no paths)"),
             ([1], 200, "it has no paths"),
-            (b"<html>", 200, "is no OpenAPI document (Expecting value"),
+            (b"<html>", 200, "is not an OpenAPI document (Expecting value"),
             (b"", 200, "empty"),
             (b'{"paths":{}}' + b" " * source.MAX_SIZE, 200, "larger than 20 MB"),
             (b"not found", 404, "HTTP 404"),

@@ -34,7 +34,7 @@ def api_path(text: str) -> str:
     """Reads a path of the API. Raises UsageError for what Git Bash makes of one: C:/Program Files/Git/v1/tasks."""
     if not re.match(r"[A-Za-z]:[/\\]", text) or os.path.exists(text):
         return text
-    words = f"{text!r} is a path of this machine: Git Bash makes one of a word that begins with a slash"
+    words = f"{text!r} is a path of this machine: Git Bash changes an argument that begins with a slash"
     inside = re.fullmatch(r".*[/\\](v1[/\\].+)", text, re.DOTALL)
     if inside:
         raise Mistyped(f"{words}; leave the slash out", wrong=text, right=inside[1].replace("\\", "/"))

@@ -149,7 +149,7 @@ class FailedCall:
         return tokens(list(self.words), options, [self.fact("wrong")] if self.fact("value") is not None else [])
 
     def operands(self) -> list[str]:
-        """Returns the words that are no options, from the command on."""
+        """Returns the words that are not options, from the command on."""
         return [value for flag, value, _ in self.tokens() if flag == "" and value is not None]
 
     def typed(self, flags: Collection[str]) -> list[str]:

@@ -144,10 +144,13 @@ def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = 
     """Returns the error for an unknown word: Mistyped with the nearest known one, else the message and `otherwise`."""
     import difflib  # only an error needs it
 
-    plain, words = wrong.lstrip("-"), {word.lstrip("-"): word for word in known}  # equal dashes are no likeness
+    plain, words = (
+        wrong.lstrip("-"),
+        {word.lstrip("-"): word for word in known},
+    )  # shared dashes do not make words similar
     longer = [word for word in words if len(plain) >= MIN_BEGINNING and word.startswith(plain)]
     close = longer if len(longer) == 1 else difflib.get_close_matches(plain, words, 1, SIMILARITY)
-    affirmed = NEGATION.sub("", plain)  # --no-open and uninstall are no slips, but the opposite
+    affirmed = NEGATION.sub("", plain)  # --no-open and uninstall are opposites, not typing errors
     likeness = [difflib.SequenceMatcher(None, word, near).ratio() for word in (affirmed, plain) for near in close]
     if close and words[close[0]] != wrong and likeness[0] <= likeness[1]:
         near = words[close[0]]
@@ -223,7 +226,7 @@ def _dashed(words: list[str], options: Sequence[Option]) -> UsageError | None:
         if has_value and re.match("-[^-]", word) and word not in (*known, *HELP_FLAGS, *VERSION_FLAGS):
             return UsageError(f"{before}: {word!r} begins with a dash: write {before}=…", dashed=(before, word))
         if not has_value and re.match(r"-\w* ", word):
-            return UsageError(f"{word!r} begins with a dash: put it behind --", dashed=("", word))
+            return UsageError(f"{word!r} begins with a dash: put it after --", dashed=("", word))
     return None
 
 
@@ -252,7 +255,7 @@ def _value(read: Callable[[str], Any], flags: Sequence[str], text: str) -> Any:
     """Returns the value of an option, or of an operand without flags. Raises UsageError, with the nearest choice."""
     try:
         if not text.isascii() and not any(map(os.path.exists, (text, text[1:], text.partition("=")[2]))):
-            as_text(text)  # only a file that exists may have a name that is no text
+            as_text(text)  # only an existing file may have a name that is not UTF-8
         return read(text)
     except ValueError as error:
         message = f"{'/'.join(flags)}: {error}" if flags else str(error)

@@ -65,7 +65,7 @@ OPTIONS = (
     ("-H --header --headers", ANY, ""),
     ("-y --yes --no-input --non-interactive --no-color --raw-output -r --raw --location --fail", None, ""),
 )
-# What is no option here, by a part of its name: the call that tells more. A key is never repeated.
+# Options that do not exist here, by a part of their name: the call that tells more. A key is never repeated.
 CALLS = ((r"key|token|secret|password|bearer", ("auth", "login")), (r"url|host|endpoint", ("help", "environment")))
 # Their commands with an id or a path behind them → ours; {} is the path.
 VERBS = (

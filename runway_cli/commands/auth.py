@@ -49,7 +49,7 @@ def nothing_stored(verb: str) -> Run:
 
     def run(context: Context, options: GlobalOptions) -> int:
         service = SERVICES[options.gateway]
-        words = f"nothing is stored by this program: {verb} {service.secret_names[options.stage][0]} in the environment"
+        words = f"this program stores nothing: {verb} {service.secret_names[options.stage][0]} in the environment"
         if verb == "set":
             words += f" to {service.key_source}, then start this session again"
         raise UsageError(words, heading="", try_next=("auth", "status"))

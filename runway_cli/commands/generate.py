@@ -44,7 +44,7 @@ class Options(request.Options):
 def run(context: Context, options: Options) -> int:
     """Turns the words into the body of a POST, and sends it as `request` does."""
     if options.no_wait and (options.open or options.max_wait != MAX_WAIT or options.interval != MIN_INTERVAL):
-        words = "--max-wait, --interval and --open are for a call that waits, which --no-wait does not"
+        words = "--max-wait, --interval and --open cannot be used with --no-wait"
         raise UsageError(words, drop=("--max-wait", "--interval", "--open"))
     path = full_path(api_path(options.endpoint))
     if not may_start(path):
@@ -128,7 +128,9 @@ def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: st
         for inner in ("uri", "0.uri", "0"):  # where an object or a list may take it
             if any(map(scheme_of, _below(schemas, allowed, inner.split(".")))):
                 right = f"{name}.{inner}={text}"
-                raise UsageError(f"{name} is no URL: write {right}", bad_value=(("",), f"{name}="), instead=(right,))
+                raise UsageError(
+                    f"{name} does not take a URL itself: write {right}", bad_value=(("",), f"{name}="), instead=(right,)
+                )
     if kind == fields.TEXT and (is_uri or fields.named_file(name.split("."), text)):
         kind = fields.UPLOAD
         text = text if fields.ADDRESS.match(text) else expanded(text)
@@ -179,7 +181,7 @@ COMMANDS = {
                 "words",
                 "TEXT|KEY=VALUE",
                 takes="*",
-                read=lambda word: word if SETTING.fullmatch(word) else as_text(word),  # a file's name may be no text
+                read=lambda word: word if SETTING.fullmatch(word) else as_text(word),  # a file's name may not be UTF-8
                 help="the prompt, or - for stdin; fields of the body, files among them; KEY:=JSON",
             ),
         ),

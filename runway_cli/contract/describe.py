@@ -374,7 +374,7 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
 
     A field of the body whose values are listed is that list; of the fields inside others only what must be chosen, such
     as `voice.presetId`. `duration` without a list is its range or type in words, such as "2-10", "4-15 or auto" or
-    "integer". `required` names the required fields that are no list. Raises ContractError.
+    "integer". `required` names the required fields that are not lists. Raises ContractError.
     """
     with reading(document) as schemas:
         forms = schemas.forms(schemas.content(endpoint.operation.get("requestBody")))

@@ -119,7 +119,7 @@ class Schemas:
             return {}
         self._steps -= 1 + sum(len(value) if isinstance(value, (dict, list)) else 1 for value in schema.values())
         if self._steps < 0:
-            raise ContractError("the contract says more of this than can be read", status=200, is_json=False)
+            raise ContractError("this part of the contract is too large to read", status=200, is_json=False)
         if "$ref" not in schema:
             return schema
         target: Any = self._document

@@ -55,7 +55,7 @@ def _found(client: Client, *, may_fetch: bool) -> Contract:
         try:
             document, changed = _read(chosen)
         except (OSError, ValueError) as error:
-            words = f"{chosen!r} is no OpenAPI document ({getattr(error, 'strerror', None) or error})"
+            words = f"{chosen!r} is not an OpenAPI document ({getattr(error, 'strerror', None) or error})"
             raise ConfigError(f"{OPENAPI_VARIABLE}: {words}", variable=OPENAPI_VARIABLE) from None
         return Contract(document, chosen, _day(changed))
     urls, now = [chosen] if chosen else client.service.contract_urls, client.clock.time()
@@ -123,7 +123,7 @@ def _fetched(client: Client, url: str) -> Contract:
     try:
         document = _parsed(response.body)
     except ValueError as error:
-        raise ApiError(f"{url} is no OpenAPI document ({error})", status=status) from None
+        raise ApiError(f"{url} is not an OpenAPI document ({error})", status=status) from None
     _keep(url, response.body)
     return Contract(document, url, _day(client.clock.time()))
 

@@ -112,7 +112,7 @@ def name_fault(path: str, *, force: bool) -> str | None:
 
     Raises OSError or ValueError for a name that is not possible.
     """
-    if path.endswith(ANY):  # nothing has it, and Windows knows no such name
+    if path.endswith(ANY):  # not a real name: the extension is not known yet
         return None
     try:
         os.lstat(path)

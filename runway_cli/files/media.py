@@ -141,7 +141,7 @@ def type_by_content(file: BinaryIO) -> str | None:
             start += 10 + (head[5] & 16 and 10) + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
         file.seek(start)
         head = file.read(HEAD)
-    is_wide = re.match(rb"\xff\xfe[^\0]|\xfe\xff", head)  # UTF-16, which no media are
+    is_wide = re.match(rb"\xff\xfe[^\0]|\xfe\xff", head)  # UTF-16: text, never media
     if is_wide:
         head = head.decode("utf-16", "ignore").encode("utf-8", "ignore")
     head = head.removeprefix(b"\xef\xbb\xbf")

@@ -30,11 +30,11 @@ PIECE = 512 * 1024  # bytes read and sent at a time; twice as much costs more me
 class InputFile:
     """A file that becomes a value of a body: uploaded, or inlined as a data URI. `size` is in bytes.
 
-    Its media `type` is the content's; its name tells it only where the content tells nothing. `name` is the file's
-    with an extension of that type, and `note` says where the file's own claims another one.
+    Its media `type` is that of its content; the name decides only where the content tells nothing. `name` is the
+    file's, with an extension of that type, and `note` says where the file's own extension claims another one.
 
-    Raises UsageError, which names `option`, for what is no media, is empty or too large, cannot be read, or is a pipe
-    or a device, which is never waited for.
+    Raises UsageError, which names `option`, for a file that is not media, is empty or too large, or cannot be read, and
+    for a pipe or a device, which is never waited for.
     """
 
     def __init__(self, path: str, option: str, *, is_upload: bool) -> None:
@@ -49,7 +49,9 @@ class InputFile:
             found = type_by_content(file)
         if not self.size:
             raise self._refused("is empty")
-        self.name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")  # what is no text cannot be sent
+        self.name = os.fsencode(os.path.basename(path)).decode(
+            "utf-8", "replace"
+        )  # bytes that are not UTF-8 cannot be sent
         named = type_by_name(self.name)
         kind = named if suits(named, found) else found
         if kind is None or not kind.startswith(("image/", "video/", "audio/")):
@@ -133,7 +135,7 @@ def upload(client: Client, file: InputFile, emit: Emit) -> str:
     except ApiError as failure:
         if failure.status not in (400, 403) or not re.search("(?i)RequestTimeout|expired", failure.message):
             raise
-        client.console.note(f"{failure.message}: once more, to a fresh place")
+        client.console.note(f"{failure.message}; trying once more with a new upload URL")
     return _uploaded(client, file, emit)
 
 

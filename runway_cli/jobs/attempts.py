@@ -32,7 +32,7 @@ SUCCEEDED, FAILED, CANCELLED = "SUCCEEDED", "FAILED", "CANCELLED"
 OPEN = (SENDING, STARTED)  # in progress, as far as the ledger knows
 GOOD_ENDS = (SUCCEEDED, "READY", "COMPLETED")
 BAD_ENDS = (FAILED, CANCELLED)
-MAX_MOMENT = 32535215999.0  # seconds; the last of the year 3000: Windows knows no later one
+MAX_MOMENT = 32535215999.0  # seconds; the end of the year 3000, the latest that Windows supports
 MAX_CREDITS = 1e12  # of one job; more than that is not taken for a price
 # The columns of a ledger. PRAGMA user_version counts the steps that a file has seen.
 MIGRATIONS = (

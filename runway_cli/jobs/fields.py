@@ -88,7 +88,9 @@ class OutputOf:
         status = answer.get("status") if isinstance(answer, dict) else None
         urls = urls_of(answer) if status in GOOD_ENDS else []
         if self.index >= len(urls):
-            words = f"{self.name} is {status} and has {len(urls)} outputs: none has the number {self.index}, from 0"
+            words = (
+                f"{self.name} is {status} and has {len(urls)} outputs: there is no number {self.index}, counted from 0"
+            )
             is_dashed = self.name.startswith("-")
             raise UsageError(f"--output-of: {words}", try_next=("wait", *["--"] * is_dashed, self.name))
         return urls[self.index]

@@ -282,7 +282,7 @@ def _table(data: bytes, delimiter: str) -> Parsed:
         delimiter, start, line = separator[1], 2, 2
         file.readline()
     if not delimiter:
-        raise UsageError("line 1: sep= names no separator such as , or ;")
+        raise UsageError("line 1: sep= does not name a separator such as , or ;")
     csv.field_size_limit(MAX_CELL)
     try:
         reader = csv.reader(file, strict=True, delimiter=delimiter, skipinitialspace=delimiter != "\t")
@@ -302,7 +302,7 @@ def _header(cells: list[str], line: int) -> list[str]:
     """Returns the keys of the columns. Raises UsageError."""
     keys = [cell.strip() for cell in cells]
     if len(keys) == 1 and re.search(r"[,;\t]", keys[0]):
-        words = "columns are separated by commas, in .tsv by tabs, or as a first line such as sep=; says"
+        words = "columns are separated by commas (in .tsv by tabs), or by what a first line such as sep=; names"
         raise UsageError(f"line {line}: the header has only one column: {words}")
     names = [key[: -len(":json")] if key.endswith(":json") else key for key in keys if key]
     duplicate = _duplicate(names)

@@ -128,7 +128,7 @@ class Console:
         if self.live is not None:
             self.live.close()
         try:
-            text = re.sub("[\ud800-\udfff]", REPLACEMENT, text)  # half of a pair is no text
+            text = re.sub("[\ud800-\udfff]", REPLACEMENT, text)  # a lone surrogate is not text
             self._write(sys.stdout, self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS, in_disguise=False))
         except (AttributeError, ValueError):  # no stream, or a closed one
             raise ClosedOutput from None
@@ -175,7 +175,7 @@ class Console:
         text, left_out = tables.table(rows, columns, width, is_coloured=has_styles(sys.stdout))
         self.write(text)
         if left_out:
-            self.note(f"left out of this narrow window: {', '.join(left_out)}")
+            self.note(f"columns left out to fit the window: {', '.join(left_out)}")
 
     def _match(self, values: Sequence[Any]) -> None:
         """Finds out which paths match in one of these values, and what is there instead of the others."""

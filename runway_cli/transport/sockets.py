@@ -272,7 +272,7 @@ class Framed(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
-        rest = self.headers.get_payload()  # what follows a line that is no header to `email`, such as `Name : value`
+        rest = self.headers.get_payload()  # what follows a line that `email` does not accept, such as `Name : value`
         for line in rest.splitlines() if isinstance(rest, str) else ():
             name, colon, value = line.partition(":")
             if colon and name.strip():
