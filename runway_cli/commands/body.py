@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..contract import source
-from ..contract.check import UNKNOWN, check, shown, unnamed
+from ..contract.check import REQUIRED, UNKNOWN, check, shown, unnamed
 from ..contract.schema import endpoints, matching, nearest
 from ..errors import ApiError, ConfigError, UsageError
 
@@ -88,9 +88,7 @@ def check_body(
             f"the API's contract of {checker.contract.date} refuses {fields}. The contract may be older than the API; "
             + ("`request` sends the call unchecked" if checker.lenient else "without --check the call is sent as it is")
         )
-        if checker.lenient and all(
-            message.startswith("is required") for issue in issues for message in issue["messages"]
-        ):
+        if checker.lenient and all(message.startswith(REQUIRED) for issue in issues for message in issue["messages"]):
             words = f"{path} requires {fields}"
         raise UsageError(words, issues=issues, **checker.facts())
     return checker.contract.date if checker.endpoint(method, path) else None
@@ -111,7 +109,7 @@ def explained(client: Client, method: str, path: str, body: Any, error: ApiError
             methods = [other.method for other in checker.endpoints if other.path in near]
             return error.but(endpoint=(method if method in methods else methods[0], near[0]) if near else None)
         allowed = {
-            issue["field"]: [words for words in issue["messages"] if words != "is required"]  # the API has said so
+            issue["field"]: [words for words in issue["messages"] if words != REQUIRED]  # the API has said so
             for issue in checker.refused(endpoint, body)
         }
     except (ApiError, ConfigError, UsageError):  # what cannot be explained is reported as it is

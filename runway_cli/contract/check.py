@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MAX_SHOWN = 60  # characters of a value
 MAX_LISTED = 60  # allowed values, or known fields, in a message
 MAX_ISSUES = 50  # that one check reports
-UNKNOWN = "unknown field"  # the beginning of a message
+UNKNOWN, REQUIRED = "unknown field", "is required"  # beginnings of messages
 
 TYPES = {
     "string": "a string",
@@ -116,7 +116,7 @@ class _Checker:
                 names = dict.fromkeys(key for form in fitting for key in properties_of(form))
                 needed = [as_list(form.get("required")) for form in fitting]
                 rest = [key for key in needed[0] if key not in (name, *value) and all(key in each for each in needed)]
-                choice = f"is required: {_choice(list(map(plain, every)))}"
+                choice = f"{REQUIRED}: {_choice(list(map(plain, every)))}"
                 return [((name,), choice), *(((key,), self._missing(names, value, key)) for key in rest)]
             if name:
                 key = key_of(value[name])
@@ -177,9 +177,9 @@ class _Checker:
         """Returns the message for a missing field, with the unknown field that may be meant, or its allowed values."""
         near = nearest_words(name, (word for word in value if word not in properties))
         if near:
-            return Hint("missing", "is required; did you misspell it as", near[0])
+            return Hint("missing", f"{REQUIRED}; did you misspell it as", near[0])
         values = self.schemas.values(properties.get(name))
-        return f"is required: {_choice(list(map(plain, values)))}" if values else "is required"
+        return f"{REQUIRED}: {_choice(list(map(plain, values)))}" if values else REQUIRED
 
     def _other(self, value: Any, wanted: Wanted) -> str:
         """Returns the message for a value that is another than each of its forms wants."""

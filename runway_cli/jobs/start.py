@@ -24,6 +24,7 @@ from ..errors import (
 from ..files.download import free_name
 from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, relative, shown_number
 from .attempts import GONE, REFUSED, Spending
+from .fields import ADDRESS
 from .ledger import LedgerMissing
 from .tasks import Pollable, credits_of, is_id, may_start, parse, started_by
 
@@ -45,7 +46,6 @@ LOOK = 0.1  # seconds between two looks at a job that another process is sending
 UNPRICED = r"(?i)speech|sound|dub|isolation|audio|upscale|video_to|performance|avatar_videos|voices"
 TEXTS = r"(?i)(text|prompt|seed|name|description|personality|script|tag|info|concept)$"  # fields that change no price
 MEDIA = r"(?i)video|audio|media"  # fields, and types of references, whose length decides
-ADDRESS = r"(?i)(https?|runway|data):"
 
 
 class Job:
@@ -325,7 +325,7 @@ def _priced(value: Any, key: str = "") -> Any:
         return {name: _priced(item, name) for name, item in value.items() if not re.search(TEXTS, name)}
     if isinstance(value, list):
         return [_priced(item, key) for item in value]
-    if isinstance(value, str) and re.match(ADDRESS, value):
+    if isinstance(value, str) and ADDRESS.match(value):
         if re.search(MEDIA, key) or re.match(r"data:(video|audio)", value):
             raise _Unpriced
         return "address"
