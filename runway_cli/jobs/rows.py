@@ -205,7 +205,7 @@ class RowReader:
         found = checked_path(path, self._base_url)
         if not re.search(r"/v\d+/", self._base_url + found):
             right = full_path(found)
-            raise Mistyped(f"the endpoint {path!r} has no version; did you mean {right}?", wrong=path, right=right)
+            raise Mistyped(f"{path!r} does not begin with /v1/; did you mean {right}?", wrong=path, right=right)
         if not may_start(found):
             raise UsageError(f"a POST to {found.partition('?')[0]} creates no task: use `request`")
         return found
