@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 
 from .. import settings
@@ -25,15 +26,11 @@ TITLE = "The Runway API (generative video, images, audio, avatars) on the comman
 NO_BREAK = "\u00a0"  # a space at which no line is folded
 MAX_WIDTH = 80  # columns that help keeps to
 MIN_WIDTH = 40
-EXAMPLES = (
-    ("generate", "text_to_image", "a red fox", "model=gen4_image", "ratio=1280:720", "--to", "fox.png"),
-    ("auth", "status"),
-)
+EXAMPLES = ("generate text_to_image 'a red fox' model=gen4_image ratio=1280:720 --to fox.png", "auth status")
 MORE = (
     "More: COMMAND --help, help options (--output, --stage, …), help environment (keys, budget), "
     "help exit (exit status)"
 )
-OPERANDS = {"1": "{}", "?": "[{}]", "+": "{}...", "*": "[{}...]"}  # by what an operand `takes`
 
 
 def text(path: tuple[str, ...], topic: str | None = None) -> str:
@@ -53,18 +50,18 @@ def text(path: tuple[str, ...], topic: str | None = None) -> str:
     return "\n".join(lines).replace(NO_BREAK, " ") + "\n"
 
 
-def _commands(path: tuple[str, ...], title: str, rows: Rows, examples: Sequence[Sequence[str]]) -> list[str]:
+def _commands(path: tuple[str, ...], title: str, rows: Rows, examples: Sequence[str]) -> list[str]:
     usage = _folded(f"Usage: {command_line(path)} COMMAND [options]")
     return [*usage, *_folded(title), "", "Commands:", *_table(rows), "", "Examples:", *_examples(examples)]
 
 
 def _command(path: tuple[str, ...], command: Command) -> list[str]:
-    operands = [OPERANDS[operand.takes].format(operand.metavar) for operand in command.operands]
+    operands = [operand.spelling for operand in command.operands]
     lines = [
         *_folded(f"Usage: {command_line(path)} {' '.join([*operands, '[options]'])}"),
         "",
         *_folded(f"{command.summary[0].upper()}{command.summary[1:]}."),
-        *_folded(" ".join(command.notes)),
+        *_folded(command.notes),
     ]
     if command.operands:
         lines += ["", "Arguments:", *_table([(operand.metavar, operand.help) for operand in command.operands])]
@@ -119,15 +116,15 @@ def _table(rows: Rows) -> list[str]:
     return lines
 
 
-def _examples(examples: Iterable[Sequence[str]]) -> list[str]:
+def _examples(examples: Iterable[str]) -> list[str]:
     """Returns calls over several lines that a POSIX shell reads as one; on Windows each has one line."""
     if IS_WINDOWS:
-        return ["  " + command_line(example) for example in examples]
+        return ["  " + command_line(shlex.split(example)) for example in examples]
     width = _width()
     lines = []
     for example in examples:
         words: list[str] = []
-        for word in quoted_call(example):
+        for word in quoted_call(shlex.split(example)):
             if words and words[-1].startswith("-") and " " not in words[-1] and not word.startswith("-"):
                 words[-1] += f" {word}"  # an option stays on one line with its value
             else:

@@ -8,7 +8,7 @@ import re
 from functools import partial
 from importlib import import_module
 
-from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, resolved, tokens
+from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Options, resolved, tokens
 from ..errors import ConfigError, Mistyped, UsageError
 from ..settings import UnknownWord, as_text
 
@@ -111,7 +111,7 @@ def parse(words: Sequence[str]) -> Call:
             message = f"--output {given['output']} is for commands that print rows; {' '.join(path)} prints one result"
             raise UsageError(message, drop=("--output",))
         found = resolved(given, [*command.options, *GLOBAL_OPTIONS])
-        options = GlobalOptions({**found, "is_output_given": "output" in given, **values})
+        options = Options(**found, is_output_given="output" in given, **values)
     except (UsageError, ConfigError) as error:
         raise error.but(path=path) from None
     return Call(path, command, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..api.client import SERVICES
 from ..errors import ApiError, AuthError, DeniedError, NetworkError, RunwayError, UsageError
-from .options import Command, GlobalOptions
+from .options import Command, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SHOWN_KEY = 8  # characters of a key, and never more than a third of it
 
 
-def status(context: Context, options: GlobalOptions) -> int:
+def status(context: Context, options: Options) -> int:
     """Prints what is known about the key. Raises what kept it from working, which decides the exit status."""
     client = context.client()
     target = client.target
@@ -47,7 +47,7 @@ def status(context: Context, options: GlobalOptions) -> int:
 def nothing_stored(verb: str) -> Run:
     """Returns the command that says which variable to set or unset instead."""
 
-    def run(context: Context, options: GlobalOptions) -> int:
+    def run(context: Context, options: Options) -> int:
         service = SERVICES[options.gateway]
         words = f"this program stores nothing: {verb} {service.secret_names[options.stage][0]} in the environment"
         if verb == "set":
@@ -61,18 +61,18 @@ COMMANDS = {
     "auth status": Command(
         status,
         summary="check the key, and show the credit balance",
-        examples=(("auth", "status"), ("auth", "status", "--stage")),
+        examples=("auth status", "auth status --stage"),
         prints='{"authenticated", "source", "variable", "baseUrl", "keyPrefix", "organization", "creditBalance"}',
     ),
     **{
         f"auth {name}": Command(
             nothing_stored(verb),
             summary=f"show how to {verb} the key",
-            examples=(("auth", name),),
+            examples=(f"auth {name}",),
             prints="nothing: the message on stderr names the variable",
-            notes=("The key goes into RUNWAY_SKILLS_API_SECRET (with --stage: RUNWAY_SKILLS_API_SECRET_STAGE;",
-                   "with --gateway lowcodeapi: LOWCODEAPI_API_TOKEN). This program stores nothing."),
+            notes="The key goes into RUNWAY_SKILLS_API_SECRET (with --stage: RUNWAY_SKILLS_API_SECRET_STAGE; "
+            "with --gateway lowcodeapi: LOWCODEAPI_API_TOKEN). This program stores nothing.",
         )
         for name, verb in (("login", "set"), ("logout", "unset"))
     },
-}  # fmt: skip
+}

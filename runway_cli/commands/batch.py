@@ -21,7 +21,7 @@ from ..settings import absolute, history_path, relative
 from ..terminal import masking
 from ..terminal.tables import Column
 from .body import Checker
-from .options import COSTS, Command, GlobalOptions, Operand, Option
+from .options import COSTS, Command, Operand, Option, Options
 from .request import BODY_OPTIONS
 from .wait import WAIT_OPTIONS
 
@@ -36,50 +36,24 @@ if TYPE_CHECKING:
     from .context import Context
 
 
-class Options(GlobalOptions):
-    path: str
-    rows: str
-    body: str | None
-    fields: Sequence[fields.Field]
-    download: str | None
-    log: str | None
-    parallel: int
-    max_wait: float
-    max_time: float
-    max_credits: int | None
-    check: bool
-    dry_run: bool
-    retry_failed: bool
-    retry_uncertain: bool
-    force: bool
-
-
 OPTIONS = (
     *BODY_OPTIONS,
-    Option("--download", metavar="DIR", read=values.destination, help="folder to save outputs in, named by row"),
-    Option("--log", metavar="FILE", read=values.destination, help="the ledger (default: ROWS.batch.db)"),
-    Option(
-        "--parallel", metavar="N", read=values.integer(1, 64), default=4, help="rows in flight, 64 at most (default: 4)"
-    ),
+    Option("--download DIR", "folder to save outputs in, named by row", values.destination),
+    Option("--log FILE", "the ledger (default: ROWS.batch.db)", values.destination),
+    Option("--parallel N", "rows in flight, 64 at most (default: 4)", values.integer(1, 64), default=4),
     WAIT_OPTIONS[0],  # --max-wait, for each row
     Option(
-        "--max-time",
-        metavar="SECONDS",
-        read=values.seconds_or_forever,
+        "--max-time SECONDS",
+        "stop after this time; what is in progress stays started",
+        values.seconds_or_forever,
         default=0.0,
-        help="stop after this time; what is in progress stays started",
     ),
-    Option(
-        "--max-credits",
-        metavar="N",
-        read=values.integer(1),
-        help="start no row that would bring the total above N credits",
-    ),
-    Option("--check", help="check every row against the API's contract first"),
-    Option("--dry-run", help="show the requests that would be sent, and send nothing"),
-    Option("--retry-failed", help="send failed rows again"),
-    Option("--retry-uncertain", help="send rows of unknown outcome again: they may be charged twice"),
-    Option("--force", help="let outputs replace files"),
+    Option("--max-credits N", "start no row that would bring the total above N credits", values.integer(1)),
+    Option("--check", "check every row against the API's contract first"),
+    Option("--dry-run", "show the requests that would be sent, and send nothing"),
+    Option("--retry-failed", "send failed rows again"),
+    Option("--retry-uncertain", "send rows of unknown outcome again: they may be charged twice"),
+    Option("--force", "let outputs replace files"),
 )
 DRY_RUN_COLUMNS = (Column("Row", "row"), Column("Name", "name"), Column("Url", "url", rank=1), Column("Body", "body"))
 STDIN = "-"
@@ -277,32 +251,24 @@ def _foreseen(batch: Batch, unsent: list[Row]) -> str:
     return "; ".join(found)
 
 
-EXAMPLE = (
-    *("batch", "/v1/text_to_image", "prompts.jsonl", "-f", "model=gen4_image", "-f", "ratio=1280:720"),
-    *("--download", "sky/"),
-)
+EXAMPLE = "batch /v1/text_to_image prompts.jsonl -f model=gen4_image -f ratio=1280:720 --download sky/"
 COMMANDS = {
     "batch": Command(
         run,
         operands=(
-            Operand("path", "PATH", read=api_path, help="the endpoint of the POSTs, such as /v1/text_to_image"),
-            Operand(
-                "rows",
-                "ROWS",
-                help="FILE.jsonl, FILE.csv, FILE.tsv, or - for JSON Lines on stdin",
-                read=values.not_empty,
-            ),
+            Operand("path", "PATH", "the endpoint of the POSTs, such as /v1/text_to_image", api_path),
+            Operand("rows", "ROWS", "FILE.jsonl, FILE.csv, FILE.tsv, or - for JSON Lines on stdin", values.not_empty),
         ),
         options=OPTIONS,
-        examples=(EXAMPLE, (*EXAMPLE, "--retry-failed", "--dry-run")),
+        examples=(EXAMPLE, f"{EXAMPLE} --retry-failed --dry-run"),
         prints='{"row", "name", "id", "status", "credits", "saved"} for each row as it ends, with `error` if it failed',
         effect=COSTS,
         has_rows=True,
         notes=(
             "A row's keys are fields: in JSON Lines as with -F, in CSV KEY for text and KEY:json for JSON. "
             "@name, @path, @upload.KEY and @data-uri.KEY name its files and endpoint, "
-            "@output-of.KEY another row whose output it needs.",
-            "Run the same command again to resume: what is done or was paid for is not sent again.",
+            "@output-of.KEY another row whose output it needs. "
+            "Run the same command again to resume: what is done or was paid for is not sent again."
         ),
     )
 }

@@ -7,7 +7,7 @@ from ..jobs.attempts import BAD_ENDS, CANCELLED, GOOD_ENDS
 from ..jobs.tasks import TASKS
 from ..terminal.tables import Column
 from .context import for_each
-from .options import WRITES, Command, GlobalOptions, Operand, Option
+from .options import WRITES, Command, Operand, Option, Options
 from .wait import named
 
 TYPE_CHECKING = False
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
 
 COLUMNS = (Column("Id", "id"), Column("Cancelled", "cancelled"), Column("Status", "status"))
-
-
-class Options(GlobalOptions):
-    ids: list[str]
-    force: bool
 
 
 def run(context: Context, options: Options) -> int:
@@ -96,9 +91,9 @@ def _cancel(client: Client, task: Pollable, row: dict[str, Any], force: bool) ->
 COMMANDS = {
     "cancel": Command(
         run,
-        operands=(Operand("ids", "ID", takes="+", help="a task's id, or - for ids on stdin"),),
-        options=(Option("--force", help="also delete finished tasks, which destroys their outputs"),),
-        examples=(("cancel", "ID"), ("cancel", "ID1", "ID2")),
+        operands=(Operand("ids", "ID...", "a task's id, or - for ids on stdin"),),
+        options=(Option("--force", "also delete finished tasks, which destroys their outputs"),),
+        examples=("cancel ID", "cancel ID1 ID2"),
         prints='{"id", "cancelled", "status"} for each task',
         effect=WRITES,
         has_rows=True,

@@ -13,7 +13,7 @@ from ..contract.describe import choices, models
 from ..contract.schema import endpoints
 from ..errors import RunwayError, UsageError
 from ..settings import one_of
-from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, GlobalOptions, Operand, tokens
+from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Operand, Options, tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,11 +54,6 @@ complete -c runway-cli -f -n "$ask; test -n \\"\\$_runway_cli\\"" -a '$_runway_c
 """,
 }
 PLAIN = re.compile(r"[\w/.:=-]+", re.ASCII)  # needs no quotes in any shell
-
-
-class Options(GlobalOptions):
-    shell: str
-    typed: list[str]
 
 
 def run(context: Context, options: Options) -> int:
@@ -160,14 +155,11 @@ COMMANDS = {
         run,
         operands=(
             Operand(
-                "shell",
-                "SHELL",
-                help="bash, zsh or fish; the script's first lines say where it goes",
-                read=one_of(*SCRIPTS),
+                "shell", "SHELL", "bash, zsh or fish; the script's first lines say where it goes", one_of(*SCRIPTS)
             ),
-            Operand("typed", "LINE", takes="*", help="for the script alone: the line before the cursor"),
+            Operand("typed", "[LINE...]", "for the script alone: the line before the cursor"),
         ),
-        examples=tuple(("completions", shell) for shell in SCRIPTS),
+        examples=tuple(f"completions {shell}" for shell in SCRIPTS),
         prints="a script",
     )
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..shutdown import Clock, Shutdown
     from ..terminal.console import Console
     from ..terminal.tables import Column
-    from .options import GlobalOptions
+    from .options import Options
 
     Item = TypeVar("Item")
 
@@ -23,7 +23,7 @@ class Context:
     """Made once for a run. `program` is the declared command line, for the commands that describe it."""
 
     def __init__(
-        self, console: Console, clock: Clock, shutdown: Shutdown, *, options: GlobalOptions, program: Callable[[], Any]
+        self, console: Console, clock: Clock, shutdown: Shutdown, *, options: Options, program: Callable[[], Any]
     ) -> None:
         self.console = console
         self.clock = clock

@@ -8,7 +8,7 @@ from ..errors import DeniedError, OutputError, UsageError
 from ..settings import destination, input_file, url_fault
 from ..terminal.tables import Column
 from .context import for_each
-from .options import WRITES, Command, GlobalOptions, Operand, Option
+from .options import WRITES, Command, Operand, Option, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,17 +21,7 @@ UPLOAD_COLUMNS = (Column("File", "file"), Column("Uri", "uri"), Column("Bytes", 
 DOWNLOAD_COLUMNS = (Column("Saved", "saved"), Column("Bytes", "bytes", rank=1))
 
 
-class UploadOptions(GlobalOptions):
-    files: list[str]
-
-
-class DownloadOptions(GlobalOptions):
-    urls: list[str]
-    to: str
-    force: bool
-
-
-def run_upload(context: Context, options: UploadOptions) -> int:
+def run_upload(context: Context, options: Options) -> int:
     """Checks every file, then uploads each and prints its URI; one that fails does not stop the others."""
     from ..files.upload import InputFile, refuse_service, upload
     from .display import TransferLine
@@ -48,7 +38,7 @@ def run_upload(context: Context, options: UploadOptions) -> int:
     return for_each(context.console, UPLOAD_COLUMNS, [(file.path, file) for file in files], upload_one)
 
 
-def run_download(context: Context, options: DownloadOptions) -> int:
+def run_download(context: Context, options: Options) -> int:
     """Saves each URL and prints where; one that fails does not stop the others."""
     from ..files.download import Download, check_destination, encoded
     from .display import TransferLine
@@ -101,10 +91,8 @@ COMMANDS = {
     "upload": Command(
         run_upload,
         summary="upload files for use in requests",
-        operands=(
-            Operand("files", "FILE", takes="+", help="an image, a video or a sound, 200 MB at most", read=input_file),
-        ),
-        examples=(("upload", "cat.png"), ("upload", "cat.png", "dog.mp4", "--timeout", "120")),
+        operands=(Operand("files", "FILE...", "an image, a video or a sound, 200 MB at most", input_file),),
+        examples=("upload cat.png", "upload cat.png dog.mp4 --timeout 120"),
         prints='{"uri": "runway://…", "file", "bytes"}, a line for each file',
         effect=WRITES,
         has_rows=True,
@@ -112,18 +100,12 @@ COMMANDS = {
     "download": Command(
         run_download,
         summary="save output URLs as files",
-        operands=(Operand("urls", "URL", takes="+", help="an output's URL, https only"),),
+        operands=(Operand("urls", "URL...", "an output's URL, https only"),),
         options=(
-            Option(
-                "--to",
-                metavar="PATH",
-                read=destination,
-                default=".",
-                help="a folder (it exists, or ends in /) or a file (default: .)",
-            ),
-            Option("--force", help="replace files that exist"),
+            Option("--to PATH", "a folder (it exists, or ends in /) or a file (default: .)", destination, default="."),
+            Option("--force", "replace files that exist"),
         ),
-        examples=(("download", "URL"), ("download", "URL", "--to", "outputs/"), ("download", "URL", "--to", "fox.png")),
+        examples=("download URL", "download URL --to outputs/", "download URL --to fox.png"),
         prints='{"saved", "bytes"} for each URL',
         has_rows=True,
     ),

@@ -20,7 +20,7 @@ from ..jobs.tasks import may_start
 from ..settings import MIN_INTERVAL, Miswritten, as_text, destination, expanded, not_empty
 from . import request
 from .body import Checker
-from .options import COSTS, Command, Operand, Option
+from .options import COSTS, Command, Operand, Option, Options
 from .wait import MAX_WAIT, WAIT_OPTIONS
 
 TYPE_CHECKING = False
@@ -33,12 +33,6 @@ if TYPE_CHECKING:
 TEXT_FIELDS = ("promptText", "text", "prompt")  # the first that the endpoint has takes TEXT, also one level down
 SETTING = re.compile(r"([A-Za-z_][\w.\[\]-]*?)(:?=)(.*)", re.ASCII | re.DOTALL)  # KEY=VALUE or KEY:=JSON
 SHARED = ("--output-of", "--once", "--again", "--check", "--dry-run")  # with `request`
-
-
-class Options(request.Options):
-    endpoint: str
-    words: list[str]
-    no_wait: bool
 
 
 def run(context: Context, options: Options) -> int:
@@ -176,33 +170,28 @@ COMMANDS = {
     "generate": Command(
         run,
         operands=(
-            Operand("endpoint", "ENDPOINT", read=not_empty, help="such as text_to_image; `models` lists them"),
+            Operand("endpoint", "ENDPOINT", "such as text_to_image; `models` lists them", not_empty),
             Operand(
                 "words",
-                "TEXT|KEY=VALUE",
-                takes="*",
-                read=lambda word: word if SETTING.fullmatch(word) else as_text(word),  # a file's name may not be UTF-8
-                help="the prompt, or - for stdin; fields of the body, files among them; KEY:=JSON",
+                "[TEXT|KEY=VALUE...]",
+                "the prompt, or - for stdin; fields of the body, files among them; KEY:=JSON",
+                lambda word: word if SETTING.fullmatch(word) else as_text(word),
             ),
         ),
         options=(
             Option(
-                "--to",
-                metavar="PATH",
+                "--to PATH",
+                "save the outputs: a folder or a file (default: named after TEXT)",
+                destination,
                 dest="download",
-                read=destination,
-                help="save the outputs: a folder or a file (default: named after TEXT)",
             ),
             *(option for option in request.COMMANDS["request"].options if option.flags[-1] in SHARED),
-            Option("--no-wait", help="start it, and print its id"),
+            Option("--no-wait", "start it, and print its id"),
             *(option for option in WAIT_OPTIONS if option.flags[-1] != "--download"),
         ),
         examples=(
-            ("generate", "text_to_image", "a red fox", "model=gen4_image", "ratio=1280:720", "--to", "fox.png"),
-            (
-                *("generate", "image_to_video", "slow dolly in", "model=gen4_turbo"),
-                *("ratio=1280:720", "duration=5", "promptImage=cat.png"),
-            ),
+            "generate text_to_image 'a red fox' model=gen4_image ratio=1280:720 --to fox.png",
+            "generate image_to_video 'slow dolly in' model=gen4_turbo ratio=1280:720 duration=5 promptImage=cat.png",
         ),
         prints="the finished task with `saved`, and without `output`",
         effect=COSTS,

@@ -10,7 +10,7 @@ from ..settings import counted, relative
 from ..terminal.console import TABLES
 from ..terminal.tables import Column
 from .lists import LIMIT, MAX_ROWS
-from .options import Command, GlobalOptions, Option
+from .options import Command, Option, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,15 +28,6 @@ COLUMNS = (
 )
 SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 GROUPS = ("day", "model", "endpoint")
-
-
-class Options(GlobalOptions):
-    limit: int | None
-    since: str | None
-    until: str | None
-    unfinished: bool
-    session: bool
-    by: str | None
 
 
 def run(context: Context, options: Options) -> int:
@@ -141,13 +132,13 @@ COMMANDS = {
         run,
         options=(
             LIMIT,
-            Option("--since", metavar="WHEN", read=_when, help="only jobs started since: 2h, 3d, today, or a date"),
-            Option("--until", metavar="WHEN", read=_when, help="only jobs started until then"),
-            Option("--unfinished", help="only jobs that have started and not ended"),
-            Option("--session", help="only jobs that this client id started"),
-            Option("--by", metavar="GROUP", choices=GROUPS, help="the jobs and credits of each day, model or endpoint"),
+            Option("--since WHEN", "only jobs started since: 2h, 3d, today, or a date", _when),
+            Option("--until WHEN", "only jobs started until then", _when),
+            Option("--unfinished", "only jobs that have started and not ended"),
+            Option("--session", "only jobs that this client id started"),
+            Option("--by GROUP", "the jobs and credits of each day, model or endpoint", choices=GROUPS),
         ),
-        examples=(("history",), ("history", "--since", "2h", "--output", "table"), ("history", "--by", "day")),
+        examples=("history", "history --since 2h --output table", "history --by day"),
         prints='{"data": [{"id", "startedAt", "path", "model", "prompt", "status", "credits", "saved"}], '
         '"credits": their sum}; with --by {"data": [{"day", "jobs", "credits"}], …}',
         has_rows=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..settings import integer, not_empty
 from ..terminal.tables import Column
-from .options import Command, GlobalOptions, Option
+from .options import Command, Option, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,13 +16,9 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
 
 MAX_ROWS = 1000  # without --limit
-LIMIT = Option("--limit", metavar="N", read=integer(1), help="print N rows at most (default: 1000)")
-AVATAR_ID = Option("--avatar-id", metavar="ID", read=not_empty, help="only the documents that this avatar uses")
+LIMIT = Option("--limit N", "print N rows at most (default: 1000)", integer(1))
+AVATAR_ID = Option("--avatar-id ID", "only the documents that this avatar uses", not_empty)
 VOICE_TYPES = {"custom": " (custom)", "preset": " (preset)", "runway-live-preset": " (preset)"}
-
-
-class Options(GlobalOptions):
-    limit: int | None
 
 
 def avatar(record: Record) -> Record:
@@ -102,7 +98,7 @@ def _list(
         run,
         summary=f"list {name}: {keys}",
         options=(AVATAR_ID, LIMIT) if query else (LIMIT,),
-        examples=((name, "list"), (name, "list", *example.split())),
+        examples=(f"{name} list", f"{name} list {example}"),
         prints=f'{{"data": [{{{keys}}}]}}, with "truncated": true where there are more',
         has_rows=True,
     )

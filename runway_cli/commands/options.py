@@ -7,6 +7,7 @@ commands has `COMMANDS`: each Command by its words, such as "avatars list".
 from __future__ import annotations
 
 import re
+from argparse import Namespace
 
 from .. import settings
 from ..api.client import GATEWAYS
@@ -29,74 +30,72 @@ READS, WRITES, COSTS = "reads", "writes", "may cost credits"
 
 
 class Option:
-    """One option, declared once.
+    """One option, declared once: `Option("-f --field KEY=TEXT", "set a body field to text")`.
 
-    `flags` are its spellings, the long one last. `metavar` is None for a switch. `read` turns its text into a value,
-    with ValueError for a user; without it, the text is one of `choices`, if there are any. `variable` is the
-    environment variable that sets it too. `dest` is its attribute in the options; several options may share one, as a
-    list of values in their order (`is_list`).
+    `spelling` has its flags, the long one last, and behind them the name of its value; a switch has none. `read` turns
+    its text into a value, with ValueError for a user; without it, the text is one of `choices`, if there are any.
+    `variable` is the environment variable that sets it too. `dest` is its attribute in the options; several options may
+    share one, as a list of values in their order (`is_list`).
     """
 
     def __init__(
         self,
-        *flags: str,
+        spelling: str,
         help: str,
-        metavar: str | None = None,
         read: Callable[[str], Any] | None = None,
+        *,
         default: Any = None,
         choices: Sequence[str] = (),
         variable: str | None = None,
         dest: str | None = None,
         is_list: bool = False,
     ) -> None:
-        self.flags = flags
-        self.metavar = metavar
-        self.is_switch = metavar is None
+        words = spelling.split()
+        self.flags = tuple(word for word in words if word.startswith("-"))
+        self.is_switch = words[-1] in self.flags
+        self.metavar = None if self.is_switch else words[-1]
         self.help = help
-        self.read: Callable[[str], Any] = read or (
-            settings.switch if self.is_switch else settings.one_of(*choices) if choices else str
-        )
+        self.read = read or (settings.switch if self.is_switch else settings.one_of(*choices) if choices else str)
         self.choices = choices
         self.variable = variable
         self.is_list = is_list
-        self.dest = dest or flags[-1].lstrip("-").replace("-", "_")
+        self.dest = dest or self.flags[-1].lstrip("-").replace("-", "_")
         self.default = False if self.is_switch else () if is_list else default
 
 
 class Operand:
-    """An argument without a flag. `takes`: "1", "?" (may be left out), "+" (one or more) or "*" (any number)."""
+    """An argument without a flag. `spelling` is as the help shows it: `[ID]` may be left out, `ID...` be repeated."""
 
-    def __init__(
-        self, dest: str, metavar: str, *, help: str, takes: str = "1", read: Callable[[str], Any] = str
-    ) -> None:
+    def __init__(self, dest: str, spelling: str, help: str, read: Callable[[str], Any] = str) -> None:
         self.dest = dest
-        self.metavar = metavar
+        self.spelling = spelling
+        self.metavar = spelling.strip("[].")
+        self.is_required = not spelling.startswith("[")
+        self.repeats = "..." in spelling
         self.help = help
-        self.takes = takes
-        self.is_required = takes in ("1", "+")
-        self.repeats = takes in ("+", "*")
         self.read = read
 
 
 class Command:
     """One command: what it takes, what it prints, and what it does to the account.
 
-    `summary` is a phrase that starts with a verb, by default the one of SUMMARIES in `cli.parser`. `prints` describes
-    stdout. `effect` is READS, WRITES or COSTS. `has_rows` tells whether --output may apply.
+    `summary` is a phrase that starts with a verb, by default the one of SUMMARIES in `cli.parser`. `examples` are calls
+    as a POSIX shell reads them, without the program's name. `prints` describes stdout. `effect` is READS, WRITES or
+    COSTS. `has_rows` tells whether --output may apply.
     """
 
     def __init__(
         self,
         run: Run,
         *,
-        examples: Sequence[Sequence[str]],
+        examples: Sequence[str],
         prints: str,
         summary: str = "",
         operands: Sequence[Operand] = (),
         options: Sequence[Option] = (),
         effect: str = READS,
         has_rows: bool = False,
-        notes: Sequence[str] = (),
+        notes: str = "",
     ) -> None:
         self.run = run
         self.summary = summary
@@ -109,88 +108,60 @@ class Command:
         self.notes = notes
 
 
-class GlobalOptions:
-    """The values of one call by `dest`: those of GLOBAL_OPTIONS, to which a command adds its own in a subclass."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        vars(self).update(values)
+class Options(Namespace):
+    """The values of one call by `dest`: of GLOBAL_OPTIONS and of the command's own options and operands."""
 
     is_typed = False  # by `generate`: the contract types the body, and outputs are named after the text
     is_recorded = False  # of `generate` without --to: the same call continues what it has started
     unfinished = False  # of `wait`: it waits for every task that the history knows
-    stage: bool
-    gateway: str | None
-    url_format: str
-    client_id: str
-    timeout: float
-    retries: int
-    output: str | None
-    is_output_given: bool  # by the option, not by its variable
-    select: Any
-    quiet: bool
-    verbose: bool
 
 
 GLOBAL_OPTIONS = (
-    Option("--stage", help="use the staging environment", variable="RUNWAY_SKILLS_STAGE"),
+    Option("--stage", "use the staging environment", variable="RUNWAY_SKILLS_STAGE"),
     Option(
-        "--gateway",
-        metavar="NAME",
+        "--gateway NAME",
+        f"call through a gateway: {', '.join(GATEWAYS)}",
         choices=GATEWAYS,
-        help=f"call through a gateway: {', '.join(GATEWAYS)}",
         variable="RUNWAY_SKILLS_GATEWAY",
     ),
     Option(
-        "--url-format",
-        metavar="FORMAT",
+        "--url-format FORMAT",
+        "the gateway's URLs: auto, new or old (default: auto)",
         choices=("auto", "new", "old"),
         default="auto",
-        help="the gateway's URLs: auto, new or old (default: auto)",
         variable="LOWCODEAPI_URL_FORMAT",
     ),
     Option(
-        "--client-id",
-        metavar="ID",
-        read=settings.client_id,
-        help="groups the requests of a session (default: the agent's)",
+        "--client-id ID",
+        "groups the requests of a session (default: the agent's)",
+        settings.client_id,
         variable="RUNWAY_SKILLS_CLIENT_ID",
     ),
     Option(
-        "--timeout",
-        metavar="SECONDS",
-        read=settings.seconds,
+        "--timeout SECONDS",
+        "request timeout; for transfers, the idle timeout (default: 60)",
+        settings.seconds,
         default=60.0,
-        help="request timeout; for transfers, the idle timeout (default: 60)",
         variable="RUNWAY_SKILLS_TIMEOUT",
     ),
     Option(
-        "--retries",
-        metavar="N",
-        read=settings.integer(0, 100),
+        "--retries N",
+        "maximum number of retries (default: 2)",
+        settings.integer(0, 100),
         default=2,
-        help="maximum number of retries (default: 2)",
         variable="RUNWAY_SKILLS_RETRIES",
     ),
     Option(
-        "--output",
-        metavar="FORMAT",
+        "--output FORMAT",
+        f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (default: {FORMATS[0]}); its variable: on a terminal only",
         choices=FORMATS,
-        help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (default: {FORMATS[0]}); its variable: on a terminal only",
         variable=settings.OUTPUT_VARIABLE,
     ),
+    Option("--select PATH[,PATH]", "print parts of the result, or of each row: id, output.0", selection),
     Option(
-        "--select",
-        metavar="PATH[,PATH]",
-        read=selection,
-        help="print parts of the result, or of each row: id, output.0",
+        "-q --quiet", "no progress or notes; the id of a started task is still shown", variable="RUNWAY_SKILLS_QUIET"
     ),
-    Option(
-        "-q",
-        "--quiet",
-        help="no progress or notes; the id of a started task is still shown",
-        variable="RUNWAY_SKILLS_QUIET",
-    ),
-    Option("--verbose", help="show requests and answers on stderr", variable="RUNWAY_SKILLS_VERBOSE"),
+    Option("--verbose", "show requests and answers on stderr", variable="RUNWAY_SKILLS_VERBOSE"),
 )
 # Every command has these too; they end the call before it begins.
 HELP_FLAGS = ("-h", "--help")

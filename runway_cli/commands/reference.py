@@ -8,7 +8,7 @@ from ..contract.describe import describe, field_rows, models, models_of
 from ..contract.schema import METHODS, Endpoint, endpoints, full_path, matching, nearest, nearest_words, short_name
 from ..errors import UsageError
 from ..terminal.tables import Column
-from .options import Command, GlobalOptions, Operand, Option
+from .options import Command, Operand, Option, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,17 +27,7 @@ FIELD_COLUMNS = (
 )
 
 
-class ReferenceOptions(GlobalOptions):
-    endpoint: list[str]
-    model: str | None
-    all: bool
-
-
-class ModelsOptions(GlobalOptions):
-    name: str | None
-
-
-def run_reference(context: Context, options: ReferenceOptions) -> int:
+def run_reference(context: Context, options: Options) -> int:
     """Prints the endpoints, or what one of them takes and returns."""
     named = _named(context, options.endpoint, options.model)
     document = source.load(context.client(with_secret=False)).document
@@ -104,7 +94,7 @@ def _endpoint(known: list[Endpoint], method: str, path: str, model: str | None) 
     raise UsageError(words, try_next=_call(method if method in methods else methods[0], near[0], model))
 
 
-def run_models(context: Context, options: ModelsOptions) -> int:
+def run_models(context: Context, options: Options) -> int:
     """Prints every model with its endpoints, or the models of one endpoint, or the endpoints of one model."""
     document = source.load(context.client(with_secret=False)).document
     if options.name is None:
@@ -145,17 +135,15 @@ COMMANDS = {
     "reference": Command(
         run_reference,
         summary="show the API's endpoints and their fields",
-        operands=(
-            Operand("endpoint", "METHOD PATH", takes="*", read=api_path, help="an endpoint; without it all are listed"),
-        ),
+        operands=(Operand("endpoint", "[METHOD PATH...]", "an endpoint; without it all are listed", api_path),),
         options=(
-            Option("--model", metavar="M", help="only the fields that this model takes"),
-            Option("--all", help="also what is inside optional fields below the second level"),
+            Option("--model M", "only the fields that this model takes"),
+            Option("--all", "also what is inside optional fields below the second level"),
         ),
         examples=(
-            ("reference",),
-            ("reference", "POST", "/v1/text_to_image"),
-            ("reference", "POST", "/v1/text_to_image", "--model", "gen4_image"),
+            "reference",
+            "reference POST /v1/text_to_image",
+            "reference POST /v1/text_to_image --model gen4_image",
         ),
         prints="the endpoints, or the parameters, body and response of one",
         has_rows=True,
@@ -166,13 +154,12 @@ COMMANDS = {
         operands=(
             Operand(
                 "name",
-                "ENDPOINT|MODEL",
-                takes="?",
-                read=api_path,
-                help="such as image_to_video or gen4.5; without it all models are listed",
+                "[ENDPOINT|MODEL]",
+                "such as image_to_video or gen4.5; without it all models are listed",
+                api_path,
             ),
         ),
-        examples=(("models",), ("models", "image_to_video"), ("models", "gen4.5", "--output", "table")),
+        examples=("models", "models image_to_video", "models gen4.5 --output table"),
         prints="rows: each model with its endpoints, or each with its allowed `ratio`, `duration` and so on",
         has_rows=True,
     ),

@@ -22,19 +22,18 @@ from ..errors import (
 from ..jobs import fields
 from ..settings import MIN_INTERVAL, UnknownWord, absolute, as_text, counted, history_path, not_empty, relative
 from ..terminal.console import TABLES
-from .options import COSTS, Command, Operand, Option
-from .wait import MAX_WAIT, WAIT_OPTIONS, WaitOptions, check_open
+from .options import COSTS, Command, Operand, Option, Options
+from .wait import MAX_WAIT, WAIT_OPTIONS, check_open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
-    from ..jobs.fields import Field, Files, Input
+    from ..jobs.fields import Files, Input
     from ..jobs.ledger import Ledger
     from ..jobs.start import Job, Started
     from ..terminal.console import Console
-    from .body import Checker
     from .context import Context
 
 
@@ -42,44 +41,20 @@ METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 BODY_METHODS = ("POST", "PATCH", "PUT")
 MAX_STEM = 50  # characters of a file's name that is made from a text
 REFUSED = (400, 404, 405, 422)  # statuses that the contract may explain
+
+
+def _field(spelling: str, words: str, kind: str) -> Option:
+    return Option(spelling, words, fields.reader(kind), dest="fields", is_list=True)
+
+
 BODY_OPTIONS = (
-    Option(
-        "--body",
-        metavar="JSON",
-        read=fields.read_inline,
-        help="the body: JSON, @FILE, or - for stdin; it is sent unchanged",
-    ),
-    *(
-        Option(*flags.split(), metavar=metavar, dest="fields", is_list=True, read=fields.reader(kind), help=words)
-        for flags, kind, metavar, words in (
-            (
-                "-f --field",
-                fields.TEXT,
-                "KEY=TEXT",
-                "set a body field to text; dots nest (GET, DELETE: a query parameter)",
-            ),
-            ("-F --json-field", fields.JSON, "KEY=JSON", "the same for a number, true, null, a list or an object"),
-            ("--text-file", fields.TEXT_FILE, "KEY=FILE", "the text of a file, - for stdin"),
-            ("--data-uri", fields.DATA_URI, "KEY=FILE", "a file of up to 5 MiB, inlined in the body"),
-            ("--upload", fields.UPLOAD, "KEY=FILE", "a file of up to 200 MB, uploaded first; a URL stays as it is"),
-        )
-    ),
+    Option("--body JSON", "the body: JSON, @FILE, or - for stdin; it is sent unchanged", fields.read_inline),
+    _field("-f --field KEY=TEXT", "set a body field to text; dots nest (GET, DELETE: a query parameter)", fields.TEXT),
+    _field("-F --json-field KEY=JSON", "the same for a number, true, null, a list or an object", fields.JSON),
+    _field("--text-file KEY=FILE", "the text of a file, - for stdin", fields.TEXT_FILE),
+    _field("--data-uri KEY=FILE", "a file of up to 5 MiB, inlined in the body", fields.DATA_URI),
+    _field("--upload KEY=FILE", "a file of up to 200 MB, uploaded first; a URL stays as it is", fields.UPLOAD),
 )
-
-
-class Options(WaitOptions):
-    method: str
-    path: str
-    body: str | None
-    stdin: bool
-    fields: Sequence[Field]
-    dry_run: bool
-    once: str | None
-    again: bool
-    check: bool
-    paginate: bool
-    wait: bool
-    checker: Checker  # of `generate`
 
 
 def run(context: Context, options: Options) -> int:
@@ -444,43 +419,36 @@ COMMANDS = {
     "request": Command(
         run,
         operands=(
-            Operand("method", "METHOD", help=", ".join(METHODS), read=_method),
-            Operand("path", "PATH", read=api_path, help="below the base URL, such as /v1/organization"),
+            Operand("method", "METHOD", ", ".join(METHODS), _method),
+            Operand("path", "PATH", "below the base URL, such as /v1/organization", api_path),
         ),
         options=(
             BODY_OPTIONS[0],
-            Option("--stdin", help="read the body from stdin"),
+            Option("--stdin", "read the body from stdin"),
             *BODY_OPTIONS[1:],
-            Option(
-                "--output-of",
-                metavar="KEY=ID[.N]",
-                dest="fields",
-                is_list=True,
-                read=fields.reader(fields.OUTPUT_OF),
-                help="the URL of an output of an earlier task: the first, or number N from 0",
+            _field(
+                "--output-of KEY=ID[.N]",
+                "the URL of an output of an earlier task: the first, or number N from 0",
+                fields.OUTPUT_OF,
             ),
-            Option("--dry-run", help="show the request and send nothing"),
-            Option("--check", help="check the body against the API's contract first"),
-            Option("--paginate", help="GET every page and print one list"),
-            Option("--wait", help="wait for what the POST started"),
+            Option("--dry-run", "show the request and send nothing"),
+            Option("--check", "check the body against the API's contract first"),
+            Option("--paginate", "GET every page and print one list"),
+            Option("--wait", "wait for what the POST started"),
             Option(
-                "--once",
-                metavar="NAME",
-                read=lambda name: not_empty(as_text(name)),
-                help="pay once for the job NAME: run it again to resume",
+                "--once NAME",
+                "pay once for the job NAME: run it again to resume",
+                lambda name: not_empty(as_text(name)),
             ),
-            Option("--again", help="pay for a new attempt at a job that has ended"),
+            Option("--again", "pay for a new attempt at a job that has ended"),
             *WAIT_OPTIONS,
         ),
         examples=(
-            (
-                *("request", "POST", "/v1/image_to_video", "-f", "model=gen4_turbo", "-f", "promptText=slow dolly in"),
-                *("-f", "ratio=1280:720", "-F", "duration=5", "--upload", "promptImage=cat.png"),
-                *("--wait", "--download", "generated/cat.mp4"),
-            ),
-            ("request", "GET", "/v1/organization"),
-            ("request", "PATCH", "/v1/avatars/ID", "--body", '{"name":"Ada"}'),
-            ("request", "DELETE", "/v1/avatars/ID", "--dry-run"),
+            "request POST /v1/image_to_video -f model=gen4_turbo -f 'promptText=slow dolly in' -f ratio=1280:720 "
+            "-F duration=5 --upload promptImage=cat.png --wait --download generated/cat.mp4",
+            "request GET /v1/organization",
+            'request PATCH /v1/avatars/ID --body \'{"name":"Ada"}\'',
+            "request DELETE /v1/avatars/ID --dry-run",
         ),
         prints="the API's answer, {} for an empty success; with --wait, the finished task merged in",
         effect=COSTS,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 from .. import __version__
 from ..errors import EXITS
 from ..terminal.console import FORMATS
-from .options import GLOBAL_OPTIONS, Command, GlobalOptions
+from .options import GLOBAL_OPTIONS, Command, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 TYPES = {"SECONDS": "number", "N": "integer"}  # by metavar; any other is a string
 
 
-def run(context: Context, options: GlobalOptions) -> int:
+def run(context: Context, options: Options) -> int:
     """Prints the schema."""
     commands = [
         {
@@ -32,7 +34,7 @@ def run(context: Context, options: GlobalOptions) -> int:
             "prints": command.prints,
             "effect": command.effect,
             "output": list(FORMATS if command.has_rows else FORMATS[:1]),
-            "examples": [list(example) for example in command.examples],
+            "examples": [shlex.split(example) for example in command.examples],
         }
         for path, command in context.program().items()
     ]
@@ -67,7 +69,7 @@ COMMANDS = {
     "schema": Command(
         run,
         summary="describe this command line as JSON, for agents",
-        examples=(("schema",), ("schema", "--select", "commands.*.command")),
+        examples=("schema", "schema --select 'commands.*.command'"),
         prints="commands, operands, options, what each prints and does, and the exit statuses",
     )
 }

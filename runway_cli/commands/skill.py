@@ -21,7 +21,7 @@ from ..settings import absolute, expanded, home
 from ..terminal.program import NAME, PACKAGE
 from ..terminal.tables import Column
 from .context import for_each
-from .options import WRITES, Command, GlobalOptions, Operand, Option
+from .options import WRITES, Command, Operand, Option, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ NEW, OLD = ".new", ".old"  # the ends of the names of folders that an install wo
 COMMON = "agents"  # the folder that several hosts read
 HOSTS = ("claude", "cursor", "codex", COMMON)  # the skills of a host are in ~/.HOST/skills
 COLUMNS = (Column("Host", "host"), Column("Path", "path"), Column("Files", "files"), Column("Version", "version"))
-
-
-class Options(GlobalOptions):
-    hosts: list[str]
-    project: bool
 
 
 def install(context: Context, options: Options) -> int:
@@ -241,14 +236,13 @@ COMMANDS = {
         operands=(
             Operand(
                 "hosts",
-                "HOST",
-                takes="*",
-                help=f"{', '.join(HOSTS)}, or a folder of skills such as ./skills (default: the hosts whose folder "
+                "[HOST...]",
+                f"{', '.join(HOSTS)}, or a folder of skills such as ./skills (default: the hosts whose folder "
                 "exists, else agents)",
             ),
         ),
-        options=(Option("--project", help="for the current folder, not for the user"),),
-        examples=(("skill", "install"), ("skill", "install", "claude", "--project"), ("skill", "install", "./skills")),
+        options=(Option("--project", "for the current folder, not for the user"),),
+        examples=("skill install", "skill install claude --project", "skill install ./skills"),
         prints='{"host", "path", "files", "version"} for each host',
         effect=WRITES,
         has_rows=True,

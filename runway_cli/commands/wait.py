@@ -15,7 +15,7 @@ from ..errors import ClosedOutput, Failure, InternalError, Interrupted, OutputEr
 from ..jobs.fields import read_stdin
 from ..terminal.console import TABLES, is_terminal
 from .context import summary
-from .options import Command, GlobalOptions, Operand, Option
+from .options import Command, Operand, Option, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,40 +36,21 @@ UNSAVED = 2 * 86_400.0  # seconds for which outputs that were not saved are take
 MAX_WORKERS = 8  # threads that poll and download at the same time
 WAIT_OPTIONS = (
     Option(
-        "--max-wait",
-        metavar="SECONDS",
-        read=settings.seconds_or_forever,
+        "--max-wait SECONDS",
+        "stop waiting after this time, 0 for no limit (default: 600)",
+        settings.seconds_or_forever,
         default=MAX_WAIT,
-        help="stop waiting after this time, 0 for no limit (default: 600)",
     ),
     Option(
-        "--interval",
-        metavar="SECONDS",
-        read=settings.interval,
+        "--interval SECONDS",
+        "polling interval, 5 seconds or more (default: 5)",
+        settings.interval,
         default=settings.MIN_INTERVAL,
-        help="polling interval, 5 seconds or more (default: 5)",
     ),
-    Option(
-        "--download",
-        metavar="PATH",
-        read=settings.destination,
-        help="save the outputs: a folder (it exists, or ends in /) or a file",
-    ),
-    Option("--force", help="replace files"),
-    Option("--open", help="show the saved files with the system's viewer (on a terminal only)"),
+    Option("--download PATH", "save the outputs: a folder (it exists, or ends in /) or a file", settings.destination),
+    Option("--force", "replace files"),
+    Option("--open", "show the saved files with the system's viewer (on a terminal only)"),
 )
-
-
-class WaitOptions(GlobalOptions):
-    max_wait: float
-    interval: float
-    download: str | None
-    force: bool
-    open: bool
-
-
-class Options(WaitOptions):
-    ids: list[str]
 
 
 def run(context: Context, options: Options) -> int:
@@ -99,7 +80,7 @@ def run(context: Context, options: Options) -> int:
     return wait_for(context, options, client, history, pollables, own=folders)
 
 
-def check_open(options: WaitOptions) -> None:
+def check_open(options: Options) -> None:
     """Raises UsageError where --open cannot show anything."""
     if options.open and not options.download and not options.is_typed:
         raise UsageError("--open needs --download: it shows the saved files", drop=("--open",))
@@ -154,7 +135,7 @@ def _unfinished(context: Context, history: Ledger) -> tuple[list[Pollable], dict
 
 def wait_for(
     context: Context,
-    options: WaitOptions,
+    options: Options,
     client: Client,
     history: Ledger,
     pollables: Sequence[Pollable],
@@ -233,7 +214,7 @@ def wait_for(
     return 0
 
 
-def _saver(options: WaitOptions, name: str, own: Mapping[str, str], attempts: Sequence[Attempt]) -> Save | None:
+def _saver(options: Options, name: str, own: Mapping[str, str], attempts: Sequence[Attempt]) -> Save | None:
     """Returns what saves a task's outputs where its own call said, else as --download says."""
     from ..jobs.tasks import saver
 
@@ -287,18 +268,16 @@ def open_files(context: Context, paths: Sequence[str]) -> None:
 COMMANDS = {
     "wait": Command(
         run,
-        operands=(
-            Operand("ids", "ID", takes="*", help="a task's id, '-' for ids on stdin, or a path such as /v1/avatars/ID"),
-        ),
+        operands=(Operand("ids", "[ID...]", "a task's id, '-' for ids on stdin, or a path such as /v1/avatars/ID"),),
         options=(
             *WAIT_OPTIONS,
-            Option("--unfinished", help="every id in the history of this account that has started and not ended"),
+            Option("--unfinished", "every id in the history of this account that has started and not ended"),
         ),
         examples=(
-            ("wait", "ID"),
-            ("wait", "ID1", "ID2", "--max-wait", "100", "--download", "outputs/"),
-            ("wait", "--unfinished", "--download", "outputs/"),
-            ("wait", "/v1/workflow_invocations/ID"),
+            "wait ID",
+            "wait ID1 ID2 --max-wait 100 --download outputs/",
+            "wait --unfinished --download outputs/",
+            "wait /v1/workflow_invocations/ID",
         ),
         prints="each task as JSON when it has ended, with `saved`, and without `output` once all is saved",
         has_rows=True,

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
-    from ..commands.batch import Options
     from ..commands.display import BatchDisplay
+    from ..commands.options import Options
     from ..errors import BudgetError
     from .attempts import Attempt
     from .ledger import Ledger
