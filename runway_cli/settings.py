@@ -109,18 +109,14 @@ def contract_url() -> str | None:
 
 def url_fault(url: str) -> str | None:
     """Returns why a URL is not used, as the rest of a sentence; None for https, and for http to a loopback address."""
-    from urllib.parse import urlsplit
+    import re  # --version does without
 
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.port != 0 and _is_plain(url)
-    except ValueError:
-        is_usable = False
-    if not is_usable or parts.scheme not in ("https", "http") or not parts.hostname:
+    found = re.fullmatch(r"(?i)(https?)://([^/?#]*@)?(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{0,5}))?([/?#].*)?", url, re.ASCII)
+    if not found or not _is_plain(url) or not 0 < int(found[4] or 443) < 65536:
         return "is not an https URL"
-    if parts.username is not None:
+    if found[2]:
         return "contains a user name"
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if found[1].lower() == "http" and not is_loopback(found[3].strip("[]")):
         return "is http: only https is used, except for a loopback address"
     return None
 

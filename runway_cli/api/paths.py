@@ -48,6 +48,8 @@ def checked_path(path: str, base_url: str) -> str:
     origin only. Raises UsageError for an empty path, another origin, control characters, a fragment, and `.` or `..`
     segments.
     """
+    if re.fullmatch(r"/?[\w-]+(/[\w-]+)*", path, re.ASCII):
+        return "/" + path.lstrip("/")  # most paths have nothing to encode; urllib.parse takes 2 ms
     from urllib.parse import quote, unquote
 
     if not path.strip():

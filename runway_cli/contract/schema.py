@@ -53,7 +53,7 @@ def endpoints(document: Schema) -> list[Endpoint]:
 
 def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
     """Returns the endpoints that a path leads to, concrete or a template, the most literal ones first."""
-    words = _segments(path)
+    words = _segments(re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*|[?#].*", "", path, flags=re.DOTALL))
     ranked = []
     for endpoint in known:
         parts = _segments(endpoint.path)
@@ -72,8 +72,7 @@ def nearest(known: Iterable[Endpoint], path: str) -> list[str]:
 
 
 def _segments(path: str) -> list[str]:
-    """Splits a path, without host and query, and without the names of parameters."""
-    path = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*", "", re.split(r"[?#]", path)[0])
+    """Splits a path, without the names of parameters."""
     return ["{}" if part[:1] == "{" and part[-1:] == "}" else part for part in path.strip("/").split("/")]
 
 

@@ -34,7 +34,7 @@ FIELD_FLAGS = ("-f", "--field", "-F", "--json-field")
 FORMS = {TEXT: "TEXT", JSON: "JSON", OUTPUT_OF: "ID[.N]"}  # of a value, of others FILE
 MAX_DEPTH = 100  # levels of a body, and parts of a key; a body of the API has fewer than ten
 ADDRESS = re.compile(r"(https?|runway)://|data:", re.IGNORECASE)
-TAKES_ADDRESS = r"(?i)(image|video|audio|ur[il])s?$"  # the API's names of fields for a URL
+TAKES_ADDRESS = ("image", "video", "audio", "uri", "url")  # how the API's names of fields for a URL end
 # What is written in place of JSON: strings in single quotes, a comma at the end, .5 and +5, True and None
 ALMOST = r""""(?:[^"\\]|\\.)*"|'([^'"\\]*)'|(,)\s*(?=[]}]|$)|([+-]?(?:\d+\.?\d*|\.\d+))|([A-Za-z]+)"""
 CONSTANTS = {"true": "true", "false": "false", "none": "null"}
@@ -248,7 +248,8 @@ def check_addresses(body: Any, fields: Sequence[Field], key: Sequence[str] = ())
 def named_file(key: Sequence[str], value: Any) -> str | None:
     """Returns the file that the value at a key names, also as @FILE or file:///FILE, where the API takes a URL."""
     last = next((part for part in reversed(key) if not _is_index(part)), "")
-    if not isinstance(value, str) or ADDRESS.match(value) or not re.search(TAKES_ADDRESS, last):
+    is_url = last.lower().removesuffix("s").endswith(TAKES_ADDRESS)
+    if not is_url or not isinstance(value, str) or ADDRESS.match(value):
         return None
     from urllib.parse import unquote
 
