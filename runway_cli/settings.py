@@ -408,6 +408,27 @@ def counted(number: float, noun: str) -> str:
     return f"{shown_credits(number)} {noun}{'s' * (number != 1)}"
 
 
+def readable_size(size: float) -> str:
+    """Returns bytes as people read them: 999 B, 1.2 MB."""
+    if size < 1000:
+        return f"{size:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 999.95 or unit == "GB":
+            break
+    return f"{size:.1f} {unit}"
+
+
+def readable_time(seconds: float) -> str:
+    """Returns seconds as people read them: 45 s, 3 min 20 s, 1 h 5 min."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 class Target:
     """How to reach a service; never changed once it is made."""
 

@@ -97,7 +97,9 @@ class MaskingTest(FakeTest):
         self.assertEqual(shown["url"], f"{self.fake.url}/v1/x?a=1&image=https://storage.example/a/b.png?***")
         fields = ("-f", "a=1", "-f", f"image={SIGNED}", "-f", "b=x y")
         shown = call("request", "GET", "/v1/x", *fields, "--dry-run", env=self.fake.env()).json
-        self.assertEqual(shown["url"], f"{self.fake.url}/v1/x?a=1&image=https://storage.example/a/b.png?***&b=x%20y")
+        self.assertEqual(
+            shown["url"], f"{self.fake.url}/v1/x?a=1&image=https%3A%2F%2Fstorage.example%2Fa%2Fb.png%3F***&b=x%20y"
+        )
 
     def test_a_message_has_four_thousand_characters_at_most(self) -> None:
         self.answer(json.dumps({"error": "x" * 5000}).encode(), 400)

@@ -207,7 +207,7 @@ class _Call:
         """Prints the request as it would be sent, masked, with what the history tells of its job and its price."""
         from ..terminal import masking
 
-        url = masking.own_url(self.client.address(self.method, self.path))
+        url = masking.text(self.client.address(self.method, self.path), self.client.target.base_url)
         headers = self.client.headers(self._encoded(value) is not None)
         result = {"dry_run": True, "method": self.method, "url": url, "headers": headers, "body": masking.value(value)}
         if checked:
@@ -246,7 +246,7 @@ class _Call:
         assert attempt
         self._take_destination(started, history)
         if attempt.status == STARTED:
-            from ..terminal.progress import readable_time
+            from ..settings import readable_time
 
             age = readable_time(max(0.0, self.context.clock.time() - attempt.at))
             self.console.note(f"continuing {attempt.id}, started {age} ago")

@@ -7,9 +7,9 @@ import sys
 from itertools import zip_longest
 from threading import RLock
 
+from ..settings import readable_size, readable_time
 from . import console as streams
 from .console import DIM, YELLOW
-from .masking import readable_size
 from .tables import GAP, STATUS_STYLES, aligned, columns_taken, display_width, fitted
 
 TYPE_CHECKING = False
@@ -138,13 +138,3 @@ def transferred(done: int, total: int | None, seconds: float = 0.0) -> str:
         if total and done < total:
             words.append(f"{readable_time((total - done) / rate)} left")
     return ", ".join(words)
-
-
-def readable_time(seconds: float) -> str:
-    """Returns seconds as people read them: 45 s, 3 min 20 s, 1 h 5 min."""
-    whole = max(1, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
