@@ -81,13 +81,12 @@ MUTATIONS = (
     Mutation("masking: excerpts", 'text = mask(" ".join(', 'text = str(" ".join(', *SECRET_TESTS),
     Mutation("masking: messages", "mask(found)[:MAX_MESSAGE]", "found[:MAX_MESSAGE]", *SECRET_TESTS),
     Mutation("masking: rows", "[hide(row) for row in rows]", "list(rows)", *SECRET_TESTS),
-    Mutation("masking: prompts", '"data:…", self._mask(text))', '"data:…", text)', *HISTORY_TESTS),
+    Mutation("masking: prompts", '"data:…", self._mask(fact))', '"data:…", fact)', *HISTORY_TESTS),
     Mutation("order: intent and POST", "return history.intend(path, value, shape=price_shape, **facts).key",
              'return "x"', *HISTORY_TESTS),
-    Mutation(
-        "order: id", "ledger.started(key, pollable.name, credits_of(answer))", "pass", *HISTORY_TESTS, "batch_ledger"
-    ),
-    Mutation("order: refused", "ledger.unsent(key)", "pass", *HISTORY_TESTS),
+    Mutation("order: id", "ledger.settle(key, STARTED, id=pollable.name, credits=credits_of(answer))", "pass",
+             *HISTORY_TESTS, "batch_ledger"),
+    Mutation("order: refused", "ledger.settle(key, UNSENT)", "pass", *HISTORY_TESTS),
     Mutation("order: the batch's intent", "batch.intend(path, value, shape=shape(path, value), **facts)", "pass",
              "batch_ledger"),
     Mutation("files: never over another", "else os.link)(part, path)", "else os.replace)(part, path)", *FILE_TESTS),

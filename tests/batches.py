@@ -68,11 +68,11 @@ class BatchTest(ServedTest):
 
     def forget_answers(self) -> None:
         """Leave only the intents in the ledger, as a kill would have."""
-        self._change("status = 'SENDING', id = NULL, credits = NULL, ended = NULL, saved = NULL")
+        self._change("status = 'SENDING', id = NULL, credits = NULL, saved = NULL")
 
     def forget_ends(self) -> None:
         """Leave every row started in the ledger, as a kill would have."""
-        self._change("status = 'STARTED', ended = NULL, saved = NULL")
+        self._change("status = 'STARTED', saved = NULL")
 
     def _change(self, words: str) -> None:
         db = sqlite3.connect(self.ledger)

@@ -130,7 +130,7 @@ class LedgerTest(BatchTest):
             "import sys, time; from runway_cli.jobs.ledger import Ledger\n"
             "from tests.test_ledger import service\n"
             "ledger = Ledger(sys.argv[1], service(time), exclusive=True)\n"
-            "with ledger: pass\n"
+            "with ledger.transaction(): pass\n"
             "print(flush=True); input()"
         )
         words = [sys.executable, "-c", hold, str(self.ledger)]

@@ -16,8 +16,8 @@ from typing import Any
 from unittest import mock
 
 from runway_cli.errors import ConfigError, Interrupted, OutputError
-from runway_cli.jobs.attempts import Attempt, Spending, number_of
-from runway_cli.jobs.ledger import Ledger, LedgerMissing
+from runway_cli.jobs.ledger import STARTED, UNSENT, Attempt, Ledger, LedgerMissing, number_of
+from runway_cli.jobs.start import over_limit
 from tests.program import ROOT
 
 ACCOUNT = "https://api.example.test 0123456789ab"
@@ -73,7 +73,7 @@ class LedgerTest(unittest.TestCase):
     def paid(self, name: str, credits: object = 5, **facts: Any) -> Attempt:
         """An attempt that was answered with an id."""
         attempt = self.ledger.intend("/v1/text_to_image", BODY, **facts)
-        self.ledger.started(attempt.key, name, credits)
+        self.ledger.settle(attempt.key, STARTED, id=name, credits=credits)
         return attempt
 
     def python(self, program: str, *words: str) -> subprocess.Popen[str]:
@@ -89,7 +89,7 @@ class LedgerTest(unittest.TestCase):
 class Records(LedgerTest):
     def test_a_request_that_was_never_accepted_is_as_if_it_had_not_been(self) -> None:
         attempt = self.ledger.intend("/v1/text_to_image", BODY, job="once fox")
-        self.ledger.unsent(attempt.key)
+        self.ledger.settle(attempt.key, UNSENT)
         self.assertIsNone(self.ledger.last("once fox"))
         self.assertEqual(self.ledger.attempts(), [])
         self.assertEqual(self.ledger.prices(), [])
@@ -182,14 +182,14 @@ class Budget(LedgerTest):
             ([0, None], 50, None, False),  # a job that cost nothing tells no price
         ):
             with self.subTest(prices=prices, limit=limit, price=price):
-                self.assertIs(Spending(prices, price).allows(limit), is_allowed)
+                self.assertIs(over_limit(limit, "N", prices, price) is None, is_allowed)
 
 
 class Processes(LedgerTest):
     def test_what_could_not_be_recorded_is_recorded_with_the_next(self) -> None:
         attempt = self.ledger.intend("/v1/x", BODY)
         with mock.patch.object(self.ledger, "_run", side_effect=OutputError("locked")):
-            self.ledger.started(attempt.key, "fox", 5)
+            self.ledger.settle(attempt.key, STARTED, id="fox", credits=5)
         self.assertIsInstance(self.ledger.failure, OutputError)
         self.ledger.ended("fox", "SUCCEEDED")
         (found,) = self.ledger.attempts()
@@ -199,7 +199,7 @@ class Processes(LedgerTest):
         program = (
             "for n in range(5):\n"
             "    a = ledger.intend('/v1/x', {})\n"
-            "    ledger.started(a.key, f'{sys.argv[2]}-{n}', 1)\n"
+            "    ledger.settle(a.key, 'STARTED', id=f'{sys.argv[2]}-{n}', credits=1)\n"
         )
         writers = [self.python(program, str(number)) for number in range(20)]
         for writer in writers:
@@ -219,7 +219,7 @@ class Processes(LedgerTest):
         with self.assertRaises(Interrupted):
             ledger.intend("/v1/y", BODY)
         threading.Timer(0.6, other.execute, ("ROLLBACK",)).start()
-        ledger.started(attempt.key, "fox")
+        ledger.settle(attempt.key, STARTED, id="fox")
         self.assertEqual(check.call_count, 1)
         self.assertEqual([each.id for each in ledger.attempts()], ["fox"])
 

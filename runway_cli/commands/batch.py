@@ -10,11 +10,10 @@ from ..api.paths import api_path
 from ..errors import ConfigError, Failure, RunwayError, UsageError
 from ..files.download import check_destination, free_path
 from ..files.upload import refuse_service
-from ..jobs import attempts as states
 from ..jobs import fields
-from ..jobs.attempts import STARTED, number_of
+from ..jobs import ledger as states
 from ..jobs.batch import Batch, files_in_the_way, saved_files
-from ..jobs.ledger import LedgerLocked, LedgerMissing
+from ..jobs.ledger import STARTED, LedgerLocked, LedgerMissing, number_of
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
 from ..jobs.start import known
 from ..settings import absolute, history_path, relative
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..api.client import Client
-    from ..jobs.attempts import Attempt
-    from ..jobs.ledger import Ledger
+    from ..jobs.ledger import Attempt, Ledger
     from ..jobs.rows import Fault, Row
     from .context import Context
 
@@ -125,7 +123,7 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
     if options.dry_run and not os.path.lexists(path):
         return ledger
     try:
-        with ledger:
+        with ledger.transaction():
             other = ledger.other_account()
     except LedgerLocked:
         words = f"the ledger {path!r} is in use by another process: this batch is running already"
@@ -203,7 +201,7 @@ def _known(ledger: Ledger, history: Ledger, *, is_dry_run: bool) -> dict[str, At
         if fate is not None and fate.id:
             each.status, each.id, each.credits = STARTED, fate.id, fate.credits
         if fate is not None and not is_dry_run:
-            ledger.started(each.key, fate.id, fate.credits) if fate.id else ledger.unsent(each.key)
+            ledger.settle(each.key, STARTED if fate.id else states.UNSENT, id=fate.id, credits=fate.credits)
     return last
 
 

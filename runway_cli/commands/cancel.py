@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ApiError, RunwayError, TaskError, UsageError
-from ..jobs.attempts import BAD_ENDS, CANCELLED, GOOD_ENDS
+from ..jobs.ledger import BAD_ENDS, CANCELLED, GOOD_ENDS
 from ..jobs.tasks import TASKS
 from ..terminal.tables import Column
 from .context import for_each

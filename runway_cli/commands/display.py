@@ -126,7 +126,7 @@ class BatchDisplay(Display):
 
     def summary(self) -> str:
         """Returns how many rows are done, running and failed, and the credits."""
-        from ..jobs.attempts import number_of  # only a batch needs it
+        from ..jobs.ledger import number_of  # only a batch needs it
 
         batch = self._batch
         credits = batch.credits + sum(number_of(job.credits) or 0 for job in batch.in_flight if job.is_sent)

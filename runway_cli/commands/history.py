@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..errors import UsageError
-from ..jobs.attempts import number_of
+from ..jobs.ledger import number_of
 from ..settings import counted, relative
 from ..terminal.console import TABLES
 from ..terminal.tables import Column
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from ..jobs.attempts import Attempt
+    from ..jobs.ledger import Attempt
     from .context import Context
 
 

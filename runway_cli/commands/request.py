@@ -238,7 +238,7 @@ class _Call:
 
     def _continue(self, history: Ledger, started: Started) -> int:
         """Waits for a job that an earlier call started, or prints what is recorded of it."""
-        from ..jobs.attempts import STARTED
+        from ..jobs.ledger import STARTED
         from ..jobs.start import recorded
         from .wait import columns, open_files, wait_for
 

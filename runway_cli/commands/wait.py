@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
-    from ..jobs.attempts import Attempt
-    from ..jobs.ledger import Ledger
+    from ..jobs.ledger import Attempt, Ledger
     from ..jobs.tasks import Pollable, PolledTask, Save
     from ..shutdown import Shutdown
     from ..terminal.tables import Column
@@ -111,7 +110,7 @@ def _unfinished(context: Context, history: Ledger) -> tuple[list[Pollable], dict
 
     Notes say what else the history has.
     """
-    from ..jobs.attempts import GOOD_ENDS
+    from ..jobs.ledger import GOOD_ENDS
     from ..jobs.tasks import parse_all
 
     attempts = history.attempts()
@@ -149,7 +148,7 @@ def wait_for(
     `answer` is what the POST of this `body` returned, which started the one task: the task is merged into it. `own` has
     the destinations of those that an earlier call was to save, by their names; the others are saved as --download says.
     """
-    from ..jobs.attempts import number_of
+    from ..jobs.ledger import number_of
     from ..jobs.schedule import Scheduler
     from ..jobs.tasks import PolledTask
     from .display import Display
@@ -242,7 +241,7 @@ def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone:
 
     Once every output is saved, JSON leaves the signed URLs out; --select still finds them.
     """
-    from ..jobs.attempts import GOOD_ENDS
+    from ..jobs.ledger import GOOD_ENDS
 
     full = {**answer, **(task.answer or {})}
     if with_saved and task.status in GOOD_ENDS:

@@ -30,13 +30,12 @@ from ..files import download, upload
 from ..files.upload import InputFile
 from ..settings import BUDGET_VARIABLE, absolute, budget, counted, shown_number
 from ..terminal.tables import Column
-from . import attempts as states
-from .attempts import BAD_ENDS, FAILED, GOOD_ENDS, NOT_STARTED, SKIPPED, STARTED, UNCERTAIN, Spending, number_of
+from . import ledger as states
 from .fields import OutputOf
-from .ledger import LedgerMissing
+from .ledger import BAD_ENDS, FAILED, GOOD_ENDS, STARTED, UNCERTAIN, LedgerMissing, number_of
 from .rows import PRINT, SEND, WAIT
 from .schedule import Pace, Scheduler, most_at_once
-from .start import DAY, failure_of, field_of, is_unsent, no_id, shape, start
+from .start import DAY, failure_of, field_of, is_unsent, no_id, over_limit, shape, start
 from .tasks import PolledTask, credits_of, parse, save_outputs, urls_of
 
 TYPE_CHECKING = False
@@ -48,8 +47,7 @@ if TYPE_CHECKING:
     from ..commands.display import BatchDisplay
     from ..commands.options import Options
     from ..errors import BudgetError
-    from .attempts import Attempt
-    from .ledger import Ledger
+    from .ledger import Attempt, Ledger
     from .rows import Row
     from .schedule import Emit
     from .tasks import Pollable
@@ -67,6 +65,7 @@ COLUMNS = (
     Column("Saved", "saved", rank=1),
     Column("Error", "error", wrap=True),
 )
+NOT_STARTED, SKIPPED = "NOT_STARTED", "SKIPPED"  # statuses of rows that no attempt was made at
 # What the last note counts
 OK, BAD, IN_PROGRESS = "done", "failed", "in progress"
 OTHERS = {SKIPPED: "skipped", NOT_STARTED: "not started"}  # by their status
@@ -275,10 +274,10 @@ class Batch:
         refusal = None
         if limit is not None:
             prices = self.ledger.prices(without=keys)
-            refusal = Spending([*in_flight, *prices], price).refusal(limit, "--max-credits")
+            refusal = over_limit(limit, "--max-credits", [*in_flight, *prices], price)
         if in_day is not None and not refusal:
             prices = self.history.prices(self.client.clock.time() - DAY, without=keys)
-            refusal = Spending([*in_flight, *prices], price).refusal(in_day, BUDGET_VARIABLE, " in 24 hours")
+            refusal = over_limit(in_day, BUDGET_VARIABLE, [*in_flight, *prices], price, period=" in 24 hours")
         return refusal and refusal.but(batch_call="dry run")
 
     def allowed(self, rows: Sequence[Row]) -> int:
@@ -286,7 +285,7 @@ class Batch:
         prices = self.ledger.prices()
         for count, row in enumerate(rows):
             price = self.price(row)
-            if not Spending(prices, price).allows(self.options.max_credits or 0):
+            if over_limit(self.options.max_credits or 0, "--max-credits", prices, price):
                 return count
             prices.append(price)
         return len(rows)

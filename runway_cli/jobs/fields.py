@@ -78,7 +78,7 @@ class OutputOf:
 
     def url(self, client: Client) -> str:
         """Returns a fresh URL of a task's output. Raises UsageError where there is none, and what `call` raises."""
-        from .attempts import GOOD_ENDS
+        from .ledger import GOOD_ENDS
         from .tasks import parse, urls_of
 
         try:

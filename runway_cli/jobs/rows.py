@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..shutdown import Shutdown
-    from .attempts import Attempt
     from .fields import Files, Input
+    from .ledger import Attempt
 
     Fault = tuple[int, str, str]  # the line, the field or "", the message
     Parsed = Iterator[tuple[int, Callable[[], dict[str, Any]]]]  # the line of each row, and what parses the row

@@ -12,6 +12,7 @@ from .. import jsontext
 from ..api.retry import DIRECT
 from ..errors import (
     ApiError,
+    BudgetError,
     ConfigError,
     CreditsError,
     DeniedError,
@@ -22,10 +23,9 @@ from ..errors import (
     WaitTimeout,
 )
 from ..files.download import free_name
-from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, relative, shown_number
-from .attempts import GONE, REFUSED, Spending
+from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, counted, relative, shown_credits, shown_number
 from .fields import ADDRESS
-from .ledger import LedgerMissing
+from .ledger import FAILED, GONE, REFUSED, STARTED, SUCCEEDED, UNSENT, LedgerMissing, is_safety, number_of
 from .tasks import Pollable, credits_of, is_id, may_start, parse, started_by
 
 TYPE_CHECKING = False
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
     from ..api.client import Client
     from ..errors import RunwayError
-    from .attempts import Attempt
-    from .ledger import Ledger
+    from .ledger import Attempt, Ledger
 
 
 DAY = 86_400.0  # seconds; what a budget is for
@@ -120,7 +119,7 @@ def start(
             key = _intended(client, history, path, value, job, again=again, facts=facts)
     except Exception:
         if batch:
-            batch.unsent(facts["key"] or "")
+            batch.settle(facts["key"] or "", UNSENT)
         raise
     started = _post(client, ledgers, key, path, body, retries=retries)
     started.destination = facts["destination"]
@@ -141,11 +140,11 @@ def _post(
     except Failure as failure:
         for ledger in ledgers:
             if failure.fact("may_have_been_accepted"):
-                ledger.sent(key)
-            elif ledger is ledgers[0] or is_unsent(failure):
-                ledger.unsent(key)
+                continue  # its intent stays
+            if ledger is ledgers[0] or is_unsent(failure):
+                ledger.settle(key, UNSENT)
             else:
-                ledger.refused(key, failure.message, field_of(failure))
+                ledger.settle(key, REFUSED, error=failure.message, code=field_of(failure))
         raise
     except Exception as defect:
         raise InternalError.of(defect, may_have_been_accepted=True) from None
@@ -153,11 +152,9 @@ def _post(
     pollable = started_by(path, identity) if isinstance(identity, str) and is_id(identity) else None
     for ledger in ledgers:
         if pollable is not None:
-            ledger.started(key, pollable.name, credits_of(answer))
+            ledger.settle(key, STARTED, id=pollable.name, credits=credits_of(answer))
         if not may_start(path):  # it creates nothing to wait for: its answer is its end
-            ledger.finished(key)
-        elif pollable is None:
-            ledger.sent(key)
+            ledger.settle(key, SUCCEEDED, credits=0)
     return Started(pollable if may_start(path) else None, answer=answer)
 
 
@@ -184,7 +181,7 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
         try:
             attempt = history.last(job.name) if job else None
             if attempt is None or job is None:
-                with history:  # what cannot be recorded is noticed before anything is uploaded
+                with history.transaction():  # what cannot be recorded is noticed before anything is uploaded
                     return None
         except LedgerMissing as missing:
             _go_without(client, history, missing, job)
@@ -198,7 +195,7 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
             seconds = shown_number(client.target.timeout)
             raise WaitTimeout(f"another process has been sending this request for more than {seconds} s")
         client.shutdown.sleep(client.clock, LOOK)
-    if attempt.is_repeatable(again=again):
+    if _is_repeatable(attempt, again=again):
         return None
     if attempt.is_uncertain:
         words = f"this request was sent before and its outcome is unknown: it may have been accepted. {AGAIN}"
@@ -207,6 +204,11 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
         failure = failure_of(attempt)
         raise failure.but(f"{failure.message}. {AGAIN}", recorded=recorded(attempt, job), try_next=("history",))
     return Started(parse(attempt.id) if attempt.id else None, attempt=attempt)
+
+
+def _is_repeatable(attempt: Attempt, *, again: bool) -> bool:
+    """Returns whether a new attempt may be made after this one; `again`: the user asks for one."""
+    return (attempt.status == FAILED and not is_safety(attempt.code)) or (again and attempt.status != STARTED)
 
 
 def failure_of(attempt: Attempt) -> RunwayError:
@@ -253,14 +255,14 @@ def _intended(
     limit, price_shape = budget(), shape(path, value)
     facts.update(job=job.name if job else None, digest=job.digest if job else None)
     try:
-        with history:
+        with history.transaction():
             last = history.last(job.name) if job else None
-            if last is not None and (history.is_sending(last) or not last.is_repeatable(again=again)):
+            if last is not None and (history.is_sending(last) or not _is_repeatable(last, again=again)):
                 return None
             if limit is not None and may_start(path):
                 same = history.priced(price_shape)
-                spending = Spending(history.prices(client.clock.time() - DAY), same.credits if same else None)
-                refusal = spending.refusal(limit, BUDGET_VARIABLE, " in 24 hours")
+                prices, price = history.prices(client.clock.time() - DAY), same.credits if same else None
+                refusal = over_limit(limit, BUDGET_VARIABLE, prices, price, period=" in 24 hours")
                 if refusal:
                     raise refusal.but(try_next=("history", "--since", "1d"))
             if job and job.stem:
@@ -271,6 +273,27 @@ def _intended(
         if job and job.stem:
             facts["destination"] = free_name(job.folder, job.stem, ())
         return facts.get("key") or os.urandom(16).hex()
+
+
+def over_limit(limit: float, name: str, prices: Sequence[Any], price: Any, *, period: str = "") -> BudgetError | None:
+    """Returns why no job of this price may start within a limit of credits for a period, None where it may.
+
+    `name` is what sets the limit, `prices` are those of the jobs that count already. None is an unknown price: it
+    counts as the dearest one that is known. While none is known, one job has to tell its price before the next.
+    """
+    known = [each for each in prices if each is not None]
+    unknown = len(prices) - len(known)
+    dearest = max(filter(None, [*known, price]), default=None)
+    spent = sum(known) + unknown * (dearest or 0)
+    if dearest is None and unknown:
+        words = "no further job while no price is known"
+    elif limit > 0 and spent + (dearest or 0 if price is None else price) <= limit:
+        return None
+    else:
+        words = f"{counted(limit, 'credit')}{period}, and {shown_credits(spent)} {'is' if spent == 1 else 'are'} spent"
+        if unknown:
+            words += f", {counted(unknown, 'job')} of unknown price counted as {shown_credits(dearest or 0)} each"
+    return BudgetError(f"{name} allows {words}", spent=number_of(spent), limit=number_of(limit))
 
 
 def foreseen(history: Ledger, path: str, value: Any, job: Job | None) -> dict[str, Any]:

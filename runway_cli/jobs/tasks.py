@@ -22,7 +22,7 @@ from ..errors import (
     WaitTimeout,
 )
 from ..settings import MIN_INTERVAL, QUOTES, absolute, counted, relative, shown_number
-from .attempts import BAD_ENDS, GONE, GOOD_ENDS
+from .ledger import BAD_ENDS, GONE, GOOD_ENDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
