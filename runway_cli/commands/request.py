@@ -7,6 +7,7 @@ import re
 from functools import cache
 
 from .. import jsontext
+from ..api.client import PAGE, pages
 from ..api.paths import api_path, checked_path, with_query
 from ..errors import (
     ApiError,
@@ -16,14 +17,24 @@ from ..errors import (
     InternalError,
     Interrupted,
     OutputError,
-    TaskError,
+    RunwayError,
     UsageError,
 )
 from ..jobs import fields
-from ..settings import MIN_INTERVAL, UnknownWord, absolute, as_text, counted, history_path, not_empty, relative
+from ..settings import (
+    MIN_INTERVAL,
+    UnknownWord,
+    absolute,
+    as_text,
+    counted,
+    history_path,
+    not_empty,
+    readable_time,
+    relative,
+)
 from ..terminal.console import TABLES
 from .options import COSTS, Command, Operand, Option, Options
-from .wait import MAX_WAIT, WAIT_OPTIONS, check_open
+from .wait import MAX_WAIT, WAIT_OPTIONS, check_open, columns, open_files, wait_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +44,6 @@ if TYPE_CHECKING:
     from ..jobs.fields import Files, Input
     from ..jobs.ledger import Ledger
     from ..jobs.start import Job, Started
-    from ..terminal.console import Console
     from .context import Context
 
 
@@ -43,38 +53,25 @@ MAX_STEM = 50  # characters of a file's name that is made from a text
 REFUSED = (400, 404, 405, 422)  # statuses that the contract may explain
 
 
-def _field(spelling: str, words: str, kind: str) -> Option:
-    return Option(spelling, words, fields.reader(kind), dest="fields", is_list=True)
-
-
-BODY_OPTIONS = (
-    Option("--body JSON", "the body: JSON, @FILE, or - for stdin; it is sent unchanged", fields.read_inline),
-    _field("-f --field KEY=TEXT", "set a body field to text; dots nest (GET, DELETE: a query parameter)", fields.TEXT),
-    _field("-F --json-field KEY=JSON", "the same for a number, true, null, a list or an object", fields.JSON),
-    _field("--text-file KEY=FILE", "the text of a file, - for stdin", fields.TEXT_FILE),
-    _field("--data-uri KEY=FILE", "a file of up to 5 MiB, inlined in the body", fields.DATA_URI),
-    _field("--upload KEY=FILE", "a file of up to 200 MB, uploaded first; a URL stays as it is", fields.UPLOAD),
-)
-
-
 def run(context: Context, options: Options) -> int:
     """Sends the request and prints the answer; with --wait, waits for what it started."""
     return _Call(context, options).run()
 
 
 class _Call:
-    """One call of `request`, from its options to what is printed."""
+    """One call of `request`, and what its steps share."""
 
     def __init__(self, context: Context, options: Options) -> None:
         self.context = context
         self.options = options
         self.console = context.console
         self.method = options.method
-        self.client = context.client(with_secret=False) if options.dry_run else context.client()
+        self.client = context.client(with_secret=not options.dry_run)
         self.path = checked_path(options.path, self.client.target.base_url)
+        self.has_body = False
+        self.given: bytes | None = None  # the body of --body where no field changes it: these bytes are sent
+        self.body: Any = None  # the body with the fields merged in; files and outputs are in it as Inputs
         self.job: Job | None = None
-        self.given: bytes | None = None  # the body of --body
-        self.body: Any = fields.NOTHING  # the same with the fields merged in
         self.destination: str | None = None  # the absolute path of --download, with a slash at its end for a folder
         if options.download:
             from ..files.download import is_folder
@@ -84,123 +81,111 @@ class _Call:
                 self.destination = os.path.join(self.destination, "")
 
     def run(self) -> int:
-        options = self.options
+        options, client, method = self.options, self.client, self.method
         self._check_options()
 
         # Read and check all input; a key that does not fit is refused before anything is uploaded.
-        self.given = fields.read_body(options.body, options.stdin, self.context.shutdown)
-        if self.method in BODY_METHODS:
-            self._merge()
-        else:
+        data = fields.read_body(options.body, options.stdin, self.context.shutdown)
+        if method not in BODY_METHODS:
             self.path = with_query(self.path, fields.query(options.fields))
-        if options.paginate and "?limit=" not in self.path and "&limit=" not in self.path:
-            from ..api.client import PAGE
+        elif data is not None or options.fields:
+            files: Files = {}
+            values = [(field, fields.value_of(field, files, self.context.shutdown)) for field in options.fields]
+            if any(file.is_upload for file in files.values()):
+                from ..files.upload import refuse_service
 
+                refuse_service(client)
+            self.has_body, self.given = True, None if values else data
+            self.body = fields.merge(fields.NOTHING if data is None else jsontext.loads(data), values)
+        if options.paginate and not re.search("[?&]limit=", self.path):
             self.path = with_query(self.path, [("limit", str(PAGE))])
-        value = self._value(lambda each: each.shown())
+        value = fields.rendered(self.body, lambda each: each.shown())
         checked = None
         if options.check or options.is_typed:
             from .body import check_body
 
-            has_body = self._encoded(value) is not None
             checker = None if options.check else options.checker
-            checked = check_body(self.client, self.method, self.path, value, has_body=has_body, checker=checker)
+            checked = check_body(client, method, self.path, value, has_body=self.has_body, checker=checker)
         if options.dry_run:
             return self._show(value, checked if options.check else None)
         self.job = self._job()
-        self.client.check_secret()
-        if options.paginate:
-            return self._print_pages()
+        client.check_secret()
 
-        # Continue the job where an earlier call started it.
-        history = self.context.history(self.client)
-        found = self._known(history, value) if self.method == "POST" else None
-        if found is not None:
-            return self._continue(history, found)
-
-        # Upload the files, then send the request.
-        if options.download or options.is_typed:
-            from ..files.download import check_destination
-
-            check_destination(options.download or os.curdir, force=options.force)
-        value = self._value(cache(self._sent))  # a file is uploaded once, however many fields have it
         try:
-            if self.method == "POST":
-                return self._post(history, value)
-            self._print(self.client.call(self.method, self.path, self._encoded(value)).value)
-            return 0
+            if method == "POST":
+                return self._post(value)
+            if not options.paginate:
+                self._print(client.call(method, self.path, self._sent()[0]).value)
+                return 0
         except ApiError as error:
             if error.status not in REFUSED or error.fact("task_id"):
                 raise
             from .body import explained
 
-            raise explained(self.client, self.method, self.path, value, error) from None
+            raise explained(client, method, self.path, value, error) from None
+
+        # Print every page of a list as one.
+        found = list(pages(client, self.path, {}, None))
+        records = [record for page, _ in found for record in page]
+        is_cut = found[-1][1]
+        if is_cut:
+            self.console.note(f"there are more than {counted(len(records), 'record')}")
+        self._print({"data": records, **({"truncated": True} if is_cut else {})})
+        return 0
 
     def _check_options(self) -> None:
         """Raises UsageError for options that contradict the method or each other."""
-        options, method = self.options, self.method
-        if method not in BODY_METHODS and (options.body is not None or options.stdin):
-            words = f"{method} takes no body: use -f KEY=TEXT for its query, or another method"
-            raise UsageError(words, drop=("--body", "--stdin"))
-        if options.body is not None and options.stdin:
-            raise UsageError("use either --body or --stdin", drop=("--stdin",))
-        from_stdin = [field for field in options.fields if field.kind == fields.TEXT_FILE and field.value == "-"]
-        if len(from_stdin) + (options.stdin or options.body in ("-", "@-")) > 1:
-            raise UsageError("stdin can be read only once: name a file for the other option")
-        if (options.once is not None or options.again) and method != "POST":
-            raise UsageError(f"--once and --again are for POST, not {method}", drop=("--once", "--again"))
-        if options.paginate and method != "GET":
-            read = ("request", "GET", options.path, "--paginate") if method in BODY_METHODS else None
-            raise UsageError(f"--paginate is for GET, not {method}", drop=("--paginate",), try_next=read)
-        if options.check and method not in BODY_METHODS:
-            raise UsageError(f"--check is for POST, PATCH and PUT, not {method}", drop=("--check",))
+        options, method, format = self.options, self.method, self.console.format
+        takes_body, is_post = method in BODY_METHODS, method == "POST"
+
+        def refuse(is_wrong: object, words: str, *drop: str, **facts: Any) -> None:
+            if is_wrong:
+                raise UsageError(words, drop=drop, **facts)
+
+        is_given = options.body is not None or options.stdin
+        words = f"{method} takes no body: use -f KEY=TEXT for its query, or another method"
+        refuse(is_given and not takes_body, words, "--body", "--stdin")
+        refuse(options.body is not None and options.stdin, "use either --body or --stdin", "--stdin")
+        texts = [field.value for field in options.fields if field.kind == fields.TEXT_FILE]
+        is_read = options.stdin or options.body in ("-", "@-")
+        refuse(is_read + texts.count("-") > 1, "stdin can be read only once: name a file for the other option")
+        is_given = options.once is not None or options.again
+        refuse(is_given and not is_post, f"--once and --again are for POST, not {method}", "--once", "--again")
+        read = ("request", "GET", options.path, "--paginate") if takes_body else None
+        is_given = options.paginate
+        refuse(is_given and method != "GET", f"--paginate is for GET, not {method}", "--paginate", try_next=read)
+        is_given = options.check
+        refuse(is_given and not takes_body, f"--check is for POST, PATCH and PUT, not {method}", "--check")
         if options.wait:
             from ..jobs.tasks import may_start
 
-            if method != "POST" or not may_start(self.path):
-                words = f"--wait is for a POST that starts something, not for {method} {self.path.partition('?')[0]}"
-                raise UsageError(words, drop=("--wait", "--download", "--open", "--max-wait", "--interval"))
-        if options.download and not options.wait and not options.is_typed:
-            words = "--download needs --wait, which is for a POST: it saves the outputs of a task that has ended"
-            raise UsageError(words, **({"add": ("--wait",)} if method == "POST" else {"drop": ("--download",)}))
-        if not options.wait and (options.max_wait != MAX_WAIT or options.interval != MIN_INTERVAL):
-            change = {"add": ("--wait",)} if method == "POST" else {"drop": ("--max-wait", "--interval")}
-            raise UsageError("--max-wait and --interval need --wait", **change)
+            words = f"--wait is for a POST that starts something, not for {method} {self.path.partition('?')[0]}"
+            is_wrong = not is_post or not may_start(self.path)
+            refuse(is_wrong, words, "--wait", "--download", "--open", "--max-wait", "--interval")
+        else:
+            is_given = options.max_wait != MAX_WAIT or options.interval != MIN_INTERVAL
+            is_given = is_given or (options.download and not options.is_typed)
+            words = "--download, --max-wait and --interval need --wait, which is for a POST that starts something"
+            if is_post:
+                refuse(is_given, words, add=("--wait",))
+            refuse(is_given, words, "--download", "--max-wait", "--interval")
         check_open(options)
-        if self.console.needs_rows and (options.dry_run or (method != "GET" and not options.wait)):
-            words = f"--output {self.console.format} is for rows: a list, or the task of --wait"
-            raise UsageError(words, drop=("--output",))
-
-    def _merge(self) -> None:
-        """Merges the fields into the body, with what is yet to be uploaded or read as it is."""
-        files: Files = {}
-        values = [(field, fields.value_of(field, files, self.context.shutdown)) for field in self.options.fields]
-        if any(file.is_upload for file in files.values()):
-            from ..files.upload import refuse_service
-
-            refuse_service(self.client)
-        self.body = fields.merge(fields.NOTHING if self.given is None else jsontext.loads(self.given), values)
-
-    def _value(self, of_input: Callable[[Input], Any]) -> Any:
-        """Returns the body as a JSON value, with what `of_input` gives for each input; None without a body."""
-        return None if self.body is fields.NOTHING else fields.rendered(self.body, of_input)
-
-    def _encoded(self, value: Any) -> bytes | None:
-        """Returns the body that is sent for this value: without fields the very bytes of --body."""
-        is_given = not self.options.fields or self.body is fields.NOTHING
-        return self.given if is_given else jsontext.encoded(value)
+        is_given = self.console.needs_rows and (options.dry_run or (method != "GET" and not options.wait))
+        refuse(is_given, f"--output {format} is for rows: a list, or the task of --wait", "--output")
 
     def _job(self) -> Job | None:
         """Returns what the call pays for once: the job of --once, or the file that it saves; None for neither."""
-        once, folder = self.options.once, None
+        once, folder, stem = self.options.once, None, None
+        is_file = self.destination is not None and not self.destination.endswith(os.sep)
         if self.options.is_typed and not self.destination:
             folder = os.path.join(absolute(os.curdir), "")
-        elif once is None and (self.method != "POST" or not self.destination or self.destination.endswith(os.sep)):
+        elif once is None and (self.method != "POST" or not is_file):
             return None
         from ..jobs.start import Job
 
-        value = self._value(fields.content_of)
-        stem = _stem(self.console.mask, self.path, value) if folder else None
+        value = fields.rendered(self.body, fields.content_of)
+        if folder:
+            stem = _stem(self.console.mask, self.path, value)
         return Job(self.path, value, once=once, destination=folder or self.destination, stem=stem)
 
     def _show(self, value: Any, checked: str | None) -> int:
@@ -208,7 +193,7 @@ class _Call:
         from ..terminal import masking
 
         url = masking.text(self.client.address(self.method, self.path), self.client.target.base_url)
-        headers = self.client.headers(self._encoded(value) is not None)
+        headers = self.client.headers(self.has_body)
         result = {"dry_run": True, "method": self.method, "url": url, "headers": headers, "body": masking.value(value)}
         if checked:
             result["checked"] = checked
@@ -223,31 +208,83 @@ class _Call:
         self.console.result(result)
         return 0
 
-    def _known(self, history: Ledger, value: Any) -> Started | None:
-        """Returns the job as an earlier call started it. Raises TaskError, with the record on stdout, for a bad end."""
-        from ..jobs.start import is_recorded, known
+    def _post(self, shown: Any) -> int:
+        """Starts the job, or continues it where an earlier call started it; then prints its answer or waits."""
+        from ..jobs.start import is_api_dry_run, is_recorded, known, no_id, start
 
-        if not is_recorded(self.path, value, self.job):
-            return None
+        options, client = self.options, self.client
+        history = self.context.history(client)
+        started = None
         try:
-            return known(self.client, history, self.job, again=self.options.again)
-        except (TaskError, ApiError) as failure:
+            if is_recorded(self.path, shown, self.job):
+                started = known(client, history, self.job, again=options.again)
+            if started is None:
+                if options.download or options.is_typed:
+                    from ..files.download import check_destination
+
+                    check_destination(options.download or os.curdir, force=options.force)
+                body, value = self._sent()
+                is_again, destination = options.again, self.destination
+                started = start(
+                    client, history, self.path, body, value, job=self.job, again=is_again, destination=destination
+                )
+        except RunwayError as failure:
             if failure.fact("recorded"):
                 self.console.result(failure.fact("recorded"))
             raise
+        if started.attempt:
+            return self._continue(history, started)
+        if started.pollable is None:
+            self._print(started.answer)
+            if options.wait and not is_api_dry_run(self.path, shown):
+                raise no_id(started.answer)
+            return 0
+        self._take_destination(started, history)
+        pollable = started.pollable
+        try:
+            if not options.wait:
+                self._print(started.answer)
+                return 0
+            self.console.tell(f"started {pollable.name}")
+            return wait_for(self.context, options, client, history, [pollable], answer=started.answer, body=value)
+        except ClosedOutput:
+            raise
+        except (Failure, Exception) as stop:  # from the answer on, every failure names what was started
+            stopped = stop if isinstance(stop, Failure) else InternalError.of(stop)
+            if stopped.fact("waiting_for") or stopped.fact("try_next"):
+                raise
+            raise stopped.but(task_id=pollable.id, waiting_for=(pollable.name,)) from None
+
+    def _sent(self) -> tuple[bytes | None, Any]:
+        """Uploads and reads the files. Returns the body as it is sent, and as a JSON value."""
+
+        @cache  # a file is uploaded once, however many fields have it
+        def of_input(each: Input) -> str:
+            if isinstance(each, fields.OutputOf):
+                return each.url(self.client)
+            if each.is_upload:
+                from ..files.upload import upload
+                from .display import TransferLine
+
+                with TransferLine(self.console, self.context.clock, each.name) as line:
+                    uri = upload(self.client, each, line)
+            else:
+                uri = each.data_uri()
+            each.check_unchanged()  # the job is known by the content that was read first
+            return uri
+
+        value = fields.rendered(self.body, of_input)
+        return (self.given or jsontext.encoded(value)) if self.has_body else None, value
 
     def _continue(self, history: Ledger, started: Started) -> int:
         """Waits for a job that an earlier call started, or prints what is recorded of it."""
         from ..jobs.ledger import STARTED
         from ..jobs.start import recorded
-        from .wait import columns, open_files, wait_for
 
         attempt, pollable, options = started.attempt, started.pollable, self.options
         assert attempt
         self._take_destination(started, history)
         if attempt.status == STARTED:
-            from ..settings import readable_time
-
             age = readable_time(max(0.0, self.context.clock.time() - attempt.at))
             self.console.note(f"continuing {attempt.id}, started {age} ago")
             is_recorded = not options.wait
@@ -256,11 +293,10 @@ class _Call:
             is_recorded = not wants_output and (not self.destination or attempt.has_files(self.destination))
         if is_recorded or pollable is None:
             shown = recorded(attempt, self.job)
-            if options.wait and self.console.format in TABLES:
-                self.console.row({**shown, "credits": attempt.credits}, alone=True)
-                self.console.end_rows(columns(has_saved=bool(options.download)))
-            else:
-                self.console.result(shown)
+            if self.console.format in TABLES:
+                shown["credits"] = attempt.credits
+            self.console.row(shown, alone=True)
+            self.console.end_rows(columns(has_saved=bool(options.download)))
             if options.open:
                 open_files(self.context, attempt.files)
             return 0
@@ -273,113 +309,53 @@ class _Call:
             check_destination(options.download, force=options.force)
         return wait_for(self.context, options, self.client, history, [pollable], answer={}, own=own)
 
-    def _sent(self, each: Input) -> str:
-        """Returns the value that is sent for an input."""
-        if isinstance(each, fields.OutputOf):
-            return each.url(self.client)
-        if each.is_upload:
-            from ..files.upload import upload
-            from .display import TransferLine
-
-            with TransferLine(self.console, self.context.clock, each.name) as line:
-                uri = upload(self.client, each, line)
-        else:
-            uri = each.data_uri()
-        each.check_unchanged()  # the job is known by the content that was read first
-        return uri
-
-    def _post(self, history: Ledger, value: Any) -> int:
-        """Sends a POST, and prints its answer or waits. From the answer on, every failure names what was started."""
-        from ..jobs.start import is_api_dry_run, no_id, start
-
-        options = self.options
-        started = start(
-            self.client,
-            history,
-            self.path,
-            self._encoded(value),
-            value,
-            job=self.job,
-            again=options.again,
-            destination=self.destination,
-        )
-        if started.attempt:  # another process was faster
-            return self._continue(history, started)
-        if started.pollable is None:
-            self._print(started.answer)
-            if options.wait and not is_api_dry_run(self.path, value):
-                raise no_id(started.answer)
-            return 0
-        self._take_destination(started, history)
-        facts: dict[str, Any] = {"task_id": started.pollable.id, "waiting_for": (started.pollable.name,)}
-        try:
-            if not options.wait:
-                self._print(started.answer)
-                return 0
-            from .wait import wait_for
-
-            self.console.tell(f"started {started.pollable.name}")
-            found = [started.pollable]
-            return wait_for(self.context, options, self.client, history, found, answer=started.answer, body=value)
-        except ClosedOutput:
-            raise
-        except Failure as failure:
-            if failure.fact("waiting_for") or failure.fact("try_next"):
-                raise
-            raise failure.but(**facts) from None
-        except Exception as defect:
-            raise InternalError.of(defect, **facts) from None
-
     def _take_destination(self, started: Started, history: Ledger) -> None:
         """Saves where the job was saved, or was to be, if this call does not say where; else under a free name."""
-        if not self.options.is_typed or self.destination:
+        options, job, attempt, path = self.options, self.job, started.attempt, started.destination
+        if not options.is_typed or self.destination:
             return
         from ..files.download import ANY, free_name
 
-        assert self.job and self.job.stem
-        path, attempt = started.destination, started.attempt
+        assert job and job.stem
         if attempt:
-            files = attempt.saved.get(os.path.dirname(path or self.job.folder))
+            files = attempt.saved.get(os.path.dirname(path or job.folder))
             if files:
                 path = os.path.splitext(files[0])[0].removesuffix("-1" if files[1:] else "") + ANY
             root = os.path.splitext(path or "")[0]
             others = [file for each in history.attempts() if each.n != attempt.n for file in each.files]
             if any(os.path.splitext(file)[0] in (root, f"{root}-1") and os.path.isfile(file) for file in others):
                 path = None
-        self.destination = path or free_name(self.job.folder, self.job.stem, history.claimed())
-        self.options.download = relative(self.destination)
-        self.options.is_recorded = not history.is_missed and history.failure is None
+        self.destination = path or free_name(job.folder, job.stem, history.claimed())
+        options.download = relative(self.destination)
+        options.is_recorded = not history.is_missed and history.failure is None
 
     def _print(self, answer: Any) -> None:
-        """Prints an answer. Where that fails, the error names what a POST started, and never leads to a second POST."""
-        from ..api.retry import UNSAFE_METHODS  # a dry run does without
+        """Prints an answer, of a GET as rows where they are asked for.
 
-        is_unsafe = self.method in UNSAFE_METHODS
-        identity = answer.get("id") if isinstance(answer, dict) and is_unsafe else None
-        try:
-            if self.method == "GET":
-                _print_got(self.console, answer)
+        Where that fails, the error names what was made, and never leads to the same call again.
+        """
+        console = self.console
+        if self.method == "GET":
+            from ..terminal.tables import columns_of, rows_of
+
+            rows = rows_of(answer)
+            if console.format == "json" or (rows is None and not console.needs_rows):
+                console.result(answer, has_rows=bool(rows))
+            elif rows is None:
+                words = f"--output {console.format} is for rows, but the answer is not a list"
+                raise UsageError(words, drop=("--output",))
             else:
-                self.console.result(answer)
+                console.rows(rows, columns_of(rows), {})
+            return
+        identity = answer.get("id") if isinstance(answer, dict) else None
+        try:
+            console.result(answer)
         except ClosedOutput:
             if identity is not None:
-                self.console.tell(f"the answer could not be written; its id is {identity}")
+                console.tell(f"the answer could not be written; its id is {identity}")
             raise
         except (OutputError, Interrupted) as failure:
-            facts = {"task_id": identity} if isinstance(identity, str) else {}
-            raise failure.but(**facts, was_sent=is_unsafe) from None
-
-    def _print_pages(self) -> int:
-        """Prints every page of a list as one."""
-        from ..api.client import pages
-
-        found = list(pages(self.client, self.path, {}, None))
-        records = [record for page, _ in found for record in page]
-        _, has_more = found[-1]
-        if has_more:
-            self.console.note(f"there are more than {counted(len(records), 'record')}")
-        _print_got(self.console, {"data": records, **({"truncated": True} if has_more else {})})
-        return 0
+            raise failure.but(task_id=identity if isinstance(identity, str) else None, was_sent=True) from None
 
 
 def _stem(mask: Callable[[str], str], path: str, value: Any) -> str:
@@ -395,17 +371,18 @@ def _stem(mask: Callable[[str], str], path: str, value: Any) -> str:
     return safe_name(stem if len(stem) <= MAX_STEM else stem[:MAX_STEM].rpartition("-")[0] or stem[:MAX_STEM])
 
 
-def _print_got(console: Console, answer: Any) -> None:
-    """Prints the answer to a GET, as rows where they are asked for. Raises UsageError for one that has none."""
-    from ..terminal.tables import columns_of, rows_of
+def _field(spelling: str, words: str, kind: str) -> Option:
+    return Option(spelling, words, fields.reader(kind), dest="fields", is_list=True)
 
-    rows = rows_of(answer)
-    if console.format == "json" or (rows is None and not console.needs_rows):
-        console.result(answer, has_rows=bool(rows))
-    elif rows is None:
-        raise UsageError(f"--output {console.format} is for rows, but the answer is not a list", drop=("--output",))
-    else:
-        console.rows(rows, columns_of(rows), {})
+
+BODY_OPTIONS = (
+    Option("--body JSON", "the body: JSON, @FILE, or - for stdin; it is sent unchanged", fields.read_inline),
+    _field("-f --field KEY=TEXT", "set a body field to text; dots nest (GET, DELETE: a query parameter)", fields.TEXT),
+    _field("-F --json-field KEY=JSON", "the same for a number, true, null, a list or an object", fields.JSON),
+    _field("--text-file KEY=FILE", "the text of a file, - for stdin", fields.TEXT_FILE),
+    _field("--data-uri KEY=FILE", "a file of up to 5 MiB, inlined in the body", fields.DATA_URI),
+    _field("--upload KEY=FILE", "a file of up to 200 MB, uploaded first; a URL stays as it is", fields.UPLOAD),
+)
 
 
 def _method(text: str) -> str:
