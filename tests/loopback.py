@@ -17,6 +17,7 @@ from typing import Callable
 from runway_cli.errors import NetworkError
 from runway_cli.shutdown import Shutdown
 from runway_cli.transport.http import Response, Transport
+from runway_cli.transport.sockets import FOREVER
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 WINE = "Wine buffers megabytes of an upload, as Linux does, and cannot be told to buffer less"
@@ -178,7 +179,6 @@ class TransportTest(unittest.TestCase):
     def setUp(self) -> None:
         self.shutdown = Shutdown()
         self.transport = Transport(self.shutdown)
-        self.addCleanup(self.transport.close)
 
     def start(self, script: Script, certificate: tuple[str, str] | None = None) -> Server:
         server = Server(script, certificate)
@@ -188,17 +188,17 @@ class TransportTest(unittest.TestCase):
     def post(self, url: str, timeout: float = 20, body: bytes = b"{}") -> Response:
         return self.transport.send("POST", url, {}, body, timeout=timeout)
 
-    def upload(self, url: str, pieces: list[bytes], idle_timeout: float = 20, time_limit: float | None = None) -> int:
+    def upload(self, url: str, pieces: list[bytes], idle_timeout: float = 20, time_limit: float = FOREVER) -> int:
         """Returns the status of a transfer to a server."""
         length = {"Content-Length": str(sum(map(len, pieces)))}
         stream = self.transport.stream("POST", url, length, pieces, idle_timeout=idle_timeout, time_limit=time_limit)
         with closing(stream):
             return stream.status
 
-    def download(self, url: str, idle_timeout: float = 20, time_limit: float | None = None) -> Iterator[bytes]:
+    def download(self, url: str, idle_timeout: float = 20, time_limit: float = FOREVER) -> Iterator[bytes]:
         """Yields the pieces of a transfer from a server."""
         with closing(self.transport.stream("GET", url, {}, idle_timeout=idle_timeout, time_limit=time_limit)) as stream:
-            yield from iter(stream.read, b"")
+            yield from iter(stream.next_piece, b"")
 
     def failure(self, call: Callable[[], object]) -> NetworkError:
         """Returns the NetworkError of a call."""

@@ -29,8 +29,8 @@ from runway_cli.cli.main import Run
 from runway_cli.commands import options as global_options
 from runway_cli.commands.context import Context
 from runway_cli.terminal.console import Console
+from runway_cli.transport import http
 from runway_cli.transport.http import Transport
-from runway_cli.transport.sockets import Connection
 from tests.fake import Fault
 from tests.program import BODY, ROOT, Clock, Result, checked, environment
 from tests.served import PATIENCE, ServiceTest, eventually, pasted
@@ -407,7 +407,7 @@ class MomentTest(ServiceTest):
             (parser, "parse"),
             (Context, "client"),
             (Client, "check_secret"),
-            (Connection, "serve"),
+            (http, "connect"),
         ):
             with self.subTest(name):
                 self.forget()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
 from .. import __version__, settings
-from ..errors import ApiError, AuthError, Interrupted, NetworkError
+from ..errors import ApiError, AuthError, ConfigError, Interrupted, NetworkError
+from ..shutdown import Shutdown
+from ..terminal.console import Console
 from . import lowcodeapi
 from .answers import Answer, decode, unexpected
 from .paths import checked_path, with_query
@@ -12,13 +16,10 @@ from .runway import Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
     from email.message import Message
     from typing import Any, TypeVar
 
-    from ..errors import RunwayError
-    from ..shutdown import Clock, Shutdown
-    from ..terminal.console import Console
+    from ..shutdown import Clock
     from ..transport.http import Response, Stream, Transport
 
     T = TypeVar("T")
@@ -91,15 +92,12 @@ class Client:
     def transport(self) -> Transport:
         """Returns the transport, made at its first use: ssl is half of a start, and a dry run does without."""
         if self._transport is None:
-            from ..transport.http import Transport
-
+            try:
+                from ..transport.http import Transport
+            except ImportError:
+                raise ConfigError("this Python was built without the module ssl, which every call needs") from None
             self._transport = Transport(self.shutdown)
         return self._transport
-
-    def close(self) -> None:
-        """Closes the connection that was kept for a next request."""
-        if self._transport is not None:
-            self._transport.close()
 
     def call(
         self,
@@ -117,7 +115,6 @@ class Client:
         """
         path = checked_path(path, self.target.base_url)
         self.check_secret()
-        service = self.service
         was_lost = False  # an earlier attempt may have been received
 
         def ask(url: str) -> Answer:
@@ -125,13 +122,15 @@ class Client:
             if deadline is not None:
                 timeout = max(0.001, min(timeout, deadline - self.clock.monotonic()))
             response = self._send(method, url, self.headers(body is not None), body, timeout)
-            return decode(response, service, self.console.mask)
+            return decode(response, self.service, self.console.mask)
 
-        def attempt(before: RunwayError | None) -> Answer:
+        def attempt() -> Answer:
             nonlocal was_lost
-            was_lost = was_lost or (isinstance(before, NetworkError) and before.maybe_received)
             try:
-                return service.exchange(self, method, path, ask)
+                return self.service.exchange(self, method, path, ask)
+            except NetworkError as failure:
+                was_lost = was_lost or failure.maybe_received
+                raise
             except ApiError as failure:
                 if method == "DELETE" and was_lost and failure.status == 404 and failure.from_provider:
                     self.console.note("already deleted by an earlier attempt")
@@ -144,7 +143,7 @@ class Client:
             message = failure.message
             if isinstance(failure, ApiError) and failure.retry_after > MAX_RETRY_AFTER:
                 message += f" (the service asks to wait {failure.retry_after:.0f} s)"
-            is_uncertain = service.policy.may_have_been_accepted(method, failure)
+            is_uncertain = self.service.policy.may_have_been_accepted(method, failure)
             raise failure.but(message, may_have_been_accepted=is_uncertain) from None
         except Interrupted as stop:
             is_uncertain = method in UNSAFE_METHODS and stop.fact("maybe_received", False)
@@ -153,7 +152,7 @@ class Client:
     def retry(
         self,
         method: str,
-        attempt: Callable[[RunwayError | None], T],
+        attempt: Callable[[], T],
         *,
         retries: int | None = None,
         deadline: float | None = None,
@@ -161,25 +160,21 @@ class Client:
     ) -> T:
         """Returns what `attempt` returns, called again where the service's policy for `method` allows.
 
-        `attempt` is given the failure before it, None at first. Progress earns new tries: whenever `progress()` is more
-        than ever before, the count begins anew. Raises the last failure, an ApiError or a NetworkError. Also serves
-        transfers to and from a storage host, as GET or PUT: they cost nothing.
+        Progress earns new tries: whenever `progress()` is more than ever before, the count begins anew. Raises the last
+        failure, an ApiError or a NetworkError. Also serves transfers to and from a storage host, as GET or PUT: they
+        cost nothing.
         """
-        tries = 0
-        before: RunwayError | None = None
-        farthest = progress()
+        tries, farthest = 0, progress()
         while True:
             try:
-                return attempt(before)
+                return attempt()
             except (ApiError, NetworkError) as failure:
                 if progress() > farthest:
                     tries, farthest = 0, progress()
                 delay = self.retry_delay(method, failure, tries, retries)
-                is_late = delay and deadline is not None and self.clock.monotonic() + delay > deadline
-                if delay is None or is_late:
+                if delay is None or (deadline is not None and self.clock.monotonic() + delay > deadline):
                     raise
-                before = failure
-            self.console.note(f"{before.message}: retrying in {delay:.1f} s")
+                self.console.note(f"{failure.message}: retrying in {delay:.1f} s")
             self.shutdown.sleep(self.clock, delay)
             tries += 1
 
@@ -218,7 +213,7 @@ class Client:
         deadline: float | None = None,
     ) -> Stream:
         """Begins a transfer to or from another host, without the secret."""
-        limit = None if deadline is None else max(0.1, deadline - self.clock.monotonic())
+        limit = float("inf") if deadline is None else max(0.1, deadline - self.clock.monotonic())
         headers = {**headers, "User-Agent": USER_AGENT}
         self._trace(">", f"{method} {url}", headers, b"")
         answer = self.transport.stream(method, url, headers, body, idle_timeout=self.target.timeout, time_limit=limit)

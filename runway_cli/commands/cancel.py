@@ -59,7 +59,7 @@ def _cancel(client: Client, task: Pollable, row: dict[str, Any], force: bool) ->
     """
     was_deleted = False  # a DELETE was sent whose outcome is unknown
 
-    def attempt(before: RunwayError | None) -> None:
+    def attempt() -> None:
         nonlocal was_deleted
         try:
             found = client.call("GET", task.path, retries=0).value

@@ -30,7 +30,7 @@ class Context:
         self.shutdown = shutdown
         self.options = options
         self.program = program
-        self._open: list[Client | Ledger] = []
+        self._ledgers: list[Ledger] = []
 
     def client(self, *, with_secret: bool = True) -> Client:
         """Returns a client for the service that the options choose; without a secret it shows *** for one.
@@ -40,9 +40,7 @@ class Context:
         from ..api.client import Client, service
 
         chosen = service(self.options, with_secret=with_secret)
-        client = Client(chosen, console=self.console, clock=self.clock, shutdown=self.shutdown)
-        self._open.append(client)
-        return client
+        return Client(chosen, console=self.console, clock=self.clock, shutdown=self.shutdown)
 
     def history(self, client: Client) -> Ledger:
         """Returns the history of the client's account."""
@@ -55,14 +53,14 @@ class Context:
         from ..jobs.ledger import Ledger
 
         found = Ledger(path, client, exclusive=exclusive)
-        self._open.append(found)
+        self._ledgers.append(found)
         return found
 
     def close(self) -> None:
-        """Closes connections and ledgers, and removes part files: nothing is left of the run."""
+        """Closes the ledgers, and removes part files: nothing is left of the run."""
         self.shutdown.end()
-        for each in self._open:
-            each.close()
+        for ledger in self._ledgers:
+            ledger.close()
 
 
 def for_each(

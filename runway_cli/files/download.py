@@ -364,14 +364,14 @@ class Download:
             self.part.remove()
         self.part = None
 
-    def _attempt(self, _: object) -> None:
+    def _attempt(self) -> None:
         """Downloads from where the last try broke off; all of it where that cannot be continued."""
         with closing(self._open()) as answer:
-            pieces: Iterator[bytes] = iter(answer.read, b"")
+            pieces: Iterator[bytes] = iter(answer.next_piece, b"")
             if answer.status != 206:  # all of it
                 self._drop_part()
                 is_packed = bool(_compressions(answer.headers))
-                self.total, etag = None if is_packed else answer.answer.length, answer.headers.get("ETag", "")
+                self.total, etag = None if is_packed else answer.length, answer.headers.get("ETag", "")
                 self.etag = "" if is_packed or etag.startswith("W/") else etag  # If-Range needs a strong one
                 pieces = _unpacked(pieces) if is_packed else pieces
                 self.path, head = self.target.file_name(self.url, answer.headers, pieces)
@@ -425,7 +425,7 @@ class Download:
             raise ApiError(words, status=answer.status)
         found = answer.headers.get("Content-Range", "")
         match = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", found, re.ASCII)
-        is_framed = match and (answer.answer.chunked or str(answer.answer.length) == match[3])
+        is_framed = match and (answer.chunked or str(answer.length) == match[3])
         if answer.status == 206 and match and is_framed and match[1] == "0" and match[3] == str(int(match[2]) + 1):
             answer.status = 200  # a part that is the whole
         if answer.status in (200, 203):
@@ -512,10 +512,10 @@ def _beginning(pieces: Iterable[bytes]) -> bytes:
 
 def storage_error(what: str, answer: Stream, mask: Callable[[str], str]) -> ApiError:
     """Returns the error of a storage host's answer, which is XML or HTML. `what` begins the message."""
-    answer.connection.exchange.limit_part()
+    answer.exchange.limit_part()
     body = b""
     with suppress(NetworkError):  # the status tells enough
-        while len(body) < HEAD and (piece := answer.read()):
+        while len(body) < HEAD and (piece := answer.next_piece()):
             body += piece
     found = dict(re.findall(rb"(?s)<(Code|Message)>(.*?)</\1>", body))
     words = excerpt(b": ".join(filter(None, (found.get(b"Code"), found.get(b"Message")))) or body, mask)

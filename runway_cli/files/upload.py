@@ -152,7 +152,7 @@ def _uploaded(client: Client, file: InputFile, emit: Emit) -> str:
     form = Form(fields, file)
     headers = {"Content-Type": form.type, "Content-Length": str(form.size)}
 
-    def attempt(_: object) -> None:
+    def attempt() -> None:
         with closing(client.stream("POST", url, headers, form.pieces(emit))) as answer:
             if not 200 <= answer.status < 300:
                 mask = client.console.mask

@@ -8,35 +8,23 @@ first byte that was sent. (Why http.client and not urllib.request: CONTRIBUTING.
 from __future__ import annotations
 
 import http.client
+import re
 import socket
-import time
-from contextlib import contextmanager
-from urllib.parse import urlsplit
+import ssl
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from email.message import Message
+from itertools import chain
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from ..errors import ConfigError, Interrupted, NetworkError
+from ..errors import Interrupted, NetworkError
 from ..settings import url_fault
-from .sockets import Connection, Exchange, Framed, OutOfTime
-
-try:
-    import ssl
-
-    from . import tls
-
-    TLS_FAULTS: tuple[type[OSError], ...] = (ssl.SSLError,)
-except ImportError:  # a Python without OpenSSL, which reaches http on loopback all the same
-    TLS_FAULTS = ()
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from email.message import Message
-    from typing import Any
-
-    from ..shutdown import Shutdown
-
+from ..shutdown import Shutdown
+from .sockets import FOREVER, BoundedSocket, Exchange, connect, proxy_for, trusted_authorities
 
 PIECE = 64 * 1024  # bytes read at a time; TLS gives 16 KiB, and to make room for more takes time for nothing
-MAX_UNPACKED = 1 << 30  # bytes that a compressed answer may unpack to
+UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # OpenSSL's verification results that SSL_CERT_FILE can help with (x509_vfy.h)
 
 
 class Response:
@@ -48,51 +36,15 @@ class Response:
         self.body = body
 
 
-class Stream:
-    """An answer that is read in pieces. `headers` finds names in any case. The caller closes it."""
-
-    def __init__(self, answer: Framed, connection: Connection) -> None:
-        self.status = answer.status
-        self.headers: Message = answer.headers
-        self.answer = answer
-        self.connection = connection
-
-    def read(self) -> bytes:
-        """Returns what arrives next, PIECE bytes at most; empty at the end. Raises NetworkError if it is cut off.
-
-        A piece is returned as it comes: what arrived before the connection broke is never lost.
-        """
-        with reported_failures(self.connection.exchange):
-            piece = self.answer.read1(PIECE)
-            missing = self.answer.length  # what Content-Length promised and is still to come
-            if not piece and missing:
-                raise http.client.IncompleteRead(b"", missing)
-            return piece
-
-    def read_all(self) -> bytes:
-        """Returns the whole answer, without the gzip that a server may apply unasked. Raises NetworkError."""
-        with reported_failures(self.connection.exchange):
-            content = b"".join(iter(self.read, b""))
-            return _unpacked(content) if content.startswith(b"\x1f\x8b") else content  # as no JSON begins
-
-    def close(self) -> None:
-        self.answer.close()
-        self.connection.close()
-
-
 class Transport:
-    """Sends requests. Safe to use from several threads.
+    """Sends requests, each over a connection of its own. Safe to use from several threads.
 
-    A body is bytes, an iterable of bytes with its Content-Length among the headers, or None. A GET of `send` may leave
-    its connection for a next GET to the same origin within two seconds: pages over TLS take half the time. No other
-    method is sent over a used connection, which may be stale: nobody could tell whether the request was lost with it.
+    A body is bytes, an iterable of bytes with its Content-Length among the headers, or None.
     """
 
     def __init__(self, shutdown: Shutdown) -> None:
         self._shutdown = shutdown
-        self._kept: dict[tuple[str, str], Connection] = {}  # by origin; of two threads that pop one, one gets it
-        self._winners: dict[tuple[str, int], Any] = {}  # host and port: the address that accepted
-        self._context: ssl.SSLContext | None = None
+        self._trusted: ssl.SSLContext | None = None  # made once: reading certificates takes longer than a request
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, timeout: float
@@ -102,20 +54,8 @@ class Transport:
         Raises NetworkError; ConfigError for a proxy or certificates that cannot be used; Interrupted with the fact
         `maybe_received`.
         """
-        is_get = method == "GET"
-        stream = self.stream(method, url, headers, body, idle_timeout=timeout, time_limit=timeout, keep=is_get)
-        try:
-            content = stream.read_all()
-        except BaseException:
-            stream.close()
-            raise
-        stream.answer.close()  # the connection stays open
-        connection = stream.connection
-        connection.last_used = time.monotonic()
-        may_be_kept = is_get and not stream.answer.will_close
-        if not may_be_kept or self._kept.setdefault(connection.origin, connection) is not connection:
-            stream.close()
-        return Response(stream.status, stream.headers, content)
+        with closing(self.stream(method, url, headers, body, idle_timeout=timeout, time_limit=timeout)) as answer:
+            return Response(answer.status, answer.headers, answer.read_all())
 
     def stream(
         self,
@@ -125,56 +65,181 @@ class Transport:
         body: bytes | Iterable[bytes] | None = None,
         *,
         idle_timeout: float,
-        time_limit: float | None = None,
-        keep: bool = False,
+        time_limit: float = FOREVER,
     ) -> Stream:
         """Sends a request and returns its answer, whose body is still to be read.
 
-        `idle_timeout` seconds bound each silence in a body; connecting, sending the headers and waiting for those of
-        the answer together; and, after a body was sent, the headers of the answer. `time_limit` seconds bound it all.
-        `keep` asks the server to keep the connection open. Raises as `send` does.
+        `idle_timeout` seconds bound connecting, each silence while the request is sent, the headers of the answer, and
+        each silence in its body; `time_limit` seconds bound it all. Raises as `send` does.
         """
         exchange = Exchange(self._shutdown, idle_timeout, time_limit)
-        with reported_failures(exchange):
+        with _reported(exchange):
             fault = url_fault(url)
             if fault:
                 raise ValueError(f"the URL {fault}")
             parts = urlsplit(url)
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            kept = self._kept.pop((parts.scheme, parts.netloc), None) if keep else None
-            if kept and not kept.is_fresh():
-                kept.close()
-                kept = None
-            context = self._tls() if parts.scheme == "https" else None
-            connection = kept or Connection(parts, context, self._winners)
+            host, port = parts.hostname or "", parts.port or {"https": 443, "http": 80}[parts.scheme]
+            exchange.peer = parts.netloc
+            if parts.scheme == "https" and not self._trusted:
+                self._trusted = trusted_authorities()
+            proxy = proxy_for(parts)
+            if proxy:
+                exchange.peer += f" through the proxy {proxy.netloc.rpartition('@')[2]}"
+                connection = connect(proxy.hostname or "", proxy.port or 80, exchange)
+            else:
+                connection = connect(host, port, exchange)
             try:
-                connection.serve(exchange)
-                headers = {**headers, "Connection": "keep-alive" if keep else "close"}
-                answer = connection.ask(method, target, headers, body)
-            except BaseException:
-                connection.close()
-                raise
+                if proxy:
+                    _open_tunnel(connection, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", proxy)
+                if parts.scheme == "https":
+                    assert self._trusted
+                    secured = self._trusted.wrap_socket(
+                        connection, server_hostname=host, do_handshake_on_connect=False, suppress_ragged_eofs=False
+                    )
+                    assert isinstance(secured, BoundedSocket)
+                    connection = secured
+                    connection.exchange = exchange
+                    secured.do_handshake()
+
+                target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+                sent = {"Host": parts.netloc, "Accept-Encoding": "identity", **headers, "Connection": "close"}
+                if isinstance(body, bytes) or (body is None and method in ("POST", "PUT", "PATCH")):
+                    sent["Content-Length"] = str(len(body or b""))
+                    body = (body or b"",)
+                head = _head(f"{method} {target}", sent)
+                exchange.check()  # the last moment at which nothing is lost
+                exchange.sent = True
+                exchange.limit_waits()
+                try:
+                    for piece in chain((head,), body or ()):
+                        connection.sendall(piece)
+                except (ConnectionError, ssl.SSLError):
+                    pass  # a server may refuse a body before it has read it: its answer tells, or the lack of one
+                exchange.limit_part()
+                answer = Stream(connection, method)
+            finally:
+                connection.close()  # stays open for the answer until that is closed
         exchange.limit_waits()
-        return Stream(answer, connection)
+        return answer
 
-    def close(self) -> None:
-        """Closes what was kept for a next GET."""
-        for origin in list(self._kept):
-            kept = self._kept.pop(origin, None)  # unless another thread was faster
-            if kept:
-                kept.close()
 
-    def _tls(self) -> ssl.SSLContext:
-        """Returns what TLS trusts, made once: reading the certificates takes longer than a request."""
-        if not TLS_FAULTS:
-            raise ConfigError("this Python was built without the module ssl: it cannot reach an https URL")
-        if self._context is None:
-            self._context = tls.new_context()
-        return self._context
+class Stream(http.client.HTTPResponse):
+    """An answer whose headers have been read, and whose body is read in pieces. The caller closes it.
+
+    Its end is certain: what frames its body is read as RFC 9112, 6.3 says, or the answer refused, where http.client
+    takes a frame that it does not understand for none. All interim answers are skipped (RFC 9110, 15.2).
+    """
+
+    def __init__(self, connection: BoundedSocket, method: str) -> None:
+        super().__init__(connection, method=method)
+        self.exchange = connection.exchange
+        try:
+            self.begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def next_piece(self) -> bytes:
+        """Returns what arrives next, PIECE bytes at most; empty at the end. Raises NetworkError if it is cut off.
+
+        A piece is returned as it comes: what arrived before the connection broke is never lost.
+        """
+        with _reported(self.exchange):
+            piece = self.read1(PIECE)
+            if not piece and self.length:  # bytes that Content-Length promised and that are still to come
+                raise http.client.IncompleteRead(b"", self.length)
+            return piece
+
+    def read_all(self) -> bytes:
+        """Returns the whole answer, without the gzip that a server may apply unasked. Raises NetworkError."""
+        with _reported(self.exchange):
+            content = b"".join(iter(self.next_piece, b""))
+            if not content.startswith(b"\x1f\x8b"):  # as no JSON begins
+                return content
+            import zlib
+
+            try:
+                return zlib.decompress(content, zlib.MAX_WBITS | 16)
+            except zlib.error:
+                raise OSError("the gzip body is invalid") from None
+
+    def begin(self) -> None:
+        super().begin()
+        if self.exchange.is_at_end:  # within the headers, which http.client takes for their end
+            raise http.client.IncompleteRead(b"")
+        rest = self.headers.get_payload()  # what follows a line that `email` does not accept, such as `Name : value`
+        for line in rest.splitlines() if isinstance(rest, str) else ():
+            name, colon, value = line.partition(":")
+            if colon and name.strip():
+                self.headers[name.strip()] = value.strip()
+        if self.status < 200 or self.status in (204, 304) or self._method == "CONNECT":  # type: ignore[attr-defined]
+            self.chunked, self.length = False, 0
+            return
+        codings = [coding for coding in self._listed("Transfer-Encoding") if coding not in ("", "identity")]
+        lengths = set(self._listed("Content-Length"))
+        if codings:
+            if codings != ["chunked"]:
+                raise http.client.HTTPException(f"Transfer-Encoding: {', '.join(codings)[:60]!r}")
+            self.chunked, self.chunk_left, self.length = True, None, None
+        elif lengths:
+            length = lengths.pop()
+            if lengths or not re.fullmatch("[0-9]{1,18}", length):
+                raise http.client.HTTPException(f"Content-Length: {', '.join((length, *lengths))[:60]!r}")
+            self.length = int(length)
+
+    def _listed(self, name: str) -> list[str]:
+        """Returns the elements of a header's lists, in lower case."""
+        lines = map(str, self.headers.get_all(name, ()))
+        return [element.strip().lower() for line in lines for element in line.split(",")]
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status >= 200 or status == 101:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
+    def _read_next_chunk_size(self) -> int:
+        """Reads the line before a chunk strictly: http.client reads -1 as "all that follows"."""
+        line = self.fp.readline(4096)
+        size = line.partition(b";")[0].strip()
+        if not line.endswith(b"\n") or not re.fullmatch(b"[0-9a-fA-F]{1,15}", size):
+            raise ValueError
+        return int(size, 16)
+
+    def _read_and_discard_trailer(self) -> None:
+        """Skips the trailers, within one part of the exchange: http.client waits for their end for ever."""
+        self.exchange.limit_part()
+        while self.fp.readline(4096) not in (b"\r\n", b"\n", b""):
+            pass
+
+
+def _open_tunnel(connection: BoundedSocket, authority: str, proxy: SplitResult) -> None:
+    """Asks a proxy for a tunnel to a host and port (RFC 9110, 9.3.6)."""
+    headers = {"Host": authority}
+    if proxy.username is not None:
+        from base64 import b64encode
+
+        login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+        headers["Proxy-Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+    connection.sendall(_head(f"CONNECT {authority}", headers))
+    with closing(Stream(connection, "CONNECT")) as answer:
+        if not 200 <= answer.status < 300:
+            # Its own words are not repeated: they may hold the credentials that it was sent.
+            words = http.client.responses.get(answer.status, "")
+            raise OSError(f"the proxy refused the connection: {answer.status} {words}".rstrip())
+
+
+def _head(request: str, headers: Mapping[str, str]) -> bytes:
+    """Returns a request's first line and headers as they are sent. Raises ValueError for a line break within one."""
+    lines = [f"{request} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("a header contains a line break")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 @contextmanager
-def reported_failures(exchange: Exchange) -> Iterator[None]:
+def _reported(exchange: Exchange) -> Iterator[None]:
     """Raises what goes wrong in an exchange as its callers expect it: see `Transport.send`."""
     try:
         yield
@@ -182,8 +247,8 @@ def reported_failures(exchange: Exchange) -> Iterator[None]:
         raise stop.but(maybe_received=exchange.sent) from None
     except (OSError, http.client.HTTPException, ValueError, MemoryError) as error:
         # ValueError: a URL, a header or a certificate; each stays as it is
-        is_final = not exchange.sent and isinstance(error, (ValueError, http.client.InvalidURL))
-        refusals = (ConnectionRefusedError, socket.gaierror, TLS_FAULTS)
+        is_final = not exchange.sent and isinstance(error, ValueError)
+        refusals = (ConnectionRefusedError, socket.gaierror, ssl.SSLError)
         raise NetworkError(
             (f"{exchange.peer}: " if exchange.peer else "") + _words(error, exchange.sent),
             maybe_received=exchange.sent,
@@ -194,10 +259,19 @@ def reported_failures(exchange: Exchange) -> Iterator[None]:
 
 def _words(error: Exception, was_sent: bool) -> str:
     """Returns what went wrong, in words for a user."""
-    if isinstance(error, TLS_FAULTS):
-        return tls.words(error)
-    if isinstance(error, OutOfTime):
-        return str(error) if was_sent else f"{error} (no connection)"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        words = f"its certificate is not trusted ({error.verify_message.rstrip('.')})"
+        if error.verify_code not in UNKNOWN_AUTHORITY:
+            return words
+        if sys.platform == "darwin":
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            return f'{words}; run "/Applications/Python {version}/Install Certificates.command" once'
+        return f"{words}; SSL_CERT_FILE can name a file of further authorities"
+    if isinstance(error, ssl.SSLError):
+        reason = getattr(error, "reason", None) or error.strerror or "no reason given"  # PyPy has no reason
+        if isinstance(error, ssl.SSLEOFError) or reason == "UNEXPECTED_EOF_WHILE_READING":  # without a close_notify
+            return "the connection was cut off"
+        return f"TLS failed ({str(reason).replace('_', ' ').lower()})"
     if isinstance(error, socket.gaierror):
         return f"the host name was not found ({error.strerror})"
     if isinstance(error, http.client.IncompleteRead):
@@ -207,17 +281,3 @@ def _words(error: Exception, was_sent: bool) -> str:
     if not was_sent:
         return f"the request cannot be sent ({str(error) or type(error).__name__})"
     return f"the answer is not HTTP ({str(error).strip() or type(error).__name__})"
-
-
-def _unpacked(content: bytes) -> bytes:
-    """Returns what gzip holds. Raises OSError."""
-    import zlib
-
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        plain = unpacker.decompress(content, MAX_UNPACKED)
-        if unpacker.eof and not unpacker.unused_data:
-            return plain
-    except zlib.error:
-        pass
-    raise OSError("the gzip body is invalid")
