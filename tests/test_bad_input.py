@@ -118,7 +118,7 @@ class RefusedTest(ServedTest):
             self.refused([*POST, "--stdin", "--body", body], "use either --body or --stdin")
         self.refused([*POST, "--paginate"], "--paginate is for GET")
         self.refused(["request", "PATCH", "/v1/avatars/A", "--wait"], "--wait is for a POST")
-        self.refused([*POST, "--download", "fox.png"], "--download needs --wait")
+        self.refused([*POST, "--download", "fox.png"], "need --wait")
 
     def test_files_that_cannot_be_read(self) -> None:
         missing = self.folder / "missing.json"

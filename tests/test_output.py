@@ -356,7 +356,7 @@ class StreamsTest(FakeTest):
         self.assertEqual(self.at_terminal(*rows, "--select", "id", "--output", "json", **variable), "a1\n")
         for argv in (("request", "GET", "/v1/organization"), ("auth", "status")):
             self.assertTrue(self.at_terminal(*argv, **variable).startswith("{\n"), argv)
-        for format in ("table", "markdown", "jsonl", "json", "off"):
+        for format in ("table", "markdown", "jsonl", "json"):
             for argv in (rows, ("auth", "status")):
                 with self.subTest(argv, format=format):
                     piped = call(*argv, env={**self.fake.env(), "RUNWAY_SKILLS_OUTPUT": format})

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..api.client import SERVICES
-from ..errors import ApiError, AuthError, DeniedError, NetworkError, RunwayError, UsageError
+from ..errors import ApiError, AuthError, NetworkError, UsageError
+from .context import Context
 from .options import Command, Options
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from .context import Context
-    from .options import Run
-
 
 SHOWN_KEY = 8  # characters of a key, and never more than a third of it
 
@@ -21,7 +16,7 @@ def status(context: Context, options: Options) -> int:
     """Prints what is known about the key. Raises what kept it from working, which decides the exit status."""
     client = context.client()
     target = client.target
-    shown: dict[str, Any] = {
+    shown = {
         "authenticated": False,
         "source": "environment (stage)" if options.stage else "environment",
         "variable": target.variable,
@@ -30,31 +25,24 @@ def status(context: Context, options: Options) -> int:
         "organization": None,
         "creditBalance": None,
     }
-    failure: RunwayError | None = None
     try:
         shown.update(authenticated=True, **client.service.check_key(client))
     except (AuthError, ApiError, NetworkError) as error:
-        undecided = error.fact("undecided")
-        is_refused = undecided is None and isinstance(error, (AuthError, DeniedError))
-        shown.update(authenticated=False if is_refused else None, error=undecided or error.message)
-        failure = error
+        undecided = error.fact("undecided")  # None where the key is refused, or there is none
+        shown.update(authenticated=None if undecided else False, error=undecided or error.message)
+        context.console.result(shown)
+        raise
     context.console.result(shown)
-    if failure:
-        raise failure
     return 0
 
 
-def nothing_stored(verb: str) -> Run:
-    """Returns the command that says which variable to set or unset instead."""
-
-    def run(context: Context, options: Options) -> int:
-        service = SERVICES[options.gateway]
-        words = f"this program stores nothing: {verb} {service.secret_names[options.stage][0]} in the environment"
-        if verb == "set":
-            words += f" to {service.key_source}, then start this session again"
-        raise UsageError(words, heading="", try_next=("auth", "status"))
-
-    return run
+def explain(verb: str, context: Context, options: Options) -> int:
+    """Says which variable to set or unset."""
+    service = SERVICES[options.gateway]
+    words = f"this program stores nothing: {verb} {service.secret_names[options.stage][0]} in the environment"
+    if verb == "set":
+        words += f" to {service.key_source}, then start this session again"
+    raise UsageError(words, heading="", try_next=("auth", "status"))
 
 
 COMMANDS = {
@@ -66,7 +54,7 @@ COMMANDS = {
     ),
     **{
         f"auth {name}": Command(
-            nothing_stored(verb),
+            partial(explain, verb),
             summary=f"show how to {verb} the key",
             examples=(f"auth {name}",),
             prints="nothing: the message on stderr names the variable",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from .. import settings
 from ..api.client import GATEWAYS
@@ -17,14 +18,9 @@ from ..terminal.console import parse as selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Any, Optional
 
-    from .context import Context
-
-    Run = Callable[[Context, Any], int]
     Token = tuple[str, Optional[str], list[str]]
-
 
 READS, WRITES, COSTS = "reads", "writes", "may cost credits"
 
@@ -86,7 +82,7 @@ class Command:
 
     def __init__(
         self,
-        run: Run,
+        run: Callable[..., int],
         *,
         examples: Sequence[str],
         prints: str,
@@ -173,40 +169,43 @@ SERVICE_FLAGS = ("--stage", "--gateway", "--url-format")  # which choose the ser
 def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = ()) -> Iterator[Token]:
     """Takes words from `rest`, and yields each option with its value, None without one, or an operand with "".
 
-    The words that it was made of come third; of -qf, they come with the last option. `--`, which ends the options, is
-    one without a value. `also` are further flags that have a value. This is for words that are not a whole call yet, or
-    a wrong one: the command in front of argparse, completions and examples.
+    The words that it was made of come third. `--`, which ends the options, is one without a value. `also` are further
+    flags that have a value. This is for words that are not a whole call yet, or a wrong one: the command in front of
+    argparse, completions and examples.
     """
     valued = {flag for option in options if not option.is_switch for flag in option.flags} | {*also}
-    switches = {flag for option in options if option.is_switch for flag in option.flags}
     has_ended = False
     while rest:
-        typed = word = rest.pop(0)
-        while not has_ended and word[:2] in switches and word[2:3].isalpha():
-            yield word[:2], None, []
-            word = f"-{word[2:]}"
+        word = rest.pop(0)
         flag, mark, value = word.partition("=")
         if has_ended or not word.startswith("-") or word == "-":
-            yield "", word, [typed]
+            yield "", word, [word]
         elif word == "--":
             has_ended = True
-            yield word, None, [typed]
-        elif mark and (flag.startswith("--") or flag in valued or flag in switches):
-            yield flag, value, [typed]
+            yield word, None, [word]
+        elif mark and (flag.startswith("--") or flag in valued):
+            yield flag, value, [word]
         elif word in valued and rest and VALUE.match(rest[0]):
-            yield word, rest[0], [typed, rest.pop(0)]
+            yield word, rest[0], [word, rest.pop(0)]
         elif word[:2] in valued and len(word) > 2:
-            yield word[:2], word[2:], [typed]
+            yield word[:2], word[2:], [word]
         else:
-            yield word, None, [typed]
+            yield word, None, [word]
 
 
-def resolved(given: Mapping[str, Any], options: Sequence[Option]) -> dict[str, Any]:
+def resolved(given: dict[str, Any], options: Sequence[Option]) -> dict[str, Any]:
     """Returns the value of each option by `dest`: of the command line, else of its variable, else its default.
 
     Raises ConfigError for a variable that cannot be read, UsageError for options that contradict each other.
     """
-    found = {option.dest: given[option.dest] if option.dest in given else _from_variable(option) for option in options}
+    found = {option.dest: option.default for option in options} | given
+    for option in options:
+        text = settings.setting(option.variable) if option.variable and option.dest not in given else None
+        if text is not None:
+            try:
+                found[option.dest] = option.read(text)
+            except ValueError as error:
+                raise ConfigError(f"{option.variable} {error}", variable=option.variable) from None
     found["client_id"] = found["client_id"] or settings.session_uuid()
     if "url_format" in given and not found["gateway"]:
         raise UsageError("--url-format is for a gateway: add --gateway lowcodeapi", add=("--gateway", GATEWAYS[0]))
@@ -216,17 +215,3 @@ def resolved(given: Mapping[str, Any], options: Sequence[Option]) -> dict[str, A
             raise UsageError(words, drop=("--gateway", "--url-format"))
         raise UsageError(words, variable=f"RUNWAY_SKILLS_{'STAGE' if 'gateway' in given else 'GATEWAY'}")
     return found
-
-
-def _from_variable(option: Option) -> Any:
-    """Returns the value of an option that the command line does not name."""
-    text = settings.setting(option.variable) if option.variable else None
-    is_off = text is not None and text.lower() in settings.OFF
-    if text is None or (is_off and option.default is None):
-        return option.default
-    try:
-        return option.read("0" if is_off else text)
-    except ValueError as error:
-        if is_off and text != "0":
-            return option.default  # off where 0 is not a value: as if it were unset
-        raise ConfigError(f"{option.variable} {error}", variable=option.variable) from None
