@@ -85,7 +85,7 @@ class _Call:
         self._check_options()
 
         # Read and check all input; a key that does not fit is refused before anything is uploaded.
-        data = fields.read_body(options.body, options.stdin, self.context.shutdown)
+        data, body = fields.read_body(options.body, options.stdin, self.context.shutdown)
         if method not in BODY_METHODS:
             self.path = with_query(self.path, fields.query(options.fields))
         elif data is not None or options.fields:
@@ -96,7 +96,7 @@ class _Call:
 
                 refuse_service(client)
             self.has_body, self.given = True, None if values else data
-            self.body = fields.merge(fields.NOTHING if data is None else jsontext.loads(data), values)
+            self.body = fields.merge(body, values)
         if options.paginate and not re.search("[?&]limit=", self.path):
             self.path = with_query(self.path, [("limit", str(PAGE))])
         value = fields.rendered(self.body, lambda each: each.shown())

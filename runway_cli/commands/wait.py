@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from .. import settings
 from ..errors import ClosedOutput, Failure, InternalError, Interrupted, OutputError, RunwayError, UsageError
-from ..jobs.fields import read_stdin
+from ..jobs.fields import read_source
 from ..terminal.console import TABLES, is_terminal
 from .context import summary
 from .options import Command, Operand, Option, Options
@@ -98,7 +98,7 @@ def named(words: Sequence[str], shutdown: Shutdown) -> list[Pollable]:
     for word in words:
         found = [word]
         if word == "-":
-            found = read_stdin("'-', a list of ids,", shutdown).decode("utf-8-sig", "surrogateescape").split()
+            found = read_source("-", "'-', a list of ids,", shutdown).decode("utf-8", "surrogateescape").split()
             if not found:
                 raise UsageError("there are no ids on stdin")
         ids += found

@@ -9,6 +9,8 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from .. import jsontext
 from ..errors import ApiError, Mistyped, UsageError
@@ -16,7 +18,6 @@ from ..settings import Miswritten, as_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Union
 
     from ..api.client import Client
@@ -35,9 +36,7 @@ FORMS = {TEXT: "TEXT", JSON: "JSON", OUTPUT_OF: "ID[.N]"}  # of a value, of othe
 MAX_DEPTH = 100  # levels of a body, and parts of a key; a body of the API has fewer than ten
 ADDRESS = re.compile(r"(https?|runway)://|data:", re.IGNORECASE)
 TAKES_ADDRESS = ("image", "video", "audio", "uri", "url")  # how the API's names of fields for a URL end
-# What is written in place of JSON: strings in single quotes, a comma at the end, .5 and +5, True and None
-ALMOST = r""""(?:[^"\\]|\\.)*"|'([^'"\\]*)'|(,)\s*(?=[]}]|$)|([+-]?(?:\d+\.?\d*|\.\d+))|([A-Za-z]+)"""
-CONSTANTS = {"true": "true", "false": "false", "none": "null"}
+CONSTANTS = {"true": "true", "false": "false", "none": "null"}  # also as Python and spreadsheets write them
 
 
 class Field:
@@ -45,8 +44,6 @@ class Field:
 
     `option` is the one that gives it in messages, "" where the user typed the key alone.
     """
-
-    __slots__ = ("key", "kind", "option", "value")
 
     def __init__(self, kind: str, key: list[str], value: Any) -> None:
         self.kind = kind
@@ -63,7 +60,7 @@ class Field:
 class OutputOf:
     """The output number `index`, from 0, of the task with the id `name`; in ROWS, of the `row` with that @name."""
 
-    __slots__ = ("index", "name", "row", "text")
+    is_upload = False  # as an InputFile may be
 
     def __init__(self, text: str) -> None:
         name, _, number = text.rpartition(".")
@@ -88,11 +85,10 @@ class OutputOf:
         status = answer.get("status") if isinstance(answer, dict) else None
         urls = urls_of(answer) if status in GOOD_ENDS else []
         if self.index >= len(urls):
-            words = (
-                f"{self.name} is {status} and has {len(urls)} outputs: there is no number {self.index}, counted from 0"
-            )
+            counted = f"has {len(urls)} outputs: there is no number {self.index}, counted from 0"
             is_dashed = self.name.startswith("-")
-            raise UsageError(f"--output-of: {words}", try_next=("wait", *["--"] * is_dashed, self.name))
+            try_next = ("wait", *["--"] * is_dashed, self.name)
+            raise UsageError(f"--output-of: {self.name} is {status} and {counted}", try_next=try_next)
         return urls[self.index]
 
 
@@ -135,18 +131,18 @@ def read_inline(text: str) -> str:
 
 def _not_json(words: str, text: str, name: str) -> ValueError:
     """Returns the error for the value of a field, or of --body without a name, with what was meant as far as known."""
-    inside = text[1:-1] if text[:1] == text[-1:] == "'" else text
-    for candidate in (inside, text.replace('\\"', '"'), re.sub(ALMOST, _as_json, text)):
-        try:
+    if text[:1] == text[-1:] == "'":
+        text = text[1:-1]
+    number = re.sub(r"^-?(?=\.\d)", r"\g<0>0", text.lstrip("+").rstrip(".,"))  # .5, +5 and 5.
+    for candidate in (text, text.replace('\\"', '"'), CONSTANTS.get(text.lower(), text), number):
+        with suppress(ValueError):
             found = read_json(candidate.encode())
-        except ValueError:
-            continue
-        if name and isinstance(found, str):
-            return Miswritten(words, ("-f", f"{name}={found}"))
-        return Miswritten(words, ("-F", f"{name}={candidate}") if name else ("--body", candidate))
+            if name and isinstance(found, str):
+                return Miswritten(words, ("-f", f"{name}={found}"))
+            return Miswritten(words, ("-F", f"{name}={candidate}") if name else ("--body", candidate))
     if re.match(r"\s*[{[]\s*\w[^\"']*$", text):
         return ValueError(f"{words}; did PowerShell take its double quotes? Use -f and -F, or --body @FILE")
-    if not name:
+    if not name or text.startswith(("[", "{")):
         return ValueError(words)
     flag = "-f"
     if re.fullmatch(r"@\S+\.\w+", text) or (text.startswith("@") and os.path.isfile(text[1:])):
@@ -155,19 +151,6 @@ def _not_json(words: str, text: str, name: str) -> ValueError:
         text = text[1:]
         flag = "--upload" if text.rpartition(".")[2].lower() in TYPES else "--text-file"
     return Miswritten(f"{words}; for plain text use -f", (flag, f"{name}={text}"))
-
-
-def _as_json(match: re.Match[str]) -> str:
-    """Returns the JSON for a match of ALMOST."""
-    single, comma, number, word = match.groups()
-    if comma:
-        return ""
-    if number:
-        whole, _, rest = number.lstrip("+-").partition(".")
-        return ("-" if number[0] == "-" else "") + (whole or "0") + (f".{rest}" if rest else "")
-    if word:
-        return CONSTANTS.get(word.lower(), word)
-    return match[0] if single is None else f'"{single}"'
 
 
 def read_json(data: bytes) -> Any:
@@ -209,16 +192,48 @@ def merge(body: Any, fields: Iterable[tuple[Field, Any]], under: Iterable[tuple[
     for keys that `fields` name too. Raises UsageError for a key given twice, an index past the end of its list, a key
     through a value that is neither an object nor a list, and a file's name where the API takes a URL.
     """
-    root = [body]
     fields = list(fields)
-    own = {tuple(field.key) for field, _ in fields}
     check_keys([field for field, _ in fields])
-    rest = [each for each in under if own.isdisjoint(_beginnings(each[0]))]
+    own = [field.key for field, _ in fields]
+    rest = [each for each in under if not any(each[0].key[: len(key)] == key for key in own)]
     # by their indices alone, the smaller ones first: an index has no leading zeros
     for field, value in sorted([*rest, *fields], key=lambda each: [(len(i), i) for i in each[0].key if _is_index(i)]):
-        _put(root, field, value)
-    check_addresses(root[0], [field for field, _ in fields])
-    return root[0]
+        body = _put(body, field, 0, value)
+    check_addresses(body, [field for field, _ in fields])
+    return body
+
+
+def check_keys(fields: Iterable[Field]) -> None:
+    """Raises UsageError for a field that would undo another one."""
+    keys = sorted(field.key for field in fields)
+    for one, other in zip(keys, keys[1:]):
+        if other[: len(one)] == one:
+            raise UsageError(f"{_short('.'.join(other))} is given twice, or as a part of another field")
+
+
+def _put(container: Any, field: Field, depth: int, value: Any) -> Any:
+    """Returns the container, which stands this deep at the field's key, with the value at the rest of the key."""
+    if depth == len(field.key):
+        return value
+    part = field.key[depth]
+    what = f"{_short(field.name)}: {_short('.'.join(field.key[:depth])) or 'the body'}"
+    if container is NOTHING:
+        container = [] if _is_index(part) else {}
+    if isinstance(container, dict):
+        return {**container, part: _put(container.get(part, NOTHING), field, depth + 1, value)}
+    if not isinstance(container, list):
+        raise UsageError(f"{what} is neither an object nor a list")
+    if not _is_index(part):
+        raise UsageError(f"{what} is a list, so {part!r} should be a number")
+    if len(part) > 9 or int(part) > len(container):
+        raise UsageError(f"{what} has {len(container)} items, so the next index is {len(container)}")
+    before, after = container[: int(part)], container[int(part) :] or [NOTHING]
+    return [*before, _put(after[0], field, depth + 1, value), *after[1:]]
+
+
+def _is_index(part: str) -> bool:
+    """Returns whether it is an index as in JSON Pointer (RFC 6901): no leading zeros, so that each has one name."""
+    return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0")
 
 
 def check_addresses(body: Any, fields: Sequence[Field], key: Sequence[str] = ()) -> None:
@@ -238,10 +253,10 @@ def check_addresses(body: Any, fields: Sequence[Field], key: Sequence[str] = ())
             name = ".".join(path)
             is_typed = not all(field.option for field in fields)  # by `generate`, which has no --upload
             use = f"{name}=FILE" if is_typed else f"--upload {name}=FILE, or in ROWS @upload.{name}"
-            words = f"{name}: {_short(value)!r} is a file, and the field takes a URL: use {use}"
             wrong = (("",), f"{name}:=") if is_typed else (FIELD_FLAGS, f"{name}=")
             facts = {"bad_value": wrong, "instead": (*(() if is_typed else ("--upload",)), f"{name}={file}")}
             is_inside = any(len(field.key) < len(path) and path[: len(field.key)] == field.key for field in fields)
+            words = f"{name}: {_short(value)!r} is a file, and the field takes a URL: use {use}"
             raise UsageError(words, **({} if is_inside else facts))
 
 
@@ -256,52 +271,8 @@ def named_file(key: Sequence[str], value: Any) -> str | None:
     return next(filter(os.path.isfile, (value, unquote(re.sub("^@|^file://(?=/)", "", value)))), None)
 
 
-def _beginnings(field: Field) -> list[tuple[str, ...]]:
-    return [tuple(field.key[:size]) for size in range(1, len(field.key) + 1)]
-
-
-def check_keys(fields: Iterable[Field]) -> None:
-    """Raises UsageError for a field that would undo another one."""
-    seen: dict[tuple[str, ...], bool] = {}  # True for a key, False for the beginning of one
-    for field in fields:
-        beginnings = _beginnings(field)
-        if beginnings[-1] in seen or any(map(seen.get, beginnings)):
-            raise UsageError(f"{_short(field.name)} is given twice, or as a part of another field")
-        seen.update({**dict.fromkeys(beginnings, False), beginnings[-1]: True})
-
-
-def _put(root: list[Any], field: Field, value: Any) -> None:
-    """Sets the value at the field's key, making objects and lists on the way."""
-    container: Any = root
-    slot: Any = 0
-    for depth, part in enumerate(field.key):
-        what = f"{_short(field.name)}: {_short('.'.join(field.key[:depth])) or 'the body'}"
-        found = container[slot]
-        if found is NOTHING:
-            found = [] if _is_index(part) else {}
-        elif not isinstance(found, (dict, list)):
-            raise UsageError(f"{what} is neither an object nor a list")
-        container[slot] = container = found.copy()  # the original may be shared
-        slot = part
-        if isinstance(container, dict):
-            container.setdefault(part, NOTHING)
-        elif not _is_index(part):
-            raise UsageError(f"{what} is a list, so {part!r} should be a number")
-        elif len(part) > 9 or int(part) > len(container):
-            raise UsageError(f"{what} has {len(container)} items, so the next index is {len(container)}")
-        else:
-            slot = int(part)
-            container[slot:] = container[slot:] or [NOTHING]
-    container[slot] = value
-
-
-def _is_index(part: str) -> bool:
-    """Returns whether it is an index as in JSON Pointer (RFC 6901): no leading zeros, so that each has one name."""
-    return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0")
-
-
 def _short(name: str, most: int = 80) -> str:
-    """A name cut for a message, so that the reason after the name is not lost."""
+    """Cuts a name for a message, so that the reason after the name is not lost."""
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
@@ -334,51 +305,46 @@ def query(fields: Sequence[Field]) -> list[tuple[str, str]]:
     return pairs
 
 
-def read_body(text: str | None, stdin: bool, shutdown: Shutdown) -> bytes | None:
-    """Returns the body of --body or --stdin, checked to be JSON and unchanged; None without one. Raises UsageError."""
-    if stdin or text in ("-", "@-"):
-        source, data = "stdin", read_stdin("the body", shutdown)
-    elif text is None:
-        return None
-    elif text.startswith("@"):
-        source, data = text[1:], read_file(text[1:], "--body", shutdown)
+def read_body(text: str | None, stdin: bool, shutdown: Shutdown) -> tuple[bytes | None, Any]:
+    """Returns the body of --body or --stdin, unchanged, and its value; None and NOTHING where there is none.
+
+    Raises UsageError for what is not JSON.
+    """
+    if stdin or text == "-":
+        text = "@-"
+    if text is None:
+        return None, NOTHING
+    if text.startswith("@"):
+        data = read_source(text[1:], "the body", shutdown)
     else:
-        source, data = "--body", text.encode("utf-8", "surrogateescape")
-    data = without_mark(data, f"the body from {source}")
+        data = text.removeprefix("\ufeff").encode("utf-8", "surrogateescape")
     try:
-        read_json(data)
+        return data, read_json(data)
     except ValueError as error:
-        raise UsageError(f"the body from {source} is not JSON: {error}") from None
-    return data
+        raise UsageError(f"the body{f' from {text[1:]}' * text.startswith('@')} is not JSON: {error}") from None
 
 
 def value_of(field: Field, files: Files, shutdown: Shutdown) -> Any:
     """Returns what a field puts into the body, for a file or an output an Input. Raises UsageError."""
-    path = field.value
+    given, option = field.value, field.option or field.name
     if field.kind == OUTPUT_OF:
         from .tasks import parse
 
-        found = OutputOf(path)
+        found = OutputOf(given)
         try:
             found.name = parse(found.name).name
         except Mistyped as error:  # its words are only a part of what was typed
-            whole, right = f"{field.name}={path}", error.fact("right")
+            whole, right = f"{field.name}={given}", error.fact("right")
             raise error.but(wrong=whole, right=whole.replace(found.name, right)) from None
         return found
-    if field.kind in (DATA_URI, UPLOAD) and not (field.kind == UPLOAD and ADDRESS.match(path)):
-        return input_file(files, path, field.option or field.name, is_upload=field.kind == UPLOAD)
+    if field.kind == DATA_URI or (field.kind == UPLOAD and not ADDRESS.match(given)):
+        return input_file(files, given, option, is_upload=field.kind == UPLOAD)
     if field.kind != TEXT_FILE:
-        return field.value
-    if path == "-":
-        data = read_stdin(f"{field.option} {field.name}".lstrip(), shutdown)
-    else:
-        data = read_file(path, "--text-file", shutdown)
+        return given
     try:
-        text = without_mark(data, f"{field.option or field.name}: {path!r}").decode("utf-8")
+        return re.sub(r"\r?\n\Z", "", read_source(given, option, shutdown).decode("utf-8"))
     except UnicodeDecodeError as error:
-        words = f"{field.option or field.name}: {path!r} is not UTF-8 (byte {error.start + 1})"
-        raise UsageError(words) from None
-    return text[:-2] if text.endswith("\r\n") else text[:-1] if text.endswith("\n") else text
+        raise UsageError(f"{option}: {given!r} is not UTF-8 (byte {error.start + 1})") from None
 
 
 def input_file(files: Files, path: str, option: str, *, is_upload: bool) -> InputFile:
@@ -390,35 +356,32 @@ def input_file(files: Files, path: str, option: str, *, is_upload: bool) -> Inpu
     return files[path, is_upload]
 
 
-def read_stdin(what: str, shutdown: Shutdown) -> bytes:
-    """Returns all of stdin. Raises UsageError if it is a terminal."""
-    from ..terminal.console import is_terminal
+def read_source(path: str, what: str, shutdown: Shutdown, *, is_rows: bool = False) -> bytes:
+    """Returns all of a file, or of stdin for -, without the byte order mark of UTF-8 that PowerShell writes.
 
-    if sys.stdin is None or is_terminal(sys.stdin):
-        raise UsageError(f"{what} is read from stdin, but nothing is piped in")
-    data: bytes = shutdown.interruptible(sys.stdin.buffer.read)
-    return data
+    A pipe may be named too, unless it should hold ROWS: it may stay silent for long. Raises UsageError, which names
+    `what` is read.
+    """
+    if path == "-":
+        from ..terminal.console import is_terminal
 
-
-def read_file(path: str, option: str, shutdown: Shutdown, *, is_rows: bool = False) -> bytes:
-    """Returns all of a file, or of a pipe unless it holds ROWS: a pipe may stay silent for long. Raises UsageError."""
-
-    def read() -> bytes:
-        with open(path, "rb") as file:
-            return file.read()
-
-    try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode) and (is_rows or not stat.S_ISFIFO(mode)):
-            raise ValueError(f"it is not a regular file{': use - for rows on stdin' * is_rows}")
-        return shutdown.interruptible(read)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{option}: {_short(path, 300)!r} cannot be read: {reason}") from None
-
-
-def without_mark(data: bytes, what: str) -> bytes:
-    """Returns UTF-8 data without the byte order mark that PowerShell writes. Raises UsageError for UTF-16."""
+        if sys.stdin is None or is_terminal(sys.stdin):
+            raise UsageError(f"{what} is read from stdin, but nothing is piped in")
+        data: bytes = shutdown.interruptible(sys.stdin.buffer.read)
+    else:
+        try:
+            mode = os.stat(path).st_mode
+            if not stat.S_ISREG(mode) and (is_rows or not stat.S_ISFIFO(mode)):
+                raise ValueError(f"it is not a regular file{': use - for rows on stdin' * is_rows}")
+            data = shutdown.interruptible(_content, path)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(f"{what}: {_short(path, 300)!r} cannot be read: {reason}") from None
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UsageError(f"{what} is UTF-16: save it as UTF-8")
-    return data[3:] if data.startswith(b"\xef\xbb\xbf") else data
+        raise UsageError(f"{what}: {_short(path, 300)!r} is UTF-16: save it as UTF-8")
+    return data.removeprefix(b"\xef\xbb\xbf")
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

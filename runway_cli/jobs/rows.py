@@ -103,8 +103,7 @@ class RowReader:
         self._files: Files = {}
         self._names: dict[str, Row] = {}  # by their labels
         self._outputs: list[tuple[Row, OutputOf]] = []  # the rows that need the outputs of others
-        data = fields.read_body(body, False, shutdown)
-        self._body = NOTHING if data is None else jsontext.loads(data)
+        _, self._body = fields.read_body(body, False, shutdown)
         self._shared = [(field, fields.value_of(field, self._files, shutdown)) for field in shared]
         fields.check_keys(shared)
         fields.check_addresses(self._body, ())
@@ -113,11 +112,7 @@ class RowReader:
 
     def read(self, source: str) -> list[Row]:
         """Returns the rows of a file, or of stdin for `-`. Raises UsageError, with every fault of a row."""
-        if source == "-":
-            data = fields.read_stdin("ROWS, as JSON Lines,", self._shutdown)
-        else:
-            data = fields.read_file(source, "ROWS", self._shutdown, is_rows=True)
-        data = fields.without_mark(data, f"ROWS {source!r}")
+        data = fields.read_source(source, "ROWS", self._shutdown, is_rows=True)
         wrong = re.search(rb"\0|(?<![^\r\n])" + MARK, data)
         if wrong:
             words = "a second byte order mark" if wrong[0] == MARK else "a NUL byte: save it as UTF-8"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         def deadline(self) -> float | None: ...
 
         def step(self, emit: Emit) -> float | None:
-            """Does what is due. Returns the seconds until the next step, None at the end: at the deadline at the latest."""
+            """Does what is due. Returns the seconds until the next step, None at the end: past its deadline at once."""
 
 
 OPEN_FILES, OWN_FILES, FILES_OF_JOB = 512, 24, 4  # enough for all; what the process has beside its jobs; of each job
