@@ -19,7 +19,7 @@ from typing import Any
 from unittest import mock
 
 from runway_cli.cli.main import LAST_RESORT, main
-from runway_cli.cli.parser import HelpRequested, VersionRequested, parse
+from runway_cli.cli.parser import HelpRequested, parse
 from runway_cli.errors import ConfigError, UsageError
 from tests.fake import SECRET, STAGE_SECRET, TOKEN
 
@@ -172,7 +172,7 @@ def check_example(example: str, result: Result) -> None:
     program = next(place for place, word in enumerate(words) if word.endswith(("runway-cli", "runway_cli", ".pyz")))
     try:
         parse(words[program + 1 :] if words[0] != "env" else [])  # which of several faults comes first, depends on it
-    except (HelpRequested, VersionRequested, ConfigError):
+    except (HelpRequested, ConfigError):
         pass
     except UsageError as error:
         raise AssertionError(f"the example is no call ({error.message}): {result!r}") from None

@@ -141,7 +141,7 @@ class StartUpTest(ProgramTest):
 
     def test_the_programs_help_imports_no_command(self) -> None:
         commands = {name for name in self.imported("--help") if name.startswith("runway_cli.commands.")}
-        self.assertEqual(commands, {"runway_cli.commands.options", "runway_cli.commands.context"})
+        self.assertEqual(commands, {"runway_cli.commands.options"})
 
     def test_a_command_imports_no_other(self) -> None:
         own = {

@@ -25,7 +25,7 @@ if sys.platform != "win32":
 from runway_cli import shutdown
 from runway_cli.api.client import Client
 from runway_cli.cli import parser
-from runway_cli.cli.main import Run
+from runway_cli.cli import main as cli_main
 from runway_cli.commands import options as global_options
 from runway_cli.commands.context import Context
 from runway_cli.terminal.console import Console
@@ -418,7 +418,7 @@ class MomentTest(ServiceTest):
 
     def test_a_post_without_a_proper_answer_may_have_been_accepted_whenever_the_signal_comes(self) -> None:
         for kind, exit_status in (("forward_then_reset", 69), ("forward_then_status", 1), ("html", 1)):
-            for place, name, after in ((Transport, "send", True), (Run, "report", False), (Console, "error", False)):
+            for place, name, after in ((Transport, "send", True), (cli_main, "report", False), (Console, "error", False)):
                 with self.subTest(kind, name=name):
                     self.forget()
                     self.fake.fault(Fault(kind), method="POST")

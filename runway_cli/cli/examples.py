@@ -42,7 +42,7 @@ from ..jobs.tasks import STARTED_IN_PLACE
 from ..settings import destination
 from ..terminal.program import command_line
 from . import translate
-from .parser import COMMAND_MODULES, HelpRequested, VersionRequested, declared, load, parse
+from .parser import COMMAND_MODULES, HelpRequested, declared, load, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ def _fault(words: Words) -> UsageError | None:
     """Returns what is wrong with the words of a call, None where they can be parsed."""
     try:
         parse(words)
-    except (HelpRequested, VersionRequested, ConfigError):
+    except (HelpRequested, ConfigError):
         return None
     except UsageError as error:
         return error

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import textwrap
+from collections.abc import Iterable, Sequence
 
-from .. import settings
+from .. import __version__, settings
 from ..api.client import SERVICES
-from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command
+from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Option
 from ..errors import EXITS
 from ..terminal.console import terminal_size
 from ..terminal.program import IS_WINDOWS, command_line, quoted_call
 from .parser import SUMMARIES, declared, load
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from ..commands.options import Option
-
-    Rows = Sequence[tuple[str, str]]
-
 
 TITLE = "The Runway API (generative video, images, audio, avatars) on the command line."
 NO_BREAK = "\u00a0"  # a space at which no line is folded
@@ -35,24 +28,22 @@ MORE = (
 
 def text(path: tuple[str, ...], topic: str | None = None) -> str:
     """Returns the help of a command or a group of commands by its path, of the program for (), or of a topic."""
+    if topic == "version":
+        return f"{__version__}\n"
     command = declared(path)
     if topic:
         lines = {"options": _options, "environment": _environment, "exit": _exits}[topic]()
     elif command:
-        lines = _command(path, command)
-    elif path:
-        group = load(path[0])
-        rows = [(words[1], each.summary) for words, each in group.items()]
-        lines = [*_commands(path, "", rows, [each.examples[0] for each in group.values()]), *_pointer()]
+        lines = [*_command(path, command), *_pointer()]
     else:
-        rows = [(names.replace(" ", ", "), summary) for names, summary in SUMMARIES.items()]
-        lines = [*_commands((), TITLE, rows, EXAMPLES), *_folded(MORE)]
+        title, more = ([], _pointer()) if path else (_folded(TITLE), _folded(MORE))
+        group = load(path[0]) if path else {}
+        rows = [(words[1], each.summary) for words, each in group.items()]
+        rows = rows or [(names.replace(" ", ", "), summary) for names, summary in SUMMARIES.items()]
+        examples = [each.examples[0] for each in group.values()] or EXAMPLES
+        usage = _folded(f"Usage: {command_line(path)} COMMAND [options]")
+        lines = [*usage, *title, "", "Commands:", *_table(rows), "", "Examples:", *_examples(examples), *more]
     return "\n".join(lines).replace(NO_BREAK, " ") + "\n"
-
-
-def _commands(path: tuple[str, ...], title: str, rows: Rows, examples: Sequence[str]) -> list[str]:
-    usage = _folded(f"Usage: {command_line(path)} COMMAND [options]")
-    return [*usage, *_folded(title), "", "Commands:", *_table(rows), "", "Examples:", *_examples(examples)]
 
 
 def _command(path: tuple[str, ...], command: Command) -> list[str]:
@@ -67,8 +58,7 @@ def _command(path: tuple[str, ...], command: Command) -> list[str]:
         lines += ["", "Arguments:", *_table([(operand.metavar, operand.help) for operand in command.operands])]
     if command.options:
         lines += ["", "Options:", *_table(_rows(command.options))]
-    lines += ["", *_folded(f"Prints {command.prints}."), "", "Examples:", *_examples(command.examples)]
-    return [*lines, *_pointer()]
+    return [*lines, "", *_folded(f"Prints {command.prints}."), "", "Examples:", *_examples(command.examples)]
 
 
 def _pointer() -> list[str]:
@@ -95,16 +85,14 @@ def _exits() -> list[str]:
 
 
 def _rows(options: Iterable[Option]) -> list[tuple[str, str]]:
-    return [
-        (
-            ", ".join(option.flags) + (f" {option.metavar}" if option.metavar else ""),
-            option.help + (f" [env:{NO_BREAK}{option.variable}]" if option.variable else ""),
-        )
-        for option in options
-    ]
+    rows = []
+    for option in options:
+        variable = f" [env:{NO_BREAK}{option.variable}]" if option.variable else ""
+        rows.append((f"{', '.join(option.flags)} {option.metavar or ''}".rstrip(), option.help + variable))
+    return rows
 
 
-def _table(rows: Rows) -> list[str]:
+def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Returns names and texts in two columns; a name that is too long stands on a line of its own."""
     column = min(max(len(name) for name, _ in rows), _width() // 3) + 4
     lines = []
@@ -118,24 +106,12 @@ def _table(rows: Rows) -> list[str]:
 
 def _examples(examples: Iterable[str]) -> list[str]:
     """Returns calls over several lines that a POSIX shell reads as one; on Windows each has one line."""
-    if IS_WINDOWS:
-        return ["  " + command_line(shlex.split(example)) for example in examples]
-    width = _width()
     lines = []
     for example in examples:
-        words: list[str] = []
-        for word in quoted_call(shlex.split(example)):
-            if words and words[-1].startswith("-") and " " not in words[-1] and not word.startswith("-"):
-                words[-1] += f" {word}"  # an option stays on one line with its value
-            else:
-                words.append(word)
-        line = "  "
-        for word in words:
-            if len(line) + len(word) > width - 3 and line.strip():
-                lines.append(line + "\\")
-                line = "    "
-            line += word + " "
-        lines.append(line.rstrip())
+        call = " ".join(word.replace(" ", NO_BREAK) for word in quoted_call(shlex.split(example)))
+        call = re.sub(r" (-\S*) (?!-)", rf" \1{NO_BREAK}", call)  # an option stays on one line with its value
+        parts = [call] if IS_WINDOWS else _folded(call, _width() - 4)
+        lines.append("  " + " \\\n    ".join(parts))
     return lines
 
 

@@ -10,14 +10,12 @@ from importlib import import_module
 
 from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Options, resolved, tokens
 from ..errors import ConfigError, Mistyped, UsageError
-from ..settings import UnknownWord, as_text
+from ..settings import as_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from typing import Any, NoReturn
-
-    from ..commands.options import Option
 
     Path = tuple[str, ...]
 
@@ -44,21 +42,15 @@ COMMAND_NAMES = tuple(COMMAND_MODULES)
 TOPICS = ("options", "environment", "exit")
 SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
 MIN_BEGINNING = 3  # characters that are enough to recognize the only word that begins with them
-NEGATION = re.compile(r"\A(?:no|non|not|un|dis|de|without)-?")
-_KNOWN = {flag for option in GLOBAL_OPTIONS for flag in option.flags} | {*HELP_FLAGS, *VERSION_FLAGS}
 
 
 class HelpRequested(Exception):
-    """Help was asked for: of the command at `path`, or of a `topic`."""
+    """Help was asked for: of the command at `path`, or of a `topic`, which may be the version."""
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
         super().__init__(path)
         self.path = path
         self.topic = topic
-
-
-class VersionRequested(Exception):
-    """The version was asked for."""
 
 
 class Call:
@@ -92,18 +84,18 @@ def declared(path: Path) -> Command | None:
 def parse(words: Sequence[str]) -> Call:
     """Returns the call that these words make.
 
-    Raises HelpRequested, VersionRequested, or with the fact `path` UsageError, or ConfigError for an option's variable.
+    Raises HelpRequested, or with the fact `path` UsageError, or ConfigError for an option's variable.
     """
     if words and words[0] == "help":
         names = [word for word in words[1:] if not word.startswith("-")]
-        if len(names) != 1 or names[0] in COMMAND_NAMES:
-            raise HelpRequested(_command_of(words[1:])[0])
-        if names[0] in TOPICS:
+        if names and names[0] in TOPICS:
             raise HelpRequested((), names[0])
-        raise mistyped(f"unknown command or topic {names[0]!r}", names[0], (*COMMAND_NAMES, *TOPICS), path=())
+        if names and names[0] not in COMMAND_NAMES:
+            raise mistyped(f"unknown command or topic {names[0]!r}", names[0], (*COMMAND_NAMES, *TOPICS))
+        words = ["--help", *words[1:]]
     path, command, rest = _command_of(words)
     if command is None:
-        raise VersionRequested if any(word in VERSION_FLAGS for word in rest) else HelpRequested(path)
+        raise HelpRequested(path, "version" if {*VERSION_FLAGS} & {*rest} else None)
     try:
         given, operands = _given(path, command, rest)
         values = _operands(command, operands)
@@ -111,67 +103,51 @@ def parse(words: Sequence[str]) -> Call:
             message = f"--output {given['output']} is for commands that print rows; {' '.join(path)} prints one result"
             raise UsageError(message, drop=("--output",))
         found = resolved(given, [*command.options, *GLOBAL_OPTIONS])
-        options = Options(**found, is_output_given="output" in given, **values)
+        return Call(path, command, Options(**found, is_output_given="output" in given, **values))
     except (UsageError, ConfigError) as error:
         raise error.but(path=path) from None
-    return Call(path, command, options)
 
 
 def _command_of(words: Sequence[str]) -> tuple[Path, Command | None, list[str]]:
     """Returns the path of the command, the command, None where the path is only its beginning, and the other words."""
     path: Path = ()
-    found: dict[Path, Command] = {}
+    group: dict[Path, Command] = {}
     others: list[str] = []
     rest = list(words)
+    known = [*(flag for option in GLOBAL_OPTIONS for flag in option.flags), *HELP_FLAGS, *VERSION_FLAGS]
     for flag, word, typed in tokens(rest, GLOBAL_OPTIONS):
         if flag:
-            if flag not in (*_KNOWN, "--"):
-                raise _unknown_option(typed[0], rest, _KNOWN, None).but(path=path)
+            if flag not in (*known, "--"):
+                from .translate import unknown_option
+
+                raise unknown_option(typed[0], rest, known, None).but(path=path)
             others += typed
             continue
-        names = [known[1] for known in found] if path else COMMAND_NAMES
+        names = [other[1] for other in group] if path else COMMAND_NAMES
         command = (*path, str(word))
         if word not in names:
             message, choice = f"unknown command {' '.join(command)!r}", f": use one of {', '.join(names)}"
             raise mistyped(message, command[-1], names, choice, path=path, unknown_command=command)
-        path, found = command, found or load(command[0])
-        if path in found:
+        path, group = command, group or load(command[0])
+        if path in group:
             break
-    return path, found.get(path), [*others, *rest]
+    return path, group.get(path), [*others, *rest]
 
 
 def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = "", **facts: Any) -> UsageError:
     """Returns the error for an unknown word: Mistyped with the nearest known one, else the message and `otherwise`."""
     import difflib  # only an error needs it
 
-    plain, words = (
-        wrong.lstrip("-"),
-        {word.lstrip("-"): word for word in known},
-    )  # shared dashes do not make words similar
+    plain = wrong.lstrip("-")  # shared dashes do not make words similar
+    words = {word.lstrip("-"): word for word in known}
     longer = [word for word in words if len(plain) >= MIN_BEGINNING and word.startswith(plain)]
     close = longer if len(longer) == 1 else difflib.get_close_matches(plain, words, 1, SIMILARITY)
-    affirmed = NEGATION.sub("", plain)  # --no-open and uninstall are opposites, not typing errors
+    affirmed = re.sub("^(no|non|not|un|dis|de|without)-?", "", plain)  # --no-open and uninstall are opposites, no slips
     likeness = [difflib.SequenceMatcher(None, word, near).ratio() for word in (affirmed, plain) for near in close]
     if close and words[close[0]] != wrong and likeness[0] <= likeness[1]:
         near = words[close[0]]
         return Mistyped(f"{message}; did you mean {near}?", wrong=wrong, right=near, **facts)
     return UsageError(message + otherwise, **facts)
-
-
-def _unknown_option(word: str, after: Sequence[str], known: Collection[str], command: Command | None) -> UsageError:
-    """Returns the error for an option; `after` are the words behind it, of which the first may be its value."""
-    from . import translate
-
-    name = word.partition("=")[0]
-    found = translate.option(word, "".join(after[:1]), known, command)
-    if found:
-        flag, value, ours, hint = found
-        return Mistyped(f"unknown option {flag}; {hint}", wrong=flag, value=value, ours=ours)
-    for part, call in translate.CALLS:
-        if re.search(part, name, re.IGNORECASE):
-            return UsageError(f"unknown option {name}", try_next=call)
-    is_theirs = any(name in flags.split() for flags, _, _ in translate.OPTIONS)  # and not a slip of ours
-    return mistyped(f"unknown option {name}", name, () if is_theirs else known)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -180,23 +156,35 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(re.sub(r"ignored explicit argument (.*)", r"takes no value, not \1", message))
 
 
-class _Asked(argparse.Action):
-    """Ends the parsing where help or the version is asked for."""
-
-    def __call__(self, *_: Any) -> None:
-        raise VersionRequested if self.option_strings[0] in VERSION_FLAGS else HelpRequested(())
-
-
-def _given(path: Path, command: Command, words: list[str]) -> tuple[dict[str, Any], list[str]]:
+def _given(path: Path, command: Command, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Returns the options that the words give, by `dest`, and the operands among them."""
-    end = words.index("--") if "--" in words else len(words)  # what argparse makes of it differs between its versions
-    plain = partial(argparse.HelpFormatter, width=80)  # or argparse asks for the terminal's width at each option
-    parser = _Parser(
-        "", "", formatter_class=plain, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS
-    )
-    parser.add_argument(*HELP_FLAGS, action=_Asked, nargs=0)
-    parser.add_argument(*VERSION_FLAGS, action=_Asked, nargs=0)
     options = [*command.options, *GLOBAL_OPTIONS]
+    valued = [flag for option in options if not option.is_switch for flag in option.flags]
+    known = [*(flag for option in options for flag in option.flags), *HELP_FLAGS, *VERSION_FLAGS]
+    typed: list[str] = []
+    operands: list[str] = []
+    before = ""  # an option without its value
+    rest = list(words)
+    for flag, value, parts in tokens(rest, options):
+        word = parts[0] if parts else flag
+        if before and re.match("-[^-]", word) and word not in known:
+            raise UsageError(f"{before}: {word!r} begins with a dash: write {before}=…", dashed=(before, word))
+        if flag in (*HELP_FLAGS, *VERSION_FLAGS):
+            raise HelpRequested(path, "version" if flag in VERSION_FLAGS else None)
+        if flag == "":
+            operands.append(str(value))
+        elif flag in known:
+            typed += parts
+        elif re.match(r"-\w* ", word):
+            raise UsageError(f"{word!r} begins with a dash: put it after --", dashed=("", word))
+        elif flag != "--":
+            from .translate import unknown_option
+
+            raise unknown_option(word, rest, known, command)
+        before = flag if flag in valued and value is None else ""
+
+    plain = partial(argparse.HelpFormatter, width=80)  # or argparse asks for the terminal's width at each option
+    parser = _Parser(formatter_class=plain, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     for option in options:
         if option.is_switch:
             parser.add_argument(*option.flags, dest=option.dest, action="store_true")
@@ -204,30 +192,7 @@ def _given(path: Path, command: Command, words: list[str]) -> tuple[dict[str, An
             read = partial(_value, option.read, option.flags)
             action = "append" if option.is_list else "store"
             parser.add_argument(*option.flags, dest=option.dest, action=action, type=read)
-    try:
-        found, rest = parser.parse_known_args(words[:end])
-    except HelpRequested:
-        raise HelpRequested(path) from None
-    except UsageError as error:
-        raise (None if error.facts else _dashed(words[:end], options)) or error from None  # argparse's own has no facts
-    for place, word in enumerate(rest):
-        if word.startswith("-") and word != "-":
-            known = [*(flag for option in options for flag in option.flags), *HELP_FLAGS, *VERSION_FLAGS]
-            after = [*rest[place + 1 :], *words[end + 1 :]][:1]
-            raise _dashed(words[:end], options) or _unknown_option(word, after, known, command)
-    return vars(found), [*rest, *words[end + 1 :]]
-
-
-def _dashed(words: list[str], options: Sequence[Option]) -> UsageError | None:
-    """Returns the error for a value or a text that was taken for an option, as it begins with a dash; None without."""
-    known = {flag: option for option in options for flag in option.flags}
-    for before, word in zip(["", *words], words):
-        has_value = before in known and not known[before].is_switch
-        if has_value and re.match("-[^-]", word) and word not in (*known, *HELP_FLAGS, *VERSION_FLAGS):
-            return UsageError(f"{before}: {word!r} begins with a dash: write {before}=…", dashed=(before, word))
-        if not has_value and re.match(r"-\w* ", word):
-            return UsageError(f"{word!r} begins with a dash: put it after --", dashed=("", word))
-    return None
+    return vars(parser.parse_args(typed)), operands
 
 
 def _operands(command: Command, words: list[str]) -> dict[str, Any]:
@@ -242,10 +207,10 @@ def _operands(command: Command, words: list[str]) -> dict[str, Any]:
         values = [_value(operand.read, (), word) for word in taken]
         found[operand.dest] = values if operand.repeats else next(iter(values), None)
     if rest:
-        from .translate import field
-
-        message, ours = f"unexpected argument {rest[0]!r}", field(rest[0])
-        if any(ours[:1] == [flag] for option in command.options for flag in option.flags):
+        message = f"unexpected argument {rest[0]!r}"
+        field = re.fullmatch(r"([A-Za-z_][\w.]*)(:=|==?)(.*)", rest[0], re.DOTALL)  # as httpie and replicate take it
+        if field and any("--field" in option.flags for option in command.options):
+            ours = ["-F" if field[2] == ":=" else "-f", f"{field[1]}={field[3]}"]
             raise Mistyped(f"{message}; did you mean {' '.join(ours)}?", wrong=rest[0], ours=ours)
         raise UsageError(message)
     return found
@@ -259,6 +224,5 @@ def _value(read: Callable[[str], Any], flags: Sequence[str], text: str) -> Any:
         return read(text)
     except ValueError as error:
         message = f"{'/'.join(flags)}: {error}" if flags else str(error)
-        known = error.known if isinstance(error, UnknownWord) else ()
-        instead = getattr(error, "instead", None)
+        known, instead = getattr(error, "known", ()), getattr(error, "instead", None)
         raise mistyped(message, text, known, bad_value=(flags, text), instead=instead) from None

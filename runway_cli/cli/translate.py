@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 
-from ..commands.options import VALUE
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection
-    from typing import Optional
-
-    from ..commands.options import Command
-
-    Found = tuple[str, Optional[str], list[str], str]
-
+from ..commands.options import VALUE, Command
+from ..errors import Mistyped, UsageError
+from .parser import mistyped
 
 # Paths of jq that --select has too: `.id`, `.data[] | .id`, `.id, .name`; no functions.
 JQ_PATHS = r"(?=.*\w)[\w.*\[\]-]+(?:\s*\|\s*\.[\w.*\[\]-]+|\s*,\s*[\w.*\[\]-]+)*"
@@ -93,32 +86,37 @@ LISTS = ("avatars", "voices", "documents")
 GENERATE = ("run", "create", "make", "predict", "submit", "imagine")  # what `generate` is called elsewhere
 
 
-def option(word: str, after: str, known: Collection[str], command: Command | None) -> Found | None:
-    """Returns what an unknown option is here: the flag and the value that were typed, our words, and a hint of them.
+def unknown_option(word: str, behind: Sequence[str], known: Collection[str], command: Command | None) -> UsageError:
+    """Returns the error for an unknown option: what it is here or, where no tool has it, the most similar one.
 
-    `after` is the word behind it, which may be its value; `known` are the flags of the command. Returns None for an
-    option that no tool has, or that means nothing to this command.
+    `behind` are the words after it, of which the first may be its value; `known` are the flags of the command.
     """
     flag, mark, value = word.partition("=")
     if len(word) > 2 and word[1] != "-":  # -XPOST
         flag, mark, value = word[:2], "=", word[2:]
     operands = [operand.metavar for operand in command.operands] if command else []
     for flags, pattern, templates in OPTIONS:
-        typed = value if mark else after if pattern and VALUE.match(after) else ""
+        typed = value if mark else behind[0] if pattern and behind and VALUE.match(behind[0]) else ""
         if flag not in flags.split() or (mark and not pattern) or not re.fullmatch(pattern or "", typed, re.DOTALL):
             continue
         if "TEXT|KEY=VALUE" in operands:  # `generate`, where the fields of the body are operands
             templates = re.sub("^(-f|-F|--upload) ", "", templates)  # noqa: PLW2901
         for ours in templates.split("|"):
-            name, _, form = ours.partition(" ")
+            name = ours.partition(" ")[0]
             if name not in known if name.startswith("-") else name and not operands:
                 continue
             text = _selection(typed, is_row="METHOD" not in operands) if name == "--select" else typed
             text = text.rstrip("/") if ours.endswith("/") else text
-            hint = f"did you mean {name}{' ' + form.replace('{}', '…') if form.strip('{}/') else ''}?"
-            hint = hint if name.startswith("-") else "write its value alone" if name else "it is not needed here"
-            return flag, typed if pattern else None, [part.replace("{}", text) for part in ours.split()], hint
-    return None
+            hint = "write its value alone" if name else "it is not needed here"
+            hint = f"did you mean {ours.replace('{}', '…')}?" if name.startswith("-") else hint
+            facts = {"value": typed if pattern else None, "ours": [part.replace("{}", text) for part in ours.split()]}
+            return Mistyped(f"unknown option {flag}; {hint}", wrong=flag, **facts)
+    name = word.partition("=")[0]
+    for part, call in CALLS:
+        if re.search(part, name, re.IGNORECASE):
+            return UsageError(f"unknown option {name}", try_next=call)
+    is_theirs = any(name in flags.split() for flags, _, _ in OPTIONS)  # and not a slip of ours
+    return mistyped(f"unknown option {name}", name, () if is_theirs else known)
 
 
 def _selection(path: str, *, is_row: bool) -> str:
@@ -126,12 +124,6 @@ def _selection(path: str, *, is_row: bool) -> str:
     plain = re.sub(r"\s*\|\s*", "", path).replace(" ", "")
     found = ",".join(re.sub(r"\[(\d*)\]", lambda at: f".{at[1] or '*'}", part).strip(".") for part in plain.split(","))
     return re.sub(r"^(data\.)?\*\.", "", found) if is_row else found
-
-
-def field(word: str) -> list[str]:
-    """Returns the option for a field that is given as an argument, as httpie and replicate take it; [] for no field."""
-    found = re.fullmatch(r"([A-Za-z_][\w.]*)(:=|==?)(.*)", word, re.DOTALL)
-    return ["-F" if found[2] == ":=" else "-f", f"{found[1]}={found[3]}"] if found else []
 
 
 def command(operands: list[str]) -> list[str] | None:
