@@ -166,7 +166,7 @@ def _given(path: Path, command: Command, words: Sequence[str]) -> tuple[dict[str
     before = ""  # an option without its value
     rest = list(words)
     for flag, value, parts in tokens(rest, options):
-        word = parts[0] if parts else flag
+        word = parts[0]
         if before and re.match("-[^-]", word) and word not in known:
             raise UsageError(f"{before}: {word!r} begins with a dash: write {before}=…", dashed=(before, word))
         if flag in (*HELP_FLAGS, *VERSION_FLAGS):

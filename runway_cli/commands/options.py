@@ -174,9 +174,13 @@ def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = (
     argparse, completions and examples.
     """
     valued = {flag for option in options if not option.is_switch for flag in option.flags} | {*also}
+    switches = {flag for option in options if option.is_switch for flag in option.flags}
     has_ended = False
     while rest:
         word = rest.pop(0)
+        while not has_ended and word[:2] in switches and word[2:3].isalpha():  # -qf KEY=TEXT
+            yield word[:2], None, [word[:2]]
+            word = f"-{word[2:]}"
         flag, mark, value = word.partition("=")
         if has_ended or not word.startswith("-") or word == "-":
             yield "", word, [word]
