@@ -26,7 +26,6 @@ from runway_cli import shutdown
 from runway_cli.api.client import Client
 from runway_cli.cli import parser
 from runway_cli.cli import main as cli_main
-from runway_cli.commands import options as global_options
 from runway_cli.commands.context import Context
 from runway_cli.terminal.console import Console
 from runway_cli.transport import http
@@ -403,7 +402,7 @@ class MomentTest(ServiceTest):
 
     def test_a_signal_before_a_post_is_sent_sends_nothing(self) -> None:
         for place, name in (
-            (global_options, "_from_variable"),
+            (parser, "resolved"),
             (parser, "parse"),
             (Context, "client"),
             (Client, "check_secret"),
@@ -418,7 +417,11 @@ class MomentTest(ServiceTest):
 
     def test_a_post_without_a_proper_answer_may_have_been_accepted_whenever_the_signal_comes(self) -> None:
         for kind, exit_status in (("forward_then_reset", 69), ("forward_then_status", 1), ("html", 1)):
-            for place, name, after in ((Transport, "send", True), (cli_main, "report", False), (Console, "error", False)):
+            for place, name, after in (
+                (Transport, "send", True),
+                (cli_main, "report", False),
+                (Console, "error", False),
+            ):
                 with self.subTest(kind, name=name):
                     self.forget()
                     self.fake.fault(Fault(kind), method="POST")

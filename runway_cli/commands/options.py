@@ -178,7 +178,7 @@ def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = (
     has_ended = False
     while rest:
         word = rest.pop(0)
-        while not has_ended and word[:2] in switches and word[2:3].isalpha():  # -qf KEY=TEXT
+        if not has_ended and word[:2] in switches and f"-{word[2:3]}" in valued:  # -qf KEY=TEXT
             yield word[:2], None, [word[:2]]
             word = f"-{word[2:]}"
         flag, mark, value = word.partition("=")
