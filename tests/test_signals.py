@@ -24,8 +24,8 @@ if sys.platform != "win32":
 
 from runway_cli import shutdown
 from runway_cli.api.client import Client
-from runway_cli.cli import parser
 from runway_cli.cli import main as cli_main
+from runway_cli.cli import parser
 from runway_cli.commands.context import Context
 from runway_cli.terminal.console import Console
 from runway_cli.transport import http
