@@ -68,7 +68,7 @@ WRONG = (
     ("fox.png", b"<html><svg></svg></html>", "text/html, not image/png"),
     ("fox.png", b"Access denied", "text/plain, not image/png"),
     *(("fox.png", text, "text/plain, not image/png") for text in (b"null", b"https://a.test/a.png", b"iVBORw0KGgo=")),
-    ("fox.png", "<svg xmlns='x'/>".encode("utf-16"), "application/xml, not image/png"),
+    ("fox.png", "<svg xmlns='x'/>".encode("utf-16"), "image/svg+xml, not image/png"),
     ("fox.png", "\ufeff<Error/>".encode("utf-16-be"), "application/xml, not image/png"),
     ("fox.mp4", b"PK\3\4", "application/zip, not video/mp4"),
     ("fox.png", LFS, "a Git LFS pointer, not image/png"),

@@ -37,8 +37,8 @@ from ..commands.request import METHODS
 from ..contract.schema import endpoints, full_path, matching, short_name
 from ..contract.source import snapshot
 from ..errors import ApiError, AuthError, ConfigError, DeniedError, Mistyped, UsageError
-from ..files.download import ANY, free_folder, free_name, free_path, is_folder
-from ..jobs.tasks import STARTED_IN_PLACE
+from ..files.download import ANY, free_folder, free_path, is_folder
+from ..jobs.tasks import CREATED_BY
 from ..settings import destination
 from ..terminal.program import command_line
 from . import translate
@@ -272,8 +272,7 @@ def _free(path: str, *, is_taken: bool = True) -> str:
     full = destination(path)
     if is_folder(full):
         return free_folder(full) if is_taken else path
-    folder, name = os.path.split(full)
-    found = free_name(folder, name[: -len(ANY)], ()) if name.endswith(ANY) else free_path(full)
+    found = free_path(full)
     return path if found == full else found
 
 
@@ -416,8 +415,8 @@ def _about_the_record(failed: FailedCall) -> Words | None:
         return ("history",) if status in (400, 404) else None
     parts = failed.endpoint.partition("?")[0].strip("/").split("/")
     if status == 409 and len(parts) >= 3:
-        kind = f"/{parts[0]}/{parts[1]}"
-        return ("wait", f"{kind}/{parts[2]}") if kind in STARTED_IN_PLACE else None
+        family = f"/{parts[0]}/{parts[1]}/"
+        return ("wait", family + parts[2]) if family in CREATED_BY else None
     if status != 404 or failed.name != "request" or len(parts) != 3:
         return None
     if COMMAND_MODULES.get(parts[1]) == "lists":

@@ -12,7 +12,6 @@ from .options import WRITES, Command, Operand, Option, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..files.download import Destination
     from ..files.upload import InputFile
     from .context import Context
 
@@ -40,7 +39,7 @@ def run_upload(context: Context, options: Options) -> int:
 
 def run_download(context: Context, options: Options) -> int:
     """Saves each URL and prints where; one that fails does not stop the others."""
-    from ..files.download import Download, check_destination, encoded
+    from ..files.download import Download, check_destination, destinations, encoded, is_folder, name_of
     from .display import TransferLine
 
     for url in options.urls:
@@ -50,41 +49,33 @@ def run_download(context: Context, options: Options) -> int:
     check_destination(options.to, force=options.force, failure=OutputError)
     client = context.client(with_secret=False)
 
-    def download_one(job: tuple[str, Destination]) -> None:
-        url, target = job
+    # In a folder they have the URLs' own names made safe, each once; else the name given.
+    in_folder = is_folder(options.to)
+    paths = [] if in_folder else destinations(options.to, "", len(options.urls))
+    names: set[str] = set()  # without their case
+    for url in options.urls if in_folder else ():
+        root, extension = os.path.splitext(name_of(url))
+        name, number = root + extension, 1
+        while name.lower() in names:
+            number += 1
+            name = f"{root}-{number}{extension}"
+        names.add(name.lower())
+        paths.append(os.path.join("" if options.to == os.curdir else options.to, name))
+
+    def download_one(job: tuple[str, str]) -> None:
+        url, path = job
         try:
-            with TransferLine(context.console, context.clock, os.path.basename(target.path)) as line:
-                saved = Download(client, url, target, force=options.force, emit=line).save()
+            with TransferLine(context.console, context.clock, os.path.basename(path)) as line:
+                force = options.force
+                saved = Download(client, url, path, known=lambda _: in_folder, force=force, emit=line).save()
         except DeniedError as error:
             words = f"{error.message}; for a fresh URL read its task: wait ID --download PATH"
             raise error.but(words, try_next=("history",)) from None
         warnings = {"warnings": [saved.warning]} if saved.warning else {}
-        context.console.row({"saved": saved.path, "bytes": saved.size, **warnings}, alone=len(options.urls) == 1)
+        context.console.row({"saved": saved.path, "bytes": saved.size, **warnings}, alone=len(paths) == 1)
 
-    jobs = [(each.path, (url, each)) for url, each in zip(options.urls, _targets(options.urls, options.to))]
+    jobs = [(path, (url, path)) for url, path in zip(options.urls, paths)]
     return for_each(context.console, DOWNLOAD_COLUMNS, jobs, download_one)
-
-
-def _targets(urls: list[str], to: str) -> list[Destination]:
-    """Returns where each URL goes.
-
-    In a folder they have the URLs' own names made safe, each once; else the name given, numbered where there are
-    several.
-    """
-    from ..files.download import Destination, destinations, is_folder, name_of
-
-    if not is_folder(to):
-        return destinations(to, "", len(urls))
-    folder = "" if to == os.curdir else to
-    found: dict[str, Destination] = {}  # by name, ignoring case
-    for url in urls:
-        root, extension = os.path.splitext(name_of(url))
-        name, number = root + extension, 1
-        while name.lower() in found:
-            number += 1
-            name = f"{root}-{number}{extension}"
-        found[name.lower()] = Destination(os.path.join(folder, name), may_be_saved=lambda _: True)
-    return list(found.values())
 
 
 COMMANDS = {

@@ -314,7 +314,7 @@ class _Call:
         options, job, attempt, path = self.options, self.job, started.attempt, started.destination
         if not options.is_typed or self.destination:
             return
-        from ..files.download import ANY, free_name
+        from ..files.download import ANY, free_path
 
         assert job and job.stem
         if attempt:
@@ -325,7 +325,7 @@ class _Call:
             others = [file for each in history.attempts() if each.n != attempt.n for file in each.files]
             if any(os.path.splitext(file)[0] in (root, f"{root}-1") and os.path.isfile(file) for file in others):
                 path = None
-        self.destination = path or free_name(job.folder, job.stem, history.claimed())
+        self.destination = path or free_path(job.folder + job.stem + ANY, history.claimed())
         options.download = relative(self.destination)
         options.is_recorded = not history.is_missed and history.failure is None
 

@@ -11,113 +11,95 @@ if TYPE_CHECKING:
 
 # What may stand in front of the first element of XML or HTML.
 PROLOG = rb"(?i)\s*((<\?[^>]*>|<!--((?!-->).)*-->|<!doctype\s+svg[^>[]*(\[[^]]*\]\s*)?>)\s*)*"
-# A media type, its extensions (the first one is for new names), and how its files begin. The first row that matches
-# counts. ISO media (MP4 and its relatives) are told apart by their brand, of which an unknown one tells nothing.
-MEDIA = (
+# A type, its extensions, and how its files begin. The first extension is for new names; behind the bar stand those of
+# other types that the content suits too: the container is the same, and the content does not tell. The first row that
+# matches counts. ISO media (MP4 and its relatives) differ in their brand, of which an unknown one tells nothing.
+TYPES = (
     ("image/jpeg", "jpg jpeg jpe jfif", rb"\xff\xd8\xff"),
     ("image/png", "png apng", rb"\x89PNG\r\n\x1a\n"),
     ("image/webp", "webp", rb"RIFF....WEBP"),
     ("image/gif", "gif", rb"GIF8[79]a"),
     ("image/avif", "avif avifs", rb"....ftyp(avi[fos]|m[is]f1....(....)*?avi[fs])"),
-    ("image/heic", "heic heics", rb"....ftyp(he[iv][cmsx]|m[is]f1....(....)*?he[iv][cmsx])"),
-    ("image/heif", "heif heifs hif", rb"....ftyp(mif[12]|msf1|miaf)"),
+    ("image/heic", "heic heics | heif heifs hif", rb"....ftyp(he[iv][cmsx]|m[is]f1....(....)*?he[iv][cmsx])"),
+    ("image/heif", "heif heifs hif | heic heics avif avifs", rb"....ftyp(mif[12]|msf1|miaf)"),
     ("image/jxl", "jxl", rb"\xff\x0a|\0\0\0\x0cJXL \r\n"),
     ("image/bmp", "bmp", rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
     ("image/x-canon-cr3", "cr3", rb"....ftypcrx "),
-    ("image/tiff", "tif tiff", rb"II[*+]\0|MM\0[*+]"),
+    ("image/tiff", "tif tiff | dng", rb"II[*+]\0|MM\0[*+]"),
     ("image/x-adobe-dng", "dng", None),
     ("image/x-exr", "exr", rb"v/1\x01"),
-    ("image/svg+xml", "svg", PROLOG + rb"<(\w+:)?svg[\s>]"),
+    ("image/svg+xml", "svg | xml", PROLOG + rb"<(\w+:)?svg[\s>]"),
     ("audio/mp4", "m4a m4b m4p f4a f4b", rb"....ftyp(M4[ABP]|[Ff]4[AB]) "),
-    ("video/x-m4v", "m4v", rb"....ftyp(M4V|M4VH|M4VP)"),
-    ("video/3gpp", "3gp 3gpp 3g2", rb"....ftyp(3g|kddi)"),
+    ("video/x-m4v", "m4v | mp4 f4v", rb"....ftyp(M4V|M4VH|M4VP)"),
+    ("video/3gpp", "3gp 3gpp 3g2 | mp4 f4v", rb"....ftyp(3g|kddi)"),
     (
         "video/mp4",
-        "mp4 f4v",
+        "mp4 f4v | m4a m4b m4p f4a f4b m4v 3gp 3gpp 3g2",
         rb"....ftyp(iso|mp[47][12]|avc1|av01|h[ev][cv]1|dash|cmf|piff|mmp4|MSNV|ND|XAVC|[Ff]4[Vv])",
     ),
     ("video/quicktime", "mov qt", rb"....(ftypqt  |moov|mdat|wide|pnot)"),
-    ("audio/webm", "weba", rb"\x1aE\xdf\xa3(?!.{0,64}?matroska)(?=.*?\x86.A_)(?!.*?\x86.V_)"),
-    ("video/webm", "webm", rb"\x1aE\xdf\xa3(?!.{0,64}?matroska)"),
+    ("audio/webm", "weba | webm mka mkv mk3d", rb"\x1aE\xdf\xa3(?!.{0,64}?matroska)(?=.*?\x86.A_)(?!.*?\x86.V_)"),
+    ("video/webm", "webm | weba mkv mk3d", rb"\x1aE\xdf\xa3(?!.{0,64}?matroska)"),
     ("audio/x-matroska", "mka", rb"\x1aE\xdf\xa3(?=.*?\x86.A_)(?!.*?\x86.V_)"),
-    ("video/x-matroska", "mkv mk3d", rb"\x1aE\xdf\xa3"),
+    ("video/x-matroska", "mkv mk3d | mka", rb"\x1aE\xdf\xa3"),
     ("video/x-msvideo", "avi", rb"RIFF....AVI[ X\x19]"),
-    ("video/ogg", "ogv", rb"OggS.{24,}?(\x80theora|\x01video)"),
+    ("video/ogg", "ogv | ogg oga opus spx", rb"OggS.{24,}?(\x80theora|\x01video)"),
     ("video/mpeg", "mpg mpeg vob m2v", rb"\0\0\x01[\xb3\xba]"),
     ("video/mp2t", "ts mts m2ts", rb"G.{187}G.{187}G|....G.{191}G.{191}G"),
     ("video/x-flv", "flv", rb"FLV\x01"),
-    ("video/x-ms-wmv", "wmv asf", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+    ("video/x-ms-wmv", "wmv asf | wma", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
     ("audio/x-ms-wma", "wma", None),
     ("video/mxf", "mxf", rb".{0,64}?\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02"),
     ("audio/mpeg", "mp3 mp2 mpga", rb"ID3|\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd][^\xf0-\xff]"),
     ("audio/aac", "aac adts", rb"ADIF|\xff[\xf0\xf1\xf8\xf9]"),
     ("audio/wav", "wav wave", rb"(RIF[FX]|RF64|BW64)....WAVE"),
     ("audio/flac", "flac", rb"fLaC"),
-    ("audio/ogg", "ogg oga opus spx", rb"OggS"),
+    ("audio/ogg", "ogg oga opus spx | ogv", rb"OggS"),
     ("audio/aiff", "aif aiff aifc", rb"FORM....AIF[CF]"),
     ("audio/x-caf", "caf", rb"caff\0"),
-)
-# What servers and mistaken names give instead. Text that is none of these is text/plain.
-OTHERS = (
+    # What servers and mistaken names give instead.
     ("application/pdf", "pdf", rb"%PDF-"),
     ("application/zip", "zip", rb"PK(\x03\x04|\x05\x06|\x07\x08)"),
     ("text/html", "html htm", PROLOG + rb"<(!doctype\s+html|html|head|body|title|meta|script|style|h\d|div|p)\b"),
     ("application/xml", "xml", PROLOG + rb"<[a-z_!?]"),
-    ("application/json", "json", rb'\s*(\{\s*["}]|\[\s*[]"{[\d])'),
+    ("application/json", "json | txt", rb'\s*(\{\s*["}]|\[\s*[]"{[\d])'),
     ("a Git LFS pointer", "txt", rb"version https://git-lfs\.github\.com/spec/"),
-    ("text/plain", "txt", None),
+    ("text/plain", "txt | json xml html htm", None),
 )
-# For a content's type: other types whose names suit it, since the container is the same and the content does not tell.
-SUITABLE = {
-    "image/heic": ("image/heif",),
-    "image/heif": ("image/heic", "image/avif"),
-    "image/tiff": ("image/x-adobe-dng",),
-    "image/svg+xml": ("application/xml",),
-    "video/mp4": ("audio/mp4", "video/x-m4v", "video/3gpp"),
-    "video/x-m4v": ("video/mp4",),
-    "video/3gpp": ("video/mp4",),
-    "audio/webm": ("video/webm", "audio/x-matroska", "video/x-matroska"),
-    "video/webm": ("audio/webm", "video/x-matroska"),
-    "video/x-matroska": ("audio/x-matroska",),
-    "video/x-ms-wmv": ("audio/x-ms-wma",),
-    "video/ogg": ("audio/ogg",),
-    "audio/ogg": ("video/ogg",),
-    "application/json": ("text/plain",),
-    "text/plain": ("application/json", "application/xml", "text/html"),
-}
 UNKNOWN = "of an unknown format"  # content that begins like nothing here
-# Types whose files may begin otherwise; all other media have their signature, ISO media perhaps with an unknown brand.
-LOOSE = ("audio/mpeg", "audio/aac", "video/mpeg", "video/mp2t", "video/mxf")
-_ISO = rb"....(ftyp|styp|moov|moof|mdat|wide|pnot|free|skip|junk|udta|uuid)"
+LOOSE = ("audio/mpeg", "audio/aac", "video/mpeg", "video/mp2t", "video/mxf")  # media that may begin so; no others do
+ISO = rb"....(ftyp|styp|moov|moof|mdat|wide|pnot|free|skip|junk|udta|uuid)"
+TEXT = "[^\0-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]+\ufffd?"  # whose last character may be cut
+MEDIA = ("image/", "video/", "audio/")
 HEAD = 8192  # bytes that tell a media type: the tracks of Matroska are named in the first few thousand
 MAX_TAGS = 1 << 20  # bytes of ID3 tags, with pictures, that are skipped for what is behind them
-TYPES = {extension: kind for kind, extensions, _ in MEDIA for extension in extensions.split()}
-EXTENSIONS = {kind: extensions.split()[0] for kind, extensions, _ in (*MEDIA, *OTHERS)}
-_NAMED = {extension: kind for kind, extensions, _ in (*MEDIA, *OTHERS) for extension in extensions.split()}
-_DECLARED = {kind.replace("/x-", "/"): kind for kind in EXTENSIONS}
+SUITED = {kind: extensions.split() for kind, extensions, _ in TYPES}
+EXTENSIONS = {kind: extensions[0] for kind, extensions in SUITED.items()}
+NAMED = {name: kind for kind, extensions, _ in TYPES for name in extensions.partition(" | ")[0].split()}
 
 
 def mismatch(path: str) -> str | None:
     """Returns a warning where a file's extension belongs to another media type than its content, else None."""
-    named = type_by_name(path)
     try:
         with open(path, "rb") as file:
-            found = type_by_content(file)
+            kind, named = judged(path, file)
     except OSError:
         return None
-    return None if named is None or suits(named, found) else f"{path} is {found}, not {named}"
+    return None if named in (None, kind) else f"{path} is {kind}, not {named}"
 
 
-def suits(named: str | None, found: str | None) -> bool:
-    """Returns whether a name's type is right for a content's type, as far as is known."""
+def judged(name: str, file: BinaryIO) -> tuple[str | None, str | None]:
+    """Returns the media type of a file with this name, and the type that the name claims; None where nothing tells.
+
+    The name decides where its type suits the content too.
+    """
+    extension = os.path.splitext(name)[1][1:].lower()  # "" for .png, a hidden file
+    named, found = NAMED.get(extension), type_by_content(file)
     if found == UNKNOWN:
-        return named in LOOSE or named not in TYPES.values()
-    return found in (None, named) or named in SUITABLE.get(found or "", ())
-
-
-def type_by_name(path: str) -> str | None:
-    """Returns the media type of a file name's extension; None without one (.png is a hidden file, not an extension)."""
-    return _NAMED.get(os.path.splitext(path)[1][1:].lower())
+        is_suited = named is None or named in LOOSE or not named.startswith(MEDIA)
+    else:
+        is_suited = found in (None, named) or extension in SUITED.get(found or "", ())
+    return (named if is_suited else found), named
 
 
 def declared_type(header: str) -> str | None:
@@ -125,32 +107,26 @@ def declared_type(header: str) -> str | None:
 
     Servers write audio/x-wav for audio/wav, image/jpg or audio/mp3 with the extension, and image/heic-sequence.
     """
-    kind = header.partition(";")[0].strip().lower().replace("/x-", "/").removesuffix("-sequence")
-    return _DECLARED.get(kind) or _NAMED.get(kind.partition("/")[2])
+    declared = header.partition(";")[0].strip().lower().replace("/x-", "/").removesuffix("-sequence")
+    known = (kind for kind in EXTENSIONS if kind.replace("/x-", "/") == declared)
+    return next(known, None) or NAMED.get(declared.partition("/")[2])
 
 
 def type_by_content(file: BinaryIO) -> str | None:
     """Returns the media type that the beginning of a file tells, None for ISO media of any kind, else UNKNOWN."""
-    head = file.read(HEAD)
-    start = 0
+    head, start = file.read(HEAD), 0
     while start < MAX_TAGS and ((len(head) > 9 and head.startswith(b"ID3")) or (start and head.startswith(b"\0"))):
         start += len(head) - len(head.lstrip(b"\0"))  # padding
-        if head.startswith(
-            b"ID3"
-        ):  # in front of MP3, FLAC or AAC: 10 bytes, perhaps 10 at its end, four times seven bits
+        if head.startswith(b"ID3"):  # 10 bytes, perhaps 10 more at its end, and a size of four times seven bits
             start += 10 + (head[5] & 16 and 10) + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
         file.seek(start)
         head = file.read(HEAD)
-    is_wide = re.match(rb"\xff\xfe[^\0]|\xfe\xff", head)  # UTF-16: text, never media
-    if is_wide:
+    if re.match(rb"\xff\xfe[^\0]|\xfe\xff", head):  # UTF-16
         head = head.decode("utf-16", "ignore").encode("utf-8", "ignore")
     head = head.removeprefix(b"\xef\xbb\xbf")
-    for kind, _, begins in OTHERS if is_wide else (*MEDIA, *OTHERS):
-        if begins and re.match(begins, head, re.DOTALL):
-            return kind if not start or kind.startswith("audio/") else "audio/mpeg"
-    if start:
-        return "audio/mpeg"
-    text = head.decode("utf-8", "replace")  # whose last character may be cut
-    if re.fullmatch("[^\0-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]+\ufffd?", text):
+    found = next((kind for kind, _, begins in TYPES if begins and re.match(begins, head, re.DOTALL)), None)
+    if start:  # tags stand in front of sounds
+        return found if found and found.startswith("audio/") else "audio/mpeg"
+    if found is None and re.fullmatch(TEXT, head.decode("utf-8", "replace")):
         return "text/plain"
-    return None if re.match(_ISO, head, re.DOTALL) else UNKNOWN
+    return found or (None if re.match(ISO, head, re.DOTALL) else UNKNOWN)

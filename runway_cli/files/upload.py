@@ -11,7 +11,7 @@ from .. import jsontext
 from ..errors import ApiError, UsageError
 from ..settings import url_fault
 from .download import storage_error
-from .media import EXTENSIONS, suits, type_by_content, type_by_name
+from .media import EXTENSIONS, MEDIA, judged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,15 +46,11 @@ class InputFile:
             raise self._refused("is not a file")
         with self._opened() as file:
             self.size = os.fstat(file.fileno()).st_size
-            found = type_by_content(file)
+            self.name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")  # as it can be sent
+            kind, named = judged(self.name, file)
         if not self.size:
             raise self._refused("is empty")
-        self.name = os.fsencode(os.path.basename(path)).decode(
-            "utf-8", "replace"
-        )  # bytes that are not UTF-8 cannot be sent
-        named = type_by_name(self.name)
-        kind = named if suits(named, found) else found
-        if kind is None or not kind.startswith(("image/", "video/", "audio/")):
+        if kind is None or not kind.startswith(MEDIA):
             what = f"its content is {kind}" if kind else "neither its content nor its name tells a media type"
             raise self._refused(f"is not a media file: {what}")
         self.note = None

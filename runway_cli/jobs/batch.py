@@ -135,7 +135,8 @@ class Batch:
         folders = {os.path.dirname(each.destination) for each in known if each.destination}
         folders.update(folder for each in known for folder in each.saved)
         folders.update([absolute(self.folder)] if self.folder else [])
-        download.remove_part_files(folders, [each.name or "" for each in known])
+        for folder in folders:
+            download.remove_part_files(folder, [each.name or "" for each in known])
         try:
             for row in self.rows:
                 if row.todo == PRINT:
@@ -546,12 +547,12 @@ class RowJob:
         assert batch.folder
         targets = download.destinations(batch.folder, self.row.name, len(urls_of(task.answer)))
         for target in targets:
-            root = os.path.splitext(target.path)[0]
+            root = os.path.splitext(target)[0]
             owner = batch.owners.get(os.path.basename(root).casefold(), self.row)
             if owner is not self.row:
                 words = f"{root} is the name of line {owner.line}'s output: save this one with `wait`"
                 raise OutputError(words, taken=root)
-        save_outputs(task, targets, emit, force=batch.options.force)
+        save_outputs(task, targets, emit, force=batch.options.force, known=lambda _: True)
 
 
 def saved_files(attempt: Attempt, folder: str | None) -> list[str] | None:
@@ -581,7 +582,7 @@ def files_in_the_way(
     for name in download.listing(folder):
         path = os.path.join(folder, name)
         is_kept = not protected.isdisjoint((path, os.path.join(real, name)))
-        if not download.NAME.fullmatch(name) and (is_kept or not force):
+        if not download.PART_FILE.fullmatch(name) and (is_kept or not force):
             stem = unicodedata.normalize("NFC", os.path.splitext(name)[0]).casefold()
             files[stem] = name
             if path not in others:

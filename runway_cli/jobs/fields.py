@@ -146,10 +146,11 @@ def _not_json(words: str, text: str, name: str) -> ValueError:
         return ValueError(words)
     flag = "-f"
     if re.fullmatch(r"@\S+\.\w+", text) or (text.startswith("@") and os.path.isfile(text[1:])):
-        from ..files.media import TYPES
+        from ..files.media import MEDIA, NAMED
 
         text = text[1:]
-        flag = "--upload" if text.rpartition(".")[2].lower() in TYPES else "--text-file"
+        is_media = NAMED.get(text.rpartition(".")[2].lower(), "").startswith(MEDIA)
+        flag = "--upload" if is_media else "--text-file"
     return Miswritten(f"{words}; for plain text use -f", (flag, f"{name}={text}"))
 
 

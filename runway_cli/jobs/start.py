@@ -22,7 +22,7 @@ from ..errors import (
     UsageError,
     WaitTimeout,
 )
-from ..files.download import free_name
+from ..files.download import ANY, free_path
 from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, counted, relative, shown_credits, shown_number
 from .fields import ADDRESS
 from .ledger import FAILED, GONE, REFUSED, STARTED, SUCCEEDED, UNSENT, LedgerMissing, is_safety, number_of
@@ -266,12 +266,12 @@ def _intended(
                 if refusal:
                     raise refusal.but(try_next=("history", "--since", "1d"))
             if job and job.stem:
-                facts["destination"] = free_name(job.folder, job.stem, history.claimed())
+                facts["destination"] = free_path(job.folder + job.stem + ANY, history.claimed())
             return history.intend(path, value, shape=price_shape, **facts).key
     except LedgerMissing as missing:
         _go_without(client, history, missing, job)
         if job and job.stem:
-            facts["destination"] = free_name(job.folder, job.stem, ())
+            facts["destination"] = free_path(job.folder + job.stem + ANY)
         return facts.get("key") or os.urandom(16).hex()
 
 

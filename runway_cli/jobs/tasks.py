@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from ..api.client import Client
-    from ..files.download import Destination, Known
+    from ..files.download import Known
     from .ledger import Ledger
     from .schedule import Emit
 
@@ -49,7 +49,6 @@ CREATED_BY = {
     SESSIONS: "/v1/realtime_sessions",
 }
 INTERVALS = {SESSIONS: 1.0}  # seconds between two polls, where the API allows other ones than the caller chooses
-STARTED_IN_PLACE = tuple(made_by for family, made_by in CREATED_BY.items() if family == made_by + "/")
 STARTS_NOTHING = ("/v1/documents", "/v1/uploads", "/v1/organization/usage", "/v1/routers", "/v1/voices/preview")
 
 # The beginning of a failure code, the longer one first, and what to do. Source: the API's page on task failures.
@@ -321,7 +320,7 @@ def saver(path: str, *, force: bool, known: Known = lambda _: False) -> Save:
 
     `known` tells which file may be an output that an earlier call saved as `path`.
     """
-    from ..files.download import destinations, safe_name
+    from ..files.download import destinations, is_folder, safe_name
 
     def save_all(task: PolledTask, emit: Emit) -> None:
         task.destination = path
@@ -330,25 +329,27 @@ def saver(path: str, *, force: bool, known: Known = lambda _: False) -> Save:
             import hashlib
 
             stem = f"{safe_name(stem)}-{hashlib.sha256(stem.encode('utf-8', 'replace')).hexdigest()[:8]}"
-        targets = destinations(path, stem, len(urls_of(task.answer)), known=known)
-        save_outputs(task, targets, emit, force=force)
+        targets = destinations(path, stem, len(urls_of(task.answer)))
+        save_outputs(task, targets, emit, force=force, known=lambda file: is_folder(path) or known(file))
 
     return save_all
 
 
-def save_outputs(task: PolledTask, targets: list[Destination], emit: Emit, *, force: bool) -> None:
+def save_outputs(task: PolledTask, targets: list[str], emit: Emit, *, force: bool, known: Known) -> None:
     """Saves every output at its target, adding each path to `task.saved` once its file is whole.
+
+    `known` tells which file may be such an output, saved before.
 
     Only `force` lets it replace files. Raises OutputError, ApiError, NetworkError or WaitTimeout.
     """
-    from ..files.download import Download, taken_message
+    from ..files.download import Download, check_name
 
     client, urls = task.client, urls_of(task.answer)
     if not urls:
         client.console.note(f"{task.name} has no outputs to save")
     for target in targets:  # before the first one is saved: what is there afterwards is this run's
-        if not force and not target.may_be_saved(target.path) and os.path.lexists(target.path):
-            raise OutputError(taken_message(target.path), taken=target.path)
+        if not known(target):
+            check_name(target, force=force)
 
     def emit_bytes(done: int, total: int | None) -> None:
         emit((task, done, total))
@@ -357,8 +358,10 @@ def save_outputs(task: PolledTask, targets: list[Destination], emit: Emit, *, fo
     for index, target in enumerate(targets):
         while True:
             try:
-                found = Download(client, urls[index], target, force=force, emit=emit_bytes, deadline=task.deadline)
-                saved = found.save()
+                download = Download(
+                    client, urls[index], target, known=known, force=force, emit=emit_bytes, deadline=task.deadline
+                )
+                saved = download.save()
                 break
             except DeniedError as denied:
                 if is_fresh:
