@@ -154,7 +154,7 @@ class WholeOrNothing(DownloadTest):
             with self.subTest(cut):
                 said = f"<Error><Code>X</Code><Message>no {SECRET[:30]}{cut}{SECRET[30:]} here</Message></Error>"
                 self.fake.fault(Fault("status", status=400, body=said.encode()), server="storage")
-                self.assert_error(self.saved(), 1, error="the download was refused: HTTP 400 X: no *** here")
+                self.assert_error(self.saved(), 1, error="the download was refused: HTTP 400 ***")
 
     def test_what_cannot_become_whole_ends_in_a_failure(self) -> None:
         part = Fault("status", status=206, headers={"Content-Range": "bytes 0-4/9"}, body=b"12345")
@@ -205,7 +205,7 @@ class WholeOrNothing(DownloadTest):
             (Fault("reset_after_request"), 69),
             (Fault("no_answer"), 69),
             (Fault("status", status=200, headers={"Content-Encoding": "aws-chunked, gzip"}, body=b"x"), 1),
-            (Fault("raw", body=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"), 1),
+            (Fault("raw", body=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"), 69),
             (Fault("redirect", target="http://example.com/"), 1),
             (Fault("redirect"), 1),
         ):
