@@ -271,9 +271,9 @@ class FieldsTest(unittest.TestCase):
             ("2026-01-02", "2026-01-02T00:00:00.000Z"),
             ("2024-02-29T23:59:59-01:00", "2024-03-01T00:59:59.000Z"),
         ):
-            self.assertEqual(iso_time(text), shown)
+            self.assertEqual(iso_time({"createdAt": text}), shown)
         for value in (
             *("2026-02-30T00:00:00Z", "2026-13-01", "2026-01-02T25:00:00Z", "0001-01-01T00:00:00+23:00", "20260102"),
             *("", "yesterday", "2026-01-02T03:04:05Zulu", 1767323045, None, ["2026-01-02"], True),
         ):
-            self.assertEqual(iso_time(value), value)
+            self.assertEqual(iso_time({"createdAt": value}), value)

@@ -178,12 +178,6 @@ class AtATerminal(ServedTest):
         self.assertEqual(owl.split("  ")[:3], [ids[1][:8], "gen4_image", "an owl an owl an owl an owl a…"])
         self.assertEqual(other.index("THROTTLED"), fox.index("PENDING"))
 
-    def test_what_this_run_sent_is_named_without_a_history_too(self) -> None:
-        self.shown(
-            "generate", "text_to_image", "an owl", "model=gen4_image", "ratio=1280:720", "--to", f"{self.folder}/"
-        )
-        self.assertIn(b"  gen4_image  an owl  PENDING  ", self.raw)
-
     def test_more_lines_than_the_terminal_has_are_counted(self) -> None:
         ids = [self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"]) for _ in range(12)]
         frames = self.shown("wait", *ids, lines=8)
@@ -238,10 +232,10 @@ class AtATerminal(ServedTest):
         self.assertEqual(len(frames[-1]), 4)
 
     def test_where_lines_cannot_be_drawn_over_there_are_plain_ones(self) -> None:
-        task = self.fake.add_task(statuses=["RUNNING", "SUCCEEDED"])
+        task = self.fake.add_task(statuses=[*["RUNNING"] * 13, "SUCCEEDED"], progress=[0.5])
         frames = self.shown("wait", task, env={"TERM": "dumb"})
         self.assertNotIn(b"\x1b", self.raw)
-        self.assertEqual(frames[-1], [f"{task} RUNNING 50% 0 s 5 credits"])
+        self.assertEqual(frames[-1], [f"{task} RUNNING 50% 60 s 5 credits"])
 
 
 def shown(kept: Streams, columns: int | None = None) -> list[str]:

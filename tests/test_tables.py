@@ -12,7 +12,7 @@ from typing import Any
 
 from runway_cli import jsontext
 from runway_cli.commands.history import COLUMNS
-from runway_cli.commands.lists import _AVATAR
+from runway_cli.commands.lists import AVATAR_COLUMNS
 from runway_cli.commands.reference import ENDPOINT_COLUMNS, FIELD_COLUMNS
 from runway_cli.terminal import tables
 from runway_cli.terminal.tables import MIN_TEXT, Column, columns_of, display_width, markdown, rows_of, wrapped
@@ -177,8 +177,8 @@ class NarrowWindow(unittest.TestCase):
             (FIELD_COLUMNS, field, 24, "Name Required Values"),
             (COLUMNS, job, 45, "Model Prompt Status Credits Saved"),
             (COLUMNS, job, 36, "Model Prompt Status Credits"),
-            (_AVATAR, avatar, 47, "Name Status Voice"),
-            (_AVATAR, {**avatar, "voice": None}, 40, "Name Status Docs"),
+            (AVATAR_COLUMNS, avatar, 47, "Name Status Voice"),
+            (AVATAR_COLUMNS, {**avatar, "voice": None}, 40, "Name Status Docs"),
         )
         for shown, row, width, headings in cases:
             with self.subTest(headings, width=width):

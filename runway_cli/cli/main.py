@@ -90,7 +90,7 @@ def _run(call: Call, console: Console, clock: Clock | None, shutdown: Shutdown) 
         quiet=options.quiet,
         verbose=options.verbose,
     )
-    context = Context(console, clock or time, shutdown, options=options, program=declared_commands)
+    context = Context(console, clock or time, shutdown, options, declared_commands)
     try:
         return call.command.run(context, options)
     finally:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+from ..api.client import Client, service
 from ..errors import RunwayError, SeveralFailed, heaviest
+from ..settings import history_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any, TypeVar
+    from typing import Any
 
-    from ..api.client import Client
     from ..jobs.ledger import Ledger
     from ..shutdown import Clock, Shutdown
     from ..terminal.console import Console
     from ..terminal.tables import Column
     from .options import Options
 
-    Item = TypeVar("Item")
-
 
 class Context:
-    """Made once for a run. `program` is the declared command line, for the commands that describe it."""
+    """Made once for a run. `program` returns the declared commands, for those that describe them."""
 
     def __init__(
-        self, console: Console, clock: Clock, shutdown: Shutdown, *, options: Options, program: Callable[[], Any]
+        self, console: Console, clock: Clock, shutdown: Shutdown, options: Options, program: Callable[[], Any]
     ) -> None:
         self.console = console
         self.clock = clock
@@ -37,15 +37,11 @@ class Context:
 
         Raises ConfigError for an environment that cannot be used.
         """
-        from ..api.client import Client, service
-
         chosen = service(self.options, with_secret=with_secret)
         return Client(chosen, console=self.console, clock=self.clock, shutdown=self.shutdown)
 
     def history(self, client: Client) -> Ledger:
         """Returns the history of the client's account."""
-        from ..settings import history_path
-
         return self.ledger(client, history_path())
 
     def ledger(self, client: Client, path: str | None, *, exclusive: bool = False) -> Ledger:
@@ -64,7 +60,7 @@ class Context:
 
 
 def for_each(
-    console: Console, columns: Sequence[Column], items: Sequence[tuple[str, Item]], work: Callable[[Item], None]
+    console: Console, columns: Sequence[Column], items: Sequence[tuple[str, Any]], work: Callable[[Any], None]
 ) -> int:
     """Does the work for each (name, item), which prints a row with these columns, and returns 0.
 
@@ -89,13 +85,10 @@ def summary(failures: Sequence[tuple[str, RunwayError]], count: int) -> RunwayEr
     worst = heaviest([failure for _, failure in failures])
     if count == 1:
         return worst
-    facts = {key: value for key, value in worst.facts.items() if key not in ("task_id", "waiting_for")}
-    return SeveralFailed(
-        f"{len(failures)} of {count} failed: {worst.message}",
-        **{
-            **facts,
-            "worst": worst,
-            "waiting_for": tuple(name for name, failure in failures if failure.fact("waiting_for")),
-            "failed": [{"id": name, "kind": failure.kind, "error": failure.message} for name, failure in failures],
-        },
-    )
+    facts = {
+        "worst": worst,
+        "task_id": None,
+        "waiting_for": tuple(name for name, failure in failures if failure.fact("waiting_for")),
+        "failed": [{"id": name, "kind": failure.kind, "error": failure.message} for name, failure in failures],
+    }
+    return SeveralFailed(f"{len(failures)} of {count} failed: {worst.message}", **{**worst.facts, **facts})

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..settings import counted
+from ..terminal.console import Console
 from ..terminal.progress import MIN_NAME, REDRAW, bar, live, transferred
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
     from ..jobs.batch import Batch, RowJob
     from ..jobs.ledger import Ledger
     from ..jobs.tasks import PolledTask, Progress
     from ..shutdown import Clock
-    from ..terminal.console import Console
     from ..terminal.progress import Line
 
 
@@ -24,40 +23,55 @@ NOTE_INTERVAL = 60.0  # seconds between two lines where no terminal shows live o
 class Display:
     """The tasks of one wait: a line for each that has not ended, or whose outputs are still being saved.
 
-    On a terminal a line begins with the short id, and the model and prompt that the history, or the `body` of the POST
-    that this run sent, has.
+    On a terminal a line begins with the short id, and the model and prompt that the history has.
     """
 
-    announces_start = True  # whether the first task seen at work is worth a line of its own
-
     def __init__(
-        self,
-        console: Console,
-        clock: Clock,
-        tasks: Sequence[PolledTask] = (),
-        history: Ledger | None = None,
-        body: Any = None,
+        self, console: Console, clock: Clock, tasks: Sequence[PolledTask] = (), history: Ledger | None = None
     ) -> None:
-        from ..jobs.ledger import PROMPT_FIELDS  # a transfer does without
-
         self._console = console
         self._clock = clock
         self._tasks = tasks
         self._live = live(console)
-        self._start = self._drawn = clock.monotonic()
-        self._next_note = self._start + NOTE_INTERVAL
+        self._interval = REDRAW if self._live else NOTE_INTERVAL
+        self._start = clock.monotonic()
+        self._next = self._start + self._interval
         self._was_throttled = False
         self._transfers: dict[PolledTask, tuple[int, int | None, float]] = {}  # bytes done, in all, start
         attempts = history.attempts() if history and self._live else []
-        known = {attempt.id: (attempt.model or "", attempt.prompt or "") for attempt in attempts}
-        sent = body if isinstance(body, dict) else {}
-        prompt = next((sent[name] for name in PROMPT_FIELDS if isinstance(sent.get(name), str)), "")
-        own = (str(sent.get("model", "")), prompt)
-        self._names = {task: (task.pollable.id[:MIN_NAME], *known.get(task.name, own)) for task in tasks}
+        self._names = {each.id: (each.model or "", each.prompt or "") for each in attempts}
+
+    def handle(self, event: Progress | None) -> None:
+        """Takes an event; None says that time has passed."""
+        now = self._clock.monotonic()
+        if event:
+            task, done, total = event
+            if done is not None:
+                self._transfers[task] = (done, total, self._transfers.get(task, (0, None, now))[2])
+            if task.status == "THROTTLED" and not self._was_throttled:
+                self._was_throttled = True
+                words = "queued until a running generation ends; your tier limits how many run at once"
+                self._console.note(f"THROTTLED: {words}")
+        if now < self._next and not (self._live and event is None):
+            return
+        self._next = now + self._interval
+        if self._live:
+            self._live.show(self.lines())
+        else:
+            self._console.note(self.summary())
+
+    def close(self) -> None:
+        """Removes the live lines."""
+        if self._live:
+            self._live.close()
 
     def lines(self) -> list[Line]:
         """Returns the live lines of this moment."""
-        return [[*self._names[task], *self.cells(task, self._start)] for task in self._active()]
+        names = self._names
+        return [
+            [task.pollable.id[:MIN_NAME], *names.get(task.name, ("", "")), *self.cells(task, self._start)]
+            for task in self._active()
+        ]
 
     def summary(self) -> str:
         """Returns one line for a minute of waiting."""
@@ -69,32 +83,6 @@ class Display:
 
     def _active(self) -> list[PolledTask]:
         return [task for task in self._tasks if not task.has_ended or (task in self._transfers and not task.is_saved)]
-
-    def handle(self, event: Progress | None) -> None:
-        """Takes an event; None says that time has passed."""
-        now = self._clock.monotonic()
-        task, done, total = event or (None, None, None)
-        if task and done is not None:
-            self._transfers[task] = (done, total, self._transfers.get(task, (0, None, now))[2])
-        if task and task.status == "THROTTLED" and not self._was_throttled:
-            self._was_throttled, self.announces_start = True, False
-            self._next_note = now + NOTE_INTERVAL
-            self._console.note(
-                "THROTTLED: queued until a running generation ends; your tier limits how many run at once"
-            )
-        if self._live:
-            if event is None or now - self._drawn > REDRAW:
-                self._drawn = now
-                self._live.show(self.lines())
-        elif now >= self._next_note or (self.announces_start and task and task.status == "RUNNING"):
-            self.announces_start = False
-            self._next_note = now + NOTE_INTERVAL
-            self._console.note(self.summary())
-
-    def close(self) -> None:
-        """Removes the live lines."""
-        if self._live:
-            self._live.close()
 
     def cells(self, task: PolledTask, since: float) -> list[str]:
         """Returns the status, progress or transfer, time and credits of a task; `since` is a moment of the clock."""
@@ -109,8 +97,6 @@ class Display:
 
 class BatchDisplay(Display):
     """A line for the whole batch and one for each row in flight."""
-
-    announces_start = False
 
     def __init__(self, console: Console, clock: Clock, batch: Batch) -> None:
         super().__init__(console, clock)
@@ -128,13 +114,11 @@ class BatchDisplay(Display):
         """Returns how many rows are done, running and failed, and the credits."""
         from ..jobs.ledger import number_of  # only a batch needs it
 
-        batch = self._batch
+        batch, counts = self._batch, self._batch.counts
         credits = batch.credits + sum(number_of(job.credits) or 0 for job in batch.in_flight if job.is_sent)
         running = sum(job.task is not None for job in batch.in_flight)
-        return (
-            f"{batch.counts['done']} of {len(batch.rows)} done, {running} running, {batch.counts['failed']} failed, "
-            + counted(credits, "credit")
-        )
+        rows = f"{counts['done']} of {len(batch.rows)} done, {running} running, {counts['failed']} failed"
+        return f"{rows}, {counted(credits, 'credit')}"
 
 
 class TransferLine:

@@ -246,7 +246,7 @@ class _Call:
                 self._print(started.answer)
                 return 0
             self.console.tell(f"started {pollable.name}")
-            return wait_for(self.context, options, client, history, [pollable], answer=started.answer, body=value)
+            return wait_for(self.context, options, client, history, [pollable], answer=started.answer)
         except ClosedOutput:
             raise
         except (Failure, Exception) as stop:  # from the answer on, every failure names what was started

@@ -140,13 +140,12 @@ def wait_for(
     pollables: Sequence[Pollable],
     *,
     answer: dict[str, Any] | None = None,
-    body: Any = None,
     own: Mapping[str, str] | None = None,
 ) -> int:
     """Waits for all, prints each as it ends, and returns 0 if all ended well. Raises RunwayError if one did not.
 
-    `answer` is what the POST of this `body` returned, which started the one task: the task is merged into it. `own` has
-    the destinations of those that an earlier call was to save, by their names; the others are saved as --download says.
+    `answer` is what the POST returned that started the one task: the task is merged into it. `own` has the destinations
+    of those that an earlier call was to save, by their names; the others are saved as --download says.
     """
     from ..jobs.ledger import number_of
     from ..jobs.schedule import Scheduler
@@ -169,7 +168,7 @@ def wait_for(
         )
         for pollable in pollables
     ]
-    display = Display(context.console, context.clock, tasks, history, body)
+    display = Display(context.console, context.clock, tasks, history)
     workers = 0 if len(tasks) == 1 else min(MAX_WORKERS, len(tasks))
     scheduler = Scheduler(context.clock, context.shutdown, display.handle, workers)
 
