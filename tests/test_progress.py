@@ -174,7 +174,7 @@ class AtATerminal(ServedTest):
         frames = self.shown("wait", *ids, env=env)
         told = [frame[-3:] for frame in frames if frame and "THROTTLED " in frame[-1]]
         fox, owl, other = next(lines for lines in told if sum("PENDING" in line for line in lines) == 2)
-        self.assertEqual(fox, f"{ids[0][:8]}  gen4_image  fox                             PENDING    0 s  5 credits")
+        self.assertEqual(fox, f"{ids[0][:8]}  gen4_image  fox                             PENDING    1 s  5 credits")
         self.assertEqual(owl.split("  ")[:3], [ids[1][:8], "gen4_image", "an owl an owl an owl an owl a…"])
         self.assertEqual(other.index("THROTTLED"), fox.index("PENDING"))
 

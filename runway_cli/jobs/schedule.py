@@ -90,9 +90,6 @@ class Scheduler:
         while self._due or self._running:
             self._shutdown.check()
             now = self._clock.monotonic()
-            if now >= tick:
-                tick = now + TICK
-                self._emit(None)
             while self._due and self._due[0][0] <= now:
                 self._running += 1
                 job = heapq.heappop(self._due)[2]
@@ -100,6 +97,9 @@ class Scheduler:
                     self._orders.put(job)
                 else:
                     self._results.put((job, job.step(self._emit)))
+            if now >= tick:
+                tick = now + TICK
+                self._emit(None)
             left = min(TICK, max(0.0, self._due[0][0] - now)) if self._due else TICK
             if not self._running:
                 self._shutdown.sleep(self._clock, left)
