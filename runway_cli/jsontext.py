@@ -10,7 +10,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 
@@ -65,27 +65,6 @@ def loads(data: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
         raise ValueError(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
-
-
-def elements(text: str, pairs: Callable[[list[tuple[str, Any]]], Any]) -> Iterator[tuple[int, Any]]:
-    """Yields the line and the value of each element of a JSON array. Raises ValueError, as `loads` does."""
-    loads(text)
-    import json
-
-    decoder = json.JSONDecoder(**_EXACT, object_pairs_hook=pairs)
-    skip = json.decoder.WHITESPACE.match  # type: ignore[attr-defined]
-    counted, line, place = 0, 1, skip(text, text.index("[") + 1).end()
-    while text[place] != "]":
-        line += text.count("\n", counted, place)
-        counted = place
-        try:
-            value, place = decoder.raw_decode(text, place)
-        except ValueError as error:
-            raise ValueError(f"{error} at line {line}") from None
-        yield line, value
-        place = skip(text, place).end()
-        if text[place] == ",":
-            place = skip(text, place + 1).end()
 
 
 def dumps(value: Any, indent: int | None = None, *, is_sorted: bool = False) -> str:

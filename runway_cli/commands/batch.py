@@ -65,8 +65,7 @@ def run(context: Context, options: Options) -> int:
     if not options.dry_run:
         client.check_secret()
     base_url, shutdown = client.target.base_url, context.shutdown
-    reader = RowReader(options.path, options.body, options.fields, base_url=base_url, shutdown=shutdown)
-    rows = reader.read(options.rows)
+    rows = RowReader(options, base_url=base_url, shutdown=shutdown).read()
     if options.download:
         options.download = os.path.join(options.download, "")  # here it is always a folder
     try:
@@ -145,7 +144,7 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
     `attempts` are the last ones, by the keys of their rows. Raises UsageError where a row must not be sent, and
     NetworkError for --check without a contract.
     """
-    refuse(set_names(rows, {key: attempt.name or "" for key, attempt in attempts.items()}))
+    set_names(rows, {key: attempt.name or "" for key, attempt in attempts.items()})
     is_retry = options.retry_failed or options.retry_uncertain
     if is_retry and attempts and not any(row.key in attempts for row in rows):
         words = "the ledger knows none of these rows: use the file and the options of the earlier run"
@@ -162,7 +161,7 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
         else:
             row.todo = WAIT if known.status == STARTED or saved_files(known, folder) is None else PRINT
     unsent = [row for row in rows if row.todo == SEND]
-    if any(file.is_upload for row in unsent for file in row.files()):
+    if any(each.is_upload for row in unsent for each in row.inputs):
         refuse_service(client)
     kept = [path for path in (options.rows, options.log, history_path()) if path]
     new = [row for row in rows if row.todo != PRINT] if options.force else unsent

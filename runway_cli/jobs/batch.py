@@ -115,7 +115,12 @@ class Batch:
         self._parallel = options.parallel
         self._prices: dict[str | None, Any] = {}  # by shape
         self._scheduler: Scheduler | None = None
-        self._uploads = {file.digest: Lock() for row in self.blocked for file in row.files() if file.is_upload}
+        self._uploads = {
+            file.digest: Lock()
+            for row in self.blocked
+            for file in row.inputs
+            if isinstance(file, InputFile) and file.is_upload
+        }
         done = {row.key: bool(row.attempt and row.attempt.is_done) for row in rows}
         self._succeeded = {row.key: done[row.key] for row in rows if row.todo == PRINT or done[row.key]}
         self._ends: dict[str, tuple[PolledTask, float]] = {}  # of rows that have succeeded in this run, and when
@@ -478,7 +483,7 @@ class RowJob:
         batch, row = self._batch, self.row
         given: dict[InputFile | OutputOf, str] = {}
         try:
-            for each in row.inputs():
+            for each in row.inputs:
                 if isinstance(each, OutputOf):
                     given[each] = batch.output(each)
                 elif each.is_upload and not batch.pace.is_stopped:

@@ -11,7 +11,7 @@ import itertools
 import os
 import re
 from collections import Counter
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from .. import jsontext
@@ -19,125 +19,103 @@ from ..api.paths import checked_path
 from ..contract.schema import full_path
 from ..errors import Mistyped, UsageError
 from ..files.download import safe_name
-from ..files.upload import InputFile
 from . import fields
-from .fields import ADDRESS, NOTHING, Field, OutputOf, rendered
+from .fields import Field, OutputOf
 from .start import digest, is_api_dry_run
 from .tasks import may_start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from ..commands.options import Options
     from ..shutdown import Shutdown
-    from .fields import Files, Input
     from .ledger import Attempt
 
     Fault = tuple[int, str, str]  # the line, the field or "", the message
-    Parsed = Iterator[tuple[int, Callable[[], dict[str, Any]]]]  # the line of each row, and what parses the row
 
 
-NAME, PATH, UPLOAD, DATA_URI, OUTPUT_OF = "@name", "@path", "@upload.", "@data-uri.", "@output-of."
+NAME, PATH = "@name", "@path"
+INPUTS = {"@upload": fields.UPLOAD, "@data-uri": fields.DATA_URI, "@output-of": fields.OUTPUT_OF}
+KNOWN = f"{NAME}, {PATH}, @upload.KEY, @data-uri.KEY or @output-of.KEY"
 SEND, WAIT, PRINT = "send", "wait", "print"
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+TYPED = ":json"  # the end of the name of a column that holds JSON
 MAX_SHOWN = 20  # faults that the message names; `issues` has all
 MAX_CELL = 1 << 26  # characters of a cell; the csv module's own limit is 131,072
-MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
-EXCEL = {"TRUE": "true", "FALSE": "false"}  # how a spreadsheet writes them
+LINE_END = r"\r\n|\n|\r"
+WRONG = {"\0": "a NUL byte: save it as UTF-8", "\ufeff": "a second byte order mark"}
 
 
 class Row:
-    """One row, as it is sent. `body` may hold inputs as values, and is NOTHING where no body is sent.
+    """One row, as it is sent: the `body` holds its `inputs` as values, and is None where no body is sent.
 
     `number` counts the rows from 1, `line` is its line in the file, `key` identifies it in the ledger, whose last
-    `attempt` at it may be None. `label` is its @name made safe, None without one; `name` is what its outputs are
-    called, once `set_names` has run. `parents` are the rows whose outputs it needs. `todo` is what this run has to do:
-    SEND it, WAIT for what it started, or PRINT what the ledger knows.
+    `attempt` at it may be None. `label` is its @name made safe, "" without one; `name` is what its outputs are called,
+    once `set_names` has run. `parents` are the rows whose outputs it needs. `todo` is what this run has to do: SEND it,
+    WAIT for what it started, or PRINT what the ledger knows.
     """
 
-    __slots__ = ("attempt", "body", "key", "label", "line", "name", "number", "parents", "path", "todo")
-
-    def __init__(self, number: int, line: int, path: str, body: Any, *, label: str | None) -> None:
+    def __init__(self, number: int, line: int, path: str, body: Any, label: str) -> None:
         self.number = number
         self.line = line
         self.path = path
-        self.body = body
-        self.label = label
+        self.has_body = body is not fields.NOTHING
+        self.body = body if self.has_body else None
+        self.label = self.name = label
+        self.inputs: list[fields.Input] = []
+        self.value(self.inputs.append)
+        self.parents: list[Row] = []
         self.key = ""
         self.attempt: Attempt | None = None
-        self.parents: list[Row] = []
-        self.name = label or ""
         self.todo = SEND
 
-    @property
-    def has_body(self) -> bool:
-        return self.body is not NOTHING
-
-    def inputs(self) -> list[Input]:
-        """Returns the files and outputs in its body, in their order."""
-        found: list[Input] = []
-        self.value(found.append)
-        return found
-
-    def files(self) -> list[InputFile]:
-        """Returns the files among them."""
-        return [each for each in self.inputs() if isinstance(each, InputFile)]
-
-    def value(self, of_input: Callable[[Input], Any]) -> Any:
-        """Returns the body as a JSON value, None where there is none; `of_input` gives the value for each input."""
-        return rendered(self.body, of_input) if self.has_body else None
+    def value(self, of_input: Callable[[fields.Input], Any]) -> Any:
+        """Returns the body as a JSON value; `of_input` gives the value for each input."""
+        return fields.rendered(self.body, of_input)
 
 
 class RowReader:
-    """Reads ROWS. `path`, `body` and `shared` are the endpoint, --body and the fields that all rows share.
+    """Reads ROWS with the options of the command. Raises UsageError for what all rows share."""
 
-    Raises UsageError for what is shared.
-    """
-
-    def __init__(
-        self, path: str, body: str | None, shared: Sequence[Field], *, base_url: str, shutdown: Shutdown
-    ) -> None:
+    def __init__(self, options: Options, *, base_url: str, shutdown: Shutdown) -> None:
+        self._source: str = options.rows
         self._base_url = base_url
         self._shutdown = shutdown
-        self._path = self._endpoint(path)
-        self._files: Files = {}
-        self._names: dict[str, Row] = {}  # by their labels
-        self._outputs: list[tuple[Row, OutputOf]] = []  # the rows that need the outputs of others
-        _, self._body = fields.read_body(body, False, shutdown)
-        self._shared = [(field, fields.value_of(field, self._files, shutdown)) for field in shared]
-        fields.check_keys(shared)
+        self._path = self._endpoint(options.path)
+        self._files: fields.Files = {}
+        _, self._body = fields.read_body(options.body, False, shutdown)
+        self._shared = [(field, fields.value_of(field, self._files, shutdown)) for field in options.fields]
+        fields.check_keys(options.fields)
         fields.check_addresses(self._body, ())
         for field, value in self._shared:
-            fields.check_addresses(value, shared, field.key)
+            fields.check_addresses(value, options.fields, field.key)
 
-    def read(self, source: str) -> list[Row]:
-        """Returns the rows of a file, or of stdin for `-`. Raises UsageError, with every fault of a row."""
-        data = fields.read_source(source, "ROWS", self._shutdown, is_rows=True)
-        wrong = re.search(rb"\0|(?<![^\r\n])" + MARK, data)
+    def read(self) -> list[Row]:
+        """Returns the rows. Raises UsageError, with every fault of a row."""
+        data = fields.read_source(self._source, "ROWS", self._shutdown, is_rows=True)
+        text = data.decode("utf-8", "surrogateescape")
+        wrong = re.search("[\0\udc80-\udcff]|(?<![^\r\n])\ufeff", text)
         if wrong:
-            words = "a second byte order mark" if wrong[0] == MARK else "a NUL byte: save it as UTF-8"
-            raise UsageError(f"ROWS {source!r}: line {_line(data, wrong.start())} has {words}")
-        kind = os.path.splitext(source)[1].lower()
-        if kind in (".csv", ".tsv"):
-            found = _table(data, "\t" if kind == ".tsv" else ",")
-        elif data.lstrip().startswith(b"["):
-            found = _json_array(data)
-        else:
-            lines = enumerate(data.splitlines(), 1)
-            found = ((line, partial(_json_row, text)) for line, text in lines if text.strip())
+            line = len(re.split(LINE_END, text[: wrong.start()]))
+            words = WRONG.get(wrong[0], "bytes that are not UTF-8: save it as UTF-8")
+            raise UsageError(f"ROWS {self._source!r}: line {line} has {words}")
+        delimiter = DELIMITERS.get(os.path.splitext(self._source)[1].lower())
+        parse: Callable[[Any], dict[str, Any]] = _cells if delimiter else _json_object
+        found = _table(text, delimiter) if delimiter else _json_texts(text)
         rows: list[Row] = []
         faults: list[Fault] = []
-        for number, (line, parse) in enumerate(found, 1):
+        for number, (line, given) in enumerate(found, 1):
             try:
-                rows.append(self._row(number, line, parse()))
+                rows.append(self._row(number, line, parse(given)))
             except UsageError as error:
                 faults.append((line, error.fact("field", ""), error.message))
             except ValueError as error:
                 faults.append((line, "", str(error)))
         refuse(faults)
         if not rows:
-            raise UsageError(f"ROWS {source!r} has no rows")
-        self._set_keys(rows)
+            raise UsageError(f"ROWS {self._source!r} has no rows")
+        _set_keys(rows)
         return rows
 
     def _row(self, number: int, line: int, cells: dict[str, Any]) -> Row:
@@ -145,55 +123,31 @@ class RowReader:
         path, name = self._path, ""
         own: list[tuple[Field, Any]] = []
         for key, given in cells.items():
-            head = next((head for head in (UPLOAD, DATA_URI, OUTPUT_OF, NAME, PATH) if key.startswith(head)), "")
-            text = str(given) if type(given) is int and head in (NAME, OUTPUT_OF) else given
-            if key.startswith("@") and key != head and not head.endswith("."):
-                known = "@name, @path, @upload.KEY, @data-uri.KEY or @output-of.KEY"
-                raise UsageError(f"unknown key {key!r}: use {known}")
-            if head and (not isinstance(text, str) or not text.strip()):
+            if not key.startswith("@"):
+                own.append((Field(fields.JSON, fields.parts(key), given), given))
+                continue
+            head, _, inner = key.partition(".")
+            kind = INPUTS.get(head) if inner else None
+            if kind is None and key not in (NAME, PATH):
+                raise UsageError(f"unknown key {key!r}: use {KNOWN}")
+            text = str(given) if type(given) is int else given
+            if not isinstance(text, str) or not text.strip():
                 raise UsageError(f"{key} must be a non-empty string, not {jsontext.dumps(given)}")
-            if head == NAME:
+            if key == NAME:
                 name = text
-            elif head == PATH:
+            elif key == PATH:
                 path = self._endpoint(text)
-            else:
-                value = text
-                if head == OUTPUT_OF:
-                    value = OutputOf(text)
-                elif head == DATA_URI or (head and not ADDRESS.match(text)):
-                    value = fields.input_file(self._files, text, key, is_upload=head == UPLOAD)
-                own.append((Field(fields.JSON, fields.parts(key[len(head) :]), given), value))
+            elif kind:
+                field = Field(kind, fields.parts(inner), text)
+                field.option = key
+                is_output = kind == fields.OUTPUT_OF
+                own.append(
+                    (field, OutputOf(text) if is_output else fields.value_of(field, self._files, self._shutdown))
+                )
         body = fields.merge(self._body, own, self._shared)
         if is_api_dry_run(path, body):
             raise UsageError("dryRun: true creates no task: use `request`")
-        row = Row(number, line, path, body, label=safe_name(name) if name else None)
-        self._outputs += [(row, value) for _, value in own if isinstance(value, OutputOf)]
-        if row.label:
-            self._names[row.label] = row
-        return row
-
-    def _set_keys(self, rows: Sequence[Row]) -> None:
-        """Sets the keys, first those of rows that others need. Raises UsageError for unknown names and circles."""
-        faults: list[Fault] = []
-        for row, each in self._outputs:
-            if safe_name(each.text) in self._names:  # a name may end in a dot and a number itself
-                each.name, each.index = each.text, 0
-            each.row = self._names.get(safe_name(each.name))
-            if each.row:
-                row.parents.append(each.row)
-            else:
-                faults.append((row.line, "@output-of", f"no row has the @name {each.name!r}"))
-        refuse(faults)
-        counts: Counter[str] = Counter()
-        try:
-            for row in TopologicalSorter({row: row.parents for row in rows}).static_order():
-                equal = digest(row.path, [row.has_body, row.value(fields.content_of), row.label])
-                counts[equal] += 1
-                row.key = digest(equal, counts[equal])
-        except CycleError as error:
-            circle = error.args[1][::-1]
-            names = " → ".join(row.name for row in circle)
-            raise UsageError(f"line {circle[0].line}: @output-of is circular: {names}") from None
+        return Row(number, line, path, body, safe_name(name) if name else "")
 
     def _endpoint(self, path: str) -> str:
         """Returns the path of a POST that creates something. Raises UsageError."""
@@ -208,132 +162,144 @@ class RowReader:
 
 def refuse(faults: Sequence[Fault], intro: str = "", **facts: Any) -> None:
     """Raises UsageError that lists every fault with its line, after `intro`; returns if there is none."""
-    if not faults:
+    issues = [
+        {"field": f"line {line}{': ' * bool(field)}{field}", "messages": [message]}
+        for line, field, message in sorted(faults, key=lambda fault: fault[0])
+    ]
+    shown = [f"{issue['field']}: {issue['messages'][0]}" for issue in issues[:MAX_SHOWN]]
+    more = f"; and {len(issues) - MAX_SHOWN} more" if len(issues) > MAX_SHOWN else ""
+    if issues:
+        raise UsageError(intro + "; ".join(shown) + more, issues=issues, **facts)
+
+
+def _json_texts(text: str) -> Iterator[tuple[int, str]]:
+    """Yields the line and the text of each row of JSON Lines, or of one JSON array. Raises UsageError."""
+    if not text.lstrip().startswith("["):
+        yield from ((line, row) for line, row in enumerate(re.split(LINE_END, text), 1) if row.strip())
         return
-    shown, issues = [], []
-    for line, field, message in sorted(faults, key=lambda fault: fault[0]):
-        place = f"line {line}: {field}" if field else f"line {line}"
-        shown.append(f"{place}: {message}")
-        issues.append({"field": place, "messages": [message]})
-    more = f"; and {len(shown) - MAX_SHOWN} more" if len(shown) > MAX_SHOWN else ""
-    raise UsageError(intro + "; ".join(shown[:MAX_SHOWN]) + more, issues=issues, **facts)
-
-
-def _line(data: bytes, end: int) -> int:
-    """Returns the number of the line of a byte; a line may end in CR alone."""
-    return len(re.findall(rb"\r\n|\n|\r", data[:end])) + 1
-
-
-def _json_array(data: bytes) -> Parsed:
-    """Reads one array of objects. Raises UsageError."""
     try:
-        for line, value in jsontext.elements(data.decode("utf-8"), _object):
-            yield line, partial(_object_of, value)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"line {_line(data, error.start)}: not UTF-8") from None
+        jsontext.loads(text)
     except ValueError as error:
         raise UsageError(f"ROWS is not a JSON array: {error}") from None
+    from json import JSONDecoder
+
+    decode = JSONDecoder(parse_int=str).raw_decode  # only to find the end of each element
+    line, place = 1, text.index("[") + 1
+    while text[place] != "]":
+        if text[place] in " \t\r\n,":
+            line += text[place] == "\n"
+            place += 1
+            continue
+        end = decode(text, place)[1]
+        yield line, text[place:end]
+        line += text.count("\n", place, end)
+        place = end
 
 
-def _json_row(text: bytes) -> dict[str, Any]:
-    """Returns the object of one line. Raises UsageError."""
+def _json_object(text: str) -> dict[str, Any]:
+    """Returns the object of one row. Raises UsageError."""
     try:
-        return _object_of(jsontext.loads(text, _object))
+        found = jsontext.loads(text, _members)
     except ValueError as error:
         raise UsageError(f"not JSON: {str(error).replace('line 1, ', '')}") from None
-
-
-def _object_of(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
+    if not isinstance(found, dict):
         raise UsageError("not a JSON object")
-    fields.check_unicode(value)
-    return value
+    fields.check_unicode(found)
+    return found
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Returns the object of these members. Raises ValueError where one of two would be lost."""
-    duplicate = _duplicate([key for key, _ in pairs])
-    if duplicate is not None:
-        raise ValueError(f"duplicate key {duplicate!r}")
-    return dict(pairs)
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"duplicate key {max(keys, key=keys.count)!r}")
+    return found
 
 
-def _duplicate(keys: Sequence[str]) -> str | None:
-    return next((key for key, count in Counter(keys).items() if count > 1), None)
-
-
-def _table(data: bytes, delimiter: str) -> Parsed:
-    """Reads a table with a header of field keys. Raises UsageError for what is not such a table."""
+def _table(text: str, delimiter: str | None) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+    """Yields the line and the cells of each row, with their keys in the header. Raises UsageError."""
     import csv
     import io
 
-    try:
-        file = io.StringIO(data.rstrip(b"\r\n\x1a").decode("utf-8"), newline="")  # Ctrl-Z ends a file of DOS
-    except UnicodeDecodeError as error:
-        raise UsageError(f"line {_line(data, error.start)}: not UTF-8: save the table as UTF-8") from None
-    start, line = 1, 1
-    separator = re.match(r'"?sep=(\t|[^\s\w"])?', file.getvalue(), re.IGNORECASE)
+    file = io.StringIO(text.rstrip("\r\n\x1a"), newline="")  # Ctrl-Z ends a file of DOS
+    start = line = 1
+    separator = re.match(r'"?sep=(\t|[^\s\w"])?', text, re.IGNORECASE)
     if separator:  # how a spreadsheet is told of the delimiter
-        delimiter, start, line = separator[1], 2, 2
+        delimiter = separator[1]
+        start = line = 2
         file.readline()
     if not delimiter:
         raise UsageError("line 1: sep= does not name a separator such as , or ;")
     csv.field_size_limit(MAX_CELL)
+    reader = csv.reader(file, strict=True, delimiter=delimiter, skipinitialspace=delimiter != "\t")
+    header: list[str] = []
     try:
-        reader = csv.reader(file, strict=True, delimiter=delimiter, skipinitialspace=delimiter != "\t")
-        header: list[str] | None = None
         for cells in reader:
-            if any(cells):
-                if header is None:
-                    header = _header(cells, line)
-                else:
-                    yield line, partial(_table_row, header, cells)
+            if any(cells) and header:
+                yield line, list(itertools.zip_longest(header, cells, fillvalue=""))
+            elif any(cells):
+                header = [cell.strip() for cell in cells]
+                if not header[1:] and re.search(r"[,;\t]", header[0]):
+                    words = "columns are separated by commas (in .tsv by tabs), or as a first line such as sep=; says"
+                    raise ValueError(f"the header has only one column: {words}")
+                for name in _members([(key.removesuffix(TYPED), "") for key in header if key]):
+                    fields.parts(name)
             line = start + reader.line_num
-    except csv.Error as error:
-        raise UsageError(f"line {line}: not a table: {error}") from None
+    except (csv.Error, ValueError) as error:
+        raise UsageError(f"line {line}: {error}") from None
 
 
-def _header(cells: list[str], line: int) -> list[str]:
-    """Returns the keys of the columns. Raises UsageError."""
-    keys = [cell.strip() for cell in cells]
-    if len(keys) == 1 and re.search(r"[,;\t]", keys[0]):
-        words = "columns are separated by commas (in .tsv by tabs), or by what a first line such as sep=; names"
-        raise UsageError(f"line {line}: the header has only one column: {words}")
-    names = [key[: -len(":json")] if key.endswith(":json") else key for key in keys if key]
-    duplicate = _duplicate(names)
-    if duplicate is not None:
-        raise UsageError(f"line {line}: the column {duplicate!r} is duplicated")
-    for name in names:
-        try:
-            fields.parts(name)
-        except ValueError as error:
-            raise UsageError(f"line {line}: {error}") from None
-    return keys
-
-
-def _table_row(header: list[str], cells: list[str]) -> dict[str, Any]:
-    """Returns the cells that are not empty, by their keys. Raises UsageError."""
+def _cells(given: list[tuple[str, str]]) -> dict[str, Any]:
+    """Returns the cells of a row that are not empty, by their keys. Raises UsageError."""
     found: dict[str, Any] = {}
-    for key, cell in itertools.zip_longest(header, cells, fillvalue=""):
-        if not cell:
-            continue
-        if not key:
+    for key, cell in given:
+        if cell and not key:
             raise UsageError("a cell has no column in the header: quote cells that contain a comma")
-        if not key.endswith(":json"):
-            found[key] = cell
-            continue
-        name = key[: -len(":json")]
+        name = key.removesuffix(TYPED)
         try:
-            found[name] = fields.read_json(EXCEL.get(cell.strip(), cell).encode())
+            if cell and key.endswith(TYPED):
+                is_excel = cell.strip() in ("TRUE", "FALSE")
+                found[name] = fields.read_json((cell.lower() if is_excel else cell).encode())
+            elif cell:
+                found[name] = cell
         except ValueError as error:
             raise UsageError(f"{cell!r} is not JSON ({error})", field=name) from None
     return found
 
 
-def set_names(rows: Sequence[Row], known: Mapping[str, str]) -> list[Fault]:
+def _set_keys(rows: Sequence[Row]) -> None:
+    """Sets the parents and the keys, first those of rows that others need. Raises UsageError."""
+    named = {row.label: row for row in rows if row.label}
+    faults: list[Fault] = []
+    for row in rows:
+        for each in row.inputs:
+            if not isinstance(each, OutputOf):
+                continue
+            if safe_name(each.text) in named:  # a name may end in a dot and a number itself
+                each.name, each.index = each.text, 0
+            each.row = named.get(safe_name(each.name))
+            if each.row:
+                row.parents.append(each.row)
+            else:
+                faults.append((row.line, "@output-of", f"no row has the @name {each.name!r}"))
+    refuse(faults)
+    counts: Counter[str] = Counter()
+    try:
+        for row in TopologicalSorter({row: row.parents for row in rows}).static_order():
+            equal = digest(row.path, [row.has_body, row.value(fields.content_of), row.label or None])
+            counts[equal] += 1
+            row.key = digest(equal, counts[equal])
+    except CycleError as error:
+        circle = error.args[1][::-1]
+        names = " → ".join(row.name for row in circle)
+        raise UsageError(f"line {circle[0].line}: @output-of is circular: {names}") from None
+
+
+def set_names(rows: Sequence[Row], known: Mapping[str, str]) -> None:
     """Names the rows without an @name: as the ledger has them, else by their number or the next one that is free.
 
-    `known` are the names in the ledger, by the keys of their rows. Returns a fault for each name that two rows have.
+    `known` are the names in the ledger, by the keys of their rows. Raises UsageError where two rows have one name.
     """
     faults: list[Fault] = []
     owners: dict[str, Row] = {}
@@ -343,13 +309,10 @@ def set_names(rows: Sequence[Row], known: Mapping[str, str]) -> list[Fault]:
         if first is not row:
             late, other = (row, first) if row.label else (first, row)  # only an @name can be changed
             faults.append((late.line, "", f"the name {late.name!r} is taken by line {other.line}"))
+    refuse(faults)
     taken = {*owners, *(name.casefold() for name in known.values())}
-    last = 0  # no number up to this one is free for a row whose own is taken
+    free = (number for number in map(str, itertools.count(1)) if number not in taken)
     for row in rows:
         if not row.name:
-            number = row.number
-            if str(number) in taken:
-                number = last = next(n for n in itertools.count(max(number, last) + 1) if str(n) not in taken)
-            row.name = str(number)
+            row.name = next(free) if str(row.number) in taken else str(row.number)
             taken.add(row.name)
-    return faults
