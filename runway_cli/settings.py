@@ -243,6 +243,7 @@ def _user_folder(variable: str, on_macos: tuple[str, ...], elsewhere: tuple[str,
 # The text of an option or a variable → its value. Each function raises ValueError with words for a user.
 MAX_TIMEOUT = 86_400  # seconds; more does not fit into every platform's socket timeout
 MAX_WAIT = 10 * 365 * 86_400  # seconds
+MAX_CREDITS = 1e12  # of one job; more than that is not taken for a price
 MIN_INTERVAL = 5.0  # seconds between two polls of a task; the API asks for it
 ON = ("1", "true", "yes", "on")
 OFF = ("0", "false", "no", "off")
@@ -396,6 +397,17 @@ def switch(text: str) -> bool:
 def shown_number(value: float) -> str:
     """Returns 60.0 as 60, 0.5 as 0.5."""
     return f"{value:.15g}"
+
+
+def number_of(credits: Any) -> Any:
+    """Returns credits as an int or a float, also where they come as text; None for what is not a price."""
+    try:
+        found = float("nan" if isinstance(credits, bool) else str(credits))
+    except ValueError:
+        return None
+    if not 0 <= found < MAX_CREDITS:  # not NaN either
+        return None
+    return int(found) if found == int(found) else found
 
 
 def shown_credits(credits: float) -> str:

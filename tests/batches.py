@@ -68,7 +68,7 @@ class BatchTest(ServedTest):
 
     def forget_answers(self) -> None:
         """Leave only the intents in the ledger, as a kill would have."""
-        self._change("status = 'SENDING', id = NULL, credits = NULL, saved = NULL")
+        self._change("status = 'UNCERTAIN', id = NULL, credits = NULL, saved = NULL")
 
     def forget_ends(self) -> None:
         """Leave every row started in the ledger, as a kill would have."""

@@ -45,14 +45,6 @@ class UncertainTest(BatchTest):
         self.assertEqual(len(self.fake.accepted), 2)
         self.assertEqual({row["id"] for row in self.attempts()}, {accepted.id for accepted in self.fake.accepted})
 
-    def test_where_the_history_says_that_it_was_refused_the_row_is_unsent(self) -> None:
-        self.fake.fault(Fault("status", 503), path=PATH, times=None)
-        self.assert_error(self.download("--retries", "0"), 1, status=503)
-        self.forget_answers()
-        self.fake.clear_faults()
-        self.assert_success(self.download())
-        self.assertEqual(len(self.fake.accepted), 2)
-
     def test_a_price_is_known_from_the_ledger_alone(self) -> None:
         off = {"RUNWAY_SKILLS_HISTORY": "off"}
         self.assert_success(self.download(env=off))
@@ -164,4 +156,4 @@ class LedgerTest(BatchTest):
 
         self.fake.on("post accepted", look)
         self.assert_success(self.batch())
-        self.assertEqual(seen[0], ["SENDING", "SENDING"])
+        self.assertEqual(seen[0], ["UNCERTAIN", "UNCERTAIN"])

@@ -259,7 +259,7 @@ class OrderTest(HistoryTest):
         for moment in ("post accepted", "first poll"):
             self.fake.on(moment, lambda _: seen.append(self.statuses()))
         self.program(*FOX, "--wait")
-        self.assertEqual(seen, [["SENDING"], ["STARTED"]])
+        self.assertEqual(seen, [["UNCERTAIN"], ["STARTED"]])
         self.assertEqual(self.statuses(), ["SUCCEEDED"])
 
     def test_an_unknown_id_points_to_the_history(self) -> None:

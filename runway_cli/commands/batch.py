@@ -11,11 +11,11 @@ from ..errors import ConfigError, Failure, RunwayError, UsageError
 from ..files.download import check_destination, free_path
 from ..files.upload import refuse_service
 from ..jobs import fields
-from ..jobs import ledger as states
 from ..jobs.batch import Batch, files_in_the_way, saved_files
-from ..jobs.ledger import STARTED, LedgerLocked, LedgerMissing, number_of
+from ..jobs.ledger import STARTED, UNCERTAIN, LedgerMissing
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
 from ..jobs.start import known
+from ..jobs.tasks import is_safety
 from ..settings import absolute, history_path, relative
 from ..terminal import masking
 from ..terminal.tables import Column
@@ -124,9 +124,6 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
     try:
         with ledger.transaction():
             other = ledger.other_account()
-    except LedgerLocked:
-        words = f"the ledger {path!r} is in use by another process: this batch is running already"
-        raise UsageError(words, batch_call="same") from None
     except ConfigError as error:
         words = f"the ledger of a batch is needed: {error}" if isinstance(error, LedgerMissing) else error.message
         raise UsageError(f"{words}: choose another file with --log") from None
@@ -154,10 +151,10 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
         row.attempt = known = attempts.get(row.key)
         if known is None:
             row.todo = SEND
-        elif known.is_uncertain:
+        elif known.status == UNCERTAIN:
             row.todo = SEND if options.retry_uncertain else PRINT
         elif known.has_failed:
-            row.todo = SEND if options.retry_failed and not states.is_safety(known.code) else PRINT
+            row.todo = SEND if options.retry_failed and not is_safety(known.code) else PRINT
         else:
             row.todo = WAIT if known.status == STARTED or saved_files(known, folder) is None else PRINT
     unsent = [row for row in rows if row.todo == SEND]
@@ -190,18 +187,13 @@ def _known(ledger: Ledger, history: Ledger, *, is_dry_run: bool) -> dict[str, At
     The history is asked about POSTs whose outcome the ledger does not know; what it has is recorded, but for a dry run.
     """
     attempts = ledger.attempts()
-    told = [history.attempt(each.key) for each in attempts if each.is_uncertain]
-    fates = {fate.key: fate for fate in told if fate and (fate.id or fate.status == states.UNSENT)}
-    last: dict[str, Attempt] = {}
     for each in attempts:
-        fate = fates.get(each.key)
-        if fate is None or fate.id:
-            last[each.job or ""] = each
+        fate = history.last(key=each.key) if each.status == UNCERTAIN else None
         if fate is not None and fate.id:
-            each.status, each.id, each.credits = STARTED, fate.id, fate.credits
-        if fate is not None and not is_dry_run:
-            ledger.settle(each.key, STARTED if fate.id else states.UNSENT, id=fate.id, credits=fate.credits)
-    return last
+            vars(each).update(status=STARTED, id=fate.id, credits=fate.credits)
+            if not is_dry_run:
+                ledger.settle(each.key, STARTED, id=fate.id, credits=fate.credits)
+    return {each.job: each for each in attempts}
 
 
 def _show(context: Context, batch: Batch) -> int:
@@ -243,7 +235,7 @@ def _foreseen(batch: Batch, unsent: list[Row]) -> str:
             account = client.call("GET", "/v1/organization", retries=0, deadline=deadline).value
         except RunwayError:
             account = None
-        balance = number_of(account.get("creditBalance")) if isinstance(account, dict) else None
+        balance = values.number_of(account.get("creditBalance")) if isinstance(account, dict) else None
         found += [] if balance is None else [f"balance {balance}"]
     return "; ".join(found)
 

@@ -139,10 +139,12 @@ def _known_words(context: Context, kind: str) -> Iterable[str]:
         ends = [end for row in rows for end in row["endpoints"]] if "ENDPOINT" in kind else []
         return [*ends, *(row["model"] for row in rows if kind != "ENDPOINT")]
     if kind == "ID":
+        from ..jobs.ledger import STARTED
+
         with suppress(RunwayError):
             history = context.history(context.client())
             history.tries = 1  # TAB does not wait for another process
-            return [each.id for each in history.attempts() if each.id and each.is_unfinished]
+            return [each.id for each in history.attempts() if each.status == STARTED]
         return []
     from .request import METHODS
     from .skill import HOSTS

@@ -112,10 +112,8 @@ class BatchDisplay(Display):
 
     def summary(self) -> str:
         """Returns how many rows are done, running and failed, and the credits."""
-        from ..jobs.ledger import number_of  # only a batch needs it
-
         batch, counts = self._batch, self._batch.counts
-        credits = batch.credits + sum(number_of(job.credits) or 0 for job in batch.in_flight if job.is_sent)
+        credits = batch.credits + sum(job.credits or 0 for job in batch.in_flight if job.is_sent)
         running = sum(job.task is not None for job in batch.in_flight)
         rows = f"{counts['done']} of {len(batch.rows)} done, {running} running, {counts['failed']} failed"
         return f"{rows}, {counted(credits, 'credit')}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from ..errors import UsageError
-from ..jobs.ledger import number_of
-from ..settings import counted, relative
+from ..jobs.ledger import STARTED
+from ..settings import counted, number_of, relative
 from ..terminal.console import TABLES
 from ..terminal.tables import Column
 from .lists import LIMIT, MAX_ROWS
@@ -45,7 +45,7 @@ def run(context: Context, options: Options) -> int:
         attempt
         for attempt in sorted(found, key=lambda attempt: (attempt.at, attempt.n), reverse=True)
         if since <= attempt.at < until
-        and (not options.unfinished or attempt.is_unfinished)
+        and (not options.unfinished or attempt.status == STARTED)
         and (not options.session or attempt.client == client.target.client_id)
     ]
     rows = grouped(attempts, options.by) if options.by else list(map(_row, attempts))
@@ -69,7 +69,7 @@ def _row(attempt: Attempt) -> dict[str, Any]:
         "path": attempt.path,
         "model": attempt.model,
         "prompt": attempt.prompt,
-        "status": attempt.shown_status,
+        "status": attempt.status,
         "credits": attempt.credits,
         "saved": list(map(relative, attempt.files)),
     }

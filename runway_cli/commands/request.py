@@ -279,7 +279,7 @@ class _Call:
     def _continue(self, history: Ledger, started: Started) -> int:
         """Waits for a job that an earlier call started, or prints what is recorded of it."""
         from ..jobs.ledger import STARTED
-        from ..jobs.start import recorded
+        from ..jobs.start import has_files, recorded
 
         attempt, pollable, options = started.attempt, started.pollable, self.options
         assert attempt
@@ -290,7 +290,7 @@ class _Call:
             is_recorded = not options.wait
         else:
             wants_output = any(path.partition(".")[0] == "output" for path in options.select or ())
-            is_recorded = not wants_output and (not self.destination or attempt.has_files(self.destination))
+            is_recorded = not wants_output and (not self.destination or has_files(attempt, self.destination))
         if is_recorded or pollable is None:
             shown = recorded(attempt, self.job)
             if self.console.format in TABLES:

@@ -110,7 +110,7 @@ def _unfinished(context: Context, history: Ledger) -> tuple[list[Pollable], dict
 
     Notes say what else the history has.
     """
-    from ..jobs.ledger import GOOD_ENDS
+    from ..jobs.ledger import GOOD_ENDS, STARTED, UNCERTAIN
     from ..jobs.tasks import parse_all
 
     attempts = history.attempts()
@@ -118,14 +118,14 @@ def _unfinished(context: Context, history: Ledger) -> tuple[list[Pollable], dict
     since = context.clock.time() - UNSAVED
     for each in attempts:
         is_unsaved = each.status in GOOD_ENDS and each.destination and not each.saved and each.at > since
-        if each.is_unfinished or is_unsaved:
+        if each.status == STARTED or is_unsaved:
             with suppress(UsageError):  # what a server chose as an id may be none
                 own.update({pollable.name: each.destination for pollable in parse_all([each.id or ""])})
     if not own:
         has_others = not attempts and os.path.lexists(history.path) and history.other_account() is not None
         others = "; it also has entries of other keys or base URLs" if has_others else ""
         context.console.note(f"nothing to wait for: the history has no unfinished tasks of this account{others}")
-    uncertain = sum(each.is_uncertain for each in attempts)
+    uncertain = sum(each.status == UNCERTAIN for each in attempts)
     if uncertain:
         words = f"{settings.counted(uncertain, 'request')} of unknown outcome"
         context.console.note(f"{words}, which may have been accepted: see `history`")
@@ -147,7 +147,6 @@ def wait_for(
     `answer` is what the POST returned that started the one task: the task is merged into it. `own` has the destinations
     of those that an earlier call was to save, by their names; the others are saved as --download says.
     """
-    from ..jobs.ledger import number_of
     from ..jobs.schedule import Scheduler
     from ..jobs.tasks import PolledTask
     from .display import Display
@@ -205,7 +204,7 @@ def wait_for(
     if options.open:
         open_files(context, [path for task in tasks for path in task.saved])
     if options.unfinished:
-        credits = settings.counted(sum(number_of(task.credits) or 0 for task in tasks), "credit")
+        credits = settings.counted(sum(task.credits or 0 for task in tasks), "credit")
         context.console.note(f"{len(tasks) - len(failures)} of {len(tasks)} succeeded, {credits}")
     if failures:
         raise summary(failures, len(tasks))
@@ -214,6 +213,7 @@ def wait_for(
 
 def _saver(options: Options, name: str, own: Mapping[str, str], attempts: Sequence[Attempt]) -> Save | None:
     """Returns what saves a task's outputs where its own call said, else as --download says."""
+    from ..jobs.start import may_own
     from ..jobs.tasks import saver
 
     path = own.get(name)
@@ -222,7 +222,7 @@ def _saver(options: Options, name: str, own: Mapping[str, str], attempts: Sequen
     others = [each for each in attempts if each.id != name]
 
     def known(file: str) -> bool:
-        return not any(each.may_own(settings.absolute(file)) for each in others)
+        return not any(may_own(each, settings.absolute(file)) for each in others)
 
     return saver(path, force=options.force, known=known)
 

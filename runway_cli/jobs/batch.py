@@ -32,11 +32,11 @@ from ..settings import BUDGET_VARIABLE, absolute, budget, counted, shown_number
 from ..terminal.tables import Column
 from . import ledger as states
 from .fields import OutputOf
-from .ledger import BAD_ENDS, FAILED, GOOD_ENDS, STARTED, UNCERTAIN, LedgerMissing, number_of
+from .ledger import BAD_ENDS, FAILED, GOOD_ENDS, STARTED, UNCERTAIN, LedgerMissing
 from .rows import PRINT, SEND, WAIT
 from .schedule import Pace, Scheduler, most_at_once
-from .start import DAY, failure_of, field_of, is_unsent, no_id, over_limit, shape, start
-from .tasks import PolledTask, credits_of, parse, save_outputs, urls_of
+from .start import DAY, failure_of, field_of, is_unsent, last_priced, no_id, over_limit, shape, start
+from .tasks import PolledTask, credits_of, is_safety, parse, save_outputs, urls_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ class Batch:
         found = shape(row.path, row.value(shown))
         if self._prices.get(found) is None:
             with suppress(LedgerMissing):
-                same = self.ledger.priced(found) or self.history.priced(found)
+                same = last_priced(self.ledger, found) or last_priced(self.history, found)
                 self._prices[found] = same.credits if same else None
         return self._prices.get(found)
 
@@ -339,11 +339,11 @@ class Batch:
         """Prints a row from the ledger: done, failed, or one whose outcome is unknown."""
         known = row.attempt
         assert known
-        if known.is_uncertain:
+        if known.status == UNCERTAIN:
             failure: RunwayError | None = ApiError(UNCERTAIN_WORDS, may_have_been_accepted=True, batch_call=None)
             self._print(row, UNCERTAIN, failure, maybeAccepted=True)
             return
-        call = None if states.is_safety(known.code) else "retry failed"
+        call = None if is_safety(known.code) else "retry failed"
         failure = failure_of(known).but(batch_call=call) if known.has_failed else None
         folder = self.folder
         files = saved_files(known, folder) or []
@@ -373,7 +373,7 @@ class Batch:
         is_bad = task.has_ended and (task.status in BAD_ENDS or bool(task.node_errors))
         failure = task.fault(job.limit, is_paid=True)
         if failure and (is_bad or is_gone):
-            failure = failure.but(batch_call=None if states.is_safety(failure.fact("failure_code")) else "retry failed")
+            failure = failure.but(batch_call=None if is_safety(failure.fact("failure_code")) else "retry failed")
         status = states.GONE if is_gone else task.status or (states.SUCCEEDED if was_done else STARTED)
         if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
             task.record_end(self.ledger, absolute(self.folder) if self.folder else None)
@@ -384,7 +384,14 @@ class Batch:
 
     def _print(self, row: Row, status: str, failure: RunwayError | None = None, **facts: Any) -> None:
         """Prints a row with these facts, and counts it unless it was left without a failure of its own."""
-        line = {"row": row.number, "name": row.name, "id": None, "status": status, "credits": None, "saved": []}
+        line: dict[str, Any] = {
+            "row": row.number,
+            "name": row.name,
+            "id": None,
+            "status": status,
+            "credits": None,
+            "saved": [],
+        }
         line.update(facts)
         if failure:
             if "batch_call" not in failure.facts:  # the same call, where time may help
@@ -397,7 +404,7 @@ class Batch:
         is_open = bool(line["id"]) and status not in (*GOOD_ENDS, *BAD_ENDS, states.GONE)
         self.counts[OTHERS.get(status, IN_PROGRESS if is_open else BAD if failure else OK)] += 1
         if row.todo == SEND and line["id"]:
-            self.credits += number_of(line["credits"]) or 0
+            self.credits += line["credits"] or 0
         self._console.row(line, alone=False)
 
     def _failure(self) -> RunwayError | None:
@@ -457,7 +464,7 @@ class RowJob:
     @property
     def credits(self) -> Any:
         """Returns what it costs, None where that is unknown."""
-        found = number_of(self.task.credits) if self.task else None
+        found = self.task.credits if self.task else None
         return self._estimate if found is None else found
 
     @property
@@ -533,7 +540,7 @@ class RowJob:
             self.failure, self.status = no_id(started.answer), UNCERTAIN
             return None
         self.failure = None
-        self._estimate = number_of(credits_of(started.answer))
+        self._estimate = credits_of(started.answer)
         self.wait_for(started.pollable)
         return 0.0
 

@@ -4,9 +4,8 @@ One class serves the history of this machine, which many processes write, and th
 one process holds for as long as it runs. A row of its table is one attempt at a job, with one of these statuses, or
 whatever else the API has said last:
 
-    SENDING    the intent, recorded before the POST is sent; UNCERTAIN once the process that sent it is gone
+    UNCERTAIN  the intent, recorded before the POST is sent: its outcome is not known yet, or never will be
     STARTED    the POST was answered with an id
-    UNSENT     the POST was surely not accepted: as if it had never been
     REFUSED    the API refused it: a row of a batch stays refused until it is retried
     GONE       the API no longer knows it
     SUCCEEDED, FAILED, CANCELLED …   the end that was seen
@@ -17,6 +16,7 @@ dies with its process, so everybody else sees at once whether the answer may sti
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -25,8 +25,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from .. import jsontext
-from ..errors import ConfigError, OutputError, RunwayError
-from ..settings import HISTORY_VARIABLE, LEDGER_ID
+from ..errors import ConfigError, OutputError, RunwayError, UsageError
+from ..settings import HISTORY_VARIABLE, LEDGER_ID, number_of
 from ..terminal.masking import MIN_LENGTH_IN_RESULTS
 
 TYPE_CHECKING = False
@@ -36,90 +36,59 @@ if TYPE_CHECKING:
 
     from ..api.client import Client
 
-SENDING, UNCERTAIN, STARTED, UNSENT, REFUSED, GONE = "SENDING", "UNCERTAIN", "STARTED", "UNSENT", "REFUSED", "GONE"
+UNCERTAIN, STARTED, REFUSED, GONE = "UNCERTAIN", "STARTED", "REFUSED", "GONE"
 SUCCEEDED, FAILED, CANCELLED = "SUCCEEDED", "FAILED", "CANCELLED"
-OPEN = (SENDING, STARTED)  # in progress, as far as the ledger knows
+OPEN = (UNCERTAIN, STARTED)  # in progress, as far as the ledger knows
 GOOD_ENDS = (SUCCEEDED, "READY", "COMPLETED")
 BAD_ENDS = (FAILED, CANCELLED)
-# The schema. PRAGMA user_version counts the steps that a file has seen.
-MIGRATIONS = (
-    (
-        """CREATE TABLE attempts (
-        n INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE NOT NULL, account TEXT NOT NULL, client TEXT,
-        job TEXT, digest TEXT, shape TEXT, at REAL NOT NULL, path TEXT, model TEXT, prompt TEXT, status TEXT NOT NULL,
-        id TEXT, credits REAL, code TEXT, error TEXT, destination TEXT, name TEXT, saved TEXT)""",
-        "CREATE INDEX attempts_by_job ON attempts (account, job)",
-        "CREATE INDEX attempts_by_id ON attempts (id)",
-        "CREATE TABLE uploads (digest TEXT PRIMARY KEY, uri TEXT NOT NULL, at REAL NOT NULL)",
-    ),
+MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
+    """
+    CREATE TABLE attempts (
+      n INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE NOT NULL, account TEXT NOT NULL, client TEXT, job TEXT,
+      digest TEXT, shape TEXT, at REAL NOT NULL, path TEXT, model TEXT, prompt TEXT, status TEXT NOT NULL, id TEXT,
+      credits NUMERIC, code TEXT, error TEXT, destination TEXT, name TEXT, saved TEXT);
+    CREATE INDEX attempts_by_job ON attempts (account, job);
+    CREATE INDEX attempts_by_id ON attempts (id);
+    CREATE TABLE uploads (digest TEXT PRIMARY KEY, uri TEXT NOT NULL, at REAL NOT NULL)
+    """,
 )
+SELECT = "SELECT * FROM attempts WHERE"
 LOCKS = "-lock"  # the end of the name of the file whose bytes are locked
-LOCKED = 10.0  # seconds for which another process may keep the ledger locked
-TRIES = 50  # in that time
+WAIT, TRIES = 0.2, 50  # seconds for which another process may keep the ledger locked, so many times
 CHECKED = 2 << 20  # bytes of a ledger whose indexes are compared with its table at each start
-OLD_HISTORY = "history.jsonl"  # the name of version 2's
 YEAR = 365 * 86_400.0
-LAST = 100  # records that tell what time it is: the clock of this moment may be wrong
-MAX_CREDITS = 1e12  # of one job; more than that is not taken for a price
-MAX_PROMPT = 80  # characters
 PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first that is there counts
+MAX_TEXT = 80  # characters of a model, a prompt and a failure code, up to the first data URI
 DATA_URI = r'(?is)data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+="-]+)*,.*'
-SHORT = ("model", "prompt", "code")  # columns that hold MAX_PROMPT characters at most
-AS_IS = ("key", "digest", "shape", "saved")  # columns that are not masked: hashes, and what was masked before
+IS_ODD = re.compile("[\ud800-\udfff]").search  # not valid UTF-8, as a file's name may be: stored as bytes
+UNMASKED = ("key", "job", "digest", "shape", "saved")  # columns of hashes, and of paths that were masked before
 
 
-class LedgerLocked(Exception):
-    """Another process holds the ledger of a batch."""
+# How a byte of a file is locked for this process, from the place on that was sought
+if sys.platform == "win32":
+    import msvcrt
+
+    lock, TAKE, FREE = msvcrt.locking, msvcrt.LK_NBLCK, msvcrt.LK_UNLCK
+else:
+    lock, TAKE, FREE = os.lockf, os.F_TLOCK, os.F_ULOCK
 
 
 class LedgerMissing(ConfigError):
-    """There can be no ledger: it is off (`is_wanted`), its folder cannot be written, or Python has no sqlite3."""
-
-    is_wanted = False
-
-
-def number_of(credits: Any) -> Any:
-    """Returns credits as an int or a float, also where they come as text; None for what is not a price."""
-    try:
-        found = float("nan" if isinstance(credits, bool) else str(credits))
-    except ValueError:
-        return None
-    if not 0 <= found < MAX_CREDITS:  # not NaN either
-        return None
-    return int(found) if found == int(found) else found
-
-
-def is_safety(code: Any) -> bool:
-    """Returns whether a failure code means that moderation refused the request (the API's page on task failures)."""
-    return str(code).startswith("SAFETY")
+    """There can be no ledger: it is off (a fact), its folder cannot be written, or Python has no sqlite3."""
 
 
 class Attempt:
-    """A row of the table: one attempt. `at` is in seconds of the epoch, `saved` is {folder: [paths]}."""
+    """A row: the columns that were asked for as attributes. `at` is in seconds, `saved` is {folder: [paths]}."""
 
-    n: int
-    key: str
-    client: str | None
-    path: str | None
-    model: str | None
-    prompt: str | None
-    job: str | None
-    digest: str | None
-    at: float
-    status: str
-    id: str | None
-    credits: Any
-    code: str | None
-    error: str | None
-    destination: str | None
-    name: str | None
-    saved: dict[str, list[str]]
+    if TYPE_CHECKING:
 
-    def __init__(self, row: sqlite3.Row) -> None:
-        for name, value in zip(row.keys(), row):  # a text that is not valid UTF-8 is there as bytes
+        def __getattr__(self, column: str) -> Any: ...
+
+    def __init__(self, cursor: sqlite3.Cursor, row: Iterable[Any]) -> None:
+        for (name, *_), value in zip(cursor.description, row):  # a text that is not valid UTF-8 is there as bytes
             vars(self)[name] = value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
-        self.credits = number_of(self.credits)
-        self.saved = jsontext.loads(row["saved"]) if row["saved"] else {}
+        saved = vars(self).get("saved")
+        self.saved: dict[str, list[str]] = jsontext.loads(saved) if saved else {}
 
     @property
     def files(self) -> list[str]:
@@ -133,21 +102,6 @@ class Attempt:
         return time.strftime(f"%Y-%m-%dT%H:%M:%S.{milliseconds:03}Z", time.gmtime(seconds))
 
     @property
-    def is_uncertain(self) -> bool:
-        """Returns whether its outcome is unknown, unless the process that sends it lives."""
-        return self.status == SENDING
-
-    @property
-    def shown_status(self) -> str:
-        """Returns the status for a user: UNCERTAIN where no answer was seen."""
-        return UNCERTAIN if self.is_uncertain else self.status
-
-    @property
-    def is_unfinished(self) -> bool:
-        """Returns whether it has started and no end was seen: it can be waited for."""
-        return self.status == STARTED and bool(self.id)
-
-    @property
     def is_done(self) -> bool:
         """Returns whether it has ended well."""
         return self.status in GOOD_ENDS and not self.error
@@ -157,36 +111,15 @@ class Attempt:
         """Returns whether it has ended in any other way."""
         return self.status not in OPEN and not self.is_done
 
-    def has_files(self, destination: str) -> bool:
-        """Returns whether its outputs are all still at an absolute path, which ends in a slash for a folder."""
-        folder, name = os.path.split(destination)
-        files = [path for path in self.saved.get(folder, []) if not name or _outputs(destination).fullmatch(path)]
-        return bool(files) and all(map(os.path.isfile, files))
-
-    def may_own(self, path: str) -> bool:
-        """Returns whether the file at an absolute path is its output, or may be one that was saved and not recorded."""
-        if self.saved or self.has_failed or not self.id or not self.destination:
-            return path in self.files
-        name = "" if os.path.basename(self.destination) else f"{self.id}.*"
-        return bool(_outputs(self.destination + name).fullmatch(path))
-
-
-def _outputs(destination: str) -> re.Pattern[str]:
-    """Returns the pattern of the paths that outputs get at a destination, numbered or not."""
-    from ..files.download import ANY
-
-    root, extension = os.path.splitext(destination)
-    return re.compile(re.escape(root) + r"(-\d+)?" + (r"\.\w+" if extension == ANY else re.escape(extension)))
-
 
 class Ledger:
-    """The attempts of one account in one file. Safe for several threads.
+    """The attempts of one account, that of the client, in one file. Safe for several threads.
 
-    The account is the client's, whose secrets and signed URLs are masked. `exclusive` keeps other processes out until
-    `close`. What is missing is made: the folder with mode 0700, the file with 0600. Methods raise OutputError where the
-    file is damaged, full or locked, ConfigError for any other file, LedgerMissing where there can be none, and
-    Interrupted while they wait for another process; an exclusive one raises LedgerLocked. Those that record what has
-    happened already, `settle` and `ended`, raise nothing: the first `failure` is noted.
+    `exclusive`, for the ledger of a batch, keeps other processes out until `close`. What is missing is made: the folder
+    with mode 0700, the file with 0600. Methods raise OutputError where the file is damaged, full or locked, ConfigError
+    for any other file, LedgerMissing where there can be none, UsageError where another process runs the batch, and
+    Interrupted while they wait for one. `settle`, `forget` and `ended` record what has happened already, and raise
+    nothing: the first `failure` is noted.
     """
 
     def __init__(self, path: str | None, client: Client, *, exclusive: bool = False) -> None:
@@ -200,6 +133,8 @@ class Ledger:
         self._client = client
         self._mask = client.console.mask
         self._is_exclusive = exclusive
+        self._lock_file = "" if exclusive else self.path + LOCKS
+        self._old = "" if exclusive else os.path.join(os.path.dirname(self.path), "history.jsonl")  # of version 2
         self._turn = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._locks = -1  # the descriptor of the file whose bytes are locked
@@ -210,10 +145,9 @@ class Ledger:
         with self._turn:
             if self._db is not None:
                 self._db.close()
-                self._db = None
             if self._locks >= 0:
                 os.close(self._locks)
-                self._locks = -1
+            self._db, self._locks = None, -1
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -230,79 +164,65 @@ class Ledger:
                 if self._db is not None and self._db.in_transaction:
                     self._run("ROLLBACK")
 
-    # What is recorded
-
-    def intend(self, path: str, body: Any, *, job: str | None = None, **facts: Any) -> Attempt:
+    def intend(self, path: str, body: Any, **facts: Any) -> Attempt:
         """Records a POST that is about to be sent, and returns it. `body` is the JSON value that is sent.
 
-        `facts` are columns beside `job`: `key`, `digest`, `shape`, `destination`, `name`.
+        `facts` are columns: `key`, `job`, `digest`, `shape`, `destination`, `name`.
         """
         fields = body if isinstance(body, dict) else {}
         prompt = next((fields[name] for name in PROMPT_FIELDS if isinstance(fields.get(name), str)), None)
-        row: dict[str, Any] = {
-            "key": os.urandom(16).hex(),
-            "account": self.account,
-            "client": self._client.target.client_id,
-        }
-        row.update(self._columns(path=path, model=fields.get("model"), prompt=prompt, **facts))
-        row.update(at=self._client.clock.time(), status=SENDING, job=self._job(job) if job else None)
+        row = {"key": os.urandom(16).hex(), "account": self.account, "client": self._client.target.client_id}
+        row.update(self._columns(path=path, model=fields.get("model"), prompt=prompt, status=UNCERTAIN, **facts))
         with self.transaction():
             if not self._is_exclusive:
-                last = f"SELECT MIN(at) - ? FROM (SELECT at FROM attempts ORDER BY n DESC LIMIT {LAST})"
-                self._run(f"DELETE FROM attempts WHERE status NOT IN (?, ?) AND at < ({last})", *OPEN, YEAR)
-            places = ", ".join("?" * len(row))
-            self._run(f"INSERT INTO attempts ({', '.join(row)}) VALUES ({places})", *row.values())
-            (attempt,) = self._select("key = ?", row["key"])
+                # The last records tell what time it is: the clock of this moment may be wrong.
+                before = "SELECT MIN(at) - ? FROM (SELECT at FROM attempts ORDER BY n DESC LIMIT 100)"
+                self._run(f"DELETE FROM attempts WHERE status NOT IN (?, ?) AND at < ({before})", *OPEN, YEAR)
+            names, places = ", ".join(row), ", ".join("?" * len(row))
+            self._run(
+                f"INSERT INTO attempts (at, {names}) VALUES (?, {places})", self._client.clock.time(), *row.values()
+            )
+            (attempt,) = self._run(f"{SELECT} key = ?", row["key"])
             if not self._is_exclusive:
                 self._lock(attempt.n)
         return attempt
 
     def settle(self, key: str, status: str, **facts: Any) -> None:
-        """Records what came of a POST: the status, and columns of `facts`, such as `id`, `credits`, `error`, `code`.
+        """Records what came of a POST: `id`, `credits`, `error` and `code` as far as they are known."""
+        self._record(lambda: self._update(key, status=status, **facts))
 
-        One whose outcome is unknown is not settled.
-        """
-        self._record(lambda: self._update(key, **self._columns(status=status, **facts)))
+    def forget(self, key: str) -> None:
+        """Records that a POST was surely not accepted: it is as if it had never been."""
+        self._record(lambda: self._run("DELETE FROM attempts WHERE key = ?", key))
 
     def ended(
-        self,
-        name: str,
-        status: str,
-        *,
-        credits: Any = None,
-        saved: Iterable[str] = (),
-        folder: str | None = None,
-        code: Any = None,
-        error: str | None = None,
+        self, name: str, status: str, *, saved: Iterable[str] = (), folder: str | None = None, **facts: Any
     ) -> None:
         """Records an end that was seen of what was started as `name`, with the absolute paths of all its files.
 
-        `folder` has all of them, even if there are none.
+        `folder` has all of them, even if there are none. `facts` are `credits`, `code` and `error`.
         """
-        folders: dict[str, list[str]] = {folder: []} if folder else {}
-        for path in map(self._mask, saved):
-            folders.setdefault(os.path.dirname(path), []).append(path)
+        folders = by_folder(map(self._mask, saved), {folder: []} if folder else {})
 
         def record() -> None:
-            id = self._columns(id=name)["id"]
-            for attempt in self._select("id = ? AND account = ?", id, self.account):
+            words, task = f"{SELECT} account = ? AND id = ?", self._columns(id=name)["id"]
+            for attempt in self._read(words, self.account, task):
                 if status == GONE and attempt.status not in OPEN:
                     continue  # it was seen to end before
-                facts: dict[str, Any] = {"status": status, "code": code, "error": error}
-                if attempt.status == status and not error:  # seen again, by a call that was not told why
-                    facts.update(code=attempt.code, error=attempt.error)
-                if number_of(credits) is not None:
-                    facts["credits"] = credits
+                known = {"status": status, **{key: fact for key, fact in facts.items() if fact is not None}}
+                if attempt.status != status:  # else it is seen again, perhaps by a call that was not told why
+                    known = {"code": None, "error": None, **known}
                 older = {each: paths for each, paths in attempt.saved.items() if each not in folders}
                 if older or folders:
-                    facts["saved"] = jsontext.encoded({**older, **folders}).decode()
-                self._update(attempt.key, **self._columns(**facts))
+                    known["saved"] = jsontext.encoded({**older, **folders}).decode()
+                self._update(attempt.key, **known)
 
-        if self._is_there:
-            self._record(record)
+        self._record(record)
 
-    def _record(self, change: Callable[[], None]) -> None:
+    def _record(self, change: Callable[[], Any]) -> None:
         """Records what has happened already, in its order; what fails is noted, and tried again with the next."""
+        if self.is_missed or not self._is_there:
+            return
         self._late.append(change)
         try:
             with self._turn:
@@ -310,8 +230,6 @@ class Ledger:
                     with self.transaction():
                         self._late[0]()
                     del self._late[0]
-        except LedgerMissing:
-            pass
         except RunwayError as failure:
             if self.failure is None:
                 self.failure = failure
@@ -321,7 +239,10 @@ class Ledger:
         """Records the URI of an uploaded file by the hash of its content; another account has another one."""
         self._run("REPLACE INTO uploads VALUES (?, ?, ?)", f"{self.account} {digest}", uri, moment)
 
-    # What is known
+    def upload(self, digest: str, since: float) -> str | None:
+        """Returns the URI of an upload that was made after a moment."""
+        words = "SELECT uri FROM uploads WHERE digest = ? AND at > ?"
+        return next((row.uri for row in self._read(words, f"{self.account} {digest}", since)), None)
 
     def check(self) -> None:
         """Raises ConfigError for a file that is not a ledger, but nothing for one that is locked or damaged."""
@@ -330,52 +251,32 @@ class Ledger:
 
     def attempts(self) -> list[Attempt]:
         """Returns the attempts of this account in their order."""
-        return self._select("account = ? AND status <> ? ORDER BY n", self.account, UNSENT)
+        return self._read(f"{SELECT} account = ? ORDER BY n", self.account)
 
-    def attempt(self, key: str) -> Attempt | None:
-        """Returns one attempt by its key."""
-        return next(iter(self._select("key = ?", key)), None)
-
-    def last(self, job: str) -> Attempt | None:
-        """Returns the last attempt at a job of this account."""
-        where = "account = ? AND job = ? AND status <> ? ORDER BY n DESC LIMIT 1"
-        return next(iter(self._select(where, self.account, self._job(job), UNSENT)), None)
-
-    def priced(self, shape: str | None) -> Attempt | None:
-        """Returns the last attempt of the same shape whose cost is known; none has the shape None."""
-        where = "account = ? AND shape = ? AND credits IS NOT NULL AND status = ? ORDER BY n DESC LIMIT 1"
-        return next(iter(self._select(where, self.account, shape, SUCCEEDED)), None)
+    def last(self, **columns: str | None) -> Attempt | None:
+        """Returns the last attempt of this account with these columns; none has a column that is None."""
+        words = f"{SELECT} account = ?" + "".join(f" AND {name} = ?" for name in columns) + " ORDER BY n DESC LIMIT 1"
+        return next(iter(self._read(words, self.account, *columns.values())), None)
 
     def prices(self, since: float = -1.0, *, without: Collection[str] = ()) -> list[Any]:
-        """Returns the credits of attempts since a moment, and of all in progress or UNCERTAIN; None where unknown.
-
-        Those whose keys are in `without` are left out.
-        """
-        where = "account = ? AND status NOT IN (?, ?) AND (at > ? OR status IN (?, ?))"
-        words = f"SELECT key, credits FROM attempts WHERE {where}"
-        rows = self._read(words, self.account, UNSENT, REFUSED, since, *OPEN)
-        return [number_of(row["credits"]) for row in rows if row["key"] not in without]
+        """Returns the credits, None if unknown, of what is recorded since a moment or is open, but for these keys."""
+        words = "SELECT key, credits FROM attempts WHERE account = ? AND status <> ? AND (at > ? OR status IN (?, ?))"
+        rows = self._read(words, self.account, REFUSED, since, *OPEN)
+        return [row.credits for row in rows if row.key not in without]
 
     def claimed(self) -> set[str]:
         """Returns the destinations of what is in progress, or ended well and was not saved, whoever started it."""
-        found = self._select("status IN (?, ?) OR (status = ? AND saved IS NULL)", *OPEN, SUCCEEDED)
-        return {each.destination for each in found if each.destination}
+        rows = self._read(f"{SELECT} status IN (?, ?) OR (status = ? AND saved IS NULL)", *OPEN, SUCCEEDED)
+        return {row.destination for row in rows if row.destination}
 
     def other_account(self) -> str | None:
         """Returns the name of another account that has paid, or may have; None where there is none."""
-        words = "SELECT account FROM attempts WHERE account <> ? AND status <> ? LIMIT 1"
-        return next((row["account"] for row in self._read(words, self.account, UNSENT)), None)
-
-    def upload(self, digest: str, since: float) -> str | None:
-        """Returns the URI of an upload that was made after a moment."""
-        words = "SELECT uri FROM uploads WHERE digest = ? AND at > ?"
-        return next((row["uri"] for row in self._read(words, f"{self.account} {digest}", since)), None)
+        rows = self._read("SELECT account FROM attempts WHERE account <> ? LIMIT 1", self.account)
+        return rows[0].account if rows else None
 
     def is_sending(self, attempt: Attempt) -> bool:
         """Returns whether a living process waits for the answer to this attempt's POST."""
-        return attempt.status == SENDING and not self._lock(attempt.n, release=True)
-
-    # How it is stored
+        return attempt.status == UNCERTAIN and not self._lock(attempt.n, release=True)
 
     def _columns(self, **facts: Any) -> dict[str, Any]:
         """Returns facts as they are stored: texts masked, and only then cut, so that no part of a secret is left."""
@@ -386,52 +287,39 @@ class Ledger:
                 facts[name] = None
             elif name == "id":  # a short key may be a part of one
                 facts[name] = self._client.console.secrets.mask(fact, MIN_LENGTH_IN_RESULTS)
-            elif name in SHORT:
-                facts[name] = re.sub(DATA_URI, "data:…", self._mask(fact))[:MAX_PROMPT]
-            elif name not in AS_IS:
+            elif name in ("model", "prompt", "code"):
+                facts[name] = re.sub(DATA_URI, "data:…", self._mask(fact))[:MAX_TEXT]
+            elif name not in UNMASKED:
                 facts[name] = self._mask(fact)
         return facts
 
-    def _job(self, name: str) -> str:
-        """Returns the name of a job as it is stored: masked, with a hash that still tells it from others."""
-        import hashlib
-
-        masked, code = self._mask(name), hashlib.sha256(name.encode("utf-8", "surrogatepass"))
-        return name if masked == name else f"{masked} {code.hexdigest()}"
-
-    def _update(self, key: str, **columns: Any) -> None:
-        names = ", ".join(f"{name} = ?" for name in columns)
-        self._run(f"UPDATE attempts SET {names} WHERE key = ?", *columns.values(), key)
-
-    def _select(self, where: str, *values: Any) -> list[Attempt]:
-        try:
-            return [Attempt(row) for row in self._read(f"SELECT * FROM attempts WHERE {where}", *values)]
-        except ValueError:
-            raise self._failure("it is damaged") from None
+    def _update(self, key: str, **facts: Any) -> None:
+        names = ", ".join(f"{name} = ?" for name in facts)
+        self._run(f"UPDATE attempts SET {names} WHERE key = ?", *self._columns(**facts).values(), key)
 
     @property
     def _is_there(self) -> bool:
         """Returns whether there is anything to read: the file, or a history of version 2 to take over."""
-        folder = os.path.dirname(self.path)
-        is_old = os.path.lexists(os.path.join(folder, OLD_HISTORY)) and os.access(folder, os.W_OK)
-        return bool(self.path) and (os.path.lexists(self.path) or (is_old and not self._is_exclusive))
+        is_old = os.path.lexists(self._old) and os.access(os.path.dirname(self._old), os.W_OK)
+        return bool(self.path) and (is_old or os.path.lexists(self.path))
 
-    def _read(self, words: str, *values: Any) -> list[sqlite3.Row]:
+    def _read(self, words: str, *values: Any) -> list[Attempt]:
         """Returns the rows of a statement that only reads; none where there is no file, which is not made."""
         return self._run(words, *values) if self._db or self._is_there else []
 
-    def _run(self, words: str, *values: Any) -> list[sqlite3.Row]:
+    def _run(self, words: str, *values: Any) -> list[Attempt]:
         """Runs a statement and returns its rows. Raises the exceptions that the class names."""
         try:
             import sqlite3
         except ImportError:
             raise LedgerMissing("this Python has no sqlite3") from None
         left = self.tries
+        plain = [each.encode("utf-8", "surrogatepass") if IS_ODD(str(each)) else each for each in values]
         while True:
             try:
                 with self._turn:
-                    return (self._db or self._open()).execute(words, _plain(*values)).fetchall()
-            except (sqlite3.Error, UnicodeDecodeError) as error:
+                    return (self._db or self._open()).execute(words, plain).fetchall()
+            except (sqlite3.Error, ValueError) as error:
                 left -= 1
                 if "locked" not in str(error) or self._is_exclusive or not left:
                     raise self._failure(str(error)) from None
@@ -442,26 +330,23 @@ class Ledger:
         """Opens the file, made where it is missing and checked as a whole, and brings its schema up to date."""
         import sqlite3
 
-        locks = self._make_file()
-        wait = 1.0 if self._is_exclusive else LOCKED / TRIES
-        db = sqlite3.connect(self.path, timeout=wait, isolation_level=None, check_same_thread=False)
+        self._make_file()
+        self._db = db = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
 
         def pragma(name: str) -> Any:
-            return db.execute(f"PRAGMA {name}").fetchone()[0]
+            return next(db.execute(f"PRAGMA {name}"))[0]
 
         try:
-            db.row_factory = sqlite3.Row
             # With the default journal one file can be copied, and network folders work.
             db.execute("PRAGMA synchronous = EXTRA")
             db.execute("PRAGMA fullfsync = 1")  # macOS: on the disk, not in its cache
             if self._is_exclusive:
                 db.execute("PRAGMA locking_mode = EXCLUSIVE")
-
             # Refuse a file that must not be written to; from the first read on no other process changes it.
             db.execute("BEGIN EXCLUSIVE" if self._is_exclusive else "BEGIN")
             version, size = pragma("user_version"), os.path.getsize(self.path)
             if not size:
-                if os.path.lexists(locks):
+                if os.path.lexists(self._lock_file):
                     raise self._failure("it is empty, and had attempts")
             elif pragma("application_id") != LEDGER_ID:
                 raise self._no_ledger("is not a ledger of this program")
@@ -472,55 +357,86 @@ class Ledger:
             elif pragma("integrity_check(1)" if size < CHECKED else "quick_check(1)") != "ok":
                 raise self._failure("it is damaged")
             db.execute("COMMIT")
+
+            db.row_factory = Attempt
             if version < len(MIGRATIONS):
-                self._migrate(db)
+                with self.transaction():
+                    self._migrate()
         except BaseException:
             db.close()
+            self._db = None
             raise
-        self._db = db
         return db
 
-    def _make_file(self) -> str:
-        """Makes the folder and the file where they are missing; returns the path of the locks, "" where it has none."""
+    def _make_file(self) -> None:
+        """Makes the folder and the file where they are missing."""
         if not self.path:
-            raise LedgerMissing("it is off", is_wanted=True)
-        locks = "" if self._is_exclusive else self.path + LOCKS
-        if not os.path.exists(self.path):
-            try:
-                os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-                if os.path.lexists(locks):  # of a ledger that was removed
-                    os.unlink(locks)
-            except FileExistsError:
-                pass
-            except OSError as error:
+            raise LedgerMissing("it is off", off=True)
+        try:
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            with suppress(FileNotFoundError):
+                os.unlink(self._lock_file)  # of a ledger that was removed
+        except OSError as error:
+            if not os.path.exists(self.path):
                 raise LedgerMissing(f"{self.path!r}: {error.strerror or error}") from None
-        elif not os.path.isfile(self.path):  # a pipe might never answer
-            raise self._no_ledger("is not a file")
-        return locks
+            if not os.path.isfile(self.path):  # a pipe might never answer
+                raise self._no_ledger("is not a file") from None
 
-    def _migrate(self, db: sqlite3.Connection) -> None:
+    def _migrate(self) -> None:
         """Brings the schema up to date; a new history takes over that of version 2 beside it."""
-        db.execute("BEGIN IMMEDIATE")
-        (version,) = db.execute("PRAGMA user_version").fetchone()  # another process may have been here in between
-        for step in MIGRATIONS[version:]:
-            for statement in step:
-                db.execute(statement)
-        db.execute(f"PRAGMA application_id = {LEDGER_ID}")
-        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-        if version == 0 and not self._is_exclusive:
-            _take_over(db, os.path.join(os.path.dirname(self.path), OLD_HISTORY))
-        db.execute("COMMIT")
+        version = self._run("PRAGMA user_version")[0].user_version  # another process may have been here in between
+        for statement in ";".join(MIGRATIONS[version:]).split(";"):
+            self._run(statement)
+        self._run(f"PRAGMA application_id = {LEDGER_ID}")
+        self._run(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        if version == 0 and self._old:
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Copies the attempts of a history of version 2, JSON Lines."""
+        from datetime import datetime, timezone
+
+        lines: list[bytes] = []
+        for path in (f"{self._old}.1", self._old):
+            with suppress(OSError), open(path, "rb") as file:
+                lines += file.readlines()
+        for line in lines * 2:  # another process may have written an end before the start
+            try:
+                record = jsontext.loads(line)
+                text = {name: value for name, value in record.items() if isinstance(value, str)}
+                event, account, key = text["event"], text["account"], text["key" if "key" in record else "id"]
+                moment = datetime.strptime(text["at"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+            except (ValueError, AttributeError, KeyError):  # a line that was cut off
+                continue
+            credits, shown = number_of(record.get("credits")), map(text.get, ("clientId", "path", "model", "prompt"))
+            if event == "refused":
+                self._run("DELETE FROM attempts WHERE key = ?", key)
+            elif event == "ended":
+                files = record.get("saved")
+                folders = by_folder(map(str, files), {}) if isinstance(files, list) else {}
+                saved = jsontext.encoded(folders).decode() if folders else None
+                changes = "status = ?, credits = COALESCE(?, credits), saved = COALESCE(?, saved)"
+                words = f"UPDATE attempts SET {changes} WHERE account = ? AND id = ?"
+                self._run(words, text.get("status", GONE), credits, saved, account, key)
+            else:
+                names = "key, account, at, status, client, path, model, prompt"
+                words = f"INSERT OR IGNORE INTO attempts ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                self._run(words, key, account, moment.timestamp(), UNCERTAIN, *shown)
+            if event == "started" and "id" in text:
+                words = "UPDATE attempts SET status = ?, id = ?, credits = ? WHERE key = ? AND id IS NULL"
+                self._run(words, STARTED, text["id"], credits, key)
 
     def _failure(self, words: str) -> Exception:
+        """Returns the exception for what SQLite says of the file."""
         if "not a database" in words:
             return self._no_ledger("is not a ledger of this program")
         if "locked" in words and self._is_exclusive:
-            return LedgerLocked(self.path)
-        is_untouched = self._locks < 0 and not self._is_exclusive  # nothing was recorded that could be lost
-        if (self._db is None or is_untouched) and ("unable to open" in words or "readonly" in words):
+            words = f"the ledger {self.path!r} is in use by another process: this batch is running already"
+            return UsageError(words, batch_call="same")
+        if self._locks < 0 and ("unable to open" in words or "readonly" in words):  # nothing was recorded yet
             return LedgerMissing(f"{self.path!r}: {words}")
-        reason = f"another process has kept it locked for {LOCKED:.0f} s" if "locked" in words else words
+        reason = f"another process has kept it locked for {WAIT * TRIES:.0f} s" if "locked" in words else words
         return OutputError(f"the ledger {self.path!r} cannot be used: {reason}")
 
     def _no_ledger(self, words: str) -> ConfigError:
@@ -530,85 +446,20 @@ class Ledger:
         """Locks the byte of an attempt, perhaps only to see; returns False where another process holds it."""
         try:
             if self._locks < 0:
-                self._locks = os.open(self.path + LOCKS, os.O_RDWR | os.O_CREAT, 0o600)
-            return _lock_byte(self._locks, byte, release=release)
+                self._locks = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+            os.lseek(self._locks, byte, os.SEEK_SET)
+            lock(self._locks, TAKE, 1)
+            if release:
+                lock(self._locks, FREE, 1)
         except OSError as error:
-            raise self._failure(f"{self.path + LOCKS!r}: {error.strerror}") from None
-
-
-if sys.platform == "win32":
-    import errno
-    import msvcrt
-
-    def _lock_byte(descriptor: int, byte: int, *, release: bool) -> bool:
-        os.lseek(descriptor, byte, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError as error:
-            if error.errno not in (errno.EACCES, 0):  # 0: a C runtime that gives no reason
-                raise
-            return False
-        if release:
-            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-        return True
-
-else:
-    import fcntl
-
-    def _lock_byte(descriptor: int, byte: int, *, release: bool) -> bool:
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
-        except (BlockingIOError, PermissionError):
-            return False
-        if release:
-            fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, byte)
+            if self._locks >= 0 and error.errno in (errno.EACCES, errno.EAGAIN, 0):  # 0: a C runtime gives no reason
+                return False
+            raise self._failure(f"{self._lock_file!r}: {error.strerror}") from None
         return True
 
 
-def _plain(*values: Any) -> list[Any]:
-    """Returns the values with bytes for a text that is not valid UTF-8, as a file's name may be."""
-    is_odd = re.compile("[\ud800-\udfff]").search
-    return [each.encode("utf-8", "surrogatepass") if is_odd(str(each)) else each for each in values]
-
-
-def _take_over(db: sqlite3.Connection, path: str) -> None:
-    """Copies the attempts of a history of version 2, JSON Lines, into a new ledger."""
-    from datetime import datetime, timezone
-
-    def run(words: str, *values: Any) -> None:
-        db.execute(words, _plain(*values))
-
-    lines: list[bytes] = []
-    for name in (f"{path}.1", path):
-        if os.path.isfile(name):  # a pipe might never answer
-            with suppress(OSError), open(name, "rb") as file:
-                lines += file.readlines()
-    ends: list[Any] = []
-    for line in lines:
-        try:
-            record = jsontext.loads(line)
-            text = {name: value for name, value in record.items() if isinstance(value, str)}
-            event, account, key = text["event"], text["account"], text["id" if record["event"] == "ended" else "key"]
-            moment = datetime.strptime(text["at"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
-        except (ValueError, AttributeError, KeyError):  # a line that was cut off
-            continue
-        credits = number_of(record.get("credits"))
-        if event == "ended":  # another process may have written it before the start
-            files = record.get("saved")
-            folders: dict[str, list[str]] = {}
-            for each in map(str, files if isinstance(files, list) else ()):
-                folders.setdefault(os.path.dirname(each), []).append(each)
-            saved = jsontext.encoded(folders).decode() if folders else None
-            ends.append((text.get("status", GONE), credits, saved, account, key))
-        elif event == "refused":
-            run("DELETE FROM attempts WHERE key = ?", key)
-        else:
-            row = (key, account, moment.timestamp(), SENDING, *map(text.get, ("clientId", "path", "model", "prompt")))
-            names = "key, account, at, status, client, path, model, prompt"
-            run(f"INSERT OR IGNORE INTO attempts ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *row)
-            if event == "started":
-                words = "UPDATE attempts SET status = ?, id = ?, credits = ? WHERE key = ?"
-                run(words, STARTED, text.get("id"), credits, key)
-    for end in ends:
-        changes = "status = ?, credits = COALESCE(?, credits), saved = COALESCE(?, saved)"
-        run(f"UPDATE attempts SET {changes} WHERE account = ? AND id = ?", *end)
+def by_folder(paths: Iterable[str], found: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Adds paths to those that are `found` already, by their folders."""
+    for path in paths:
+        found.setdefault(os.path.dirname(path), []).append(path)
+    return found

@@ -23,10 +23,19 @@ from ..errors import (
     WaitTimeout,
 )
 from ..files.download import ANY, free_path
-from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, counted, relative, shown_credits, shown_number
+from ..settings import (
+    BUDGET_VARIABLE,
+    HISTORY_VARIABLE,
+    budget,
+    counted,
+    number_of,
+    relative,
+    shown_credits,
+    shown_number,
+)
 from .fields import ADDRESS
-from .ledger import FAILED, GONE, REFUSED, STARTED, SUCCEEDED, UNSENT, LedgerMissing, is_safety, number_of
-from .tasks import Pollable, credits_of, is_id, may_start, parse, started_by
+from .ledger import FAILED, GONE, REFUSED, STARTED, SUCCEEDED, UNCERTAIN, Attempt, Ledger, LedgerMissing
+from .tasks import Pollable, credits_of, is_id, is_safety, may_start, parse, started_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +44,6 @@ if TYPE_CHECKING:
 
     from ..api.client import Client
     from ..errors import RunwayError
-    from .ledger import Attempt, Ledger
 
 
 DAY = 86_400.0  # seconds; what a budget is for
@@ -62,7 +70,7 @@ class Job:
         self.digest = digest(path, _comparable(value))
         self.folder, self.stem = destination or "", stem
         self.once = once
-        self.name = f"once {once}" if once is not None else f"file {self.digest} {destination}"
+        self.name = digest("file", [self.digest, destination]) if once is None else digest("once", once)
 
 
 class Started:
@@ -119,7 +127,7 @@ def start(
             key = _intended(client, history, path, value, job, again=again, facts=facts)
     except Exception:
         if batch:
-            batch.settle(facts["key"] or "", UNSENT)
+            batch.forget(facts["key"] or "")
         raise
     started = _post(client, ledgers, key, path, body, retries=retries)
     started.destination = facts["destination"]
@@ -142,7 +150,7 @@ def _post(
             if failure.fact("may_have_been_accepted"):
                 continue  # its intent stays
             if ledger is ledgers[0] or is_unsent(failure):
-                ledger.settle(key, UNSENT)
+                ledger.forget(key)
             else:
                 ledger.settle(key, REFUSED, error=failure.message, code=field_of(failure))
         raise
@@ -179,7 +187,7 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
     deadline = client.clock.monotonic() + client.target.timeout
     while True:
         try:
-            attempt = history.last(job.name) if job else None
+            attempt = history.last(job=job.name) if job else None
             if attempt is None or job is None:
                 with history.transaction():  # what cannot be recorded is noticed before anything is uploaded
                     return None
@@ -197,7 +205,7 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
         client.shutdown.sleep(client.clock, LOOK)
     if _is_repeatable(attempt, again=again):
         return None
-    if attempt.is_uncertain:
+    if attempt.status == UNCERTAIN:
         words = f"this request was sent before and its outcome is unknown: it may have been accepted. {AGAIN}"
         raise TaskError(words, may_have_been_accepted=True)
     if attempt.has_failed:
@@ -222,6 +230,27 @@ def failure_of(attempt: Attempt) -> RunwayError:
     if attempt.status == GONE:
         return ApiError(words, status=404, **facts)
     return TaskError(words, failure_code=attempt.code, **facts)
+
+
+def has_files(attempt: Attempt, destination: str) -> bool:
+    """Returns whether its outputs are all still at an absolute path, which ends in a slash for a folder."""
+    folder, name = os.path.split(destination)
+    files = [path for path in attempt.saved.get(folder, []) if not name or _outputs(destination).fullmatch(path)]
+    return bool(files) and all(map(os.path.isfile, files))
+
+
+def may_own(attempt: Attempt, path: str) -> bool:
+    """Returns whether the file at an absolute path is its output, or may be one that was saved and not recorded."""
+    if attempt.saved or attempt.has_failed or not attempt.id or not attempt.destination:
+        return path in attempt.files
+    name = "" if os.path.basename(attempt.destination) else f"{attempt.id}.*"
+    return bool(_outputs(attempt.destination + name).fullmatch(path))
+
+
+def _outputs(destination: str) -> re.Pattern[str]:
+    """Returns the pattern of the paths that outputs get at a destination, numbered or not."""
+    root, extension = os.path.splitext(destination)
+    return re.compile(re.escape(root) + r"(-\d+)?" + (r"\.\w+" if extension == ANY else re.escape(extension)))
 
 
 def recorded(attempt: Attempt, job: Job | None) -> dict[str, Any]:
@@ -256,18 +285,19 @@ def _intended(
     facts.update(job=job.name if job else None, digest=job.digest if job else None)
     try:
         with history.transaction():
-            last = history.last(job.name) if job else None
+            last = history.last(job=job.name) if job else None
             if last is not None and (history.is_sending(last) or not _is_repeatable(last, again=again)):
                 return None
             if limit is not None and may_start(path):
-                same = history.priced(price_shape)
+                same = last_priced(history, price_shape)
                 prices, price = history.prices(client.clock.time() - DAY), same.credits if same else None
                 refusal = over_limit(limit, BUDGET_VARIABLE, prices, price, period=" in 24 hours")
                 if refusal:
                     raise refusal.but(try_next=("history", "--since", "1d"))
             if job and job.stem:
                 facts["destination"] = free_path(job.folder + job.stem + ANY, history.claimed())
-            return history.intend(path, value, shape=price_shape, **facts).key
+            key: str = history.intend(path, value, shape=price_shape, **facts).key
+            return key
     except LedgerMissing as missing:
         _go_without(client, history, missing, job)
         if job and job.stem:
@@ -296,13 +326,19 @@ def over_limit(limit: float, name: str, prices: Sequence[Any], price: Any, *, pe
     return BudgetError(f"{name} allows {words}", spent=number_of(spent), limit=number_of(limit))
 
 
+def last_priced(ledger: Ledger, shape: str | None) -> Attempt | None:
+    """Returns the last job of this shape that was paid for, where its price is known."""
+    found = ledger.last(shape=shape, status=SUCCEEDED)
+    return found if found and found.credits is not None else None
+
+
 def foreseen(history: Ledger, path: str, value: Any, job: Job | None) -> dict[str, Any]:
     """Returns what a dry run tells of a job that was started before, and of what its kind has cost."""
     found: dict[str, Any] = {}
-    last = history.last(job.name) if job else None
+    last = history.last(job=job.name) if job else None
     if last is not None:
-        found["job"] = {"id": last.id, "status": last.shown_status}
-    same = history.priced(shape(path, value))
+        found["job"] = {"id": last.id, "status": last.status}
+    same = last_priced(history, shape(path, value))
     if same is not None:
         found["estimate"] = {"credits": same.credits, "from": same.id, "at": same.started_at}
     return found
@@ -313,9 +349,9 @@ def _go_without(client: Client, history: Ledger, missing: LedgerMissing, job: Jo
     needed = BUDGET_VARIABLE if budget() is not None else "--once" if job is not None and job.once is not None else ""
     if needed:
         raise ConfigError(f"{needed} needs the history, which cannot be kept: {missing}", variable=HISTORY_VARIABLE)
-    if not history.is_missed and (job is not None or not missing.is_wanted):
-        history.is_missed = True
+    if not history.is_missed and (job is not None or not missing.fact("off")):
         client.console.note(f"the history is not kept: {missing}")
+    history.is_missed = True
 
 
 def digest(path: str, value: Any) -> str:
@@ -330,29 +366,24 @@ def shape(path: str, value: Any) -> str | None:
 
     None where the length of a text, a sound or a video decides too.
     """
+
+    def priced(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            if str(value.get("type")) in ("video", "audio"):
+                raise ValueError
+            return {name: priced(item, name) for name, item in value.items() if not re.search(TEXTS, name)}
+        if isinstance(value, list):
+            return [priced(item, key) for item in value]
+        if isinstance(value, str) and ADDRESS.match(value):
+            if re.search(MEDIA, key) or re.match(r"data:(video|audio)", value):
+                raise ValueError
+            return "address"
+        return value
+
     try:
-        return None if re.search(UNPRICED, path) else digest(path, _priced(value))
-    except _Unpriced:
+        return None if re.search(UNPRICED, path) else digest(path, priced(value))
+    except ValueError:  # a sound or a video is among the inputs
         return None
-
-
-class _Unpriced(Exception):
-    """A sound or a video is among the inputs."""
-
-
-def _priced(value: Any, key: str = "") -> Any:
-    """Returns a value as far as it decides a price."""
-    if isinstance(value, dict):
-        if str(value.get("type")) in ("video", "audio"):
-            raise _Unpriced
-        return {name: _priced(item, name) for name, item in value.items() if not re.search(TEXTS, name)}
-    if isinstance(value, list):
-        return [_priced(item, key) for item in value]
-    if isinstance(value, str) and ADDRESS.match(value):
-        if re.search(MEDIA, key) or re.match(r"data:(video|audio)", value):
-            raise _Unpriced
-        return "address"
-    return value
 
 
 def _comparable(value: Any) -> Any:

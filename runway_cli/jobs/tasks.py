@@ -21,7 +21,7 @@ from ..errors import (
     UsageError,
     WaitTimeout,
 )
-from ..settings import MIN_INTERVAL, QUOTES, absolute, counted, relative, shown_number
+from ..settings import MIN_INTERVAL, QUOTES, absolute, counted, number_of, relative, shown_number
 from .ledger import BAD_ENDS, GONE, GOOD_ENDS
 
 TYPE_CHECKING = False
@@ -59,6 +59,11 @@ ADVICE = (
     ("ASSET.INVALID", "an input file or URL cannot be used: fix the input"),
     ("THIRD_PARTY", "the model's provider failed: the same call may be tried again later"),
 )
+
+
+def is_safety(code: Any) -> bool:
+    """Returns whether a failure code means that moderation refused the request."""
+    return str(code).startswith("SAFETY")
 
 
 class Pollable:
@@ -131,8 +136,9 @@ def credits_of(answer: Any) -> Any:
     routing = found.get("routing")
     estimate = routing.get("estimatedCost") if isinstance(routing, dict) else None
     for cost in (found.get("cost"), found.get("estimatedCost"), estimate):
-        if isinstance(cost, dict) and cost.get("credits") is not None:
-            return cost["credits"]
+        credits = number_of(cost.get("credits")) if isinstance(cost, dict) else None
+        if credits is not None:
+            return credits
     return None
 
 
