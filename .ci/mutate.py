@@ -67,9 +67,9 @@ def retry_mutations() -> Iterator[Mutation]:
 MUTATIONS = (
     Mutation("retry: a refused POST is accepted", "300 <= outcome < 500", "False", *RETRY_TESTS),
     Mutation("retry: 408 refuses", "and outcome != 408", "", *RETRY_TESTS),
-    Mutation("retry: a bad certificate", 'if failure.fact("final") or asked', "if asked", *RETRY_TESTS, "tls"),
-    Mutation("origin", "_origin(parts) == _origin(base)", "True", "urls", "request"),
-    Mutation("origin: user name", 'lower().rpartition("@")', 'lower().partition("@")', "urls"),
+    Mutation("retry: a bad certificate", ' or failure.fact("final")', "", *RETRY_TESTS, "tls"),
+    Mutation("origin", "len(origins) == 1 and ", "", "urls", "request"),
+    Mutation("origin: user name", '"@" not in parts.netloc and ', "", "urls"),
     Mutation("path: dot segments", 'unquote(part) in (".", "..")', "part in ()", "urls", "request"),
     Mutation(
         "masking: stdout", "sys.stdout, self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS, in_disguise=False)",

@@ -59,13 +59,9 @@ class ClientTest(unittest.TestCase):
         self.clock = Clock()
         self.transport = InjectedTransport(statuses, self.clock, seconds, body or {"id": "x"})
         target = Target(base_url=base, secret=SECRET, secret_names=("THE_KEY",), client_id="the-client", timeout=60.0)
-        return Client(
-            Service(target),
-            console=Console(quiet=True),
-            clock=self.clock,
-            shutdown=Shutdown(),
-            transport=transport or self.transport,
-        )
+        client = Client(Service(target), console=Console(quiet=True), clock=self.clock, shutdown=Shutdown())
+        client.transport = transport or self.transport
+        return client
 
     def timeouts(self) -> list[float]:
         return [timeout for _, timeout in self.transport.sent]

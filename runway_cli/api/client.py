@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 
 from .. import __version__, settings
 from ..errors import ApiError, AuthError, ConfigError, Interrupted, NetworkError
@@ -72,32 +73,21 @@ def service(options: Any, *, with_secret: bool = True) -> Service:
 class Client:
     """Calls one service. Safe to use from several threads. `deadline`s are moments of the clock."""
 
-    def __init__(
-        self,
-        service: Service,
-        *,
-        console: Console,
-        clock: Clock,
-        shutdown: Shutdown,
-        transport: Transport | None = None,
-    ) -> None:
+    def __init__(self, service: Service, *, console: Console, clock: Clock, shutdown: Shutdown) -> None:
         self.service = service
         self.target = service.target
         self.console = console
         self.clock = clock
         self.shutdown = shutdown
-        self._transport = transport
 
-    @property
+    @cached_property
     def transport(self) -> Transport:
         """Returns the transport, made at its first use: ssl is half of a start, and a dry run does without."""
-        if self._transport is None:
-            try:
-                from ..transport.http import Transport
-            except ImportError:
-                raise ConfigError("this Python was built without the module ssl, which every call needs") from None
-            self._transport = Transport(self.shutdown)
-        return self._transport
+        try:
+            from ..transport.http import Transport
+        except ImportError:
+            raise ConfigError("this Python was built without the module ssl, which every call needs") from None
+        return Transport(self.shutdown)
 
     def call(
         self,
@@ -164,6 +154,7 @@ class Client:
         failure, an ApiError or a NetworkError. Also serves transfers to and from a storage host, as GET or PUT: they
         cost nothing.
         """
+        retries = self.target.retries if retries is None else retries
         tries, farthest = 0, progress()
         while True:
             try:
@@ -171,19 +162,12 @@ class Client:
             except (ApiError, NetworkError) as failure:
                 if progress() > farthest:
                     tries, farthest = 0, progress()
-                delay = self.retry_delay(method, failure, tries, retries)
+                delay = self.service.policy.delay(method, failure, tries, retries)
                 if delay is None or (deadline is not None and self.clock.monotonic() + delay > deadline):
                     raise
                 self.console.note(f"{failure.message}: retrying in {delay:.1f} s")
             self.shutdown.sleep(self.clock, delay)
             tries += 1
-
-    def retry_delay(
-        self, method: str, failure: ApiError | NetworkError, tries: int, retries: int | None = None
-    ) -> float | None:
-        """Returns the seconds before the next try after `tries` that failed before this one, None if there is none."""
-        is_used_up = tries >= (self.target.retries if retries is None else retries)
-        return None if is_used_up else self.service.policy.delay(method, failure, tries)
 
     def check_secret(self) -> None:
         """Raises AuthError where there is no secret, before anything else is done."""
@@ -231,7 +215,9 @@ class Client:
         self.console.trace(mark, [first, *lines], body, own)
 
 
-def pages(client: Client, path: str, query: Mapping[str, str], most: int | None) -> Iterator[tuple[list[Any], bool]]:
+def pages(
+    client: Client, path: str, query: Mapping[str, str], most: float = float("inf")
+) -> Iterator[tuple[list[Any], bool]]:
     """Yields the pages of a list as (records, whether there are more), asking for no more than `most` still needs.
 
     Understands {"data", "hasMore", "nextCursor"} and the bare array of older answers; a limit in the query of `path` is
@@ -240,25 +226,19 @@ def pages(client: Client, path: str, query: Mapping[str, str], most: int | None)
     from urllib.parse import parse_qsl
 
     bare, _, rest = path.partition("?")
-    given = [*parse_qsl(rest, keep_blank_values=True), *query.items()]
-    has_limit = any(name == "limit" for name, _ in given)
-    cursor: Any = None
-    seen: set[str] = set()
+    asked = [*parse_qsl(rest, keep_blank_values=True), *query.items()]
+    has_limit = any(name == "limit" for name, _ in asked)
+    seen = {""}
     for _ in range(MAX_PAGES):
-        size = PAGE if most is None else min(PAGE, most)
-        asked = given if has_limit else [("limit", str(size)), *given]
-        if cursor:
-            asked = [*((name, value) for name, value in asked if name != "cursor"), ("cursor", cursor)]
-        answer = client.call("GET", with_query(bare, asked))
+        answer = client.call("GET", with_query(bare, asked if has_limit else [("limit", str(min(PAGE, most))), *asked]))
         found = {"data": answer.value} if isinstance(answer.value, list) else answer.value
         if not isinstance(found, dict) or not isinstance(found.get("data"), list):
             raise unexpected(answer, bare, "a list", client.console.mask)
         cursor = found.get("nextCursor")
         has_more = found.get("hasMore", bool(cursor)) is True
         yield found["data"], has_more
-        if most is not None:
-            most -= len(found["data"])
-        is_followed = has_more and isinstance(cursor, str) and cursor not in ("", *seen)
-        if not is_followed or (most is not None and most <= 0):
+        most -= len(found["data"])
+        if not has_more or not isinstance(cursor, str) or cursor in seen or most <= 0:
             return
         seen.add(cursor)
+        asked = [*((name, value) for name, value in asked if name != "cursor"), ("cursor", cursor)]

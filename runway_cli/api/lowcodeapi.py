@@ -8,8 +8,10 @@ parameter. Sources: the gateway's documentation, its OpenAPI document, and what 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from ..errors import ApiError, DeniedError, NetworkError
+from ..settings import Target
 from .answers import Answer, unexpected
 from .paths import segment
 from .retry import GATEWAY
@@ -17,10 +19,8 @@ from .runway import Service as RunwayService
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    from ..settings import Target
     from .client import Client
 
 
@@ -64,65 +64,62 @@ class Service(RunwayService):
 
     def address(self, method: str, path: str) -> str:
         """Returns the URL in the new format, unless the old one was asked for or has worked."""
-        old = self._old_format(method, path) if self.format == "old" else None
-        return old or self._with_token(path)
+        return self._url(method, path, is_old=self.format == "old")
 
-    def exchange(self, client: Client, method: str, path: str, ask: Callable[[str], Answer]) -> Answer:
-        """Asks in the new format first, and then in the old one where that may help: a POST is sent once."""
-        old = self._old_format(method, path) if self.format == "auto" else None
-        try:
-            try:
-                answer = ask(self.address(method, path))
-                self.format = "new" if old else self.format
-                return answer
-            except ApiError as first:
-                is_no_task = path == NO_TASK and first.from_provider  # for which a 404 is the answer
-                if old is None or is_no_task or not (first.status in FORMAT_ERRORS or first.status >= 500):
-                    raise
-                try:
-                    answer = ask(old)
-                except (ApiError, NetworkError) as second:
-                    raise _more_telling(first, second) from None
-        except ApiError as error:
-            raise self._explained(method, path, error) from None
-        except NetworkError as error:
-            if method == "DELETE" and error.maybe_received and self._finds_deleted(client, path):
-                return Answer(204, {})
-            raise
-        self.format = "old"
-        client.console.note("the gateway uses the old URL format: --url-format old saves a request")
-        return answer
+    def _url(self, method: str, path: str, *, is_old: bool) -> str:
+        """Returns the URL in one of the formats: the same in both for a POST, and for a path without a parameter."""
+        task = re.match(_TASK, path) if is_old and method in ("GET", "DELETE") else None
+        if task:
+            from urllib.parse import unquote
 
-    def _old_format(self, method: str, path: str) -> str | None:
-        """Returns the URL with its path parameter in the query; None for a POST or a path that has none."""
-        task = re.match(_TASK, path) if method in ("GET", "DELETE") else None
-        if not task:
-            return None
-        from urllib.parse import unquote
-
-        query = "&".join(filter(None, ("id=" + segment(unquote(task[1])), task[2])))
-        return self._with_token("/v1/tasks/id?" + query)
-
-    def _with_token(self, path: str) -> str:
+            path = "/v1/tasks/id?" + "&".join(filter(None, ("id=" + segment(unquote(task[1])), task[2])))
         mark = "&" if "?" in path else "?"
         return f"{self.target.base_url}{path}{mark}api_token={segment(self.target.secret or '')}"
 
-    def _explained(self, method: str, path: str, error: ApiError) -> ApiError:
-        """Returns the error with what the gateway offers, or what is wrong with its address."""
-        if error.status not in (404, 405):
-            return error
-        offered = _OFFERED.get(method)
-        if not (offered and re.match(offered, path)):
-            return error.but(
-                f"{error.message}. The gateway offers {OFFERED}; for anything else call Runway directly: without "
-                "--gateway, with RUNWAY_SKILLS_API_SECRET",
-                try_next=("request", method, path.partition("?")[0], "--dry-run"),
-                drop=("--gateway", "--url-format"),
-            )
-        if not error.from_provider and PROVIDER not in self.target.base_url:
-            words = f"{error.message}. {self.base_variable} should end in {PROVIDER}, the provider's name"
-            return error.but(words, variable=self.base_variable)
-        return error
+    def exchange(self, client: Client, method: str, path: str, ask: Callable[[str], Answer]) -> Answer:
+        """Asks in the new format first, and then in the old one where that may help: a POST is sent once."""
+        failure: ApiError | NetworkError
+        url = self.address(method, path)
+        old = self._url(method, path, is_old=True) if self.format == "auto" else url
+        try:
+            answer = ask(url)
+            self.format = self.format if old == url else "new"
+            return answer
+        except (ApiError, NetworkError) as first:
+            failure = first
+
+        is_of_format = isinstance(failure, ApiError) and (failure.status in FORMAT_ERRORS or failure.status >= 500)
+        is_no_task = path == NO_TASK and failure.fact("from_provider")  # for which a 404 is the answer
+        if old != url and is_of_format and not is_no_task:
+            try:
+                answer = ask(old)
+                self.format = "old"
+                client.console.note("the gateway uses the old URL format: --url-format old saves a request")
+                return answer
+            except (ApiError, NetworkError) as second:
+                if isinstance(second, ApiError):
+                    is_telling = second.from_provider or isinstance(second, DeniedError)
+                else:
+                    is_telling = failure.fact("status") in (404, 405)
+                if is_telling and not failure.fact("from_provider"):  # the first one's words are only the gateway's own
+                    failure = second
+
+        if isinstance(failure, NetworkError):
+            if method == "DELETE" and failure.maybe_received and self._finds_deleted(client, path):
+                return Answer(204, {})
+        elif failure.status in (404, 405):
+            offered = _OFFERED.get(method)
+            if not (offered and re.match(offered, path)):
+                raise failure.but(
+                    f"{failure.message}. The gateway offers {OFFERED}; for anything else call Runway directly: without "
+                    "--gateway, with RUNWAY_SKILLS_API_SECRET",
+                    try_next=("request", method, path.partition("?")[0], "--dry-run"),
+                    drop=("--gateway", "--url-format"),
+                )
+            if not failure.from_provider and PROVIDER not in self.target.base_url:
+                words = f"{failure.message}. {self.base_variable} should end in {PROVIDER}, the provider's name"
+                raise failure.but(words, variable=self.base_variable)
+        raise failure
 
     def _finds_deleted(self, client: Client, path: str) -> bool:
         """Returns whether a DELETE without an answer has done its work.
@@ -131,11 +128,9 @@ class Service(RunwayService):
         """
         try:
             task = client.call("GET", path.partition("?")[0], retries=0).value
-        except ApiError as error:
-            return error.status == 404 and error.from_provider
-        except NetworkError:
-            return False
-        return isinstance(task, dict) and task.get("status") == "CANCELLED"
+            return isinstance(task, dict) and task.get("status") == "CANCELLED"
+        except (ApiError, NetworkError) as error:
+            return error.fact("status") == 404 and bool(error.fact("from_provider"))
 
     def headers(self) -> dict[str, str]:
         """Returns none: the token stands in the query, and Runway's headers belong to another account."""
@@ -148,17 +143,17 @@ class Service(RunwayService):
         if "provider" in value and "result" in value:
             result = value["result"]
             return Answer(status, _filled(result), is_json=not result or not isinstance(result, str))
-        inner: Any = value.get("error")
+        error: Any = value.get("error")
         # the gateway's own errors come without upstream's headers, and with only these keys inside
-        is_own = "headers" not in value and isinstance(inner, dict) and set(inner) <= {"code", "logging", "message"}
+        is_own = "headers" not in value and isinstance(error, dict) and set(error) <= {"code", "logging", "message"}
         if "provider" in value and "error" in value and not is_own:
-            return _upstream_error(status, value)
+            return _error(status, error, value)
         if list(value) == ["data"]:
-            inner = value["data"]
-            is_error = isinstance(inner, dict) and bool(inner.get("error"))
-            return _error(status, inner) if is_error else Answer(status, _filled(inner))
+            data = value["data"]
+            is_error = isinstance(data, dict) and bool(data.get("error"))
+            return _error(status, data, {}) if is_error else Answer(status, _filled(data))
         if status >= 400:  # the gateway's own error, whose `logging` repeats the token
-            message = value.get("message") or (inner.get("message") if isinstance(inner, dict) else inner)
+            message = value.get("message") or (error.get("message") if isinstance(error, dict) else error)
             value = {"error": message} if isinstance(message, str) else {}
         return Answer(status, value, from_provider=False)
 
@@ -182,45 +177,30 @@ class Service(RunwayService):
         return {"note": note}
 
 
-def _more_telling(first: ApiError, second: ApiError | NetworkError) -> ApiError | NetworkError:
-    """Returns the first error, unless it is only the gateway's own and the second one says more."""
-    if first.from_provider:
-        return first
-    if isinstance(second, NetworkError):
-        return second if first.status in (404, 405) else first
-    return second if second.from_provider or isinstance(second, DeniedError) else first
-
-
 def _filled(inner: Any) -> Any:
     """Returns an answer of the provider; an empty one as the direct API's is read."""
     return {} if inner in (None, "") else inner
 
 
-def _upstream_error(status: int, value: dict[str, Any]) -> Answer:
-    """Reads upstream's error: its body in `error`, text where it was not JSON, its headers in `headers`."""
-    body = value["error"]
-    found = _error(status, body if isinstance(body, dict) else {"error": body})
-    words = found.value.get("error") or found.value.get("message") or value.get("message")
-    if status == 401:
-        words = f"{words} (Runway refused the key that the gateway keeps; the token itself is good)"
-    content = {key: item for key, item in found.value.items() if key not in ("headers", "message")}
-    headers = value.get("headers") if isinstance(value.get("headers"), dict) else {}
-    return Answer(found.status, {**content, "error": words}, from_provider=found.from_provider, headers=headers)
-
-
-def _error(status: int, body: dict[str, Any]) -> Answer:
+def _error(status: int, body: Any, envelope: dict[str, Any]) -> Answer:
     """Returns an error's status and body as Runway's: {"error": words, "code", "issues", "docUrl"}.
 
-    One under HTTP 200 takes its status from its code, where that is one.
+    One under HTTP 200 takes its status from its code, where that is one. `body` is text where upstream's was not JSON;
+    `envelope` holds the self-hosted gateway's `message` and upstream's `headers`.
     """
+    body = body if isinstance(body, dict) else {"error": body}
     inner = body.get("error")
     if isinstance(inner, dict):
-        body = {**body, **inner, "error": inner.get("error") or inner.get("message")}
+        body = {**body, **inner, "error": inner.get("error")}
     code = str(body.get("code", ""))
     if status < 400:
         status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
     if code == str(status):
         body = {key: item for key, item in body.items() if key != "code"}
-    words = body.get("error") or body.get("message")
+    words = body.get("error") or body.get("message") or envelope.get("message")
+    if envelope and status == 401:
+        words = f"{words} (Runway refused the key that the gateway keeps; the token itself is good)"
     is_route = status == 404 and re.search(_ROUTE, str(words)) is not None
-    return Answer(status, body, from_provider=not is_route)
+    headers = envelope.get("headers")
+    headers = headers if isinstance(headers, dict) else {}
+    return Answer(status, {**body, "error": words}, from_provider=not is_route, headers=headers)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 
 from ..errors import Mistyped, UsageError
 from ..settings import IN_REQUEST_LINE
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from urllib.parse import SplitResult
 
 
 def with_query(path: str, query: Sequence[tuple[str, str]]) -> str:
@@ -34,11 +30,11 @@ def api_path(text: str) -> str:
     """Reads a path of the API. Raises UsageError for what Git Bash makes of one: C:/Program Files/Git/v1/tasks."""
     if not re.match(r"[A-Za-z]:[/\\]", text) or os.path.exists(text):
         return text
-    words = f"{text!r} is a path of this machine: Git Bash changes an argument that begins with a slash"
+    words = f"{text!r} is a path of this machine: Git Bash changes what begins with a slash; leave the slash out"
     inside = re.fullmatch(r".*[/\\](v1[/\\].+)", text, re.DOTALL)
     if inside:
-        raise Mistyped(f"{words}; leave the slash out", wrong=text, right=inside[1].replace("\\", "/"))
-    raise UsageError(f"{words}; leave the slash out")
+        raise Mistyped(words, wrong=text, right=inside[1].replace("\\", "/"))
+    raise UsageError(words)
 
 
 def checked_path(path: str, base_url: str) -> str:
@@ -71,17 +67,12 @@ def _below(url: str, base_url: str) -> str:
     """Returns the path of a full URL on the base's origin. Raises UsageError for any other."""
     from urllib.parse import urlsplit
 
-    base = urlsplit(base_url)
+    base, default = urlsplit(base_url), {"https": 443, "http": 80}
     try:
         parts = urlsplit(url)
-        is_same = _origin(parts) == _origin(base)
+        origins = {(each.scheme, each.hostname, each.port or default.get(each.scheme)) for each in (parts, base)}
+        if len(origins) == 1 and "@" not in parts.netloc and (parts.path + "/").startswith(base.path + "/"):
+            return parts.path[len(base.path) :] + ("?" + parts.query if parts.query else "")
     except ValueError:
-        is_same = False
-    if not is_same or "\\" in parts.netloc or not (parts.path + "/").startswith(base.path + "/"):
-        raise UsageError(f"the URL {url!r} is not below {base_url}: pass the path alone")
-    return parts.path[len(base.path) :] + ("?" + parts.query if parts.query else "")
-
-
-def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    return parts.scheme, parts.netloc.lower().rpartition("@")[0] + (parts.hostname or ""), port
+        pass
+    raise UsageError(f"the URL {url!r} is not below {base_url}: pass the path alone")

@@ -6,16 +6,7 @@ to 50 % jitter; there is no idempotency key, so that a second POST is a second c
 
 from __future__ import annotations
 
-from ..errors import ApiError, NetworkError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Union
-
-    from ..errors import Failure
-
-    Outcome = Union[int, str]  # an HTTP status, or one of the three words below
-
+from ..errors import ApiError, Failure, NetworkError
 
 UNSAFE_METHODS = ("POST", "PATCH")
 UNSENT = "unsent"  # no byte of the request left
@@ -29,21 +20,22 @@ MAX_RETRY_AFTER = 60.0  # seconds; a longer wait is an error that names it
 class RetryPolicy:
     """What a service's failures allow and prove. `unsafe_retries` are the outcomes after which a POST is sent again."""
 
-    def __init__(self, unsafe_retries: tuple[Outcome, ...]) -> None:
+    def __init__(self, unsafe_retries: tuple[int | str, ...]) -> None:
         self.unsafe_retries = unsafe_retries
 
     def is_retryable(self, method: str, failure: ApiError | NetworkError) -> bool:
         """Returns whether a request may be sent again after a failure of this kind."""
         return _outcome(failure) in (self.unsafe_retries if method in UNSAFE_METHODS else SAFE_RETRIES)
 
-    def delay(self, method: str, failure: ApiError | NetworkError, tries: int) -> float | None:
-        """Returns the seconds to wait after try number `tries`, from 0; None where the request must not be sent again.
+    def delay(self, method: str, failure: ApiError | NetworkError, tries: int, retries: int) -> float | None:
+        """Returns the seconds to wait before a request is sent again, None where it must not be.
 
-        A service that asks for more than MAX_RETRY_AFTER is not waited for. What a service says may be sent again is
-        only where the policy allows it too.
+        `tries` failed before this one, and `retries` may follow the first. A service that asks for more than
+        MAX_RETRY_AFTER is not waited for. What it says may be sent again is only where the policy allows it too.
         """
         asked = failure.retry_after if isinstance(failure, ApiError) else 0.0
-        if failure.fact("final") or asked > MAX_RETRY_AFTER or not self.is_retryable(method, failure):
+        is_last = tries >= retries or failure.fact("final") or asked > MAX_RETRY_AFTER
+        if is_last or not self.is_retryable(method, failure):
             return None
         from random import random  # a call that goes well does without
 
@@ -60,7 +52,8 @@ DIRECT = RetryPolicy((429, 502, 503, 504, UNSENT))
 GATEWAY = RetryPolicy((429, UNSENT))  # another party's 502 proves nothing about Runway
 
 
-def _outcome(failure: ApiError | NetworkError) -> Outcome:
+def _outcome(failure: ApiError | NetworkError) -> int | str:
+    """Returns the HTTP status, or one of the three words above."""
     if isinstance(failure, NetworkError):
         return LOST if failure.maybe_received else UNSENT
     return failure.status if failure.is_json else NOT_JSON

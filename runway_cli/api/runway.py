@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 from .. import __version__
 from ..errors import ApiError, DeniedError, NetworkError
+from ..settings import Target
 from .answers import Answer, unexpected
 from .retry import DIRECT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from ..settings import Target
     from .client import Client
 
 

@@ -32,7 +32,7 @@ def run(name: str, context: Context, options: Options) -> int:
         query = {**query, "avatarId": avatar_id}
     rows: list[Record] = []
     truncated = False
-    for records, has_more in pages(context.client(), f"/v1/{name}", query, None if avatar_id else most):
+    for records, has_more in pages(context.client(), f"/v1/{name}", query, float("inf") if avatar_id else most):
         found = [record if isinstance(record, dict) else {} for record in records]  # no shape breaks the list
         kept = [record for record in found if not avatar_id or _uses(record, avatar_id)]
         truncated = has_more or len(rows) + len(kept) > most

@@ -125,7 +125,7 @@ class _Call:
             raise explained(client, method, self.path, value, error) from None
 
         # Print every page of a list as one.
-        found = list(pages(client, self.path, {}, None))
+        found = list(pages(client, self.path, {}))
         records = [record for page, _ in found for record in page]
         is_cut = found[-1][1]
         if is_cut:

@@ -200,13 +200,14 @@ class Pace:
         if not isinstance(failure, (ApiError, NetworkError)):
             return None
         is_throttled = failure.fact("status") == 429
-        delay = self._client.retry_delay("POST", failure, 0 if is_throttled else tries)
+        retries = self._client.target.retries
+        delay = self._client.service.policy.delay("POST", failure, 0 if is_throttled else tries, retries)
         with self._lock:
             now = self._client.clock.monotonic()
             is_told = not is_throttled or now >= self._not_before  # not one of several that were sent together
             if is_throttled:
                 self._rounds += is_told
-                if self._rounds > self._client.target.retries + MAX_ROUNDS:
+                if self._rounds > retries + MAX_ROUNDS:
                     self.is_stopped, delay = True, None
                 gap = max(delay or 0.0, min(2.0 ** (self._rounds - 1), MAX_GAP))
                 self._not_before = max(self._not_before, now + gap)

@@ -23,6 +23,11 @@ from ..settings import url_fault
 from ..shutdown import Shutdown
 from .sockets import FOREVER, BoundedSocket, Exchange, connect, proxy_for, trusted_authorities
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
 PIECE = 64 * 1024  # bytes read at a time; TLS gives 16 KiB, and to make room for more takes time for nothing
 UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # OpenSSL's verification results that SSL_CERT_FILE can help with (x509_vfy.h)
 
@@ -44,7 +49,7 @@ class Transport:
 
     def __init__(self, shutdown: Shutdown) -> None:
         self._shutdown = shutdown
-        self._trusted: ssl.SSLContext | None = None  # made once: reading certificates takes longer than a request
+        self._trusted: Any = None  # made once: reading the certificates takes longer than a request
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, timeout: float
@@ -80,26 +85,22 @@ class Transport:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port or {"https": 443, "http": 80}[parts.scheme]
             exchange.peer = parts.netloc
-            if parts.scheme == "https" and not self._trusted:
-                self._trusted = trusted_authorities()
             proxy = proxy_for(parts)
             if proxy:
                 exchange.peer += f" through the proxy {proxy.netloc.rpartition('@')[2]}"
-                connection = connect(proxy.hostname or "", proxy.port or 80, exchange)
-            else:
-                connection = connect(host, port, exchange)
+            if parts.scheme == "https" and not self._trusted:
+                self._trusted = trusted_authorities()
+            place = (proxy.hostname or "", proxy.port or 80) if proxy else (host, port)
+            connection: Any = connect(*place, exchange)
             try:
                 if proxy:
                     _open_tunnel(connection, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", proxy)
                 if parts.scheme == "https":
-                    assert self._trusted
-                    secured = self._trusted.wrap_socket(
+                    connection = self._trusted.wrap_socket(
                         connection, server_hostname=host, do_handshake_on_connect=False, suppress_ragged_eofs=False
                     )
-                    assert isinstance(secured, BoundedSocket)
-                    connection = secured
                     connection.exchange = exchange
-                    secured.do_handshake()
+                    connection.do_handshake()
 
                 target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 sent = {"Host": parts.netloc, "Accept-Encoding": "identity", **headers, "Connection": "close"}
