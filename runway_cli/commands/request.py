@@ -246,7 +246,7 @@ class _Call:
                 self._print(started.answer)
                 return 0
             self.console.tell(f"started {pollable.name}")
-            return wait_for(self.context, options, client, history, [pollable], answer=started.answer)
+            return wait_for(self.context, options, client, history, {pollable: None}, answer=started.answer)
         except ClosedOutput:
             raise
         except (Failure, Exception) as stop:  # from the answer on, every failure names what was started
@@ -300,14 +300,12 @@ class _Call:
             if options.open:
                 open_files(self.context, attempt.files)
             return 0
-        own = {}
-        if options.download and attempt.destination in (None, self.destination):
-            own = {pollable.name: options.download}
-        elif options.download:
+        own = options.download if attempt.destination in (None, self.destination) else None
+        if options.download and not own:
             from ..files.download import check_destination
 
             check_destination(options.download, force=options.force)
-        return wait_for(self.context, options, self.client, history, [pollable], answer={}, own=own)
+        return wait_for(self.context, options, self.client, history, {pollable: own}, answer={})
 
     def _take_destination(self, started: Started, history: Ledger) -> None:
         """Saves where the job was saved, or was to be, if this call does not say where; else under a free name."""

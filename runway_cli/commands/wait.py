@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 
 from .. import settings
 from ..errors import ClosedOutput, Failure, InternalError, Interrupted, OutputError, RunwayError, UsageError
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
-    from ..jobs.ledger import Attempt, Ledger
-    from ..jobs.tasks import Pollable, PolledTask, Save
+    from ..jobs.ledger import Ledger
+    from ..jobs.tasks import Pollable, PolledTask
     from ..shutdown import Shutdown
     from ..terminal.tables import Column
     from .context import Context
@@ -62,13 +63,13 @@ def run(context: Context, options: Options) -> int:
     client.check_secret()
     history = context.history(client)
     history.check()
-    folders: dict[str, str] = {}
+    found: Mapping[Pollable, str | None] = dict.fromkeys(pollables)
     if options.unfinished:
-        pollables, folders = _unfinished(context, history)
-        if not pollables:
+        found = _unfinished(context, history)
+        if not found:
             return 0
         options.download = os.path.join(options.download, "") if options.download else None  # for any number of tasks
-    elsewhere = [pollable for pollable in pollables if pollable.name not in folders]
+    elsewhere = [pollable for pollable, own in found.items() if not own]
     if options.download and elsewhere:
         from ..files.download import check_destination, is_folder
 
@@ -76,7 +77,7 @@ def run(context: Context, options: Options) -> int:
             words = "--download: name a folder for the outputs of several tasks, with a / at its end"
             raise UsageError(words, as_folder=True)
         check_destination(options.download, force=options.force, failure=OutputError)
-    return wait_for(context, options, client, history, pollables, own=folders)
+    return wait_for(context, options, client, history, found)
 
 
 def check_open(options: Options) -> None:
@@ -92,7 +93,7 @@ def named(words: Sequence[str], shutdown: Shutdown) -> list[Pollable]:
 
     Raises UsageError for a word that is not an id, and where stdin is a terminal or has none.
     """
-    from ..jobs.tasks import parse_all
+    from ..jobs.tasks import parse
 
     ids: list[str] = []
     for word in words:
@@ -102,26 +103,27 @@ def named(words: Sequence[str], shutdown: Shutdown) -> list[Pollable]:
             if not found:
                 raise UsageError("there are no ids on stdin")
         ids += found
-    return parse_all(ids)
+    return list({pollable.path: pollable for pollable in map(parse, ids)}.values())
 
 
-def _unfinished(context: Context, history: Ledger) -> tuple[list[Pollable], dict[str, str]]:
-    """Returns what the history has as not ended, or ended well and not saved, and where each is saved, by its name.
+def _unfinished(context: Context, history: Ledger) -> dict[Pollable, str | None]:
+    """Returns what the history has as not ended, or ended well and not saved, and where its own call was to save it.
 
     Notes say what else the history has.
     """
     from ..jobs.ledger import GOOD_ENDS, STARTED, UNCERTAIN
-    from ..jobs.tasks import parse_all
+    from ..jobs.tasks import parse
 
     attempts = history.attempts()
-    own: dict[str, str | None] = {}
+    found: dict[str, tuple[Pollable, str | None]] = {}
     since = context.clock.time() - UNSAVED
     for each in attempts:
         is_unsaved = each.status in GOOD_ENDS and each.destination and not each.saved and each.at > since
         if each.status == STARTED or is_unsaved:
             with suppress(UsageError):  # what a server chose as an id may be none
-                own.update({pollable.name: each.destination for pollable in parse_all([each.id or ""])})
-    if not own:
+                pollable = parse(each.id or "")
+                found[pollable.name] = pollable, each.destination
+    if not found:
         has_others = not attempts and os.path.lexists(history.path) and history.other_account() is not None
         others = "; it also has entries of other keys or base URLs" if has_others else ""
         context.console.note(f"nothing to wait for: the history has no unfinished tasks of this account{others}")
@@ -129,7 +131,7 @@ def _unfinished(context: Context, history: Ledger) -> tuple[list[Pollable], dict
     if uncertain:
         words = f"{settings.counted(uncertain, 'request')} of unknown outcome"
         context.console.note(f"{words}, which may have been accepted: see `history`")
-    return parse_all([*own]), {name: destination for name, destination in own.items() if destination}
+    return dict(found.values())
 
 
 def wait_for(
@@ -137,35 +139,39 @@ def wait_for(
     options: Options,
     client: Client,
     history: Ledger,
-    pollables: Sequence[Pollable],
+    pollables: Mapping[Pollable, str | None],
     *,
     answer: dict[str, Any] | None = None,
-    own: Mapping[str, str] | None = None,
 ) -> int:
     """Waits for all, prints each as it ends, and returns 0 if all ended well. Raises RunwayError if one did not.
 
-    `answer` is what the POST returned that started the one task: the task is merged into it. `own` has the destinations
-    of those that an earlier call was to save, by their names; the others are saved as --download says.
+    `pollables` has the destinations of those that an earlier call was to save; for the others it has None, and
+    --download counts. `answer` is what the POST returned that started the one task: the task is merged into it.
     """
     from ..jobs.schedule import Scheduler
+    from ..jobs.start import may_own
     from ..jobs.tasks import PolledTask
     from .display import Display
 
-    deadline = client.clock.monotonic() + options.max_wait if options.max_wait else None
-    attempts = history.attempts() if own else []
-    own = own or {}
-    has_saved = bool(own or options.download)
+    has_saved = bool(options.download) or any(pollables.values())
+    attempts = history.attempts() if any(pollables.values()) else []
+
+    def is_unclaimed(name: str, path: str) -> bool:
+        """Returns whether a file may be this task's output, saved before: no other attempt may own it."""
+        return not any(may_own(each, settings.absolute(path)) for each in attempts if each.id != name)
 
     tasks = [
         PolledTask(
             client,
             pollable,
             interval=options.interval,
-            deadline=deadline,
-            save=_saver(options, pollable.name, own, attempts),
+            deadline=client.clock.monotonic() + options.max_wait if options.max_wait else None,
             is_known=answer is not None,
+            destination=own or options.download,
+            force=options.force,
+            known=partial(is_unclaimed, pollable.name) if own else None,
         )
-        for pollable in pollables
+        for pollable, own in pollables.items()
     ]
     display = Display(context.console, context.clock, tasks, history)
     workers = 0 if len(tasks) == 1 else min(MAX_WORKERS, len(tasks))
@@ -209,22 +215,6 @@ def wait_for(
     if failures:
         raise summary(failures, len(tasks))
     return 0
-
-
-def _saver(options: Options, name: str, own: Mapping[str, str], attempts: Sequence[Attempt]) -> Save | None:
-    """Returns what saves a task's outputs where its own call said, else as --download says."""
-    from ..jobs.start import may_own
-    from ..jobs.tasks import saver
-
-    path = own.get(name)
-    if not path:
-        return saver(options.download, force=options.force) if options.download else None
-    others = [each for each in attempts if each.id != name]
-
-    def known(file: str) -> bool:
-        return not any(may_own(each, settings.absolute(file)) for each in others)
-
-    return saver(path, force=options.force, known=known)
 
 
 def columns(*, has_saved: bool) -> tuple[Column, ...]:

@@ -36,7 +36,7 @@ from .ledger import BAD_ENDS, FAILED, GOOD_ENDS, STARTED, UNCERTAIN, LedgerMissi
 from .rows import PRINT, SEND, WAIT
 from .schedule import Pace, Scheduler, most_at_once
 from .start import DAY, failure_of, field_of, is_unsent, last_priced, no_id, over_limit, shape, start
-from .tasks import PolledTask, credits_of, is_safety, parse, save_outputs, urls_of
+from .tasks import PolledTask, credits_of, is_safety, parse, urls_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -376,7 +376,7 @@ class Batch:
             failure = failure.but(batch_call=None if is_safety(failure.fact("failure_code")) else "retry failed")
         status = states.GONE if is_gone else task.status or (states.SUCCEEDED if was_done else STARTED)
         if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
-            task.record_end(self.ledger, absolute(self.folder) if self.folder else None)
+            task.record_end(self.ledger)
             task.record_end(self.history)
         more: dict[str, Any] = {"skipped": True} if was_done and not failure else {}
         more.update({"warnings": task.warnings} if task.warnings else {})
@@ -480,7 +480,15 @@ class RowJob:
         deadline = batch.client.clock.monotonic() + self.limit if self.limit else None
         if batch.deadline is not None and (deadline is None or batch.deadline < deadline):
             deadline, self.limit = batch.deadline, batch.options.max_time
-        self.task = PolledTask(batch.client, pollable, deadline=deadline, save=self._save if batch.folder else None)
+        self.task = PolledTask(
+            batch.client,
+            pollable,
+            deadline=deadline,
+            destination=batch.folder,
+            stem=self.row.name,
+            force=batch.options.force,
+            known=self._is_own,
+        )
 
     def step(self, emit: Emit) -> float | None:
         """Polls what the row has started, else sends it. Returns the seconds until the next step, None at the end."""
@@ -553,18 +561,14 @@ class RowJob:
         self._tries += tries
         return self._batch.pace.delay(failure, self._tries - 1)
 
-    def _save(self, task: PolledTask, emit: Emit) -> None:
-        """Saves the outputs as NAME.png, or NAME-1.png, NAME-2.png, … Raises OutputError for a name of another row."""
-        batch = self._batch
-        assert batch.folder
-        targets = download.destinations(batch.folder, self.row.name, len(urls_of(task.answer)))
-        for target in targets:
-            root = os.path.splitext(target)[0]
-            owner = batch.owners.get(os.path.basename(root).casefold(), self.row)
-            if owner is not self.row:
-                words = f"{root} is the name of line {owner.line}'s output: save this one with `wait`"
-                raise OutputError(words, taken=root)
-        save_outputs(task, targets, emit, force=batch.options.force, known=lambda _: True)
+    def _is_own(self, path: str) -> bool:
+        """Returns True: a file of this name and size is this row's. Raises OutputError for the name of another row."""
+        root = os.path.splitext(path)[0]
+        owner = self._batch.owners.get(os.path.basename(root).casefold(), self.row)
+        if owner is not self.row:
+            words = f"{root} is the name of line {owner.line}'s output: save this one with `wait`"
+            raise OutputError(words, taken=root)
+        return True
 
 
 def saved_files(attempt: Attempt, folder: str | None) -> list[str] | None:

@@ -35,7 +35,7 @@ from ..settings import (
 )
 from .fields import ADDRESS
 from .ledger import FAILED, GONE, REFUSED, STARTED, SUCCEEDED, UNCERTAIN, Attempt, Ledger, LedgerMissing
-from .tasks import Pollable, credits_of, is_id, is_safety, may_start, parse, started_by
+from .tasks import TASKS, Pollable, credits_of, family_of, is_id, is_safety, may_start, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,7 +157,9 @@ def _post(
     except Exception as defect:
         raise InternalError.of(defect, may_have_been_accepted=True) from None
     identity = answer.get("id") if isinstance(answer, dict) else None
-    pollable = started_by(path, identity) if isinstance(identity, str) and is_id(identity) else None
+    pollable = None
+    if isinstance(identity, str) and is_id(identity):
+        pollable = Pollable(family_of(path) or TASKS, identity)
     for ledger in ledgers:
         if pollable is not None:
             ledger.settle(key, STARTED, id=pollable.name, credits=credits_of(answer))

@@ -1,7 +1,7 @@
 """Tasks, and whatever else has a status to wait for.
 
 From a POST to a saved file: `started_by` tells which resource the id in the answer belongs to, `PolledTask.step` polls
-it until its status is one of GOOD_ENDS or BAD_ENDS, and `save_outputs` saves the files of a good end.
+it until its status is one of GOOD_ENDS or BAD_ENDS, and saves the outputs of a good end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from .ledger import BAD_ENDS, GONE, GOOD_ENDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from typing import Any, Optional
 
     from ..api.client import Client
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .schedule import Emit
 
-    Save = Callable[["PolledTask", Emit], None]
     # The event of a poll, or, with the bytes that are done and the total, of an output that is being saved
     Progress = tuple["PolledTask", Optional[int], Optional[int]]
 
@@ -48,7 +46,6 @@ CREATED_BY = {
     "/v1/voices/": "/v1/voices",
     SESSIONS: "/v1/realtime_sessions",
 }
-INTERVALS = {SESSIONS: 1.0}  # seconds between two polls, where the API allows other ones than the caller chooses
 STARTS_NOTHING = ("/v1/documents", "/v1/uploads", "/v1/organization/usage", "/v1/routers", "/v1/voices/preview")
 
 # The beginning of a failure code, the longer one first, and what to do. Source: the API's page on task failures.
@@ -67,23 +64,18 @@ def is_safety(code: Any) -> bool:
 
 
 class Pollable:
-    """A resource that can be polled, by its id and its family, the path above it."""
+    """A resource that can be polled, by its id and its family, the path above it.
 
-    __slots__ = ("family", "id")
+    `path` is that in the API. `name` is for users, and `parse` reads it: a task's id, else the path.
+    """
+
+    __slots__ = ("family", "id", "name", "path")
 
     def __init__(self, family: str, id: str) -> None:
         self.family = family
         self.id = id
-
-    @property
-    def path(self) -> str:
-        """Returns its path in the API."""
-        return self.family + segment(self.id)
-
-    @property
-    def name(self) -> str:
-        """Returns its name for users, which `parse` reads: a task's id, else its path (so for `-`, meaning stdin)."""
-        return self.id if self.family == TASKS and self.id != "-" else self.family + self.id
+        self.path = family + segment(id)
+        self.name = id if family == TASKS and id != "-" else family + id  # "-" means stdin
 
 
 def parse(name: str) -> Pollable:
@@ -102,52 +94,53 @@ def parse(name: str) -> Pollable:
     raise UsageError(f"{name!r} is not an id, nor one of {paths}", try_next=("history",))
 
 
-def parse_all(names: Sequence[str]) -> list[Pollable]:
-    """Returns the resources with these names, each once. Raises UsageError."""
-    return list({pollable.path: pollable for pollable in map(parse, names)}.values())
-
-
 def is_id(text: str) -> bool:
     """Returns whether a text can be an id: it must stay within its segment of a path."""
     return text not in ("", ".", "..") and text.isprintable() and not any(c in f" /\\?#{{}}{QUOTES}" for c in text)
 
 
-def may_start(path: str) -> bool:
-    """Returns whether a POST to this path may create something that costs credits or has a status to wait for."""
-    return _plain(path) not in STARTS_NOTHING
-
-
-def started_by(path: str, identity: str) -> Pollable:
-    """Returns the resource that a POST to `path` created, by the id in its answer."""
-    plain = _plain(path)
+def family_of(path: str) -> str | None:
+    """Returns the family of what a POST to this path creates, None where it creates nothing to pay or wait for."""
+    plain = "/" + path.partition("?")[0].strip("/")
     for family, made_by in CREATED_BY.items():
         if plain == made_by or (made_by.endswith("/") and plain.startswith(made_by)):
-            return Pollable(family, identity)
-    return Pollable(TASKS, identity)
+            return family
+    return None if plain in STARTS_NOTHING else TASKS
 
 
-def _plain(path: str) -> str:
-    return "/" + path.partition("?")[0].strip("/")
+def may_start(path: str) -> bool:
+    """Returns whether a POST to this path may create something that costs credits or has a status to wait for."""
+    return family_of(path) is not None
 
 
 def credits_of(answer: Any) -> Any:
     """Returns the credits in an answer: `cost`, else `estimatedCost`, its own or of its `routing`; None without any."""
-    found = answer if isinstance(answer, dict) else {}
-    routing = found.get("routing")
-    estimate = routing.get("estimatedCost") if isinstance(routing, dict) else None
-    for cost in (found.get("cost"), found.get("estimatedCost"), estimate):
-        credits = number_of(cost.get("credits")) if isinstance(cost, dict) else None
+    found = _object(answer)
+    for cost in (found.get("cost"), found.get("estimatedCost"), _object(found.get("routing")).get("estimatedCost")):
+        credits = number_of(_object(cost).get("credits"))
         if credits is not None:
             return credits
     return None
 
 
-class PolledTask:
-    """A resource that is polled until it ends, as a job of the scheduler.
+def urls_of(answer: Any) -> list[str]:
+    """Returns the output URLs of a task (a list) or of a workflow invocation ({nodeId: list}), in their order."""
+    output = _object(answer).get("output")
+    lists = output.values() if isinstance(output, dict) else [output]
+    return [url for urls in lists for url in (urls if isinstance(urls, list) else [urls]) if isinstance(url, str)]
 
-    `interval` is in seconds, `deadline` a moment of the client's clock. `save` is called at a good end: see `saver`.
-    Where nobody knows whether there is such a task (`is_known` is false), first polls that all fail with what cannot
-    pass by itself end the polling after --retries more.
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+class PolledTask:
+    """A resource that is polled until it ends, and whose outputs are saved then, as a job of the scheduler.
+
+    `interval` is in seconds, `deadline` a moment of the client's clock. Outputs are saved as `destination`, or in that
+    folder as `stem` or the id; `known` tells which file may be such an output that was saved before, by default any in
+    a folder. Where nobody knows whether there is such a task (`is_known` is false), first polls that all fail with what
+    cannot pass by itself end the polling after --retries more.
 
     `answer` is the last answer, None before the first one. `error` is what ended the polling early; `trouble` is why
     the last poll failed, where polling continues. `saved` are the paths of the outputs, `warnings` their defects.
@@ -160,31 +153,36 @@ class PolledTask:
         *,
         interval: float = MIN_INTERVAL,
         deadline: float | None = None,
-        save: Save | None = None,
         is_known: bool = True,
+        destination: str | None = None,
+        stem: str | None = None,
+        force: bool = False,
+        known: Known | None = None,
     ) -> None:
         self.client = client
         self.pollable = pollable
-        self.interval = INTERVALS.get(pollable.family, interval)
+        self.name = pollable.name
+        self.interval = 1.0 if pollable.family == SESSIONS else interval  # as the API allows
         self.deadline = deadline
-        self._save = save
+        self.destination = destination
+        self._stem = stem or pollable.id
+        self._force = force
+        self._known = known
+        self._folder: str | None = None  # of the outputs, once saving has begun
+        self._paths: list[str] = []  # where they go
+        self._denied: DeniedError | None = None  # why new URLs are waited for
         self._tries = float("inf") if is_known else client.target.retries + 1  # polls that may fail so at first
         self.answer: dict[str, Any] | None = None
         self.error: RunwayError | None = None
         self.trouble: RunwayError | None = None
-        self.destination: str | None = None  # once saving has begun
         self.saved: list[str] = []
         self.warnings: list[str] = []
         self.is_saved = False  # every output is on the disk
 
     @property
-    def name(self) -> str:
-        return self.pollable.name
-
-    @property
     def status(self) -> str:
         """Returns the last status seen, "" before the first."""
-        status = self.answer.get("status") if self.answer else None
+        status = (self.answer or {}).get("status")
         return status if isinstance(status, str) else ""
 
     @property
@@ -201,11 +199,8 @@ class PolledTask:
     @property
     def progress(self) -> float | None:
         """Returns a number from 0 to 1, None where it is unknown."""
-        try:
-            share = float(self.answer["progress"]) if self.answer else -1.0
-        except (KeyError, TypeError, ValueError):
-            return None
-        return share if 0 <= share <= 1 else None
+        share = number_of((self.answer or {}).get("progress"))
+        return share if share is not None and share <= 1 else None
 
     @property
     def credits(self) -> Any:
@@ -215,21 +210,29 @@ class PolledTask:
     @property
     def node_errors(self) -> dict[str, Any]:
         """Returns the failed nodes of a workflow invocation, by their id."""
-        found = self.answer.get("nodeErrors") if self.answer else None
-        return found if isinstance(found, dict) else {}
+        return _object((self.answer or {}).get("nodeErrors"))
 
     def step(self, emit: Emit) -> float | None:
         """Polls once and saves the outputs at a good end. Returns the seconds until the next poll, None at the end."""
         if self.deadline is not None and self.client.clock.monotonic() >= self.deadline:
+            self.error = self._denied and (self.trouble or self._denied)
             return None
         self.poll()
         emit((self, None, None))
-        if self.error is None and self.status in GOOD_ENDS and self._save:
+        if self.destination and self.status in GOOD_ENDS and not self.error and not self.trouble:
             try:
-                self._save(self, emit)
+                self._save(self.destination, emit)
+            except DeniedError as denied:  # signed URLs expire, and the API signs new ones
+                if not self._denied:
+                    self.client.console.note(f"{self.name}: the output URLs have expired; reading the task once more")
+                    self._denied = denied
+                    return self.interval
+                self.error = denied
             except RunwayError as error:
                 self.error = error
-        if self.has_ended:
+            else:
+                self._denied = None
+        if self.error or (self.has_ended and not self._denied):
             return None
         retry_after = self.trouble.retry_after if isinstance(self.trouble, ApiError) else 0.0
         return max(self.interval, min(retry_after, MAX_RETRY_AFTER))
@@ -244,7 +247,8 @@ class PolledTask:
                 raise ApiError(words, status=200, is_json=False, permanent=True)
             self.answer = found
         except RunwayError as failure:
-            self._tries -= self.answer is None and bool(failure.fact("permanent"))
+            if self.answer is None and failure.fact("permanent"):
+                self._tries -= 1
             if not may_poll_again(failure) or self._tries <= 0:
                 self.error = failure
                 return
@@ -252,13 +256,48 @@ class PolledTask:
             if before is None or before.message != failure.message:
                 self.client.console.note(f"{self.name}: {failure.message}; polling continues")
 
-    def record_end(self, ledger: Ledger, folder: str | None = None) -> None:
-        """Records how it ended, where that was seen. `folder` is where all its outputs were to go.
+    def _save(self, destination: str, emit: Emit) -> None:
+        """Saves every output, adding each path to `saved` once its file is whole.
 
-        Where only some of them were saved, none is recorded: the same call is to save the others.
+        Raises OutputError, ApiError (DeniedError for URLs that have expired), NetworkError or WaitTimeout.
         """
-        if self.destination and not self.saved:  # what has no outputs counts as saved, too
-            folder = folder or os.path.dirname(absolute(self.destination))
+        from ..files.download import Download, check_name, destinations, is_folder, safe_name
+
+        client, force, deadline, urls = self.client, self._force, self.deadline, urls_of(self.answer)
+        if not urls and not self._denied:
+            client.console.note(f"{self.name} has no outputs to save")
+        stem = safe_name(self._stem)
+        if stem != self._stem:  # two ids may be made safe alike
+            import hashlib
+
+            stem += f"-{hashlib.sha256(self._stem.encode('utf-8', 'replace')).hexdigest()[:8]}"
+        in_folder = is_folder(destination)
+        self._folder = absolute(destination) if in_folder else os.path.dirname(absolute(destination))
+        known = self._known or (lambda _: in_folder)
+        paths = destinations(destination, stem, len(urls))
+        if self._denied and paths != self._paths:
+            raise ApiError(f"{self.name} no longer has its {counted(len(self._paths), 'output')}", status=200)
+        self._paths = paths
+        left = list(zip(urls, paths))[len(self.saved) :]
+        for _, path in left:  # before the first one is saved: what is there afterwards is this run's
+            if not known(path):
+                check_name(path, force=force)
+
+        def emit_bytes(done: int, total: int | None) -> None:
+            emit((self, done, total))
+
+        for url, path in left:
+            saved = Download(client, url, path, known=known, force=force, emit=emit_bytes, deadline=deadline).save()
+            self.saved.append(saved.path)
+            self.warnings += [saved.warning] if saved.warning else []
+        self.is_saved = bool(urls)
+
+    def record_end(self, ledger: Ledger) -> None:
+        """Records how it ended, where that was seen.
+
+        Where only some of its outputs were saved, none is recorded: the same call is to save the others. What has no
+        outputs counts as saved.
+        """
         # A missing output does not make the task missing.
         if self.error and self.is_missing and self.status not in GOOD_ENDS:
             ledger.ended(self.name, GONE, error=self.error.message)
@@ -270,7 +309,7 @@ class PolledTask:
                 self.status,
                 credits=self.credits,
                 saved=[absolute(path) for path in self.saved] if is_whole else (),
-                folder=folder if is_whole else None,
+                folder=self._folder if is_whole else None,
                 code=(self.answer or {}).get("failureCode"),
                 error=bad_end.message if bad_end else None,
             )
@@ -303,98 +342,10 @@ class PolledTask:
         words = [f"{self.name} is {self.status}"]
         words += [str(answer[key]).rstrip(".") for key in ("failure", "failureReason") if answer.get(key)]
         for node, error in self.node_errors.items():
-            found = error if isinstance(error, dict) else {}
-            reasons = [str(found.get("message") or "failed").rstrip("."), str(found.get("failureCode") or "")]
-            words.append(f"node {node}: {', '.join(filter(None, reasons))}")
-        code = answer.get("failureCode") if isinstance(answer.get("failureCode"), str) else None
-        words += [advice for start, advice in ADVICE if code and code.startswith(start)][:1]
+            reason, code = _object(error).get("message"), _object(error).get("failureCode")
+            words.append(f"node {node}: {str(reason or 'failed').rstrip('.')}{f', {code}' if code else ''}")
+        code = answer.get("failureCode")
+        words += [advice for start, advice in ADVICE if str(code).startswith(start)][:1]
         look = ("request", "GET", self.pollable.path)
-        return TaskError(": ".join(words), task_id=self.pollable.id, failure_code=code, try_next=look)
-
-
-def urls_of(answer: Any) -> list[str]:
-    """Returns the output URLs of a task (a list) or of a workflow invocation ({nodeId: list}), in their order."""
-    output = answer.get("output") if isinstance(answer, dict) else None
-    found: list[str] = []
-    for item in output.values() if isinstance(output, dict) else [output]:
-        found += [url for url in (item if isinstance(item, list) else [item]) if isinstance(url, str)]
-    return found
-
-
-def saver(path: str, *, force: bool, known: Known = lambda _: False) -> Save:
-    """Returns what saves the outputs of a polled task as `path`, or in that folder by the task's id.
-
-    `known` tells which file may be an output that an earlier call saved as `path`.
-    """
-    from ..files.download import destinations, is_folder, safe_name
-
-    def save_all(task: PolledTask, emit: Emit) -> None:
-        task.destination = path
-        stem = task.pollable.id
-        if safe_name(stem) != stem:  # two ids may be made safe alike
-            import hashlib
-
-            stem = f"{safe_name(stem)}-{hashlib.sha256(stem.encode('utf-8', 'replace')).hexdigest()[:8]}"
-        targets = destinations(path, stem, len(urls_of(task.answer)))
-        save_outputs(task, targets, emit, force=force, known=lambda file: is_folder(path) or known(file))
-
-    return save_all
-
-
-def save_outputs(task: PolledTask, targets: list[str], emit: Emit, *, force: bool, known: Known) -> None:
-    """Saves every output at its target, adding each path to `task.saved` once its file is whole.
-
-    `known` tells which file may be such an output, saved before.
-
-    Only `force` lets it replace files. Raises OutputError, ApiError, NetworkError or WaitTimeout.
-    """
-    from ..files.download import Download, check_name
-
-    client, urls = task.client, urls_of(task.answer)
-    if not urls:
-        client.console.note(f"{task.name} has no outputs to save")
-    for target in targets:  # before the first one is saved: what is there afterwards is this run's
-        if not known(target):
-            check_name(target, force=force)
-
-    def emit_bytes(done: int, total: int | None) -> None:
-        emit((task, done, total))
-
-    is_fresh = False
-    for index, target in enumerate(targets):
-        while True:
-            try:
-                download = Download(
-                    client, urls[index], target, known=known, force=force, emit=emit_bytes, deadline=task.deadline
-                )
-                saved = download.save()
-                break
-            except DeniedError as denied:
-                if is_fresh:
-                    raise
-                urls, is_fresh = _fresh_urls(task, len(urls), denied), True
-        task.saved.append(saved.path)
-        task.warnings += [saved.warning] if saved.warning else []
-    task.is_saved = bool(urls)
-
-
-def _fresh_urls(task: PolledTask, count: int, denied: DeniedError) -> list[str]:
-    """Polls the task once more, at its pace: signed URLs expire, and the API signs new ones.
-
-    Raises `denied` where the deadline comes first.
-    """
-    client = task.client
-    client.console.note(f"{task.name}: the output URLs have expired; reading the task once more")
-    trouble: RunwayError | None = denied
-    while trouble:
-        if task.deadline is not None and client.clock.monotonic() + task.interval > task.deadline:
-            raise trouble
-        client.shutdown.sleep(client.clock, task.interval)
-        task.poll()
-        if task.error:
-            raise task.error
-        trouble = task.trouble
-    urls = urls_of(task.answer)
-    if len(urls) != count:
-        raise ApiError(f"{task.name} no longer has its {counted(count, 'output')}", status=200)
-    return urls
+        facts = {"failure_code": code} if isinstance(code, str) else {}
+        return TaskError(": ".join(words), task_id=self.pollable.id, try_next=look, **facts)
