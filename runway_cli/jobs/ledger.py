@@ -20,7 +20,6 @@ import errno
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -52,17 +51,14 @@ MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
     CREATE TABLE uploads (digest TEXT PRIMARY KEY, uri TEXT NOT NULL, at REAL NOT NULL)
     """,
 )
-SELECT = "SELECT * FROM attempts WHERE"
-LOCKS = "-lock"  # the end of the name of the file whose bytes are locked
+SELECT = "SELECT *, strftime('%Y-%m-%dT%H:%M:%fZ', at, 'unixepoch') AS started_at FROM attempts WHERE"
 WAIT, TRIES = 0.2, 50  # seconds for which another process may keep the ledger locked, so many times
 CHECKED = 2 << 20  # bytes of a ledger whose indexes are compared with its table at each start
-YEAR = 365 * 86_400.0
 PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first that is there counts
 MAX_TEXT = 80  # characters of a model, a prompt and a failure code, up to the first data URI
 DATA_URI = r'(?is)data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+="-]+)*,.*'
 IS_ODD = re.compile("[\ud800-\udfff]").search  # not valid UTF-8, as a file's name may be: stored as bytes
 UNMASKED = ("key", "job", "digest", "shape", "saved")  # columns of hashes, and of paths that were masked before
-
 
 # How a byte of a file is locked for this process, from the place on that was sought
 if sys.platform == "win32":
@@ -96,12 +92,6 @@ class Attempt:
         return list(dict.fromkeys(path for paths in self.saved.values() for path in paths))
 
     @property
-    def started_at(self) -> str:
-        """Returns the moment of its POST as YYYY-MM-DDTHH:MM:SS.mmmZ."""
-        seconds, milliseconds = divmod(int(self.at * 1000), 1000)
-        return time.strftime(f"%Y-%m-%dT%H:%M:%S.{milliseconds:03}Z", time.gmtime(seconds))
-
-    @property
     def is_done(self) -> bool:
         """Returns whether it has ended well."""
         return self.status in GOOD_ENDS and not self.error
@@ -133,7 +123,7 @@ class Ledger:
         self._client = client
         self._mask = client.console.mask
         self._is_exclusive = exclusive
-        self._lock_file = "" if exclusive else self.path + LOCKS
+        self._lock_file = "" if exclusive else self.path + "-lock"
         self._old = "" if exclusive else os.path.join(os.path.dirname(self.path), "history.jsonl")  # of version 2
         self._turn = threading.RLock()
         self._db: sqlite3.Connection | None = None
@@ -171,17 +161,16 @@ class Ledger:
         """
         fields = body if isinstance(body, dict) else {}
         prompt = next((fields[name] for name in PROMPT_FIELDS if isinstance(fields.get(name), str)), None)
-        row = {"key": os.urandom(16).hex(), "account": self.account, "client": self._client.target.client_id}
-        row.update(self._columns(path=path, model=fields.get("model"), prompt=prompt, status=UNCERTAIN, **facts))
+        row: dict[str, Any] = {"key": os.urandom(16).hex(), "account": self.account, "at": self._client.clock.time()}
+        row.update(client=self._client.target.client_id, status=UNCERTAIN)
+        row.update(self._columns(path=path, model=fields.get("model"), prompt=prompt, **facts))
         with self.transaction():
             if not self._is_exclusive:
                 # The last records tell what time it is: the clock of this moment may be wrong.
-                before = "SELECT MIN(at) - ? FROM (SELECT at FROM attempts ORDER BY n DESC LIMIT 100)"
-                self._run(f"DELETE FROM attempts WHERE status NOT IN (?, ?) AND at < ({before})", *OPEN, YEAR)
-            names, places = ", ".join(row), ", ".join("?" * len(row))
-            self._run(
-                f"INSERT INTO attempts (at, {names}) VALUES (?, {places})", self._client.clock.time(), *row.values()
-            )
+                year_ago = "SELECT MIN(at) - 365 * 86400 FROM (SELECT at FROM attempts ORDER BY n DESC LIMIT 100)"
+                self._run(f"DELETE FROM attempts WHERE status NOT IN (?, ?) AND at < ({year_ago})", *OPEN)
+            places = ", ".join("?" * len(row))
+            self._run(f"INSERT INTO attempts ({', '.join(row)}) VALUES ({places})", *row.values())
             (attempt,) = self._run(f"{SELECT} key = ?", row["key"])
             if not self._is_exclusive:
                 self._lock(attempt.n)
@@ -202,11 +191,12 @@ class Ledger:
 
         `folder` has all of them, even if there are none. `facts` are `credits`, `code` and `error`.
         """
-        folders = by_folder(map(self._mask, saved), {folder: []} if folder else {})
+        folders: dict[str, list[str]] = {folder: []} if folder else {}
+        for path in map(self._mask, saved):
+            folders.setdefault(os.path.dirname(path), []).append(path)
 
         def record() -> None:
-            words, task = f"{SELECT} account = ? AND id = ?", self._columns(id=name)["id"]
-            for attempt in self._read(words, self.account, task):
+            for attempt in self._read(f"{SELECT} account = ? AND id = ?", self.account, self._columns(id=name)["id"]):
                 if status == GONE and attempt.status not in OPEN:
                     continue  # it was seen to end before
                 known = {"status": status, **{key: fact for key, fact in facts.items() if fact is not None}}
@@ -301,11 +291,11 @@ class Ledger:
     def _is_there(self) -> bool:
         """Returns whether there is anything to read: the file, or a history of version 2 to take over."""
         is_old = os.path.lexists(self._old) and os.access(os.path.dirname(self._old), os.W_OK)
-        return bool(self.path) and (is_old or os.path.lexists(self.path))
+        return bool(self.path) and (self._db is not None or is_old or os.path.lexists(self.path))
 
     def _read(self, words: str, *values: Any) -> list[Attempt]:
         """Returns the rows of a statement that only reads; none where there is no file, which is not made."""
-        return self._run(words, *values) if self._db or self._is_there else []
+        return self._run(words, *values) if self._is_there else []
 
     def _run(self, words: str, *values: Any) -> list[Attempt]:
         """Runs a statement and returns its rows. Raises the exceptions that the class names."""
@@ -369,7 +359,6 @@ class Ledger:
         return db
 
     def _make_file(self) -> None:
-        """Makes the folder and the file where they are missing."""
         if not self.path:
             raise LedgerMissing("it is off", off=True)
         try:
@@ -414,7 +403,9 @@ class Ledger:
                 self._run("DELETE FROM attempts WHERE key = ?", key)
             elif event == "ended":
                 files = record.get("saved")
-                folders = by_folder(map(str, files), {}) if isinstance(files, list) else {}
+                folders: dict[str, list[str]] = {}
+                for name in map(str, files if isinstance(files, list) else ()):
+                    folders.setdefault(os.path.dirname(name), []).append(name)
                 saved = jsontext.encoded(folders).decode() if folders else None
                 changes = "status = ?, credits = COALESCE(?, credits), saved = COALESCE(?, saved)"
                 words = f"UPDATE attempts SET {changes} WHERE account = ? AND id = ?"
@@ -456,10 +447,3 @@ class Ledger:
                 return False
             raise self._failure(f"{self._lock_file!r}: {error.strerror}") from None
         return True
-
-
-def by_folder(paths: Iterable[str], found: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Adds paths to those that are `found` already, by their folders."""
-    for path in paths:
-        found.setdefault(os.path.dirname(path), []).append(path)
-    return found
