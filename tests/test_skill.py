@@ -20,7 +20,7 @@ from unittest import mock
 from runway_cli import __version__
 from runway_cli.commands import skill
 from tests.links import need_links
-from tests.program import ROOT, ProgramTest, Result, call, run
+from tests.program import ROOT, ProgramTest, Result, run
 
 PAGES = {"SKILL.md": b"---\nname: runway-cli\n---\n", "AUTH.md": b"# Keys\n"}
 CODE = {
@@ -184,12 +184,13 @@ class Replacing(SkillTest):
         self.path = self.home / ".claude" / "skills" / "runway-cli"
 
     def assert_refused(self, path: Path, reason: str = skill.NOT_OURS) -> None:
-        """The error, and that nothing at all was written, for the other host neither."""
+        """The error, and that nothing was written; another host gets the skill all the same."""
+        before = os.listdir(self.path.parent)
+        words = f"{str(path)!r} {reason}: move it away, and nothing is lost"
         result = self.install("cursor", "claude")
-        words = f"{str(path)!r} {reason}: move it away, and nothing is lost. Nothing was written"
-        self.assert_error(result, 2, kind="usage", error=words)
-        self.assertEqual(result.stdout, "")
-        self.assertEqual(os.listdir(self.home), [".claude"])
+        self.assert_error(result, 2, kind="usage", error=f"1 of 2 failed: {words}")
+        self.assertEqual([row["host"] for row in result.lines], ["cursor"])
+        self.assertEqual(os.listdir(self.path.parent), before)
 
     def test_an_older_version_makes_room(self) -> None:
         old = {"SKILL.md": b"old page", "runway_cli/cli.py": b"old code", "runway_cli/gone.py": b"not needed any more"}
@@ -278,7 +279,9 @@ class Replacing(SkillTest):
                 self.install("claude")
                 write(self.path, {"notes.md": b"mine"})
                 for end in left:
-                    shutil.copytree(self.path, self.path.parent / f".runway-cli-0123abcd.{end}")
+                    copy = self.path.parent / f".runway-cli-0123abcd.{end}"
+                    shutil.copytree(self.path, copy)
+                    os.utime(copy, (0, 0))
                 if not is_there:
                     shutil.rmtree(self.path)
                 self.assertEqual(self.install("claude").exit, 0)
@@ -296,14 +299,6 @@ class Replacing(SkillTest):
             self.assertEqual([result.exit for result in found], [0, 0, 0], found)
             self.assert_installed(self.path)
 
-    def test_a_file_that_cannot_be_copied_is_told_in_words(self) -> None:
-        self.install("claude")
-        failure = shutil.Error([("notes.md", "x", "[Errno 13] Permission denied: 'notes.md'")])
-        with mock.patch.object(shutil, "copytree", side_effect=failure):
-            found = call("skill", "install", str(self.path.parent))
-        words = f"{str(self.path)!r} could not be written: Permission denied: 'notes.md'"
-        self.assert_error(found, 74, kind="io", error=words)
-
     def test_a_new_skill_takes_the_place_of_the_old_one_in_one_step_or_not_at_all(self) -> None:
         rename = Path.rename
 
@@ -313,7 +308,8 @@ class Replacing(SkillTest):
             return rename(path, target)
 
         is_linux = sys.platform.startswith("linux")
-        write(self.path, {"SKILL.md": b"old"})
+        old = {"SKILL.md": b"old"}
+        write(self.path, {**old, ".runway-cli.json": json.dumps({"files": hashes(old)}).encode()})
         with mock.patch.object(Path, "rename", fail_for_new):
             with nullcontext() if is_linux else self.assertRaises(KeyboardInterrupt):
                 skill._write(self.path, {"SKILL.md": b"new"})

@@ -11,8 +11,9 @@ import json
 import os
 import re
 import shutil
-import sys
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from .. import __version__
@@ -20,43 +21,28 @@ from ..errors import OutputError, UsageError
 from ..settings import absolute, expanded, home
 from ..terminal.program import NAME, PACKAGE
 from ..terminal.tables import Column
-from .context import for_each
+from .context import Context, for_each
 from .options import WRITES, Command, Operand, Option, Options
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
-    from importlib.abc import Traversable
-
-    from .context import Context
-
 
 MANIFEST = ".runway-cli.json"
 NOT_OURS = "was not written by skill install, or was changed since"
 NEW, OLD = ".new", ".old"  # the ends of the names of folders that an install works with
+ABANDONED = 3600.0  # seconds after which such a folder is taken for one that a killed install left
 COMMON = "agents"  # the folder that several hosts read
 HOSTS = ("claude", "cursor", "codex", COMMON)  # the skills of a host are in ~/.HOST/skills
 COLUMNS = (Column("Host", "host"), Column("Path", "path"), Column("Files", "files"), Column("Version", "version"))
 
 
 def install(context: Context, options: Options) -> int:
-    """Writes the skill for each host and prints where; writes nothing where one of them is someone else's folder."""
+    """Writes the skill for each host and prints where; one that fails does not stop the others."""
     targets = _targets(options.hosts, options.project)
     files = _contents()
-    for folder in targets:
-        if os.access(os.path.join(folder.parent, ""), os.R_OK):  # else there is nothing, or the write tells why
-            with _alone(context, folder):
-                _check(folder, files)
 
     def install_one(folder: Path) -> None:
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(context, folder):
-                _check(folder, files)
-                _write(folder, files)
+            _write(folder, files)
         except OSError as error:
-            detail = error.args[0][0][2].partition("] ")[2] if isinstance(error, shutil.Error) else error.strerror
-            raise OutputError(f"{str(folder)!r} could not be written: {detail or error}") from None
+            raise OutputError(f"{str(folder)!r} could not be written: {error.strerror or error}") from None
         row = {"host": targets[folder], "path": str(folder), "files": len(files), "version": __version__}
         context.console.row(row, alone=len(targets) == 1)
 
@@ -66,10 +52,9 @@ def install(context: Context, options: Options) -> int:
 def _targets(hosts: list[str], project: bool) -> dict[Path, str]:
     """Returns the host of each skill's folder; without hosts, of those that are there. Raises UsageError."""
     base = absolute(os.curdir) if project else home()
-    if not hosts and base:
-        hosts = [host for host in HOSTS if os.path.isdir(os.path.join(base, f".{host}"))]
+    there = [host for host in HOSTS if base and os.path.isdir(os.path.join(base, f".{host}"))]
     found = {}
-    for host in hosts or [COMMON]:
+    for host in hosts or there or [COMMON]:
         if host in HOSTS:
             if base is None:
                 words = "this user has no home folder: name a folder of skills, or use --project"
@@ -92,7 +77,14 @@ def _contents() -> dict[str, bytes]:
     from importlib.resources import files
 
     package = files(PACKAGE)
-    found: dict[str, Traversable] = dict(_modules(package, PACKAGE))
+    found = {}
+    rest = [(PACKAGE, package)]
+    while rest:
+        path, item = rest.pop()
+        if item.is_dir():
+            rest += [(f"{path}/{each.name}", each) for each in item.iterdir()]
+        elif path.endswith((".py", ".json.gz", "/py.typed", "/LICENSE")):
+            found[path] = item
     for name in ("AUTH.md", "SKILL.md"):  # in the wheel and the zipapp they are in the package, else beside it
         inside = package / "skill" / name
         found[name] = inside if inside.is_file() else Path(str(package)).parent / name
@@ -100,109 +92,66 @@ def _contents() -> dict[str, bytes]:
         if not file.is_file():
             words = "this copy of the program is incomplete: install the skill from a checkout, the wheel or the zipapp"
             raise UsageError(f"{words} ({name} is not a file)")
-    return {name: file.read_bytes() for name, file in found.items()}
-
-
-def _modules(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:
-    for item in sorted(folder.iterdir(), key=lambda item: item.name):
-        if item.is_dir():
-            yield from _modules(item, f"{path}/{item.name}")
-        elif item.name.endswith((".py", ".json.gz")) or item.name in ("py.typed", "LICENSE"):
-            yield f"{path}/{item.name}", item
-
-
-@contextmanager
-def _alone(context: Context, folder: Path) -> Iterator[None]:
-    """Keeps other installs out, and tidies up after one that was killed. Raises OutputError and OSError."""
-    end = context.clock.monotonic() + 10
-    while (descriptor := _lock(folder.parent)) is None:
-        if context.clock.monotonic() > end:
-            raise OutputError(f"another install is writing {str(folder)!r}")
-        context.shutdown.sleep(context.clock, 0.05)
-    try:
-        _tidy(folder)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(folder: Path) -> int | None:
-    """Locks a folder, and returns what to close to unlock it; None where another process has it."""
-    if sys.platform == "win32":  # this file is removed when it is closed; PermissionError: it is about to be
-        with suppress(FileExistsError, PermissionError):
-            return os.open(folder / f".{NAME}-lock", os.O_CREAT | os.O_EXCL | os.O_TEMPORARY)
-        return None
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if isinstance(error, BlockingIOError):  # else a network folder that has no locks
-            os.close(descriptor)
-            return None
-    return descriptor
-
-
-def _check(folder: Path, files: Collection[str]) -> None:
-    """Raises UsageError unless the folder is free, or holds what an earlier install wrote and nobody changed since."""
-    if not os.path.lexists(folder):
-        return
-    written = None if folder.is_symlink() else _manifest(folder)
-    if written is None:
-        raise _refusal(folder, NOT_OURS)
-    for path in (Path(root, name) for root, folders, names in os.walk(folder) for name in (*folders, *names)):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):  # nothing is written through one, or read
-            raise _refusal(path, "is a link, a device or a pipe")
-        name = path.relative_to(folder).as_posix()
-        is_same = path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == written.get(name)
-        if (name in written or name in files) and not is_same:
-            raise _refusal(path, NOT_OURS)
-
-
-def _refusal(path: Path, reason: str) -> UsageError:
-    words = f"{str(path)!r} {reason}: move it away, and nothing is lost. Nothing was written"
-    return UsageError(words, try_next=("skill", "install", "--help"))
-
-
-def _manifest(folder: Path) -> dict[str, str] | None:
-    """Returns the hashes by file of an earlier install, None where there was none."""
-    try:
-        if not (folder / MANIFEST).is_file():  # a pipe may never end
-            return None
-        files = json.loads((folder / MANIFEST).read_bytes())["files"]
-        return {str(name): str(found) for name, found in files.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None
+    return {name: found[name].read_bytes() for name in sorted(found)}
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Puts the skill there whole: it is written beside its place, and takes it at the end. Raises OSError.
+    """Puts the skill there whole: it is written beside its place, and takes it at the end. Raises OSError, UsageError.
 
     What else is in the old folder is kept.
     """
-    new = folder.with_name(f".{NAME}-{os.urandom(4).hex()}{NEW}")
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Tidy up after an install that was killed, but not after one that is at work.
+    pattern = re.compile(rf"\.{NAME}-[0-9a-f]{{8}}\.(old|new)")
+    _settle(folder, *(folder.with_name(name) for name in os.listdir(folder.parent) if pattern.fullmatch(name)))
+    old = {folder / name for name in _written(folder, files)}
+    hashes = {name: _hash(content) for name, content in files.items()}
     manifest = json.dumps({"version": __version__, "files": hashes}, indent=2).encode() + b"\n"
+    new = folder.with_name(f".{NAME}-{os.urandom(4).hex()}{NEW}")
+
+    def left_out(parent: str, names: list[str]) -> list[str]:
+        return [name for name in names if name == "__pycache__" or Path(parent, name) in old]
+
     try:
         if folder.exists():
-            written = [folder / name for name in _manifest(folder) or ()]
-
-            def left_out(parent: str, names: list[str]) -> list[str]:
-                return [name for name in names if name == "__pycache__" or Path(parent, name) in written]
-
             shutil.copytree(folder, new, ignore=left_out)
         for name, content in {**files, MANIFEST: manifest}.items():
             file = new / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-        if not folder.exists():
-            new.rename(folder)
-        elif not _exchange(os.fsencode(new), os.fsencode(folder)):
-            folder.rename(new.with_suffix(OLD))
+        if not _exchange(os.fsencode(new), os.fsencode(folder)):
+            with suppress(FileNotFoundError):
+                folder.rename(new.with_suffix(OLD))
             new.rename(folder)
     finally:
-        _tidy(folder)
+        _settle(folder, new.with_suffix(OLD), new, age=0.0)
+
+
+def _written(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Returns the hashes of the files that an earlier install wrote into a folder.
+
+    Raises UsageError unless the folder is free, or holds what an install wrote and nobody changed since.
+    """
+    hashes: dict[str, str] = {}
+    faults: list[tuple[Path, str]] = []
+    if not os.path.lexists(folder):
+        return hashes
+    try:
+        if folder.is_symlink() or not (folder / MANIFEST).is_file():  # a pipe may never end
+            raise ValueError("no manifest")
+        hashes.update(json.loads((folder / MANIFEST).read_bytes())["files"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        faults.append((folder, NOT_OURS))
+    for path in (Path(root, name) for root, folders, names in os.walk(folder) for name in (*folders, *names)):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):  # nothing is written through one, or read
+            faults.append((path, "is a link, a device or a pipe"))
+        elif name in {**hashes, **files} and (path.is_dir() or _hash(path.read_bytes()) != hashes.get(name)):
+            faults.append((path, NOT_OURS))
+    for path, reason in faults:
+        words = f"{str(path)!r} {reason}: move it away, and nothing is lost"
+        raise UsageError(words, try_next=("skill", "install", "--help"))
+    return hashes
 
 
 def _exchange(one: bytes, other: bytes) -> bool:
@@ -218,15 +167,21 @@ def _exchange(one: bytes, other: bytes) -> bool:
         return False
 
 
-def _tidy(folder: Path) -> None:
-    """Removes what an install worked with; puts the old skill back where the new one has not taken its place."""
-    names = filter(re.compile(rf"\.{NAME}-[0-9a-f]{{8}}\.(old|new)").fullmatch, os.listdir(folder.parent))
-    for left in (folder.with_name(name) for name in sorted(names, reverse=True)):  # .old before .new
-        if left.suffix == OLD and not os.path.lexists(folder):
-            with suppress(OSError):
-                left.rename(folder)
-        else:
-            shutil.rmtree(left, ignore_errors=True)
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _settle(folder: Path, *left: Path, age: float = ABANDONED) -> None:
+    """Removes folders that an install worked with, last changed `age` seconds ago or earlier.
+
+    An old skill is put back where no new one has taken its place: it holds files of the user.
+    """
+    for each in left:
+        with suppress(OSError):
+            if each.suffix == OLD and not os.path.lexists(folder):
+                each.rename(folder)
+            elif each.stat().st_mtime <= time.time() - age:
+                shutil.rmtree(each, ignore_errors=True)
 
 
 COMMANDS = {
