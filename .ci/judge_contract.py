@@ -11,7 +11,6 @@ bodies were made for that to mean something.
 from __future__ import annotations
 
 import copy
-import gzip
 import json
 import re
 import sys
@@ -33,8 +32,8 @@ sys.path.insert(0, str(ROOT))
 from runway_cli import jsontext  # noqa: E402
 from runway_cli.contract.check import check  # noqa: E402
 from runway_cli.contract.schema import Endpoint, endpoints  # noqa: E402
+from runway_cli.contract.source import snapshot  # noqa: E402
 
-SNAPSHOT = ROOT / "runway_cli" / "contract" / "snapshot.json.gz"
 FEWEST_VALID = 375
 FEWEST_INVALID = 2_000
 MAX_LENGTH = 10_000  # characters of a generated string; a limit beyond is not tried
@@ -223,8 +222,7 @@ def _any_of(validator: Any, forms: list[Any], value: Any, _schema: Any) -> Itera
         yield ValidationError("is of no form")
 
 
-# Of unions only the verdict is needed: jsonschema's own rules make every error of every form, which takes three times as
-# long.
+# Of unions only the verdict is needed: jsonschema's own rules make every error of every form, in three times the time.
 VALIDATOR = validators.extend(Draft202012Validator, {"oneOf": _one_of, "anyOf": _any_of})
 
 
@@ -247,7 +245,7 @@ class Judge:
 def judge_endpoint(document: dict[str, Any], endpoint: Endpoint) -> Judge:
     """Judges the bodies of one endpoint."""
     judge = Judge()
-    schema = json.loads(json.dumps(endpoint.operation["requestBody"]["content"]["application/json"]["schema"]))
+    schema = json.loads(jsontext.dumps(endpoint.operation["requestBody"]["content"]["application/json"]["schema"]))
     validator = VALIDATOR(schema, format_checker=FORMATS)
     for body in {json.dumps(body): body for body in _bodies(schema)}.values():
         judge.compare(f"{endpoint.method} {endpoint.path}", body, validator, partial(check, document, endpoint))
@@ -281,15 +279,16 @@ def judge_grid() -> Judge:
 
 def main(arguments: list[str]) -> int:
     """Judges every endpoint, on all processors, and the grid."""
-    text = Path(arguments[0]).read_bytes() if arguments else gzip.decompress(SNAPSHOT.read_bytes())
-    document = jsontext.loads(text)
+    document = jsontext.loads(Path(arguments[0]).read_bytes()) if arguments else snapshot().document
     taking = [found for found in endpoints(document) if "requestBody" in found.operation]
     taking.sort(key=lambda found: -len(str(found.operation)))  # the longest first, so that no processor waits for it
     with ProcessPoolExecutor() as pool:
         judges = [*pool.map(partial(judge_endpoint, document), taking), judge_grid()]
     count = sum((judge.count for judge in judges), Counter())
     differences = [difference for judge in judges for difference in judge.differences]
-    print(f"{count[True]} valid, {count[False]} invalid, {len(differences)} differences", *differences[:SHOWN], sep="\n  ")
+    print(
+        f"{count[True]} valid, {count[False]} invalid, {len(differences)} differences", *differences[:SHOWN], sep="\n  "
+    )
     if count[True] < FEWEST_VALID or count[False] < FEWEST_INVALID:
         print(f"too few bodies: at least {FEWEST_VALID} valid and {FEWEST_INVALID} invalid ones are needed")
         return 1

@@ -427,6 +427,22 @@ def missing(document: Schema, node: Path) -> list[str]:
     return sorted(found - known)
 
 
+def packed(document: Schema) -> bytes:
+    """Returns the document as lines of JSON, compressed.
+
+    In the first one each operation is the number of a further line: a call looks into one or two.
+    """
+    items = document["paths"].items()
+    operations = [operation for _, item in items for operation in item.values()]
+    number = iter(range(len(operations)))
+    paths = {path: {method: next(number) for method in item} for path, item in items}
+    lines = [
+        json.dumps(part, separators=(",", ":"), ensure_ascii=False)
+        for part in [{**document, "paths": paths}, *operations]
+    ]
+    return gzip.compress("\n".join(lines).encode(), 9, mtime=0)
+
+
 def main(argv: list[str]) -> int:
     """Reads the document and the SDKs, and writes the snapshot."""
     if len(argv) not in (3, 4):
@@ -438,8 +454,7 @@ def main(argv: list[str]) -> int:
     document["info"]["x-date"] = argv[2]
     add_sdk(document)
     add_pages(document)
-    content = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    TARGET.write_bytes(gzip.compress(content, 9, mtime=0))
+    TARGET.write_bytes(packed(document))
     lacking = missing(document, Path(argv[3])) if len(argv) == 4 else []
     print(f"{TARGET.name}: {TARGET.stat().st_size} bytes", *lacking, sep="\n  not in it: ")
     return 1 if lacking else 0

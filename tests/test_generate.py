@@ -331,5 +331,5 @@ class FieldsTest(GenerateTest):
         self.assert_success(self.program("generate", *clip, "x=any words", "promptText=a fox", "--dry-run"))
 
     def test_it_never_waits_for_the_network_for_the_contract(self) -> None:
-        with mock.patch("runway_cli.contract.source.load", side_effect=AssertionError):
+        with mock.patch("runway_cli.contract.source._fetched", side_effect=AssertionError):
             self.assert_success(self.program(*FOX))

@@ -102,7 +102,7 @@ def explained(client: Client, method: str, path: str, body: Any, error: ApiError
     """
     plain = path.partition("?")[0]
     try:
-        checker = Checker(client, source.at_hand(client))
+        checker = Checker(client, source.load(client, may_fetch=False))
         endpoint = checker.endpoint(method, plain)
         if endpoint is None:
             near = nearest(checker.endpoints, plain)[:1]

@@ -9,8 +9,8 @@ import re
 from contextlib import suppress
 
 from ..contract import source
-from ..contract.describe import choices, models
-from ..contract.schema import endpoints
+from ..contract.describe import choices
+from ..contract.schema import endpoints, models
 from ..errors import RunwayError, UsageError
 from ..settings import one_of
 from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Operand, Options, tokens
@@ -120,7 +120,7 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> list[str
             kind = names[min(len(operands), len(names) - 1)]
     if kind == "TEXT|KEY=VALUE":
         model = next((word[len("model=") :] for word in operands if word.startswith("model=")), None)
-        found = choices(source.at_hand(context.client(with_secret=False)).document, operands[0], model)
+        found = choices(source.load(context.client(with_secret=False), may_fetch=False).document, operands[0], model)
         key, mark, _ = typed.partition("=")
         words = [f"{key}={each}" for each in found.get(key, ())] if mark else [f"{name}=" for name in found]
     if kind == "KEY=TEXT" and typed[start:].startswith("model="):
@@ -132,7 +132,7 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> list[str
 def _known_words(context: Context, kind: str) -> Iterable[str]:
     """Returns the words that can stand for a name such as PATH or METHOD in the help."""
     if kind in ("PATH", "M", "ENDPOINT", "ENDPOINT|MODEL"):
-        contract = source.at_hand(context.client(with_secret=False))
+        contract = source.load(context.client(with_secret=False), may_fetch=False)
         if kind == "PATH":
             return [found.path.replace("{", "").replace("}", "") for found in endpoints(contract.document)]
         rows = models(contract.document)

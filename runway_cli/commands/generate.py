@@ -11,8 +11,17 @@ import re
 from .. import jsontext
 from ..api.paths import api_path
 from ..contract import source
-from ..contract.describe import models, scheme_of
-from ..contract.schema import full_path, kind_of, nearest, properties_of, reading, short_name, values_of
+from ..contract.schema import (
+    full_path,
+    kind_of,
+    models,
+    nearest,
+    properties_of,
+    reading,
+    scheme_of,
+    short_name,
+    values_of,
+)
 from ..errors import Mistyped, UsageError
 from ..jobs import fields
 from ..jobs.fields import Field
@@ -53,7 +62,7 @@ def run(context: Context, options: Options) -> int:
         told = f"TEXT is one argument: put it in quotes: {text!r}"
         raise UsageError(told, operands=operands, add=("--dry-run",))  # the words may have been meant otherwise
     client = context.client(with_secret=False)
-    options.checker = checker = Checker(client, source.at_hand(client), lenient=True)
+    options.checker = checker = Checker(client, source.load(client, may_fetch=False), lenient=True)
     endpoint = checker.endpoint("POST", path)
     if endpoint is None:
         _refuse_unknown(checker, options.endpoint, path, [key for key, _, _ in settings], texts)
@@ -98,7 +107,7 @@ def _refuse_unknown(checker: Checker, name: str, path: str, settings: list[str],
 
 def _forms(schemas: Schemas, endpoint: Endpoint | None, models: list[str]) -> list[Schema]:
     """Returns the forms of the body for the model that is named; all of them for one that is not known."""
-    forms = schemas.forms(schemas.content(endpoint.operation.get("requestBody"))) if endpoint else []
+    forms = schemas.body(endpoint) if endpoint else []
     fitting = [form for form in forms if {*models} & {*map(str, schemas.values(properties_of(form).get("model")))}]
     return fitting or forms
 
@@ -146,7 +155,7 @@ def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: st
 
 def _is_json(allowed: list[Schema], text: str) -> bool:
     """Returns whether a text is meant as a number, true, false, a list or an object, which the field may be."""
-    if any(text == value for form in allowed for value in values_of(form) or ()):
+    if any(text == value for form in allowed for value in values_of(form)):
         return False
     try:
         kind = kind_of(jsontext.loads(text.encode("utf-8", "surrogateescape")))

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from ..api.paths import api_path
 from ..contract import source
-from ..contract.describe import describe, field_rows, models, models_of
-from ..contract.schema import METHODS, Endpoint, endpoints, full_path, matching, nearest, nearest_words, short_name
+from ..contract.describe import describe, field_rows, models_of
+from ..contract.schema import (
+    METHODS,
+    Endpoint,
+    endpoints,
+    full_path,
+    matching,
+    models,
+    nearest,
+    nearest_words,
+    short_name,
+)
 from ..errors import UsageError
 from ..terminal.tables import Column
 from .options import Command, Operand, Option, Options
@@ -68,7 +78,7 @@ def _named(context: Context, words: list[str], model: str | None) -> tuple[str, 
         return None
     message = f"name METHOD ({', '.join(METHODS)}) and PATH of one endpoint, or neither for a list of all"
     path = full_path(max(paths, key=lambda word: "/" in word)) if paths else FALLBACK
-    document = source.at_hand(context.client(with_secret=False)).document
+    document = source.load(context.client(with_secret=False), may_fetch=False).document
     known = sorted(matching(endpoints(document), path), key=lambda each: each.method not in (*methods, "POST"))
     raise UsageError(message, try_next=_call(known[0].method, path, model) if known else ("reference",))
 

@@ -8,12 +8,14 @@ not shown). Its name is dotted, as `request -f` takes it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from .. import jsontext
 from ..errors import UsageError
 from .schema import (
+    Endpoint,
+    Schemas,
     as_list,
-    beginning_of,
     binding,
     endpoints,
     full_path,
@@ -23,26 +25,22 @@ from .schema import (
     one_line,
     properties_of,
     reading,
-    short_name,
+    scheme_of,
     values_of,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
-    from .schema import Endpoint, Schema, Schemas
-
+    Schema = dict[str, Any]
     Field = dict[str, Any]
 
-BODY_DEPTH = 6  # levels of dotted names
+BODY_DEPTH = 6  # levels of dotted names below the first
 RESPONSE_DEPTH = 3
 MAX_VALUES = 12  # of a response's field; who reads one will see which
 MAX_PATTERN = 40  # characters; a longer pattern is noise
-BOUNDS = {"default": "default", "when": "when", "varies": "differs by model:", "inside": "inside"}  # words of a row
 LARGEST_LIMIT = 2**53 - 1  # as a limit it says only that JavaScript reads the number
-SHOWN_LEVELS = 2  # of names; what is optional and further inside is only named
 OBVIOUS = ("id", "name", "status", "createdAt", "updatedAt")  # keys of an answer that are shown without a description
 SENT_ANYWAY = ("x-runway-version", "authorization")  # headers that every request carries
 LIMITS = (
@@ -55,128 +53,80 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, 
     """Returns an endpoint's parameters, body and response; of a body for several models, one or what all share.
 
     {"method", "path", "summary"?, "parameters"?: [field], "body"?: {"models"?, "note"?, "fields": [field]}, "response":
-    {name: type}, "about"?: {name of the response: description}}. Without `all_fields`, what is inside optional fields
-    below SHOWN_LEVELS is only named. Raises UsageError for a model that it does not have, and ContractError where a
-    document nests too deeply or says too much.
+    {name: type}, "about"?: {name of the response: description}}. Without `all_fields`, what is inside an optional field
+    of the second level or below is only named. Raises UsageError for a model that it does not have, and ContractError
+    where a document nests too deeply or says too much.
     """
     described: Schema = {"method": endpoint.method, "path": endpoint.path}
     if endpoint.summary:
         described["summary"] = endpoint.summary
     with reading(document) as schemas:
-        parameters = list(_parameters(schemas, as_list(endpoint.operation.get("parameters"))))
+        parameters = []
+        for parameter in map(schemas.plain, as_list(endpoint.operation.get("parameters"))):
+            name, schema = str(parameter.get("name")), schemas.plain(parameter.get("schema"))
+            if name.lower() not in SENT_ANYWAY:
+                schema = {"description": parameter.get("description"), **schema}
+                field = _field(schemas, name, schema, parameter.get("required") is True)
+                parameters.append({"name": name, "in": parameter.get("in"), **field})
         if parameters:
             described["parameters"] = parameters
-        schema = schemas.content(endpoint.operation.get("requestBody"))
-        if schema is not None or model is not None:
-            described["body"] = body = _body(schemas, schema, endpoint, model)
-            shown = body["fields"] if all_fields else _folded(body["fields"])
-            if len(shown) < len(body["fields"]):
-                notes = filter(None, (body.get("note"), "--all shows what is `inside` too"))
-                body.pop("fields")
-                body.update(note="; ".join(notes), fields=shown)
-        described["response"], about = _response(schemas, endpoint.operation.get("responses"), all_fields)
+        if schemas.body(endpoint) != [{}] or model is not None:
+            described["body"] = _body(schemas, endpoint, model, all_fields)
+        described["response"], about = _response(schemas, endpoint, all_fields)
         if about:
             described["about"] = about
     return described
 
 
-def _level(name: str) -> int:
-    """Returns how many names a dotted name has, without indices."""
-    return sum(not part.isdigit() for part in name.split("."))
-
-
-def _folded(fields: list[Field]) -> list[Field]:
-    """Returns the fields without what is inside optional ones below SHOWN_LEVELS, which name it as `inside`."""
-    shown: list[Field] = []
-    optional: dict[str, Field] = {}
-    for field in fields:
-        name = field["name"]
-        above = next((name[:end] for end, mark in enumerate(name) if mark == "." and name[:end] in optional), None)
-        if above is None:
-            shown.append(field)
-            if "required" not in field and _level(name) >= SHOWN_LEVELS:
-                optional[name] = field
-        elif _level(inner := name[len(above) + 1 :]) == 1:
-            optional[above]["inside"] = list(dict.fromkeys([*optional[above].get("inside", ()), inner]))
-    return shown
-
-
-def _parameters(schemas: Schemas, parameters: list[Any]) -> Iterator[Field]:
-    """Yields the parameters, without the headers of every request."""
-    for parameter in parameters:
-        node = schemas.plain(parameter)
-        name = node.get("name")
-        if isinstance(name, str) and name.lower() not in SENT_ANYWAY:
-            field = _field(schemas, name, node.get("schema"), node.get("required") is True)
-            if node.get("description"):
-                field["description"] = one_line(node["description"])
-            yield {"name": name, "in": str(node.get("in")), **field}
-
-
-def _body(schemas: Schemas, schema: Any, endpoint: Endpoint, model: str | None) -> Schema:
+def _body(schemas: Schemas, endpoint: Endpoint, model: str | None, all_fields: bool) -> Schema:
     """Describes a body: for one model, for all forms, or what several models share."""
-    forms = schemas.forms(schema)
-    by_model = _by_model(schemas, forms)
-    if model is None:
-        described = {"models": list(by_model)} if by_model else {}
-        if len(forms) == 1 or not by_model:
-            return {**described, "fields": list(_below(schemas, "", forms, BODY_DEPTH))}
-        lists = [
-            [field for field in _below(schemas, "", [form], BODY_DEPTH) if field["name"] != "model"] for form in forms
-        ]
-        note = "these fields are common to all models; --model M shows all that M takes"
-        return {**described, "note": note, "fields": _shared(lists)}
-    call = ("reference", endpoint.method, endpoint.path)
-    if not by_model:
-        raise UsageError(f"{endpoint.method} {endpoint.path} has no models: leave --model out", try_next=call)
-    if model not in by_model:
-        known = list(dict.fromkeys([*nearest_words(model, by_model), *by_model]))
-        words = f"{endpoint.path} has no model {model!r}; it has {', '.join(known)}"
-        raise UsageError(words, try_next=(*call, "--model", known[0]))
-    fields = list(_below(schemas, "", by_model[model], BODY_DEPTH))
-    for field in fields:
-        if field["name"] == "model":
-            field["values"] = [model]
-            field.pop("description", None)
-    return {"fields": fields}
-
-
-def _by_model(schemas: Schemas, forms: list[Schema]) -> dict[str, list[Schema]]:
-    """Returns each value of the property `model` with the forms that have it; {} where one form takes any model."""
-    found: dict[str, list[Schema]] = {}
-    for form in forms:
-        values = schemas.values(properties_of(form).get("model"))
-        if not values:
-            return {}
-        for value in values:
-            found.setdefault(str(value), []).append(form)
-    return found
+    forms, by_model = schemas.body(endpoint), schemas.by_model(endpoint)
+    body: Schema = {"models": list(by_model)} if by_model and model is None else {}
+    notes = []
+    if model is not None:
+        call = ("reference", endpoint.method, endpoint.path)
+        if not by_model:
+            raise UsageError(f"{endpoint.method} {endpoint.path} has no models: leave --model out", try_next=call)
+        if model not in by_model:
+            known = list(dict.fromkeys([*nearest_words(model, by_model), *by_model]))
+            words = f"{endpoint.path} has no model {model!r}; it has {', '.join(known)}"
+            raise UsageError(words, try_next=(*call, "--model", known[0]))
+        only = {"model": {"type": "string", "const": model}}
+        forms = [{**form, "properties": {**properties_of(form), **only}} for form in by_model[model]]
+        fields = list(_below(schemas, "", forms, BODY_DEPTH, not all_fields))
+    elif len(forms) == 1 or not by_model:
+        fields = list(_below(schemas, "", forms, BODY_DEPTH, not all_fields))
+    else:
+        fields = _shared([list(_below(schemas, "", [form], BODY_DEPTH, not all_fields)) for form in forms])
+        notes.append("these fields are common to all models; --model M shows all that M takes")
+    if any("inside" in field for field in fields):
+        notes.append("--all shows what is `inside` too")
+    return {**body, **({"note": "; ".join(notes)} if notes else {}), "fields": fields}
 
 
 def _shared(lists: list[list[Field]]) -> list[Field]:
-    """Returns the fields that all lists have; what they say differently is left out and named in `varies`."""
-    by_name = [{field["name"]: field for field in fields} for fields in lists]
+    """Returns the fields but `model` that all lists have; what they say differently is only named, in `varies`."""
+    by_name = [{field["name"]: field for field in fields if field["name"] != "model"} for fields in lists]
     shared = []
-    for field in lists[0]:
-        same = [fields.get(field["name"], {}) for fields in by_name]
-        if not all(same):
+    for name, field in by_name[0].items():
+        same = [fields[name] for fields in by_name if name in fields]
+        if len(same) < len(lists):
             continue
         keys = dict.fromkeys(key for found in same for key in found)
         varying = [key for key in keys if any(found.get(key) != field.get(key) for found in same)]
-        kept = {key: value for key, value in field.items() if key not in varying}
-        if "type" in varying:
-            kept = {"name": kept.pop("name"), "type": joined(found["type"] for found in same), **kept}
+        kept = {key: value for key, value in field.items() if key == "type" or key not in varying}
         told = [key for key in varying if key != "description" or any(binding(found.get(key)) for found in same)]
+        kept["type"] = joined(found["type"] for found in same)
         shared.append({**kept, "varies": told} if told else kept)
     return shared
 
 
-def _response(schemas: Schemas, responses: Any, all_fields: bool) -> tuple[dict[str, str], dict[str, str]]:
+def _response(schemas: Schemas, endpoint: Endpoint, all_fields: bool) -> tuple[dict[str, str], dict[str, str]]:
     """Returns {name: type, or values} of the first success that has a body, ? after what may be missing.
 
     And {name: description}, unless the one above has one already.
     """
-    answers = responses.items() if isinstance(responses, dict) else ()
+    answers = schemas.plain(endpoint.operation.get("responses")).items()
     successes = [schemas.content(answer) for status, answer in answers if str(status).startswith("2")]
     schema = next((schema for schema in successes if schema is not None), None)
     brief: dict[str, dict[str, None]] = {}
@@ -200,17 +150,18 @@ def _response(schemas: Schemas, responses: Any, all_fields: bool) -> tuple[dict[
     return types, about
 
 
-def _below(schemas: Schemas, prefix: str, forms: list[Schema], depth: int) -> Iterator[Field]:
+def _below(schemas: Schemas, prefix: str, forms: list[Schema], depth: int, folded: bool = False) -> Iterator[Field]:
     """Yields the fields inside a value that has one of these forms, each named with `prefix` before it.
 
-    Of several objects each field comes once; one that not all of them have says `when` it applies.
+    Of several objects each field comes once; one that not all of them have says `when` it applies. `depth` is the
+    number of levels of names below these.
     """
     objects = [form for form in forms if form.get("type", "object") == "object"]
-    name, tags = schemas.told_apart(objects) if objects else ("", [])
+    name, tags = schemas.told_apart(objects)
     titles = [[form.get("title") or f"form {number} of {len(objects)}"] for number, form in enumerate(objects, 1)]
     found: dict[tuple[str, str], tuple[Field, list[str]]] = {}
     for form, values in zip(objects, tags or titles):
-        for field in _properties(schemas, prefix, form, depth):
+        for field in _properties(schemas, prefix, form, depth, folded):
             tells_apart = bool(name) and field["name"] == prefix + name
             facts = {key: value for key, value in field.items() if key != "description"}
             key = (field["name"], "" if tells_apart else jsontext.dumps(facts))
@@ -226,36 +177,43 @@ def _below(schemas: Schemas, prefix: str, forms: list[Schema], depth: int) -> It
             field["when"] = f"{outer}, {field['when']}" if "when" in field else outer
         yield field
     for form in forms:
-        if "items" in form and depth > 0:
-            yield from _below(schemas, prefix + "0.", schemas.forms(form["items"]), depth - 1)
+        if "items" in form:
+            yield from _below(schemas, prefix + "0.", schemas.forms(form["items"]), depth, folded)
 
 
-def _properties(schemas: Schemas, prefix: str, form: Schema, depth: int) -> Iterator[Field]:
+def _properties(schemas: Schemas, prefix: str, form: Schema, depth: int, folded: bool) -> Iterator[Field]:
     inner, free = dict(properties_of(form)), form.get("additionalProperties")
     if isinstance(free, dict) and free:
         key = schemas.plain(form.get("propertyNames")).get("format", "key")
         inner[f"{{{key}}}"] = free
     for name, schema in inner.items():
-        yield _field(schemas, prefix + name, schema, name in as_list(form.get("required")))
-        if depth > 0:
-            yield from _below(schemas, f"{prefix}{name}.", schemas.forms(schema), depth - 1)
+        field, forms = (
+            _field(schemas, prefix + name, schema, name in as_list(form.get("required"))),
+            schemas.forms(schema),
+        )
+        if folded and depth < BODY_DEPTH and "required" not in field:
+            names = [each["name"][len(prefix + name) + 1 :] for each in _below(schemas, f"{prefix}{name}.", forms, 0)]
+            yield {**field, "inside": list(dict.fromkeys(names))} if names else field
+        else:
+            yield field
+            if depth > 0:
+                yield from _below(schemas, f"{prefix}{name}.", forms, depth - 1, folded)
 
 
 def _field(schemas: Schemas, name: str, schema: Any, required: bool) -> Field:
     """Returns one field, without those below it."""
     node, forms = schemas.plain(schema), schemas.forms(schema)
     type_, values, limits = _facts(schemas, forms)
-    description = _description(node, forms)
-    is_told = type_.startswith("uri (") and "data URI" in description
-    told = (
-        ("required", True, required),
-        ("values", values, values),
-        ("default", node.get("default"), "default" in node),
-        ("limits", limits, limits),
-        ("deprecated", True, node.get("deprecated") is True),
-        ("description", description, description and not is_told),
-    )
-    return {"name": name, "type": type_, **{key: value for key, value, is_said in told if is_said}}
+    description = one_line(node.get("description") or node.get("title"))
+    for form in forms if len(forms) > 1 else ():  # what they add that binds
+        more = binding(form.get("description"))
+        description = description if more in description else f"{description} {more}".lstrip()
+    if type_.startswith("uri (") and "data URI" in description:  # the type has told
+        description = ""
+    told = {"required": required, "values": values, "limits": limits, "deprecated": node.get("deprecated") is True}
+    field = {"name": name, "type": type_, **told, "description": description}
+    default = {"default": node["default"]} if "default" in node else {}
+    return {**{key: value for key, value in field.items() if value}, **default}
 
 
 def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Any], dict[str, Any]]:
@@ -264,9 +222,9 @@ def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Any], dict[
     values: list[Any] = []
     limits: dict[str, Any] = {}
     lengths: dict[str, Any] = {}  # of each kind of URI, None where it has no limit
-    constant = all(values_of(form) is not None for form in forms if form.get("type") != "null")
+    constant = all(values_of(form) for form in forms if form.get("type") != "null")
     for form in forms:
-        allowed = values_of(form) or []
+        allowed = values_of(form)
         if scheme_of(form):
             lengths[scheme_of(form)] = form.get("maxLength")
             continue
@@ -290,12 +248,6 @@ def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Any], dict[
     return joined(types), list({key_of(value): value for value in values}.values()), limits
 
 
-def scheme_of(form: Schema) -> str:
-    """Returns what kind of URI a string has to be: https, runway, data:image…; "" where nothing says so."""
-    begin = beginning_of(form)
-    return begin.rstrip(":/") if ":" in begin else ""
-
-
 def _limits(form: Schema) -> dict[str, Any]:
     """Returns the limits that tell more than the type, or common sense, has told."""
     found = {key.replace("imum", ""): form[key] for key in LIMITS if key in form}
@@ -304,7 +256,7 @@ def _limits(form: Schema) -> dict[str, Any]:
     return {key: value for key, value in found.items() if not isinstance(value, int) or abs(value) < LARGEST_LIMIT}
 
 
-def _widen(limits: dict[str, Any], more: Mapping[str, Any]) -> None:
+def _widen(limits: dict[str, Any], more: dict[str, Any]) -> None:
     """Lets `limits` allow what `more` allows."""
     for key, value in more.items():
         known = limits.get(key, value)
@@ -319,28 +271,19 @@ def joined(types: Iterable[str]) -> str:
     return " | ".join(sorted(parts, key=lambda part: part == "null"))
 
 
-def _description(node: Schema, forms: list[Schema]) -> str:
-    """Returns what is said of a value, and what the descriptions of its forms add that binds."""
-    line = one_line(node.get("description") or node.get("title"))
-    for form in forms if len(forms) > 1 else ():
-        more = binding(form.get("description"))
-        if more not in line:
-            line = f"{line} {more}".lstrip()
-    return line
-
-
 def field_rows(fields: Iterable[Field]) -> list[dict[str, str]]:
     """Returns each field as a row of texts: name, type, required, values (and all else that bounds it), description."""
     rows = []
     for field in fields:
-        told = {BOUNDS[key]: value for key, value in field.items() if key in BOUNDS}
-        words = [f"{key} {_words(value)}" for key, value in {**field.get("limits", {}), **told}.items()]
+        told = {"default": "default", "when": "when", "varies": "differs by model:", "inside": "inside"}
+        bounds = {**field.get("limits", {}), **{told[key]: value for key, value in field.items() if key in told}}
+        values = [_words(field["values"], " | ")] if "values" in field else []
         rows.append(
             {
                 "name": field["name"],
                 "type": field["type"] + (f" ({field['in']})" if "in" in field else ""),
                 "required": "yes" if "required" in field else "",
-                "values": "; ".join(filter(None, [_words(field.get("values", []), " | "), *words])),
+                "values": "; ".join([*values, *(f"{key} {_words(value)}" for key, value in bounds.items())]),
                 "description": field.get("description", ""),
             }
         )
@@ -356,19 +299,6 @@ def _words(value: Any, mark: str = ", ") -> str:
     return value if isinstance(value, str) else jsontext.dumps(value)
 
 
-def models(document: Schema) -> list[dict[str, Any]]:
-    """Returns every model with the short names of its endpoints: [{"model", "endpoints": ["image_to_video", …]}].
-
-    A model is a value of the property `model` of a JSON body. In the document's order. Raises ContractError.
-    """
-    found: dict[str, dict[str, None]] = {}
-    with reading(document) as schemas:
-        for endpoint in endpoints(document):
-            for model in _by_model(schemas, schemas.forms(schemas.content(endpoint.operation.get("requestBody")))):
-                found.setdefault(model, {})[short_name(endpoint.path)] = None
-    return [{"model": model, "endpoints": list(names)} for model, names in found.items()]
-
-
 def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
     """Returns each model of an endpoint with what it lets choose from: [{"model", "ratio"?, …, "required"?}].
 
@@ -376,40 +306,38 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
     as `voice.presetId`. `duration` without a list is its range or type in words, such as "2-10", "4-15 or auto" or
     "integer". `required` names the required fields that are not lists. Raises ContractError.
     """
+    rows = []
     with reading(document) as schemas:
-        forms = schemas.forms(schemas.content(endpoint.operation.get("requestBody")))
-        by_model = _by_model(schemas, forms).items()
-        return [{"model": model, **_choosable(list(_below(schemas, "", forms, 1)))} for model, forms in by_model]
+        for model, forms in schemas.by_model(endpoint).items():
+            fields = [field for field in _below(schemas, "", forms, 1) if field["name"] != "model"]
+            required = {field["name"] for field in fields if "required" in field}
+            found: dict[str, dict[Any, Any]] = {"ratio": {}, "duration": {}}  # what a model is chosen by comes first
+            length = ""
+            for field in fields:
+                name, limits = field["name"], field.get("limits", {})
+                parent, dot, _ = name.rpartition(".")
+                if not dot or required.issuperset((parent, name)):
+                    found.setdefault(name, {}).update((key_of(value), value) for value in field.get("values", ()))
+                if name == "duration":
+                    numbers = "{min}-{max}".format(**limits) if {"min", "max"} <= limits.keys() else ""
+                    words = sorted(field["type"].split(" | "), key=lambda word: '"' in word)
+                    length = " or ".join(word.strip('"') if '"' in word else numbers or word for word in words)
+            lists = {name: list(values.values()) for name, values in found.items() if values}
+            parents = {name.rpartition(".")[0] for name in lists}
+            rest = [name for name in found if name in required - parents and name not in lists]
+            chosen = {name: lists.get(name) or (length if name == "duration" else None) for name in found}
+            row = {"model": model, **chosen, "required": rest}
+            rows.append({key: value for key, value in row.items() if value})
+    return rows
 
 
 def choices(document: Schema, name: str, model: str | None) -> dict[str, list[str]]:
     """Returns each field of a POST with the values that it may have, [] for any: for a model, else for all of them."""
-    endpoint = next((each for each in matching(endpoints(document), full_path(name)) if each.method == "POST"), None)
-    body = describe(document, endpoint).get("body", {}) if endpoint else {}
-    models = body.get("models", [])
-    known = models if model is None or model not in models else [model]
-    bodies = [describe(document, endpoint, each, all_fields=True)["body"] for each in known if endpoint]
-    found: dict[str, dict[str, None]] = {"model": {}} if models else {}
-    for field in [field for each in bodies or [body] for field in each.get("fields", ())]:
-        found.setdefault(field["name"], {}).update(dict.fromkeys(map(str, field.get("values", ()))))
+    found: dict[str, dict[str, None]] = {}
+    posts = [each for each in matching(endpoints(document), full_path(name)) if each.method == "POST"]
+    with reading(document) as schemas:
+        for endpoint in posts[:1]:
+            forms = schemas.by_model(endpoint).get(str(model)) or schemas.body(endpoint)
+            for field in _below(schemas, "", forms, BODY_DEPTH):
+                found.setdefault(field["name"], {}).update(dict.fromkeys(map(str, field.get("values", ()))))
     return {name: list(values) for name, values in found.items()}
-
-
-def _choosable(fields: list[Field]) -> dict[str, Any]:
-    required = {field["name"] for field in fields if field.get("required")} - {"model"}
-    lists: dict[str, dict[Any, Any]] = {"ratio": {}, "duration": {}}  # what a model is chosen by comes first
-    ranges: dict[str, str] = {}
-    for field in fields:
-        name, values, limits = field["name"], field.get("values", ()), field.get("limits", {})
-        parent, dot, _ = name.rpartition(".")
-        if name != "model" and (not dot or required.issuperset((parent, name))):
-            lists.setdefault(name, {}).update((key_of(value), value) for value in values)
-        if name == "duration":
-            words = sorted(field["type"].split(" | "), key=lambda word: '"' in word)  # such as integer and "auto"
-            if {"min", "max"} <= limits.keys():
-                words[0] = "{min}-{max}".format(**limits)
-            ranges[name] = " or ".join(word.strip('"') for word in words)
-    choices = {name: list(values.values()) or ranges.get(name) for name, values in lists.items()}
-    parents = {name.rpartition(".")[0] for name in lists if lists[name]}
-    rest = [name for name in lists if name in required - parents and not lists[name]]
-    return {**{name: found for name, found in choices.items() if found}, **({"required": rest} if rest else {})}

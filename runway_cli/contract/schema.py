@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Hashable, Iterable, Iterator
 
 from .. import jsontext
 from ..errors import ApiError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
     from typing import Any
 
     Schema = dict[str, Any]
@@ -25,14 +25,19 @@ class ContractError(ApiError, ValueError):
 
 
 class Endpoint:
-    """One operation: `method` in capitals, `path` a template, `operation` as it is written."""
+    """One operation: `method` in capitals, `path` a template."""
 
-    __slots__ = ("method", "operation", "path")
-
-    def __init__(self, method: str, path: str, operation: Schema) -> None:
+    def __init__(self, method: str, path: str, operation: Schema | bytes) -> None:
         self.method = method
         self.path = path
-        self.operation = operation
+        self._operation: Any = operation
+
+    @property
+    def operation(self) -> Any:
+        """Returns the operation as it is written. One of the snapshot is parsed only here: few are looked into."""
+        if isinstance(self._operation, bytes):
+            self._operation = jsontext.loads(self._operation)
+        return self._operation
 
     @property
     def summary(self) -> str:
@@ -43,24 +48,23 @@ class Endpoint:
 
 def endpoints(document: Schema) -> list[Endpoint]:
     """Returns every operation, in the document's order."""
-    found = []
-    for path, item in document["paths"].items():
-        for key, operation in item.items() if isinstance(item, dict) else ():
-            if key.upper() in METHODS and isinstance(operation, dict):
-                found.append(Endpoint(key.upper(), path, operation))
-    return found
+    return [
+        Endpoint(key.upper(), path, operation)
+        for path, item in document["paths"].items()
+        for key, operation in (item.items() if isinstance(item, dict) else ())
+        if key.upper() in METHODS and isinstance(operation, (dict, bytes))
+    ]
 
 
 def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
-    """Returns the endpoints that a path leads to, concrete or a template, the most literal ones first."""
-    words = _segments(re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*|[?#].*", "", path, flags=re.DOTALL))
+    """Returns the endpoints that a path or URL leads to, concrete or a template, the most literal ones first."""
+    words = re.sub(r"(?s)^[A-Za-z][A-Za-z0-9+.-]*://[^/]*|[?#].*", "", path).strip("/").split("/")
     ranked = []
     for endpoint in known:
-        parts = _segments(endpoint.path)
-        if parts[-1] == "id":  # a gateway writes /tasks/id?id=ID for /tasks/{id}
-            parts[-1] = "{}"
+        parts = endpoint.path.strip("/").split("/")
         differing = [part for word, part in zip(words, parts) if word != part]
-        if len(words) == len(parts) and set(differing) <= {"{}"}:
+        # A gateway writes /tasks/id?id=ID for /tasks/{id}.
+        if len(words) == len(parts) and all(part[:1] == "{" or part is parts[-1] == "id" for part in differing):
             ranked.append((len(differing), endpoint))
     return [endpoint for _, endpoint in sorted(ranked, key=lambda pair: pair[0])]
 
@@ -69,11 +73,6 @@ def nearest(known: Iterable[Endpoint], path: str) -> list[str]:
     """Returns the paths most like a mistyped one, three at most."""
     paths = {short_name(endpoint.path): endpoint.path for endpoint in known}
     return [paths[found] for found in nearest_words(short_name(path), paths)]
-
-
-def _segments(path: str) -> list[str]:
-    """Splits a path, without the names of parameters."""
-    return ["{}" if part[:1] == "{" and part[-1:] == "}" else part for part in path.strip("/").split("/")]
 
 
 def short_name(path: str) -> str:
@@ -89,10 +88,22 @@ def full_path(name: str) -> str:
 def nearest_words(word: str, known: Iterable[str]) -> list[str]:
     """Returns the known words most like a mistyped one, ignoring case, the nearest first, three at most."""
     import difflib  # only a mistyped word needs it
-    from itertools import islice
 
-    words = {each.lower(): each for each in reversed(list(islice(known, MAX_COMPARED)))}
+    words = {each.lower(): each for each in reversed(list(known)[:MAX_COMPARED])}
     return [words[found] for found in difflib.get_close_matches(word[:100].lower(), words)]
+
+
+def models(document: Schema) -> list[dict[str, Any]]:
+    """Returns every model with the short names of its endpoints: [{"model", "endpoints": ["image_to_video", …]}].
+
+    A model is a value of the property `model` of a JSON body. In the document's order. Raises ContractError.
+    """
+    found: dict[str, dict[str, None]] = {}
+    with reading(document) as schemas:
+        for endpoint in endpoints(document):
+            for model in schemas.by_model(endpoint):
+                found.setdefault(model, {})[short_name(endpoint.path)] = None
+    return [{"model": model, "endpoints": list(names)} for model, names in found.items()]
 
 
 @contextlib.contextmanager
@@ -140,27 +151,33 @@ class Schemas:
 
     def values(self, schema: Any) -> list[Any]:
         """Returns the values that a schema allows in all of its forms but null; [] where one form allows any."""
-        found: list[Any] = []
-        for form in self.forms(schema):
-            values = values_of(form)
-            if values is None and form.get("type") != "null":
-                return []
-            found += values or ()
-        return found
+        found = [values_of(form) for form in self.forms(schema) if form.get("type") != "null"]
+        return [value for values in found for value in values] if all(found) else []
 
     def told_apart(self, forms: list[Schema]) -> tuple[str, list[list[Any]]]:
         """Returns the property that their discriminator names, and its values in each form; ("", []) without one."""
-        discriminator = forms[0].get("discriminator")
-        name = discriminator.get("propertyName") if isinstance(discriminator, dict) else None
-        if isinstance(name, str):
-            tags = [self.values(properties_of(form).get(name)) for form in forms]
-            if all(tags):
-                return name, tags
-        return "", []
+        name = self.plain(forms[0].get("discriminator")).get("propertyName") if forms else None
+        tags = [self.values(properties_of(form).get(name)) for form in forms] if isinstance(name, str) else []
+        return (str(name), tags) if tags and all(tags) else ("", [])
 
     def content(self, holder: Any) -> Any:
         """Returns the schema of the JSON of a body or an answer, None without any."""
         return self.plain(self.plain(self.plain(holder).get("content")).get("application/json")).get("schema")
+
+    def body(self, endpoint: Endpoint) -> list[Schema]:
+        """Returns the forms of the JSON body that an endpoint takes; one that allows anything where it takes none."""
+        return self.forms(self.content(endpoint.operation.get("requestBody")))
+
+    def by_model(self, endpoint: Endpoint) -> dict[str, list[Schema]]:
+        """Returns each model of an endpoint with the forms of its body; {} where it has none, or one form takes any."""
+        found: dict[str, list[Schema]] = {}
+        for form in self.body(endpoint):
+            values = self.values(properties_of(form).get("model"))
+            if not values:
+                return {}
+            for value in values:
+                found.setdefault(str(value), []).append(form)
+        return found
 
 
 def as_list(value: Any) -> list[Any]:
@@ -174,9 +191,9 @@ def properties_of(form: Schema) -> dict[str, Any]:
     return properties if isinstance(properties, dict) else {}
 
 
-def values_of(form: Schema) -> list[Any] | None:
-    """Returns the allowed values; None where any is allowed."""
-    return [form["const"]] if "const" in form else as_list(form.get("enum")) or None
+def values_of(form: Schema) -> list[Any]:
+    """Returns the allowed values; [] where any is allowed."""
+    return [form["const"]] if "const" in form else as_list(form.get("enum"))
 
 
 def kind_of(value: Any) -> str:
@@ -197,9 +214,14 @@ def beginning_of(form: Schema) -> str:
     return found[1].replace("\\/", "/") if found else ""
 
 
+def scheme_of(form: Schema) -> str:
+    """Returns what kind of URI a string has to be: https, runway, data:image…; "" where nothing says so."""
+    begin = beginning_of(form)
+    return begin.rstrip(":/") if ":" in begin else ""
+
+
 # Descriptions are shortened, but never at the cost of a sentence that binds whoever fills in the field.
 MAX_DESCRIPTION = 100  # characters, where no sentence binds
-_LINK = r"\[([^\[\]]*)\]\([^()]*\)"
 _DEFAULT = r"(?i)default|requir|deprecated"
 _BINDING = (
     r"(?i)\breplaces\b|\bmust\b|\bonly\b|\bnot with\b|\bat most\b|\bwhen\b|\bforbid|\bor omit\b"
@@ -229,8 +251,6 @@ def binding(text: object) -> str:
 
 
 def _sentences(text: object) -> list[str]:
-    if not isinstance(text, str):
-        return []
-    plain = re.sub(_LINK, r"\1", " ".join(text[:4_000].split()))
+    plain = re.sub(r"\[([^\[\]]*)\]\([^()]*\)", r"\1", " ".join(text[:4_000].split())) if isinstance(text, str) else ""
     parts = re.split(r"(?<=[.!?]) (?=[A-Z`])", plain)
     return [part for part in parts if part and not part.startswith(("See ", "You can read"))]

@@ -28,28 +28,18 @@ SNAPSHOT = "snapshot.json.gz"  # beside this file, in a zipapp too
 class Contract:
     """An OpenAPI document, the URL or path it came from (SNAPSHOT: this package), and its day, YYYY-MM-DD."""
 
-    __slots__ = ("date", "document", "source")
-
-    def __init__(self, document: dict[str, Any], source: str, date: str) -> None:
+    def __init__(self, document: dict[str, Any], source: str, date: str | float) -> None:
         self.document = document
         self.source = source
-        self.date = date
+        self.date = date if isinstance(date, str) else time.strftime("%Y-%m-%d", time.gmtime(date))
 
 
-def load(client: Client) -> Contract:
+def load(client: Client, *, may_fetch: bool = True) -> Contract:
     """Returns the contract: a copy of less than a day, else fetched, else an older copy or the snapshot, with a note.
 
-    Raises ConfigError where the user's variable names a file that holds no contract.
+    Unless it may be fetched, a copy counts whatever its age. Raises ConfigError where the user's variable names a file
+    that holds no contract.
     """
-    return _found(client, may_fetch=True)
-
-
-def at_hand(client: Client) -> Contract:
-    """Returns the user's file, else the copy in the cache, whatever its age, else the snapshot, as `load` does."""
-    return _found(client, may_fetch=False)
-
-
-def _found(client: Client, *, may_fetch: bool) -> Contract:
     chosen = contract_url()
     if chosen and "://" not in chosen:
         try:
@@ -57,32 +47,39 @@ def _found(client: Client, *, may_fetch: bool) -> Contract:
         except (OSError, ValueError) as error:
             words = f"{chosen!r} is not an OpenAPI document ({getattr(error, 'strerror', None) or error})"
             raise ConfigError(f"{OPENAPI_VARIABLE}: {words}", variable=OPENAPI_VARIABLE) from None
-        return Contract(document, chosen, _day(changed))
-    urls, now = [chosen] if chosen else client.service.contract_urls, client.clock.time()
-    copies = [copy for copy in map(_cached, urls) if copy]
-    for copy, fetched in copies:
-        if 0 <= now - fetched < MAX_AGE or not may_fetch:
-            return copy
-    failures = []
+        return Contract(document, chosen, changed)
+    # A copy of any source that is new enough, else the first source that answers.
+    urls, copies, failures = [chosen] if chosen else client.service.contract_urls, [], []
+    for url in urls:
+        try:
+            document, fetched = _read(_cache_path(url))
+        except (OSError, ValueError):
+            continue
+        copies.append(Contract(document, url, fetched))
+        if not may_fetch or 0 <= client.clock.time() - fetched < MAX_AGE:
+            return copies[-1]
     for url in urls if may_fetch else ():
         try:
             return _fetched(client, url)
         except (ApiError, NetworkError) as error:
             failures.append(error.message)
-    found, words = (copies[0][0], "") if copies else (snapshot(), " that comes with this program")
+    found = (copies or [snapshot()])[0]
     if failures:
+        words = "" if copies else " that comes with this program"
         client.console.note(f"using the API's contract of {found.date}{words}: {failures[0]}")
     return found
 
 
 def snapshot() -> Contract:
-    """Returns the contract that comes with this program."""
-    import json
+    """Returns the contract that comes with this program; each operation is a line of JSON of its own."""
     import zlib
 
-    path = os.path.join(os.path.dirname(__file__), SNAPSHOT)
     loader: Any = __spec__.loader  # which reads from a zipapp too
-    document = json.loads(zlib.decompress(loader.get_data(path), 31))  # its numbers are ours
+    data = zlib.decompress(loader.get_data(os.path.join(os.path.dirname(__file__), SNAPSHOT)), 31)
+    head, *lines = data.splitlines()
+    document = jsontext.loads(head)
+    for item in document["paths"].values():
+        item.update({method: lines[number] for method, number in item.items()})
     return Contract(document, SNAPSHOT, document["info"]["x-date"])
 
 
@@ -104,10 +101,6 @@ def _parsed(content: bytes) -> dict[str, Any]:
     raise ValueError("it has no paths")
 
 
-def _day(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
-
-
 def _fetched(client: Client, url: str) -> Contract:
     """Fetches the document with a request that carries nothing about the user, and keeps it for the next time.
 
@@ -115,17 +108,25 @@ def _fetched(client: Client, url: str) -> Contract:
     """
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
     response = client.fetch(url, headers, min(TIMEOUT, client.target.timeout))
-    status = response.status
-    if not 200 <= status < 300:
+    if not 200 <= response.status < 300:
         location = response.headers.get("Location")
         words = f", a redirect to {client.console.mask(location)}, which is not followed" if location else ""
-        raise ApiError(f"{url} answered HTTP {status}{words}", status=status)
+        raise ApiError(f"{url} answered HTTP {response.status}{words}", status=response.status)
     try:
         document = _parsed(response.body)
     except ValueError as error:
-        raise ApiError(f"{url} is not an OpenAPI document ({error})", status=status) from None
-    _keep(url, response.body)
-    return Contract(document, url, _day(client.clock.time()))
+        raise ApiError(f"{url} is not an OpenAPI document ({error})", status=response.status) from None
+    # A copy takes its place whole or not at all. A failure does not matter: the next call fetches.
+    path = _cache_path(url)
+    part = f"{path}.{os.urandom(6).hex()}.part"
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(part, "xb") as file:
+            file.write(response.body)
+        os.replace(part, path)
+    except OSError:
+        remove(part)
+    return Contract(document, url, client.clock.time())
 
 
 def _cache_path(url: str) -> str:
@@ -134,27 +135,3 @@ def _cache_path(url: str) -> str:
 
     folder = cache_folder()
     return os.path.join(folder, f"openapi-{zlib.crc32(url.encode()):08x}.json") if folder else ""
-
-
-def _cached(url: str) -> tuple[Contract, float] | None:
-    """Returns the copy of a source and when it was fetched, None where there is none that can be used."""
-    try:
-        document, fetched = _read(_cache_path(url))
-    except (OSError, ValueError):
-        return None
-    return Contract(document, url, _day(fetched)), fetched
-
-
-def _keep(url: str, content: bytes) -> None:
-    """Puts a copy in its place, whole or not at all. A failure does not matter: the next call fetches."""
-    path = _cache_path(url)
-    part = f"{path}.{os.urandom(6).hex()}.part"
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with open(part, "xb") as file:
-            file.write(content)
-        os.replace(part, path)
-    except OSError:
-        pass
-    finally:
-        remove(part)

@@ -6,7 +6,6 @@ is sent.
 
 from __future__ import annotations
 
-import gzip
 import json
 import socketserver
 import sys
@@ -16,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.fake.contract import data
 
 PIECE = memoryview(bytes(1 << 18))
 CONTRACT = Path(__file__).resolve().parents[2] / "runway_cli" / "contract" / "snapshot.json.gz"
@@ -85,7 +86,7 @@ def content(origin: str, place: str, name: str, query: str) -> bytes:
         asked = parse_qs(query)
         return page(int(asked.get("cursor", ["0"])[0]), int(asked["limit"][0]), int(name))
     if name == "contract.json":
-        return gzip.decompress(CONTRACT.read_bytes())
+        return _json(data("contract"))
     if name == "timed":  # a POST that starts a task of TASK_TIME seconds, whose id tells when it began
         return _json({"id": f"timed-{time.monotonic():.6f}", "estimatedCost": {"credits": 5}})
     task: dict[str, Any] = {"id": name, "status": "RUNNING", "createdAt": "2026-10-01T09:00:00.000Z"}

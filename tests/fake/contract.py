@@ -40,7 +40,12 @@ Issue = dict[str, Any]
 def data(name: str) -> Any:
     """Returns a document, read once: `contract` is the program's, `openapi` a small one with prose."""
     if name == "contract":
-        return snapshot().document
+        document = snapshot().document
+        paths = {
+            path: {method: json.loads(line) for method, line in item.items()}
+            for path, item in document["paths"].items()
+        }
+        return {**document, "paths": paths}
     return json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
 
 
