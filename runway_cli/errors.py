@@ -90,7 +90,8 @@ class Failure(BaseException):
 
     def fact(self, name: str, default: Any = None) -> Any:
         """Returns a fact by its name, `default` where it is not known."""
-        return self.facts.get(name, default)
+        found = self.facts.get(name)
+        return default if found is None else found
 
     def but(self: F, message: str | None = None, **facts: Any) -> F:
         """Returns a new exception of the same class with these facts, and perhaps another message."""

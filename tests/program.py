@@ -171,7 +171,7 @@ def check_example(example: str, result: Result) -> None:
     words = shell_words(example)
     program = next(place for place, word in enumerate(words) if word.endswith(("runway-cli", "runway_cli", ".pyz")))
     try:
-        parse(words[program + 1 :] if words[0] != "env" else [])  # which of several faults comes first, depends on it
+        parse(words[program + 1 :])
     except (HelpRequested, ConfigError):
         pass
     except UsageError as error:

@@ -346,7 +346,7 @@ class GlobalOptionsTest(ProgramTest):
             slow = call("avatars", "list", "--retries", "0", env={**fake.env(), "RUNWAY_SKILLS_TIMEOUT": "0.2"})
             self.assert_error(slow, 69, kind="network")
 
-    def test_an_unusable_variable_is_named_and_unset_in_the_example(self) -> None:
+    def test_an_unusable_variable_is_named(self) -> None:
         for variable, words in (
             ("RUNWAY_SKILLS_TIMEOUT", ("soon", "0", "1e400", "\u0663")),
             ("RUNWAY_SKILLS_RETRIES", ("-1", "101", "1_0")),
@@ -356,21 +356,16 @@ class GlobalOptionsTest(ProgramTest):
             ("RUNWAY_SKILLS_STAGE", ("maybe",)),
             ("RUNWAY_SKILLS_QUIET", ("2",)),
         ):
-            example = f"env -u {variable} runway-cli avatars list"
-            if os.name == "nt":  # which has no such command
-                example = "runway-cli help environment"
             for word in words:
                 with self.subTest(variable=variable, word=word):
                     result = call("avatars", "list", env={variable: word})
-                    self.assert_error(result, 78, kind="config", example=example)
+                    self.assert_error(result, 78, kind="config", example="runway-cli help environment")
                     self.assertTrue(result.error["error"].startswith(f"{variable} must be "), result)
 
     def test_stage_and_a_gateway_from_the_environment_contradict_each_other(self) -> None:
         result = call("avatars", "list", "--stage", env={"RUNWAY_SKILLS_GATEWAY": "lowcodeapi"})
-        self.assert_error(result, 2, kind="usage")
+        self.assert_error(result, 2, kind="usage", example="runway-cli help environment")
         self.assertIn("contradict", result.error["error"])
-        example = "runway-cli help environment" if os.name == "nt" else "env -u RUNWAY_SKILLS_GATEWAY "
-        self.assertTrue(result.error["example"].startswith(example), result)
 
 
 class DashesTest(ServedTest):

@@ -14,7 +14,7 @@ typed, it carries one of these facts instead, and the typed words are changed he
     variable             an environment variable that stands in the way; `is_secret` where it holds a secret
     bad_value            the flags and the text of a value that cannot be read
     instead              the words that give this value as its option wants it
-    issues               what is wrong with fields, sometimes with the word that was meant
+    issues               what is wrong with fields
     unknown_command      the words of a command that does not exist
     endpoint             the (method, path) that the contract has for the call, or one like it
     may_have_been_accepted, was_sent   True for a request that must not be repeated
@@ -28,43 +28,39 @@ from __future__ import annotations
 
 import os
 import re
-from functools import partial
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ..api.client import SERVICES
 from ..api.retry import may_pass
-from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, Command, tokens
+from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, tokens
 from ..commands.request import METHODS
 from ..contract.schema import endpoints, full_path, matching, short_name
 from ..contract.source import snapshot
-from ..errors import ApiError, AuthError, ConfigError, DeniedError, Mistyped, UsageError
+from ..errors import ApiError, AuthError, ConfigError, DeniedError, Failure, Mistyped, UsageError
 from ..files.download import ANY, free_folder, free_path, is_folder
 from ..jobs.tasks import CREATED_BY
 from ..settings import destination
 from ..terminal.program import command_line
 from . import translate
-from .parser import COMMAND_MODULES, HelpRequested, declared, load, parse
+from .parser import COMMAND_MODULES, Call, HelpRequested, declared, load, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import Any, Optional
 
     from ..commands.options import Token
-    from ..errors import Failure
-    from .parser import Call
 
     Words = Sequence[str]
-    Unit = tuple[str, Optional[str]]  # an option and its value, None for a switch; "" and an operand
+    Change = Callable[[str, Optional[str]], Optional[Words]]
 
 NEVER = ("--force", "--again")  # replace a file; pay again
 MAX_EXAMPLE = 1000  # characters of a failed call that are worth repeating; the ids of a wait are kept, however many
 
 TEXT_FLAGS = {"-f": "-F", "--field": "--json-field"}  # KEY=TEXT: the flag for KEY=JSON in the same spelling
-JSON_FLAGS = {other: flag for flag, other in TEXT_FLAGS.items()}
-WANTS_JSON = re.compile(r"(?i)(expected|must be) (an? )?(number|integer|int|boolean|array|object|list)\b")  # messages
-BODY_FLAGS = {*TEXT_FLAGS, *JSON_FLAGS, "--text-file", "--data-uri", "--upload", "--body"}
+BODY_FLAGS = {*TEXT_FLAGS, *TEXT_FLAGS.values(), "--text-file", "--data-uri", "--upload", "--body"}
 OUTPUT_FLAGS = ("--download", "--to")
 RETRY_FLAGS = ("--retry-failed", "--retry-uncertain")
+WANTS_JSON = re.compile(r"(?i)(expected|must be) (an? )?(number|integer|int|boolean|array|object|list)\b")  # messages
 # The fact `batch_call`: the options that the call of a batch loses, and those that it gains.
 BATCH_CALLS = {
     "same": (RETRY_FLAGS, ()),  # rows that this run has sent again are not to be sent once more
@@ -79,12 +75,15 @@ def example(failure: Failure, words: Words, call: Call | None, mask: Callable[[s
     `call` is None where the words could not be parsed. No word is shown that `mask` would change.
     """
     failed = FailedCall(failure, words, call)
-    prefix = _environment_prefix(failed)
-    found = (words for words in _candidates(failed, prefix) if words and _is_usable(failed, words, prefix, mask))
-    chosen = _without_deletion(failed, next(found, (*failed.path, "--help")))
-    with_service = _extended(chosen, failed.typed({*SERVICE_FLAGS} - {*chosen}))
-    is_help = "--help" in chosen or chosen[0] == "help" or failed.fact("drop") or _fault(with_service)
-    return prefix + command_line(chosen if is_help else with_service)
+    found = (words for words in _candidates(failed) if words and _is_usable(failed, words, mask))
+    chosen = next(found, (*failed.path, "--help"))
+    if "--help" in chosen or chosen[0] == "help":
+        return command_line(chosen)
+    if "request" in chosen and "DELETE" in map(str.upper, chosen) and "--dry-run" not in chosen:
+        look = ("request", "GET", failed.endpoint)  # where it may have been sent
+        chosen = _extended(chosen, ["--dry-run"]) if isinstance(failure, UsageError) else look
+    with_service = _extended(chosen, failed.typed({*SERVICE_FLAGS} - {*chosen, *failed.fact("drop", ())}))
+    return command_line(chosen if _fault(with_service) else with_service)
 
 
 class FailedCall:
@@ -99,21 +98,18 @@ class FailedCall:
         self.call = call
         self.path: tuple[str, ...] = call.path if call else tuple(failure.fact("path", ()))
         self.name = self.path[0] if self.path else ""
-        self.command: Command | None = call.command if call else declared(self.path)
+        self.command = declared(self.path)
         self.words = list(words)
         self.words = self.without(NEVER)
-        self.method, self.endpoint = self._endpoint()
-
-    def _endpoint(self) -> tuple[str, str]:
-        if self.name not in ("request", "batch", "generate"):
-            return "", ""
+        self.method = self.endpoint = ""
         operands = self.operands()[1:]
         if self.name == "generate":
-            return "POST", full_path("".join(operands[:1]))
-        method, path = (*(["POST"] if self.name == "batch" else []), *operands, "", "")[:2]
-        before, mark, rest = path.partition("/v1/")
-        path = mark + rest if "://" in before else path  # a full URL
-        return (method.upper(), path) if method.upper() in METHODS else ("", "")
+            self.method, self.endpoint = "POST", full_path("".join(operands[:1]))
+        elif self.name in ("request", "batch"):
+            method, path = (*(["POST"] if self.name == "batch" else []), *operands, "", "")[:2]
+            if method.upper() in METHODS:
+                before, mark, rest = path.partition("/v1/")
+                self.method, self.endpoint = method.upper(), mark + rest if "://" in before else path  # a full URL
 
     def option(self, name: str) -> Any:
         """Returns an option of the call, None where it was not parsed."""
@@ -130,23 +126,20 @@ class FailedCall:
             return False
         return may_pass(self.failure) or self.failure.kind in ("timeout", "interrupted")
 
-    def changed(self, change: Callable[[str, str | None], Unit | None]) -> list[str]:
-        """Returns the words with each option and operand as `change` gives it, None to leave it out."""
-        found: list[str] = []
-        for flag, value, typed in self.tokens():
-            new = change(flag, value)
-            if new == (flag, value):
-                found += typed
-            elif new and new[0].startswith("--") and new[1] is not None and typed == [f"{flag}={value}"]:
-                found.append(f"{new[0]}={new[1]}")
-            elif new:
-                found += [word for word in new if word]
-        return found
-
     def tokens(self) -> Iterator[Token]:
         """Yields the options and operands, as `options.tokens` does."""
         options = [*GLOBAL_OPTIONS, *(self.command.options if self.command else ())]
         return tokens(list(self.words), options, [self.fact("wrong")] if self.fact("value") is not None else [])
+
+    def changed(self, change: Change) -> list[str]:
+        """Returns the words with each option and operand as `change` gives it: None as it was typed."""
+        found: list[str] = []
+        for flag, value, typed in self.tokens():
+            new = change(flag, value)
+            if new and len(new) == 2 and new[0].startswith("--") and typed == [f"{flag}={value}"]:
+                new = ["=".join(new)]
+            found += typed if new is None else new
+        return found
 
     def operands(self) -> list[str]:
         """Returns the words that are not options, from the command on."""
@@ -158,7 +151,7 @@ class FailedCall:
 
     def without(self, flags: Collection[str]) -> list[str]:
         """Returns the words of the call without these options and their values."""
-        return self.changed(lambda flag, value: None if flag in flags else (flag, value))
+        return self.changed(lambda flag, _: [] if flag in flags else None)
 
 
 def _extended(call: Words, new: Words) -> list[str]:
@@ -168,16 +161,15 @@ def _extended(call: Words, new: Words) -> list[str]:
     return [*call[:end], *added, *call[end:]]
 
 
-def _candidates(failed: FailedCall, prefix: str) -> Iterator[Words | None]:
+def _candidates(failed: FailedCall) -> Iterator[Words | None]:
     """Yields the calls that may help, the best first; None where a rule does not apply."""
-    fact, failure = failed.fact, failed.failure
+    fact, status = failed.fact, failed.fact("status")
     # What was paid for, or may have been, comes before anything that was wrong with the call.
     batch_call = fact("batch_call")
     if isinstance(batch_call, str):
         dropped, added = BATCH_CALLS[batch_call]
-        yield _extended(failed.without(dropped), added)
-    else:
-        yield batch_call
+        batch_call = _extended(failed.without(dropped), added)
+    yield batch_call
     if failed.option("is_recorded") and failed.is_matter_of_time() and "-" not in failed.operands():
         yield failed.words
     yield _wait(failed)
@@ -185,104 +177,34 @@ def _candidates(failed: FailedCall, prefix: str) -> Iterator[Words | None]:
     yield fact("try_next")
     # The surroundings.
     if fact("variable"):
-        yield ("auth", "login") if fact("is_secret") else failed.words if prefix else ("help", "environment")
-    if isinstance(failure, (AuthError, DeniedError)):
+        yield ("auth", "login") if fact("is_secret") else ("help", "environment")
+    if isinstance(failed.failure, (AuthError, DeniedError)):
         yield ("auth", "login") if failed.path == ("auth", "status") else ("auth", "status")
     # The words of the call, corrected.
     yield _corrected(failed)
-    yield _refused_fields(failed)
-    # Another call that tells more.
-    yield _about_the_record(failed)
+    yield ("help", "environment") if "--gateway" in fact("drop", ()) else None  # a variable names it
+    yield _as_json(failed)
+    # Another call that tells more: what exists instead of an unknown id; a resource that is not ready yet.
+    parts = failed.endpoint.partition("?")[0].strip("/").split("/")
+    if failed.name in ("wait", "cancel") and status in (400, 404):
+        yield ("history",)
+    if failed.name == "request" and status == 404 and len(parts) == 3:
+        yield ("history",) if parts[1] == "tasks" else None
+        yield (parts[1], "list") if COMMAND_MODULES.get(parts[1]) == "lists" else None
+    if status == 409 and f"/{'/'.join(parts[:2])}/" in CREATED_BY:
+        yield ("wait", f"/{'/'.join(parts[:3])}") if parts[2:] else None
     yield _reference(failed)
     if failed.is_matter_of_time():
         yield failed.words
 
 
-def _is_usable(failed: FailedCall, words: Words, prefix: str, mask: Callable[[str], str]) -> bool:
+def _is_usable(failed: FailedCall, words: Words, mask: Callable[[str], str]) -> bool:
     """Returns whether to show a call: nothing forced, masked or too long; the failed call only where time may help."""
-    if not {*NEVER}.isdisjoint(words) or any(mask(word) != word for word in words):
-        return False
-    if any(re.search("[\ud800-\udfff]", word) for word in words):  # undecodable bytes cannot be pasted
-        return False
-    if (sum(map(len, words)) > MAX_EXAMPLE and words[0] != "wait") or _fault(words):
-        return False
+    is_shown = all(mask(word) == word and not re.search("[\ud800-\udfff]", word) for word in words)  # nor undecodable
+    is_short = sum(map(len, words)) <= MAX_EXAMPLE or words[0] == "wait"
     may_repeat = failed.is_matter_of_time() or (failed.fact("batch_call") and failed.failure.kind != "config")
-    return bool(prefix or may_repeat) or not failed.is_same(words)
-
-
-def _without_deletion(failed: FailedCall, words: Words) -> Words:
-    """Makes a call that deletes one that only shows it or, where it may have been sent, one that looks."""
-    if "request" not in words or "DELETE" not in map(str.upper, words) or {"--dry-run", "--help"} & {*words}:
-        return words
-    if isinstance(failed.failure, UsageError):
-        return [*words, "--dry-run"]
-    return ("request", "GET", failed.endpoint)
-
-
-def _environment_prefix(failed: FailedCall) -> str:
-    """Returns `env -u VARIABLE ` where a variable stands in the way of a call that only reads.
-
-    Without a variable, any other call might cost something elsewhere, or more than it may. Windows has no such command.
-    """
-    variable = None if failed.fact("is_secret") else failed.fact("variable")
-    if "--gateway" in (failed.fact("drop") or ()) and not failed.typed(("--gateway", "--url-format")):
-        variable = "RUNWAY_SKILLS_GATEWAY"
-    is_safe = failed.method in ("", "GET") or "--dry-run" in failed.words
-    return f"env -u {variable} " if variable and is_safe and os.name != "nt" else ""
-
-
-def _wait(failed: FailedCall) -> Words | None:
-    """Waits for what the call started or waited for, with the options that it gave for that."""
-    names = failed.fact("waiting_for")
-    if not names or (failed.name == "wait" and isinstance(failed.failure, DeniedError)):
-        return None
-    if failed.option("unfinished") and failed.is_matter_of_time():
-        return failed.words  # it knows the destination of each
-    kept = {flag for option in (*GLOBAL_OPTIONS, *load("wait")["wait",].options) for flag in option.flags}
-    kept -= {"--unfinished", *SERVICE_FLAGS}  # the ids are named; the service follows for every example
-
-    def change(flag: str, value: str | None) -> Unit | None:
-        if flag in OUTPUT_FLAGS and value:
-            return "--download", _free(value, is_taken=bool(failed.fact("taken")))
-        return (flag, value) if flag in kept else None
-
-    operands = ["--", *names] if any(name.startswith("-") for name in names) else names
-    words = _extended(["wait", *operands], failed.changed(change))
-    path = failed.fact("destination")
-    if path and "--download" not in words:
-        folder = os.path.join(os.path.dirname(path) or os.curdir, "")
-        words = _extended(words, ["--download", folder if names[1:] or path.endswith(ANY) else _free(path)])
-    if failed.is_same(words) and not failed.is_matter_of_time():  # a disk is full: the URLs can still be had
-        return _extended(["wait", *operands], failed.typed(kept - {"--download", "--open"}))
-    return words
-
-
-def _look(failed: FailedCall) -> Words | None:
-    """Looks at the record or the account, after a POST or PATCH that may have been accepted."""
-    is_uncertain = failed.fact("may_have_been_accepted") or failed.fact("was_sent")
-    is_cut_off = failed.name in ("request", "generate") and failed.failure.kind in ("internal", "io", "interrupted")
-    if not is_uncertain and not (is_cut_off and failed.method in ("POST", "PATCH")):
-        return None
-    is_patch = failed.method == "PATCH" and not failed.option("gateway")
-    return ("request", "GET", failed.endpoint) if is_patch else SERVICES[failed.option("gateway")].balance_call
-
-
-def _free(path: str, *, is_taken: bool = True) -> str:
-    """Returns where outputs can go: the file or folder, or one beside it; a folder is replaced only if `is_taken`."""
-    full = destination(path)
-    if is_folder(full):
-        return free_folder(full) if is_taken else path
-    found = free_path(full)
-    return path if found == full else found
-
-
-def _corrected(failed: FailedCall) -> Words | None:
-    """Returns the call with all its mistakes put right; the command's help where not all of them are understood."""
-    words = _correction(failed)
-    if words is None or list(words) == failed.words:
-        return None
-    other = _fault(words)
-    return words if other is None else _corrected(FailedCall(other, words, None)) or (*other.fact("path", ()), "--help")
+    is_new = may_repeat or not failed.is_same(words)
+    return bool(is_shown and is_short and is_new) and {*NEVER}.isdisjoint(words) and not _fault(words)
 
 
 def _fault(words: Words) -> UsageError | None:
@@ -296,76 +218,120 @@ def _fault(words: Words) -> UsageError | None:
     return None
 
 
+def _wait(failed: FailedCall) -> Words | None:
+    """Waits for what the call started or waited for, with the options that it gave for that."""
+    names = failed.fact("waiting_for")
+    if not names or (failed.name == "wait" and isinstance(failed.failure, DeniedError)):
+        return None
+    if failed.option("unfinished") and failed.is_matter_of_time():
+        return failed.words  # it knows the destination of each
+    kept = {flag for option in (*GLOBAL_OPTIONS, *load("wait")["wait",].options) for flag in option.flags}
+    kept -= {"--unfinished", *SERVICE_FLAGS}  # the ids are named; the service follows for every example
+
+    def change(flag: str, value: str | None) -> Words | None:
+        if flag in OUTPUT_FLAGS and value:
+            return ["--download", _free(value, is_taken=bool(failed.fact("taken")))]
+        return None if flag in kept else []
+
+    call = ["wait", *["--"] * any(name.startswith("-") for name in names), *names]
+    words = _extended(call, failed.changed(change))
+    path = failed.fact("destination")
+    if path and "--download" not in words:
+        folder = os.path.join(os.path.dirname(path) or os.curdir, "")
+        words = _extended(words, ["--download", folder if names[1:] or path.endswith(ANY) else _free(path)])
+    if failed.is_same(words) and not failed.is_matter_of_time():  # a disk is full: the URLs can still be had
+        return _extended(call, failed.typed(kept - {"--download", "--open"}))
+    return words
+
+
+def _free(path: str, *, is_taken: bool = True) -> str:
+    """Returns where outputs can go: the file or folder, or one beside it; a folder is replaced only if `is_taken`."""
+    full = destination(path)
+    if is_folder(full):
+        return free_folder(full) if is_taken else path
+    found = free_path(full)
+    return path if found == full else found
+
+
+def _look(failed: FailedCall) -> Words | None:
+    """Looks at the record or the account, after a POST or PATCH that may have been accepted."""
+    is_uncertain = failed.fact("may_have_been_accepted") or failed.fact("was_sent")
+    is_cut_off = failed.name in ("request", "generate") and failed.failure.kind in ("internal", "io", "interrupted")
+    if not is_uncertain and not (is_cut_off and failed.method in ("POST", "PATCH")):
+        return None
+    is_patch = failed.method == "PATCH" and not failed.option("gateway")
+    return ("request", "GET", failed.endpoint) if is_patch else SERVICES[failed.option("gateway")].balance_call
+
+
+def _corrected(failed: FailedCall) -> Words | None:
+    """Returns the call with all its mistakes put right; the command's help where not all of them are understood."""
+    words = _correction(failed)
+    if words is None or list(words) == failed.words:
+        return None
+    other = _fault(words)
+    return words if other is None else _corrected(FailedCall(other, words, None)) or (*other.fact("path", ()), "--help")
+
+
 def _correction(failed: FailedCall) -> Words | None:
     """Returns the words of the call without the mistake that the failure names; None where it names none."""
     fact = failed.fact
-    if fact("taken"):
-        return failed.changed(lambda flag, value: (flag, _free(value) if value and flag in OUTPUT_FLAGS else value))
-    if fact("as_folder"):
-        return failed.changed(lambda flag, value: (flag, f"{value}/" if flag in OUTPUT_FLAGS else value))
+    if fact("unknown_command") and not isinstance(failed.failure, Mistyped):
+        return _other_command(failed)
     if fact("dashed"):
         (flag, value), words = fact("dashed"), failed.words
         at = words.index(value)
-        behind = [] if "--" in words else ["--"]
-        changed = [f"{flag}={value}", *words[at + 1 :]] if flag else [*words[at + 1 :], *behind, value]
-        return [*words[: at - bool(flag)], *changed]
-    if fact("operands"):
-        operands = iter([*failed.operands()[:2], *fact("operands")])
-        words = failed.changed(lambda flag, value: (flag, value if flag else next(operands, None)))
-        return _extended(words, fact("add", ()))
-    if fact("drop"):
-        return _extended(failed.without(fact("drop")), fact("add", ()))
-    if fact("unknown_command") and not isinstance(failed.failure, Mistyped):
-        return _other_command(failed)
-    if isinstance(failed.failure, Mistyped):
-        return _extended(failed.changed(partial(_known_unit, failed, failed.operands())), fact("add", ()))
-    if fact("add"):
-        return _extended(failed.words, fact("add"))
-    return _other_value(failed) if fact("bad_value") else None
+        if flag:
+            return [*words[: at - 1], f"{flag}={value}", *words[at + 1 :]]
+        return [*words[:at], *words[at + 1 :], *([] if "--" in words else ["--"]), value]
+
+    flags, text = fact("bad_value", ((), ""))
+    operands = iter([*failed.operands()[:2], *fact("operands", ())])
+
+    def change(flag: str, value: str | None) -> Words | None:
+        if flag in fact("drop", ()):
+            return []
+        if flag in OUTPUT_FLAGS and value and (fact("taken") or fact("as_folder")):
+            return [flag, f"{value}/" if fact("as_folder") else _free(value)]
+        if fact("instead") and flag in flags and str(value).partition("=")[0] == text.partition("=")[0]:
+            return list(fact("instead"))
+        if fact("operands") and not flag:
+            return list(filter(None, [next(operands, None)]))
+        return _known_words(failed, flag, value)
+
+    words = failed.changed(change)
+    if words == failed.words and fact("instead"):
+        return _extended(words, fact("instead"))  # a field replaces what is in the body
+    if words == failed.words and fact("bad_value"):
+        return _other_value(failed, flags, text)
+    return _extended(words, fact("add", ()))
 
 
-def _known_unit(failed: FailedCall, operands: Words, flag: str, value: str | None) -> Unit | None:
+def _known_words(failed: FailedCall, flag: str, value: str | None) -> Words | None:
     """Replaces an unknown word, where this is one: by the known word, or by our words for an option of other tools."""
     wrong, right, ours = failed.fact("wrong"), failed.fact("right"), failed.fact("ours")
-    if ours is None:
-        known = (flag, right if value == wrong else value) if flag != wrong else (right, value)
-        return None if known[0] in NEVER else known
-    if (flag, value) not in ((wrong, failed.fact("value")), ("", wrong)):
-        return flag, value
-    if not ours or ours[0] in operands:  # not needed here, or there already: -X GET
-        return None
-    option, *values = ours if ours[0].startswith("-") else ["", *ours]
-    return option, next(iter(values), None)
+    if ours is not None and (flag, value) in ((wrong, failed.fact("value")), ("", wrong)):
+        return [] if not ours or ours[0] in failed.operands() else ours  # not needed, or there already: -X GET
+    if right and flag == wrong:
+        return [] if right in NEVER else [right, *([] if value is None else [value])]
+    return [*([flag] if flag else []), right] if right and value == wrong else None
 
 
 def _other_command(failed: FailedCall) -> Words | None:
     """Translates a command of other tools."""
-    typed, operands, last = failed.fact("unknown_command"), failed.operands(), failed.words[-1]
-    if re.match("-(?![-qhvV]?$|-)", last) and len(operands) < 3:
-        operands.append(last)  # an id that begins with a dash
-    if len(typed) == 2:
-        return translate.command(operands) if typed[0] in translate.LISTS else None
-    if typed[0].upper() in METHODS and "/" in "".join(operands[1:2]):
+    name, operands = failed.fact("unknown_command")[0], failed.operands()
+    if name.upper() in METHODS and "/" in "".join(operands[1:2]):
         return ["request", *failed.words]
-    if typed[0] in translate.GENERATE:
-        words = failed.changed(lambda flag, value: (flag, "generate" if value == typed[0] else value))
-        return words if operands[1:] else ("generate", "--help")
+    if name in translate.GENERATE and operands[1:]:
+        return failed.changed(lambda flag, value: ["generate"] if (flag, value) == ("", name) else None)
     return translate.command(operands)
 
 
-def _other_value(failed: FailedCall) -> Words | None:
-    """Gives a value as its option wants it, a file for --output as the command does, and a METHOD that was left out."""
-    (flags, text), instead = failed.fact("bad_value"), failed.fact("instead")
-    if instead:
-        key = text.partition("=")[0]
-        words: list[str] = []
-        for flag, value, typed in failed.tokens():
-            words += instead if flag in flags and (value or "").partition("=")[0] == key else typed
-        return words if words != failed.words else _extended(words, instead)  # a field replaces what is in the body
+def _other_value(failed: FailedCall, flags: Words, text: str) -> Words | None:
+    """Gives a file for --output as the command does, and a METHOD that was left out."""
     ours = {"request": "--download", "wait": "--download", "generate": "--to", "download": "--to"}.get(failed.name)
     if "--output" in flags and re.search(r"[./\\]", text) and ours:
-        words = failed.changed(lambda flag, value: (ours if flag == "--output" else flag, value))
-        return words if failed.name != "request" else _extended(words, ("--wait",)) if failed.method == "POST" else None
+        words = failed.changed(lambda flag, value: [ours, text] if flag == "--output" else None)
+        return _extended(words, ("--wait",)) if failed.method == "POST" and failed.name == "request" else words
     if flags or failed.name != "request" or "/" not in text:
         return None
     is_post = failed.typed({*BODY_FLAGS, "--stdin", "--wait", "--check"})
@@ -374,54 +340,20 @@ def _other_value(failed: FailedCall) -> Words | None:
     return _extended(words, ("--dry-run",)) if is_post else words
 
 
-def _refused_fields(failed: FailedCall) -> Words | None:
-    """Corrects fields that the API or its contract refused: JSON for text; the nearest name or value, as a dry run.
+def _as_json(failed: FailedCall) -> Words:
+    """Gives as JSON the fields that were refused as texts."""
+    refused = [
+        issue["field"]
+        for issue in failed.fact("issues", ())
+        if any(WANTS_JSON.search(str(message)) for message in issue["messages"])
+    ]
 
-    The nearest by its spelling may be another one than was meant, with another price.
-    """
-    wants_json: set[str] = set()
-    names: dict[str, str] = {}
-    values: dict[str, str] = {}
-    is_local = isinstance(failed.failure, UsageError)  # of what the API refused, only what is sure is corrected
-    for issue in failed.fact("issues") or ():
-        field = str(issue.get("field"))
-        inside = field[: field.rfind(".") + 1]
-        for message in issue.get("messages") or ():
-            if isinstance(message, str) and WANTS_JSON.search(message):
-                wants_json.add(field)
-            about, near = getattr(message, "about", ""), getattr(message, "near", "")  # of the contract's check
-            if about == "value" and is_local:
-                values[field] = near
-            elif about and is_local:
-                old, new = (field, inside + near) if about == "field" else (inside + near, field)
-                names[old] = new
+    def change(flag: str, value: str | None) -> Words | None:
+        key, _, text = (value or "").partition("=")
+        is_json = flag in TEXT_FLAGS and key in refused and re.match(r"[\d\[{-]|(true|false)\Z", text)
+        return [TEXT_FLAGS[flag], str(value)] if is_json else None
 
-    def change(flag: str, value: str | None) -> Unit:
-        key, mark, text = (value or "").partition("=")
-        if not mark or flag not in (*TEXT_FLAGS, *JSON_FLAGS, *([""] if failed.name == "generate" else [])):
-            return flag, value
-        if key in wants_json and re.match(r"[\d\[{-]|(true|false)\Z", text):
-            flag = TEXT_FLAGS.get(flag, flag)
-        return flag, f"{names.get(key, key)}={values.get(key, text)}"
-
-    words = failed.changed(change)
-    return _extended(words, ("--dry-run",)) if (names or values) and not failed.is_same(words) else words
-
-
-def _about_the_record(failed: FailedCall) -> Words | None:
-    """Waits for a resource that is not ready yet, or lists what exists instead of an unknown id."""
-    status = failed.fact("status")
-    if failed.name in ("wait", "cancel"):
-        return ("history",) if status in (400, 404) else None
-    parts = failed.endpoint.partition("?")[0].strip("/").split("/")
-    if status == 409 and len(parts) >= 3:
-        family = f"/{parts[0]}/{parts[1]}/"
-        return ("wait", family + parts[2]) if family in CREATED_BY else None
-    if status != 404 or failed.name != "request" or len(parts) != 3:
-        return None
-    if COMMAND_MODULES.get(parts[1]) == "lists":
-        return (parts[1], "list")
-    return ("history",) if parts[1] == "tasks" else None
+    return failed.changed(change)
 
 
 def _reference(failed: FailedCall) -> Words | None:
@@ -429,25 +361,21 @@ def _reference(failed: FailedCall) -> Words | None:
 
     An endpoint that the API does not know is looked up, not repeated.
     """
-    failure = failed.failure
-    flags, _ = failed.fact("bad_value") or ((), "")
-    if isinstance(failure, UsageError):  # of the body's options alone, and of the contract's check
-        is_about_body = (
-            not BODY_FLAGS.isdisjoint(flags) if flags else failed.name == "request" or failed.fact("contract")
-        )
+    flags, _ = failed.fact("bad_value", ((), ""))
+    if isinstance(failed.failure, UsageError):  # of the body's options alone, and of the contract's check
+        is_about_body = BODY_FLAGS & {*flags} if flags else failed.name == "request" or failed.fact("contract")
     else:
-        is_about_body = isinstance(failure, ApiError) and failure.status in (400, 404, 405, 409, 415, 422)
+        is_about_body = isinstance(failed.failure, ApiError) and failed.failure.status in (400, 404, 405, 409, 415, 422)
     if not is_about_body or not failed.endpoint or ":" in failed.endpoint.partition("/")[0]:
         return None
     if failed.fact("status") in (404, 405):
-        return ["reference", *(failed.fact("endpoint") or ())]
+        return ["reference", *failed.fact("endpoint", ())]
     path = full_path(failed.endpoint.partition("?")[0])
-    known = matching(endpoints(snapshot().document), path)
-    if all(each.method != failed.method for each in known):
+    if all(each.method != failed.method for each in matching(endpoints(snapshot().document), path)):
         return ["reference"]
-    is_refused = any(issue.get("field") == "model" for issue in failed.fact("issues") or ())
-    if is_refused and failed.name == "generate":
-        return ["models", short_name(path)]
-    fields = [value for flag, value, _ in failed.tokens() if flag in (*TEXT_FLAGS, "")]
-    model = next((field[len("model=") :] for field in fields if field and field.startswith("model=")), None)
-    return ["reference", failed.method, path, *(("--model", model) if model and not is_refused else ())]
+    models = [str(value)[len("model=") :] for _, value, _ in failed.tokens() if str(value).startswith("model=")]
+    if any(issue["field"] == "model" for issue in failed.fact("issues", ())):
+        models = []
+        if failed.name == "generate":
+            return ["models", short_name(path)]
+    return ["reference", failed.method, path, *(["--model", models[0]] if models else [])]

@@ -60,30 +60,37 @@ OPTIONS = (
 )
 # Options that do not exist here, by a part of their name: the call that tells more. A key is never repeated.
 CALLS = ((r"key|token|secret|password|bearer", ("auth", "login")), (r"url|host|endpoint", ("help", "environment")))
-# Their commands with an id or a path behind them → ours; {} is the path.
-VERBS = (
-    ("get show read describe view status inspect result", "request GET {}"),
-    ("delete remove rm del destroy", "request DELETE {} --dry-run"),
-    ("update edit modify", "reference PATCH {}"),
-    ("wait watch", "wait {id}"),
-    ("cancel stop kill abort", "cancel {id}"),
-)
-COMMANDS = {
-    "avatars list": "list ls",
-    "history": "log logs",
-    "models text_to_image": "image images",
-    "models image_to_video": "video videos",
-    "auth login": "login",
-    "auth logout": "logout",
-    "auth status": "whoami me status account balance credits",
-    "help environment": "config configure env",
-    "reference": "docs api endpoints spec openapi",
-    "skill install": "install",
-    "--version": "version",
-}
-TASKS = ("tasks", "task", "jobs", "job", "runs", "predictions")
-LISTS = ("avatars", "voices", "documents")
 GENERATE = ("run", "create", "make", "predict", "submit", "imagine")  # what `generate` is called elsewhere
+TASKS, LISTS = r"(?:tasks?|jobs?|runs|predictions)", r"(avatars|voices|documents)"
+READ = r"(?:get|show|read|describe|view|status|inspect|result)"
+DELETE, CHANGE = r"(?:delete|remove|rm|del|destroy)", r"(?:update|edit|modify)"
+# Their commands, with their operands → ours. The first line counts that fits.
+COMMANDS = (
+    ("list", "avatars list"),
+    (rf"list {LISTS}|{LISTS}(?: list| ls)?", r"\1\2 list"),
+    (rf"{LISTS} (?:create|new|add).*", r"reference POST /v1/\1"),
+    (rf"{LISTS} {READ} (\S+)", r"request GET /v1/\1/\2"),
+    (rf"{LISTS} {DELETE} (\S+)", r"request DELETE /v1/\1/\2 --dry-run"),
+    (rf"{LISTS} {CHANGE} (\S+)", r"reference PATCH /v1/\1/\2"),
+    (rf"{READ} (\S*/\S+)", r"request GET \1"),
+    (rf"{DELETE} (\S*/\S+)", r"request DELETE \1 --dry-run"),
+    (rf"{CHANGE} (\S*/\S+)", r"reference PATCH \1"),
+    (rf"(?:{TASKS} )?(?:wait|watch) (\S+)", r"wait \1"),
+    (rf"(?:{TASKS} )?(?:cancel|stop|kill|abort) (\S+)", r"cancel \1"),
+    (rf"(?:{TASKS} )?{READ} (\S+)", r"request GET /v1/tasks/\1"),
+    (rf"(?:{TASKS} )?{DELETE} (\S+)", r"request DELETE /v1/tasks/\1 --dry-run"),
+    (rf"{TASKS} (?:{'|'.join(GENERATE)}).*|{'|'.join(GENERATE)}", "generate --help"),
+    (rf"{TASKS}(?: list| ls| {READ})?|logs?", "history"),
+    (rf"{TASKS} (\S+)", r"request GET /v1/tasks/\1"),
+    ("images?", "models text_to_image"),
+    ("videos?", "models image_to_video"),
+    ("login|logout", r"auth \g<0>"),
+    ("whoami|me|status|account|balance|credits", "auth status"),
+    ("config|configure|env", "help environment"),
+    ("docs|api|endpoints|spec|openapi", "reference"),
+    ("install", "skill install"),
+    ("version", "--version"),
+)
 
 
 def unknown_option(word: str, behind: Sequence[str], known: Collection[str], command: Command | None) -> UsageError:
@@ -126,23 +133,8 @@ def _selection(path: str, *, is_row: bool) -> str:
     return re.sub(r"^(data\.)?\*\.", "", found) if is_row else found
 
 
-def command(operands: list[str]) -> list[str] | None:
+def command(operands: Sequence[str]) -> list[str] | None:
     """Returns our call for the operands of a command that does not exist; None where none is known."""
-    name, *rest = operands
-    if rest and rest[0] in LISTS:  # list avatars
-        return [rest[0], "list"]
-    kind, words = (name if name in LISTS else "tasks"), (rest if name in (*LISTS, *TASKS) else operands)
-    verb, ids = (words[0] if words else "list"), words[1:2]
-    path = ids[0] if ids and "/" in ids[0] else "/".join(["/v1", kind, *ids])
-    short = ids[0] if ids and kind == "tasks" else path
-    for verbs, template in VERBS:
-        if ids and verb in verbs.split():
-            words = template.replace("{id}", "-- {id}" if short.startswith("-") else "{id}").split()
-            return [part.replace("{}", path).replace("{id}", short) for part in words]
-    if name in LISTS:
-        return ["reference", "POST", path] if verb in ("create", "new", "add") else [name, "list"]
-    if name in TASKS and verb in GENERATE:
-        return ["generate", "--help"]
-    if name in TASKS:
-        return ["history"] if verb in ("list", "ls") else ["request", "GET", f"/v1/tasks/{verb}"]
-    return next((call.split() for call, names in COMMANDS.items() if name in names.split()), None)
+    typed = " ".join(operands)
+    found = ((re.fullmatch(theirs, typed), ours) for theirs, ours in COMMANDS)
+    return next((match.expand(ours).split() for match, ours in found if match), None)
