@@ -197,7 +197,7 @@ class SentTest(ServedTest):
             self.assert_error(result, 77, kind="auth", status=status, example="runway-cli auth status --stage")
 
     def test_a_defect_of_the_program_is_one_json_object(self) -> None:
-        with mock.patch("runway_cli.api.client.pages", side_effect=ZeroDivisionError("oh")):
+        with mock.patch("runway_cli.commands.lists.pages", side_effect=ZeroDivisionError("oh")):
             result = self.call("avatars", "list")
         self.assert_error(
             result, 1, kind="internal", error="ZeroDivisionError: oh", example="runway-cli avatars list --help"
