@@ -52,7 +52,6 @@ TYPED = [
     ("runway-cli request POST /v --upload image=do", ["request", "POST", "/v", "--upload", "image=dog two.mp4"]),
     ("runway-cli request POST /v --upload=image=ca", ["request", "POST", "/v", "--upload=image=cat.png"]),
     ("runway-cli request POST /v --data-uri a.0=fo", ["request", "POST", "/v", "--data-uri", "a.0=folder/"]),
-    ("runway-cli generate text_to_image rat", ["generate", "text_to_image", "ratio="]),
     ("runway-cli generate image_to_video promptImage=ca", ["generate", "image_to_video", "promptImage=cat.png"]),
 ]  # fmt: skip
 
@@ -239,14 +238,6 @@ class OfferedWordsTest(ServedTest):
             self.assertEqual(self.fake.sent(path="/openapi.json"), [])
             self.assert_success(self.call("reference", env=self.env))
             self.fake.requests.clear()
-
-    def test_fields_and_their_values_are_those_of_the_endpoint_and_its_model(self) -> None:
-        start = "runway-cli generate text_to_image 'a fox' "
-        self.assertEqual(self.offers(f"{start}rat"), ["ratio="])
-        self.assertIn("ratio=1280:720", self.offers(f"{start}model=gen4_image ratio="))
-        self.assertLess(len(self.offers(f"{start}model=gen4_image ratio=")), len(self.offers(f"{start}ratio=")))
-        self.assertNotIn("model=gen4_turbo", self.offers(f"{start}model="))
-        self.assertEqual(self.offers(f"{start}promptText="), [])
 
     def test_ids_of_unfinished_tasks_are_offered(self) -> None:
         post = ("request", "POST", "/v1/text_to_image", "-f", "model=gen4_image", "-f", "ratio=1280:720")

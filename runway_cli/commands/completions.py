@@ -6,21 +6,17 @@ Endpoints and models come from the cached contract and ids from the history, nev
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 
 from ..contract import source
-from ..contract.describe import choices
 from ..contract.schema import endpoints, models
 from ..errors import RunwayError, UsageError
 from ..settings import one_of
+from .context import Context
 from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Operand, Options, tokens
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from .context import Context
-
+PLAIN = re.compile(r"[\w/.:=-]+", re.ASCII)  # needs no quotes in any shell
 # Each script passes the line up to the cursor, and gets the words that may stand at its end; without any, the shell
 # completes the names of files. bash replaces only a part of a word with = or : in it, and passes that part too.
 SCRIPTS = {
@@ -53,7 +49,6 @@ set -l ask 'set -g _runway_cli (command runway-cli completions fish -- (commandl
 complete -c runway-cli -f -n "$ask; test -n \\"\\$_runway_cli\\"" -a '$_runway_cli'
 """,
 }
-PLAIN = re.compile(r"[\w/.:=-]+", re.ASCII)  # needs no quotes in any shell
 
 
 def run(context: Context, options: Options) -> int:
@@ -86,26 +81,26 @@ def _split(line: str) -> list[str]:
     return [""]
 
 
-def _candidates(context: Context, before: Sequence[str], typed: str) -> list[str]:
+def _candidates(context: Context, before: list[str], typed: str) -> list[str]:
     """Returns the words that may stand behind the words `before` and begin as `typed`."""
     commands = context.program()
     options = [*GLOBAL_OPTIONS, *(option for command in commands.values() for option in command.options)]
     valued = {flag: option for option in options if not option.is_switch for flag in option.flags}
     path: tuple[str, ...] = ()
-    operands: list[str] = []
+    count = 0  # of operands
     option = None  # which waits for its value
-    for flag, word, _ in tokens(list(before), options):
+    for flag, word, _ in tokens(before, options):
         option = valued.get(flag) if word is None else None
         if not flag and any(known[: len(path) + 1] == (*path, word) for known in commands):
-            path, operands = (*path, str(word)), []
-        elif not flag:
-            operands.append(str(word))
+            path, count = (*path, str(word)), 0
+        else:
+            count += not flag
     command = commands.get(path)
 
     kind, words, start = "", [], 0
-    flag, mark, _ = typed.partition("=")
-    if not option and mark and flag in valued:
-        option, start = valued[flag], len(flag) + 1
+    key, mark, _ = typed.partition("=")
+    if not option and mark and key in valued:
+        option, start = valued[key], len(key) + 1
     if option:
         kind, words = str(option.metavar), option.choices
     elif typed.startswith("-"):
@@ -116,26 +111,21 @@ def _candidates(context: Context, before: Sequence[str], typed: str) -> list[str
         words += [] if path else ["help"]
     else:
         names = [name for operand in command.operands for name in operand.metavar.split()]
-        if len(operands) < len(names) or any(operand.repeats for operand in command.operands[-1:]):
-            kind = names[min(len(operands), len(names) - 1)]
-    if kind == "TEXT|KEY=VALUE":
-        model = next((word[len("model=") :] for word in operands if word.startswith("model=")), None)
-        found = choices(source.load(context.client(with_secret=False), may_fetch=False).document, operands[0], model)
-        key, mark, _ = typed.partition("=")
-        words = [f"{key}={each}" for each in found.get(key, ())] if mark else [f"{name}=" for name in found]
-    if kind == "KEY=TEXT" and typed[start:].startswith("model="):
+        if count < len(names) or any(operand.repeats for operand in command.operands[-1:]):
+            kind = names[min(count, len(names) - 1)]
+    if kind.startswith(("KEY=", "TEXT|KEY=")) and typed[start:].startswith("model="):
         kind, start = "M", start + len("model=")
     words = words or [word for word in _known_words(context, kind) if not word.startswith("-")]
-    return [typed[:start] + word for word in filter(PLAIN.fullmatch, words) if word.startswith(typed[start:])]
+    return [typed[:start] + word for word in words if PLAIN.fullmatch(word) and word.startswith(typed[start:])]
 
 
 def _known_words(context: Context, kind: str) -> Iterable[str]:
     """Returns the words that can stand for a name such as PATH or METHOD in the help."""
     if kind in ("PATH", "M", "ENDPOINT", "ENDPOINT|MODEL"):
-        contract = source.load(context.client(with_secret=False), may_fetch=False)
+        document = source.load(context.client(with_secret=False), may_fetch=False).document
         if kind == "PATH":
-            return [found.path.replace("{", "").replace("}", "") for found in endpoints(contract.document)]
-        rows = models(contract.document)
+            return [re.sub("[{}]", "", found.path) for found in endpoints(document)]
+        rows = models(document)
         ends = [end for row in rows for end in row["endpoints"]] if "ENDPOINT" in kind else []
         return [*ends, *(row["model"] for row in rows if kind != "ENDPOINT")]
     if kind == "ID":
@@ -149,7 +139,7 @@ def _known_words(context: Context, kind: str) -> Iterable[str]:
     from .request import METHODS
     from .skill import HOSTS
 
-    return {"METHOD": METHODS, "HOST": HOSTS, "SHELL": tuple(SCRIPTS)}.get(kind, ())
+    return {"METHOD": METHODS, "HOST": HOSTS, "SHELL": SCRIPTS}.get(kind, ())
 
 
 COMMANDS = {

@@ -17,10 +17,7 @@ from .schema import (
     Schemas,
     as_list,
     binding,
-    endpoints,
-    full_path,
     key_of,
-    matching,
     nearest_words,
     one_line,
     properties_of,
@@ -329,15 +326,3 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
             row = {"model": model, **chosen, "required": rest}
             rows.append({key: value for key, value in row.items() if value})
     return rows
-
-
-def choices(document: Schema, name: str, model: str | None) -> dict[str, list[str]]:
-    """Returns each field of a POST with the values that it may have, [] for any: for a model, else for all of them."""
-    found: dict[str, dict[str, None]] = {}
-    posts = [each for each in matching(endpoints(document), full_path(name)) if each.method == "POST"]
-    with reading(document) as schemas:
-        for endpoint in posts[:1]:
-            forms = schemas.by_model(endpoint).get(str(model)) or schemas.body(endpoint)
-            for field in _below(schemas, "", forms, BODY_DEPTH):
-                found.setdefault(field["name"], {}).update(dict.fromkeys(map(str, field.get("values", ()))))
-    return {name: list(values) for name, values in found.items()}
