@@ -378,7 +378,7 @@ class RandomKeys(unittest.TestCase):
                 console.secrets.keep(key)
                 lines = live(console)
                 if lines:
-                    lines.show([text, (key, f"{key} {key}"), f"{key} {key}"])
+                    lines.show([[text], (key, f"{key} {key}", key, key), [f"{key} {key}"]])
                 console.note(text)
                 console.trace(">", [text], text.encode())
                 console.trace("<", [], json.dumps({"a": [text], key: key}).encode())

@@ -251,8 +251,8 @@ class LiveLines(unittest.TestCase):
         for columns, names in (
             (87, "17f20503  gen4_image  a red fox in the snow"),
             (76, "17f20503  gen4_image  a red fox…"),
-            (73, "17f20503  gen4_image"),
-            (60, "17f20503"),
+            (73, "17f20503  gen4_image  a red …"),
+            (60, "17f20503  gen…"),
         ):
             with self.subTest(columns), captured(err_is_terminal=True, columns=columns) as kept:
                 Live(Console()).show([(TASK[:8], "gen4_image", "a red fox in the snow", *REST)])
@@ -260,7 +260,7 @@ class LiveLines(unittest.TestCase):
 
     def test_a_status_is_coloured_and_what_stands_beside_it_is_dim(self) -> None:
         with captured(err_is_terminal=True) as kept, mock.patch.dict(os.environ, {"NO_COLOR": ""}):
-            Live(Console()).show(["the whole", (TASK[:8], "gen4_image", "fox", *REST)])
+            Live(Console()).show([["the whole"], (TASK[:8], "gen4_image", "fox", *REST)])
         dim, yellow = "\x1b[2m{}\x1b[0m", "\x1b[33m{}\x1b[0m"
         cells = [TASK[:8], dim.format("gen4_image"), dim.format("fox"), yellow.format("RUNNING"), *REST[1:]]
         self.assertEqual(kept.err.lines, ["the whole", "  ".join(cells)])
@@ -272,12 +272,12 @@ class LiveLines(unittest.TestCase):
                     screen = Screen(before)
                     lines = Live(Console())
                     lines.above("a note\n")
-                    lines.show(["狐" * 60, "x" * 200, "short"])
+                    lines.show([["狐" * 60], ["x" * 200], ["short"]])
                     drawn = kept.err.text
                     screen.write(drawn)
                     screen.columns = after
                     kept.size = (after, 60)
-                    lines.show(["new"])
+                    lines.show([["new"]])
                     screen.write(kept.err.text[len(drawn) :])
                     self.assertEqual(screen.rows(), ["a note", "new"])
 

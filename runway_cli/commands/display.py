@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ..jobs.ledger import Ledger
     from ..jobs.tasks import PolledTask, Progress
     from ..shutdown import Clock
-    from ..terminal.progress import Line
 
 
 NOTE_INTERVAL = 60.0  # seconds between two lines where no terminal shows live ones
@@ -65,8 +64,8 @@ class Display:
         if self._live:
             self._live.close()
 
-    def lines(self) -> list[Line]:
-        """Returns the live lines of this moment."""
+    def lines(self) -> list[list[str]]:
+        """Returns the live lines of this moment, each as its cells."""
         names = self._names
         return [
             [task.pollable.id[:MIN_NAME], *names.get(task.name, ("", "")), *self.cells(task, self._start)]
@@ -103,8 +102,8 @@ class BatchDisplay(Display):
         self._batch = batch
         self._since: dict[RowJob, float] = {}
 
-    def lines(self) -> list[Line]:
-        found: list[Line] = [self.summary()]
+    def lines(self) -> list[list[str]]:
+        found = [[self.summary()]]
         for job in self._batch.in_flight:
             since = self._since.setdefault(job, self._clock.monotonic())
             found.append([job.row.name, "", "", *(self.cells(job.task, since) if job.task else [job.activity])])
@@ -133,7 +132,7 @@ class TransferLine:
         now = self._clock.monotonic()
         if self._live and (now - self._drawn >= REDRAW or done == total):
             self._drawn = now
-            self._live.show([f"{self._name}  {transferred(done, total, now - self._start)}"])
+            self._live.show([[f"{self._name}  {transferred(done, total, now - self._start)}"]])
 
     def __enter__(self) -> TransferLine:
         return self

@@ -1,8 +1,8 @@
 """What a run prints: results on stdout; notes, traces, live lines and errors on stderr.
 
-stdout is data: only the secrets are masked there. Every line for stderr passes `Console.shown`, which masks first and
-makes the text printable after; a JSON error is masked value by value, so that it stays JSON. Text is cut last: what is
-masked must not be cut in two before that.
+stdout is data: only the secrets are masked there. Every line for stderr is masked first and made printable after; a
+JSON error is masked value by value, so that it stays JSON. Text is cut last: what is masked must not be cut in two
+before that.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 
 from .. import jsontext
 from ..errors import ClosedOutput, Interrupted, OutputError, UsageError
@@ -20,7 +21,6 @@ from . import masking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from ..shutdown import Shutdown
@@ -33,6 +33,7 @@ FORMATS = ("json", "jsonl", *TABLES)
 MAX_BODY = 2048  # characters of a body that --verbose shows
 MAX_NOTE = 1000  # characters
 MAX_MESSAGE = 4000  # characters of an error's message
+SLICE = 0.25  # seconds between two looks at the signals while nobody reads
 
 
 class Console:
@@ -67,9 +68,7 @@ class Console:
         without rows.
         """
         self._wants_json_errors = format == "json"
-        self.format = format or "json"
-        if is_wish and not is_terminal(sys.stdout):
-            self.format = "json"
+        self.format = format if format and (not is_wish or is_terminal(sys.stdout)) else "json"
         self.needs_rows = self.format != "json" and not is_wish
         self.quiet = quiet
         self.verbose = verbose
@@ -128,8 +127,7 @@ class Console:
         if self.live is not None:
             self.live.close()
         try:
-            if not text.isascii():
-                text = re.sub("[\ud800-\udfff]", REPLACEMENT, text)  # a lone surrogate is not text
+            text = re.sub("[\ud800-\udfff]", REPLACEMENT, text)  # a lone surrogate is not text
             self._write(sys.stdout, self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS, in_disguise=False))
         except (AttributeError, ValueError):  # no stream, or a closed one
             raise ClosedOutput from None
@@ -148,20 +146,19 @@ class Console:
 
     def _write_values(self, values: Sequence[Any], indent: int | None = None) -> None:
         """Writes values as JSON, or what --select finds in them."""
-        shown = map(self.secrets.mask_value, values)
-        if self._select:
-            self._match(values)
-            lines = [line for value in shown for line in selected_lines(value, self._select)]
-        else:
-            lines = [jsontext.dumps(value, indent) for value in shown]
-        self.write("".join(line + "\n" for line in lines))
+        self._match(values)
+        text = ""
+        for value in map(self.secrets.mask_value, values):
+            lines = selected_lines(value, self._select) if self._select else [jsontext.dumps(value, indent)]
+            text += "".join(f"{line}\n" for line in lines)
+        self.write(text)
 
     def _write_table(self, rows: Sequence[Row], columns: Sequence[Column]) -> None:
         """Writes a table, masked before anything is escaped or cut; headings may come from an answer or --select."""
         from . import tables  # which imports this module
 
+        self._match(rows)
         if self._select:
-            self._match(rows)
             columns = [tables.Column(path, path) for path in self._select]
             rows = [selected_row(row, self._select) for row in rows]
         elif self.format == "table" and any("id" in row for row in rows) and "id" not in [each.key for each in columns]:
@@ -200,11 +197,11 @@ class Console:
     def note(self, text: str) -> None:
         """Writes a line, unless --quiet."""
         if not self.quiet:
-            self._put(text, MAX_NOTE, folds=True)
+            self._put(text, MAX_NOTE)
 
     def tell(self, text: str) -> None:
         """Writes a line with --quiet too: what must not be lost, such as the id of what was paid for."""
-        self._put(text, folds=True)
+        self._put(text)
 
     def trace(self, mark: str, lines: Iterable[str], body: bytes = b"", own: str = "") -> None:
         """Writes, with --verbose, `lines` about a request or an answer, then the beginning of its body.
@@ -230,18 +227,22 @@ class Console:
         shown["error"] = shown["error"][:MAX_MESSAGE]
         for issue in shown.get("issues", ()):
             issue["messages"] = [message[:MAX_NOTE] for message in issue["messages"]]
+        text = jsontext.dumps(shown)
+        if is_terminal(sys.stderr) and not self._wants_json_errors:
+            accepted = " (the request may have been accepted)" if shown.get("maybeAccepted") else ""
+            lines = [f"{shown['error']}{accepted}"]
+            for issue in shown.get("issues", ()):
+                line = ": ".join(filter(None, (issue["field"], "; ".join(issue["messages"]))))
+                if not issue["field"] or line not in shown["error"]:
+                    lines.append(f"  {line}")
+            lines += [f"  {failure['id']}: {failure['error']}" for failure in shown.get("failed", ())]
+            red, dim = (RED, DIM) if has_styles(sys.stderr) else ("", "")
+            text = styled(heading, red) + "".join(printable(line) + "\n" for line in lines)
+            # to be pasted: no character of a quoted word is another one
+            text += styled("  try: ", dim) + printable(shown["example"], is_pasted=True)
         if self.live is not None:
             self.live.close()
-        if is_terminal(sys.stderr) and not self._wants_json_errors:
-            is_coloured = has_styles(sys.stderr)
-            lines = [_folded(self.shown(line)) for line in _plain_lines(shown, heading)]
-            lines[0] = styled(heading, RED if is_coloured else "") + lines[0][len(heading) :]
-            if shown.get("example"):  # to be pasted: no character of a quoted word is another one
-                example = printable(self.mask(shown["example"]), is_pasted=True)
-                lines.append(styled("  try: ", DIM if is_coloured else "") + example)
-            self.write_stderr("".join(line + "\n" for line in lines))
-        else:
-            self.write_stderr(jsontext.dumps(shown) + "\n")
+        self.write_stderr(text + "\n")
         self._has_ended = True
 
     def mask(self, text: str, own: str = "") -> str:
@@ -262,66 +263,41 @@ class Console:
         except (AttributeError, ValueError, OSError, Interrupted):
             pass
 
-    def _write(self, stream: Any, text: str) -> None:
-        """Writes past Python's buffer: what could not be written must not be tried again when the interpreter ends."""
-        raw = getattr(stream.buffer, "raw", stream.buffer)
-        rest = memoryview(text.encode("utf-8", "backslashreplace"))
-        while rest:
-            written = raw.write(rest[: self._room(stream, raw)])
-            rest = rest[written or 0 :]
-
-    def _room(self, stream: Any, raw: Any) -> int | None:
-        """Waits until somebody reads, and returns how many bytes can then be written without waiting, None for all.
-
-        Raises Interrupted where nobody reads and a signal has arrived.
-        """
-        if os.name == "nt":
-            return None
-        import select
-
-        try:
-            while not select.select([], [raw], [], SLICE)[1]:
-                if self.shutdown and self.shutdown.signal:
-                    if stream is sys.stdout:
-                        self.shutdown.check()
-                    raise Interrupted("terminated", signal=self.shutdown.signal)
-        except (OSError, ValueError, TypeError):  # not a stream of the system, or a closed one, as writing will tell
-            return None
-        return select.PIPE_BUF
-
-    def _put(self, text: str, limit: int | None = None, own: str = "", *, folds: bool = False) -> None:
-        """The one way to stderr, for a line: masked, made printable, cut to `limit` characters, in this order."""
+    def _put(self, text: str, limit: int | None = None, own: str = "") -> None:
+        """Writes a line on stderr, above the live ones: masked, made printable, cut to `limit` characters."""
         line = self.shown(text, own)
         if limit is not None and len(line) > limit:
             line = line[: limit - 1] + "…"
         if self._has_ended:  # the error is the last word, whatever other threads still have to say
             return
-        line = _folded(line) if folds and is_terminal(sys.stderr) else line
         if self.live is not None:
             self.live.above(line + "\n")
         else:
             self.write_stderr(line + "\n")
 
+    def _write(self, stream: Any, text: str) -> None:
+        """Writes past Python's buffer: what could not be written must not be tried again when the interpreter ends.
 
-def _folded(line: str) -> str:
-    """Returns a line folded at words for the terminal; a word wider than that stays whole: it can be copied."""
-    from . import tables  # which imports this module
+        Raises Interrupted where nobody reads and a signal has arrived.
+        """
+        import select
 
-    indent = line[: len(line) - len(line.lstrip(" "))]
-    lines = tables.wrapped(line.lstrip(" "), terminal_size()[0] - len(indent) - 2, breaks_words=False)
-    return indent + f"\n{indent}  ".join(lines)
-
-
-def _plain_lines(document: Mapping[str, Any], heading: str) -> Iterator[str]:
-    """Yields the message, and a line for each issue that it does not tell, and for each of several failures."""
-    accepted = " (the request may have been accepted)" if document.get("maybeAccepted") else ""
-    yield f"{heading}{document['error']}{accepted}"
-    for issue in document.get("issues", ()):
-        line = ": ".join(filter(None, (issue["field"], "; ".join(issue["messages"]))))
-        if not issue["field"] or line not in document["error"]:
-            yield f"  {line}"
-    for failure in document.get("failed", ()):
-        yield f"  {failure['id']}: {failure['error']}"
+        raw = getattr(stream.buffer, "raw", stream.buffer)
+        rest = memoryview(text.encode("utf-8", "backslashreplace"))
+        while rest:
+            size = len(rest)
+            try:
+                while os.name != "nt":  # until somebody reads: then as much as can be written without waiting
+                    if select.select([], [raw], [], SLICE)[1]:
+                        size = select.PIPE_BUF
+                        break
+                    if self.shutdown and self.shutdown.signal:
+                        if stream is sys.stdout:
+                            self.shutdown.check()
+                        raise Interrupted("terminated", signal=self.shutdown.signal)
+            except (OSError, ValueError, TypeError):  # not a stream of the system, or a closed one, as writing tells
+                pass
+            rest = rest[raw.write(rest[:size]) or 0 :]
 
 
 # `--select PATH[,PATH…]`: parts of a result. A path is dotted: `cost.credits`. A number is the index of a list, `*` is
@@ -345,11 +321,10 @@ def parse(text: str) -> list[str]:
 
 
 def selected_lines(value: Any, paths: Sequence[str]) -> list[str]:
-    """Returns the lines that stand for `value`.
+    """Returns the lines that stand for `value`: for several paths one compact JSON object.
 
-    One path: one line per match, strings raw, everything else compact JSON; `null` where nothing matches. A string
-    that does not fit on one line (a line break or another control character) is printed as JSON too, so that a match
-    is one line always. Several paths: one compact JSON object.
+    For one path a line per match, strings raw, everything else compact JSON; `null` where nothing matches. A string
+    that does not fit on one line (a line break or another control character) is printed as JSON too.
     """
     if len(paths) > 1:
         return [jsontext.dumps(selected_row(value, paths))]
@@ -383,12 +358,11 @@ def matches(value: Any, parts: Sequence[str]) -> list[Any]:
     if isinstance(value, list):
         is_index = part.isascii() and part.isdigit() and len(part) < 10 and int(part) < len(value)
         return matches(value[int(part)], rest) if is_index else []
-    if isinstance(value, dict):
-        for end in range(1, len(parts) + 1):
-            key = ".".join(parts[:end])
-            found = matches(value[key], parts[end:]) if key in value else []
-            if found:
-                return found
+    for end in range(1, len(parts) + 1) if isinstance(value, dict) else ():
+        key = ".".join(parts[:end])
+        found = matches(value[key], parts[end:]) if key in value else []
+        if found:
+            return found
     return []
 
 
@@ -416,7 +390,6 @@ def explain(value: Any, path: str) -> str:
 
 # The streams themselves, and what is known about the terminal behind them.
 
-SLICE = 0.25  # seconds between two looks at the signals while nobody reads
 RED, GREEN, YELLOW, DIM = "31", "32", "33", "2"  # styles, as ANSI escape sequences name them
 REPLACEMENT = "\ufffd"
 _JOINERS = "\u200c\u200d"  # parts of words and of emoji
@@ -429,17 +402,19 @@ def printable(text: str, *, is_pasted: bool = False) -> str:
     White space becomes spaces; control characters, what turns the writing direction or is invisible, and halves of
     surrogate pairs are replaced. What `is_pasted` into a shell keeps every character that a terminal does not obey.
     """
-    return text if text.isprintable() else "".join(_printable(character, is_pasted) for character in text)
-
-
-def _printable(character: str, is_pasted: bool) -> str:
-    category = unicodedata.category(character)
-    if character in _JOINERS or (is_pasted and (category == "Zs" or character in _HARMLESS)):
-        return character
-    if character.isspace():
-        return " "
-    is_steering = category in ("Cc", "Cf", "Cs") or "\U000e0000" <= character < "\U000e0080"  # tags: not all are Cf
-    return REPLACEMENT if is_steering else character
+    if text.isprintable():
+        return text
+    shown = ""
+    for each in text:
+        category = unicodedata.category(each)
+        if each in _JOINERS or (is_pasted and (category == "Zs" or each in _HARMLESS)):
+            shown += each
+        elif each.isspace():
+            shown += " "
+        else:
+            is_tag = "\U000e0000" <= each < "\U000e0080"  # not all of them are Cf
+            shown += REPLACEMENT if is_tag or category in ("Cc", "Cf", "Cs") else each
+    return shown
 
 
 def is_terminal(stream: Any) -> bool:

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from itertools import zip_longest
 from threading import RLock
 
 from ..settings import readable_size, readable_time
 from . import console as streams
-from .console import DIM, YELLOW
+from .console import DIM, YELLOW, Console
 from .tables import GAP, STATUS_STYLES, aligned, columns_taken, display_width, fitted
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Union
-
-    from .console import Console
-
-    Line = Union[str, Sequence[str]]  # a line, or the cells of one: NAMES names, a status and more
-
-
 BAR = 10  # characters: a task's line, its id and all, fits into 80 columns
-NAMES = 3  # cells that give way to the others: the last of them first
 MAX_CELL = 500  # characters: more is never seen
 MIN_NAME = 8  # columns of a name that are kept: the first group of an id tells tasks apart
 REDRAW = 0.1  # seconds between two drawings that bring no news
@@ -48,14 +38,36 @@ class Live:
         self._drawn: list[str] = []  # the lines on the screen
         self._lock = RLock()
 
-    def show(self, lines: Sequence[Line]) -> None:
-        """Draws these lines in place of the ones before; the cells of several lines are aligned."""
-        width, height = streams.terminal_size()
-        rows = [[line] if isinstance(line, str) else line for line in lines[: max(height - 1, 1)]]
-        shown = [[self._console.shown(cell)[:MAX_CELL] for cell in row] for row in rows]  # masked before it is cut
-        texts = _aligned(shown, width - 1, is_coloured=streams.has_styles(sys.stderr))
+    def show(self, lines: Sequence[Sequence[str]]) -> None:
+        """Draws these lines in place of the ones before, each a text alone or its cells: three names, a status, more.
+
+        The cells are aligned, and so cut that no line wraps: it could not be erased.
+        """
+        columns, height = streams.terminal_size()
+        width = columns - 1
+        rows = [[self._console.shown(cell)[:MAX_CELL] for cell in line] for line in lines[: max(height - 1, 1)]]
+        by_column = zip_longest(*(row for row in rows if len(row) > 1), fillvalue="")
+        widths = [max(map(display_width, cells)) for cells in by_column]
+        excess = sum(size + GAP for size in widths if size) - GAP - width
+        for at, least in ((2, 0), (1, 0), (0, MIN_NAME)) if excess > 0 else ():  # the prompt gives way first
+            cut = max(0, min(excess, widths[at] - least))
+            widths[at] -= cut
+            excess -= cut
+        is_coloured = excess <= 0 and streams.has_styles(sys.stderr)  # a style must not be cut
+        texts = []
+        for row in rows:
+            text = row[0]
+            if len(row) > 1:
+                styles = ["", DIM, DIM, STATUS_STYLES.get(row[3], YELLOW)] if is_coloured else []
+                cells = [
+                    ([fitted(cell, size)], size, style)
+                    for cell, size, style in zip(row, widths, [*styles, *[""] * len(row)])
+                    if size
+                ]
+                text = aligned(cells).rstrip()
+            texts.append(text if "\x1b" in text else fitted(text, width))
         if len(lines) > height - 1:  # what has left the screen at its top could not be drawn over
-            texts[-1] = fitted(f"… and {len(lines) - len(texts) + 1} more", width - 1)
+            texts[-1] = fitted(f"… and {len(lines) - len(texts) + 1} more", width)
         with self._lock:
             self._draw("", texts)
 
@@ -83,31 +95,6 @@ class Live:
         drawing = erasing + text + "".join(line + "\n" for line in lines)
         if drawing:
             self._console.write_stderr(drawing)
-
-
-def _aligned(lines: Sequence[Sequence[str]], width: int, *, is_coloured: bool) -> list[str]:
-    """Returns the cells of each line below those of the others, cut so that no line wraps: it could not be erased."""
-    rows = [line for line in lines if len(line) > 1]
-    widths = [max(map(display_width, cells)) for cells in zip_longest(*rows, fillvalue="")]
-    excess = sum(size + len(GAP) for size in widths if size) - len(GAP) - width
-    for at in reversed(range(min(NAMES, len(widths)))):
-        if excess > 0 and widths[at]:
-            kept = max(widths[at] - excess, min(widths[at], MIN_NAME) if at == 0 else 0)
-            kept = kept if kept >= MIN_NAME or at == 0 else 0
-            excess -= widths[at] - kept + (0 if kept else len(GAP))
-            widths[at] = kept
-    texts = []
-    for line in lines:
-        if len(line) == 1:
-            texts.append(fitted(line[0], width))
-            continue
-        styles = [""] * len(line)
-        if is_coloured and excess <= 0:
-            styles[1 : NAMES + 1] = [*[DIM] * (NAMES - 1), STATUS_STYLES.get(line[NAMES], YELLOW)]
-        cells = [(cell, size, False, style) for cell, size, style in zip(line, widths, styles) if size]
-        text = aligned(cells).rstrip()
-        texts.append(text if any(styles) else fitted(text, width))
-    return texts
 
 
 def screen_lines(line: str, width: int) -> int:

@@ -6,38 +6,37 @@ Columns of a terminal are counted by character, so that an emoji of several char
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
 from .. import jsontext
+from ..settings import readable_time
 from .console import DIM, GREEN, RED, YELLOW, printable, styled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from typing import Any
 
     Row = Mapping[str, Any]
 
 
-GAP = "  "
-ELLIPSIS = "…"
+GAP = 2  # columns of a terminal between two columns of a table
 MIN_TEXT = 22  # columns of a terminal; less of a text says nothing
-MAX_LINES = 3  # of a list in one of several rows
-ITEM = ",\n"  # between the elements of a list, in a cell before it is shown; no text has a line break there
-MAX_WORD = 30  # columns; a longer word may be broken where its column wraps
+DAY = 86_400  # seconds
 STATUS_STYLES = {
     **dict.fromkeys(("SUCCEEDED", "READY", "COMPLETED"), GREEN),
     **dict.fromkeys(("FAILED", "CANCELLED", "GONE"), RED),
 }  # any other goes on, or needs a look: YELLOW
 
-_MARKUP = (
-    r"[\\`|<>*~\[\]]"
+# A URL without what ends a sentence or brackets; else a character that would begin markup.
+_MARKDOWN = (
+    r"(?i:(https?://[^\s\"'`]*[^\s\"'`.,;:!?)\]}>]))"
+    r"|[\\`|<>*~\[\]]"
     r"|(?<![^\W_])_|_(?![^\W_])"  # within a word an underscore stands for itself
     r"|&(?=#?\w+;)"
 )
-_URL = r"(?i:https?://[^\s\"'`]+)"
-_AFTER_URL = ".,;:!?)]}>"  # what ends a sentence or brackets, and not a URL
 
 
 class Column:
@@ -80,25 +79,19 @@ def columns_of(rows: Sequence[Row]) -> list[Column]:
 
 def markdown(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     """Returns a GitHub table, in which no cell can start markup or HTML, and a URL is a link."""
-    lines = [[_escaped(printable(column.heading)) for column in columns], ["---"] * len(columns)]
-    lines += [[_markdown_cell(row.get(column.key), column.link) for column in columns] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _markdown_cell(value: Any, link: str) -> str:
     from urllib.parse import quote
 
-    text, cell, end = _text(value).strip(), "", 0
-    for match in re.finditer(_URL, text):
-        url = match[0].rstrip(_AFTER_URL)
-        target = quote(url.encode("utf-8", "replace"), safe="/?%:@!$&*+,;=~#-._")  # brackets would end it
-        cell += f"{_escaped(text[end : match.start()])}[{link}]({target})"
-        end = match.start() + len(url)
-    return cell + _escaped(text[end:])
+    def cell(text: str, link: str) -> str:
+        def shown(found: re.Match[str]) -> str:
+            if not found[1]:
+                return "\\" + found[0]
+            return f"[{link}]({quote(found[1].encode('utf-8', 'replace'), safe='/?%:@!$&*+,;=~#-._')})"
 
+        return re.sub(_MARKDOWN, shown, text.strip())
 
-def _escaped(text: str) -> str:
-    return re.sub(_MARKUP, r"\\\g<0>", text)
+    lines = [[cell(printable(column.heading), column.link) for column in columns], ["---"] * len(columns)]
+    lines += [[cell(_text(row.get(column.key)), column.link) for column in columns] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def table(
@@ -109,110 +102,86 @@ def table(
     In a window of `width` columns, times are relative, whole columns are left out, then texts are cut; lists wrap, and
     what its column says. Where not even the columns of rank 0 fit, each row becomes lines of `heading  value`.
     """
-    lists = {column.key for column in columns for row in rows if isinstance(row.get(column.key), list)}
-    columns = [Column(each.heading, each.key, wrap=each.wrap or each.key in lists, rank=each.rank) for each in columns]
-    lines = [[printable(column.heading) for column in columns]]
-    lines += [[_cell(row.get(column.key), column, width, len(rows)) for column in columns] for row in rows]
-    natural = [max(map(display_width, cells)) for cells in zip(*lines)]
-    size = sum(natural) + len(GAP) * (len(natural) - 1)
-    widths = natural if width is None or size <= width else _fitted(columns, lines, natural, width)
-    if widths is None:
-        return _records(columns, lines, width or 0, is_coloured), []
-    shown = [at for at, size in enumerate(widths) if size]
-    text = ""
-    for number, line in enumerate(lines):
-        styles = [DIM if number == 0 else _style(column, cell) for column, cell in zip(columns, line)]
-        text += aligned([(line[at], widths[at], columns[at].wrap, styles[at] if is_coloured else "") for at in shown])
-    return text, [heading for at, (heading, *cells) in enumerate(zip(*lines)) if at not in shown and any(cells)]
+    shown = [_Shown(column, [row.get(column.key) for row in rows], width, is_coloured) for column in columns]
+    if width is None or sum(each.width + GAP for each in shown) <= width + GAP or _fit(shown, width):
+        lines = (aligned([each.cell(at) for each in shown if each.width]) for at in range(len(rows) + 1))
+        return "".join(lines), [each.cells[0] for each in shown if each.has_values and not each.width]
+    blocks, indent = [""] * len(rows), max(display_width(each.cells[0]) for each in shown)
+    for each in shown:
+        each.width = max(indent, each.natural)
+        heading, _, style = each.cell(0)
+        for at in range(len(rows)):
+            blocks[at] += aligned([(heading, indent, style), each.cell(at + 1)]) if each.cells[at + 1] else ""
+    return "\n".join(blocks), []
 
 
-def _style(column: Column, cell: str) -> str:
-    return STATUS_STYLES.get(cell, YELLOW) if column.key == "status" else ""
+class _Shown:
+    """A column on a terminal: its cells, the heading first, and the `width` that it gets, 0 where it is left out."""
+
+    def __init__(self, column: Column, values: Sequence[Any], window: int | None, is_coloured: bool) -> None:
+        if window is not None and column.is_time:
+            values = [_ago(value) for value in values]
+        texts = [_text(value) for value in values]
+        self.column = column
+        self.cells = [printable(column.heading), *texts]
+        self.has_values = any(texts)
+        self.width = self.natural = max(map(display_width, self.cells))
+        self._wraps = column.wrap or any(isinstance(value, list) for value in values)
+        self._is_coloured = is_coloured
+        is_text = " " in "".join(texts) and not column.stays and not column.is_time
+        self.least = min(self.natural, MIN_TEXT) if is_text else self.natural  # half a URL or id says nothing
+
+    def cell(self, at: int) -> tuple[list[str], int, str]:
+        """Returns the lines of a cell, its width and its style."""
+        text = self.cells[at]
+        style = DIM if at == 0 else STATUS_STYLES.get(text, YELLOW) if self.column.key == "status" else ""
+        lines = wrapped(text, self.width) if self._wraps else [fitted(text, self.width)]
+        return lines, self.width, style if self._is_coloured else ""
 
 
-def _cell(value: Any, column: Column, width: int | None, rows: int) -> str:
-    mark = ", " if width is None or column.stays or rows == 1 else ITEM
-    return _text(ago(value) if width is not None and column.is_time and isinstance(value, str) else value, mark)
+def _fit(columns: Sequence[_Shown], width: int) -> bool:
+    """Sets the widths of the columns in a window. Returns False where those that must not be left out do not fit."""
+    room = width + GAP
+    in_order = sorted(columns, key=lambda each: (each.column.rank, each.natural))
+    for each in in_order:
+        each.width = each.least if each.has_values and each.least + GAP <= room else 0
+        if each.width:
+            room -= each.width + GAP
+        elif each.has_values and each.column.rank == 0:
+            return False
+    for each in in_order:  # the longest texts of the least important columns are cut
+        more = min(each.natural - each.width, room) if each.width else 0
+        each.width += more
+        room -= more
+    return True
 
 
-def _text(value: Any, mark: str = ", ") -> str:
-    """Returns a value on one line, the elements of a list with a mark between them."""
+def _text(value: Any) -> str:
+    """Returns a value on one line."""
     items = value if isinstance(value, list) else [] if value is None else [value]
-    return mark.join(printable(item if isinstance(item, str) else jsontext.dumps(item)) for item in items)
+    return ", ".join(printable(item if isinstance(item, str) else jsontext.dumps(item)) for item in items)
 
 
-def ago(moment: str) -> str:
-    """Returns an ISO 8601 moment as `2 h ago`, as its date where it is long past, and what is none as it is."""
-    import time
+def _ago(moment: Any) -> Any:
+    """Returns an ISO 8601 moment as `2 h 5 min ago`, as its date where that is a day or more, and others as it is."""
     from datetime import datetime
 
     try:
         seconds = time.time() - datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
-    except (ValueError, OverflowError, OSError):
+    except (AttributeError, ValueError, OverflowError, OSError):
         return moment
-    for unit, size, most in (("s", 1, 60), ("min", 60, 60), ("h", 3600, 24), ("d", 86_400, 30)):
-        if 0 <= seconds < size * most:
-            return f"{int(seconds // size)} {unit} ago"
-    return moment[:10] if seconds > 0 else moment
+    return f"{readable_time(seconds)} ago" if 0 <= seconds < DAY else moment[:10]
 
 
-def _fitted(
-    columns: Sequence[Column], lines: Sequence[Sequence[str]], natural: Sequence[int], width: int
-) -> list[int] | None:
-    """Returns the width of each column in a window, 0 for one that is left out; None where they cannot fit."""
-
-    def least(at: int) -> int:
-        heading, *cells = (line[at] for line in lines)
-        is_text = columns[at].wrap or any(" " in cell for cell in cells)
-        if columns[at].stays or columns[at].is_time or not is_text:
-            return natural[at]  # half a URL or name of a model says nothing
-        longest = max((display_width(word) for cell in cells if columns[at].wrap for word in cell.split()), default=0)
-        return min(natural[at], max(MIN_TEXT, display_width(heading), min(longest, MAX_WORD)))
-
-    smallest, room = [0] * len(columns), width + len(GAP)
-    # The columns with values, by rank and then the fullest first, as far as there is room.
-    filled = [sum(map(bool, cells)) for _, *cells in zip(*lines)]
-    for at in sorted(range(len(columns)), key=lambda at: (columns[at].rank, -filled[at])):
-        size = least(at) if filled[at] or not lines[1:] else width
-        if size + len(GAP) <= room:
-            smallest[at] = size
-            room -= size + len(GAP)
-        elif columns[at].rank == 0 and filled[at]:
-            return None
-    # What is left goes to the texts: the least important and then the widest are cut first.
-    widths = [min(size, width) if least else 0 for size, least in zip(natural, smallest)]
-    for _ in range(sum(widths) - sum(smallest) - room):
-        found = [at for at, size in enumerate(widths) if size > smallest[at]]
-        widths[max(found, key=lambda at: (columns[at].rank, widths[at]))] -= 1
-    return widths
-
-
-def _records(columns: Sequence[Column], lines: Sequence[Sequence[str]], width: int, is_coloured: bool) -> str:
-    """Returns each row as lines of `heading  value`, with an empty line between two rows."""
-    headings, *rows = lines
-    indent = max(map(display_width, headings))
-    room = max(width - indent - len(GAP), MIN_TEXT)
-    blocks = []
-    for row in rows:
-        block = ""
-        for column, heading, cell in zip(columns, headings, row):
-            size = room if len(cell.split()) > 1 else max(room, display_width(cell))  # a word can be copied
-            styles = (DIM, _style(column, cell)) if is_coloured else ("", "")
-            block += aligned([(heading, indent, False, styles[0]), (cell, size, True, styles[1])]) if cell else ""
-        blocks.append(block)
-    return "\n".join(blocks)
-
-
-def aligned(cells: Sequence[tuple[str, int, bool, str]]) -> str:
-    """Returns the lines of cells, each a text, a width, whether it is wrapped, and a style."""
-    parts = [_listed(text, width) if wraps else [fitted(text, width)] for text, width, wraps, _ in cells]
-    lines = []
-    for pieces in zip_longest(*parts, fillvalue=""):
+def aligned(cells: Sequence[tuple[list[str], int, str]]) -> str:
+    """Returns the lines of cells, each its own lines, a width and a style."""
+    text = ""
+    for pieces in zip_longest(*(lines for lines, _, _ in cells), fillvalue=""):
         line = ""
-        for piece, (_, width, _, style) in zip(pieces, cells):
-            line += styled(piece, style) + " " * (width - display_width(piece) + len(GAP))
-        lines.append(line.rstrip() + "\n")
-    return "".join(lines)
+        for piece, (_, width, style) in zip(pieces, cells):
+            line += styled(piece, style) + " " * (width - display_width(piece) + GAP)
+        text += line.rstrip() + "\n"
+    return text
 
 
 def display_width(text: str) -> int:
@@ -233,44 +202,15 @@ def fitted(text: str, width: int) -> str:
     """Returns `text`, cut to `width` columns at most, an ellipsis included, if it is wider."""
     if display_width(text) <= width:
         return text
-    room = width - len(ELLIPSIS)
-    for end, character in enumerate(text):
-        room -= columns_taken(character)
-        if room < 0:
-            return text[:end] + ELLIPSIS
-    return text
+    end, room = 0, width - 1
+    while (room := room - columns_taken(text[end])) >= 0:
+        end += 1
+    return text[:end] + "…"
 
 
-def _listed(text: str, width: int) -> list[str]:
-    """Returns a cell on its lines; of a list as many elements as MAX_LINES hold, and how many more there are."""
-    items = text.split(ITEM)
-    lines = wrapped(", ".join(items), width)
-    for count in range(1, len(items)) if len(lines) > MAX_LINES else ():
-        longer = wrapped(f"{', '.join(items[:count])}, … {len(items) - count} more", width)
-        if count > 1 and len(longer) > MAX_LINES:
-            break
-        lines = longer
-    return lines
+def wrapped(text: str, width: int) -> list[str]:
+    """Returns `text` on lines of `width` columns, broken at spaces, and within a word that is wider than a line."""
+    import textwrap
 
-
-def wrapped(text: str, width: int, *, breaks_words: bool = True) -> list[str]:
-    """Returns `text` on lines of `width` columns, broken at spaces; with `breaks_words`, wider words are broken too."""
-    lines, room = [""], width
-    for word in text.split(" "):
-        size = display_width(word)
-        if lines[-1] and size < room:
-            lines[-1] += f" {word}"
-            room -= size + 1
-            continue
-        if lines[-1]:
-            lines.append("")
-            room = width
-        chunks = re.split(r"(?<=/)", word) if breaks_words and size > width else [word]
-        for piece in word if breaks_words and max(map(display_width, chunks)) > width else chunks:
-            taken = display_width(piece)
-            if taken > room and lines[-1]:
-                lines.append("")
-                room = width
-            lines[-1] += piece
-            room -= taken
-    return lines
+    doubled = "".join(each + "\0" * (columns_taken(each) - 1) for each in text)  # textwrap counts characters
+    return [line.replace("\0", "") for line in textwrap.wrap(doubled, width, break_on_hyphens=False)] or [""]
