@@ -86,7 +86,7 @@ class RunTest(BatchTest):
         result = self.batch(rows="-", stdin=ROW)
         self.assert_refused(result)
         self.assertEqual(pasted(result)[-2:], ["--download", "outputs/"])
-        self.assert_refused(self.download("--body", "-", rows="-", stdin=b"{}"), "stdin holds ROWS already")
+        self.assert_refused(self.download("--body", "-", rows="-", stdin=b"{}"), "has no rows")
 
     def test_the_folder_is_always_a_folder(self) -> None:
         self.write("fox")

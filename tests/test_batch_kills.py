@@ -22,8 +22,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Callable
 
-from runway_cli.jobs.schedule import Scheduler
-from runway_cli.shutdown import Shutdown
 from tests.batches import PATH, SHARED, BatchTest
 from tests.fake import FakeRunway, pseudo_content
 from tests.program import ROOT, Result, checked, environment, shell_words
@@ -231,7 +229,7 @@ class SignalTest(ProcessTest):
         process.send_signal(signal.SIGINT)
         result = self.ended(process)
         self.assertLess(time.monotonic() - began, 2)
-        again = "run the same command again without --retry-failed and --retry-uncertain to resume"
+        again = "run the same command again, without --retry-failed and --retry-uncertain, to resume"
         self.assertRegex(result.error["error"], rf"rows in progress: 4 \(.*\), not started: 4; {again}$")
         self.assertEqual(shell_words(result.error["example"])[-len(self.words) :], self.words)
         for accepted in self.fake.accepted:
@@ -249,32 +247,6 @@ class SignalTest(ProcessTest):
         self.assertNotIn(b"error", stderr)
         recorded = {attempt["id"] for attempt in self.attempts() if attempt["id"]}
         self.assertEqual(recorded, {accepted.id for accepted in self.fake.accepted})
-
-
-class Step:
-    """A job with one step."""
-
-    deadline = None
-
-    def __init__(self, seconds: float, failure: Exception | None = None) -> None:
-        self.seconds = seconds
-        self.failure = failure
-
-    def step(self, _: object) -> None:
-        time.sleep(self.seconds)
-        if self.failure:
-            raise self.failure
-
-
-class DrainTest(unittest.TestCase):
-    def test_answers_are_awaited_although_several_jobs_have_a_defect(self) -> None:
-        scheduler = Scheduler(time, Shutdown(), lambda _: None, 4)
-        late = Step(0.3)
-        for job in (late, *(Step(0.05 * number, ValueError("a defect")) for number in range(1, 4))):
-            scheduler.add(job)
-        with self.assertRaisesRegex(ValueError, "a defect"):
-            list(scheduler.run())
-        self.assertEqual(list(scheduler.drain(5)), [late])
 
 
 @unittest.skipUnless(os.name == "posix", "limits, devices and signals of POSIX")

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from .. import settings as values
 from ..api.paths import api_path
 from ..errors import ConfigError, Failure, RunwayError, UsageError
-from ..files.download import check_destination, free_path
+from ..files.download import PART_FILE, check_destination, free_path, listing
 from ..files.upload import refuse_service
-from ..jobs import fields
-from ..jobs.batch import Batch, files_in_the_way, saved_files
+from ..jobs.batch import Batch, saved_files
 from ..jobs.ledger import STARTED, UNCERTAIN, LedgerMissing
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
-from ..jobs.start import known
+from ..jobs.start import known, over_limit
 from ..jobs.tasks import is_safety
 from ..settings import absolute, history_path, relative
 from ..terminal import masking
 from ..terminal.tables import Column
-from .body import Checker
 from .options import COSTS, Command, Operand, Option, Options
 from .request import BODY_OPTIONS
 from .wait import WAIT_OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ..api.client import Client
     from ..jobs.ledger import Attempt, Ledger
     from ..jobs.rows import Fault, Row
@@ -55,24 +54,36 @@ OPTIONS = (
 )
 DRY_RUN_COLUMNS = (Column("Row", "row"), Column("Name", "name"), Column("Url", "url", rank=1), Column("Body", "body"))
 STDIN = "-"
-BALANCE_WAIT = 10.0  # seconds that a dry run waits for the balance
 
 
 def run(context: Context, options: Options) -> int:
     """Sends, waits for and saves every row that the ledger does not know as done, and prints each as it ends."""
-    _check_options(options)
+    # Read and check all input.
+    is_stdin = options.rows == STDIN
+    if is_stdin and not options.log and not options.download:
+        words = "ROWS from stdin need --log FILE or --download DIR: the ledger is what makes a batch repeatable"
+        raise UsageError(words, add=("--download", "outputs/"))
     client = context.client()
     if not options.dry_run:
         client.check_secret()
-    base_url, shutdown = client.target.base_url, context.shutdown
-    rows = RowReader(options, base_url=base_url, shutdown=shutdown).read()
+    rows = RowReader(options, base_url=client.target.base_url, shutdown=context.shutdown).read()
     if options.download:
         options.download = os.path.join(options.download, "")  # here it is always a folder
     try:
         if options.download and not options.dry_run:
             check_destination(options.download, force=options.force)
         history, ledger = context.history(client), _opened(context, options, client)
-        attempts = _known(ledger, history, is_dry_run=options.dry_run)
+
+        # The last attempt at each row. Of a POST whose outcome the ledger does not know, the history may have the id.
+        attempts: dict[str, Attempt] = {}
+        for each in ledger.attempts():
+            attempts[each.job] = each
+            fate = history.last(key=each.key) if each.status == UNCERTAIN else None
+            if fate is not None and fate.id:
+                vars(each).update(status=STARTED, id=fate.id, credits=fate.credits)
+                if not options.dry_run:
+                    ledger.settle(each.key, STARTED, id=fate.id, credits=fate.credits)
+
         _plan(options, client, attempts, rows)
         batch = Batch(client, history, ledger, rows, attempts, options=options)
         if options.dry_run:
@@ -83,25 +94,12 @@ def run(context: Context, options: Options) -> int:
 
         return batch.run(BatchDisplay(context.console, context.clock, batch))
     except Failure as failure:
-        call: str | Sequence[str] | None = failure.fact("batch_call")
-        call = call or ("same" if failure.kind == "interrupted" else None)
-        if failure.fact("taken"):  # with another folder
+        call = failure.fact("batch_call") or ("same" if failure.kind == "interrupted" else None)
+        if is_stdin and (isinstance(call, str) or failure.fact("taken") or failure.fact("drop")):
+            call = ("wait", "--unfinished")  # stdin cannot be read again
+        elif failure.fact("taken"):  # with another folder
             call = None
-        is_again = isinstance(call, str) or failure.fact("taken") or failure.fact("drop")
-        if options.rows == STDIN and is_again:  # it cannot be read again
-            call = ("wait", "--unfinished")
         raise failure.but(batch_call=call) from None
-
-
-def _check_options(options: Options) -> None:
-    if options.rows != STDIN:
-        return
-    if not options.log and not options.download:
-        words = "ROWS from stdin need --log FILE or --download DIR: the ledger is what makes a batch repeatable"
-        raise UsageError(words, add=("--download", "outputs/"))
-    texts = [field.value for field in options.fields if field.kind == fields.TEXT_FILE]
-    if options.body in (STDIN, "@-") or STDIN in texts:
-        raise UsageError("stdin holds ROWS already: read the body or the text from a file")
 
 
 def _opened(context: Context, options: Options, client: Client) -> Ledger:
@@ -135,7 +133,7 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
     return ledger
 
 
-def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: list[Row]) -> None:
+def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: Sequence[Row]) -> None:
     """Names the rows and sets what is to be done with each.
 
     `attempts` are the last ones, by the keys of their rows. Raises UsageError where a row must not be sent, and
@@ -146,61 +144,65 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
     if is_retry and attempts and not any(row.key in attempts for row in rows):
         words = "the ledger knows none of these rows: use the file and the options of the earlier run"
         raise UsageError(words, batch_call=("batch", "--help"))
-    folder = options.download
+    folder = absolute(options.download) if options.download else None
     for row in rows:
-        row.attempt = known = attempts.get(row.key)
-        if known is None:
-            row.todo = SEND
-        elif known.status == UNCERTAIN:
+        row.attempt = last = attempts.get(row.key)
+        if last is None:
+            continue
+        if last.status == UNCERTAIN:
             row.todo = SEND if options.retry_uncertain else PRINT
-        elif known.has_failed:
-            row.todo = SEND if options.retry_failed and not is_safety(known.code) else PRINT
+        elif last.has_failed:
+            row.todo = SEND if options.retry_failed and not is_safety(last.code) else PRINT
         else:
-            row.todo = WAIT if known.status == STARTED or saved_files(known, folder) is None else PRINT
+            row.todo = WAIT if last.status == STARTED or saved_files(last, folder) is None else PRINT
+        row.has_succeeded = None if row.todo == SEND or last.status == STARTED else last.is_done
     unsent = [row for row in rows if row.todo == SEND]
     if any(each.is_upload for row in unsent for each in row.inputs):
         refuse_service(client)
-    kept = [path for path in (options.rows, options.log, history_path()) if path]
-    new = [row for row in rows if row.todo != PRINT] if options.force else unsent
-    taken = files_in_the_way(new, folder, attempts.values(), kept, force=options.force) if folder else []
-    if folder and taken:
-        advice = "use another @name" if options.force else "use another @name or --force"
-        faults = [(row.line, "", f"{os.path.join(folder, file)!r} exists: {advice}") for row, file in taken]
-        refuse(faults, taken=folder)
+    if folder:
+        new = [row for row in rows if row.todo != PRINT] if options.force else unsent
+        refuse(_in_the_way(options, folder, new, attempts.values()), taken=options.download)
     if options.check and unsent:
-        _check(client, unsent)
+        from .body import Checker
+
+        checker = Checker(client)
+        faults = [
+            (row.line, issue["field"] or "the body", "; ".join(issue["messages"]))
+            for row in unsent
+            for issue in checker.issues("POST", row.path, row.value(lambda each: each.shown()) if row.has_body else {})
+        ]
+        refuse(faults, f"the API's contract of {checker.contract.date} refuses rows: ", **checker.facts())
 
 
-def _check(client: Client, rows: Sequence[Row]) -> None:
-    """Raises UsageError where the API's contract refuses a row, NetworkError without a contract."""
-    checker = Checker(client)
-    faults: list[Fault] = []
-    for row in rows:
-        for issue in checker.issues("POST", row.path, row.value(lambda each: each.shown()) if row.has_body else {}):
-            faults.append((row.line, issue["field"] or "the body", "; ".join(issue["messages"])))
-    refuse(faults, f"the API's contract of {checker.contract.date} refuses rows: ", **checker.facts())
+def _in_the_way(options: Options, folder: str, rows: Sequence[Row], attempts: Iterable[Attempt]) -> list[Fault]:
+    """Returns the rows whose name has a file in the folder already, not counting the files of other rows.
 
-
-def _known(ledger: Ledger, history: Ledger, *, is_dry_run: bool) -> dict[str, Attempt]:
-    """Returns the last attempt at each row, by its key.
-
-    The history is asked about POSTs whose outcome the ledger does not know; what it has is recorded, but for a dry run.
+    With --force only ROWS and ledgers are in the way.
     """
-    attempts = ledger.attempts()
-    for each in attempts:
-        fate = history.last(key=each.key) if each.status == UNCERTAIN else None
-        if fate is not None and fate.id:
-            vars(each).update(status=STARTED, id=fate.id, credits=fate.credits)
-            if not is_dry_run:
-                ledger.settle(each.key, STARTED, id=fate.id, credits=fate.credits)
-    return {each.job: each for each in attempts}
+    kept = {os.path.realpath(path) for path in (options.rows, options.log, history_path()) if path}
+    own = {row.key for row in rows}
+    others = {path for attempt in attempts if attempt.job not in own for path in attempt.saved.get(folder, ())}
+    files: dict[str, str] = {}
+    for name in listing(folder):
+        path = os.path.join(folder, name)
+        if not PART_FILE.fullmatch(name) and (not options.force or os.path.realpath(path) in kept):
+            stem = unicodedata.normalize("NFC", os.path.splitext(name)[0]).casefold()
+            files[stem] = name
+            if path not in others:
+                files.setdefault(re.sub(r"-\d+$", "", stem), name)
+    advice = "use another @name" if options.force else "use another @name or --force"
+    taken = [(row, files[row.name.casefold()]) for row in rows if row.name.casefold() in files]
+    return [(row.line, "", f"{os.path.join(options.download, file)!r} exists: {advice}") for row, file in taken]
 
 
 def _show(context: Context, batch: Batch) -> int:
-    """Prints the request of every row that would be sent, masked, and its cost. Changes nothing on the disk."""
-    skipped = {row for row, _ in batch.release()}
-    unsent = [row for row in batch.rows if row.todo == SEND and row not in skipped]
-    shown_client = context.client(with_secret=False)
+    """Prints the request of every row that would be sent, masked, and notes what is known of their cost.
+
+    Changes nothing on the disk. The note is such as `2 rows: 1 × 25 credits known, 1 unknown; balance 2400`.
+    """
+    options, client, shown_client = batch.options, batch.client, context.client(with_secret=False)
+    batch.release()
+    unsent = [row for row in batch.rows if row.todo == SEND and row.has_succeeded is None]
     try:
         for row in unsent:
             shown = {
@@ -215,29 +217,30 @@ def _show(context: Context, batch: Batch) -> int:
             context.console.row(shown, alone=False)
     finally:
         context.console.end_rows(DRY_RUN_COLUMNS)
-    context.console.note(_foreseen(batch, unsent))
-    return 0
 
-
-def _foreseen(batch: Batch, unsent: list[Row]) -> str:
-    """Returns what the rows of a dry run would cost, and the balance: `2 rows: 1 × 25 credits known, 1 unknown`."""
-    options, client = batch.options, batch.client
-    prices = Counter(map(batch.price, unsent))
-    unknown = prices.pop(None, 0)
-    known = ", ".join(f"{count} × {values.counted(price, 'credit')}" for price, count in prices.items())
-    words = filter(None, (f"{known} known" if known else "", f"{unknown} unknown" if unknown else ""))
-    found = [": ".join(filter(None, (values.counted(len(unsent), "row"), ", ".join(words))))]
+    prices = [batch.price(row) for row in unsent]
+    counts = Counter(prices)
+    words = [f"{counts[price]} × {values.counted(price, 'credit')}" for price in counts if price is not None]
+    words = [f"{', '.join(words)} known"] if words else []
+    words += [f"{counts[None]} unknown"] if counts[None] else []
+    found = [values.counted(len(unsent), "row") + (f": {', '.join(words)}" if words else "")]
     if options.max_credits is not None:
-        found.append(f"--max-credits {options.max_credits} allows {batch.allowed(unsent)}")
+        spent, allowed = batch.ledger.prices(), 0
+        for price in prices:
+            if over_limit(options.max_credits, "--max-credits", spent, price):
+                break
+            spent.append(price)
+            allowed += 1
+        found.append(f"--max-credits {options.max_credits} allows {allowed}")
     if client.target.secret and not options.gateway and not options.quiet:
-        deadline = client.clock.monotonic() + BALANCE_WAIT
         try:
-            account = client.call("GET", "/v1/organization", retries=0, deadline=deadline).value
+            account = client.call("GET", "/v1/organization", retries=0).value
         except RunwayError:
             account = None
         balance = values.number_of(account.get("creditBalance")) if isinstance(account, dict) else None
         found += [] if balance is None else [f"balance {balance}"]
-    return "; ".join(found)
+    context.console.note("; ".join(found))
+    return 0
 
 
 EXAMPLE = "batch /v1/text_to_image prompts.jsonl -f model=gen4_image -f ratio=1280:720 --download sky/"

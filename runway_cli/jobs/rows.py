@@ -52,8 +52,8 @@ class Row:
 
     `number` counts the rows from 1, `line` is its line in the file, `key` identifies it in the ledger, whose last
     `attempt` at it may be None. `label` is its @name made safe, "" without one; `name` is what its outputs are called,
-    once `set_names` has run. `parents` are the rows whose outputs it needs. `todo` is what this run has to do: SEND it,
-    WAIT for what it started, or PRINT what the ledger knows.
+    once `set_names` has run. `parents` are the rows whose outputs it needs; `has_succeeded` is None while that is not
+    known. `todo` is what this run has to do: SEND it, WAIT for what it started, or PRINT what the ledger knows.
     """
 
     def __init__(self, number: int, line: int, path: str, body: Any, label: str) -> None:
@@ -69,6 +69,7 @@ class Row:
         self.key = ""
         self.attempt: Attempt | None = None
         self.todo = SEND
+        self.has_succeeded: bool | None = None
 
     def value(self, of_input: Callable[[fields.Input], Any]) -> Any:
         """Returns the body as a JSON value; `of_input` gives the value for each input."""

@@ -7,7 +7,6 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 from ..errors import ApiError, NetworkError
 from ..shutdown import SLICE
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
             """Does what is due. Returns the seconds until the next step, None at the end: past its deadline at once."""
 
 
-OPEN_FILES, OWN_FILES, FILES_OF_JOB = 512, 24, 4  # enough for all; what the process has beside its jobs; of each job
+OWN_FILES, FILES_OF_JOB = 24, 4  # open files that the process has beside its jobs, and of each job
 MAX_GAP = 30.0  # seconds between two POSTs after 429
 MAX_EXHAUSTED = 3  # rows in succession whose retries are used up
 MAX_ROUNDS = 4  # of POSTs that are all answered 429, beyond --retries: a daily limit may be reached
@@ -40,17 +39,12 @@ TICK = 1.0  # seconds between two events that only say that time has passed
 
 
 def most_at_once(wanted: int, note: Callable[[str], None]) -> int:
-    """Returns how many of the jobs wanted at once the limit of open files allows, which is raised where it can be."""
+    """Returns how many of the jobs wanted at once the limit of open files allows."""
     try:
         import resource
     except ImportError:  # Windows
         return wanted
-    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if 0 <= limit < OPEN_FILES:
-        with suppress(OSError, ValueError):
-            raised = OPEN_FILES if most < 0 else min(most, OPEN_FILES)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, most))
-            limit = raised
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     found = wanted if limit < 0 else min(wanted, max(1, (limit - OWN_FILES) // FILES_OF_JOB))
     if found < wanted:
         note(f"{found} at once, not {wanted}: the limit of open files is {limit}")
@@ -112,19 +106,6 @@ class Scheduler:
             else:
                 self.add(ended, delay)
 
-    def drain(self, seconds: float) -> Iterator[Runnable]:
-        """Yields the jobs whose current step ends within `seconds`, without beginning another. For the end of a run.
-
-        A further defect does not end it: the other jobs may have been paid for.
-        """
-        end = self._clock.monotonic() + seconds
-        while self._running and self._clock.monotonic() < end:
-            job = None
-            with suppress(Exception):
-                job, _ = self._collect(SLICE)
-            if job:
-                yield job
-
     def _collect(self, seconds: float) -> tuple[Runnable | None, Any]:
         """Takes one result: returns the job whose step has ended and its delay, passes an event on, raises a defect."""
         try:
@@ -160,7 +141,7 @@ class Pace:
         self.is_stopped = False  # no further one is sent
         self.sending = 0  # POSTs whose answer has not been recorded yet
         self._client = client
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._not_before = 0.0  # the moment of the next POST
         self._rounds = 0  # of POSTs that were answered 429; half of them are forgiven for each that is accepted
         self._exhausted = 0
@@ -169,6 +150,11 @@ class Pace:
         """Lets no further POST be sent."""
         with self._lock:
             self.is_stopped = True
+
+    def drain(self, seconds: float) -> None:
+        """Waits until what came of each POST is recorded, for so long at most."""
+        with self._lock:
+            self._lock.wait_for(lambda: not self.sending, seconds)
 
     def begin(self) -> float | None:
         """Returns 0 if a POST may be sent now, else the seconds to wait, None if none may be sent.
@@ -188,6 +174,7 @@ class Pace:
         """Notes that what came of a POST is recorded. One that was accepted lets the pace recover."""
         with self._lock:
             self.sending -= 1
+            self._lock.notify_all()
             if is_accepted:
                 self._exhausted = 0
                 self._rounds //= 2
