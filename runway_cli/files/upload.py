@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 
 from .. import jsontext
@@ -25,6 +25,7 @@ MAX_DATA_URI = 5_242_880  # characters as encoded; the API's limit
 MAX_UPLOAD = 200 * 1024 * 1024  # bytes; the API's limit is 200 MB
 MAX_FILENAME = 255  # characters; the API's limit
 PIECE = 512 * 1024  # bytes read and sent at a time; twice as much costs more memory and gains nothing
+QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})  # in a form, as browsers do (HTML, multipart form data)
 
 
 class InputFile:
@@ -41,28 +42,28 @@ class InputFile:
         self.path = path
         self.is_upload = is_upload
         self._option = option
-        self._stamp = _stamp(path)
+        name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")  # as it can be sent
         if os.path.exists(path) and not os.path.isfile(path):
             raise self._refused("is not a file")
         with self._opened() as file:
-            self.size = os.fstat(file.fileno()).st_size
-            self.name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")  # as it can be sent
-            kind, named = judged(self.name, file)
+            status = os.fstat(file.fileno())
+            self.size = status.st_size
+            self._stamp = (status.st_size, status.st_mtime_ns)
+            kind, named = judged(name, file)
         if not self.size:
             raise self._refused("is empty")
         if kind is None or not kind.startswith(MEDIA):
             what = f"its content is {kind}" if kind else "neither its content nor its name tells a media type"
             raise self._refused(f"is not a media file: {what}")
-        self.note = None
-        if kind != named:
-            self.note = f"{path} is {kind}, not {named}: sent as {kind}" if named else None
-            self.name = f"{os.path.splitext(self.name)[0] if named else self.name}.{EXTENSIONS[kind]}"
-        self.name = self.name[-MAX_FILENAME:]
-        self.type = kind
         if is_upload and self.size > MAX_UPLOAD:
             raise self._refused("is larger than 200 MB, the API's limit: use an https URL instead")
         if not is_upload and len(f"data:{kind};base64,") + (self.size + 2) // 3 * 4 > MAX_DATA_URI:
             raise self._refused("is over the limit of 5 MiB as encoded: use --upload instead")
+        self.type = kind
+        self.note = f"{path} is {kind}, not {named}: sent as {kind}" if named not in (None, kind) else None
+        if kind != named:
+            name = f"{os.path.splitext(name)[0] if named else name}.{EXTENSIONS[kind]}"
+        self.name = name[-MAX_FILENAME:]
 
     def _refused(self, reason: str) -> UsageError:
         return UsageError(f"{self._option}: {self.path!r} {reason}")
@@ -88,8 +89,11 @@ class InputFile:
 
     def check_unchanged(self) -> None:
         """Raises UsageError if the file is no longer the one that its row's key was made from."""
-        if _stamp(self.path) != self._stamp:
-            raise self._refused("was changed or removed during the run")
+        with suppress(OSError):
+            status = os.stat(self.path)
+            if (status.st_size, status.st_mtime_ns) == self._stamp:
+                return
+        raise self._refused("was changed or removed during the run")
 
     def data_uri(self) -> str:
         """Returns the file inlined, as `data:TYPE;base64,…`. Raises UsageError."""
@@ -101,14 +105,6 @@ class InputFile:
     def shown(self) -> str:
         """Returns the value that stands for the file in a body that is not sent."""
         return f"runway://… ({self.name})" if self.is_upload else self.data_uri()
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 def refuse_service(client: Client) -> None:
@@ -136,8 +132,7 @@ def upload(client: Client, file: InputFile, emit: Emit) -> str:
 
 
 def _uploaded(client: Client, file: InputFile, emit: Emit) -> str:
-    body = jsontext.encoded({"filename": file.name, "type": "ephemeral"})
-    slot = client.call("POST", "/v1/uploads", body).value
+    slot = client.call("POST", "/v1/uploads", jsontext.encoded({"filename": file.name, "type": "ephemeral"})).value
     found = slot if isinstance(slot, dict) else {}
     url, fields, uri = found.get("uploadUrl"), found.get("fields"), found.get("runwayUri")
     if not isinstance(url, str) or not isinstance(fields, dict) or not isinstance(uri, str):
@@ -146,13 +141,16 @@ def _uploaded(client: Client, file: InputFile, emit: Emit) -> str:
     if fault:
         raise ApiError(f"the upload URL {url!r} {fault}", status=200)
     form = Form(fields, file)
-    headers = {"Content-Type": form.type, "Content-Length": str(form.size)}
+
+    def mask(text: str) -> str:  # a storage host may repeat the form's values
+        for secret in sorted((str(value) for value in fields.values() if len(str(value)) > 7), key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return client.console.mask(text)
 
     def attempt() -> None:
-        with closing(client.stream("POST", url, headers, form.pieces(emit))) as answer:
+        with closing(client.stream("POST", url, form.headers, form.pieces(emit))) as answer:
             if not 200 <= answer.status < 300:
-                mask = client.console.mask
-                raise storage_error("the upload was refused", answer, lambda text: mask(form.mask(text)))
+                raise storage_error("the upload was refused", answer, mask)
 
     client.retry("PUT", attempt)
     return uri
@@ -163,23 +161,14 @@ class Form:
 
     def __init__(self, fields: Mapping[str, Any], file: InputFile) -> None:
         boundary = os.urandom(16).hex()
-        head = ""
-        for name, value in fields.items():
-            head += f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
-        head += f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{_quoted(file.name)}"\r\n'
-        head += f"Content-Type: {file.type}\r\n\r\n"
+        start = f"--{boundary}\r\nContent-Disposition: form-data; name="
+        head = "".join(f'{start}"{name.translate(QUOTED)}"\r\n\r\n{value}\r\n' for name, value in fields.items())
+        head += f'{start}"file"; filename="{file.name.translate(QUOTED)}"\r\nContent-Type: {file.type}\r\n\r\n'
         self.file = file
-        self.secrets = sorted((str(value) for value in fields.values() if len(str(value)) > 7), key=len, reverse=True)
-        self.type = f"multipart/form-data; boundary={boundary}"
         self.head = head.encode("utf-8", "surrogateescape")
         self.tail = f"\r\n--{boundary}--\r\n".encode()
-        self.size = len(self.head) + file.size + len(self.tail)  # in bytes
-
-    def mask(self, text: str) -> str:
-        """Returns `text` without the form's values, which a storage host may repeat."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
+        size = len(self.head) + file.size + len(self.tail)
+        self.headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(size)}
 
     def pieces(self, emit: Emit) -> Iterator[bytes]:
         """Yields the form's bytes. Raises UsageError if the file became shorter while it was read."""
@@ -193,8 +182,3 @@ class Form:
         if sent != self.file.size:
             raise UsageError(f"upload: {self.file.path!r} became shorter while it was read")
         yield self.tail
-
-
-def _quoted(name: str) -> str:
-    """Escapes a name inside the quotes of Content-Disposition as browsers do (HTML, multipart form data)."""
-    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
