@@ -10,17 +10,7 @@ import os
 
 from ..api.paths import api_path, segment
 from ..api.retry import MAX_RETRY_AFTER, may_poll_again
-from ..errors import (
-    ApiError,
-    DeniedError,
-    Mistyped,
-    NetworkError,
-    OutputError,
-    RunwayError,
-    TaskError,
-    UsageError,
-    WaitTimeout,
-)
+from ..errors import ApiError, DeniedError, Mistyped, NetworkError, RunwayError, TaskError, UsageError, WaitTimeout
 from ..settings import MIN_INTERVAL, QUOTES, absolute, counted, number_of, relative, shown_number
 from .ledger import BAD_ENDS, GONE, GOOD_ENDS
 
@@ -142,8 +132,10 @@ class PolledTask:
     a folder. Where nobody knows whether there is such a task (`is_known` is false), first polls that all fail with what
     cannot pass by itself end the polling after --retries more.
 
-    `answer` is the last answer, None before the first one. `error` is what ended the polling early; `trouble` is why
-    the last poll failed, where polling continues. `saved` are the paths of the outputs, `warnings` their defects.
+    `answer` is the last answer, None before the first one, and of it: `status`, or ""; `progress` from 0 to 1 and
+    `credits`, None where they are unknown; `node_errors`, the failed nodes of a workflow invocation by their id.
+    `error` is what ended the polling early; `trouble` is why the last poll failed, where polling continues. `saved` are
+    the paths of the outputs, `warnings` their defects, `is_saved` tells that every output is on the disk.
     """
 
     def __init__(
@@ -173,17 +165,15 @@ class PolledTask:
         self._denied: DeniedError | None = None  # why new URLs are waited for
         self._tries = float("inf") if is_known else client.target.retries + 1  # polls that may fail so at first
         self.answer: dict[str, Any] | None = None
+        self.status = ""
+        self.progress: float | None = None
+        self.credits: Any = None
+        self.node_errors: dict[str, Any] = {}
         self.error: RunwayError | None = None
         self.trouble: RunwayError | None = None
         self.saved: list[str] = []
         self.warnings: list[str] = []
-        self.is_saved = False  # every output is on the disk
-
-    @property
-    def status(self) -> str:
-        """Returns the last status seen, "" before the first."""
-        status = (self.answer or {}).get("status")
-        return status if isinstance(status, str) else ""
+        self.is_saved = False
 
     @property
     def has_ended(self) -> bool:
@@ -195,22 +185,6 @@ class PolledTask:
         """Returns whether the API itself, and not a gateway, said that there is none."""
         error = self.error
         return error is not None and error.fact("status") == 404 and bool(error.fact("from_provider", True))
-
-    @property
-    def progress(self) -> float | None:
-        """Returns a number from 0 to 1, None where it is unknown."""
-        share = number_of((self.answer or {}).get("progress"))
-        return share if share is not None and share <= 1 else None
-
-    @property
-    def credits(self) -> Any:
-        """Returns the credits of the last answer: see `credits_of`."""
-        return credits_of(self.answer)
-
-    @property
-    def node_errors(self) -> dict[str, Any]:
-        """Returns the failed nodes of a workflow invocation, by their id."""
-        return _object((self.answer or {}).get("nodeErrors"))
 
     def step(self, emit: Emit) -> float | None:
         """Polls once and saves the outputs at a good end. Returns the seconds until the next poll, None at the end."""
@@ -245,7 +219,11 @@ class PolledTask:
             if not isinstance(found, dict):
                 words = f"the answer for {self.name} is not an object"
                 raise ApiError(words, status=200, is_json=False, permanent=True)
-            self.answer = found
+            self.answer, status, share = found, found.get("status"), number_of(found.get("progress"))
+            self.status = status if isinstance(status, str) else ""
+            self.progress = share if share is not None and share <= 1 else None
+            self.credits = credits_of(found)
+            self.node_errors = _object(found.get("nodeErrors"))
         except RunwayError as failure:
             if self.answer is None and failure.fact("permanent"):
                 self._tries -= 1
@@ -298,21 +276,15 @@ class PolledTask:
         Where only some of its outputs were saved, none is recorded: the same call is to save the others. What has no
         outputs counts as saved.
         """
-        # A missing output does not make the task missing.
-        if self.error and self.is_missing and self.status not in GOOD_ENDS:
+        is_good = self.status in GOOD_ENDS
+        if self.error and self.is_missing and not is_good:  # a missing output does not make the task missing
             ledger.ended(self.name, GONE, error=self.error.message)
-        elif self.status in (*GOOD_ENDS, *BAD_ENDS):
-            is_whole = self.error is None and self.status in GOOD_ENDS
+        elif is_good or self.status in BAD_ENDS:
             bad_end = self._bad_end()
-            ledger.ended(
-                self.name,
-                self.status,
-                credits=self.credits,
-                saved=[absolute(path) for path in self.saved] if is_whole else (),
-                folder=self._folder if is_whole else None,
-                code=(self.answer or {}).get("failureCode"),
-                error=bad_end.message if bad_end else None,
-            )
+            facts = {"credits": self.credits, "code": (self.answer or {}).get("failureCode")}
+            if is_good and not self.error:
+                facts.update(saved=[absolute(path) for path in self.saved], folder=self._folder)
+            ledger.ended(self.name, self.status, error=bad_end.message if bad_end else None, **facts)
 
     def fault(self, max_wait: float, *, is_paid: bool = False) -> RunwayError | None:
         """Returns why it failed or is unfinished, None if it ended well. `is_paid`: this run started it."""
@@ -320,8 +292,8 @@ class PolledTask:
         error = self.error
         if error:
             facts["destination"] = relative(self.destination) if self.destination else None
-            can_resume = is_paid or isinstance(error, (OutputError, NetworkError, WaitTimeout)) or bool(self.answer)
-            if can_resume and (is_paid or not isinstance(error, DeniedError)):
+            can_resume = error.kind in ("io", "network", "timeout") or (self.answer and error.kind != "auth")
+            if is_paid or can_resume:
                 facts["waiting_for"] = (self.name,)
             elif error.fact("permanent"):  # another server answers
                 facts["try_next"] = ("auth", "status")
