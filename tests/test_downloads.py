@@ -14,7 +14,7 @@ from typing import Any, Callable
 from unittest import mock
 from urllib.parse import quote
 
-from runway_cli.files.download import MAX_NAME, PartFile, name_of
+from runway_cli.files.download import MAX_NAME, Download, name_of
 from tests import links
 from tests.fake import SECRET, Fault, pseudo_content, sample
 from tests.loopback import OK, Conversation, Script, Server
@@ -65,13 +65,13 @@ class DownloadTest(ServedTest):
 
     def appearing(self, path: Path, content: bytes) -> Any:
         """Another program writes this file just before a download gets its name."""
-        take_name = PartFile.take_name
+        take_name = Download._take_name
 
-        def race(part: PartFile, *, force: bool) -> bool:
+        def race(download: Download) -> bool:
             path.write_bytes(content)
-            return take_name(part, force=force)
+            return take_name(download)
 
-        return mock.patch.object(PartFile, "take_name", race)
+        return mock.patch.object(Download, "_take_name", race)
 
     def ranges(self) -> list[str | None]:
         return [seen.headers.get("range") for seen in self.fake.sent(server="storage")]

@@ -66,13 +66,16 @@ def run_download(context: Context, options: Options) -> int:
         url, path = job
         try:
             with TransferLine(context.console, context.clock, os.path.basename(path)) as line:
-                force = options.force
-                saved = Download(client, url, path, known=lambda _: in_folder, force=force, emit=line).save()
+                saved = Download(
+                    client, url, path, known=lambda _: in_folder, force=options.force, emit=line, deadline=None
+                ).save()
         except DeniedError as error:
             words = f"{error.message}; for a fresh URL read its task: wait ID --download PATH"
             raise error.but(words, try_next=("history",)) from None
         warnings = {"warnings": [saved.warning]} if saved.warning else {}
-        context.console.row({"saved": saved.path, "bytes": saved.size, **warnings}, alone=len(paths) == 1)
+        context.console.row(
+            {"saved": saved.path, "bytes": os.path.getsize(saved.path), **warnings}, alone=len(paths) == 1
+        )
 
     jobs = [(path, (url, path)) for url, path in zip(options.urls, paths)]
     return for_each(context.console, DOWNLOAD_COLUMNS, jobs, download_one)

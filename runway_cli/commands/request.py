@@ -246,7 +246,7 @@ class _Call:
                 self._print(started.answer)
                 return 0
             self.console.tell(f"started {pollable.name}")
-            return wait_for(self.context, options, client, history, {pollable: None}, answer=started.answer)
+            return wait_for(self.context, client, history, {pollable: None}, started.answer)
         except ClosedOutput:
             raise
         except (Failure, Exception) as stop:  # from the answer on, every failure names what was started
@@ -305,7 +305,7 @@ class _Call:
             from ..files.download import check_destination
 
             check_destination(options.download, force=options.force)
-        return wait_for(self.context, options, self.client, history, {pollable: own}, answer={})
+        return wait_for(self.context, self.client, history, {pollable: own}, {})
 
     def _take_destination(self, started: Started, history: Ledger) -> None:
         """Saves where the job was saved, or was to be, if this call does not say where; else under a free name."""

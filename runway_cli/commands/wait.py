@@ -11,10 +11,10 @@ import sys
 from contextlib import suppress
 from functools import partial
 
-from .. import settings
 from ..errors import ClosedOutput, Failure, InternalError, Interrupted, OutputError, RunwayError, UsageError
 from ..jobs.fields import read_source
-from ..terminal.console import TABLES, is_terminal
+from ..settings import MIN_INTERVAL, absolute, counted, destination, interval, seconds_or_forever
+from ..terminal.console import TABLES, is_terminal, show
 from .context import summary
 from .options import Command, Operand, Option, Options
 
@@ -35,19 +35,9 @@ MAX_WAIT = 600.0  # seconds
 UNSAVED = 2 * 86_400.0  # seconds for which outputs that were not saved are taken up: their URLs live as long at most
 MAX_WORKERS = 8  # threads that poll and download at the same time
 WAIT_OPTIONS = (
-    Option(
-        "--max-wait SECONDS",
-        "stop waiting after this time, 0 for no limit (default: 600)",
-        settings.seconds_or_forever,
-        default=MAX_WAIT,
-    ),
-    Option(
-        "--interval SECONDS",
-        "polling interval, 5 seconds or more (default: 5)",
-        settings.interval,
-        default=settings.MIN_INTERVAL,
-    ),
-    Option("--download PATH", "save the outputs: a folder (it exists, or ends in /) or a file", settings.destination),
+    Option("--max-wait SECONDS", "time limit, 0 for none (default: 600)", seconds_or_forever, default=MAX_WAIT),
+    Option("--interval SECONDS", "time between polls, 5 or more (default: 5)", interval, default=MIN_INTERVAL),
+    Option("--download PATH", "save the outputs: a folder (it exists, or ends in /) or a file", destination),
     Option("--force", "replace files"),
     Option("--open", "show the saved files with the system's viewer (on a terminal only)"),
 )
@@ -63,12 +53,13 @@ def run(context: Context, options: Options) -> int:
     client.check_secret()
     history = context.history(client)
     history.check()
-    found: Mapping[Pollable, str | None] = dict.fromkeys(pollables)
     if options.unfinished:
         found = _unfinished(context, history)
         if not found:
             return 0
         options.download = os.path.join(options.download, "") if options.download else None  # for any number of tasks
+    else:
+        found = dict.fromkeys(pollables)
     elsewhere = [pollable for pollable, own in found.items() if not own]
     if options.download and elsewhere:
         from ..files.download import check_destination, is_folder
@@ -77,7 +68,7 @@ def run(context: Context, options: Options) -> int:
             words = "--download: name a folder for the outputs of several tasks, with a / at its end"
             raise UsageError(words, as_folder=True)
         check_destination(options.download, force=options.force, failure=OutputError)
-    return wait_for(context, options, client, history, found)
+    return wait_for(context, client, history, found)
 
 
 def check_open(options: Options) -> None:
@@ -95,14 +86,11 @@ def named(words: Sequence[str], shutdown: Shutdown) -> list[Pollable]:
     """
     from ..jobs.tasks import parse
 
-    ids: list[str] = []
-    for word in words:
-        found = [word]
-        if word == "-":
-            found = read_source("-", "'-', a list of ids,", shutdown).decode("utf-8", "surrogateescape").split()
-            if not found:
-                raise UsageError("there are no ids on stdin")
-        ids += found
+    ids = [word for word in words if word != "-"]
+    if "-" in words:
+        ids += read_source("-", "'-', a list of ids,", shutdown).decode("utf-8", "surrogateescape").split()
+        if not ids:
+            raise UsageError("there are no ids on stdin")
     return list({pollable.path: pollable for pollable in map(parse, ids)}.values())
 
 
@@ -124,24 +112,16 @@ def _unfinished(context: Context, history: Ledger) -> dict[Pollable, str | None]
                 pollable = parse(each.id or "")
                 found[pollable.name] = pollable, each.destination
     if not found:
-        has_others = not attempts and os.path.lexists(history.path) and history.other_account() is not None
-        others = "; it also has entries of other keys or base URLs" if has_others else ""
-        context.console.note(f"nothing to wait for: the history has no unfinished tasks of this account{others}")
+        context.console.note("nothing to wait for: the history has no unfinished tasks of this account")
     uncertain = sum(each.status == UNCERTAIN for each in attempts)
     if uncertain:
-        words = f"{settings.counted(uncertain, 'request')} of unknown outcome"
+        words = f"{counted(uncertain, 'request')} of unknown outcome"
         context.console.note(f"{words}, which may have been accepted: see `history`")
     return dict(found.values())
 
 
 def wait_for(
-    context: Context,
-    options: Options,
-    client: Client,
-    history: Ledger,
-    pollables: Mapping[Pollable, str | None],
-    *,
-    answer: dict[str, Any] | None = None,
+    context: Context, client: Client, history: Ledger, pollables: Mapping[Pollable, str | None], answer: Any = None
 ) -> int:
     """Waits for all, prints each as it ends, and returns 0 if all ended well. Raises RunwayError if one did not.
 
@@ -153,12 +133,13 @@ def wait_for(
     from ..jobs.tasks import PolledTask
     from .display import Display
 
+    options = context.options
     has_saved = bool(options.download) or any(pollables.values())
     attempts = history.attempts() if any(pollables.values()) else []
 
     def is_unclaimed(name: str, path: str) -> bool:
         """Returns whether a file may be this task's output, saved before: no other attempt may own it."""
-        return not any(may_own(each, settings.absolute(path)) for each in attempts if each.id != name)
+        return not any(may_own(each, absolute(path)) for each in attempts if each.id != name)
 
     tasks = [
         PolledTask(
@@ -210,7 +191,7 @@ def wait_for(
     if options.open:
         open_files(context, [path for task in tasks for path in task.saved])
     if options.unfinished:
-        credits = settings.counted(sum(task.credits or 0 for task in tasks), "credit")
+        credits = counted(sum(task.credits or 0 for task in tasks), "credit")
         context.console.note(f"{len(tasks) - len(failures)} of {len(tasks)} succeeded, {credits}")
     if failures:
         raise summary(failures, len(tasks))
@@ -246,8 +227,6 @@ def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone:
 
 def open_files(context: Context, paths: Sequence[str]) -> None:
     """Shows saved files with the system's viewer."""
-    from ..terminal.console import show
-
     for path in paths:
         if not show(path):
             context.console.note(f"{path} could not be opened with the system's viewer")
@@ -257,10 +236,7 @@ COMMANDS = {
     "wait": Command(
         run,
         operands=(Operand("ids", "[ID...]", "a task's id, '-' for ids on stdin, or a path such as /v1/avatars/ID"),),
-        options=(
-            *WAIT_OPTIONS,
-            Option("--unfinished", "every id in the history of this account that has started and not ended"),
-        ),
+        options=(*WAIT_OPTIONS, Option("--unfinished", "every task in this account's history that has not ended")),
         examples=(
             "wait ID",
             "wait ID1 ID2 --max-wait 100 --download outputs/",

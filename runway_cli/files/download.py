@@ -26,9 +26,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from email.message import Message
+    from io import FileIO
 
     from ..api.client import Client
-    from ..shutdown import Shutdown
     from ..transport.http import Stream
 
     Known = Callable[[str], bool]
@@ -171,57 +171,6 @@ def remove_part_files(folder: str, names: Collection[str] = ()) -> None:
             os.unlink(path)
 
 
-class PartFile:
-    """The file that becomes `path`, created at once with its folder. Raises OutputError where that fails.
-
-    `shutdown` removes it when the run ends early.
-    """
-
-    def __init__(self, path: str, shutdown: Shutdown) -> None:
-        folder, name = os.path.split(path)
-        shown = os.fsencode(name)[:MAX_SHOWN].decode("utf-8", "ignore")
-        self.size = 0  # in bytes
-        self._path = path
-        self._shutdown = shutdown
-        self._part = os.path.join(folder, f".{shown}.{os.urandom(6).hex()}.part")
-        with _writing(path):
-            os.makedirs(folder or ".", exist_ok=True)
-            self._file = shutdown.create_part_file(self._part)
-        if sys.platform != "win32":  # where an open file cannot be removed anyway
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def write(self, piece: bytes) -> None:
-        """Appends a piece. Raises OutputError."""
-        rest = memoryview(piece)
-        with _writing(self._path):
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        self.size += len(piece)
-
-    def take_name(self, *, force: bool) -> bool:
-        """Gives the file its name, in place of another one only with `force`; returns False if that is the same file.
-
-        Raises OutputError.
-        """
-        with _writing(self._path):
-            self._file.close()
-            try:
-                (os.replace if force else _rename_if_free)(self._part, self._path)
-            except (OSError, OutputError):
-                from filecmp import cmp
-
-                if not os.path.isfile(self._path) or not cmp(self._part, self._path, shallow=False):
-                    raise
-                return False
-            return True
-
-    def remove(self) -> None:
-        """Closes and removes the part file, if it is still there."""
-        self._file.close()  # first: Windows removes no open file. Nothing is buffered, so that this cannot fail
-        self._shutdown.remove_part_file(self._part)
-
-
 def _rename_if_free(part: str, path: str) -> None:
     """Renames a file where its new name is free. Raises OutputError where it is not."""
     try:
@@ -244,27 +193,18 @@ def _writing(path: str, failure: type[RunwayError] = OutputError) -> Iterator[No
 MAX_REDIRECTS = 5
 # Content codings that change the bytes. Servers also write aws-chunked, UTF-8, none or nothing there.
 COMPRESSIONS = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "dcb", "dcz"}
-EARNS_A_TRY = 16_384  # bytes; with a few bytes a try a download would take days
+STEP = 16_384  # bytes that earn new tries: with a few bytes a try a download would take days
 
 
 class Download:
     """One output, through all tries: each asks for what is missing (RFC 9110, 14: Range, If-Range).
 
     `known` tells whether a file may be this output, saved before. `deadline` is a moment of the client's clock that
-    ends the download. Once it is saved, `path` is whole and has `size` bytes; `warning` tells where its name is wrong
-    for its content.
+    ends the download. Once it is saved, `path` is whole, and `warning` tells where its name is wrong for its content.
     """
 
     def __init__(
-        self,
-        client: Client,
-        url: str,
-        path: str,
-        *,
-        known: Known,
-        force: bool,
-        emit: Emit,
-        deadline: float | None = None,
+        self, client: Client, url: str, path: str, *, known: Known, force: bool, emit: Emit, deadline: float | None
     ) -> None:
         self.client = client
         self.url = encoded(url)
@@ -273,11 +213,12 @@ class Download:
         self.force = force
         self.emit = emit
         self.deadline = deadline
-        self.size = 0
         self.warning: str | None = None
-        self.total: int | None = None  # bytes, None where unknown
-        self.etag = ""  # which a Range must still match; "" where the download cannot be resumed
-        self.part: PartFile | None = None
+        self._done = 0  # bytes that have arrived
+        self._total: int | None = None  # bytes, None where unknown
+        self._etag = ""  # which a Range must still match; "" where the download cannot be resumed
+        self._part = ""  # the path of the part file
+        self._file: FileIO | None = None
 
     def save(self) -> Download:
         """Saves what the URL returns, and returns itself. What breaks off is resumed as often as more bytes arrive.
@@ -287,32 +228,38 @@ class Download:
         """
         client = self.client
         try:
-            is_new = client.retry(
-                "GET", self._attempt, deadline=self.deadline, progress=lambda: self.done // EARNS_A_TRY
-            )
+            is_new = client.retry("GET", self._attempt, deadline=self.deadline, progress=lambda: self._done // STEP)
         except NetworkError:
             if self.deadline is None or client.clock.monotonic() < self.deadline:
                 raise
             name = self.path.removesuffix(ANY)  # before the first answer
             raise WaitTimeout(f"{name}: the time limit was reached during the download") from None
         finally:
-            self._drop_part()
+            self._drop()
         self.warning = mismatch(self.path)
         for note in (None if is_new else f"{self.path} is already saved", self.warning):
             if note:
                 client.console.note(note)
         return self
 
-    @property
-    def done(self) -> int:
-        """Returns the number of bytes that have arrived."""
-        return self.part.size if self.part else 0
+    def _begin(self) -> None:
+        """Creates the part file, which is removed when the run ends early, and its folder. Raises OutputError."""
+        folder, name = os.path.split(self.path)
+        shown = os.fsencode(name)[:MAX_SHOWN].decode("utf-8", "ignore")
+        self._part = os.path.join(folder, f".{shown}.{os.urandom(6).hex()}.part")
+        with _writing(self.path):
+            os.makedirs(folder or ".", exist_ok=True)
+            self._file = self.client.shutdown.create_part_file(self._part)
+        if sys.platform != "win32":  # where an open file cannot be removed anyway
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def _drop_part(self) -> None:
+    def _drop(self) -> None:
         """Forgets what has arrived."""
-        if self.part:
-            self.part.remove()
-        self.part = None
+        if self._file:
+            self._file.close()  # first: Windows removes no open file. Nothing is buffered, so that this cannot fail
+            self.client.shutdown.remove_part_file(self._part)
+        self._file, self._done = None, 0
 
     def _attempt(self) -> bool:
         """Downloads from where the last try broke off, else all of it. Returns False if the file was saved before."""
@@ -320,42 +267,62 @@ class Download:
             self._check(answer)
             pieces: Iterator[bytes] = iter(answer.next_piece, b"")
             if answer.status != 206:  # all of it
-                self._drop_part()
-                self.total, etag = answer.length, answer.headers.get("ETag", "")
-                self.etag = "" if self.total is None or etag.startswith("W/") else etag  # If-Range needs a strong one
+                self._drop()
+                self._total, etag = answer.length, answer.headers.get("ETag", "")
+                self._etag = "" if self._total is None or etag.startswith("W/") else etag  # If-Range needs a strong one
                 head = next(pieces, b"")
                 self.path = self._named(answer.headers, head)
                 is_ours = not self.force and os.path.isfile(self.path) and self.known(self.path)
-                if is_ours and self.total and self.total == os.path.getsize(self.path):
-                    self.size = self.total
+                if is_ours and self._total and self._total == os.path.getsize(self.path):
                     return False
-                if not is_ours or self.total is not None:  # without a length its bytes will tell
+                if not is_ours or self._total is not None:  # without a length its bytes will tell
                     check_name(self.path, force=self.force)
-                self.part = PartFile(self.path, self.client.shutdown)
+                self._begin()
                 pieces = chain((head,), pieces)
-            assert self.part
+            assert self._file
             for piece in pieces:
-                self.part.write(piece)
-                self.emit(self.done, self.total)
-                if self.total is not None and self.done > self.total:
+                rest = memoryview(piece)
+                with _writing(self.path):
+                    while rest:
+                        rest = rest[self._file.write(rest) :]
+                self._done += len(piece)
+                self.emit(self._done, self._total)
+                if self._total is not None and self._done > self._total:
                     break
-        if self.total not in (None, self.done):
-            words = f"{self.path}: {self.done} of {self.total} bytes arrived"
-            if self.done > (self.total or 0):
-                self._drop_part()
+        if self._total not in (None, self._done):
+            words = f"{self.path}: {self._done} of {self._total} bytes arrived"
+            if self._done > (self._total or 0):
+                self._drop()
             raise NetworkError(words)
-        if not self.done:
+        if not self._done:
             raise OutputError(f"{self.path!r} was not saved: the output is empty")
-        self.size = self.done
-        return self.part.take_name(force=self.force)
+        return self._take_name()
+
+    def _take_name(self) -> bool:
+        """Gives the file its name, in place of another one only with `force`; returns False if that is the same file.
+
+        Raises OutputError.
+        """
+        assert self._file
+        with _writing(self.path):
+            self._file.close()
+            try:
+                (os.replace if self.force else _rename_if_free)(self._part, self.path)
+            except (OSError, OutputError):
+                from filecmp import cmp
+
+                if not os.path.isfile(self.path) or not cmp(self._part, self.path, shallow=False):
+                    raise
+                return False
+            return True
 
     def _open(self) -> Stream:
         """Returns the answer of a GET, behind its redirects. Raises ApiError for a URL that is never requested."""
         from urllib.parse import urljoin
 
         url, headers = self.url, {"Accept": "*/*"}
-        if self.done and self.etag:
-            headers.update({"Range": f"bytes={self.done}-", "If-Range": self.etag})
+        if self._done and self._etag:
+            headers.update({"Range": f"bytes={self._done}-", "If-Range": self._etag})
         for _ in range(MAX_REDIRECTS + 1):
             fault = url_fault(url)
             if fault:
@@ -380,10 +347,10 @@ class Download:
         if not COMPRESSIONS.isdisjoint(codings):
             words = f"the download came {', '.join(codings)}-compressed, which was not requested"
             raise ApiError(words, status=status)
-        place = re.fullmatch(rf"bytes {self.done}-\d+/({self.total}|\*)", headers.get("Content-Range", ""))
-        is_same = headers.get("ETag") == self.etag
-        if status in (206, 416) and not (status == 206 and self.done and place and is_same):
-            self._drop_part()
+        place = re.fullmatch(rf"bytes {self._done}-\d+/({self._total}|\*)", headers.get("Content-Range", ""))
+        is_same = headers.get("ETag") == self._etag
+        if status in (206, 416) and not (status == 206 and self._done and place and is_same):
+            self._drop()
             raise NetworkError("the server cannot resume the download; starting over")
 
     def _named(self, headers: Message, head: bytes) -> str:
