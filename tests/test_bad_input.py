@@ -42,7 +42,7 @@ class RefusedTest(ServedTest):
             ("auth whoami", "unknown command 'auth whoami'"),
             ("avatars list --all", "unknown option --all"),
             ("-- -x avatars list", "unknown command '-x'"),
-            ("request HEAD /v1/x", "unknown METHOD 'HEAD'"),
+            ("request HEAD /v1/x", "must be one of GET, POST, PATCH, PUT, DELETE, not 'HEAD'"),
             ("request GET", "missing PATH"),
             ("request", "missing METHOD and PATH"),
             ("request GET /v1/x /v1/y", "'/v1/y'"),

@@ -240,7 +240,7 @@ class MistypedTest(ProgramTest):
     CASES = """
 avatras list | unknown command 'avatras' | avatars list
 avatars lst | unknown command 'avatars lst'; did you mean list? | avatars list
-request GTE /v1/x | METHOD 'GTE': choose from GET, POST, PATCH, PUT, DELETE; did you mean GET? | request GET /v1/x
+request GTE /v1/x | must be one of GET, POST, PATCH, PUT, DELETE, not 'GTE'; did you mean GET? | request GET /v1/x
 avatars list --limt 3 | unknown option --limt; did you mean --limit? | avatars list --limit 3
 avatars list --limt=3 | unknown option --limt; did you mean --limit? | avatars list --limit=3
 --outptu jsonl avatars list | unknown option --outptu; did you mean --output? | --output jsonl avatars list

@@ -4,47 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from functools import cache
 
-from .. import jsontext
+from .. import jsontext, settings
 from ..api.client import PAGE, pages
 from ..api.paths import api_path, checked_path, with_query
-from ..errors import (
-    ApiError,
-    ClosedOutput,
-    ConfigError,
-    Failure,
-    InternalError,
-    Interrupted,
-    OutputError,
-    RunwayError,
-    UsageError,
-)
+from ..errors import ApiError, ClosedOutput, ConfigError, Failure, InternalError, Interrupted, OutputError, UsageError
 from ..jobs import fields
-from ..settings import (
-    MIN_INTERVAL,
-    UnknownWord,
-    absolute,
-    as_text,
-    counted,
-    history_path,
-    not_empty,
-    readable_time,
-    relative,
-)
 from ..terminal.console import TABLES
+from .context import Context
 from .options import COSTS, Command, Operand, Option, Options
 from .wait import MAX_WAIT, WAIT_OPTIONS, check_open, columns, open_files, wait_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    from ..jobs.fields import Files, Input
     from ..jobs.ledger import Ledger
     from ..jobs.start import Job, Started
-    from .context import Context
 
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
@@ -72,13 +50,14 @@ class _Call:
         self.given: bytes | None = None  # the body of --body where no field changes it: these bytes are sent
         self.body: Any = None  # the body with the fields merged in; files and outputs are in it as Inputs
         self.job: Job | None = None
-        self.destination: str | None = None  # the absolute path of --download, with a slash at its end for a folder
+        self.destination: str | None = (
+            None  # the settings.absolute path of --download, with a slash at its end for a folder
+        )
         if options.download:
             from ..files.download import is_folder
 
-            self.destination = absolute(options.download)
-            if is_folder(options.download):
-                self.destination = os.path.join(self.destination, "")
+            path = settings.absolute(options.download)
+            self.destination = os.path.join(path, "") if is_folder(options.download) else path
 
     def run(self) -> int:
         options, client, method = self.options, self.client, self.method
@@ -89,7 +68,7 @@ class _Call:
         if method not in BODY_METHODS:
             self.path = with_query(self.path, fields.query(options.fields))
         elif data is not None or options.fields:
-            files: Files = {}
+            files: fields.Files = {}
             values = [(field, fields.value_of(field, files, self.context.shutdown)) for field in options.fields]
             if any(file.is_upload for file in files.values()):
                 from ..files.upload import refuse_service
@@ -115,7 +94,7 @@ class _Call:
             if method == "POST":
                 return self._post(value)
             if not options.paginate:
-                self._print(client.call(method, self.path, self._sent()[0]).value)
+                self._print(client.call(method, self.path, self._sent()).value)
                 return 0
         except ApiError as error:
             if error.status not in REFUSED or error.fact("task_id"):
@@ -129,7 +108,7 @@ class _Call:
         records = [record for page, _ in found for record in page]
         is_cut = found[-1][1]
         if is_cut:
-            self.console.note(f"there are more than {counted(len(records), 'record')}")
+            self.console.note(f"there are more than {settings.counted(len(records), 'record')}")
         self._print({"data": records, **({"truncated": True} if is_cut else {})})
         return 0
 
@@ -163,7 +142,7 @@ class _Call:
             is_wrong = not is_post or not may_start(self.path)
             refuse(is_wrong, words, "--wait", "--download", "--open", "--max-wait", "--interval")
         else:
-            is_given = options.max_wait != MAX_WAIT or options.interval != MIN_INTERVAL
+            is_given = options.max_wait != MAX_WAIT or options.interval != settings.MIN_INTERVAL
             is_given = is_given or (options.download and not options.is_typed)
             words = "--download, --max-wait and --interval need --wait, which is for a POST that starts something"
             if is_post:
@@ -178,7 +157,7 @@ class _Call:
         once, folder, stem = self.options.once, None, None
         is_file = self.destination is not None and not self.destination.endswith(os.sep)
         if self.options.is_typed and not self.destination:
-            folder = os.path.join(absolute(os.curdir), "")
+            folder = os.path.join(settings.absolute(os.curdir), "")
         elif once is None and (self.method != "POST" or not is_file):
             return None
         from ..jobs.start import Job
@@ -197,7 +176,7 @@ class _Call:
         result = {"dry_run": True, "method": self.method, "url": url, "headers": headers, "body": masking.value(value)}
         if checked:
             result["checked"] = checked
-        if self.method == "POST" and os.path.lexists(history_path() or ""):
+        if self.method == "POST" and os.path.lexists(settings.history_path() or ""):
             from ..jobs.start import foreseen
 
             try:
@@ -219,16 +198,9 @@ class _Call:
             if is_recorded(self.path, shown, self.job):
                 started = known(client, history, self.job, again=options.again)
             if started is None:
-                if options.download or options.is_typed:
-                    from ..files.download import check_destination
-
-                    check_destination(options.download or os.curdir, force=options.force)
-                body, value = self._sent()
-                is_again, destination = options.again, self.destination
-                started = start(
-                    client, history, self.path, body, value, job=self.job, again=is_again, destination=destination
-                )
-        except RunwayError as failure:
+                facts: dict[str, Any] = {"job": self.job, "again": options.again, "destination": self.destination}
+                started = start(client, history, self.path, self._sent(), shown, **facts)
+        except Failure as failure:
             if failure.fact("recorded"):
                 self.console.result(failure.fact("recorded"))
             raise
@@ -255,11 +227,16 @@ class _Call:
                 raise
             raise stopped.but(task_id=pollable.id, waiting_for=(pollable.name,)) from None
 
-    def _sent(self) -> tuple[bytes | None, Any]:
-        """Uploads and reads the files. Returns the body as it is sent, and as a JSON value."""
+    def _sent(self) -> bytes | None:
+        """Returns the body as it is sent. Uploads and reads its files, once the outputs have a place."""
+        options = self.options
+        if options.download or options.is_typed:
+            from ..files.download import check_destination
+
+            check_destination(options.download or os.curdir, force=options.force)
 
         @cache  # a file is uploaded once, however many fields have it
-        def of_input(each: Input) -> str:
+        def of_input(each: fields.Input) -> str:
             if isinstance(each, fields.OutputOf):
                 return each.url(self.client)
             if each.is_upload:
@@ -273,8 +250,9 @@ class _Call:
             each.check_unchanged()  # the job is known by the content that was read first
             return uri
 
-        value = fields.rendered(self.body, of_input)
-        return (self.given or jsontext.encoded(value)) if self.has_body else None, value
+        if not self.has_body:
+            return None
+        return self.given or jsontext.encoded(fields.rendered(self.body, of_input))
 
     def _continue(self, history: Ledger, started: Started) -> int:
         """Waits for a job that an earlier call started, or prints what is recorded of it."""
@@ -285,7 +263,7 @@ class _Call:
         assert attempt
         self._take_destination(started, history)
         if attempt.status == STARTED:
-            age = readable_time(max(0.0, self.context.clock.time() - attempt.at))
+            age = settings.readable_time(max(0.0, self.context.clock.time() - attempt.at))
             self.console.note(f"continuing {attempt.id}, started {age} ago")
             is_recorded = not options.wait
         else:
@@ -324,7 +302,7 @@ class _Call:
             if any(os.path.splitext(file)[0] in (root, f"{root}-1") and os.path.isfile(file) for file in others):
                 path = None
         self.destination = path or free_path(job.folder + job.stem + ANY, history.claimed())
-        options.download = relative(self.destination)
+        options.download = settings.relative(self.destination)
         options.is_recorded = not history.is_missed and history.failure is None
 
     def _print(self, answer: Any) -> None:
@@ -337,14 +315,12 @@ class _Call:
             from ..terminal.tables import columns_of, rows_of
 
             rows = rows_of(answer)
-            if console.format == "json" or (rows is None and not console.needs_rows):
-                console.result(answer, has_rows=bool(rows))
-            elif rows is None:
+            if rows is None and console.needs_rows:
                 words = f"--output {console.format} is for rows, but the answer is not a list"
                 raise UsageError(words, drop=("--output",))
-            else:
-                console.rows(rows, columns_of(rows), {})
-            return
+            if rows is None or console.format == "json":
+                return console.result(answer, has_rows=bool(rows))
+            return console.rows(rows, columns_of(rows), {})
         identity = answer.get("id") if isinstance(answer, dict) else None
         try:
             console.result(answer)
@@ -383,18 +359,16 @@ BODY_OPTIONS = (
 )
 
 
-def _method(text: str) -> str:
-    method = text.upper()
-    if not text.isascii() or method not in METHODS:
-        raise UnknownWord(f"unknown METHOD {text!r}: choose from {', '.join(METHODS)}", METHODS)
-    return method
-
-
 COMMANDS = {
     "request": Command(
         run,
         operands=(
-            Operand("method", "METHOD", ", ".join(METHODS), _method),
+            Operand(
+                "method",
+                "METHOD",
+                ", ".join(METHODS),
+                lambda word: settings.one_of(*METHODS)(word.upper() if word.isascii() else word),
+            ),
             Operand("path", "PATH", "below the base URL, such as /v1/organization", api_path),
         ),
         options=(
@@ -413,7 +387,7 @@ COMMANDS = {
             Option(
                 "--once NAME",
                 "pay once for the job NAME: run it again to resume",
-                lambda name: not_empty(as_text(name)),
+                lambda name: settings.not_empty(settings.as_text(name)),
             ),
             Option("--again", "pay for a new attempt at a job that has ended"),
             *WAIT_OPTIONS,
