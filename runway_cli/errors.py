@@ -73,20 +73,20 @@ REPORTED = {
 
 
 class Failure(BaseException):
-    """What every way to fail has: `kind`, `message` for a user, and `facts` by name."""
+    """What every way to fail has: `kind`, `message` for a user, and `facts` by name, which are attributes too."""
 
     kind = "api"
+    signal = 0  # the number of the one that ended the run
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
         self.message = message
         self.facts: Mapping[str, Any] = facts
-        # A class may declare a fact and its default as an attribute.
         vars(self).update({name: fact for name, fact in facts.items() if fact is not None})
 
     @property
     def exit_status(self) -> int:
-        return EXIT_STATUS[self.kind]
+        return 128 + self.signal if self.signal else EXIT_STATUS[self.kind]
 
     def fact(self, name: str, default: Any = None) -> Any:
         """Returns a fact by its name, `default` where it is not known."""
@@ -99,9 +99,9 @@ class Failure(BaseException):
 
     def reported(self) -> dict[str, Any]:
         """Returns the facts that the error object shows, by their keys there."""
-        facts = {key: self.facts.get(name) for name, key in REPORTED.items()}
-        found = {key: fact for key, fact in facts.items() if fact is not None and fact is not False}
-        return {**found, **self.facts.get("more", {})}
+        known = {key: self.facts[name] for name, key in REPORTED.items() if name in self.facts}
+        found = {key: fact for key, fact in known.items() if fact is not None and fact is not False}
+        return {**found, **self.fact("more", {})}
 
 
 class Interrupted(Failure):
@@ -111,11 +111,6 @@ class Interrupted(Failure):
     """
 
     kind = "interrupted"
-    signal = 0  # its number
-
-    @property
-    def exit_status(self) -> int:
-        return 128 + self.signal
 
 
 class RunwayError(Failure, Exception):
@@ -183,11 +178,7 @@ class OutputError(RunwayError):
 
 
 class SeveralFailed(RunwayError):
-    """Fact: `worst`, the error whose kind is the kind of the whole."""
-
-    @property
-    def kind(self) -> str:  # type: ignore[override]
-        return str(self.facts["worst"].kind)
+    """Fact: `kind`, that of the worst of them."""
 
 
 class InternalError(RunwayError):
@@ -205,5 +196,4 @@ class ClosedOutput(Exception):
 
 def heaviest(failures: Sequence[RunwayError]) -> RunwayError:
     """Returns the failure whose kind comes first in EXITS; the first of several."""
-    weights = list(EXIT_STATUS)
-    return min(failures, key=lambda failure: weights.index(failure.kind))
+    return min(failures, key=lambda failure: list(EXIT_STATUS).index(failure.kind))

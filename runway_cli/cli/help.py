@@ -28,11 +28,22 @@ MORE = (
 
 def text(path: tuple[str, ...], topic: str | None = None) -> str:
     """Returns the help of a command or a group of commands by its path, of the program for (), or of a topic."""
+    command = declared(path)
     if topic == "version":
         return f"{__version__}\n"
-    command = declared(path)
-    if topic:
-        lines = {"options": _options, "environment": _environment, "exit": _exits}[topic]()
+    if topic == "options":
+        title = "Global options stand before or after the command, on every command. An option wins over its variable."
+        last = [(", ".join(HELP_FLAGS), "show the help"), (", ".join(VERSION_FLAGS), "show the version")]
+        lines = [*_folded(title), "", *_table([*_rows(GLOBAL_OPTIONS), *last])]
+    elif topic == "environment":
+        runway, *gateways = SERVICES.values()
+        rows = [*runway.variables, *settings.VARIABLES, *(row for gateway in gateways for row in gateway.variables)]
+        set_too = [option for option in GLOBAL_OPTIONS if option.variable]
+        rows += [(str(option.variable), f"as {option.flags[-1]}: {option.help}") for option in set_too]
+        lines = [*_folded("Environment variables. An empty one counts as unset."), "", *_table(rows)]
+    elif topic == "exit":
+        rows = [(f"{status:<4}{kind}", meaning) for status, kind, meaning in sorted(EXITS, key=lambda each: each[0])]
+        lines = [*_folded("Exit statuses, and the `kind` of the error object on stderr."), "", *_table(rows)]
     elif command:
         lines = [*_command(path, command), *_pointer()]
     else:
@@ -64,24 +75,6 @@ def _command(path: tuple[str, ...], command: Command) -> list[str]:
 def _pointer() -> list[str]:
     flags = ", ".join(option.flags[-1] for option in GLOBAL_OPTIONS)
     return ["", *_folded(f"Global options: {flags}. See `{command_line(('help', 'options'))}`.")]
-
-
-def _options() -> list[str]:
-    title = "Global options stand before or after the command, on every command. An option wins over its variable."
-    more = [(", ".join(HELP_FLAGS), "show the help"), (", ".join(VERSION_FLAGS), "show the version")]
-    return [*_folded(title), "", *_table([*_rows(GLOBAL_OPTIONS), *more])]
-
-
-def _environment() -> list[str]:
-    runway, *gateways = SERVICES.values()
-    rows = [*runway.variables, *settings.VARIABLES, *(row for gateway in gateways for row in gateway.variables)]
-    rows += [(option.variable, f"as {option.flags[-1]}: {option.help}") for option in GLOBAL_OPTIONS if option.variable]
-    return [*_folded("Environment variables. An empty one counts as unset."), "", *_table(rows)]
-
-
-def _exits() -> list[str]:
-    rows = [(f"{status:<4}{kind}", meaning) for status, kind, meaning in sorted(EXITS, key=lambda each: each[0])]
-    return [*_folded("Exit statuses, and the `kind` of the error object on stderr."), "", *_table(rows)]
 
 
 def _rows(options: Iterable[Option]) -> list[tuple[str, str]]:

@@ -58,7 +58,7 @@ def _status(words: list[str], clock: Clock | None, shutdown: Shutdown) -> int:
             console.write(__version__ + "\n")
             return 0
         from ..api.client import secrets
-        from .parser import HelpRequested, parse
+        from .parser import HelpRequested, declared_commands, parse
 
         for secret in secrets():
             console.secrets.keep(secret)
@@ -69,32 +69,27 @@ def _status(words: list[str], clock: Clock | None, shutdown: Shutdown) -> int:
 
             console.write(help.text(request.path, request.topic))
             return 0
-        return _run(call, console, clock, shutdown)
+        from ..commands.context import Context
+
+        options = call.options
+        console.configure(
+            format=options.output,
+            select=options.select,
+            is_wish=not options.is_output_given,
+            quiet=options.quiet,
+            verbose=options.verbose,
+        )
+        context = Context(console, clock or time, shutdown, options, declared_commands)
+        try:
+            return call.command.run(context, options)
+        finally:
+            context.close()
     except ClosedOutput:
         return CLOSED_OUTPUT
     except Failure as failure:
         return report(failure, words, call, console)
     except Exception as error:  # a defect of this program: still an error object and no traceback
         return report(InternalError.of(error), words, call, console)
-
-
-def _run(call: Call, console: Console, clock: Clock | None, shutdown: Shutdown) -> int:
-    from ..commands.context import Context
-    from .parser import declared_commands
-
-    options = call.options
-    console.configure(
-        format=options.output,
-        select=options.select,
-        is_wish=not options.is_output_given,
-        quiet=options.quiet,
-        verbose=options.verbose,
-    )
-    context = Context(console, clock or time, shutdown, options, declared_commands)
-    try:
-        return call.command.run(context, options)
-    finally:
-        context.close()
 
 
 def report(failure: Failure, words: list[str], call: Call | None, console: Console) -> int:

@@ -86,7 +86,7 @@ def summary(failures: Sequence[tuple[str, RunwayError]], count: int) -> RunwayEr
     if count == 1:
         return worst
     facts = {
-        "worst": worst,
+        "kind": worst.kind,
         "task_id": None,
         "waiting_for": tuple(name for name, failure in failures if failure.fact("waiting_for")),
         "failed": [{"id": name, "kind": failure.kind, "error": failure.message} for name, failure in failures],

@@ -9,11 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+from collections.abc import Sequence
 
 NAME = "runway-cli"
 PACKAGE = "runway_cli"
@@ -46,24 +42,19 @@ def _program() -> list[str]:
     """Returns the words that started this program: `runway-cli`, or a Python and the package, folder or archive."""
     script = sys.argv[0]
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    if spec is not None and spec.name.startswith(PACKAGE):
-        return [_python(), "-m", PACKAGE]
-    if (spec is not None and spec.name == "__main__") or script.endswith(".py"):
-        return [_python(), script]
+    main = spec.name if spec else ""
+    if main.startswith((PACKAGE, "__main__")) or script.endswith(".py"):
+        python: str = getattr(sys, "orig_argv", [""])[0]  # as it was typed; from Python 3.10 on
+        if not python or os.path.dirname(python):
+            names = ("python3", "python", os.path.basename(sys.executable))
+            python = next((name for name in names if _is_on_path(name, sys.executable)), sys.executable or "python3")
+        return [python, *(["-m", PACKAGE] if main.startswith(PACKAGE) else [script])]
     folder, name = os.path.split(script)
     if not folder:
         return [NAME]
     if IS_WINDOWS and name.lower().endswith(".exe"):
         name = name[:-4]
     return [name if _is_on_path(name, script) else script]
-
-
-def _python() -> str:
-    typed: str = getattr(sys, "orig_argv", [sys.executable])[0]  # from Python 3.10 on
-    if typed and not os.path.dirname(typed):
-        return typed
-    names = ("python3", "python", os.path.basename(sys.executable))
-    return next((name for name in names if _is_on_path(name, sys.executable)), sys.executable or "python3")
 
 
 def _is_on_path(name: str, file: str) -> bool:
