@@ -47,13 +47,13 @@ def text(path: tuple[str, ...], topic: str | None = None) -> str:
     elif command:
         lines = [*_command(path, command), *_pointer()]
     else:
-        title, more = ([], _pointer()) if path else (_folded(TITLE), _folded(MORE))
+        intro, more = ([], _pointer()) if path else (_folded(TITLE), _folded(MORE))
         group = load(path[0]) if path else {}
         rows = [(words[1], each.summary) for words, each in group.items()]
         rows = rows or [(names.replace(" ", ", "), summary) for names, summary in SUMMARIES.items()]
         examples = [each.examples[0] for each in group.values()] or EXAMPLES
         usage = _folded(f"Usage: {command_line(path)} COMMAND [options]")
-        lines = [*usage, *title, "", "Commands:", *_table(rows), "", "Examples:", *_examples(examples), *more]
+        lines = [*usage, *intro, "", "Commands:", *_table(rows), "", "Examples:", *_examples(examples), *more]
     return "\n".join(lines).replace(NO_BREAK, " ") + "\n"
 
 
