@@ -171,7 +171,7 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
             for row in unsent
             for issue in checker.issues("POST", row.path, row.value(lambda each: each.shown()) if row.has_body else {})
         ]
-        refuse(faults, f"the API's contract of {checker.contract.date} refuses rows: ", **checker.facts())
+        refuse(faults, f"the API's contract of {checker.contract.date} refuses rows: ", **checker.facts)
 
 
 def _in_the_way(options: Options, folder: str, rows: Sequence[Row], attempts: Iterable[Attempt]) -> list[Fault]:

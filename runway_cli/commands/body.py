@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from ..contract import source
 from ..contract.check import REQUIRED, UNKNOWN, check, shown, unnamed
 from ..contract.schema import endpoints, matching, nearest
@@ -19,27 +21,38 @@ if TYPE_CHECKING:
 class Checker:
     """Checks bodies against a contract, which is loaded once unless it is given.
 
-    `lenient`: fields and models that the contract does not know are accepted.
+    `lenient`: fields and models that the contract does not know are accepted. `facts` tell in an error which contract
+    it was.
     """
 
     def __init__(self, client: Client, contract: Contract | None = None, *, lenient: bool = False) -> None:
         self.contract = contract or source.load(client)
-        self.lenient = lenient
         self.endpoints = endpoints(self.contract.document)
-        self._client = client
-        self._noted: set[str] = set()
+        self.facts = {"contract": {"date": self.contract.date, "source": self.contract.source}}
+        self._lenient = lenient
+        self._mask = client.console.secrets.mask_value
+        self._note = cache(client.console.note)  # the same words once
+
+    def endpoint(self, method: str, path: str) -> Endpoint | None:
+        """Returns the endpoint that a path leads to."""
+        found = matching(self.endpoints, path.partition("?")[0])
+        return next((each for each in found if each.method == method), None)
+
+    def refused(self, endpoint: Endpoint, body: Any) -> list[dict[str, Any]]:
+        """Returns what the contract refuses; values are masked before they are shortened. Raises ContractError."""
+        return check(self.contract.document, endpoint, body, show=lambda value: shown(self._mask(value)))
 
     def issues(self, method: str, path: str, body: Any) -> list[dict[str, Any]]:
-        """Returns what is wrong with a body, as [{"field", "messages"}].
+        """Returns what is wrong with a body, as [{"field", "messages"}]. Raises ContractError.
 
-        What the contract does not know, and is accepted, is noted, each once. Raises UsageError.
+        What the contract does not know, and is accepted, is noted.
         """
         endpoint, plain = self.endpoint(method, path), path.partition("?")[0]
         if endpoint:
             issues, unknown = self.refused(endpoint, body), unnamed(self.contract.document, endpoint, body)
         else:
             issues, unknown = [], {f"{method} {plain}": "".join(nearest(self.endpoints, plain)[:1])}
-        for issue in list(issues) if self.lenient else ():
+        for issue in list(issues) if self._lenient else ():
             field, message = issue["field"], issue["messages"][0]
             if field == "model" and body.get(field):  # what else is wrong with the body depends on it
                 issues, unknown[f"the model {body[field]!r}"] = [], getattr(message, "near", "")
@@ -49,53 +62,27 @@ class Checker:
                 unknown[repr(field)] = getattr(message, "near", "")
         for what, near in unknown.items():
             hint = f" (did you mean {near}?)" if near else ""
-            note = f"the API's contract of {self.contract.date} does not know {what}{hint}; it is sent as it is"
-            if note not in self._noted:
-                self._noted.add(note)
-                self._client.console.note(note)
+            self._note(f"the API's contract of {self.contract.date} does not know {what}{hint}; it is sent as it is")
         return issues
 
-    def endpoint(self, method: str, path: str) -> Endpoint | None:
-        """Returns the endpoint that a path leads to."""
-        found = matching(self.endpoints, path.partition("?")[0])
-        return next((each for each in found if each.method == method), None)
+    def check(self, method: str, path: str, body: Any) -> str | None:
+        """Returns the date of the contract where it allows the body, None where it does not know the endpoint.
 
-    def refused(self, endpoint: Endpoint, body: Any) -> list[dict[str, Any]]:
-        """Returns what the contract refuses; values are masked before they are shortened. Raises UsageError."""
-        mask = self._client.console.secrets.mask_value
-        try:
-            return check(self.contract.document, endpoint, body, show=lambda value: shown(mask(value)))
-        except ValueError as error:
-            raise UsageError(f"the body cannot be checked against the API's contract: {error}") from None
-
-    def facts(self) -> dict[str, Any]:
-        """Returns the facts of the contract that an error reports."""
-        return {"contract": {"date": self.contract.date, "source": self.contract.source}}
-
-
-def check_body(
-    client: Client, method: str, path: str, body: Any, *, has_body: bool, checker: Checker | None = None
-) -> str | None:
-    """Returns the date of the contract that allows the body, None where it does not know the endpoint.
-
-    Raises UsageError with `issues` where it refuses the body. Without a `checker` the contract is loaded.
-    """
-    checker = checker or Checker(client)
-    issues = checker.issues(method, path, body if has_body else {})
-    if issues:
+        Raises UsageError with `issues` where it refuses the body.
+        """
+        issues = self.issues(method, path, body)
         fields = ", ".join(issue["field"] or "the body" for issue in issues)
-        words = (
-            f"the API's contract of {checker.contract.date} refuses {fields}. The contract may be older than the API; "
-            + ("`request` sends the call unchecked" if checker.lenient else "without --check the call is sent as it is")
-        )
-        if checker.lenient and all(message.startswith(REQUIRED) for issue in issues for message in issue["messages"]):
+        words = f"the API's contract of {self.contract.date} refuses {fields}. The contract may be older than the API; "
+        words += "`request` sends the call unchecked" if self._lenient else "without --check the call is sent as it is"
+        if self._lenient and all(each.startswith(REQUIRED) for issue in issues for each in issue["messages"]):
             words = f"{path} requires {fields}"
-        raise UsageError(words, issues=issues, **checker.facts())
-    return checker.contract.date if checker.endpoint(method, path) else None
+        if issues:
+            raise UsageError(words, issues=issues, **self.facts)
+        return self.contract.date if self.endpoint(method, path) else None
 
 
 def explained(client: Client, method: str, path: str, body: Any, error: ApiError) -> ApiError:
-    """Returns a refusal with what the contract in the cache knows about it; never asks the network.
+    """Returns a refusal with what the contract at hand knows about it; never asks the network.
 
     Adds the allowed values to the API's own issues, and the fact `endpoint`: the (method, path) that the contract has,
     or has under the most similar name, None where it has none.
@@ -108,14 +95,11 @@ def explained(client: Client, method: str, path: str, body: Any, error: ApiError
             near = nearest(checker.endpoints, plain)[:1]
             methods = [other.method for other in checker.endpoints if other.path in near]
             return error.but(endpoint=(method if method in methods else methods[0], near[0]) if near else None)
-        allowed = {
-            issue["field"]: [words for words in issue["messages"] if words != REQUIRED]  # the API has said so
-            for issue in checker.refused(endpoint, body)
-        }
-    except (ApiError, ConfigError, UsageError):  # what cannot be explained is reported as it is
+        allowed = {issue["field"]: issue["messages"] for issue in checker.refused(endpoint, body)}
+    except (ApiError, ConfigError):  # what cannot be explained is reported as it is
         return error
-    issues = [
-        {**issue, "messages": list(dict.fromkeys([*issue["messages"], *allowed.get(issue["field"], ())]))}
-        for issue in error.fact("issues") or ()
-    ]
+    issues = []
+    for issue in error.fact("issues") or ():
+        more = [words for words in allowed.get(issue["field"], ()) if words != REQUIRED]  # the API has said so
+        issues.append({**issue, "messages": list(dict.fromkeys([*issue["messages"], *more]))})
     return error.but(endpoint=(method, plain), issues=issues or None)

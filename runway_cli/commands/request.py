@@ -81,10 +81,10 @@ class _Call:
         value = fields.rendered(self.body, lambda each: each.shown())
         checked = None
         if options.check or options.is_typed:
-            from .body import check_body
+            from .body import Checker
 
-            checker = None if options.check else options.checker
-            checked = check_body(client, method, self.path, value, has_body=self.has_body, checker=checker)
+            checker = Checker(client) if options.check else options.checker
+            checked = checker.check(method, self.path, value if self.has_body else {})
         if options.dry_run:
             return self._show(value, checked if options.check else None)
         self.job = self._job()
