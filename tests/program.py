@@ -124,7 +124,7 @@ def run(
     stdin: bytes | None = None,
     cwd: str | Path | None = None,
     start: Sequence[str] = ("-m", "runway_cli"),
-    timeout: float = 30,
+    timeout: float = 90,
 ) -> Result:
     """Runs the program as a process, without a terminal: what users see. Fails if a secret is printed."""
     surroundings = environment({"PYTHONPATH": str(ROOT), **(env or {})})

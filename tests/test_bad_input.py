@@ -105,7 +105,7 @@ class RefusedTest(ServedTest):
         for codec in ("utf-16-le", "utf-16-be"):
             body = '\ufeff{"a":1}'.encode(codec)
             file = self.file("body.json", body)
-            self.refused([*POST, "--body", f"@{file}"], f"the body: '{file}' is UTF-16: save it as UTF-8")
+            self.refused([*POST, "--body", f"@{file}"], f"the body: {str(file)!r} is UTF-16: save it as UTF-8")
             self.refused([*POST, "--stdin"], "the body: '-' is UTF-16: save it as UTF-8", stdin=body)
 
     def test_bodies_that_contradict_the_call(self) -> None:

@@ -173,7 +173,7 @@ class NamesTest(BatchTest):
         path = self.file("sky/2.png", b"mine")
         self.write("fox", "owl")
         result = self.download()
-        self.assert_refused(result, f"line 2: '{self.sky}/2.png' exists: use another @name or --force")
+        self.assert_refused(result, f"line 2: {f'{self.sky}/2.png'!r} exists: use another @name or --force")
         self.assertIn(f"{self.folder / 'sky-2'}/", result.error["example"])
         self.assert_success(self.download("--force"))
         self.assertEqual(path.read_bytes(), sample("image"))

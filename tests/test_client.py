@@ -19,7 +19,7 @@ from runway_cli.settings import Target
 from runway_cli.shutdown import Shutdown
 from runway_cli.terminal.console import Console
 from runway_cli.transport.http import Response, Transport
-from tests.loopback import Server, answering
+from tests.loopback import Conversation, Server, answering
 from tests.program import Clock
 
 SECRET = "key_" + "5" * 128
@@ -95,7 +95,12 @@ class PermanentTest(ClientTest):
     def test_a_failure_tells_whether_it_can_pass_by_itself(self) -> None:
         no_host = mock.patch("socket.getaddrinfo", side_effect=socket.gaierror(-2, "not known"))
         half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"
-        with Server(answering(half)) as cut, Server(lambda peer: peer.say(half)) as plain:
+
+        def plainly(peer: Conversation) -> None:
+            peer.connection.recv(9999)  # or the end of the connection is a reset
+            peer.say(half)
+
+        with Server(answering(half)) as cut, Server(plainly) as plain:
             for base, at, permanent in (
                 ("https://unknown.example", no_host, True),
                 (plain.url.replace("http:", "https:"), nullcontext(), True),

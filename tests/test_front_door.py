@@ -163,7 +163,7 @@ class StartUpTest(ProgramTest):
 
 def path_word(path: Path) -> str:
     """A path with a space as examples show it."""
-    return f'"{path.as_posix()}"' if os.name == "nt" else shlex.quote(str(path))
+    return shlex.quote(path.as_posix())
 
 
 class WaysToStartTest(ProgramTest):
@@ -187,8 +187,8 @@ class WaysToStartTest(ProgramTest):
         example = result.error["example"]
         self.assertTrue(example.endswith(f"{expected} avatars list --limit 3"), example)
         done = subprocess.run(
-            example,
-            shell=True,
+            shell_words(example) if os.name == "nt" else example,  # PowerShell may be missing
+            shell=os.name != "nt",
             env=environment(surroundings),
             capture_output=True,
             cwd=cwd,

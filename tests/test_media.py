@@ -132,7 +132,7 @@ class RowsOfABatch(BatchTest):
         self.write("fox")
         self.fake.fault(Fault("status", 200, body=b"<html><title>Sign in</title></html>"), server="storage")
         result = self.download()
-        warning = f"{self.sky / '1.png'} is text/html, not image/png"
+        warning = f"{self.sky}/1.png is text/html, not image/png"
         self.assertEqual(result.lines[0]["warnings"], [warning])
         self.assertIn(warning, result.notes)
 

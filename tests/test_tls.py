@@ -100,6 +100,8 @@ class ProgramTlsTest(Trusted, ProgramTest):
         hashed = self.folder / "hashed"
         hashed.mkdir()
         name = openssl(f"x509 -hash -noout -in {self.authority.path}", self.folder).strip()
+        if not name:
+            self.skipTest("openssl does not print here")
         (hashed / f"{name}.0").write_bytes(Path(self.authority.path).read_bytes())
         with FakeRunway(tls=self.good) as fake:
             for file, folder in (

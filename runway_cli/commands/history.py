@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from ..errors import UsageError
 from ..jobs.ledger import STARTED
@@ -122,7 +123,7 @@ def moment(text: str, now: float, *, is_end: bool = False) -> float:
 
 def _when(text: str) -> str:
     """Returns the text of a moment, which is read again against the clock of the run."""
-    moment(text, 0.0)
+    moment(text, time.time())
     return text
 
 

@@ -115,7 +115,7 @@ def free_path(path: str, taken: Collection[str] = ()) -> str:
     while not used.isdisjoint((f"{candidate}{extension}".casefold(), f"{candidate}-1{extension}".casefold())):
         number += 1
         candidate = f"{stem}-{number}"
-    return os.path.join(folder, candidate + extension)
+    return path.removesuffix(name) + candidate + extension  # with the separators that the caller wrote
 
 
 def name_of(url: str) -> str:

@@ -269,7 +269,7 @@ def named_file(key: Sequence[str], value: Any) -> str | None:
         return None
     from urllib.parse import unquote
 
-    return next(filter(os.path.isfile, (value, unquote(re.sub("^@|^file://(?=/)", "", value)))), None)
+    return next(filter(os.path.isfile, (value, unquote(re.sub("^@|^file://+(?=/|[A-Za-z]:)", "", value)))), None)
 
 
 def _short(name: str, most: int = 80) -> str:
