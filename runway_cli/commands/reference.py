@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from ..api.paths import api_path
-from ..contract import source
+from ..contract import schema, source
 from ..contract.describe import describe, field_rows, models_of
-from ..contract.schema import (
-    METHODS,
-    Endpoint,
-    endpoints,
-    full_path,
-    matching,
-    models,
-    nearest,
-    nearest_words,
-    short_name,
-)
+from ..contract.schema import METHODS, full_path, short_name
 from ..errors import UsageError
 from ..terminal.tables import Column
+from .context import Context
 from .options import Command, Operand, Option, Options
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .context import Context
-
 
 FALLBACK = "/v1/text_to_image"  # in examples, where the call names no path
 MODEL_COLUMNS = (Column("Model", "model"), Column("Endpoints", "endpoints", wrap=True))
@@ -39,18 +25,18 @@ FIELD_COLUMNS = (
 
 def run_reference(context: Context, options: Options) -> int:
     """Prints the endpoints, or what one of them takes and returns."""
-    named = _named(context, options.endpoint, options.model)
+    console = context.console
     document = source.load(context.client(with_secret=False)).document
-    known = endpoints(document)
-    if not named:
+    known = schema.endpoints(document)
+    if not options.endpoint and options.model is None:
         told = ({"summary": found.summary} if found.summary else {} for found in known)
         rows = [{"method": found.method, "path": found.path, **more} for found, more in zip(known, told)]
-        context.console.rows(rows, ENDPOINT_COLUMNS, {})
+        console.rows(rows, ENDPOINT_COLUMNS, {})
         return 0
-    endpoint = _endpoint(known, *named, options.model)
+    endpoint = _endpoint(known, options.endpoint, options.model)
     described = describe(document, endpoint, options.model, all_fields=options.all)
-    if context.console.format == "json":
-        context.console.result(described, has_rows=True)
+    if console.format == "json":
+        console.result(described, has_rows=True)
         return 0
     # As rows: parameters and the body's fields in one list.
     body = described.get("body", {})
@@ -58,85 +44,64 @@ def run_reference(context: Context, options: Options) -> int:
     if "models" in body and all(field["name"] != "model" for field in fields):
         fields = [{"name": "model", "type": "string", "required": True, "values": body["models"]}, *fields]
     fields = [*described.get("parameters", []), *fields]
-    note, is_table = body.get("note"), context.console.format != "jsonl"
-    if is_table and not fields:
-        fields = [{"name": name, "type": type_} for name, type_ in described["response"].items()]
-        note = f"{endpoint.method} {endpoint.path} takes no fields{'; it returns these' * bool(fields)}"
-    context.console.rows(field_rows(fields) if is_table else fields, FIELD_COLUMNS, {})
+    note, is_table = body.get("note"), console.format != "jsonl"
+    if not fields:
+        note = f"{endpoint.method} {endpoint.path} takes no fields"
+    console.rows(field_rows(fields) if is_table else fields, FIELD_COLUMNS, {})
     if is_table and note:
-        context.console.note(note)
+        console.note(note)
     return 0
 
 
-def _named(context: Context, words: list[str], model: str | None) -> tuple[str, str] | None:
-    """Returns METHOD in capitals and PATH, None where neither is named. Raises UsageError for anything else."""
+def _endpoint(known: list[schema.Endpoint], words: list[str], model: str | None) -> schema.Endpoint:
+    """Returns the endpoint that METHOD and PATH name. Raises UsageError, with the nearest one as its example."""
     methods = [word.upper() for word in words if word.upper() in METHODS]
-    paths = [word for word in words if word.upper() not in METHODS]
-    if len(words) == 2 and methods and paths:
-        return methods[0], paths[0]
-    if not words and model is None:
-        return None
-    message = f"name METHOD ({', '.join(METHODS)}) and PATH of one endpoint, or neither for a list of all"
-    path = full_path(max(paths, key=lambda word: "/" in word)) if paths else FALLBACK
-    document = source.load(context.client(with_secret=False), may_fetch=False).document
-    known = sorted(matching(endpoints(document), path), key=lambda each: each.method not in (*methods, "POST"))
-    raise UsageError(message, try_next=_call(known[0].method, path, model) if known else ("reference",))
-
-
-def _call(method: str, path: str, model: str | None) -> tuple[str, ...]:
-    return ("reference", method, path, *(("--model", model) if model else ()))
-
-
-def _endpoint(known: list[Endpoint], method: str, path: str, model: str | None) -> Endpoint:
-    """Returns the endpoint that is meant. Raises UsageError that names the nearest ones."""
-    found = matching(known, path)
-    for endpoint in found:
-        if endpoint.method == method:
+    named = [word for word in words if word.upper() not in METHODS]
+    path = full_path(max(named, key=lambda word: "/" in word)) if named else FALLBACK
+    found = schema.matching(known, path)
+    is_whole = len(words) == 2 and len(methods) == 1
+    for endpoint in found if is_whole else ():
+        if endpoint.method == methods[0]:
             return endpoint
-    near = [found[0].path] if found else nearest(known, path)
-    if not near:
-        words = f"the contract has no endpoint like {path!r}: `reference` lists them all"
-        raise UsageError(words, try_next=("reference",))
-    methods = [endpoint.method for endpoint in known if endpoint.path == near[0]]
-    words = f"the contract has no endpoint {path!r}; the nearest: {', '.join(near)}"
-    if found:
-        words = f"{near[0]} does not take {method}: it takes {' and '.join(methods)}"
-    raise UsageError(words, try_next=_call(method if method in methods else methods[0], near[0], model))
+    near = [found[0].path] if found else schema.nearest(known, path)
+    there = [endpoint.method for endpoint in known if endpoint.path in near[:1]]
+    if not is_whole:
+        message = f"name METHOD ({', '.join(METHODS)}) and PATH of one endpoint, or neither for a list of all"
+    elif found:
+        message = f"{near[0]} does not take {methods[0]}: it takes {' and '.join(there)}"
+    else:
+        suggestion = f"; the nearest: {', '.join(near)}" if near else ": `reference` lists them all"
+        message = f"the contract has no endpoint {named[0]!r}{suggestion}"
+    best = [method for method in (*methods, "POST", *there) if method in there]
+    call = ("reference", best[0], near[0], *(("--model", model) if model else ())) if near else ("reference",)
+    raise UsageError(message, try_next=call)
 
 
 def run_models(context: Context, options: Options) -> int:
     """Prints every model with its endpoints, or the models of one endpoint, or the endpoints of one model."""
-    document = source.load(context.client(with_secret=False)).document
-    if options.name is None:
-        context.console.rows(models(document), MODEL_COLUMNS, {})
+    document, name = source.load(context.client(with_secret=False)).document, options.name
+    rows = schema.models(document)
+    if name is None:
+        context.console.rows(rows, MODEL_COLUMNS, {})
         return 0
-    posts = [found for found in endpoints(document) if found.method == "POST"]
-    endpoint = next(iter(matching(posts, full_path(options.name))), None)
+    ends = {row["model"]: row["endpoints"] for row in rows}
+    posts = {short_name(found.path): found for found in schema.endpoints(document) if found.method == "POST"}
+    endpoint = next(iter(schema.matching(posts.values(), full_path(name))), None)
     if endpoint:
         rows = models_of(document, endpoint)
         if not rows:
             raise UsageError(f"{endpoint.path} has no models", try_next=("reference", "POST", endpoint.path))
+    elif name in ends:
+        found = [(end, row) for end in ends[name] if end in posts for row in models_of(document, posts[end])]
+        rows = [{"endpoint": end, **row} for end, row in found if row.pop("model") == name]
     else:
-        known = {row["model"]: row["endpoints"] for row in models(document)}
-        if options.name not in known:
-            names = [*known, *(short_name(post.path) for post in posts)]
-            near = nearest_words(short_name(options.name), names)
-            suggestion = f"; the nearest: {', '.join(near)}" if near else ": `models` lists all of them"
-            words = f"the contract has no POST endpoint or model {options.name!r}{suggestion}"
-            raise UsageError(words, try_next=("models", *near[:1]))
-        rows = [
-            {"endpoint": short_name(post.path), **row}
-            for post in posts
-            if short_name(post.path) in known[options.name]
-            for row in models_of(document, post)
-            if row.pop("model") == options.name
-        ]
-    # A table compares rows by the keys that several have; JSON has all keys.
-    keys = [key for row in rows for key in row]
-    compared = dict.fromkeys(key for key in keys if len(rows) == 1 or keys.count(key) > 1)
-    in_order = sorted(compared, key=lambda key: key == "required")  # which comes last
-    first = in_order if not endpoint else (keys[0], "ratio", "duration", "required")
-    columns = [Column(key[0].upper() + key[1:], key, rank=int(key not in first)) for key in in_order]
+        near = schema.nearest_words(short_name(name), [*ends, *posts])
+        suggestion = f"; the nearest: {', '.join(near)}" if near else ": `models` lists all of them"
+        words = f"the contract has no POST endpoint or model {name!r}{suggestion}"
+        raise UsageError(words, try_next=("models", *near[:1]))
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    first = (keys[0], "ratio", "duration", "required")  # what a model is chosen by stays in a narrow window
+    columns = [Column(key[0].upper() + key[1:], key, rank=int(key not in first)) for key in keys]
     context.console.rows(rows, columns, {})
     return 0
 

@@ -7,14 +7,12 @@ import shlex
 from .. import __version__
 from ..errors import EXITS
 from ..terminal.console import FORMATS
-from .options import GLOBAL_OPTIONS, Command, Options
+from .context import Context
+from .options import GLOBAL_OPTIONS, Command, Option, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from .context import Context
-    from .options import Option
 
 
 TYPES = {"SECONDS": "number", "N": "integer"}  # by metavar; any other is a string
@@ -22,31 +20,29 @@ TYPES = {"SECONDS": "number", "N": "integer"}  # by metavar; any other is a stri
 
 def run(context: Context, options: Options) -> int:
     """Prints the schema."""
-    commands = [
-        {
-            "command": " ".join(path),
-            "summary": command.summary,
-            "operands": [
-                {"name": each.metavar, "required": each.is_required, "repeats": each.repeats, "help": each.help}
-                for each in command.operands
-            ],
-            "options": [_option(option) for option in command.options],
-            "prints": command.prints,
-            "effect": command.effect,
-            "output": list(FORMATS if command.has_rows else FORMATS[:1]),
-            "examples": [shlex.split(example) for example in command.examples],
-        }
-        for path, command in context.program().items()
-    ]
-    context.console.result(
-        {
-            "name": "runway-cli",
-            "version": __version__,
-            "commands": commands,
-            "globalOptions": [_option(option) for option in GLOBAL_OPTIONS],
-            "exitStatuses": [dict(zip(("status", "kind", "meaning"), found)) for found in EXITS],
-        }
-    )
+    shown = {
+        "name": "runway-cli",
+        "version": __version__,
+        "commands": [
+            {
+                "command": " ".join(path),
+                "summary": command.summary,
+                "operands": [
+                    {"name": each.metavar, "required": each.is_required, "repeats": each.repeats, "help": each.help}
+                    for each in command.operands
+                ],
+                "options": [_option(option) for option in command.options],
+                "prints": command.prints,
+                "effect": command.effect,
+                "output": list(FORMATS if command.has_rows else FORMATS[:1]),
+                "examples": [shlex.split(example) for example in command.examples],
+            }
+            for path, command in context.program().items()
+        ],
+        "globalOptions": [_option(option) for option in GLOBAL_OPTIONS],
+        "exitStatuses": [dict(zip(("status", "kind", "meaning"), found)) for found in EXITS],
+    }
+    context.console.result(shown)
     return 0
 
 
