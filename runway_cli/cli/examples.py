@@ -112,7 +112,6 @@ class FailedCall:
                 self.method, self.endpoint = method.upper(), mark + rest if "://" in before else path  # a full URL
 
     def option(self, name: str) -> Any:
-        """Returns an option of the call, None where it was not parsed."""
         return getattr(self.call.options, name, None) if self.call else None
 
     def is_same(self, words: Words) -> bool:
@@ -142,15 +141,12 @@ class FailedCall:
         return found
 
     def operands(self) -> list[str]:
-        """Returns the words that are not options, from the command on."""
         return [value for flag, value, _ in self.tokens() if flag == "" and value is not None]
 
     def typed(self, flags: Collection[str]) -> list[str]:
-        """Returns the words of the call that give these options."""
         return [word for flag, _, words in self.tokens() if flag in flags for word in words]
 
     def without(self, flags: Collection[str]) -> list[str]:
-        """Returns the words of the call without these options and their values."""
         return self.changed(lambda flag, _: [] if flag in flags else None)
 
 
@@ -183,7 +179,6 @@ def _candidates(failed: FailedCall) -> Iterator[Words | None]:
     # The words of the call, corrected.
     yield _corrected(failed)
     yield ("help", "environment") if "--gateway" in fact("drop", ()) else None  # a variable names it
-    yield _as_json(failed)
     # Another call that tells more: what exists instead of an unknown id; a resource that is not ready yet.
     parts = failed.endpoint.partition("?")[0].strip("/").split("/")
     if failed.name in ("wait", "cancel") and status in (400, 404):
@@ -274,11 +269,16 @@ def _corrected(failed: FailedCall) -> Words | None:
 
 def _correction(failed: FailedCall) -> Words | None:
     """Returns the words of the call without the mistake that the failure names; None where it names none."""
-    fact = failed.fact
-    if fact("unknown_command") and not isinstance(failed.failure, Mistyped):
-        return _other_command(failed)
+    fact, words = failed.fact, failed.words
+    if fact("unknown_command") and not isinstance(failed.failure, Mistyped):  # one of other tools
+        name, rest = fact("unknown_command")[0], failed.operands()[1:]
+        if name.upper() in METHODS and "/" in "".join(rest[:1]):
+            return ["request", *words]
+        if name in translate.GENERATE and rest:
+            return failed.changed(lambda flag, value: ["generate"] if (flag, value) == ("", name) else None)
+        return translate.command([name, *rest])
     if fact("dashed"):
-        (flag, value), words = fact("dashed"), failed.words
+        flag, value = fact("dashed")
         at = words.index(value)
         if flag:
             return [*words[: at - 1], f"{flag}={value}", *words[at + 1 :]]
@@ -286,74 +286,41 @@ def _correction(failed: FailedCall) -> Words | None:
 
     flags, text = fact("bad_value", ((), ""))
     operands = iter([*failed.operands()[:2], *fact("operands", ())])
+    refused = [issue["field"] for issue in fact("issues", ()) if WANTS_JSON.search(str(issue["messages"]))]
+    wrong, ours = fact("wrong"), fact("ours", [fact("right")])
 
     def change(flag: str, value: str | None) -> Words | None:
+        key = str(value).partition("=")[0]
         if flag in fact("drop", ()):
             return []
+        if flag in TEXT_FLAGS and key in refused:
+            return [TEXT_FLAGS[flag], str(value)]
         if flag in OUTPUT_FLAGS and value and (fact("taken") or fact("as_folder")):
             return [flag, f"{value}/" if fact("as_folder") else _free(value)]
-        if fact("instead") and flag in flags and str(value).partition("=")[0] == text.partition("=")[0]:
+        if fact("instead") and flag in flags and key == text.partition("=")[0]:
             return list(fact("instead"))
         if fact("operands") and not flag:
             return list(filter(None, [next(operands, None)]))
-        return _known_words(failed, flag, value)
+        if wrong is None or wrong not in (flag, value):
+            return None
+        if not ours or ours[0] in (*NEVER, *failed.operands()):  # not needed, or there already: -X GET
+            return []
+        if flag == wrong:
+            return [*ours, *([] if value == fact("value") else [str(value)])]
+        return [flag, *ours] if flag else ours
 
-    words = failed.changed(change)
-    if words == failed.words and fact("instead"):
+    changed = failed.changed(change)
+    if changed == words and fact("instead"):
         return _extended(words, fact("instead"))  # a field replaces what is in the body
-    if words == failed.words and fact("bad_value"):
-        return _other_value(failed, flags, text)
-    return _extended(words, fact("add", ()))
-
-
-def _known_words(failed: FailedCall, flag: str, value: str | None) -> Words | None:
-    """Replaces an unknown word, where this is one: by the known word, or by our words for an option of other tools."""
-    wrong, right, ours = failed.fact("wrong"), failed.fact("right"), failed.fact("ours")
-    if ours is not None and (flag, value) in ((wrong, failed.fact("value")), ("", wrong)):
-        return [] if not ours or ours[0] in failed.operands() else ours  # not needed, or there already: -X GET
-    if right and flag == wrong:
-        return [] if right in NEVER else [right, *([] if value is None else [value])]
-    return [*([flag] if flag else []), right] if right and value == wrong else None
-
-
-def _other_command(failed: FailedCall) -> Words | None:
-    """Translates a command of other tools."""
-    name, operands = failed.fact("unknown_command")[0], failed.operands()
-    if name.upper() in METHODS and "/" in "".join(operands[1:2]):
-        return ["request", *failed.words]
-    if name in translate.GENERATE and operands[1:]:
-        return failed.changed(lambda flag, value: ["generate"] if (flag, value) == ("", name) else None)
-    return translate.command(operands)
-
-
-def _other_value(failed: FailedCall, flags: Words, text: str) -> Words | None:
-    """Gives a file for --output as the command does, and a METHOD that was left out."""
-    ours = {"request": "--download", "wait": "--download", "generate": "--to", "download": "--to"}.get(failed.name)
-    if "--output" in flags and re.search(r"[./\\]", text) and ours:
-        words = failed.changed(lambda flag, value: [ours, text] if flag == "--output" else None)
-        return _extended(words, ("--wait",)) if failed.method == "POST" and failed.name == "request" else words
-    if flags or failed.name != "request" or "/" not in text:
-        return None
-    is_post = failed.typed({*BODY_FLAGS, "--stdin", "--wait", "--check"})
-    words = list(failed.words)
-    words.insert(words.index(text), "POST" if is_post else "GET")
-    return _extended(words, ("--dry-run",)) if is_post else words
-
-
-def _as_json(failed: FailedCall) -> Words:
-    """Gives as JSON the fields that were refused as texts."""
-    refused = [
-        issue["field"]
-        for issue in failed.fact("issues", ())
-        if any(WANTS_JSON.search(str(message)) for message in issue["messages"])
-    ]
-
-    def change(flag: str, value: str | None) -> Words | None:
-        key, _, text = (value or "").partition("=")
-        is_json = flag in TEXT_FLAGS and key in refused and re.match(r"[\d\[{-]|(true|false)\Z", text)
-        return [TEXT_FLAGS[flag], str(value)] if is_json else None
-
-    return failed.changed(change)
+    if changed == words and "--output" in flags and re.search(r"[./\\]", text):  # a file
+        name = "--to" if failed.name in ("generate", "download") else "--download"
+        changed = failed.changed(lambda flag, _: [name, text] if flag == "--output" else None)
+        return _extended(changed, ["--wait"] if failed.name == "request" and failed.method == "POST" else [])
+    if changed == words and failed.name == "request" and not flags and "/" in text:  # METHOD was left out
+        is_post = failed.typed({*BODY_FLAGS, "--stdin", "--wait", "--check"})
+        changed.insert(words.index(text), "POST" if is_post else "GET")
+        return _extended(changed, ["--dry-run"] if is_post else [])
+    return _extended(changed, fact("add", ()))
 
 
 def _reference(failed: FailedCall) -> Words | None:
