@@ -39,7 +39,7 @@ from .tasks import TASKS, Pollable, credits_of, family_of, is_id, is_safety, may
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from ..api.client import Client
@@ -114,22 +114,36 @@ def start(
     client.check_secret()
     if not is_recorded(path, value, job):
         return Started(None, answer=client.call("POST", path, body, retries=retries).value)
-    key, facts = None, {"destination": destination, **(row or {})}
-    ledgers = [history]
+    key, price_shape = os.urandom(16).hex(), shape(path, value)
+    facts = {"key": key, "destination": destination, "shape": price_shape, **(row or {})}
     if batch:
-        ledgers.append(batch)
-        batch.intend(path, value, shape=shape(path, value), **facts)
+        batch.intend(path, value, **facts)
+    facts.update(job=job.name if job else None, digest=job.digest if job else None)
+
+    def intend() -> None:
+        limit = budget()
+        if limit is not None and may_start(path):
+            same = last_priced(history, price_shape)
+            prices = history.prices(client.clock.time() - DAY)
+            refusal = over_limit(limit, BUDGET_VARIABLE, prices, same and same.credits, period=" in 24 hours")
+            if refusal:
+                raise refusal.but(try_next=("history", "--since", "1d"))
+        if job and job.stem:
+            facts["destination"] = free_path(job.folder + job.stem + ANY, history.claimed())
+        history.intend(path, value, **facts)
+
     try:
-        while key is None:  # another process may begin the job between the two steps: it is waited for
-            found = known(client, history, job, again=again)
-            if found is not None:
-                return found
-            key = _intended(client, history, path, value, job, again=again, facts=facts)
-    except Exception:
+        found = known(client, history, job, again=again, intend=intend)
+    except BaseException:
         if batch:
             batch.forget(facts["key"] or "")
         raise
-    started = _post(client, ledgers, key, path, body, retries=retries)
+    if found is not None:
+        return found
+    if job and job.stem and not facts["destination"]:  # there is no ledger
+        facts["destination"] = free_path(job.folder + job.stem + ANY)
+    ledgers = [history, batch] if batch else [history]
+    started = _post(client, ledgers, facts["key"] or "", path, body, retries=retries)
     started.destination = facts["destination"]
     return started
 
@@ -181,32 +195,34 @@ def field_of(failure: Failure) -> str | None:
     return ", ".join(dict.fromkeys(filter(None, fields))) or None
 
 
-def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> Started | None:
+def known(
+    client: Client, history: Ledger, job: Job | None, *, again: bool, intend: Callable[[], None] | None = None
+) -> Started | None:
     """Returns the job as it was started before; None where a POST is due, for which the ledger is ready.
 
-    Raises as `start` does.
+    `intend` records the intent, in one step with the look at the job. Raises as `start` does.
     """
     deadline = client.clock.monotonic() + client.target.timeout
     while True:
         try:
-            attempt = history.last(job=job.name) if job else None
-            if attempt is None or job is None:
+            attempt, is_due = _last(history, job, again=again)
+            if is_due:
                 with history.transaction():  # what cannot be recorded is noticed before anything is uploaded
+                    attempt, is_due = _last(history, job, again=again)  # another process may have begun it meanwhile
+                    if is_due and intend:
+                        intend()
+                if is_due:
                     return None
         except LedgerMissing as missing:
             _go_without(client, history, missing, job)
             return None
-        if attempt.digest != job.digest:
-            words = f"--once {job.once} already stands for another request, to {attempt.path}: choose another name"
-            raise UsageError(words, try_next=("history",))
+        assert attempt
         if not history.is_sending(attempt):
             break
         if client.clock.monotonic() >= deadline:
             seconds = shown_number(client.target.timeout)
             raise WaitTimeout(f"another process has been sending this request for more than {seconds} s")
         client.shutdown.sleep(client.clock, LOOK)
-    if _is_repeatable(attempt, again=again):
-        return None
     if attempt.status == UNCERTAIN:
         words = f"this request was sent before and its outcome is unknown: it may have been accepted. {AGAIN}"
         raise TaskError(words, may_have_been_accepted=True)
@@ -216,9 +232,16 @@ def known(client: Client, history: Ledger, job: Job | None, *, again: bool) -> S
     return Started(parse(attempt.id) if attempt.id else None, attempt=attempt)
 
 
-def _is_repeatable(attempt: Attempt, *, again: bool) -> bool:
-    """Returns whether a new attempt may be made after this one; `again`: the user asks for one."""
-    return (attempt.status == FAILED and not is_safety(attempt.code)) or (again and attempt.status != STARTED)
+def _last(history: Ledger, job: Job | None, *, again: bool) -> tuple[Attempt | None, bool]:
+    """Returns the last attempt at a job, and whether a new one is due; `again`: the user asks for one."""
+    attempt = history.last(job=job.name) if job else None
+    if job is None or attempt is None:
+        return None, True
+    if attempt.digest != job.digest:
+        words = f"--once {job.once} already stands for another request, to {attempt.path}: choose another name"
+        raise UsageError(words, try_next=("history",))
+    may_repeat = (attempt.status == FAILED and not is_safety(attempt.code)) or (again and attempt.status != STARTED)
+    return attempt, may_repeat and not history.is_sending(attempt)
 
 
 def failure_of(attempt: Attempt) -> RunwayError:
@@ -265,46 +288,6 @@ def recorded(attempt: Attempt, job: Job | None) -> dict[str, Any]:
     if job and job.once is not None:
         found["once"] = job.once
     return found
-
-
-def _intended(
-    client: Client,
-    history: Ledger,
-    path: str,
-    value: Any,
-    job: Job | None,
-    *,
-    again: bool,
-    facts: dict[str, str | None],
-) -> str | None:
-    """Records the intent and returns its key, in one step with the look at the job and at the budget.
-
-    Where the job's file is to be named here, `facts` gets its destination.
-
-    Returns None where another process has begun the job meanwhile; without a ledger the key is in none.
-    """
-    limit, price_shape = budget(), shape(path, value)
-    facts.update(job=job.name if job else None, digest=job.digest if job else None)
-    try:
-        with history.transaction():
-            last = history.last(job=job.name) if job else None
-            if last is not None and (history.is_sending(last) or not _is_repeatable(last, again=again)):
-                return None
-            if limit is not None and may_start(path):
-                same = last_priced(history, price_shape)
-                prices, price = history.prices(client.clock.time() - DAY), same.credits if same else None
-                refusal = over_limit(limit, BUDGET_VARIABLE, prices, price, period=" in 24 hours")
-                if refusal:
-                    raise refusal.but(try_next=("history", "--since", "1d"))
-            if job and job.stem:
-                facts["destination"] = free_path(job.folder + job.stem + ANY, history.claimed())
-            key: str = history.intend(path, value, shape=price_shape, **facts).key
-            return key
-    except LedgerMissing as missing:
-        _go_without(client, history, missing, job)
-        if job and job.stem:
-            facts["destination"] = free_path(job.folder + job.stem + ANY)
-        return facts.get("key") or os.urandom(16).hex()
 
 
 def over_limit(limit: float, name: str, prices: Sequence[Any], price: Any, *, period: str = "") -> BudgetError | None:
