@@ -23,16 +23,7 @@ from ..errors import (
     WaitTimeout,
 )
 from ..files.download import ANY, free_path
-from ..settings import (
-    BUDGET_VARIABLE,
-    HISTORY_VARIABLE,
-    budget,
-    counted,
-    number_of,
-    relative,
-    shown_credits,
-    shown_number,
-)
+from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, counted, number_of, relative, shown_credits
 from .fields import ADDRESS
 from .ledger import FAILED, GONE, REFUSED, STARTED, SUCCEEDED, UNCERTAIN, Attempt, Ledger, LedgerMissing
 from .tasks import TASKS, Pollable, credits_of, family_of, is_id, is_safety, may_start, parse
@@ -114,8 +105,8 @@ def start(
     client.check_secret()
     if not is_recorded(path, value, job):
         return Started(None, answer=client.call("POST", path, body, retries=retries).value)
-    key, price_shape = os.urandom(16).hex(), shape(path, value)
-    facts = {"key": key, "destination": destination, "shape": price_shape, **(row or {})}
+    facts: dict[str, Any] = {"key": os.urandom(16).hex(), "destination": destination, "shape": shape(path, value)}
+    facts.update(row or {})
     if batch:
         batch.intend(path, value, **facts)
     facts.update(job=job.name if job else None, digest=job.digest if job else None)
@@ -123,7 +114,7 @@ def start(
     def intend() -> None:
         limit = budget()
         if limit is not None and may_start(path):
-            same = last_priced(history, price_shape)
+            same = last_priced(history, facts["shape"])
             prices = history.prices(client.clock.time() - DAY)
             refusal = over_limit(limit, BUDGET_VARIABLE, prices, same and same.credits, period=" in 24 hours")
             if refusal:
@@ -136,14 +127,14 @@ def start(
         found = known(client, history, job, again=again, intend=intend)
     except BaseException:
         if batch:
-            batch.forget(facts["key"] or "")
+            batch.forget(facts["key"])
         raise
     if found is not None:
         return found
     if job and job.stem and not facts["destination"]:  # there is no ledger
         facts["destination"] = free_path(job.folder + job.stem + ANY)
     ledgers = [history, batch] if batch else [history]
-    started = _post(client, ledgers, facts["key"] or "", path, body, retries=retries)
+    started = _post(client, ledgers, facts["key"], path, body, retries=retries)
     started.destination = facts["destination"]
     return started
 
@@ -220,8 +211,8 @@ def known(
         if not history.is_sending(attempt):
             break
         if client.clock.monotonic() >= deadline:
-            seconds = shown_number(client.target.timeout)
-            raise WaitTimeout(f"another process has been sending this request for more than {seconds} s")
+            words = f"another process has been sending this request for more than {client.target.timeout:g} s"
+            raise WaitTimeout(words)
         client.shutdown.sleep(client.clock, LOOK)
     if attempt.status == UNCERTAIN:
         words = f"this request was sent before and its outcome is unknown: it may have been accepted. {AGAIN}"
