@@ -313,10 +313,12 @@ class FieldsTest(GenerateTest):
         image, clip = ("text_to_image", *FOX[3:]), (*CLIP[1:], "duration=5", "promptImage=cat.png")
         dry = "--dry-run"  # where the words may have been meant otherwise
         for words, example in (
-            ((*clip, "the", "cat", "and", "the", "dog"), (*clip, "the cat and the dog", dry)),
-            ((*image, "a", "--to", "fox", "red", "seed=5", "fox"), (*image, "a red fox", "--to", "fox", "seed=5", dry)),
-            ((*image, "text_to_image", "fox"), (*image, "text_to_image fox", dry)),
-            ((*clip, "E=mc2 on a blackboard"), (*clip, "promptText=E=mc2 on a blackboard")),
+            ((*clip, "the", "cat", "and", "the", "dog"), (clip[0], "the cat and the dog", *clip[1:], dry)),
+            (
+                (*image, "a", "--to", "fox", "red", "seed=5", "fox"),
+                ("text_to_image", "a red fox", *FOX[3:], "--to", "fox", "seed=5", dry),
+            ),
+            ((*image, "text_to_image", "fox"), ("text_to_image", "text_to_image fox", *FOX[3:], dry)),
             ((*image, "a fox", "referenceImages.0=cat.png"), (*image, "a fox", "referenceImages.0.uri=cat.png")),
             ((*image, "a fox", "referenceImages=cat.png"), (*image, "a fox", "referenceImages.0.uri=cat.png")),
         ):

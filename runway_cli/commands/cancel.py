@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..errors import ApiError, RunwayError, TaskError, UsageError
-from ..jobs.ledger import BAD_ENDS, CANCELLED, GOOD_ENDS
-from ..jobs.tasks import TASKS
+from ..jobs.ledger import CANCELLED, GOOD_ENDS
+from ..jobs.tasks import TASKS, PolledTask
 from ..terminal.tables import Column
 from .context import for_each
 from .options import WRITES, Command, Operand, Option, Options
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.client import Client
-    from ..jobs.tasks import Pollable
     from .context import Context
-
 
 COLUMNS = (Column("Id", "id"), Column("Cancelled", "cancelled"), Column("Status", "status"))
 
@@ -34,58 +32,57 @@ def run(context: Context, options: Options) -> int:
     history = context.history(client)
     history.check()
 
-    def cancel_one(task: Pollable) -> None:
+    def cancel(task: PolledTask) -> None:
         row: dict[str, Any] = {"id": task.name, "cancelled": False, "status": None}
         failure = None
         try:
-            _cancel(client, task, row, options.force)
+            _cancel(client, task, force=options.force)
+            row["cancelled"] = True
+            history.ended(task.name, CANCELLED)
         except RunwayError as error:
-            failure = error.but(task_id=task.id)
-        end = CANCELLED if row["cancelled"] else row["status"]
-        if end in (*GOOD_ENDS, *BAD_ENDS):
-            history.ended(task.name, end)
-        context.console.row(row, alone=len(tasks) == 1)
+            failure = error.but(task_id=task.pollable.id)
+            task.record_end(history)
+        context.console.row({**row, "status": task.status or None}, alone=len(tasks) == 1)
         if failure:
             raise failure
 
-    return for_each(context.console, COLUMNS, [(task.name, task) for task in tasks], cancel_one)
+    return for_each(context.console, COLUMNS, [(task.name, PolledTask(client, task)) for task in tasks], cancel)
 
 
-def _cancel(client: Client, task: Pollable, row: dict[str, Any], force: bool) -> None:
-    """Deletes a running task, and tells the row its status as last seen and whether it is `cancelled`.
+def _cancel(client: Client, task: PolledTask, *, force: bool) -> None:
+    """Deletes a running task; `task` gets the last answer that was seen.
 
     A DELETE that failed is sent again only after another look: the same DELETE destroys the output of a task that has
     finished meanwhile. Raises TaskError for a task that has ended, ApiError for one that is unknown.
     """
+    path = task.pollable.path
     was_deleted = False  # a DELETE was sent whose outcome is unknown
 
     def attempt() -> None:
         nonlocal was_deleted
         try:
-            found = client.call("GET", task.path, retries=0).value
+            found = client.call("GET", path, retries=0).value
         except ApiError as error:
             if was_deleted and error.status == 404 and error.from_provider:
                 return  # an earlier DELETE has done its work
             raise
-        status = found.get("status") if isinstance(found, dict) else None
-        row["status"] = status = status if isinstance(status, str) else None
-        if status == CANCELLED:
+        task.answer = found if isinstance(found, dict) else None
+        if task.status == CANCELLED:
             return
-        if not force and (status is None or status in (*GOOD_ENDS, *BAD_ENDS)):
-            words = f"is {status}" if status else "has no status"
+        if not force and (task.has_ended or not task.status):
+            words = f"is {task.status}" if task.status else "has no status"
             reason = "nothing was changed, because deleting a finished task destroys its output"
-            name = task.path if task.name.startswith("-") else task.name
-            save, look = ("wait", name, "--download", "outputs/"), ("request", "GET", task.path)
-            raise TaskError(f"{task.name} {words}: {reason}", try_next=save if status in GOOD_ENDS else look)
+            save = ("wait", path if task.name.startswith("-") else task.name, "--download", "outputs/")
+            next_call = save if task.status in GOOD_ENDS else ("request", "GET", path)
+            raise TaskError(f"{task.name} {words}: {reason}", try_next=next_call)
         was_deleted = True
         try:
-            client.call("DELETE", task.path, retries=0)
+            client.call("DELETE", path, retries=0)
         except ApiError as error:
             if error.status != 404 or not error.from_provider:
                 raise
 
     client.retry("DELETE", attempt)
-    row["cancelled"] = True
 
 
 COMMANDS = {

@@ -11,17 +11,7 @@ import re
 from .. import jsontext
 from ..api.paths import api_path
 from ..contract import source
-from ..contract.schema import (
-    full_path,
-    kind_of,
-    models,
-    nearest,
-    properties_of,
-    reading,
-    scheme_of,
-    short_name,
-    values_of,
-)
+from ..contract.schema import full_path, kind_of, models, nearest, properties_of, reading, scheme_of, short_name
 from ..errors import Mistyped, UsageError
 from ..jobs import fields
 from ..jobs.fields import Field
@@ -36,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..contract.schema import Endpoint, Schema, Schemas
+    from ..contract.schema import Schema, Schemas
     from .context import Context
 
 TEXT_FIELDS = ("promptText", "text", "prompt")  # the first that the endpoint has takes TEXT, also one level down
@@ -56,18 +46,21 @@ def run(context: Context, options: Options) -> int:
     settings = [found.groups() for found in map(SETTING.fullmatch, options.words) if found]
     texts = [word for word in options.words if not SETTING.fullmatch(word)]
     if len(texts) > 1:
-        text = " ".join(texts)
-        joined = iter([text])  # takes the place of the first
-        operands = [word if SETTING.fullmatch(word) else next(joined, None) for word in options.words]
-        told = f"TEXT is one argument: put it in quotes: {text!r}"
-        raise UsageError(told, operands=operands, add=("--dry-run",))  # the words may have been meant otherwise
+        operands = [" ".join(texts), *(word for word in options.words if word not in texts)]
+        words = f"TEXT is one argument: put it in quotes: {operands[0]!r}"
+        raise UsageError(words, operands=operands, add=("--dry-run",))  # the words may have been meant otherwise
     client = context.client(with_secret=False)
     options.checker = checker = Checker(client, source.load(client, may_fetch=False), lenient=True)
     endpoint = checker.endpoint("POST", path)
     if endpoint is None:
         _refuse_unknown(checker, options.endpoint, path, [key for key, _, _ in settings], texts)
     with reading(checker.contract.document) as schemas:
-        forms = _forms(schemas, endpoint, [value for key, _, value in settings if key == "model"])
+        named = {value for key, _, value in settings if key == "model"}
+        forms = schemas.body(endpoint) if endpoint else []
+        # For a model that is not known, the fields of all count.
+        forms = [
+            form for form in forms if named & {*map(str, schemas.values(properties_of(form).get("model")))}
+        ] or forms
         found = [_field(schemas, forms, *setting) for setting in settings]
         key = _text_key(schemas, forms)
         if texts and not key:
@@ -75,12 +68,6 @@ def run(context: Context, options: Options) -> int:
             raise UsageError(words, try_next=("reference", "POST", path))
         if texts:
             found.insert(0, Field(fields.TEXT_FILE if texts[0] == "-" else fields.TEXT, key, texts[0]))
-        elif key and all(field.key != key for field in (*found, *options.fields)):
-            every = _forms(schemas, endpoint, [])
-            for word, (name, mark, text) in zip(options.words, settings):
-                if mark == "=" and re.search(r"\s", text) and not _below(schemas, every, name.split(".")):
-                    told = f"POST {path} has no field {name}: if {word!r} is TEXT, give it as {'.'.join(key)}=…"
-                    raise UsageError(told, bad_value=(("",), word), instead=(f"{'.'.join(key)}={word}",))
     for field in found:
         field.option = ""
     options.method, options.path, options.wait = "POST", path, not options.no_wait
@@ -105,13 +92,6 @@ def _refuse_unknown(checker: Checker, name: str, path: str, settings: list[str],
         raise Mistyped(f"{words}; did you mean {right}?", wrong=name, right=right, add=("--dry-run",))
 
 
-def _forms(schemas: Schemas, endpoint: Endpoint | None, models: list[str]) -> list[Schema]:
-    """Returns the forms of the body for the model that is named; all of them for one that is not known."""
-    forms = schemas.body(endpoint) if endpoint else []
-    fitting = [form for form in forms if {*models} & {*map(str, schemas.values(properties_of(form).get("model")))}]
-    return fitting or forms
-
-
 def _text_key(schemas: Schemas, forms: list[Schema]) -> list[str]:
     """Returns the key of the field that takes TEXT, [] where there is none."""
     holders = [[], *([name] for form in forms for name in properties_of(form))]
@@ -126,23 +106,18 @@ def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: st
     """Returns the field that KEY=VALUE stands for, as the contract types it; one that it does not know is text."""
     allowed = _below(schemas, forms, name.split("."))
     kind = fields.JSON if mark == ":=" or _is_json(allowed, text) else fields.TEXT
-    is_uri = any(map(scheme_of, allowed))
-    if kind == fields.TEXT and not is_uri and (fields.ADDRESS.match(text) or os.path.isfile(text)):
+    is_uri, is_address = any(map(scheme_of, allowed)), bool(fields.ADDRESS.match(text))
+    if kind == fields.TEXT and not is_uri and (is_address or os.path.isfile(text)):
         for inner in ("uri", "0.uri", "0"):  # where an object or a list may take it
             if any(map(scheme_of, _below(schemas, allowed, inner.split(".")))):
                 right = f"{name}.{inner}={text}"
-                raise UsageError(
-                    f"{name} does not take a URL itself: write {right}", bad_value=(("",), f"{name}="), instead=(right,)
-                )
+                words = f"{name} does not take a URL itself: write {right}"
+                raise UsageError(words, bad_value=(("",), f"{name}="), instead=(right,))
     if kind == fields.TEXT and (is_uri or fields.named_file(name.split("."), text)):
         kind = fields.UPLOAD
-        text = text if fields.ADDRESS.match(text) else expanded(text)
-        if not fields.ADDRESS.match(text) and not os.path.lexists(text):
-            words = f"{name} takes a URL or a file, and there is no file {text!r}"
-            if text[:1] != "@" or not os.path.isfile(text[1:]):
-                raise UsageError(words)
-            instead = (f"{name}={text[1:]}",)
-            raise UsageError(f"{words}; leave the @ out", bad_value=(("",), f"{name}="), instead=instead)
+        text = text if is_address else expanded(text)
+        if not is_address and not os.path.lexists(text):
+            raise UsageError(f"{name} takes a URL or a file, and there is no file {text!r}")
     try:
         return fields.reader(kind)(f"{name}={text}")
     except ValueError as error:
@@ -155,8 +130,6 @@ def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: st
 
 def _is_json(allowed: list[Schema], text: str) -> bool:
     """Returns whether a text is meant as a number, true, false, a list or an object, which the field may be."""
-    if any(text == value for form in allowed for value in values_of(form)):
-        return False
     try:
         kind = kind_of(jsontext.loads(text.encode("utf-8", "surrogateescape")))
     except ValueError:
@@ -171,7 +144,7 @@ def _below(schemas: Schemas, forms: list[Schema], key: list[str]) -> list[Schema
         inner = [
             form.get("items") if part.isdigit() and "items" in form else properties_of(form).get(part) for form in forms
         ]
-        forms = [form for schema in inner if schema is not None for form in schemas.forms(schema)]
+        forms = [form for each in inner if each is not None for form in schemas.forms(each)]
     return forms
 
 

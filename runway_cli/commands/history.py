@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from collections.abc import Iterable, Sequence
 
 from ..errors import UsageError
-from ..jobs.ledger import STARTED
+from ..jobs.ledger import STARTED, Attempt
 from ..settings import counted, number_of, relative
 from ..terminal.console import TABLES
 from ..terminal.tables import Column
@@ -15,20 +17,17 @@ from .options import Command, Option, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from ..jobs.ledger import Attempt
     from .context import Context
-
 
 COLUMNS = (
     Column("Started", "startedAt"),
     *(Column(key.capitalize(), key) for key in ("model", "prompt", "status", "credits")),
     Column("Saved", "saved", rank=1),
 )
+COUNTS = (Column("Jobs", "jobs"), Column("Credits", "credits"))
 SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-GROUPS = ("day", "model", "endpoint")
 
 
 def run(context: Context, options: Options) -> int:
@@ -49,7 +48,7 @@ def run(context: Context, options: Options) -> int:
         and (not options.unfinished or attempt.status == STARTED)
         and (not options.session or attempt.client == client.target.client_id)
     ]
-    rows = grouped(attempts, options.by) if options.by else list(map(_row, attempts))
+    rows = _grouped(attempts, options.by) if options.by else list(map(_row, attempts))
     shown = rows[: options.limit or MAX_ROWS]
     more: dict[str, Any] = {"credits": _sum(row["credits"] or 0 for row in shown)}
     if len(shown) < len(rows):
@@ -80,7 +79,7 @@ def _sum(credits: Iterable[Any]) -> Any:
     return number_of(round(sum(credits), 4))
 
 
-def grouped(attempts: Sequence[Attempt], by: str) -> list[dict[str, Any]]:
+def _grouped(attempts: Sequence[Attempt], by: str) -> list[dict[str, Any]]:
     """Returns a row for each day (local time), model or endpoint of the attempts: its jobs and their credits."""
     from datetime import datetime
 
@@ -99,45 +98,41 @@ def moment(text: str, now: float, *, is_end: bool = False) -> float:
 
     A date or time without a zone is local. A day means its start, or its end with `is_end`.
     """
-    import re
     from datetime import datetime, timedelta
 
     span = re.fullmatch(r"([0-9]{1,6})([mhdw])", text)
     if span:
         return now - int(span[1]) * SECONDS[span[2]]
-    form = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{3})?)?(Z|[+-]\d\d:\d\d)?)?"
     try:
         if text in ("today", "yesterday"):
-            day = datetime.fromtimestamp(now) - timedelta(days=text == "yesterday")
-            text = day.strftime("%Y-%m-%d")
-        if not re.fullmatch(form, text, re.ASCII):
-            raise ValueError
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        if is_end and len(text) == len("2026-11-24"):
-            found += timedelta(days=1)
+            text = (datetime.fromtimestamp(now) - timedelta(days=text == "yesterday")).strftime("%Y-%m-%d")
+        is_day = len(text) <= len("2026-11-24")
+        found = datetime.fromisoformat(text.replace("Z", "+00:00")) + timedelta(days=is_day and is_end)
         return found.timestamp()
     except (ValueError, OverflowError, OSError):
         words = "must be a time such as 2h, 3d, today, yesterday, 2026-11-24 or 2026-11-24T09:30"
         raise ValueError(f"{words}, not {text!r}") from None
 
 
-def _when(text: str) -> str:
-    """Returns the text of a moment, which is read again against the clock of the run."""
-    moment(text, time.time())
+def _checked(text: str) -> str:
+    moment(text, time.time())  # it is read again against the clock of the run
     return text
 
 
-COUNTS = (Column("Jobs", "jobs"), Column("Credits", "credits"))
 COMMANDS = {
     "history": Command(
         run,
         options=(
             LIMIT,
-            Option("--since WHEN", "only jobs started since: 2h, 3d, today, or a date", _when),
-            Option("--until WHEN", "only jobs started until then", _when),
+            Option("--since WHEN", "only jobs started since: 2h, 3d, today, or a date", _checked),
+            Option("--until WHEN", "only jobs started until then", _checked),
             Option("--unfinished", "only jobs that have started and not ended"),
             Option("--session", "only jobs that this client id started"),
-            Option("--by GROUP", "the jobs and credits of each day, model or endpoint", choices=GROUPS),
+            Option(
+                "--by GROUP",
+                "the jobs and credits of each day, model or endpoint",
+                choices=("day", "model", "endpoint"),
+            ),
         ),
         examples=("history", "history --since 2h --output table", "history --by day"),
         prints='{"data": [{"id", "startedAt", "path", "model", "prompt", "status", "credits", "saved"}], '
