@@ -63,16 +63,8 @@ def run(context: Context, options: Options) -> int:
 
 
 def _row(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "id": attempt.id,
-        "startedAt": attempt.started_at,
-        "path": attempt.path,
-        "model": attempt.model,
-        "prompt": attempt.prompt,
-        "status": attempt.status,
-        "credits": attempt.credits,
-        "saved": list(map(relative, attempt.files)),
-    }
+    found = {key: vars(attempt)[key] for key in ("id", "startedAt", "path", "model", "prompt", "status", "credits")}
+    return {**found, "saved": list(map(relative, attempt.files))}
 
 
 def _sum(credits: Iterable[Any]) -> Any:

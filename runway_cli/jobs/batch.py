@@ -32,7 +32,7 @@ from .fields import OutputOf
 from .ledger import BAD_ENDS, FAILED, GONE, GOOD_ENDS, OPEN, REFUSED, STARTED, SUCCEEDED, UNCERTAIN, LedgerMissing
 from .rows import PRINT, SEND, WAIT
 from .schedule import Pace, Scheduler, most_at_once
-from .start import DAY, failure_of, field_of, is_unsent, last_priced, no_id, over_limit, shape, start
+from .start import DAY, failure_of, field_of, is_unsent, no_id, over_limit, shape, start
 from .tasks import PolledTask, credits_of, is_safety, parse, urls_of
 
 TYPE_CHECKING = False
@@ -239,8 +239,8 @@ class Batch:
         found = shape(row.path, row.value(kind))
         if self._prices.get(found) is None:
             with suppress(LedgerMissing):
-                same = last_priced(self.ledger, found) or last_priced(self.history, found)
-                self._prices[found] = same.credits if same else None
+                same = [each.last(shape=found, status=SUCCEEDED) for each in (self.ledger, self.history)]
+                self._prices[found] = next((each.credits for each in same if each), None)
         return self._prices.get(found)
 
     def upload(self, file: InputFile) -> str:

@@ -51,7 +51,7 @@ MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
     CREATE TABLE uploads (digest TEXT PRIMARY KEY, uri TEXT NOT NULL, at REAL NOT NULL)
     """,
 )
-SELECT = "SELECT *, strftime('%Y-%m-%dT%H:%M:%fZ', at, 'unixepoch') AS started_at FROM attempts WHERE"
+SELECT = "SELECT *, strftime('%Y-%m-%dT%H:%M:%fZ', at, 'unixepoch') AS startedAt FROM attempts WHERE"
 WAIT, TRIES = 0.2, 50  # seconds for which another process may keep the ledger locked, so many times
 CHECKED = 2 << 20  # bytes of a ledger whose indexes are compared with its table at each start
 PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first that is there counts

@@ -53,8 +53,6 @@ class Job:
     where its file is to be named after `stem`, the one in that folder.
     """
 
-    __slots__ = ("digest", "folder", "name", "once", "stem")
-
     def __init__(
         self, path: str, value: Any, *, once: str | None = None, destination: str | None = None, stem: str | None = None
     ) -> None:
@@ -69,8 +67,6 @@ class Started:
 
     `pollable` is what to wait for, None where the answer names no id; `destination` is where its outputs go.
     """
-
-    __slots__ = ("answer", "attempt", "destination", "pollable")
 
     def __init__(self, pollable: Pollable | None, *, answer: Any = None, attempt: Attempt | None = None) -> None:
         self.pollable = pollable
@@ -114,7 +110,7 @@ def start(
     def intend() -> None:
         limit = budget()
         if limit is not None and may_start(path):
-            same = last_priced(history, facts["shape"])
+            same = history.last(shape=facts["shape"], status=SUCCEEDED)
             prices = history.prices(client.clock.time() - DAY)
             refusal = over_limit(limit, BUDGET_VARIABLE, prices, same and same.credits, period=" in 24 hours")
             if refusal:
@@ -272,13 +268,9 @@ def _outputs(destination: str) -> re.Pattern[str]:
 def recorded(attempt: Attempt, job: Job | None) -> dict[str, Any]:
     """Returns what the ledger has of a job, as a result."""
     name = parse(attempt.id).id if attempt.id else None
-    found: dict[str, Any] = {"id": name, "status": attempt.status}
-    if attempt.credits is not None:
-        found["cost"] = {"credits": attempt.credits}
-    found["saved"] = list(map(relative, attempt.files))
-    if job and job.once is not None:
-        found["once"] = job.once
-    return found
+    cost = {} if attempt.credits is None else {"cost": {"credits": attempt.credits}}
+    once = {"once": job.once} if job and job.once is not None else {}
+    return {"id": name, "status": attempt.status, **cost, "saved": list(map(relative, attempt.files)), **once}
 
 
 def over_limit(limit: float, name: str, prices: Sequence[Any], price: Any, *, period: str = "") -> BudgetError | None:
@@ -302,21 +294,13 @@ def over_limit(limit: float, name: str, prices: Sequence[Any], price: Any, *, pe
     return BudgetError(f"{name} allows {words}", spent=number_of(spent), limit=number_of(limit))
 
 
-def last_priced(ledger: Ledger, shape: str | None) -> Attempt | None:
-    """Returns the last job of this shape that was paid for, where its price is known."""
-    found = ledger.last(shape=shape, status=SUCCEEDED)
-    return found if found and found.credits is not None else None
-
-
 def foreseen(history: Ledger, path: str, value: Any, job: Job | None) -> dict[str, Any]:
     """Returns what a dry run tells of a job that was started before, and of what its kind has cost."""
-    found: dict[str, Any] = {}
     last = history.last(job=job.name) if job else None
-    if last is not None:
-        found["job"] = {"id": last.id, "status": last.status}
-    same = last_priced(history, shape(path, value))
-    if same is not None:
-        found["estimate"] = {"credits": same.credits, "from": same.id, "at": same.started_at}
+    found = {"job": {"id": last.id, "status": last.status}} if last else {}
+    same = history.last(shape=shape(path, value), status=SUCCEEDED)
+    if same and same.credits is not None:
+        found["estimate"] = {"credits": same.credits, "from": same.id, "at": same.startedAt}
     return found
 
 
@@ -367,16 +351,17 @@ def _comparable(value: Any) -> Any:
 
     Which of the two a field of `generate` is, depends on the contract at hand.
     """
-    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-        try:
-            return _comparable(jsontext.loads(value))
-        except (ValueError, RecursionError):
-            return value
     if isinstance(value, dict):
         return {key: _comparable(item) for key, item in value.items()}
     if isinstance(value, list):
         return list(map(_comparable, value))
-    return value if value is None or isinstance(value, str) else jsontext.dumps(value)
+    if not isinstance(value, str):
+        return value if value is None else jsontext.dumps(value)
+    try:
+        found = jsontext.loads(value)
+        return _comparable(found) if isinstance(found, (dict, list)) else value
+    except (ValueError, RecursionError):
+        return value
 
 
 def is_api_dry_run(path: str, value: Any) -> bool:
