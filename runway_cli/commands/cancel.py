@@ -61,12 +61,11 @@ def _cancel(client: Client, task: PolledTask, *, force: bool) -> None:
     def attempt() -> None:
         nonlocal was_deleted
         try:
-            found = client.call("GET", path, retries=0).value
+            task.look()
         except ApiError as error:
             if was_deleted and error.status == 404 and error.from_provider:
                 return  # an earlier DELETE has done its work
             raise
-        task.answer = found if isinstance(found, dict) else None
         if task.status == CANCELLED:
             return
         if not force and (task.has_ended or not task.status):

@@ -211,19 +211,23 @@ class PolledTask:
         retry_after = self.trouble.retry_after if isinstance(self.trouble, ApiError) else 0.0
         return max(self.interval, min(retry_after, MAX_RETRY_AFTER))
 
+    def look(self) -> None:
+        """Reads the resource once. Raises what `client.call` raises, and ApiError for what is not an object."""
+        found = self.client.call("GET", self.pollable.path, retries=0, deadline=self.deadline).value
+        if not isinstance(found, dict):
+            words = f"the answer for {self.name} is not an object"
+            raise ApiError(words, status=200, is_json=False, permanent=True)
+        self.answer, status, share = found, found.get("status"), number_of(found.get("progress"))
+        self.status = status if isinstance(status, str) else ""
+        self.progress = share if share is not None and share <= 1 else None
+        self.credits = credits_of(found)
+        self.node_errors = _object(found.get("nodeErrors"))
+
     def poll(self) -> None:
         """Reads the resource once. A failure that may pass becomes `trouble`, any other `error`."""
         before, self.trouble = self.trouble, None
         try:
-            found = self.client.call("GET", self.pollable.path, retries=0, deadline=self.deadline).value
-            if not isinstance(found, dict):
-                words = f"the answer for {self.name} is not an object"
-                raise ApiError(words, status=200, is_json=False, permanent=True)
-            self.answer, status, share = found, found.get("status"), number_of(found.get("progress"))
-            self.status = status if isinstance(status, str) else ""
-            self.progress = share if share is not None and share <= 1 else None
-            self.credits = credits_of(found)
-            self.node_errors = _object(found.get("nodeErrors"))
+            self.look()
         except RunwayError as failure:
             if self.answer is None and failure.fact("permanent"):
                 self._tries -= 1
