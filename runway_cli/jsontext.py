@@ -7,27 +7,20 @@ Python would not print as it came becomes a `Number`, which `dumps` writes back 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import Any
 
 
-_STEERING = (
-    *(*range(0x7F, 0xA0), 0x61C, 0x180E, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2061, 0x2070)),
-    *range(0xFFF9, 0xFFFC),
-)
-_ESCAPES = {
-    **{code: f"\\u{code:04x}" for code in _STEERING},
-    **{0xE0000 + tag: f"\\udb40\\u{0xDC00 + tag:04x}" for tag in range(0x80)},  # invisible text
-}
+# C1 controls, DEL, tag characters and what turns the writing direction: they can steer a terminal or hide from it.
+_STEERING = "[\x7f-\x9f\u061c\u180e\u200e\u200f\u2028-\u202e\u2061-\u206f\ufff9-\ufffb\U000e0000-\U000e007f]"
 
 
 class Number:
     """A JSON number that int or float would spell differently, or not hold at all."""
-
-    __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -60,45 +53,12 @@ def loads(data: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
     import json  # help and --version do without: 2 ms
 
     try:
-        return json.loads(data, **_EXACT, object_pairs_hook=pairs)
+        exact: Any = {"parse_int": _integer, "parse_float": _decimal, "parse_constant": _refuse}
+        return json.loads(data, **exact, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
-
-
-def dumps(value: Any, indent: int | None = None, *, is_sorted: bool = False) -> str:
-    """Returns one line without spaces, or indented lines; characters stay as they are, and keys unless `is_sorted`.
-
-    C1 controls, DEL, tag characters and what turns the writing direction, which can steer a terminal or hide from it,
-    are written as escapes. Halves of surrogate pairs stay: UTF-8 cannot hold them, so `encoded` writes them as escapes
-    too.
-    """
-    import json
-
-    numbers: list[str] = []
-    mark = os.urandom(8).hex()
-
-    def spell(number: Number) -> str:
-        numbers.append(number.text)
-        return mark
-
-    separators = (",", ":") if indent is None else (",", ": ")
-    options: Any = {"ensure_ascii": False, "allow_nan": False, "sort_keys": is_sorted, "default": spell}
-    text = json.dumps(value, indent=indent, separators=separators, **options)
-    if numbers:
-        parts = text.split(f'"{mark}"')
-        text = "".join(part + number for part, number in zip(parts, [*numbers, ""]))
-    return text if text.isprintable() else text.translate(_ESCAPES)
-
-
-def encoded(value: Any, *, is_sorted: bool = False) -> bytes:
-    """Returns one line without spaces, as UTF-8."""
-    return dumps(value, is_sorted=is_sorted).encode("utf-8", "backslashreplace")
-
-
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not a JSON number")
 
 
 def _integer(text: str) -> int | Number:
@@ -110,4 +70,27 @@ def _decimal(text: str) -> float | Number:
     return value if repr(value) == text else Number(text)
 
 
-_EXACT: Any = {"parse_int": _integer, "parse_float": _decimal, "parse_constant": _refuse}
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is not a JSON number")
+
+
+def dumps(value: Any, indent: int | None = None, *, is_sorted: bool = False) -> str:
+    """Returns one line without spaces, or indented lines; characters stay as they are, and keys unless `is_sorted`.
+
+    What can steer a terminal is written as escapes. Halves of surrogate pairs stay: UTF-8 cannot hold them, so
+    `encoded` writes them as escapes too.
+    """
+    import json
+
+    mark = os.urandom(8).hex()
+    separators = (",", ":") if indent is None else (",", ": ")
+    options: Any = {"ensure_ascii": False, "allow_nan": False, "sort_keys": is_sorted, "separators": separators}
+    text = json.dumps(value, indent=indent, default=lambda number: mark + number.text, **options)
+    if mark in text:
+        text = re.sub(f'"{mark}([^"]*)"', r"\1", text)
+    return text if text.isprintable() else re.sub(_STEERING, lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def encoded(value: Any, *, is_sorted: bool = False) -> bytes:
+    """Returns one line without spaces, as UTF-8."""
+    return dumps(value, is_sorted=is_sorted).encode("utf-8", "backslashreplace")

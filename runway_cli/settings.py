@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterable, Sequence
 
 from .errors import ConfigError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
 
@@ -56,18 +56,18 @@ def setting(variable: str) -> str | None:
 
 def secret(variable: str) -> str | None:
     """Returns a secret, None if it is unset. Raises ConfigError, which does not show it, where it can be no secret."""
-    found = setting(variable) or ""
+    found = setting(variable)
+    if not found:
+        return None
     fault = None
     if found.strip(QUOTES) != found:
         fault = "is in quotes, which docker --env-file and others pass on as part of the value: set it without quotes"
     elif not _is_plain(found):
-        fault = (
-            "cannot be sent in a header: it contains a line break, a space or a character that is not ASCII. "
-            "Copy the key again"
-        )
-    if found and fault:
+        reason = "it contains a line break, a space or a character that is not ASCII"
+        fault = f"cannot be sent in a header: {reason}. Copy the key again"
+    if fault:
         raise ConfigError(f"{variable} {fault}", variable=variable, is_secret=True)
-    return found or None
+    return found
 
 
 def secret_words(variables: Iterable[str]) -> list[str]:
@@ -91,12 +91,10 @@ def base_url(variable: str, default: str) -> str:
 def budget() -> float | None:
     """Returns the credits that may be spent in 24 hours, None without a limit. Raises ConfigError."""
     text = setting(BUDGET_VARIABLE)
-    if text is None:
-        return None
-    found = _number(text)
-    if not 0 <= found < float("inf"):
-        raise ConfigError(f"{BUDGET_VARIABLE} must be a number of credits, not {text!r}", variable=BUDGET_VARIABLE)
-    return found
+    try:
+        return None if text is None else number(0, MAX_CREDITS, "credits")(text)
+    except ValueError as error:
+        raise ConfigError(f"{BUDGET_VARIABLE} {error}", variable=BUDGET_VARIABLE) from None
 
 
 def contract_url() -> str | None:
@@ -151,12 +149,12 @@ def bypasses_proxy(host: str, port: int) -> bool:
 
 
 def _names_host(element: str, host: str, port: int) -> bool:
-    before, _, end = element.rpartition(":")
-    if before and _is_integer(end, 0, 65535) and (":" not in before or before.endswith("]")):
-        if int(end) != port:
-            return False
-        element = before
-    element = element.replace("[", "").replace("]", "")
+    import re
+
+    found = re.fullmatch(r"(\[.+\]|[^:]+):(\d{1,5})", element)
+    if found and int(found[2]) != port:
+        return False
+    element = (found[1] if found else element).replace("[", "").replace("]", "")
     if element == "*":
         return True
     if ":" in host or host.replace(".", "").isdigit():
@@ -230,14 +228,11 @@ def is_ledger(path: str) -> bool:
 
 def _user_folder(variable: str, on_macos: tuple[str, ...], elsewhere: tuple[str, ...]) -> str | None:
     """Returns this program's folder in the one that an XDG variable names, else where the system has it."""
-    parent = setting(variable)
-    if not parent or not os.path.isabs(parent):
-        user = home()
-        if os.name == "nt":
-            parent = setting("LOCALAPPDATA")
-        else:
-            parent = os.path.join(user, *(on_macos if sys.platform == "darwin" else elsewhere)) if user else None
-    return os.path.join(parent, "runway-cli") if parent else None
+    named, user = setting(variable), setting("LOCALAPPDATA") if os.name == "nt" else home()
+    if named and os.path.isabs(named):
+        return os.path.join(named, "runway-cli")
+    names = () if os.name == "nt" else on_macos if sys.platform == "darwin" else elsewhere
+    return os.path.join(user, *names, "runway-cli") if user else None
 
 
 # The text of an option or a variable → its value. Each function raises ValueError with words for a user.
@@ -249,45 +244,27 @@ ON = ("1", "true", "yes", "on")
 OFF = ("0", "false", "no", "off")
 
 
-def seconds(text: str) -> float:
-    """Reads a positive number of seconds."""
-    value = _number(text)
-    if not 0 < value <= MAX_TIMEOUT:
-        raise ValueError(f"must be a number of seconds above 0, {MAX_TIMEOUT} at most, not {text!r}")
-    return value
+def number(least: float, most: float, noun: str) -> Callable[[str], float]:
+    """Returns a reader of decimal numbers within these limits, in ASCII and without underscores."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text) if text.isascii() and "_" not in text else float("nan")
+        except ValueError:
+            value = float("nan")
+        if not least <= value <= most:
+            raise ValueError(f"must be a number of {noun} from {shown_number(least)} to {most:.0f}, not {text!r}")
+        return value
+
+    return read
 
 
-def seconds_or_forever(text: str) -> float:
-    """Reads seconds; 0 means no limit."""
-    value = _number(text)
-    if not 0 <= value <= MAX_WAIT:
-        raise ValueError(f"must be a number of seconds, {MAX_WAIT} at most, or 0 for no limit, not {text!r}")
-    return value
-
-
-def interval(text: str) -> float:
-    """Reads a polling interval in seconds."""
-    value = seconds(text)
-    if value < MIN_INTERVAL:
-        raise ValueError(f"must be 5 seconds or more, not {text!r}: the API allows no shorter interval")
-    return value
-
-
-def _number(text: str) -> float:
-    """Reads a decimal number in ASCII without underscores; NaN for anything else."""
-    try:
-        return float(text) if text.isascii() and "_" not in text else float("nan")
-    except ValueError:
-        return float("nan")
-
-
-def integer(least: int, most: int | None = None) -> Callable[[str], int]:
+def integer(least: int, most: int = 999_999_999) -> Callable[[str], int]:
     """Returns a reader of integers within these limits."""
 
     def read(text: str) -> int:
-        if not _is_integer(text, least, 999_999_999 if most is None else most):
-            words = "a positive integer" if most is None else f"an integer from {least} to {most}"
-            raise ValueError(f"must be {words}, not {text!r}")
+        if not _is_integer(text, least, most):
+            raise ValueError(f"must be an integer from {least} to {most}, not {text!r}")
         return int(text)
 
     return read
@@ -295,6 +272,11 @@ def integer(least: int, most: int | None = None) -> Callable[[str], int]:
 
 def _is_integer(text: str, least: int, most: int) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most
+
+
+seconds = number(0.001, MAX_TIMEOUT, "seconds")
+seconds_or_forever = number(0, MAX_WAIT, "seconds")  # 0 for no limit
+interval = number(MIN_INTERVAL, MAX_TIMEOUT, "seconds")
 
 
 def client_id(text: str) -> str:
@@ -314,14 +296,12 @@ def session_uuid() -> str | None:
 
     It is derived from the agent's id, which stays on this machine.
     """
-    found = (f"{name}={setting(name)}" for name in SESSION_VARIABLES if setting(name))
-    session = next(found, None)
-    if session is None:
-        return None
-    import hashlib
+    for name in filter(setting, SESSION_VARIABLES):
+        import hashlib
 
-    text = NAMESPACE + session.encode("utf-8", "surrogateescape")
-    return _uuid(hashlib.sha1(text, usedforsecurity=False).hexdigest(), version=5)
+        text = NAMESPACE + f"{name}={setting(name)}".encode("utf-8", "surrogateescape")
+        return _uuid(hashlib.sha1(text, usedforsecurity=False).hexdigest(), version=5)
+    return None
 
 
 def _uuid(digits: str, *, version: int) -> str:
@@ -388,15 +368,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 def switch(text: str) -> bool:
     """Reads the variable of a switch."""
-    word = text.lower()
-    if word not in (*ON, *OFF):
-        raise ValueError(f"must be one of {', '.join((*ON, *OFF))}, not {text!r}")
-    return word in ON
-
-
-def shown_number(value: float) -> str:
-    """Returns 60.0 as 60, 0.5 as 0.5."""
-    return f"{value:.15g}"
+    return one_of(*ON, *OFF)(text.lower()) in ON
 
 
 def number_of(credits: Any) -> Any:
@@ -410,35 +382,32 @@ def number_of(credits: Any) -> Any:
     return int(found) if found == int(found) else found
 
 
-def shown_credits(credits: float) -> str:
-    """Returns 30.0 as 30, 2.5 as 2.5."""
-    return shown_number(round(credits, 4))
+def shown_number(value: float) -> str:
+    """Returns 60.0 as 60, 0.5 as 0.5."""
+    return f"{round(value, 4):.15g}"
 
 
 def counted(number: float, noun: str) -> str:
     """Returns `1 credit`, `2.5 credits`."""
-    return f"{shown_credits(number)} {noun}{'s' * (number != 1)}"
+    return f"{shown_number(number)} {noun}{'s' * (number != 1)}"
 
 
 def readable_size(size: float) -> str:
     """Returns bytes as people read them: 999 B, 1.2 MB."""
-    if size < 1000:
-        return f"{size:.0f} B"
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
+    for unit in ("B", "kB", "MB", "GB"):
         if size < 999.95 or unit == "GB":
             break
-    return f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
 
 
 def readable_time(seconds: float) -> str:
     """Returns seconds as people read them: 45 s, 3 min 20 s, 1 h 5 min."""
     whole = max(1, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    minutes, hours = whole // 60, whole // 3600
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
 
 
 class Target:

@@ -14,13 +14,13 @@ import select
 import signal
 import threading
 import time
+from collections.abc import Callable
+from io import FileIO
 
 from .errors import Interrupted, OutputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from io import FileIO
     from typing import Any, Protocol, TypeVar
 
     T = TypeVar("T")
@@ -59,14 +59,9 @@ class Shutdown:
 
     def handle_signals(self) -> None:
         """Handles each signal, except one that the caller ignores. Does nothing outside the main thread."""
-        for name in SIGNALS:
-            number = getattr(signal, name, None)
-            if number is None or signal.getsignal(number) in (signal.SIG_IGN, None):  # None: not set from Python
-                continue
-            try:
+        for number in [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]:
+            if _is_main_thread() and signal.getsignal(number) not in (signal.SIG_IGN, None):  # None: not from Python
                 self._replaced[number] = signal.signal(number, self._handle)
-            except ValueError:  # not the main thread
-                return
 
     def restore_signals(self) -> None:
         """Puts back the handlers from before `handle_signals`."""
@@ -122,11 +117,10 @@ class Shutdown:
                 raise OutputError(f"{path!r} was not created: the program is ending")
             self._part_files[path] = None  # a second signal may end the run as soon as the file exists
             try:
-                file = open(path, "xb", buffering=0)  # noqa: SIM115 - the download closes it
+                file = self._part_files[path] = open(path, "xb", buffering=0)  # noqa: SIM115 - the download closes it
             except OSError:
-                self._part_files.pop(path)
+                self._part_files.pop(path)  # it is not this run's
                 raise
-            self._part_files[path] = file
             return file
 
     def remove_part_file(self, path: str) -> None:

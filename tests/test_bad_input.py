@@ -46,17 +46,17 @@ class RefusedTest(ServedTest):
             ("request GET", "missing PATH"),
             ("request", "missing METHOD and PATH"),
             ("request GET /v1/x /v1/y", "'/v1/y'"),
-            ("avatars list --limit 0", "must be a positive integer, not '0'"),
+            ("avatars list --limit 0", "must be an integer from 1 to 999999999, not '0'"),
             ("avatars list --limit 1.5", "'1.5'"),
             ("avatars list --limit -3", "--limit"),
-            ("wait T --interval 4", "must be 5 seconds or more"),
-            ("wait T --max-wait -1", "or 0 for no limit"),
+            ("wait T --interval 4", "must be a number of seconds from 5 to"),
+            ("wait T --max-wait -1", "must be a number of seconds from 0 to"),
         ):
             self.refused(line.split(), words)
         self.refused([""], "unknown command ''")
         self.refused(["request", "GET", " "], "PATH is empty")
         self.refused(["avatars", "list", ""], "unexpected argument ''")
-        self.refused(["avatars", "list", "--limit", "٣"], "must be a positive integer")
+        self.refused(["avatars", "list", "--limit", "٣"], "must be an integer from 1")
 
     def test_text_that_is_not_utf_8_in_any_option_or_operand(self) -> None:
         for path, command in parser.declared_commands().items():

@@ -23,7 +23,7 @@ from ..errors import (
     WaitTimeout,
 )
 from ..files.download import ANY, free_path
-from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, counted, number_of, relative, shown_credits
+from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, counted, number_of, relative, shown_number
 from .fields import ADDRESS
 from .ledger import FAILED, GONE, REFUSED, STARTED, SUCCEEDED, UNCERTAIN, Attempt, Ledger, LedgerMissing
 from .tasks import TASKS, Pollable, credits_of, family_of, is_id, is_safety, may_start, parse
@@ -288,9 +288,9 @@ def over_limit(limit: float, name: str, prices: Sequence[Any], price: Any, *, pe
     elif limit > 0 and spent + (dearest or 0 if price is None else price) <= limit:
         return None
     else:
-        words = f"{counted(limit, 'credit')}{period}, and {shown_credits(spent)} {'is' if spent == 1 else 'are'} spent"
+        words = f"{counted(limit, 'credit')}{period}, and {shown_number(spent)} {'is' if spent == 1 else 'are'} spent"
         if unknown:
-            words += f", {counted(unknown, 'job')} of unknown price counted as {shown_credits(dearest or 0)} each"
+            words += f", {counted(unknown, 'job')} of unknown price counted as {shown_number(dearest or 0)} each"
     return BudgetError(f"{name} allows {words}", spent=number_of(spent), limit=number_of(limit))
 
 

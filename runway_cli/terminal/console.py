@@ -82,7 +82,7 @@ class Console:
         Raises ClosedOutput or, with the `id` of the document as `task_id`, OutputError. `has_rows`: UsageError for
         a path of --select that matches nothing.
         """
-        self._print(value, is_document=True)
+        self._print([value], is_document=True)
         self._explain(is_error=has_rows)
 
     def row(self, row: Row, *, alone: bool, full: Row | None = None) -> None:
@@ -94,7 +94,7 @@ class Console:
         if self.format in TABLES:
             self._waiting.append(row)
         else:
-            self._print(row, is_document=alone and self.format == "json")
+            self._print([row], is_document=alone and self.format == "json")
 
     def end_rows(self, columns: Sequence[Column]) -> None:
         """Prints the rows that waited to become a table, and tells what --select has not found in any."""
@@ -111,7 +111,7 @@ class Console:
         if self.format in TABLES:
             self._write_table(rows, columns)
         elif self._select or self.format == "jsonl":
-            self._write_values(rows)
+            self._print(rows)
         else:
             self.result({"data": rows, **more})
             return
@@ -136,28 +136,26 @@ class Console:
                 raise ClosedOutput from None
             raise OutputError(f"stdout could not be written: {error.strerror or error}") from None
 
-    def _print(self, value: Any, *, is_document: bool) -> None:
-        try:
-            self._write_values([value], 2 if is_document and is_terminal(sys.stdout) else None)
-        except OutputError as error:
-            if isinstance(value, dict) and isinstance(value.get("id"), str):
-                raise error.but(task_id=value["id"]) from None
-            raise
-
-    def _write_values(self, values: Sequence[Any], indent: int | None = None) -> None:
-        """Writes values as JSON, or what --select finds in them."""
-        self._match(values)
-        text = ""
-        for value in map(self.secrets.mask_value, values):
-            lines = selected_lines(value, self._select) if self._select else [jsontext.dumps(value, indent)]
+    def _print(self, values: Sequence[Any], *, is_document: bool = False) -> None:
+        """Writes values as JSON, or what --select finds in them. An OutputError names the id of the only one."""
+        indent, text = 2 if is_document and is_terminal(sys.stdout) else None, ""
+        for value in values:
+            self._match(value)
+            shown = self.secrets.mask_value(value)
+            lines = selected_lines(shown, self._select) if self._select else [jsontext.dumps(shown, indent)]
             text += "".join(f"{line}\n" for line in lines)
-        self.write(text)
+        try:
+            self.write(text)
+        except OutputError as error:
+            only = values[0] if len(values) == 1 else None
+            raise error.but(task_id=only.get("id") if isinstance(only, dict) else None) from None
 
     def _write_table(self, rows: Sequence[Row], columns: Sequence[Column]) -> None:
         """Writes a table, masked before anything is escaped or cut; headings may come from an answer or --select."""
         from . import tables  # which imports this module
 
-        self._match(rows)
+        for row in rows:
+            self._match(row)
         if self._select:
             columns = [tables.Column(path, path) for path in self._select]
             rows = [selected_row(row, self._select) for row in rows]
@@ -175,13 +173,13 @@ class Console:
         if left_out:
             self.note(f"columns left out to fit the window: {', '.join(left_out)}")
 
-    def _match(self, values: Sequence[Any]) -> None:
-        """Finds out which paths match in one of these values, and what is there instead of the others."""
-        for path in self._select if values else ():
-            if any(matches(value, path.split(".")) for value in values):
+    def _match(self, value: Any) -> None:
+        """Notes which paths of --select have matched, and what is there instead of the others."""
+        for path in self._select:
+            if matches(value, path.split(".")):
                 self._unmatched[path] = ""
-            else:
-                self._unmatched.setdefault(path, explain(values[0], path))
+            elif path not in self._unmatched:
+                self._unmatched[path] = explain(value, path)
 
     def _explain(self, *, is_error: bool = False) -> None:
         """Tells, once, which paths of --select matched nothing. `is_error`: raises UsageError instead."""
