@@ -145,15 +145,6 @@ class Targets(SkillTest):
                     (self.home / f".{host}").mkdir()
                 self.assert_paths(self.install(*words), *((host, self.home / f".{host}" / "skills") for host in hosts))
 
-    def test_for_a_project(self) -> None:
-        self.assert_paths(
-            self.install("--project", "claude", HOME="/nonexistent", USERPROFILE=""),
-            ("claude", self.project / ".claude" / "skills"),
-        )
-        (self.project / ".cursor").mkdir()
-        self.assert_paths(self.install("--project", "cursor"), ("cursor", self.project / ".cursor" / "skills"))
-        self.assertEqual(os.listdir(self.home), [])
-
     def test_a_folder(self) -> None:
         for word, folder in (
             ("./skills", self.project / "skills"),
@@ -173,7 +164,7 @@ class Targets(SkillTest):
 
     @unittest.skipIf(os.name == "nt", "Windows finds the home folder in another way")
     def test_no_home(self) -> None:
-        told = "this user has no home folder: name a folder of skills, or use --project"
+        told = "this user has no home folder: name a folder of skills"
         for words in ((), ("claude",)):
             self.assert_error(self.install(*words, HOME="/nonexistent"), 2, kind="usage", error=told)
 
@@ -304,7 +295,7 @@ class Replacing(SkillTest):
 
         def fail_for_new(path: Path, target: Path) -> Path:
             if path.suffix == skill.NEW:
-                raise KeyboardInterrupt
+                raise FileExistsError if target.exists() else KeyboardInterrupt
             return rename(path, target)
 
         is_linux = sys.platform.startswith("linux")

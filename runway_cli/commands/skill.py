@@ -22,7 +22,7 @@ from ..settings import absolute, expanded, home
 from ..terminal.program import NAME, PACKAGE
 from ..terminal.tables import Column
 from .context import Context, for_each
-from .options import WRITES, Command, Operand, Option, Options
+from .options import WRITES, Command, Operand, Options
 
 MANIFEST = ".runway-cli.json"
 NOT_OURS = "was not written by skill install, or was changed since"
@@ -35,7 +35,7 @@ COLUMNS = (Column("Host", "host"), Column("Path", "path"), Column("Files", "file
 
 def install(context: Context, options: Options) -> int:
     """Writes the skill for each host and prints where; one that fails does not stop the others."""
-    targets = _targets(options.hosts, options.project)
+    targets = _targets(options.hosts)
     files = _contents()
 
     def install_one(folder: Path) -> None:
@@ -49,22 +49,22 @@ def install(context: Context, options: Options) -> int:
     return for_each(context.console, COLUMNS, [(str(folder), folder) for folder in targets], install_one)
 
 
-def _targets(hosts: list[str], project: bool) -> dict[Path, str]:
+def _targets(hosts: list[str]) -> dict[Path, str]:
     """Returns the host of each skill's folder; without hosts, of those that are there. Raises UsageError."""
-    base = absolute(os.curdir) if project else home()
+    base = home()
     there = [host for host in HOSTS if base and os.path.isdir(os.path.join(base, f".{host}"))]
     found = {}
     for host in hosts or there or [COMMON]:
-        if host in HOSTS:
-            if base is None:
-                words = "this user has no home folder: name a folder of skills, or use --project"
-                raise UsageError(words, try_next=("skill", "install", "--project"))
-            folder = os.path.join(base, f".{host}", "skills")
-        elif host.startswith((".", "~")) or "/" in host or os.sep in host:
+        if host.startswith((".", "~")) or "/" in host or os.sep in host:
             folder = expanded(os.path.join(host, ""))
-        else:
+        elif host not in HOSTS:
             words = f"{host!r} is not a host: choose from {', '.join(HOSTS)}, or name a folder such as ./{host}"
             raise UsageError(words, try_next=("skill", "install", COMMON))
+        elif base is None:
+            words = "this user has no home folder: name a folder of skills"
+            raise UsageError(words, try_next=("skill", "install", f"./.{host}/skills"))
+        else:
+            folder = os.path.join(base, f".{host}", "skills")
         found[Path(absolute(folder), NAME)] = host
     return found
 
@@ -119,10 +119,12 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
             file = new / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-        if not _exchange(os.fsencode(new), os.fsencode(folder)):
-            with suppress(FileNotFoundError):
-                folder.rename(new.with_suffix(OLD))
+        try:
             new.rename(folder)
+        except OSError:  # an old skill is there
+            if not _exchange(os.fsencode(new), os.fsencode(folder)):
+                folder.rename(new.with_suffix(OLD))
+                new.rename(folder)
     finally:
         _settle(folder, new.with_suffix(OLD), new, age=0.0)
 
@@ -184,20 +186,15 @@ def _settle(folder: Path, *left: Path, age: float = ABANDONED) -> None:
                 shutil.rmtree(each, ignore_errors=True)
 
 
+HELP = (
+    f"{', '.join(HOSTS)}, or a folder of skills such as ./skills (default: the hosts whose folder exists, else agents)"
+)
 COMMANDS = {
     "skill install": Command(
         install,
         summary="copy this program into the skills folders of agents",
-        operands=(
-            Operand(
-                "hosts",
-                "[HOST...]",
-                f"{', '.join(HOSTS)}, or a folder of skills such as ./skills (default: the hosts whose folder "
-                "exists, else agents)",
-            ),
-        ),
-        options=(Option("--project", "for the current folder, not for the user"),),
-        examples=("skill install", "skill install claude --project", "skill install ./skills"),
+        operands=(Operand("hosts", "[HOST...]", HELP),),
+        examples=("skill install", "skill install claude", "skill install ./skills"),
         prints='{"host", "path", "files", "version"} for each host',
         effect=WRITES,
         has_rows=True,
