@@ -16,7 +16,7 @@ from typing import Callable
 
 from runway_cli.errors import NetworkError
 from runway_cli.shutdown import Shutdown
-from runway_cli.transport.http import Response, Transport
+from runway_cli.transport.http import Stream, Transport
 from runway_cli.transport.sockets import FOREVER
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -185,7 +185,7 @@ class TransportTest(unittest.TestCase):
         self.addCleanup(server.__exit__)
         return server
 
-    def post(self, url: str, timeout: float = 20, body: bytes = b"{}") -> Response:
+    def post(self, url: str, timeout: float = 20, body: bytes = b"{}") -> Stream:
         return self.transport.send("POST", url, {}, body, timeout=timeout)
 
     def upload(self, url: str, pieces: list[bytes], idle_timeout: float = 20, time_limit: float = FOREVER) -> int:

@@ -8,7 +8,7 @@ import time
 import unittest
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from email.message import Message
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -18,7 +18,7 @@ from runway_cli.errors import ApiError, NetworkError
 from runway_cli.settings import Target
 from runway_cli.shutdown import Shutdown
 from runway_cli.terminal.console import Console
-from runway_cli.transport.http import Response, Transport
+from runway_cli.transport.http import Transport
 from tests.loopback import Conversation, Server, answering
 from tests.program import Clock
 
@@ -39,10 +39,10 @@ class InjectedTransport(Transport):
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, timeout: float
-    ) -> Response:
+    ) -> Any:
         self.sent.append((headers, timeout))
         self._clock.now += self._seconds
-        return Response(self._statuses.pop(0), Message(), self._body)
+        return SimpleNamespace(status=self._statuses.pop(0), headers={}, body=self._body)
 
 
 class ClientTest(unittest.TestCase):

@@ -291,7 +291,7 @@ class SelfHosted(GatewayTest):
 
     def test_retry_after_of_the_provider_counts(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"])
-        limited = upstream({"error": "Slow down."}, {"Retry-After-Ms": "17000"})
+        limited = upstream({"error": "Slow down."}, {"Retry-After": "17"})
         self.fake.fault(Fault("status", status=429, body=limited), server="self_hosted")
         path = f"/v1/tasks/{task}"
         self.assert_success(self.through("request", "GET", path, "--url-format", "old", self_hosted=True))

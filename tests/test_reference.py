@@ -19,7 +19,6 @@ from runway_cli.contract import source
 from runway_cli.contract.describe import models_of
 from runway_cli.contract.schema import Endpoint, models
 from runway_cli.errors import NetworkError
-from runway_cli.transport.http import Response
 from tests.fake import DOCUMENT, SECRET, Fault
 from tests.fake.contract import data
 from tests.program import Clock, Result
@@ -35,7 +34,7 @@ def fetched_urls() -> Iterator[list[str]]:
     """The URLs that are asked for, none of which answers."""
     urls: list[str] = []
 
-    def fetch(_: Client, url: str, *__: object) -> Response:
+    def fetch(_: Client, url: str, *__: object) -> None:
         urls.append(url)
         raise NetworkError("unreachable")
 

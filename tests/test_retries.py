@@ -60,11 +60,8 @@ class RetryAfterTest(ServiceTest):
 
     def test_retry_after_counts_where_it_is_longer(self) -> None:
         soon = time.time() + 40
-        waits: tuple[tuple[str | dict[str, str], float, float], ...] = (
+        waits: tuple[tuple[str, float, float], ...] = (
             *(("30", 30, 30), ("60", 60, 60), ("2.5", 2.5, 2.5)),
-            ({"Retry-After-Ms": "30500.5", "Retry-After": "20"}, 30.5, 30.51),
-            ({"retry-after-ms": "1", "retry-after": "20"}, 1, 1.5),
-            ({"retry-after-ms": "soon", "retry-after": "20"}, 20, 20),
             *(
                 (header, 1, 1.5)
                 for header in ("0", "soon", "-5", "", "\u00b2", HOLIDAY, "Sun, 99 Nov 1994 99:99:99 GMT")
@@ -76,8 +73,7 @@ class RetryAfterTest(ServiceTest):
         for header, least, most in waits:
             with self.subTest(header):
                 self.forget()
-                headers = header if isinstance(header, dict) else {"Retry-After": header}
-                self.fake.fault(Fault("status", status=429, headers=headers))
+                self.fake.fault(Fault("status", status=429, headers={"Retry-After": header}))
                 clock = Clock()
                 self.assert_success(self.request(*GET, clock=clock))
                 (slept,) = clock.slept
@@ -100,18 +96,6 @@ class RetryAfterTest(ServiceTest):
                 self.assertIn(words, result.error["error"])
                 self.assertEqual(len(self.fake.requests), 1)
                 self.assertEqual(clock.slept, [])
-
-    def test_a_service_may_forbid_another_try_and_not_demand_one(self) -> None:
-        for words, status, word, tries in (
-            *((GET, 503, "false", 1), (GET, 429, " False ", 1), (POST, 429, "false", 1), (POST, 503, "false", 1)),
-            *((GET, 503, "true", 3), (GET, 404, "true", 1), (POST, 503, "true", 3)),
-            *((POST, 500, "true", 1), (POST, 408, "true", 1), (POST, 503, "maybe", 3)),
-        ):
-            with self.subTest(words[0], status=status, word=word):
-                self.forget()
-                self.fake.fault(Fault("status", status=status, headers={"x-should-retry": word}), times=None)
-                self.assert_error(self.request(*words), 1, status=status)
-                self.assertEqual(len(self.fake.requests), tries)
 
 
 class DeleteTest(ServiceTest):

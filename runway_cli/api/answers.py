@@ -10,12 +10,13 @@ from .. import jsontext
 from ..errors import REPORTED, ApiError, CreditsError, DeniedError
 from ..terminal.console import MAX_MESSAGE
 from ..terminal.masking import TAG
+from .retry import MAX_RETRY_AFTER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..transport.http import Response
+    from ..transport.http import Stream
     from .runway import Service
 
 
@@ -42,7 +43,7 @@ class Answer:
         vars(self).update(facts)
 
 
-def decode(response: Response, service: Service, mask: Callable[[str], str]) -> Answer:
+def decode(response: Stream, service: Service, mask: Callable[[str], str]) -> Answer:
     """Returns the success that a response holds. Raises ApiError for everything else. `mask` hides secrets in text."""
     reason = "its JSON is broken"
     is_empty = not response.body.strip()
@@ -60,7 +61,7 @@ def decode(response: Response, service: Service, mask: Callable[[str], str]) -> 
     return answer
 
 
-def _error(answer: Answer, response: Response, mask: Callable[[str], str]) -> ApiError:
+def _error(answer: Answer, response: Stream, mask: Callable[[str], str]) -> ApiError:
     """Returns the error of an answer, in the API's words (`error`, `issues`, `docUrl`, sometimes `message`, `code`)."""
     status = answer.status
     headers = {name.lower(): str(text) for name, text in (*response.headers.items(), *answer.headers.items())}
@@ -85,6 +86,9 @@ def _error(answer: Answer, response: Response, mask: Callable[[str], str]) -> Ap
     else:  # a gateway passes a page on as text
         page = said.encode("utf-8", "replace") if said else response.body
         words = f"HTTP {status}: {excerpt(page, mask)}".rstrip(": ")
+    retry_after = _retry_after(headers.get("retry-after", "").strip())
+    if retry_after > MAX_RETRY_AFTER:
+        words += f" (the service asks to wait {retry_after:.0f} s)"
 
     kind = DeniedError if status in (401, 403) else ApiError
     reasons = [
@@ -106,8 +110,8 @@ def _error(answer: Answer, response: Response, mask: Callable[[str], str]) -> Ap
         words,
         status=status,
         from_provider=answer.from_provider,
-        retry_after=_retry_after(headers),
-        final=headers.get("x-should-retry", "").strip().lower() == "false" or kind is CreditsError,
+        retry_after=retry_after,
+        final=kind is CreditsError,
         more=further,
         **facts,
     )
@@ -144,20 +148,17 @@ def _are_credits_missing(words: str) -> bool:
     return re.search(pattern, words) is not None
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Returns the seconds to wait: a header holds them, thousandths of them, or a date (RFC 9110, 10.2.3)."""
-    text = ""
-    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):  # as the SDKs read them, in this order
-        text = headers.get(name, "").strip()
-        if text.isascii() and text.replace(".", "", 1).isdigit():
-            return float(text) / unit
+def _retry_after(text: str) -> float:
+    """Returns the seconds that Retry-After asks to wait, as their number or a date (RFC 9110, 10.2.3)."""
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        return float(text)
     from email.utils import mktime_tz, parsedate_tz
 
     try:
         date = parsedate_tz(text)
-        return max(0.0, mktime_tz(date) - time.time()) if date else None
+        return max(0.0, mktime_tz(date) - time.time()) if date else 0.0
     except (TypeError, ValueError, IndexError, OverflowError):
-        return None
+        return 0.0
 
 
 def unexpected(answer: Answer, path: str, wanted: str, mask: Callable[[str], str]) -> ApiError:

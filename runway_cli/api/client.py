@@ -12,7 +12,6 @@ from ..terminal.console import Console
 from . import lowcodeapi
 from .answers import Answer, decode, unexpected
 from .paths import checked_path, with_query
-from .retry import MAX_RETRY_AFTER, UNSAFE_METHODS
 from .runway import Service
 
 TYPE_CHECKING = False
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ..shutdown import Clock
-    from ..transport.http import Response, Stream, Transport
+    from ..transport.http import Stream, Transport
 
     T = TypeVar("T")
 
@@ -129,15 +128,9 @@ class Client:
 
         try:
             return self.retry(method, attempt, retries=retries, deadline=deadline)
-        except (ApiError, NetworkError) as failure:
-            message = failure.message
-            if isinstance(failure, ApiError) and failure.retry_after > MAX_RETRY_AFTER:
-                message += f" (the service asks to wait {failure.retry_after:.0f} s)"
+        except (ApiError, NetworkError, Interrupted) as failure:
             is_uncertain = self.service.policy.may_have_been_accepted(method, failure)
-            raise failure.but(message, may_have_been_accepted=is_uncertain) from None
-        except Interrupted as stop:
-            is_uncertain = method in UNSAFE_METHODS and stop.fact("maybe_received", False)
-            raise stop.but(may_have_been_accepted=is_uncertain) from None
+            raise failure.but(may_have_been_accepted=is_uncertain) from None
 
     def retry(
         self,
@@ -183,7 +176,7 @@ class Client:
         headers = {**self.service.headers(), "Accept": "application/json", "User-Agent": USER_AGENT}
         return {**headers, "Content-Type": "application/json"} if with_body else headers
 
-    def fetch(self, url: str, headers: Mapping[str, str], timeout: float) -> Response:
+    def fetch(self, url: str, headers: Mapping[str, str], timeout: float) -> Stream:
         """Returns the whole answer of a GET to another host, without the secret."""
         return self._send("GET", url, {**headers, "User-Agent": USER_AGENT}, None, timeout)
 
@@ -204,7 +197,7 @@ class Client:
         self._trace("<", str(answer.status), answer.headers, b"")
         return answer
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float) -> Response:
+    def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float) -> Stream:
         self._trace(">", f"{method} {url}", headers, body or b"", self.target.base_url)
         response = self.transport.send(method, url, headers, body, timeout=timeout)
         self._trace("<", str(response.status), response.headers, response.body)

@@ -41,8 +41,8 @@ class RetryPolicy:
 
         return max(asked, min(2.0**tries, MAX_BACKOFF) * (1 + random() / 2))
 
-    def may_have_been_accepted(self, method: str, failure: ApiError | NetworkError) -> bool:
-        """Returns whether a POST or PATCH may have been carried out although it failed."""
+    def may_have_been_accepted(self, method: str, failure: Failure) -> bool:
+        """Returns whether a POST or PATCH may have been carried out although it failed, or was interrupted."""
         outcome = _outcome(failure)
         is_refusal = isinstance(outcome, int) and 300 <= outcome < 500 and outcome != 408
         return method in UNSAFE_METHODS and not is_refusal and outcome not in self.unsafe_retries
@@ -52,11 +52,11 @@ DIRECT = RetryPolicy((429, 502, 503, 504, UNSENT))
 GATEWAY = RetryPolicy((429, UNSENT))  # another party's 502 proves nothing about Runway
 
 
-def _outcome(failure: ApiError | NetworkError) -> int | str:
+def _outcome(failure: Failure) -> int | str:
     """Returns the HTTP status, or one of the three words above."""
-    if isinstance(failure, NetworkError):
-        return LOST if failure.maybe_received else UNSENT
-    return failure.status if failure.is_json else NOT_JSON
+    if isinstance(failure, ApiError):
+        return failure.status if failure.is_json else NOT_JSON
+    return LOST if failure.fact("maybe_received") else UNSENT
 
 
 def may_pass(failure: Failure) -> bool:

@@ -1,8 +1,8 @@
 """One HTTP exchange: limited in time, without redirects, to any http or https URL.
 
-Every answer of the server, whatever its status, is a Response or a Stream. Everything else is a NetworkError that says
-whether the request may have been received: no before the connection and its TLS handshake are complete, maybe from the
-first byte that was sent. (Why http.client and not urllib.request: CONTRIBUTING.md.)
+Every answer of the server, whatever its status, is a Stream. Everything else is a NetworkError that says whether the
+request may have been received: no before the connection and its TLS handshake are complete, maybe from the first byte
+that was sent. (Why http.client and not urllib.request: CONTRIBUTING.md.)
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import ssl
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from email.message import Message
 from itertools import chain
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -32,15 +31,6 @@ PIECE = 64 * 1024  # bytes read at a time; TLS gives 16 KiB, and to make room fo
 UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # OpenSSL's verification results that SSL_CERT_FILE can help with (x509_vfy.h)
 
 
-class Response:
-    """A complete answer. `headers` finds names in any case; `body` is bytes, decompressed."""
-
-    def __init__(self, status: int, headers: Message, body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-
 class Transport:
     """Sends requests, each over a connection of its own. Safe to use from several threads.
 
@@ -53,14 +43,23 @@ class Transport:
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, timeout: float
-    ) -> Response:
-        """Sends a request and returns its whole answer, all within `timeout` seconds.
+    ) -> Stream:
+        """Sends a request and returns its answer with the whole `body`, decompressed, all within `timeout` seconds.
 
         Raises NetworkError; ConfigError for a proxy or certificates that cannot be used; Interrupted with the fact
         `maybe_received`.
         """
         with closing(self.stream(method, url, headers, body, idle_timeout=timeout, time_limit=timeout)) as answer:
-            return Response(answer.status, answer.headers, answer.read_all())
+            with _reported(answer.exchange):
+                answer.body = b"".join(iter(answer.next_piece, b""))
+                if answer.body.startswith(b"\x1f\x8b"):  # gzip, which a server may apply unasked; no JSON begins so
+                    import zlib
+
+                    try:
+                        answer.body = zlib.decompress(answer.body, zlib.MAX_WBITS | 16)
+                    except zlib.error:
+                        raise OSError("the gzip body is invalid") from None
+            return answer
 
     def stream(
         self,
@@ -131,6 +130,8 @@ class Stream(http.client.HTTPResponse):
     takes a frame that it does not understand for none. All interim answers are skipped (RFC 9110, 15.2).
     """
 
+    body = b""  # all of it, where `Transport.send` has read it
+
     def __init__(self, connection: BoundedSocket, method: str) -> None:
         super().__init__(connection, method=method)
         self.exchange = connection.exchange
@@ -151,19 +152,6 @@ class Stream(http.client.HTTPResponse):
                 raise http.client.IncompleteRead(b"", self.length)
             return piece
 
-    def read_all(self) -> bytes:
-        """Returns the whole answer, without the gzip that a server may apply unasked. Raises NetworkError."""
-        with _reported(self.exchange):
-            content = b"".join(iter(self.next_piece, b""))
-            if not content.startswith(b"\x1f\x8b"):  # as no JSON begins
-                return content
-            import zlib
-
-            try:
-                return zlib.decompress(content, zlib.MAX_WBITS | 16)
-            except zlib.error:
-                raise OSError("the gzip body is invalid") from None
-
     def begin(self) -> None:
         super().begin()
         if self.exchange.is_at_end:  # within the headers, which http.client takes for their end
@@ -176,22 +164,17 @@ class Stream(http.client.HTTPResponse):
         if self.status < 200 or self.status in (204, 304) or self._method == "CONNECT":  # type: ignore[attr-defined]
             self.chunked, self.length = False, 0
             return
-        codings = [coding for coding in self._listed("Transfer-Encoding") if coding not in ("", "identity")]
-        lengths = set(self._listed("Content-Length"))
+        codings = ", ".join(self.headers.get_all("Transfer-Encoding", ())).strip().lower()
+        lengths = {text.strip() for text in self.headers.get_all("Content-Length", ())}
         if codings:
-            if codings != ["chunked"]:
-                raise http.client.HTTPException(f"Transfer-Encoding: {', '.join(codings)[:60]!r}")
+            if codings != "chunked":
+                raise http.client.HTTPException(f"Transfer-Encoding: {codings[:60]!r}")
             self.chunked, self.chunk_left, self.length = True, None, None
         elif lengths:
-            length = lengths.pop()
-            if lengths or not re.fullmatch("[0-9]{1,18}", length):
-                raise http.client.HTTPException(f"Content-Length: {', '.join((length, *lengths))[:60]!r}")
+            length = ", ".join(sorted(lengths))
+            if not re.fullmatch("[0-9]{1,18}", length):
+                raise http.client.HTTPException(f"Content-Length: {length[:60]!r}")
             self.length = int(length)
-
-    def _listed(self, name: str) -> list[str]:
-        """Returns the elements of a header's lists, in lower case."""
-        lines = map(str, self.headers.get_all(name, ()))
-        return [element.strip().lower() for line in lines for element in line.split(",")]
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
@@ -202,11 +185,10 @@ class Stream(http.client.HTTPResponse):
 
     def _read_next_chunk_size(self) -> int:
         """Reads the line before a chunk strictly: http.client reads -1 as "all that follows"."""
-        line = self.fp.readline(4096)
-        size = line.partition(b";")[0].strip()
-        if not line.endswith(b"\n") or not re.fullmatch(b"[0-9a-fA-F]{1,15}", size):
+        size = re.fullmatch(rb"([0-9a-fA-F]{1,15})\s*(;.*)?\n", self.fp.readline(4096), re.DOTALL)
+        if not size:
             raise ValueError
-        return int(size, 16)
+        return int(size[1], 16)
 
     def _read_and_discard_trailer(self) -> None:
         """Skips the trailers, within one part of the exchange: http.client waits for their end for ever."""

@@ -89,15 +89,11 @@ class BoundedSocket(socket.socket):
         self.exchange.is_at_end = not size
         return size
 
-    def send(self, *args: Any, **options: Any) -> int:
-        size: int = self._in_slices(super().send, *args, **options)
-        return size
-
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Sends in pieces: each one that the system accepts ends a silence."""
         rest = memoryview(data)
         while rest:
-            rest = rest[self.send(rest[:MAX_SENT], flags) :]
+            rest = rest[self._in_slices(super().send, rest[:MAX_SENT], flags) :]
 
     def _in_slices(self, operation: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Repeats an operation until it is done. One that times out has lost nothing, over TLS too."""
