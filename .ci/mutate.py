@@ -104,7 +104,8 @@ MUTATIONS = (
     Mutation("transport: chunks", "self.chunked, self.chunk_left, self.length = True, None, None", "pass", "transport"),
     Mutation("transport: the end over TLS", "suppress_ragged_eofs=False", "suppress_ragged_eofs=True", "tls"),
     Mutation(
-        "transport: the secret's host", '"GET", url, {**headers', '"GET", url, {**self.headers(False), **headers',
+        "transport: the secret's host", 'answer = self.transport.send(method, url, headers',
+        "answer = self.transport.send(method, url, {**self.headers(False), **headers}",
         "reference", "client",
     ),
 )  # fmt: skip

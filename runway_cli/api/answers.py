@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 
 CREDITS_PAGE = "https://dev.runwayml.com/ (Billing)"
+# What an error or its code says where there are too few credits: no word for it is documented.
+_FEW = "(not|n.t|no longer) have (enough|sufficient|any)|not enough|insufficient|too few|out of|no more|only have"
+_LOW = "insufficient|exhausted|depleted|used up|too low"
+NO_CREDITS = rf"({_FEW})\b.{{0,30}}\b(credit|balance)|\bcredit.{{0,30}}\b({_LOW})\b|exceed.{{0,30}}\bbalance"
 MAX_EXCERPT = 300  # characters of an answer that is not JSON
 MAX_READ = 1 << 20  # bytes of such an answer that are looked at: to mask much more would hold a signal back
 MAX_SECRET = 4096  # characters, more than any secret has
@@ -91,12 +95,10 @@ def _error(answer: Answer, response: Stream, mask: Callable[[str], str]) -> ApiE
         words += f" (the service asks to wait {retry_after:.0f} s)"
 
     kind = DeniedError if status in (401, 403) else ApiError
-    reasons = [
-        words,
-        str(facts.get("code", "")),
-        *(word for issue in facts.get("issues", ()) for word in issue["messages"]),
-    ]
-    if status == 402 or (400 <= status < 500 and status != 401 and any(map(_are_credits_missing, reasons))):
+    reasons = [words, str(facts.get("code", ""))]
+    reasons += [word for issue in facts.get("issues", ()) for word in issue["messages"]]
+    said = re.sub(r"(?<=[a-z])(?=[A-Z])|[_-]", " ", "\n".join(reasons)[:MAX_READ]).lower()
+    if status == 402 or (400 <= status < 500 and status != 401 and re.search(NO_CREDITS, said)):
         kind, facts["try_next"] = CreditsError, ("auth", "status")
         words = f"{words.rstrip('.')}: buy credits at {CREDITS_PAGE}"
 
@@ -139,15 +141,6 @@ def _issue(issue: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _are_credits_missing(words: str) -> bool:
-    """Returns whether an error's words, or its code, say that there are too few credits: none is documented."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[_-]", " ", words[:MAX_MESSAGE]).lower()
-    few = "(not|n.t|no longer) have (enough|sufficient|any)|not enough|insufficient|too few|out of|no more|only have"
-    low = "insufficient|exhausted|depleted|used up|too low"
-    pattern = rf"({few})\b.{{0,30}}\b(credit|balance)|\bcredit.{{0,30}}\b({low})\b|exceed.{{0,30}}\bbalance"
-    return re.search(pattern, words) is not None
-
-
 def _retry_after(text: str) -> float:
     """Returns the seconds that Retry-After asks to wait, as their number or a date (RFC 9110, 10.2.3)."""
     if text.isascii() and text.replace(".", "", 1).isdigit():
@@ -173,9 +166,7 @@ def excerpt(body: bytes, mask: Callable[[str], str]) -> str:
     if len(body) > MAX_READ:
         text = text[:-MAX_SECRET]  # this cut may have gone through a secret
     text = re.sub(rf"(?is)<(script|style)\b.*?(</\1>|$)|{TAG}", " ", text)
-    if "&" in text:
-        from html import unescape
+    from html import unescape
 
-        text = unescape(text)
-    text = mask(" ".join(text.split()))  # before it is cut
+    text = mask(" ".join(unescape(text).split()))  # before it is cut
     return text if len(text) <= MAX_EXCERPT else text[:MAX_EXCERPT] + "…"

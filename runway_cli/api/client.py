@@ -104,31 +104,29 @@ class Client:
         """
         path = checked_path(path, self.target.base_url)
         self.check_secret()
-        was_lost = False  # an earlier attempt may have been received
+        was_lost = False  # a request that may have been received got no answer
 
         def ask(url: str) -> Answer:
+            nonlocal was_lost
             timeout = self.target.timeout
             if deadline is not None:
                 timeout = max(0.001, min(timeout, deadline - self.clock.monotonic()))
-            response = self._send(method, url, self.headers(body is not None), body, timeout)
-            return decode(response, self.service, self.console.mask)
-
-        def attempt() -> Answer:
-            nonlocal was_lost
             try:
-                return self.service.exchange(self, method, path, ask)
+                answer = self.fetch(url, self.headers(body is not None), timeout, method, body)
             except NetworkError as failure:
                 was_lost = was_lost or failure.maybe_received
                 raise
-            except ApiError as failure:
-                if method == "DELETE" and was_lost and failure.status == 404 and failure.from_provider:
-                    self.console.note("already deleted by an earlier attempt")
-                    return Answer(404, {})
-                raise
+            return decode(answer, self.service, self.console.mask)
+
+        def attempt() -> Answer:
+            return self.service.exchange(self, method, path, ask)
 
         try:
             return self.retry(method, attempt, retries=retries, deadline=deadline)
         except (ApiError, NetworkError, Interrupted) as failure:
+            if method == "DELETE" and was_lost and failure.fact("status") == 404 and failure.fact("from_provider"):
+                self.console.note("already deleted by an earlier attempt")
+                return Answer(404, {})
             is_uncertain = self.service.policy.may_have_been_accepted(method, failure)
             raise failure.but(may_have_been_accepted=is_uncertain) from None
 
@@ -176,9 +174,15 @@ class Client:
         headers = {**self.service.headers(), "Accept": "application/json", "User-Agent": USER_AGENT}
         return {**headers, "Content-Type": "application/json"} if with_body else headers
 
-    def fetch(self, url: str, headers: Mapping[str, str], timeout: float) -> Stream:
-        """Returns the whole answer of a GET to another host, without the secret."""
-        return self._send("GET", url, {**headers, "User-Agent": USER_AGENT}, None, timeout)
+    def fetch(
+        self, url: str, headers: Mapping[str, str], timeout: float, method: str = "GET", body: bytes | None = None
+    ) -> Stream:
+        """Returns a whole answer, of any host: it adds no secret to the headers."""
+        headers = {**headers, "User-Agent": USER_AGENT}
+        self._trace(">", f"{method} {url}", headers, body or b"", self.target.base_url)
+        answer = self.transport.send(method, url, headers, body, timeout=timeout)
+        self._trace("<", str(answer.status), answer.headers, answer.body)
+        return answer
 
     def stream(
         self,
@@ -196,12 +200,6 @@ class Client:
         answer = self.transport.stream(method, url, headers, body, idle_timeout=self.target.timeout, time_limit=limit)
         self._trace("<", str(answer.status), answer.headers, b"")
         return answer
-
-    def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float) -> Stream:
-        self._trace(">", f"{method} {url}", headers, body or b"", self.target.base_url)
-        response = self.transport.send(method, url, headers, body, timeout=timeout)
-        self._trace("<", str(response.status), response.headers, response.body)
-        return response
 
     def _trace(self, mark: str, first: str, headers: Mapping[str, str] | Message, body: bytes, own: str = "") -> None:
         lines = [f"{name}: {'Bearer ***' if name == 'Authorization' else text}" for name, text in headers.items()]

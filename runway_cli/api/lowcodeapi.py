@@ -141,8 +141,10 @@ class Service(RunwayService):
         if not isinstance(value, dict):
             return Answer(status, value, from_provider=False)
         if "provider" in value and "result" in value:
-            result = value["result"]
-            return Answer(status, _filled(result), is_json=not result or not isinstance(result, str))
+            result = value["result"]  # text where upstream's JSON was broken
+            return Answer(
+                status, {} if result in (None, "") else result, is_json=not (result and isinstance(result, str))
+            )
         error: Any = value.get("error")
         # the gateway's own errors come without upstream's headers, and with only these keys inside
         is_own = "headers" not in value and isinstance(error, dict) and set(error) <= {"code", "logging", "message"}
@@ -150,8 +152,9 @@ class Service(RunwayService):
             return _error(status, error, value)
         if list(value) == ["data"]:
             data = value["data"]
-            is_error = isinstance(data, dict) and bool(data.get("error"))
-            return _error(status, data, {}) if is_error else Answer(status, _filled(data))
+            if isinstance(data, dict) and data.get("error"):
+                return _error(status, data, {})
+            return Answer(status, {} if data in (None, "") else data)
         if status >= 400:  # the gateway's own error, whose `logging` repeats the token
             message = value.get("message") or (error.get("message") if isinstance(error, dict) else error)
             value = {"error": message} if isinstance(message, str) else {}
@@ -175,11 +178,6 @@ class Service(RunwayService):
             if error.status == 400:
                 note += f". Runway's answer to a test request: {error.message}"
         return {"note": note}
-
-
-def _filled(inner: Any) -> Any:
-    """Returns an answer of the provider; an empty one as the direct API's is read."""
-    return {} if inner in (None, "") else inner
 
 
 def _error(status: int, body: Any, envelope: dict[str, Any]) -> Answer:

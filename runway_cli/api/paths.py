@@ -27,14 +27,12 @@ def segment(text: str) -> str:
 
 
 def api_path(text: str) -> str:
-    """Reads a path of the API. Raises UsageError for what Git Bash makes of one: C:/Program Files/Git/v1/tasks."""
-    if not re.match(r"[A-Za-z]:[/\\]", text) or os.path.exists(text):
+    """Reads a path of the API. Raises Mistyped for what Git Bash makes of one: C:/Program Files/Git/v1/tasks."""
+    found = re.fullmatch(r"[A-Za-z]:[/\\](?:.*[/\\])?(v1[/\\].+)", text, re.DOTALL)
+    if not found or os.path.exists(text):
         return text
     words = f"{text!r} is a path of this machine: Git Bash changes what begins with a slash; leave the slash out"
-    inside = re.fullmatch(r".*[/\\](v1[/\\].+)", text, re.DOTALL)
-    if inside:
-        raise Mistyped(words, wrong=text, right=inside[1].replace("\\", "/"))
-    raise UsageError(words)
+    raise Mistyped(words, wrong=text, right=found[1].replace("\\", "/"))
 
 
 def checked_path(path: str, base_url: str) -> str:
