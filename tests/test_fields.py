@@ -42,8 +42,6 @@ class ReaderTest(unittest.TestCase):
             ("text", "a..b=c", "must be KEY=TEXT, not 'a..b=c'"),
             ("json", "a", "must be KEY=JSON, not 'a'"),
             ("upload", "cat.png", "must be KEY=FILE, not 'cat.png'"),
-            ("upload", "a=", "a: the file name is empty: is a variable unset?"),
-            ("data-uri", "a=-", "a: '-' is not a file name: files are not read from stdin here"),
         ):
             with self.subTest(pair), self.assertRaises(ValueError) as caught:
                 reader(kind)(pair)
@@ -70,8 +68,6 @@ class ReaderTest(unittest.TestCase):
             ("[1,2],", "-F a.b=[1,2]"),
             ('{\\"a\\":1}', '-F a.b={"a":1}'),
             ("@fox wears a hat", "-f a.b=@fox wears a hat"),
-            ("@cat.png", "--upload a.b=cat.png"),
-            ("@fox.txt", "--text-file a.b=fox.txt"),
         ):
             with self.subTest(value), self.assertRaises(Miswritten) as caught:
                 reader("json")(f"a.b={value}")
@@ -230,7 +226,7 @@ class InputsTest(ServedTest):
             ("unknown", 1, "", ["history"]),
             (f'"{done}"', 2, "quotes", []),
             ("a/b", 2, "not an id", ["history"]),
-            ("", 2, "the id is empty", []),
+            ("", 2, "not an id", []),
         ):
             with self.subTest(name):
                 result = self.post("--output-of", f"promptImage={name}")

@@ -6,15 +6,15 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .. import settings as values
 from ..api.paths import api_path
 from ..errors import ConfigError, Failure, RunwayError, UsageError
-from ..files.download import PART_FILE, check_destination, free_path, listing
+from ..files.download import PART_FILE, check_destination, free_path, listing, remove_part_files
 from ..files.upload import refuse_service
 from ..jobs.batch import Batch, saved_files
-from ..jobs.ledger import STARTED, UNCERTAIN, LedgerMissing
+from ..jobs.ledger import OPEN, STARTED, UNCERTAIN, LedgerMissing
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
 from ..jobs.start import known, over_limit
 from ..jobs.tasks import is_safety
@@ -54,6 +54,7 @@ OPTIONS = (
 )
 DRY_RUN_COLUMNS = (Column("Row", "row"), Column("Name", "name"), Column("Url", "url", rank=1), Column("Body", "body"))
 STDIN = "-"
+MAX_NAMES = 10  # of rows that a note names
 
 
 def run(context: Context, options: Options) -> int:
@@ -85,11 +86,12 @@ def run(context: Context, options: Options) -> int:
                     ledger.settle(each.key, STARTED, id=fate.id, credits=fate.credits)
 
         _plan(options, client, attempts, rows)
-        batch = Batch(client, history, ledger, rows, attempts, options=options)
+        batch = Batch(client, history, ledger, rows, options=options)
         if options.dry_run:
             return _show(context, batch)
         if batch.blocked:
             known(client, history, None, again=False)
+        _clear(context, rows, attempts, batch.folder)
         from .display import BatchDisplay
 
         return batch.run(BatchDisplay(context.console, context.clock, batch))
@@ -193,6 +195,20 @@ def _in_the_way(options: Options, folder: str, rows: Sequence[Row], attempts: It
     advice = "use another @name" if options.force else "use another @name or --force"
     taken = [(row, files[row.name.casefold()]) for row in rows if row.name.casefold() in files]
     return [(row.line, "", f"{os.path.join(options.download, file)!r} exists: {advice}") for row, file in taken]
+
+
+def _clear(context: Context, rows: Sequence[Row], attempts: Mapping[str, Attempt], folder: str | None) -> None:
+    """Names the rows that are left alone, and removes the part files that a killed run left."""
+    open_keys = [key for key, each in attempts.items() if each.status in OPEN]
+    left = [attempts[key] for key in open_keys if key not in {row.key for row in rows}]
+    if left:
+        names = ", ".join(f"{each.name} ({each.id or 'outcome unknown'})" for each in left[:MAX_NAMES])
+        more = ", …" * (len(left) > MAX_NAMES)
+        context.console.note(f"unfinished rows in the ledger that are no longer in ROWS: {names}{more}")
+    known = attempts.values()
+    folders = {os.path.dirname(path) for each in known for path in (each.destination, *each.files) if path}
+    for each in {*folders, folder or ""} - {""}:
+        remove_part_files(each, [attempt.name or "" for attempt in known])
 
 
 def _show(context: Context, batch: Batch) -> int:

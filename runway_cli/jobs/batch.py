@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from threading import Lock
 
 from .. import jsontext
+from ..api.client import Client
 from ..api.retry import may_poll_again
 from ..errors import (
     ApiError,
+    BudgetError,
     ClosedOutput,
     Failure,
     InternalError,
@@ -25,43 +27,36 @@ from ..errors import (
     WaitTimeout,
     heaviest,
 )
-from ..files import download, upload
+from ..files.upload import InputFile, upload
 from ..settings import BUDGET_VARIABLE, absolute, budget, counted, relative, shown_number
 from ..terminal.tables import Column
+from . import ledger as states
 from .fields import OutputOf
-from .ledger import BAD_ENDS, FAILED, GONE, GOOD_ENDS, OPEN, REFUSED, STARTED, SUCCEEDED, UNCERTAIN, LedgerMissing
-from .rows import PRINT, SEND, WAIT
+from .ledger import BAD_ENDS, FAILED, GONE, GOOD_ENDS, UNCERTAIN, Attempt, Ledger, LedgerMissing
+from .rows import PRINT, SEND, WAIT, Row
 from .schedule import Pace, Scheduler, most_at_once
 from .start import DAY, failure_of, field_of, is_unsent, no_id, over_limit, shape, start
-from .tasks import PolledTask, credits_of, is_safety, parse, urls_of
+from .tasks import Pollable, PolledTask, credits_of, is_safety, parse, urls_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..api.client import Client
     from ..commands.display import BatchDisplay
     from ..commands.options import Options
-    from ..errors import BudgetError
-    from ..files.upload import InputFile
     from .fields import Input
-    from .ledger import Attempt, Ledger
-    from .rows import Row
     from .schedule import Emit
-    from .tasks import Pollable
 
 
 DRAIN = 5.0  # seconds that the answers to POSTs are awaited when the run is interrupted
 MAX_UPLOAD_AGE = 86_400 - 300  # seconds; the API keeps an upload for 24 hours, and a row needs some time to be sent
-MAX_NAMES = 10  # of rows that a note names
 COLUMNS = (
     *(Column("Row", "row"), Column("Name", "name"), Column("Id", "id"), Column("Status", "status")),
     *(Column("Credits", "credits"), Column("Saved", "saved", rank=1), Column("Error", "error", wrap=True)),
 )
 NOT_STARTED, SKIPPED = "NOT_STARTED", "SKIPPED"  # statuses of rows that no attempt was made at
 # What the last note counts
-OK, BAD, IN_PROGRESS, LEFT = "done", "failed", "in progress", "not started"
-OTHERS = {SKIPPED: "skipped", NOT_STARTED: LEFT}  # by their status
+OK, BAD, SKIPS, IN_PROGRESS, LEFT = "done", "failed", "skipped", "in progress", "not started"
 UNCERTAIN_WORDS = (
     "the POST may have been accepted, but its outcome is unknown: look for it in the account; "
     "--retry-uncertain sends it again"
@@ -71,22 +66,14 @@ UNCERTAIN_WORDS = (
 class Batch:
     """A run. `in_flight` are the jobs at work, `unsent` the rows to be sent, `blocked` those that wait for others.
 
-    `attempts` are the last ones, by the keys of their rows. `counts` are of the rows that were printed, `credits` of
-    those that this run has sent. In `options`, those of the command, `download` ends with a slash. What RowJob calls is
-    safe for several threads.
+    `counts` are of the rows that were printed, `credits` of those that this run has sent. In `options`, those of the
+    command, `download` ends with a slash. What RowJob calls is safe for several threads.
     """
 
     _scheduler: Scheduler
 
     def __init__(
-        self,
-        client: Client,
-        history: Ledger,
-        ledger: Ledger,
-        rows: Sequence[Row],
-        attempts: Mapping[str, Attempt],
-        *,
-        options: Options,
+        self, client: Client, history: Ledger, ledger: Ledger, rows: Sequence[Row], *, options: Options
     ) -> None:
         self.client = client
         self.history = history
@@ -102,7 +89,6 @@ class Batch:
         self.deadline = client.clock.monotonic() + options.max_time if options.max_time else float("inf")
         self.counts: Counter[str] = Counter()
         self.credits: Any = 0
-        self._attempts = attempts
         self._console = client.console
         self._failures: list[RunwayError] = []
         self._started = deque(row for row in rows if row.todo == WAIT)
@@ -116,20 +102,6 @@ class Batch:
 
         Whatever ends it early, answers to POSTs are awaited and recorded first.
         """
-        # Tell of what is left alone, and remove what a killed run left.
-        keys, known = {row.key for row in self.rows}, self._attempts.values()
-        left = [
-            f"{each.name} ({each.id or 'outcome unknown'})"
-            for each in known
-            if each.status in OPEN and each.job not in keys
-        ]
-        if left:
-            more = f" and {len(left) - MAX_NAMES} more" if len(left) > MAX_NAMES else ""
-            names = ", ".join(left[:MAX_NAMES])
-            self._console.note(f"unfinished rows in the ledger that are no longer in ROWS: {names}{more}")
-        folders = {os.path.dirname(path) for each in known for path in (each.destination, *each.files) if path}
-        for folder in {*folders, self.folder or ""} - {""}:
-            download.remove_part_files(folder, [each.name or "" for each in known])
         try:
             for row in self.rows:
                 if row.todo == PRINT:
@@ -138,7 +110,7 @@ class Batch:
             count = len(self.unsent) + len(self.blocked) + len(self._started)
             self._parallel = min(most_at_once(self._parallel, self._console.note), count)
 
-            # Send, wait and save; threads even for one row: a signal must not break off a POST.
+            # Send, wait and save, in threads even for one row: a signal must not break off a POST.
             def handle(event: Any) -> None:
                 if event is None:  # time has passed
                     self._fill()
@@ -163,11 +135,9 @@ class Batch:
             self._console.end_rows(COLUMNS)
 
         # Count, and raise the failure of the whole.
-        words = [
-            f"{self.counts[word]} {word}" for word in (BAD, OTHERS[SKIPPED], IN_PROGRESS, LEFT) if self.counts[word]
-        ]
-        told = ", ".join([f"{self.counts[OK]} of {len(self.rows)} succeeded", *words])
-        self._console.note(f"{told}, {counted(self.credits, 'credit')}")
+        words = [f"{self.counts[OK]} of {len(self.rows)} succeeded"]
+        words += [f"{self.counts[word]} {word}" for word in (BAD, SKIPS, IN_PROGRESS, LEFT) if self.counts[word]]
+        self._console.note(", ".join([*words, counted(self.credits, "credit")]))
         failure = self._failure()
         if failure:
             raise failure
@@ -178,10 +148,7 @@ class Batch:
 
         Raises WaitTimeout where the time is up and an answer does not come.
         """
-        late = self.client.clock.monotonic() - self.deadline
-        if late >= 0:
-            self.pace.stop()
-        if late >= DRAIN and self.in_flight:
+        if self.in_flight and self.client.clock.monotonic() >= self.deadline + DRAIN:
             raise WaitTimeout(f"the time limit of {shown_number(self.options.max_time)} s was reached")
         while len(self.in_flight) < self._parallel:
             if self._started:
@@ -195,8 +162,9 @@ class Batch:
 
     def is_over(self) -> bool:
         """Returns whether no further row may be sent."""
-        is_late = self.client.clock.monotonic() >= self.deadline
-        return is_late or self.pace.is_stopped or self.ledger.failure is not None
+        if self.ledger.failure or self.client.clock.monotonic() >= self.deadline:
+            self.pace.stop()
+        return self.pace.is_stopped
 
     def release(self) -> list[tuple[Row, str]]:
         """Lets rows be sent whose inputs are there; returns those that need one that has failed, with its name."""
@@ -232,24 +200,20 @@ class Batch:
 
     def price(self, row: Row) -> Any:
         """Returns what a request like this row's has cost, None where that is unknown."""
-
-        def kind(each: Input) -> str:  # of an input only its kind counts
-            return "runway://" if each.is_upload or isinstance(each, OutputOf) else f"data:{each.type}"
-
-        found = shape(row.path, row.value(kind))
+        found = shape(row.path, row.value(lambda each: "data:" + getattr(each, "type", "")))
         if self._prices.get(found) is None:
             with suppress(LedgerMissing):
-                same = [each.last(shape=found, status=SUCCEEDED) for each in (self.ledger, self.history)]
+                same = [each.last(shape=found, status=states.SUCCEEDED) for each in (self.ledger, self.history)]
                 self._prices[found] = next((each.credits for each in same if each), None)
         return self._prices.get(found)
 
     def upload(self, file: InputFile) -> str:
-        """Returns the URI of a file, uploaded now or before. Raises what `upload.upload` raises."""
+        """Returns the URI of a file, uploaded now or before. Raises what `files.upload` raises."""
         with self._uploads.setdefault(file.digest, Lock()):
             moment = self.client.clock.time()
             uri = self.ledger.upload(file.digest, moment - MAX_UPLOAD_AGE)
             if not uri:
-                uri = upload.upload(self.client, file, lambda done, total: None)
+                uri = upload(self.client, file, lambda done, total: None)
                 self.ledger.uploaded(file.digest, uri, moment)
             return uri
 
@@ -264,8 +228,7 @@ class Batch:
     def _stopped(self, stop: BaseException, display: BatchDisplay) -> BaseException:
         """Ends the run early: awaits the answers to POSTs, and returns the failure, which names what is in progress."""
         self.pace.stop()
-        seconds = min(DRAIN, self.deadline + DRAIN - self.client.clock.monotonic())
-        self.pace.drain(seconds)
+        self.pace.drain(min(DRAIN, self.deadline + DRAIN - self.client.clock.monotonic()))
         display.close()
         self.client.shutdown.end()  # threads may still be at work
         running = [job.task.name for job in self.in_flight if job.task and not job.task.has_ended]
@@ -297,7 +260,7 @@ class Batch:
             self._print(row, UNCERTAIN, ApiError(UNCERTAIN_WORDS, may_have_been_accepted=True))
             return
         files = list(map(relative, saved_files(known, self.folder) or []))
-        status = FAILED if known.status == REFUSED else known.status
+        status = FAILED if known.status == states.REFUSED else known.status
         shown = {"id": known.id or None, "credits": known.credits, "saved": files, "skipped": True}
         self._print(row, status, failure_of(known) if known.has_failed else None, **shown)
 
@@ -326,22 +289,14 @@ class Batch:
         failure = task.fault(job.limit, is_paid=True)
         more: dict[str, Any] = {"skipped": True} if was_done and not failure else {}
         more.update({"warnings": task.warnings} if task.warnings else {})
-        status = GONE if is_gone else task.status or (SUCCEEDED if was_done else STARTED)
+        status = GONE if is_gone else task.status or (states.SUCCEEDED if was_done else states.STARTED)
         self._print(row, status, failure, id=task.name, credits=job.credits, saved=task.saved, **more)
 
     def _print(self, row: Row, status: str, failure: RunwayError | None = None, **facts: Any) -> None:
         """Prints a row with these facts, and counts it."""
-        line = {
-            "row": row.number,
-            "name": row.name,
-            "id": None,
-            "status": status,
-            "credits": None,
-            "saved": [],
-            **facts,
-        }
-        if status == UNCERTAIN:
-            line["maybeAccepted"] = True
+        line: dict[str, Any] = {"row": row.number, "name": row.name, "id": None, "status": status}
+        line.update({"credits": None, "saved": [], **facts})
+        line.update({"maybeAccepted": True} if status == UNCERTAIN else {})
         if failure:
             call = None  # after a bad end a retry may help, else time
             if failure.kind == "task" or status in (FAILED, GONE):
@@ -353,7 +308,8 @@ class Batch:
             field = field_of(failure)
             line.update({"field": field} if field else {})
         is_open = bool(line["id"]) and status not in (*GOOD_ENDS, *BAD_ENDS, GONE)
-        self.counts[OTHERS.get(status, IN_PROGRESS if is_open else BAD if failure else OK)] += 1
+        word = IN_PROGRESS if is_open else BAD if failure else OK
+        self.counts[{SKIPPED: SKIPS, NOT_STARTED: LEFT}.get(status, word)] += 1
         if row.todo == SEND and line["id"]:
             self.credits += line["credits"] or 0
         self._console.row(line, alone=False)
@@ -363,17 +319,17 @@ class Batch:
         failures = sorted(self._failures, key=lambda failure: failure.fact("batch_call") is None)
         if self.ledger.failure:
             failures.append(self.ledger.failure.but(batch_call="same"))
-        total, words = len(self.rows), []
-        if failures:
-            told = [f"{self.counts[word]} of {total} {word}" for word in (BAD, IN_PROGRESS) if self.counts[word]]
-            told = [", ".join(told)] if total > 1 and told else []
-            words.append(": ".join([*told, heaviest(failures).message]))
+        total, counts = len(self.rows), self.counts
+        told = ", ".join(
+            f"{counts[word]} of {total} {word}" for word in (BAD, IN_PROGRESS) if counts[word] and total > 1
+        )
+        words = [": ".join(filter(None, (told, heaviest(failures).message)))] if failures else []
         refusal = None if self.pace.is_stopped else self.over_budget()
         if refusal:
             failures.append(refusal)
             words.append(refusal.message)
-        if self.counts[LEFT]:
-            words.append(f"{self.counts[LEFT]} of {total} rows are not started")
+        if counts[LEFT]:
+            words.append(f"{counts[LEFT]} of {total} rows are not started")
             failures = failures or [WaitTimeout("the time limit was reached", batch_call="same")]
         if not failures:
             return None
@@ -381,7 +337,7 @@ class Batch:
         facts: dict[str, Any] = {"task_id": None} if len(failures) > 1 else {}
         if any(failure.fact("may_have_been_accepted") for failure in failures):
             facts["may_have_been_accepted"] = True
-        elif self.counts[IN_PROGRESS] and worst.kind in ("api", "task"):  # what was paid for comes first
+        elif counts[IN_PROGRESS] and worst.kind in ("api", "task"):  # what was paid for comes first
             facts["batch_call"] = "same"
         return worst.but("; ".join(words), **facts)
 
@@ -450,6 +406,7 @@ class RowJob:
             if isinstance(failure, UsageError):  # an input file was changed or removed
                 self.failure = OutputError(failure.message)
             return batch.pace.delay(failure, batch.client.target.retries)
+        self.activity = "waiting to be sent"
         wait = batch.pace.begin()
         if wait is None or wait:
             return wait
@@ -492,12 +449,9 @@ class RowJob:
         """Returns the value that is sent for a file or an output of another row."""
         if isinstance(each, OutputOf):
             return self._batch.output(each)
+        self.activity = "uploading"
         each.check_unchanged()
-        if each.is_upload:
-            self.activity = "uploading"
-            uri = self._batch.upload(each)
-        else:
-            uri = each.data_uri()
+        uri = self._batch.upload(each) if each.is_upload else each.data_uri()
         each.check_unchanged()  # nor while it was read
         return uri
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..shutdown import Shutdown
 
     Input = Union[InputFile, "OutputOf"]
-    Files = dict[tuple[str, bool], InputFile]  # by their path and whether they are uploaded
+    Files = dict[tuple[str, str], InputFile]  # by their paths and the kinds of their fields
 
 
 NOTHING: Any = object()  # stands for a missing body, which null is not
@@ -105,10 +105,6 @@ def reader(kind: str) -> Callable[[str], Field]:
             raise Miswritten(str(error), (FLAGS.get(kind, f"--{kind}"), f"{error.instead[0]}={value}")) from None
         if kind in (TEXT, JSON, OUTPUT_OF) or (kind == UPLOAD and ADDRESS.match(value)):
             value = as_text(value)
-        if kind not in (TEXT, JSON) and not value:
-            raise ValueError(f"{name}: the {'id' if kind == OUTPUT_OF else 'file name'} is empty: is a variable unset?")
-        if kind in (DATA_URI, UPLOAD) and value == "-":
-            raise ValueError(f"{name}: '-' is not a file name: files are not read from stdin here")
         if kind == JSON:
             try:
                 return Field(kind, key, read_json(value.encode()))
@@ -144,14 +140,10 @@ def _not_json(words: str, text: str, name: str) -> ValueError:
         return ValueError(f"{words}; did PowerShell take its double quotes? Use -f and -F, or --body @FILE")
     if not name or text.startswith(("[", "{")):
         return ValueError(words)
-    flag = "-f"
-    if re.fullmatch(r"@\S+\.\w+", text) or (text.startswith("@") and os.path.isfile(text[1:])):
-        from ..files.media import MEDIA, NAMED
-
-        text = text[1:]
-        is_media = NAMED.get(text.rpartition(".")[2].lower(), "").startswith(MEDIA)
-        flag = "--upload" if is_media else "--text-file"
-    return Miswritten(f"{words}; for plain text use -f", (flag, f"{name}={text}"))
+    if text.startswith("@") and os.path.isfile(text[1:]):
+        flag = "--upload" if named_file(name.split("."), text) else "--text-file"
+        return Miswritten(f"{words}; for a file use {flag}", (flag, f"{name}={text[1:]}"))
+    return Miswritten(f"{words}; for plain text use -f", ("-f", f"{name}={text}"))
 
 
 def read_json(data: bytes) -> Any:
@@ -339,22 +331,17 @@ def value_of(field: Field, files: Files, shutdown: Shutdown) -> Any:
             raise error.but(wrong=whole, right=whole.replace(found.name, right)) from None
         return found
     if field.kind == DATA_URI or (field.kind == UPLOAD and not ADDRESS.match(given)):
-        return input_file(files, given, option, is_upload=field.kind == UPLOAD)
+        from ..files.upload import InputFile
+
+        if (given, field.kind) not in files:  # it is read once, however often it is given
+            files[given, field.kind] = InputFile(given, option, is_upload=field.kind == UPLOAD)
+        return files[given, field.kind]
     if field.kind != TEXT_FILE:
         return given
     try:
         return re.sub(r"\r?\n\Z", "", read_source(given, option, shutdown).decode("utf-8"))
     except UnicodeDecodeError as error:
         raise UsageError(f"{option}: {given!r} is not UTF-8 (byte {error.start + 1})") from None
-
-
-def input_file(files: Files, path: str, option: str, *, is_upload: bool) -> InputFile:
-    """Returns a file, which is read once however often it is given. Raises UsageError, which names `option`."""
-    from ..files.upload import InputFile
-
-    if (path, is_upload) not in files:
-        files[path, is_upload] = InputFile(path, option, is_upload=is_upload)
-    return files[path, is_upload]
 
 
 def read_source(path: str, what: str, shutdown: Shutdown, *, is_rows: bool = False) -> bytes:

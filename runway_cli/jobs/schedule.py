@@ -13,22 +13,17 @@ from ..shutdown import SLICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from typing import Any, Union
 
     from ..api.client import Client
     from ..errors import RunwayError
     from ..shutdown import Clock, Shutdown
+    from .batch import RowJob
+    from .tasks import PolledTask
 
     Emit = Callable[[Any], None]  # takes events for the display
 
-    class Runnable(Protocol):
-        """Work in steps. `deadline` is a moment of the clock, None without a limit."""
-
-        @property
-        def deadline(self) -> float | None: ...
-
-        def step(self, emit: Emit) -> float | None:
-            """Does what is due. Returns the seconds until the next step, None at the end: past its deadline at once."""
+    Job = Union[PolledTask, RowJob]
 
 
 OWN_FILES, FILES_OF_JOB = 24, 4  # open files that the process has beside its jobs, and of each job
@@ -54,6 +49,7 @@ def most_at_once(wanted: int, note: Callable[[str], None]) -> int:
 class Scheduler:
     """Runs the steps of jobs in `workers` threads, each step when it is due.
 
+    A step returns the seconds until the next one, None at the end; past its `deadline` it ends the job.
     Without workers a step runs in the thread of `run`: one job needs no thread, and a test can provide the clock.
     """
 
@@ -62,23 +58,23 @@ class Scheduler:
         self._shutdown = shutdown
         self._emit = emit
         self._workers = workers
-        self._due: list[tuple[float, int, Runnable]] = []  # a heap; the number keeps jobs of the same moment in order
+        self._due: list[tuple[float, int, Job]] = []  # a heap; the number keeps jobs of the same moment in order
         self._numbers = itertools.count()
         self._running = 0  # steps that have begun and whose results are still to be collected
-        self._orders: queue.SimpleQueue[Runnable] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Job] = queue.SimpleQueue()
         # A job with the delay until its next step, or its defect; None with an event. Not a SimpleQueue: its `get`
         # waits for ever where a signal is handled later than its timeout.
-        self._results: queue.Queue[tuple[Runnable | None, Any]] = queue.Queue()
+        self._results: queue.Queue[tuple[Job | None, Any]] = queue.Queue()
         for _ in range(workers):
             threading.Thread(target=self._work, daemon=True).start()
 
-    def add(self, job: Runnable, delay: float = 0.0) -> None:
+    def add(self, job: Job, delay: float = 0.0) -> None:
         """Adds a job whose next step is due after `delay` seconds, at its deadline at the latest."""
         now = self._clock.monotonic()
         when = now + delay if job.deadline is None else min(now + delay, max(job.deadline, now))
         heapq.heappush(self._due, (when, next(self._numbers), job))
 
-    def run(self) -> Iterator[Runnable]:
+    def run(self) -> Iterator[Job]:
         """Yields each job when it has ended. Jobs may be added meanwhile. Raises Interrupted, or a job's defect."""
         tick = 0.0
         while self._due or self._running:
@@ -106,7 +102,7 @@ class Scheduler:
             else:
                 self.add(ended, delay)
 
-    def _collect(self, seconds: float) -> tuple[Runnable | None, Any]:
+    def _collect(self, seconds: float) -> tuple[Job | None, Any]:
         """Takes one result: returns the job whose step has ended and its delay, passes an event on, raises a defect."""
         try:
             job, result = self._results.get(timeout=seconds)
