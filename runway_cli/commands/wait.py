@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from functools import partial
 
 from ..errors import ClosedOutput, Failure, InternalError, Interrupted, OutputError, RunwayError, UsageError
@@ -108,9 +107,11 @@ def _unfinished(context: Context, history: Ledger) -> dict[Pollable, str | None]
     for each in attempts:
         is_unsaved = each.status in GOOD_ENDS and each.destination and not each.saved and each.at > since
         if each.status == STARTED or is_unsaved:
-            with suppress(UsageError):  # what a server chose as an id may be none
+            try:
                 pollable = parse(each.id or "")
-                found[pollable.name] = pollable, each.destination
+            except UsageError:  # what a server chose as an id may be none
+                continue
+            found[pollable.name] = pollable, each.destination
     if not found:
         context.console.note("nothing to wait for: the history has no unfinished tasks of this account")
     uncertain = sum(each.status == UNCERTAIN for each in attempts)

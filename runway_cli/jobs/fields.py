@@ -10,7 +10,6 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 
 from .. import jsontext
 from ..errors import ApiError, Mistyped, UsageError
@@ -131,11 +130,13 @@ def _not_json(words: str, text: str, name: str) -> ValueError:
         text = text[1:-1]
     number = re.sub(r"^-?(?=\.\d)", r"\g<0>0", text.lstrip("+").rstrip(".,"))  # .5, +5 and 5.
     for candidate in (text, text.replace('\\"', '"'), CONSTANTS.get(text.lower(), text), number):
-        with suppress(ValueError):
+        try:
             found = read_json(candidate.encode())
-            if name and isinstance(found, str):
-                return Miswritten(words, ("-f", f"{name}={found}"))
-            return Miswritten(words, ("-F", f"{name}={candidate}") if name else ("--body", candidate))
+        except ValueError:
+            continue
+        if name and isinstance(found, str):
+            return Miswritten(words, ("-f", f"{name}={found}"))
+        return Miswritten(words, ("-F", f"{name}={candidate}") if name else ("--body", candidate))
     if re.match(r"\s*[{[]\s*\w[^\"']*$", text):
         return ValueError(f"{words}; did PowerShell take its double quotes? Use -f and -F, or --body @FILE")
     if not name or text.startswith(("[", "{")):

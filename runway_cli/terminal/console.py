@@ -127,7 +127,8 @@ class Console:
         if self.live is not None:
             self.live.close()
         try:
-            text = re.sub("[\ud800-\udfff]", REPLACEMENT, text)  # a lone surrogate is not text
+            if not text.isascii():
+                text = re.sub("[\ud800-\udfff]", REPLACEMENT, text)  # a lone surrogate is not text
             self._write(sys.stdout, self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS, in_disguise=False))
         except (AttributeError, ValueError):  # no stream, or a closed one
             raise ClosedOutput from None
