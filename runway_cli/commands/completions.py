@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from ..contract import source
 from ..contract.schema import endpoints, models
-from ..errors import RunwayError, UsageError
+from ..errors import RunwayError
 from ..settings import one_of
 from .context import Context
 from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Operand, Options, tokens
@@ -53,8 +53,6 @@ complete -c runway-cli -f -n "$ask; test -n \\"\\$_runway_cli\\"" -a '$_runway_c
 
 def run(context: Context, options: Options) -> int:
     """Prints the script of a shell or, for a line that was typed, the words that may complete it."""
-    if options.select:
-        raise UsageError("--select applies to JSON, not to a script", drop=("--select",))
     if not options.typed:
         context.console.write(SCRIPTS[options.shell])
         return 0

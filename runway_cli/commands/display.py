@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from ..settings import counted
 from ..terminal.console import Console
@@ -10,6 +11,7 @@ from ..terminal.progress import MIN_NAME, REDRAW, bar, live, transferred
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..files.download import Emit
     from ..jobs.batch import Batch, RowJob
     from ..jobs.ledger import Ledger
     from ..jobs.tasks import PolledTask, Progress
@@ -118,25 +120,20 @@ class BatchDisplay(Display):
         return f"{rows}, {counted(credits, 'credit')}"
 
 
-class TransferLine:
-    """The progress of one upload or download: a bar on a terminal, nothing elsewhere, removed at its end."""
+@contextmanager
+def transfer_line(console: Console, clock: Clock, name: str) -> Iterator[Emit]:
+    """Yields what shows the progress of one upload or download: a bar on a terminal, nothing elsewhere."""
+    lines, start, drawn = live(console), clock.monotonic(), 0.0
 
-    def __init__(self, console: Console, clock: Clock, name: str) -> None:
-        self._live = live(console)
-        self._clock = clock
-        self._name = name
-        self._start = clock.monotonic()
-        self._drawn = 0.0
+    def show(done: int, total: int | None) -> None:
+        nonlocal drawn
+        now = clock.monotonic()
+        if lines and (now - drawn >= REDRAW or done == total):
+            drawn = now
+            lines.show([f"{name}  {transferred(done, total, now - start)}"])
 
-    def __call__(self, done: int, total: int | None) -> None:
-        now = self._clock.monotonic()
-        if self._live and (now - self._drawn >= REDRAW or done == total):
-            self._drawn = now
-            self._live.show([[f"{self._name}  {transferred(done, total, now - self._start)}"]])
-
-    def __enter__(self) -> TransferLine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.close()
+    try:
+        yield show
+    finally:
+        if lines:
+            lines.close()

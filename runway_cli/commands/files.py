@@ -23,14 +23,14 @@ DOWNLOAD_COLUMNS = (Column("Saved", "saved"), Column("Bytes", "bytes", rank=1))
 def run_upload(context: Context, options: Options) -> int:
     """Checks every file, then uploads each and prints its URI; one that fails does not stop the others."""
     from ..files.upload import InputFile, refuse_service, upload
-    from .display import TransferLine
+    from .display import transfer_line
 
     client = context.client()
     refuse_service(client)
     files = [InputFile(path, "upload", is_upload=True) for path in options.files]
 
     def upload_one(file: InputFile) -> None:
-        with TransferLine(context.console, context.clock, file.name) as line:
+        with transfer_line(context.console, context.clock, file.name) as line:
             uri = upload(client, file, line)
         context.console.row({"uri": uri, "file": file.path, "bytes": file.size}, alone=len(files) == 1)
 
@@ -40,7 +40,7 @@ def run_upload(context: Context, options: Options) -> int:
 def run_download(context: Context, options: Options) -> int:
     """Saves each URL and prints where; one that fails does not stop the others."""
     from ..files.download import Download, check_destination, destinations, encoded, is_folder, name_of
-    from .display import TransferLine
+    from .display import transfer_line
 
     for url in options.urls:
         fault = url_fault(encoded(url))
@@ -65,7 +65,7 @@ def run_download(context: Context, options: Options) -> int:
     def download_one(job: tuple[str, str]) -> None:
         url, path = job
         try:
-            with TransferLine(context.console, context.clock, os.path.basename(path)) as line:
+            with transfer_line(context.console, context.clock, os.path.basename(path)) as line:
                 saved = Download(
                     client, url, path, known=lambda _: in_folder, force=options.force, emit=line, deadline=None
                 ).save()

@@ -241,9 +241,9 @@ class _Call:
                 return each.url(self.client)
             if each.is_upload:
                 from ..files.upload import upload
-                from .display import TransferLine
+                from .display import transfer_line
 
-                with TransferLine(self.console, self.context.clock, each.name) as line:
+                with transfer_line(self.console, self.context.clock, each.name) as line:
                     uri = upload(self.client, each, line)
             else:
                 uri = each.data_uri()

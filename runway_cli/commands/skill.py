@@ -6,7 +6,6 @@ manifest with the hashes of these files. By the manifest the next install knows 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -14,6 +13,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 from .. import __version__
@@ -105,7 +105,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     pattern = re.compile(rf"\.{NAME}-[0-9a-f]{{8}}\.(old|new)")
     _settle(folder, *(folder.with_name(name) for name in os.listdir(folder.parent) if pattern.fullmatch(name)))
     old = {folder / name for name in _written(folder, files)}
-    hashes = {name: _hash(content) for name, content in files.items()}
+    hashes = {name: sha256(content).hexdigest() for name, content in files.items()}
     manifest = json.dumps({"version": __version__, "files": hashes}, indent=2).encode() + b"\n"
     new = folder.with_name(f".{NAME}-{os.urandom(4).hex()}{NEW}")
 
@@ -144,11 +144,12 @@ def _written(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
         hashes.update(json.loads((folder / MANIFEST).read_bytes())["files"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         faults.append((folder, NOT_OURS))
+    ours = {*hashes, *files}
     for path in (Path(root, name) for root, folders, names in os.walk(folder) for name in (*folders, *names)):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):  # nothing is written through one, or read
             faults.append((path, "is a link, a device or a pipe"))
-        elif name in {**hashes, **files} and (path.is_dir() or _hash(path.read_bytes()) != hashes.get(name)):
+        elif name in ours and (path.is_dir() or sha256(path.read_bytes()).hexdigest() != hashes.get(name)):
             faults.append((path, NOT_OURS))
     for path, reason in faults:
         words = f"{str(path)!r} {reason}: move it away, and nothing is lost"
@@ -167,10 +168,6 @@ def _exchange(one: bytes, other: bytes) -> bool:
         return bool(libc.renameat2(-100, one, -100, other, 2) == 0)  # Linux; AT_FDCWD and RENAME_EXCHANGE
     except (ImportError, AttributeError, OSError, TypeError):  # TypeError: Windows
         return False
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _settle(folder: Path, *left: Path, age: float = ABANDONED) -> None:
