@@ -16,8 +16,7 @@ from typing import Callable
 
 from runway_cli.errors import NetworkError
 from runway_cli.shutdown import Shutdown
-from runway_cli.transport.http import Stream, Transport
-from runway_cli.transport.sockets import FOREVER
+from runway_cli.transport import FOREVER, Stream, Transport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 WINE = "Wine buffers megabytes of an upload, as Linux does, and cannot be told to buffer less"

@@ -18,7 +18,7 @@ from runway_cli.errors import ApiError, NetworkError
 from runway_cli.settings import Target
 from runway_cli.shutdown import Shutdown
 from runway_cli.terminal.console import Console
-from runway_cli.transport.http import Transport
+from runway_cli.transport import Transport
 from tests.loopback import Conversation, Server, answering
 from tests.program import Clock
 

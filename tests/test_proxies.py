@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest import mock
 from urllib.parse import urlsplit
 
-from runway_cli.transport.sockets import proxy_for
+from runway_cli.transport import proxy_for
 from tests.certificates import Authority
 from tests.fake import SECRET, FakeRunway, Fault
 from tests.loopback import Conversation, Server

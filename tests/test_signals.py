@@ -22,14 +22,13 @@ if sys.platform != "win32":
     import fcntl
     import termios
 
-from runway_cli import shutdown
+from runway_cli import shutdown, transport
 from runway_cli.api.client import Client
 from runway_cli.cli import main as cli_main
 from runway_cli.cli import parser
 from runway_cli.commands.context import Context
 from runway_cli.terminal.console import Console
-from runway_cli.transport import http
-from runway_cli.transport.http import Transport
+from runway_cli.transport import Transport
 from tests.fake import Fault
 from tests.program import BODY, ROOT, Clock, Result, checked, environment
 from tests.served import PATIENCE, ServiceTest, eventually, pasted
@@ -406,7 +405,7 @@ class MomentTest(ServiceTest):
             (parser, "parse"),
             (Context, "client"),
             (Client, "check_secret"),
-            (http, "connect"),
+            (transport, "connect"),
         ):
             with self.subTest(name):
                 self.forget()

@@ -23,17 +23,12 @@ class RequestTest(TransportTest):
 
     def test_a_url_that_cannot_be_used_is_refused_before_anything_is_sent(self) -> None:
         server = self.start(answering())
-        for url, words in {
-            "http://ada:secret@127.0.0.1/": "user name",
-            "http://192.168.0.1/": "only https is used",
-            server.url + "/a\r\nX-Injected: 1": "is not an https URL",
-            "https://a..example/": "label",
-        }.items():
+        for url, words in ((server.url + "/?a=\u2028", "latin-1"), ("https://a..example/", "label")):
             with self.subTest(url):
                 failure = self.failure(partial(self.post, url))
                 self.assertIn(words, failure.message)
                 self.assertEqual((failure.maybe_received, failure.permanent, failure.final), (False, True, True))
-        self.assertEqual(server.accepted, 0)
+        self.assertEqual(server.heads, [])
 
     def test_a_server_that_refuses_an_upload_early_is_heard(self) -> None:
         def script(conversation: Conversation) -> None:

@@ -16,8 +16,8 @@ from functools import partial
 from typing import Callable
 from unittest import mock
 
+from runway_cli import transport
 from runway_cli.errors import Interrupted, NetworkError
-from runway_cli.transport import sockets
 from tests.loopback import OK, WINE, Conversation, Script, SilentListener, TransportTest, answering
 from tests.program import ROOT
 from tests.served import eventually
@@ -179,8 +179,8 @@ class TimeTest(TransportTest):
                     start = time.monotonic()
                     self.post(server.url, 60)
                     elapsed = time.monotonic() - start
-                    self.assertEqual(elapsed >= sockets.HEAD_START, is_dead)
-                    self.assertLess(elapsed, sockets.HEAD_START + GRACE)
+                    self.assertEqual(elapsed >= transport.HEAD_START, is_dead)
+                    self.assertLess(elapsed, transport.HEAD_START + GRACE)
         self.assertEqual(len(server.heads), 2)
 
     def found(self, *addresses: object) -> AbstractContextManager[object]:

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..transport.http import Stream
+    from ..transport import Stream
     from .runway import Service
 
 

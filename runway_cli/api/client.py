@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ..shutdown import Clock
-    from ..transport.http import Stream, Transport
+    from ..transport import Stream, Transport
 
     T = TypeVar("T")
 
@@ -83,7 +83,7 @@ class Client:
     def transport(self) -> Transport:
         """Returns the transport, made at its first use: ssl is half of a start, and a dry run does without."""
         try:
-            from ..transport.http import Transport
+            from ..transport import Transport
         except ImportError:
             raise ConfigError("this Python was built without the module ssl, which every call needs") from None
         return Transport(self.shutdown)

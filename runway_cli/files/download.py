@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from io import FileIO
 
     from ..api.client import Client
-    from ..transport.http import Stream
+    from ..transport import Stream
 
     Known = Callable[[str], bool]
     Emit = Callable[[int, "int | None"], None]  # takes the bytes done and in all, None where that is unknown
