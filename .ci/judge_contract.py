@@ -53,7 +53,7 @@ GRID_SCHEMAS: tuple[dict[str, Any], ...] = (
     {"properties": {"a": {"type": "integer"}}, "additionalProperties": False}, {"required": ["a"]},
     {"additionalProperties": {"type": "integer"}}, {"propertyNames": {"pattern": "^[a-z]$"}},
     {"oneOf": [{"type": "object", "required": ["a"]}, {"const": "a1"}]},
-    {"anyOf": [{"type": "string", "maxLength": 1}, {"type": "array"}]}, {"pattern": "^\\d{4}-\\d\\d$"},
+    {"anyOf": [{"type": "string", "maxLength": 1}, {"type": "array"}]}, {"pattern": "^[a-z][a-z0-9_-]{0,3}$"},
     {"minLength": 2, "maxLength": 3}, {"format": "uuid"}, {"format": "date"}, {"format": "date-time"},
     {"format": "uri"}, {"format": "of-our-own"}, {"$ref": "#/components/schemas/Node"},
     {"$ref": "#/components/schemas/Node", "required": ["next"]},

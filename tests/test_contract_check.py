@@ -180,7 +180,7 @@ class MessageTest(unittest.TestCase):
              {"promptText": "is required; did you misspell it as PromptText?"}),
             (closed, {"ration": 1, "quality": 2},
              {"ration": "unknown field; did you mean ratio?",
-              "quality": "unknown field; the known ones are ratio, seed"}),
+              "quality": "unknown field: must be one of ratio, seed"}),
             ({"propertyNames": {"format": "uuid"}}, {"a": 1}, {"a": 'the name must be a UUID, not "a"'}),
             # unions
             (MODELS, {"model": "three", "ratio": "1:1"}, {"ratio": 'must be 2:1, not "1:1"'}),

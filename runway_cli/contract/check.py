@@ -9,20 +9,31 @@ from __future__ import annotations
 
 import operator
 import re
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from .. import jsontext
 from ..terminal import masking
-from .schema import as_list, beginning_of, key_of, kind_of, nearest_words, properties_of, reading, values_of
+from .schema import (
+    Endpoint,
+    Schemas,
+    as_list,
+    beginning_of,
+    key_of,
+    kind_of,
+    nearest_words,
+    properties_of,
+    reading,
+    values_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from typing import Any, Union
 
-    from .schema import Endpoint, Schema, Schemas
-
-    Issue = tuple[tuple[Union[str, int], ...], str]  # the path to a field, from where the check began, and a message
+    Schema = dict[str, Any]
+    Path = tuple[Union[str, int], ...]  # to a field
+    Issue = tuple[Path, str]  # and a message
     Wanted = list[tuple[str, str]]  # what a value should do, such as ("be", "a string") or ("begin with", "https://")
     Show = Callable[[Any], str]
 
@@ -40,6 +51,7 @@ TYPES = {
     "object": "an object",
     "null": "null",
 }
+SIZES = {"string": ("Length", "character"), "array": ("Items", "item"), "number": ("imum", "")}  # keyword and unit
 BOUNDS = (
     ("min", "at least", operator.ge),
     ("max", "at most", operator.le),
@@ -89,7 +101,7 @@ def unnamed(document: Schema, endpoint: Endpoint, body: Any) -> dict[str, str]:
     They are mostly mistyped: with each comes the most similar name, or "".
     """
     with reading(document) as schemas:
-        forms = schemas.forms(schemas.content(endpoint.operation.get("requestBody")))
+        forms = schemas.body(endpoint)
     named = {name for form in forms for name in properties_of(form)}
     describes_others = any(isinstance(form.get("additionalProperties"), dict) for form in forms)
     if not named or describes_others or not isinstance(body, dict):
@@ -102,83 +114,81 @@ class _Checker:
         self.schemas = schemas
         self.show = show
 
-    def issues(self, schema: Any, value: Any) -> list[Issue]:
+    def issues(self, schema: Any, value: Any, path: Path = ()) -> list[Issue]:
         """Returns what is wrong with a value by the form that it selects, or else resembles; MAX_ISSUES at most."""
         forms = self.schemas.forms(schema)
         wanted = [self._wanted(form, value) for form in forms]
         fitting = [form for form, words in zip(forms, wanted) if not words]
         if not fitting:
-            return [((), self._other(value, [pair for words in wanted for pair in words]))]
-        if len(fitting) > 1 and isinstance(value, dict):
-            name, tags = self.schemas.told_apart(fitting)
-            every = [tag for each in tags for tag in each]
-            if name and name not in value:
-                names = dict.fromkeys(key for form in fitting for key in properties_of(form))
-                needed = [as_list(form.get("required")) for form in fitting]
-                rest = [key for key in needed[0] if key not in (name, *value) and all(key in each for each in needed)]
-                choice = f"{REQUIRED}: {_choice(list(map(plain, every)))}"
-                return [((name,), choice), *(((key,), self._missing(names, value, key)) for key in rest)]
-            if name:
-                key = key_of(value[name])
-                fitting = [form for form, each in zip(fitting, tags) if key in map(key_of, each)]
-                if not fitting:
-                    return [((name,), self._other(value[name], [("be one of", plain(tag)) for tag in every]))]
-        found = [list(dict.fromkeys(islice(self._inside(form, value), MAX_ISSUES))) for form in fitting]
+            return [(path, self._other(value, [pair for words in wanted for pair in words]))]
+        name, tags = self.schemas.told_apart(fitting) if len(fitting) > 1 and isinstance(value, dict) else ("", [])
+        every = [plain(tag) for each in tags for tag in each]
+        if name and name not in value:
+            required = [as_list(form.get("required")) for form in fitting]
+            common = [key for key in required[0] if key != name and all(key in each for each in required)]
+            missing = [((*path, key), self._missing(fitting[0], value, key)) for key in common if key not in value]
+            return [((*path, name), f"{REQUIRED}: {_choice(every)}"), *missing]
+        if name:
+            key = key_of(value[name])
+            fitting = [form for form, each in zip(fitting, tags) if key in map(key_of, each)]
+            if not fitting:
+                return [((*path, name), self._other(value[name], [("be one of", tag) for tag in every]))]
+        found = [list(islice(self._inside(form, value, path), MAX_ISSUES)) for form in fitting]
         return min(found, key=lambda issues: [sum(not each[1].startswith(UNKNOWN) for each in issues), len(issues)])
 
     def _wanted(self, form: Schema, value: Any) -> Wanted:
         """Returns what a value would have to be, where it is altogether another than the form wants; else []."""
-        values, kind, pattern = values_of(form), form.get("type"), str(form.get("pattern", ""))
+        values, wanted, kind = values_of(form), form.get("type"), kind_of(value)
         if values and key_of(value) not in map(key_of, values):
             return [("be one of", plain(allowed)) for allowed in values]
-        if kind in TYPES and not _is_of_type(value, kind):
-            return [("be", TYPES[kind])]
-        if not isinstance(value, str):
+        # 1.0 and 1e3 are integers too (JSON Schema 2020-12, validation 6.1.1).
+        is_integer = wanted == "integer" and kind == "number" and float(value).is_integer()
+        if wanted in TYPES and wanted != kind and not is_integer:
+            return [("be", TYPES[wanted])]
+        if kind != "string":
             return []
         name, format_ = FORMATS.get(str(form.get("format")), ("", ""))
         if name and not re.fullmatch(format_, value, re.ASCII):
             return [("be", name)]
-        begin = beginning_of(form)
+        begin, pattern = beginning_of(form), str(form.get("pattern", ""))
         if begin:
             return [] if value.startswith(begin) else [("begin with", begin)]
         return [("match", plain(pattern))] if pattern and not matches(pattern, value) else []
 
-    def _inside(self, form: Schema, value: Any) -> Iterator[Issue]:
+    def _inside(self, form: Schema, value: Any, path: Path) -> Iterator[Issue]:
         """Yields what is wrong with a value of this form: its size, and what is inside it."""
-        if isinstance(value, str):
-            yield from _outside(form, "Length", len(value), str(len(value)), "character")
-        elif isinstance(value, list):
-            yield from _outside(form, "Items", len(value), str(len(value)), "item")
+        keyword, unit = SIZES.get(kind_of(value), ("", ""))
+        size = len(value) if unit else value
+        for key, words, holds in BOUNDS if keyword else ():
+            limit: Any = form.get(key + keyword)
+            if kind_of(limit) == "number" and not holds(float(size), float(limit)):
+                units = unit and f" {unit}{'' if limit == 1 else 's'}"
+                yield path, f"must {'have' if unit else 'be'} {words} {plain(limit)}{units}, not {self.show(size)}"
+        if isinstance(value, list):
             for index, item in enumerate(value):
-                yield from self._below(index, form.get("items"), item)
+                yield from self.issues(form.get("items"), item, (*path, index))
         elif isinstance(value, dict):
-            yield from self._object_issues(form, value)
-        elif kind_of(value) == "number":
-            yield from _outside(form, "imum", float(value), self.show(value))
+            properties, free = properties_of(form), form.get("additionalProperties")
+            for name in as_list(form.get("required")):
+                if name not in value:
+                    yield (*path, name), self._missing(form, value, name)
+            for name, item in value.items():
+                for _, message in self.issues(form.get("propertyNames"), name):
+                    yield (*path, name), f"the name {message}"
+                if name in properties or free is not False:
+                    yield from self.issues(properties.get(name, free), item, (*path, name))
+                elif near := nearest_words(name, (word for word in properties if word not in value)):
+                    yield (*path, name), Hint("field", f"{UNKNOWN}; did you mean", near[0])
+                else:
+                    known = f"must be {_choice(list(map(plain, properties)))}" if properties else "none is allowed here"
+                    yield (*path, name), f"{UNKNOWN}: {known}"
 
-    def _object_issues(self, form: Schema, value: dict[str, Any]) -> Iterator[Issue]:
-        properties = properties_of(form)
-        for name in as_list(form.get("required")):
-            if name not in value:
-                yield (name,), self._missing(properties, value, name)
-        names, free = form.get("propertyNames", {}), form.get("additionalProperties", {})
-        for name, item in value.items():
-            for _, message in self.issues(names, name):
-                yield (name,), f"the name {message}"
-            if name in properties or free is not False:
-                yield from self._below(name, properties.get(name, free), item)
-            else:
-                yield (name,), _unknown(name, properties, value)
-
-    def _below(self, step: str | int, schema: Any, value: Any) -> Iterator[Issue]:
-        return (((step, *path), message) for path, message in self.issues(schema, value))
-
-    def _missing(self, properties: Schema, value: dict[str, Any], name: str) -> str:
+    def _missing(self, form: Schema, value: dict[str, Any], name: str) -> str:
         """Returns the message for a missing field, with the unknown field that may be meant, or its allowed values."""
-        near = nearest_words(name, (word for word in value if word not in properties))
+        near = nearest_words(name, (word for word in value if word not in properties_of(form)))
         if near:
             return Hint("missing", f"{REQUIRED}; did you misspell it as", near[0])
-        values = self.schemas.values(properties.get(name))
+        values = self.schemas.values(properties_of(form).get(name))
         return f"{REQUIRED}: {_choice(list(map(plain, values)))}" if values else REQUIRED
 
     def _other(self, value: Any, wanted: Wanted) -> str:
@@ -188,42 +198,15 @@ class _Checker:
             grouped.setdefault(verb, []).append(words)
         one_of = grouped.pop("be one of", [])
         phrases = [f"be {_choice(one_of)}"] if one_of else []
-        for verb, (*first, last) in grouped.items():
-            phrases.append(f"{verb} {', '.join(first)} or {last}" if first else f"{verb} {last}")
+        phrases += [f"{verb} {' or '.join(words)}" for verb, words in grouped.items()]
         near = nearest_words(value, one_of) if isinstance(value, str) and len(one_of) > 1 else ()
         message = f"must {' or '.join(phrases)}, not {self.show(value)}"
         return Hint("value", f"{message}; did you mean", near[0]) if near else message
 
 
-def _is_of_type(value: Any, wanted: str) -> bool:
-    if wanted == "integer":  # 1.0 and 1e3 are integers too (JSON Schema 2020-12, validation 6.1.1)
-        return kind_of(value) == "number" and float(value).is_integer()
-    return kind_of(value) == wanted
-
-
-def _outside(form: Schema, keyword: str, size: float, shown_size: str, noun: str = "") -> Iterator[Issue]:
-    """Yields what is wrong with a number, or with a length in characters (code points) or items."""
-    for key, words, holds in BOUNDS:
-        limit: Any = form.get(key + keyword)
-        if kind_of(limit) == "number" and not holds(size, float(limit)):
-            unit = noun and f" {noun}{'' if limit == 1 else 's'}"
-            yield (), f"must {'have' if noun else 'be'} {words} {plain(limit)}{unit}, not {shown_size}"
-
-
-def _unknown(name: str, known: Schema, value: dict[str, Any]) -> str:
-    near = nearest_words(name, (word for word in known if word not in value))
-    if near:
-        return Hint("field", f"{UNKNOWN}; did you mean", near[0])
-    names = _listed(list(map(plain, known)))
-    return f"{UNKNOWN}; the known ones are {names}" if names else f"{UNKNOWN}: none is allowed here"
-
-
-# Of the ECMAScript patterns in a contract only those are checked that take no longer than the text is long: literal
-# characters and classes, with one part that may vary in length, or a group of alternatives of fixed length.
-_ATOM = r"(?:[\w :@/-]|\\[dws./:-]|\[\^?[\w ./:-]+\])"
-_FIXED = rf"{_ATOM}(?:\{{\d{{1,3}}\}})?"
-_VARYING = rf"{_ATOM}(?:[*+?]|\{{\d{{1,3}},\d{{0,3}}\}})"
-_PLAIN = rf"\^(?:(?:{_FIXED})*(?:{_VARYING})?(?:{_FIXED})*|\((?:{_FIXED})+(?:\|(?:{_FIXED})+)*\))\$"
+# Of the patterns in a contract only those are checked that take no longer than the text is long: classes of characters,
+# of which the last may vary in length.
+_PLAIN = r"\^(?:\[[\w-]+\])+(?:[*+]|\{\d+,\d+\})?\$"
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -255,10 +238,6 @@ def _cut(text: str) -> str:
 
 
 def _choice(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"one of {_listed(words)}"
-
-
-def _listed(words: list[str]) -> str:
-    """Returns `a, b, c`, cut after MAX_LISTED."""
+    """Returns `a`, or `one of a, b, c`, cut after MAX_LISTED."""
     rest = f", … ({len(words) - MAX_LISTED} more)" if len(words) > MAX_LISTED else ""
-    return ", ".join(words[:MAX_LISTED]) + rest
+    return words[0] if len(words) == 1 else f"one of {', '.join(words[:MAX_LISTED])}{rest}"

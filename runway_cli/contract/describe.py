@@ -36,14 +36,10 @@ if TYPE_CHECKING:
 BODY_DEPTH = 6  # levels of dotted names below the first
 RESPONSE_DEPTH = 3
 MAX_VALUES = 12  # of a response's field; who reads one will see which
-MAX_PATTERN = 40  # characters; a longer pattern is noise
 LARGEST_LIMIT = 2**53 - 1  # as a limit it says only that JavaScript reads the number
 OBVIOUS = ("id", "name", "status", "createdAt", "updatedAt")  # keys of an answer that are shown without a description
 SENT_ANYWAY = ("x-runway-version", "authorization")  # headers that every request carries
-LIMITS = (
-    *("minimum", "maximum", "exclusiveMinimum"),  # min, max, exclusiveMin
-    *("minLength", "maxLength", "minItems", "maxItems", "pattern"),
-)
+LIMITS = ("minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength", "minItems", "maxItems", "pattern")
 
 
 def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, all_fields: bool = False) -> Schema:
@@ -78,8 +74,7 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, 
 def _body(schemas: Schemas, endpoint: Endpoint, model: str | None, all_fields: bool) -> Schema:
     """Describes a body: for one model, for all forms, or what several models share."""
     forms, by_model = schemas.body(endpoint), schemas.by_model(endpoint)
-    body: Schema = {"models": list(by_model)} if by_model and model is None else {}
-    notes = []
+    groups = [[form] for form in forms] if by_model else [forms]
     if model is not None:
         call = ("reference", endpoint.method, endpoint.path)
         if not by_model:
@@ -89,13 +84,11 @@ def _body(schemas: Schemas, endpoint: Endpoint, model: str | None, all_fields: b
             words = f"{endpoint.path} has no model {model!r}; it has {', '.join(known)}"
             raise UsageError(words, try_next=(*call, "--model", known[0]))
         only = {"model": {"type": "string", "const": model}}
-        forms = [{**form, "properties": {**properties_of(form), **only}} for form in by_model[model]]
-        fields = list(_below(schemas, "", forms, BODY_DEPTH, not all_fields))
-    elif len(forms) == 1 or not by_model:
-        fields = list(_below(schemas, "", forms, BODY_DEPTH, not all_fields))
-    else:
-        fields = _shared([list(_below(schemas, "", [form], BODY_DEPTH, not all_fields)) for form in forms])
-        notes.append("these fields are common to all models; --model M shows all that M takes")
+        groups = [[{**form, "properties": {**properties_of(form), **only}} for form in by_model[model]]]
+    lists = [list(_below(schemas, "", group, BODY_DEPTH, not all_fields)) for group in groups]
+    fields = _shared(lists) if len(lists) > 1 else lists[0]
+    body: Schema = {"models": list(by_model)} if by_model and model is None else {}
+    notes = ["these fields are common to all models; --model M shows all that M takes"] if len(lists) > 1 else []
     if any("inside" in field for field in fields):
         notes.append("--all shows what is `inside` too")
     return {**body, **({"note": "; ".join(notes)} if notes else {}), "fields": fields}
@@ -107,14 +100,12 @@ def _shared(lists: list[list[Field]]) -> list[Field]:
     shared = []
     for name, field in by_name[0].items():
         same = [fields[name] for fields in by_name if name in fields]
-        if len(same) < len(lists):
-            continue
-        keys = dict.fromkeys(key for found in same for key in found)
-        varying = [key for key in keys if any(found.get(key) != field.get(key) for found in same)]
-        kept = {key: value for key, value in field.items() if key == "type" or key not in varying}
-        told = [key for key in varying if key != "description" or any(binding(found.get(key)) for found in same)]
-        kept["type"] = joined(found["type"] for found in same)
-        shared.append({**kept, "varies": told} if told else kept)
+        if len(same) == len(lists):
+            keys = dict.fromkeys(key for each in same for key in each)
+            varies = [key for key in keys if any(each.get(key) != field.get(key) for each in same)]
+            kept = {key: value for key, value in field.items() if key not in varies}
+            more = {"varies": varies} if varies else {}
+            shared.append({"name": name, "type": joined(each["type"] for each in same), **kept, **more})
     return shared
 
 
@@ -221,44 +212,36 @@ def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Any], dict[
     lengths: dict[str, Any] = {}  # of each kind of URI, None where it has no limit
     constant = all(values_of(form) for form in forms if form.get("type") != "null")
     for form in forms:
-        allowed = values_of(form)
-        if scheme_of(form):
-            lengths[scheme_of(form)] = form.get("maxLength")
+        allowed, scheme = values_of(form), scheme_of(form)
+        if scheme:
+            lengths[scheme] = form.get("maxLength")
             continue
-        if allowed and not constant:
+        told = {key.replace("imum", ""): form[key] for key in LIMITS if key in form}
+        if "format" in form:  # which says what a pattern says
+            told.pop("pattern", None)
+        if form.get("type") == "array":
+            inner, inside, its_limits = _facts(schemas, schemas.forms(form.get("items")))
+            types.append(f"array of ({inner})" if " | " in inner else f"array of {inner}")
+            values += inside
+            told = {**its_limits, **told}
+        elif allowed and not constant:
             types += [f'"{value}"' for value in allowed]
-        elif form.get("type") == "array":
-            inner, values_inside, limits_inside = _facts(schemas, schemas.forms(form.get("items")))
-            types.append(f"array of {inner}" if " | " not in inner else f"array of ({inner})")
-            values += values_inside
-            _widen(limits, limits_inside)
         else:
             types.append(str(form.get("format") or form.get("type", "any")))
         values += allowed if constant else ()
-        _widen(limits, _limits(form))
+        for key, limit in told.items():  # the widest of all forms
+            known = limits.get(key, limit)
+            if not isinstance(limit, (int, float)) or not isinstance(known, (int, float)):
+                limits[key] = limit
+            elif abs(limit) < LARGEST_LIMIT:
+                limits[key] = (min if "min" in key.lower() else max)(known, limit)
     if lengths:
         types.insert(0, f"uri ({', '.join(lengths)})")
         told = {scheme: length for scheme, length in lengths.items() if length is not None}
         if told:
-            same = next(iter(told.values()))
-            limits = {"maxLength": same if list(lengths.values()) == [same] * len(lengths) else told, **limits}
+            one = len(told) == len(lengths) and len({*told.values()}) == 1
+            limits = {"maxLength": next(iter(told.values())) if one else told, **limits}
     return joined(types), list({key_of(value): value for value in values}.values()), limits
-
-
-def _limits(form: Schema) -> dict[str, Any]:
-    """Returns the limits that tell more than the type, or common sense, has told."""
-    found = {key.replace("imum", ""): form[key] for key in LIMITS if key in form}
-    if "format" in form or len(str(found.get("pattern"))) > MAX_PATTERN:
-        found.pop("pattern", None)
-    return {key: value for key, value in found.items() if not isinstance(value, int) or abs(value) < LARGEST_LIMIT}
-
-
-def _widen(limits: dict[str, Any], more: dict[str, Any]) -> None:
-    """Lets `limits` allow what `more` allows."""
-    for key, value in more.items():
-        known = limits.get(key, value)
-        comparable = isinstance(value, (int, float)) and isinstance(known, (int, float))
-        limits[key] = (min if "min" in key.lower() else max)(known, value) if comparable else value
 
 
 def joined(types: Iterable[str]) -> str:

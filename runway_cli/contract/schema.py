@@ -222,7 +222,7 @@ def scheme_of(form: Schema) -> str:
 
 # Descriptions are shortened, but never at the cost of a sentence that binds whoever fills in the field.
 MAX_DESCRIPTION = 100  # characters, where no sentence binds
-_DEFAULT = r"(?i)default|requir|deprecated"
+_DEFAULT = r"default|requir|deprecated"
 _BINDING = (
     r"(?i)\breplaces\b|\bmust\b|\bonly\b|\bnot with\b|\bat most\b|\bwhen\b|\bforbid|\bor omit\b"
     r"|\bomit \w+ (?:for|when)\b|\bexceed|\bcannot\b|\bmay not\b"
@@ -231,18 +231,16 @@ _BINDING = (
 
 
 def one_line(text: object) -> str:
-    """Returns Markdown as one line: its first sentence, then those that bind or, up to MAX_DESCRIPTION, tell a default.
+    """Returns Markdown as one line: its first sentence, then those that bind and, where there is room, tell a default.
 
-    A longer line has only the sentences that bind. "" for what is not a string.
+    Where there is no room for the first one, only the sentences that bind. "" for what is not a string.
     """
-    line = ""
-    for sentence in _sentences(text):
-        is_short = len(line) + len(sentence) < MAX_DESCRIPTION
-        if not line or re.search(_BINDING, sentence) or (is_short and re.search(_DEFAULT, sentence)):
-            line = f"{line} {sentence}".lstrip()
-    if len(line) <= MAX_DESCRIPTION:
-        return line
-    return binding(text) or line[: MAX_DESCRIPTION - 1].rpartition(" ")[0].rstrip(" ,;:.") + "…"
+    first, *more = _sentences(text) or [""]
+    for kept in (f"{_BINDING}|{_DEFAULT}", _BINDING):
+        line = " ".join([first, *(sentence for sentence in more if re.search(kept, sentence))])
+        if len(line) <= MAX_DESCRIPTION:
+            return line
+    return binding(text) or first[: MAX_DESCRIPTION - 1].rpartition(" ")[0].rstrip(" ,;:.") + "…"
 
 
 def binding(text: object) -> str:
