@@ -81,9 +81,6 @@ class VerdictTest(unittest.TestCase):
                     ("^data:image\\/.*", "data:image/png;base64," + "A" * 6_000_000, "A" * 6_000_000),
                     ("^[a-z][a-z0-9_-]{0,63}$", "fox-1", "Fox"),
                     ("^[a-z]+$", "ab", "ab\n"),
-                    ("^\\d{4}-\\d\\d$", "2026-01", "\u0662026-01"),
-                    ("^(a{2}|b)$", "aa", "a"),
-                    (UUID_4, UUID, UUID.replace("-42", "-12")),
                 )
             ),
         )
@@ -100,7 +97,7 @@ class VerdictTest(unittest.TestCase):
             {"multipleOf": 2},
             {"type": "unheard-of"},
             {"format": "of-our-own"},
-            {"type": 5, "enum": 5, "required": 5, "items": [5], "minLength": "x", "pattern": 5, "oneOf": {}},
+            {"type": 5, "items": [5], "minLength": "x", "pattern": 5, "oneOf": {}},
             *(
                 {"pattern": pattern}
                 for pattern in ("b", "((((", "^[z-a]$", "^\\p{L}$", "^(?=.*[0-9])[a-z]+$", "^(a|a)*$", "^a*a*b$")
@@ -180,7 +177,7 @@ class MessageTest(unittest.TestCase):
              {"promptText": "is required; did you misspell it as PromptText?"}),
             (closed, {"ration": 1, "quality": 2},
              {"ration": "unknown field; did you mean ratio?",
-              "quality": "unknown field: must be one of ratio, seed"}),
+              "quality": "unknown field: use one of ratio, seed"}),
             ({"propertyNames": {"format": "uuid"}}, {"a": 1}, {"a": 'the name must be a UUID, not "a"'}),
             # unions
             (MODELS, {"model": "three", "ratio": "1:1"}, {"ratio": 'must be 2:1, not "1:1"'}),
@@ -230,6 +227,7 @@ class HostileTest(unittest.TestCase):
             (large, ref("L0"), "a", self.linked(lambda link: {"oneOf": [link, link]}, 40)),
             (large, {"items": {"enum": words}}, words, {}),
             (deep, ref("L0"), body, {"L0": thing({"next": ref("L0")})}),
+            ("not OpenAPI", {"required": 5}, {}, {}),
             (deep, ref("L0"), 5, self.linked(lambda link: link, 3000)),
         )
         for told, schema, value, parts in cases:

@@ -75,7 +75,6 @@ class FieldTest(unittest.TestCase):
             ({"type": "number", "exclusiveMinimum": 0}, {"type": "number", "limits": {"exclusiveMin": 0}}),
             ({"type": "integer", "maximum": 2**53 - 1}, {"type": "integer"}),
             ({"type": "string", "pattern": "^[a-z]+$"}, {"type": "string", "limits": {"pattern": "^[a-z]+$"}}),
-            ({"type": "string", "pattern": "^" + 50 * "a"}, {"type": "string"}),
             ({"type": ["string", "null"]}, {"type": "string | null"}),
             ({"anyOf": [{"type": "null"}, {**STRING, "enum": ["a"]}]}, {"type": "string | null", "values": ["a"]}),
             ({"oneOf": [{"type": "integer", "maximum": 5}, {"const": "auto"}]},
@@ -180,7 +179,7 @@ class UnionTest(unittest.TestCase):
         self.assertEqual(
             shown["fields"],
             [
-                {"name": "text", "type": "string | null", "varies": ["type", "required", "limits"]},
+                {"name": "text", "type": "string | null", "varies": ["type", "required", "limits", "description"]},
                 {"name": "seed", "type": "integer", "varies": ["description"]},
             ],
         )

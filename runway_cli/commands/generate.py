@@ -11,7 +11,7 @@ import re
 from .. import jsontext
 from ..api.paths import api_path
 from ..contract import source
-from ..contract.schema import full_path, kind_of, models, nearest, properties_of, reading, scheme_of, short_name
+from ..contract.schema import beginning_of, full_path, kind_of, models, nearest, reading, short_name
 from ..errors import Mistyped, UsageError
 from ..jobs import fields
 from ..jobs.fields import Field
@@ -56,11 +56,9 @@ def run(context: Context, options: Options) -> int:
         _refuse_unknown(checker, options.endpoint, path, [key for key, _, _ in settings], texts)
     with reading(checker.contract.document) as schemas:
         named = {value for key, _, value in settings if key == "model"}
-        forms = schemas.body(endpoint) if endpoint else []
+        by_model, forms = (schemas.by_model(endpoint), schemas.body(endpoint)) if endpoint else ({}, [])
         # For a model that is not known, the fields of all count.
-        forms = [
-            form for form in forms if named & {*map(str, schemas.values(properties_of(form).get("model")))}
-        ] or forms
+        forms = [form for model in by_model if model in named for form in by_model[model]] or forms
         found = [_field(schemas, forms, *setting) for setting in settings]
         key = _text_key(schemas, forms)
         if texts and not key:
@@ -94,7 +92,7 @@ def _refuse_unknown(checker: Checker, name: str, path: str, settings: list[str],
 
 def _text_key(schemas: Schemas, forms: list[Schema]) -> list[str]:
     """Returns the key of the field that takes TEXT, [] where there is none."""
-    holders = [[], *([name] for form in forms for name in properties_of(form))]
+    holders = [[], *([name] for form in forms for name in form.get("properties", ()))]
     for name in TEXT_FIELDS:
         for holder in holders:
             if any(form.get("type") == "string" for form in _below(schemas, forms, [*holder, name])):
@@ -106,10 +104,10 @@ def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: st
     """Returns the field that KEY=VALUE stands for, as the contract types it; one that it does not know is text."""
     allowed = _below(schemas, forms, name.split("."))
     kind = fields.JSON if mark == ":=" or _is_json(allowed, text) else fields.TEXT
-    is_uri, is_address = any(map(scheme_of, allowed)), bool(fields.ADDRESS.match(text))
+    is_uri, is_address = any(map(beginning_of, allowed)), bool(fields.ADDRESS.match(text))
     if kind == fields.TEXT and not is_uri and (is_address or os.path.isfile(text)):
         for inner in ("uri", "0.uri", "0"):  # where an object or a list may take it
-            if any(map(scheme_of, _below(schemas, allowed, inner.split(".")))):
+            if any(map(beginning_of, _below(schemas, allowed, inner.split(".")))):
                 right = f"{name}.{inner}={text}"
                 words = f"{name} does not take a URL itself: write {right}"
                 raise UsageError(words, bad_value=(("",), f"{name}="), instead=(right,))
@@ -142,7 +140,8 @@ def _below(schemas: Schemas, forms: list[Schema], key: list[str]) -> list[Schema
     """Returns the forms of what stands at a key inside a value of these forms, [] where the contract knows none."""
     for part in key:
         inner = [
-            form.get("items") if part.isdigit() and "items" in form else properties_of(form).get(part) for form in forms
+            form.get("items") if part.isdigit() and "items" in form else form.get("properties", {}).get(part)
+            for form in forms
         ]
         forms = [form for each in inner if each is not None for form in schemas.forms(each)]
     return forms

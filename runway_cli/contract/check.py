@@ -17,12 +17,10 @@ from ..terminal import masking
 from .schema import (
     Endpoint,
     Schemas,
-    as_list,
     beginning_of,
     key_of,
     kind_of,
     nearest_words,
-    properties_of,
     reading,
     values_of,
 )
@@ -102,7 +100,7 @@ def unnamed(document: Schema, endpoint: Endpoint, body: Any) -> dict[str, str]:
     """
     with reading(document) as schemas:
         forms = schemas.body(endpoint)
-    named = {name for form in forms for name in properties_of(form)}
+    named = {name for form in forms for name in form.get("properties", ())}
     describes_others = any(isinstance(form.get("additionalProperties"), dict) for form in forms)
     if not named or describes_others or not isinstance(body, dict):
         return {}
@@ -124,7 +122,7 @@ class _Checker:
         name, tags = self.schemas.told_apart(fitting) if len(fitting) > 1 and isinstance(value, dict) else ("", [])
         every = [plain(tag) for each in tags for tag in each]
         if name and name not in value:
-            required = [as_list(form.get("required")) for form in fitting]
+            required = [form.get("required", ()) for form in fitting]
             common = [key for key in required[0] if key != name and all(key in each for each in required)]
             missing = [((*path, key), self._missing(fitting[0], value, key)) for key in common if key not in value]
             return [((*path, name), f"{REQUIRED}: {_choice(every)}"), *missing]
@@ -168,8 +166,8 @@ class _Checker:
             for index, item in enumerate(value):
                 yield from self.issues(form.get("items"), item, (*path, index))
         elif isinstance(value, dict):
-            properties, free = properties_of(form), form.get("additionalProperties")
-            for name in as_list(form.get("required")):
+            properties, free = form.get("properties", {}), form.get("additionalProperties")
+            for name in form.get("required", ()):
                 if name not in value:
                     yield (*path, name), self._missing(form, value, name)
             for name, item in value.items():
@@ -180,15 +178,16 @@ class _Checker:
                 elif near := nearest_words(name, (word for word in properties if word not in value)):
                     yield (*path, name), Hint("field", f"{UNKNOWN}; did you mean", near[0])
                 else:
-                    known = f"must be {_choice(list(map(plain, properties)))}" if properties else "none is allowed here"
+                    known = f"use {_choice(list(map(plain, properties)))}" if properties else "none is allowed here"
                     yield (*path, name), f"{UNKNOWN}: {known}"
 
     def _missing(self, form: Schema, value: dict[str, Any], name: str) -> str:
         """Returns the message for a missing field, with the unknown field that may be meant, or its allowed values."""
-        near = nearest_words(name, (word for word in value if word not in properties_of(form)))
+        properties = form.get("properties", {})
+        near = nearest_words(name, (word for word in value if word not in properties))
         if near:
             return Hint("missing", f"{REQUIRED}; did you misspell it as", near[0])
-        values = self.schemas.values(properties_of(form).get(name))
+        values = self.schemas.values(properties.get(name))
         return f"{REQUIRED}: {_choice(list(map(plain, values)))}" if values else REQUIRED
 
     def _other(self, value: Any, wanted: Wanted) -> str:

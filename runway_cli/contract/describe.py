@@ -15,14 +15,12 @@ from ..errors import UsageError
 from .schema import (
     Endpoint,
     Schemas,
-    as_list,
+    beginning_of,
     binding,
     key_of,
     nearest_words,
     one_line,
-    properties_of,
     reading,
-    scheme_of,
     values_of,
 )
 
@@ -55,7 +53,7 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, 
         described["summary"] = endpoint.summary
     with reading(document) as schemas:
         parameters = []
-        for parameter in map(schemas.plain, as_list(endpoint.operation.get("parameters"))):
+        for parameter in map(schemas.plain, endpoint.operation.get("parameters", ())):
             name, schema = str(parameter.get("name")), schemas.plain(parameter.get("schema"))
             if name.lower() not in SENT_ANYWAY:
                 schema = {"description": parameter.get("description"), **schema}
@@ -84,7 +82,7 @@ def _body(schemas: Schemas, endpoint: Endpoint, model: str | None, all_fields: b
             words = f"{endpoint.path} has no model {model!r}; it has {', '.join(known)}"
             raise UsageError(words, try_next=(*call, "--model", known[0]))
         only = {"model": {"type": "string", "const": model}}
-        groups = [[{**form, "properties": {**properties_of(form), **only}} for form in by_model[model]]]
+        groups = [[{**form, "properties": {**form["properties"], **only}} for form in by_model[model]]]
     lists = [list(_below(schemas, "", group, BODY_DEPTH, not all_fields)) for group in groups]
     fields = _shared(lists) if len(lists) > 1 else lists[0]
     body: Schema = {"models": list(by_model)} if by_model and model is None else {}
@@ -150,14 +148,11 @@ def _below(schemas: Schemas, prefix: str, forms: list[Schema], depth: int, folde
     found: dict[tuple[str, str], tuple[Field, list[str]]] = {}
     for form, values in zip(objects, tags or titles):
         for field in _properties(schemas, prefix, form, depth, folded):
-            tells_apart = bool(name) and field["name"] == prefix + name
-            facts = {key: value for key, value in field.items() if key != "description"}
-            key = (field["name"], "" if tells_apart else jsontext.dumps(facts))
-            known, labels = found.setdefault(key, (field, []))
-            labels += map(str, values)
-            if tells_apart and known is not field:
-                known.setdefault("values", []).extend(field.get("values", ()))
-                known.pop("description", None)
+            if name and field["name"] == prefix + name:  # what tells them apart is one field, with the values of all
+                field["values"] = list(dict.fromkeys(tag for each in tags for tag in each))
+                field.pop("description", None)
+            facts = jsontext.dumps({key: value for key, value in field.items() if key != "description"})
+            found.setdefault((field["name"], facts), (field, []))[1].extend(map(str, values))
     everywhere = sum(map(len, tags or titles))
     for field, labels in found.values():
         if len(labels) < everywhere:
@@ -170,13 +165,13 @@ def _below(schemas: Schemas, prefix: str, forms: list[Schema], depth: int, folde
 
 
 def _properties(schemas: Schemas, prefix: str, form: Schema, depth: int, folded: bool) -> Iterator[Field]:
-    inner, free = dict(properties_of(form)), form.get("additionalProperties")
+    inner, free = dict(form.get("properties", {})), form.get("additionalProperties")
     if isinstance(free, dict) and free:
         key = schemas.plain(form.get("propertyNames")).get("format", "key")
         inner[f"{{{key}}}"] = free
     for name, schema in inner.items():
         field, forms = (
-            _field(schemas, prefix + name, schema, name in as_list(form.get("required"))),
+            _field(schemas, prefix + name, schema, name in form.get("required", ())),
             schemas.forms(schema),
         )
         if folded and depth < BODY_DEPTH and "required" not in field:
@@ -212,7 +207,7 @@ def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Any], dict[
     lengths: dict[str, Any] = {}  # of each kind of URI, None where it has no limit
     constant = all(values_of(form) for form in forms if form.get("type") != "null")
     for form in forms:
-        allowed, scheme = values_of(form), scheme_of(form)
+        allowed, scheme = values_of(form), beginning_of(form).rstrip(":/")
         if scheme:
             lengths[scheme] = form.get("maxLength")
             continue

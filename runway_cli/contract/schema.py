@@ -51,8 +51,8 @@ def endpoints(document: Schema) -> list[Endpoint]:
     return [
         Endpoint(key.upper(), path, operation)
         for path, item in document["paths"].items()
-        for key, operation in (item.items() if isinstance(item, dict) else ())
-        if key.upper() in METHODS and isinstance(operation, (dict, bytes))
+        for key, operation in item.items()
+        if key.upper() in METHODS
     ]
 
 
@@ -108,12 +108,14 @@ def models(document: Schema) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def reading(document: Schema) -> Iterator[Schemas]:
-    """Yields the reader of a document's schemas. Raises ContractError in place of a RecursionError."""
+    """Yields the reader of a document's schemas. Raises ContractError for what cannot be read."""
     try:
         yield Schemas(document)
     except RecursionError:
         words = "the contract, or what is checked against it, nests too deeply"
         raise ContractError(words, status=200, is_json=False) from None
+    except (AttributeError, TypeError) as error:  # a list where an object belongs, and the like
+        raise ContractError(f"the contract is not OpenAPI ({error})", status=200, is_json=False) from None
 
 
 class Schemas:
@@ -144,10 +146,10 @@ class Schemas:
         """
         node = self.plain(schema)
         for union in ("oneOf", "anyOf"):
-            if as_list(node.get(union)):
+            if node.get(union):
                 base = {key: value for key, value in node.items() if key not in (union, "description", "title")}
                 return [form for branch in node[union] for form in self.forms({**base, **self.plain(branch)})]
-        return [{**node, "type": kind} for kind in as_list(node.get("type"))] or [node]
+        return [{**node, "type": kind} for kind in node["type"]] if isinstance(node.get("type"), list) else [node]
 
     def values(self, schema: Any) -> list[Any]:
         """Returns the values that a schema allows in all of its forms but null; [] where one form allows any."""
@@ -157,7 +159,7 @@ class Schemas:
     def told_apart(self, forms: list[Schema]) -> tuple[str, list[list[Any]]]:
         """Returns the property that their discriminator names, and its values in each form; ("", []) without one."""
         name = self.plain(forms[0].get("discriminator")).get("propertyName") if forms else None
-        tags = [self.values(properties_of(form).get(name)) for form in forms] if isinstance(name, str) else []
+        tags = [self.values(form.get("properties", {}).get(name)) for form in forms] if isinstance(name, str) else []
         return (str(name), tags) if tags and all(tags) else ("", [])
 
     def content(self, holder: Any) -> Any:
@@ -172,7 +174,7 @@ class Schemas:
         """Returns each model of an endpoint with the forms of its body; {} where it has none, or one form takes any."""
         found: dict[str, list[Schema]] = {}
         for form in self.body(endpoint):
-            values = self.values(properties_of(form).get("model"))
+            values = self.values(form.get("properties", {}).get("model"))
             if not values:
                 return {}
             for value in values:
@@ -180,20 +182,9 @@ class Schemas:
         return found
 
 
-def as_list(value: Any) -> list[Any]:
-    """Returns the value if it is a list, else an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def properties_of(form: Schema) -> dict[str, Any]:
-    """Returns the properties of an object's schema, {} without any."""
-    properties = form.get("properties")
-    return properties if isinstance(properties, dict) else {}
-
-
 def values_of(form: Schema) -> list[Any]:
     """Returns the allowed values; [] where any is allowed."""
-    return [form["const"]] if "const" in form else as_list(form.get("enum"))
+    return [form["const"]] if "const" in form else form.get("enum", [])
 
 
 def kind_of(value: Any) -> str:
@@ -209,15 +200,9 @@ def key_of(value: Any) -> Hashable:
 
 
 def beginning_of(form: Schema) -> str:
-    r"""Returns what a text must begin with by a pattern such as `^https:\/\/.*`; "" for another pattern."""
-    found = re.fullmatch(r"\^((?:[\w:-]|\\?/)+)\.\*\$?", str(form.get("pattern")), re.ASCII)
+    r"""Returns what a URI must begin with by a pattern such as `^https:\/\/.*`; "" for another pattern."""
+    found = re.fullmatch(r"\^(\w+:(?:\w|\\?/)*)\.\*\$?", str(form.get("pattern")), re.ASCII)
     return found[1].replace("\\/", "/") if found else ""
-
-
-def scheme_of(form: Schema) -> str:
-    """Returns what kind of URI a string has to be: https, runway, data:image…; "" where nothing says so."""
-    begin = beginning_of(form)
-    return begin.rstrip(":/") if ":" in begin else ""
 
 
 # Descriptions are shortened, but never at the cost of a sentence that binds whoever fills in the field.

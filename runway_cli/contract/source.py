@@ -96,9 +96,9 @@ def _parsed(content: bytes) -> dict[str, Any]:
     if len(content) > MAX_SIZE:
         raise ValueError(f"it is larger than {MAX_SIZE // 1_000_000} MB")
     document = jsontext.loads(content)
-    if isinstance(document, dict) and isinstance(document.get("paths"), dict):
-        return document
-    raise ValueError("it has no paths")
+    if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
+        raise ValueError("it has no paths")
+    return {**document, "paths": {path: item for path, item in document["paths"].items() if isinstance(item, dict)}}
 
 
 def _fetched(client: Client, url: str) -> Contract:
