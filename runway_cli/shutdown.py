@@ -61,16 +61,24 @@ class Shutdown:
         """Handles each signal, except one that the caller ignores. Does nothing outside the main thread."""
         for number in [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]:
             if _is_main_thread() and signal.getsignal(number) not in (signal.SIG_IGN, None):  # None: not from Python
-                self._replaced[number] = signal.signal(number, self._handle)
+                self._replaced[number] = signal.signal(number, self.notice)
 
     def restore_signals(self) -> None:
         """Puts back the handlers from before `handle_signals`."""
         while self._replaced:
             signal.signal(*self._replaced.popitem())
 
-    def _handle(self, number: int, _frame: object) -> None:
+    def notice(self, number: int, _frame: object = None) -> None:
+        """Handles a signal: notes the first, and ends the process at a further one.
+
+        Raises Interrupted only where that loses nothing.
+        """
         if not self.signal:
-            self.notice(int(signal.SIGTERM) if number == SIGBREAK else number)
+            self._noticed_at = time.monotonic()
+            self.signal = int(signal.SIGTERM) if number == SIGBREAK else number
+            if self._may_raise:
+                self._may_raise = False
+                self.check()
         elif time.monotonic() - self._noticed_at > GRACE:
             try:
                 self.end()
@@ -78,14 +86,6 @@ class Shutdown:
                     os.write(2, LAST_WORDS)
             finally:
                 os._exit(128 + self.signal)
-
-    def notice(self, number: int) -> None:
-        """Notes the first signal, in the main thread. Raises Interrupted only where that loses nothing."""
-        self._noticed_at = time.monotonic()
-        self.signal = self.signal or number
-        if self._may_raise:
-            self._may_raise = False
-            self.check()
 
     def check(self) -> None:
         """Raises Interrupted once, if a signal has arrived. For the main thread; in others it does nothing."""

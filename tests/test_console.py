@@ -197,16 +197,10 @@ class BrokenStreams(unittest.TestCase):
 
 class WindowsConsole(unittest.TestCase):
     def test_escape_sequences_are_switched_on_where_the_console_has_them(self) -> None:
-        def get_mode(_: Any, mode: Any) -> bool:
-            mode._obj.value = 3
-            return is_console
-
-        for is_console, is_new in ((True, True), (True, False), (False, True)):
-            kernel = mock.Mock(GetConsoleMode=get_mode)
+        for is_able in (True, False):  # an older console, or a file, is not
+            kernel = mock.Mock(SetConsoleMode=mock.Mock(return_value=int(is_able)))
             kernel.GetStdHandle.return_value = 7
-            kernel.SetConsoleMode.return_value = is_new
             windows = mock.patch.object(ctypes, "windll", mock.Mock(kernel32=kernel), create=True)
             with windows, mock.patch("os.name", "nt"):
-                self.assertIs(streams.enable_ansi(sys.stderr), is_console and is_new)
-            if is_console:
-                kernel.SetConsoleMode.assert_called_once_with(mock.ANY, 3 | 4)
+                self.assertIs(streams.enable_ansi(sys.stderr), is_able)
+            kernel.GetStdHandle.assert_called_once_with(-12)

@@ -141,8 +141,10 @@ class Uploads(ServedTest):
         self.assertEqual(InputFile(str(huge), "upload", is_upload=True).size, MAX_UPLOAD)
 
     def test_stdin_and_empty_names_are_refused_in_words(self) -> None:
-        words = "'-' is not a file name: files are not read from stdin here"
-        for word, told in (("-", words), ("", "must not be empty: is a variable unset?")):
+        for word, told in (
+            ("-", "upload: '-' cannot be read: No such file or directory"),
+            ("", "must not be empty: is a variable unset?"),
+        ):
             self.assert_error(self.call("upload", word), 2, kind="usage", error=told)
         self.assertEqual(self.fake.requests, [])
 

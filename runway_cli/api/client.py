@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
@@ -36,7 +37,9 @@ GATEWAYS = tuple(filter(None, SERVICES))
 def secrets() -> list[str]:
     """Returns what no run may show: what the variables for secrets hold, of every service, and the proxy's login."""
     names = {name for each in SERVICES.values() for tried in each.secret_names.values() for name in tried}
-    words = settings.secret_words(names)
+    values = [settings.setting(name) or "" for name in names]
+    parts = [part for value in values for part in (value, *value.split())]
+    words = [*parts, *(part.strip(settings.QUOTES) for part in parts)]
     login = (settings.setting(settings.proxy_variable() or "") or "").rpartition("@")[0]
     if login:
         from urllib.parse import unquote
@@ -62,7 +65,7 @@ def service(options: Any, *, with_secret: bool = True) -> Service:
         variable=variable,
         secret_names=names,
         url_format=options.url_format,
-        client_id=options.client_id or settings.random_uuid(),
+        client_id=options.client_id or settings.uuid(os.urandom(16), version=4),
         timeout=options.timeout,
         retries=options.retries,
     )

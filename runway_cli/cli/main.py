@@ -49,8 +49,7 @@ def _status(words: list[str], clock: Clock | None, shutdown: Shutdown) -> int:
 
     named = [word for word in words if word.startswith("--output")] or settings.setting(settings.OUTPUT_VARIABLE)
     wants_json = named == "json" or "--output=json" in words or ("--output", "json") in zip(words, words[1:])
-    console = Console(format="json" if wants_json else None)  # until the options are known
-    console.shutdown = shutdown
+    console = Console("json" if wants_json else None, shutdown=shutdown)  # until the options are known
     call: Call | None = None
     try:
         shutdown.check()
@@ -72,12 +71,14 @@ def _status(words: list[str], clock: Clock | None, shutdown: Shutdown) -> int:
         from ..commands.context import Context
 
         options = call.options
-        console.configure(
-            format=options.output,
-            select=options.select,
+        console = Console(
+            options.output,
+            options.select,
             is_wish=not options.is_output_given,
             quiet=options.quiet,
             verbose=options.verbose,
+            secrets=console.secrets,
+            shutdown=shutdown,
         )
         context = Context(console, clock or time, shutdown, options, declared_commands)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..errors import DeniedError, OutputError, UsageError
-from ..settings import destination, input_file, url_fault
+from ..settings import destination, not_empty, url_fault
 from ..terminal.tables import Column
 from .context import for_each
 from .options import WRITES, Command, Operand, Option, Options
@@ -85,7 +85,7 @@ COMMANDS = {
     "upload": Command(
         run_upload,
         summary="upload files for use in requests",
-        operands=(Operand("files", "FILE...", "an image, a video or a sound, 200 MB at most", input_file),),
+        operands=(Operand("files", "FILE...", "an image, a video or a sound, 200 MB at most", not_empty),),
         examples=("upload cat.png", "upload cat.png dog.mp4 --timeout 120"),
         prints='{"uri": "runway://…", "file", "bytes"}, a line for each file',
         effect=WRITES,

@@ -39,21 +39,12 @@ SLICE = 0.25  # seconds between two looks at the signals while nobody reads
 class Console:
     """The streams of one run.
 
-    `format` is json, jsonl, table or markdown. `needs_rows`: --output asked for rows, so that a command whose result
-    has none must refuse it. `live` are the live lines of `progress.live`. `shutdown` tells of signals.
+    `format` is json, jsonl, table or markdown, None if nothing names one. `is_wish`: a variable names it, which is for
+    a person: then a pipe is JSON all the same, and so is a result without rows. `needs_rows`: --output asked for rows,
+    so that a command whose result has none must refuse it. `live` are the live lines of `progress.live`.
     """
 
-    def __init__(self, **options: Any) -> None:
-        """Takes the options of `configure`."""
-        self.secrets = masking.Secrets()
-        self.live: Live | None = None
-        self.shutdown: Shutdown | None = None
-        self._has_ended = False
-        self._waiting: list[Row] = []  # rows that are to become a table
-        self._unmatched: dict[str, str] = {}  # why a path of --select matches nothing, "" once it does
-        self.configure(**options)
-
-    def configure(
+    def __init__(
         self,
         format: str | None = None,
         select: Sequence[str] | None = None,
@@ -61,18 +52,21 @@ class Console:
         is_wish: bool = False,
         quiet: bool = False,
         verbose: bool = False,
+        secrets: masking.Secrets | None = None,
+        shutdown: Shutdown | None = None,
     ) -> None:
-        """Sets what the options say, once they are known. `format` is None if nothing names one.
-
-        `is_wish`: a variable names it, which is for a person. Then a pipe is JSON all the same, and so is a result
-        without rows.
-        """
-        self._wants_json_errors = format == "json"
         self.format = format if format and (not is_wish or is_terminal(sys.stdout)) else "json"
         self.needs_rows = self.format != "json" and not is_wish
         self.quiet = quiet
         self.verbose = verbose
+        self.secrets = secrets or masking.Secrets()
+        self.shutdown = shutdown
+        self.live: Live | None = None
         self._select = select or ()
+        self._wants_json_errors = format == "json"
+        self._has_ended = False
+        self._waiting: list[Row] = []  # rows that are to become a table
+        self._unmatched: dict[str, str] = {}  # why a path of --select matches nothing, "" once it does
 
     # Results, on stdout.
 
@@ -460,9 +454,7 @@ def enable_ansi(stream: Any) -> bool:
     kernel32.GetStdHandle.restype = ctypes.c_void_p  # a handle has 64 bits
     number = -11 if stream is sys.stdout else -12  # STD_OUTPUT_HANDLE, STD_ERROR_HANDLE
     handle = ctypes.c_void_p(kernel32.GetStdHandle(number))
-    mode = ctypes.c_ulong()
-    has_mode = kernel32.GetConsoleMode(handle, ctypes.byref(mode))
-    return bool(has_mode and kernel32.SetConsoleMode(handle, mode.value | 4))  # ENABLE_VIRTUAL_TERMINAL_PROCESSING
+    return bool(kernel32.SetConsoleMode(handle, 7))  # processed, wrapped, ENABLE_VIRTUAL_TERMINAL_PROCESSING
 
 
 def show(path: str) -> bool:

@@ -68,33 +68,31 @@ class Live:
             texts.append(text if "\x1b" in text else fitted(text, width))
         if len(lines) > height - 1:  # what has left the screen at its top could not be drawn over
             texts[-1] = fitted(f"… and {len(lines) - len(texts) + 1} more", width)
-        with self._lock:
-            self._draw("", texts)
+        self._draw("", texts)
 
     def above(self, text: str) -> None:
         """Writes `text`, whole lines, so that it stands above the live ones."""
-        with self._lock:
-            self._draw(text, self._drawn)
+        self._draw(text)
 
     def close(self) -> None:
         """Takes the lines away: what is written next stands where they were."""
-        with self._lock:
-            self._draw("", [])
+        self._draw("", [])
 
-    def _draw(self, text: str, lines: list[str]) -> None:
+    def _draw(self, text: str, lines: list[str] | None = None) -> None:
         """Draws with one write, so that no frame is half drawn. A window that became narrower has wrapped the lines.
 
         Lines are erased one by one: terminals keep a whole screen that is erased from its top in their history.
         """
-        erasing = ""
-        if self._drawn:
-            width, height = streams.terminal_size()
-            count = min(sum(screen_lines(line, width) for line in self._drawn), height - 1)
-            erasing = f"\r\x1b[{count}A" + "\x1b[K\n" * count + f"\x1b[{count}A"
-        self._drawn = lines
-        drawing = erasing + text + "".join(line + "\n" for line in lines)
-        if drawing:
-            self._console.write_stderr(drawing)
+        with self._lock:
+            drawing = ""
+            if self._drawn:
+                width, height = streams.terminal_size()
+                count = min(sum(screen_lines(line, width) for line in self._drawn), height - 1)
+                drawing = f"\r\x1b[{count}A" + "\x1b[K\n" * count + f"\x1b[{count}A"
+            self._drawn = self._drawn if lines is None else lines
+            drawing += text + "".join(line + "\n" for line in self._drawn)
+            if drawing:
+                self._console.write_stderr(drawing)
 
 
 def screen_lines(line: str, width: int) -> int:
