@@ -130,7 +130,7 @@ def transfer_line(console: Console, clock: Clock, name: str) -> Iterator[Emit]:
         now = clock.monotonic()
         if lines and (now - drawn >= REDRAW or done == total):
             drawn = now
-            lines.show([f"{name}  {transferred(done, total, now - start)}"])
+            lines.show([[f"{name}  {transferred(done, total, now - start)}"]])
 
     try:
         yield show
