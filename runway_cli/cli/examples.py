@@ -37,7 +37,7 @@ from ..commands.request import METHODS
 from ..contract.schema import endpoints, full_path, matching, short_name
 from ..contract.source import snapshot
 from ..errors import ApiError, AuthError, ConfigError, DeniedError, Failure, Mistyped, UsageError
-from ..files.download import ANY, free_folder, free_path, is_folder
+from ..files.download import ANY, free_path, is_folder
 from ..jobs.tasks import CREATED_BY
 from ..settings import destination
 from ..terminal.program import command_line
@@ -242,8 +242,8 @@ def _wait(failed: FailedCall) -> Words | None:
 def _free(path: str, *, is_taken: bool = True) -> str:
     """Returns where outputs can go: the file or folder, or one beside it; a folder is replaced only if `is_taken`."""
     full = destination(path)
-    if is_folder(full):
-        return free_folder(full) if is_taken else path
+    if is_folder(full) and not is_taken:
+        return path
     found = free_path(full)
     return path if found == full else found
 

@@ -51,7 +51,7 @@ def run_download(context: Context, options: Options) -> int:
 
     # In a folder they have the URLs' own names made safe, each once; else the name given.
     in_folder = is_folder(options.to)
-    paths = [] if in_folder else destinations(options.to, "", len(options.urls))
+    paths = [] if in_folder else destinations(options.to, len(options.urls))
     names: set[str] = set()  # without their case
     for url in options.urls if in_folder else ():
         root, extension = os.path.splitext(name_of(url))

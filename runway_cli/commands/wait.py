@@ -183,9 +183,9 @@ def wait_for(
             raise
         stopped = stop if isinstance(stop, Failure) else InternalError.of(stop)
         names = tuple(task.name for task in left or tasks)
-        facts = {"task_id": next(iter(left or tasks)).pollable.id} if len(names) == 1 else {}
+        id = None if names[1:] else next(iter(left or tasks)).pollable.id
         words = f"{stopped.message} while waiting for {', '.join(names)}"
-        raise stopped.but(words, waiting_for=names, **facts) from None
+        raise stopped.but(words, waiting_for=names, task_id=id) from None
     finally:
         display.close()
 

@@ -47,13 +47,8 @@ MAX_SHOWN = 230  # bytes of the destination's name in it: a name of the user's o
 MAX_AGE = 86_400  # seconds after which a part file that no run has locked is removed
 
 
-def destinations(path: str, stem: str, count: int) -> list[str]:
-    """Returns where `count` outputs go: `path`, or fox-1.png, fox-2.png, …; in a folder STEM.*, or STEM-1.*, …
-
-    The extension of `fox.*` follows the output.
-    """
-    if is_folder(path):
-        path = os.path.join(path, safe_name(stem) + ANY)
+def destinations(path: str, count: int) -> list[str]:
+    """Returns where `count` outputs go: `path`, or fox-1.png, fox-2.png, …; the extension of `fox.*` follows each."""
     root, extension = os.path.splitext(path)
     return [path] if count == 1 else [f"{root}-{number}{extension}" for number in range(1, count + 1)]
 
@@ -93,20 +88,15 @@ def check_name(path: str, *, force: bool, failure: type[RunwayError] = OutputErr
             raise failure(f"{path!r} is a ledger of this program: --force does not replace it", taken=path)
 
 
-def free_folder(path: str) -> str:
-    """Returns a folder that does not exist yet, beside this one; within it where it has no name of its own."""
-    plain = path.rstrip("/" + os.sep)
-    if os.path.basename(plain) in ("", os.curdir, os.pardir):
-        plain = os.path.join(path, "outputs")
-    return free_path(plain) + "/"
-
-
 def free_path(path: str, taken: Collection[str] = ()) -> str:
     """Returns the path, or the first of fox-2.png, fox-3.png, … that no file, numbered output or path of `taken` has.
 
-    `fox.*` is free where no file is called fox, whatever its extension.
+    `fox.*` is free where no file is called fox, whatever its extension. A folder, which then ends in a slash, is not
+    there yet: it is beside this one, or within one that has no name of its own.
     """
-    folder, name = os.path.split(path)
+    folder, name = os.path.split(path.rstrip("/" + os.sep))
+    if name in ("", os.curdir, os.pardir):
+        folder, name = path, "outputs"
     stem, extension = os.path.splitext(name)
     used = {os.path.splitext(entry)[0] + ANY if extension == ANY else entry for entry in listing(folder)}
     used.update(os.path.basename(each) for each in taken if os.path.dirname(each) == folder)
@@ -115,7 +105,7 @@ def free_path(path: str, taken: Collection[str] = ()) -> str:
     while not used.isdisjoint((f"{candidate}{extension}".casefold(), f"{candidate}-1{extension}".casefold())):
         number += 1
         candidate = f"{stem}-{number}"
-    return path.removesuffix(name) + candidate + extension  # with the separators that the caller wrote
+    return os.path.join(folder, candidate + extension) + "/" * is_folder(path)
 
 
 def name_of(url: str) -> str:
@@ -369,10 +359,7 @@ def encoded(url: str, encoding: str = "utf-8") -> str:
     """Returns a URL with spaces and what is not ASCII percent-encoded, as browsers send it; not in its host."""
     from urllib.parse import quote
 
-    def quoted(found: re.Match[str]) -> str:
-        return quote(found[0], encoding=encoding, errors="surrogatepass")
-
-    found = re.sub("[^!-~]+", quoted, url.strip())
+    found = re.sub("[^!-~]+", lambda word: quote(word[0], encoding=encoding, errors="surrogatepass"), url.strip())
     return url if "%" in re.split("[/?#]", found.partition("://")[2])[0] else found
 
 

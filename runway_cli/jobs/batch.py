@@ -27,6 +27,7 @@ from ..errors import (
     WaitTimeout,
     heaviest,
 )
+from ..files.download import ANY
 from ..files.upload import InputFile, upload
 from ..settings import BUDGET_VARIABLE, absolute, budget, counted, relative, shown_number
 from ..terminal.tables import Column
@@ -385,12 +386,12 @@ class RowJob:
         if batch.deadline < end:
             end, self.limit = batch.deadline, batch.options.max_time
         self.deadline = None if end == float("inf") else end
+        folder = batch.options.download
         self.task = PolledTask(
             batch.client,
             pollable,
             deadline=self.deadline,
-            destination=batch.options.download,
-            stem=self.row.name,
+            destination=folder and folder + self.row.name + ANY,
             force=batch.options.force,
             known=self._is_own,
         )

@@ -1,7 +1,7 @@
 """Tasks, and whatever else has a status to wait for.
 
-From a POST to a saved file: `started_by` tells which resource the id in the answer belongs to, `PolledTask.step` polls
-it until its status is one of GOOD_ENDS or BAD_ENDS, and saves the outputs of a good end.
+From a POST to a saved file: `family_of` tells what the id in the answer belongs to, `PolledTask.step` polls it until
+its status is one of GOOD_ENDS or BAD_ENDS, and saves the outputs of a good end.
 """
 
 from __future__ import annotations
@@ -128,9 +128,9 @@ class PolledTask:
     """A resource that is polled until it ends, and whose outputs are saved then, as a job of the scheduler.
 
     `interval` is in seconds, `deadline` a moment of the client's clock. Outputs are saved as `destination`, or in that
-    folder as `stem` or the id; `known` tells which file may be such an output that was saved before, by default any in
-    a folder. Where nobody knows whether there is such a task (`is_known` is false), first polls that all fail with what
-    cannot pass by itself end the polling after --retries more.
+    folder by the id; `known` tells which file may be an output that was saved before, by default any in a folder. Where
+    nobody knows whether there is such a task (`is_known` is false), first polls that all fail with what cannot pass by
+    itself end the polling after --retries more.
 
     `answer` is the last answer, None before the first one, and of it: `status`, or ""; `progress` from 0 to 1 and
     `credits`, None where they are unknown; `node_errors`, the failed nodes of a workflow invocation by their id.
@@ -147,7 +147,6 @@ class PolledTask:
         deadline: float | None = None,
         is_known: bool = True,
         destination: str | None = None,
-        stem: str | None = None,
         force: bool = False,
         known: Known | None = None,
     ) -> None:
@@ -157,7 +156,6 @@ class PolledTask:
         self.interval = 1.0 if pollable.family == SESSIONS else interval  # as the API allows
         self.deadline = deadline
         self.destination = destination
-        self._stem = stem or pollable.id
         self._force = force
         self._known = known
         self._folder: str | None = None  # of the outputs, once saving has begun
@@ -243,20 +241,23 @@ class PolledTask:
 
         Raises OutputError, ApiError (DeniedError for URLs that have expired), NetworkError or WaitTimeout.
         """
-        from ..files.download import Download, check_name, destinations, is_folder, safe_name
+        from ..files.download import ANY, Download, check_name, destinations, is_folder, safe_name
 
         client, force, deadline, urls = self.client, self._force, self.deadline, urls_of(self.answer)
         if not urls and not self._denied:
             client.console.note(f"{self.name} has no outputs to save")
-        stem = safe_name(self._stem)
-        if stem != self._stem:  # two ids may be made safe alike
-            import hashlib
-
-            stem += f"-{hashlib.sha256(self._stem.encode('utf-8', 'replace')).hexdigest()[:8]}"
         in_folder = is_folder(destination)
-        self._folder = absolute(destination) if in_folder else os.path.dirname(absolute(destination))
+        if in_folder:
+            id = self.pollable.id
+            stem = safe_name(id)
+            if stem != id:  # two ids may be made safe alike
+                import hashlib
+
+                stem += f"-{hashlib.sha256(id.encode('utf-8', 'replace')).hexdigest()[:8]}"
+            destination = os.path.join(destination, stem + ANY)
+        self._folder = os.path.dirname(absolute(destination))
         known = self._known or (lambda _: in_folder)
-        paths = destinations(destination, stem, len(urls))
+        paths = destinations(destination, len(urls))
         if self._denied and paths != self._paths:
             raise ApiError(f"{self.name} no longer has its {counted(len(self._paths), 'output')}", status=200)
         self._paths = paths
