@@ -38,7 +38,7 @@ from ..contract.schema import endpoints, full_path, matching, short_name
 from ..contract.source import snapshot
 from ..errors import ApiError, AuthError, ConfigError, DeniedError, Failure, Mistyped, UsageError
 from ..files.download import ANY, free_path, is_folder
-from ..jobs.tasks import CREATED_BY
+from ..jobs.tasks import FAMILIES
 from ..settings import destination
 from ..terminal.program import command_line
 from . import translate
@@ -186,7 +186,7 @@ def _candidates(failed: FailedCall) -> Iterator[Words | None]:
     if failed.name == "request" and status == 404 and len(parts) == 3:
         yield ("history",) if parts[1] == "tasks" else None
         yield (parts[1], "list") if COMMAND_MODULES.get(parts[1]) == "lists" else None
-    if status == 409 and f"/{'/'.join(parts[:2])}/" in CREATED_BY:
+    if status == 409 and f"/{'/'.join(parts[:2])}/" in FAMILIES:
         yield ("wait", f"/{'/'.join(parts[:3])}") if parts[2:] else None
     yield _reference(failed)
     if failed.is_matter_of_time():

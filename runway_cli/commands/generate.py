@@ -15,7 +15,7 @@ from ..contract.schema import beginning_of, full_path, kind_of, models, nearest,
 from ..errors import Mistyped, UsageError
 from ..jobs import fields
 from ..jobs.fields import Field
-from ..jobs.tasks import may_start
+from ..jobs.tasks import created_by
 from ..settings import MIN_INTERVAL, Miswritten, as_text, destination, expanded, not_empty
 from . import request
 from .body import Checker
@@ -40,7 +40,7 @@ def run(context: Context, options: Options) -> int:
         words = "--max-wait, --interval and --open cannot be used with --no-wait"
         raise UsageError(words, drop=("--max-wait", "--interval", "--open"))
     path = full_path(api_path(options.endpoint))
-    if not may_start(path):
+    if not created_by(path):
         words = f"POST {path} creates nothing to wait for: send it with `request`"
         raise UsageError(words, try_next=("reference", "POST", path))
     settings = [found.groups() for found in map(SETTING.fullmatch, options.words) if found]

@@ -136,10 +136,10 @@ class _Call:
         is_given = options.check
         refuse(is_given and not takes_body, f"--check is for POST, PATCH and PUT, not {method}", "--check")
         if options.wait:
-            from ..jobs.tasks import may_start
+            from ..jobs.tasks import created_by
 
             words = f"--wait is for a POST that starts something, not for {method} {self.path.partition('?')[0]}"
-            is_wrong = not is_post or not may_start(self.path)
+            is_wrong = not is_post or not created_by(self.path)
             refuse(is_wrong, words, "--wait", "--download", "--open", "--max-wait", "--interval")
         else:
             is_given = options.max_wait != MAX_WAIT or options.interval != settings.MIN_INTERVAL

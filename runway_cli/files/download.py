@@ -146,11 +146,8 @@ def remove_part_files(folder: str, names: Collection[str] = ()) -> None:
     None is removed that a run has locked, or open on Windows.
     """
     owners = {name.casefold() for name in names}
-    for entry in listing(folder):
-        found, path = PART_FILE.fullmatch(entry), os.path.join(folder, entry)
-        if not found:
-            continue
-        stem = os.path.splitext(found[1])[0].casefold()
+    for found in filter(None, map(PART_FILE.fullmatch, listing(folder))):
+        path, stem = os.path.join(folder, found[0]), os.path.splitext(found[1])[0].casefold()
         is_own = stem in owners or re.sub(r"-\d+$", "", stem) in owners
         with suppress(OSError):
             if not is_own and os.lstat(path).st_mtime > time.time() - MAX_AGE:
@@ -289,10 +286,7 @@ class Download:
         return self._take_name()
 
     def _take_name(self) -> bool:
-        """Gives the file its name, in place of another one only with `force`; returns False if that is the same file.
-
-        Raises OutputError.
-        """
+        """Gives the file its name, in place of another only with `force`; returns False if that is the same file."""
         assert self._file
         with _writing(self.path):
             self._file.close()

@@ -22,7 +22,7 @@ from ..files.download import safe_name
 from . import fields
 from .fields import Field, OutputOf
 from .start import digest, is_api_dry_run
-from .tasks import may_start
+from .tasks import created_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class RowReader:
         if not re.search(r"/v\d+/", self._base_url + found):
             right = full_path(found)
             raise Mistyped(f"{path!r} does not begin with /v1/; did you mean {right}?", wrong=path, right=right)
-        if not may_start(found):
+        if not created_by(found):
             raise UsageError(f"a POST to {found.partition('?')[0]} creates no task: use `request`")
         return found
 

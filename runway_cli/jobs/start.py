@@ -26,7 +26,7 @@ from ..files.download import ANY, free_path
 from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, counted, number_of, relative, shown_number
 from .fields import ADDRESS
 from .ledger import FAILED, GONE, REFUSED, STARTED, SUCCEEDED, UNCERTAIN, Attempt, Ledger, LedgerMissing
-from .tasks import TASKS, Pollable, credits_of, family_of, is_id, is_safety, may_start, parse
+from .tasks import TASKS, Pollable, created_by, credits_of, is_id, is_safety, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def start(
 
     def intend() -> None:
         limit = budget()
-        if limit is not None and may_start(path):
+        if limit is not None and created_by(path):
             same = history.last(shape=facts["shape"], status=SUCCEEDED)
             prices = history.prices(client.clock.time() - DAY)
             refusal = over_limit(limit, BUDGET_VARIABLE, prices, same and same.credits, period=" in 24 hours")
@@ -137,7 +137,7 @@ def start(
 
 def is_recorded(path: str, value: Any, job: Job | None) -> bool:
     """Returns whether a POST is one for the ledger: it may start something, or is a job."""
-    return not is_api_dry_run(path, value) and (may_start(path) or job is not None)
+    return not is_api_dry_run(path, value) and (created_by(path) is not None or job is not None)
 
 
 def _post(
@@ -158,15 +158,15 @@ def _post(
     except Exception as defect:
         raise InternalError.of(defect, may_have_been_accepted=True) from None
     identity = answer.get("id") if isinstance(answer, dict) else None
-    pollable = None
+    family, pollable = created_by(path), None
     if isinstance(identity, str) and is_id(identity):
-        pollable = Pollable(family_of(path) or TASKS, identity)
+        pollable = Pollable(family or TASKS, identity)
     for ledger in ledgers:
         if pollable is not None:
             ledger.settle(key, STARTED, id=pollable.name, credits=credits_of(answer))
-        if not may_start(path):  # it creates nothing to wait for: its answer is its end
+        if not family:  # it creates nothing to wait for: its answer is its end
             ledger.settle(key, SUCCEEDED, credits=0)
-    return Started(pollable if may_start(path) else None, answer=answer)
+    return Started(pollable if family else None, answer=answer)
 
 
 def is_unsent(failure: Failure) -> bool:

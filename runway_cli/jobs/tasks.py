@@ -1,6 +1,6 @@
 """Tasks, and whatever else has a status to wait for.
 
-From a POST to a saved file: `family_of` tells what the id in the answer belongs to, `PolledTask.step` polls it until
+From a POST to a saved file: `created_by` tells what the id in the answer belongs to, `PolledTask.step` polls it until
 its status is one of GOOD_ENDS or BAD_ENDS, and saves the outputs of a good end.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TASKS = "/v1/tasks/"  # created by every POST that is not named here: so a new endpoint works on the day it appears
 SESSIONS = "/v1/realtime_sessions/"
 # The path above the ids of a resource that can be polled, and what a POST to creates one; below it, after a slash
-CREATED_BY = {
+FAMILIES = {
     "/v1/workflow_invocations/": "/v1/workflows/",
     "/v1/avatars/": "/v1/avatars",
     "/v1/voices/": "/v1/voices",
@@ -71,7 +71,7 @@ class Pollable:
 def parse(name: str) -> Pollable:
     """Returns the resource with this name: a task's id, or the path of a family with an id. Raises UsageError."""
     path = name if name.startswith("/") else f"/{name}"
-    family = next(filter(path.startswith, (TASKS, *CREATED_BY)), "")
+    family = next(filter(path.startswith, (TASKS, *FAMILIES)), "")
     identity = path[len(family) :] if family else name
     if is_id(identity):
         return Pollable(family or TASKS, identity)
@@ -80,7 +80,7 @@ def parse(name: str) -> Pollable:
         bare = name.strip(f"{QUOTES}[],")
         words = f"{name!r} is JSON or in quotes, not an id: `jq -r .id` and `--select id` print ids without quotes"
         raise Mistyped(words, wrong=name, right=bare) if is_id(bare) else UsageError(words, try_next=("history",))
-    paths = ", ".join(family + "ID" for family in (TASKS, *CREATED_BY))
+    paths = ", ".join(family + "ID" for family in (TASKS, *FAMILIES))
     raise UsageError(f"{name!r} is not an id, nor one of {paths}", try_next=("history",))
 
 
@@ -89,18 +89,13 @@ def is_id(text: str) -> bool:
     return text not in ("", ".", "..") and text.isprintable() and not any(c in f" /\\?#{{}}{QUOTES}" for c in text)
 
 
-def family_of(path: str) -> str | None:
+def created_by(path: str) -> str | None:
     """Returns the family of what a POST to this path creates, None where it creates nothing to pay or wait for."""
     plain = "/" + path.partition("?")[0].strip("/")
-    for family, made_by in CREATED_BY.items():
+    for family, made_by in FAMILIES.items():
         if plain == made_by or (made_by.endswith("/") and plain.startswith(made_by)):
             return family
     return None if plain in STARTS_NOTHING else TASKS
-
-
-def may_start(path: str) -> bool:
-    """Returns whether a POST to this path may create something that costs credits or has a status to wait for."""
-    return family_of(path) is not None
 
 
 def credits_of(answer: Any) -> Any:
@@ -237,10 +232,7 @@ class PolledTask:
                 self.client.console.note(f"{self.name}: {failure.message}; polling continues")
 
     def _save(self, destination: str, emit: Emit) -> None:
-        """Saves every output, adding each path to `saved` once its file is whole.
-
-        Raises OutputError, ApiError (DeniedError for URLs that have expired), NetworkError or WaitTimeout.
-        """
+        """Saves every output, adding each path to `saved` once its file is whole."""
         from ..files.download import ANY, Download, check_name, destinations, is_folder, safe_name
 
         client, force, deadline, urls = self.client, self._force, self.deadline, urls_of(self.answer)
