@@ -85,7 +85,7 @@ def budget() -> float | None:
     """Returns the credits that may be spent in 24 hours, None without a limit. Raises ConfigError."""
     text = setting(BUDGET_VARIABLE)
     try:
-        return None if text is None else number(0, MAX_CREDITS, "credits")(text)
+        return None if text is None else number(0, MAX_CREDITS, "a number of credits")(text)
     except ValueError as error:
         raise ConfigError(f"{BUDGET_VARIABLE} {error}", variable=BUDGET_VARIABLE) from None
 
@@ -114,10 +114,10 @@ def url_fault(url: str) -> str | None:
 
 def is_loopback(host: str) -> bool:
     """Returns whether a host name is this machine: localhost, 127.0.0.0/8 or ::1."""
-    numbers = host.split(".")
-    return host.lower() in ("localhost", "::1") or (
-        len(numbers) == 4 and numbers[0] == "127" and all(_is_integer(number, 0, 255) for number in numbers)
-    )
+    import re
+
+    byte = r"\.(25[0-5]|2[0-4]\d|1\d\d|\d?\d)"
+    return bool(re.fullmatch(rf"localhost|::1|127{byte}{byte}{byte}", host, re.IGNORECASE | re.ASCII))
 
 
 def _is_plain(text: str) -> bool:
@@ -237,16 +237,16 @@ ON = ("1", "true", "yes", "on")
 OFF = ("0", "false", "no", "off")
 
 
-def number(least: float, most: float, noun: str) -> Callable[[str], float]:
+def number(least: float, most: float, noun: str, kind: Callable[[str], float] = float) -> Callable[[str], Any]:
     """Returns a reader of decimal numbers within these limits, in ASCII and without underscores."""
 
     def read(text: str) -> float:
         try:
-            value = float(text) if text.isascii() and "_" not in text else float("nan")
+            value = kind(text) if text.isascii() and "_" not in text else float("nan")
         except ValueError:
             value = float("nan")
         if not least <= value <= most:
-            raise ValueError(f"must be a number of {noun} from {shown_number(least)} to {most:.0f}, not {text!r}")
+            raise ValueError(f"must be {noun} from {shown_number(least)} to {shown_number(most)}, not {text!r}")
         return value
 
     return read
@@ -254,22 +254,12 @@ def number(least: float, most: float, noun: str) -> Callable[[str], float]:
 
 def integer(least: int, most: int = 999_999_999) -> Callable[[str], int]:
     """Returns a reader of integers within these limits."""
-
-    def read(text: str) -> int:
-        if not _is_integer(text, least, most):
-            raise ValueError(f"must be an integer from {least} to {most}, not {text!r}")
-        return int(text)
-
-    return read
+    return number(least, most, "an integer", int)
 
 
-def _is_integer(text: str, least: int, most: int) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most
-
-
-seconds = number(0.001, MAX_TIMEOUT, "seconds")
-seconds_or_forever = number(0, MAX_WAIT, "seconds")  # 0 for no limit
-interval = number(MIN_INTERVAL, MAX_TIMEOUT, "seconds")
+seconds = number(0.001, MAX_TIMEOUT, "a number of seconds")
+seconds_or_forever = number(0, MAX_WAIT, "a number of seconds")  # 0 for no limit
+interval = number(MIN_INTERVAL, MAX_TIMEOUT, "a number of seconds")
 
 
 def client_id(text: str) -> str:

@@ -69,9 +69,9 @@ class Secrets:
                     return MASK
         return text
 
-    def mask_value(self, value: Any) -> Any:
+    def mask_value(self, result: Any) -> Any:
         """Returns a result without the secrets, keys included; what is nested too deeply is masked as text later."""
-        return _masked(value, lambda text: self.mask(text, MIN_LENGTH_IN_RESULTS), frozenset())
+        return value(result, lambda text: self.mask(text, MIN_LENGTH_IN_RESULTS), frozenset())
 
 
 def _bare(text: str) -> str:
@@ -151,30 +151,23 @@ def _hidden(word: str) -> str:
     return MASK + word[len(kept) :] if kept else word
 
 
-def value(shown: Any, mask: Callable[[str], str] = text) -> Any:
-    """Returns a JSON value with what must not be shown masked."""
-    return _masked(shown, mask, _HIDDEN_KEYS)
-
-
-def _masked(value: Any, mask: Callable[[str], str], hidden: frozenset[str], depth: int = 0) -> Any:
+def value(shown: Any, mask: Callable[[str], str] = text, hidden: frozenset[str] = _HIDDEN_KEYS, depth: int = 0) -> Any:
     """Returns a JSON value with each text and number masked, and, if there are `hidden` keys, what they lead to.
 
     More than MAX_DEPTH levels cannot be searched by recursion: TOO_DEEP stands for them beside hidden keys.
     """
     if depth > MAX_DEPTH:
-        return TOO_DEEP if hidden else value
-    if isinstance(value, str):
-        return mask(value)
-    if isinstance(value, dict):
-        here = hidden | {"fields"} if hidden and "uploadUrl" in value else hidden
-        return {
-            mask(key): MASK if key in here else _masked(item, mask, hidden, depth + 1) for key, item in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [_masked(item, mask, hidden, depth + 1) for item in value]
-    if isinstance(value, (int, float, jsontext.Number)):
-        return value if mask(str(value)) == str(value) else MASK
-    return value
+        return TOO_DEEP if hidden else shown
+    if isinstance(shown, str):
+        return mask(shown)
+    if isinstance(shown, dict):
+        here = hidden | {"fields"} if hidden and "uploadUrl" in shown else hidden
+        return {mask(key): MASK if key in here else value(item, mask, hidden, depth + 1) for key, item in shown.items()}
+    if isinstance(shown, (list, tuple)):
+        return [value(item, mask, hidden, depth + 1) for item in shown]
+    if isinstance(shown, (int, float, jsontext.Number)):
+        return shown if mask(str(shown)) == str(shown) else MASK
+    return shown
 
 
 def body(shown: bytes, mask: Callable[[str], str] = text) -> str:
