@@ -38,7 +38,7 @@ class Live:
         self._drawn: list[str] = []  # the lines on the screen
         self._lock = RLock()
 
-    def show(self, lines: Sequence[Sequence[str]]) -> None:
+    def show(self, lines: Sequence[list[str] | tuple[str, ...]]) -> None:
         """Draws these lines in place of the ones before, each a text alone or its cells: three names, a status, more.
 
         The cells are aligned, and so cut that no line wraps: it could not be erased.
