@@ -21,7 +21,7 @@ from tests.served import ServedTest, pasted
 HARMLESS = """
 # mistyped words
 requst GET ORG → request GET ORG
-doc list → documents list
+document list → documents list
 generate text_to_imge 'a fox' GEN → generate text_to_image 'a fox' GEN --dry-run
 generate text_to_image 'a fox' seed 5 GEN → generate text_to_image 'a fox seed 5' GEN --dry-run
 generate text_to_image GEN -- a fox → generate text_to_image 'a fox' model=gen4_image --dry-run
@@ -43,6 +43,7 @@ status TASK → request GET /v1/tasks/TASK
 get TASK → request GET /v1/tasks/TASK
 get ORG → request get ORG
 create → generate --help
+run text_to_image 'a fox' model=gen4_image ratio=1920:1080 → generate --help
 list → avatars list
 whoami → auth status
 avatars get AVATAR → request GET /v1/avatars/AVATAR
@@ -134,7 +135,6 @@ PAYING = """
 FOX --wiat → FOX --wait
 IMAGE '--prompt=a red fox' → FOX
 request POST /v1/text_to_image -X POST -d BODY → request POST /v1/text_to_image --body BODY
-run text_to_image 'a fox' model=gen4_image ratio=1920:1080 → generate text_to_image 'a fox'
 post /v1/text_to_image -f promptText=a RATIO → request post /v1/text_to_image -f promptText=a RATIO
 FOX --poll -o NEW → FOX --wait --download NEW
 FOX --wait --download -x.png → FOX --wait --download=-x.png

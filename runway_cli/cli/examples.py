@@ -274,8 +274,6 @@ def _correction(failed: FailedCall) -> Words | None:
         name, rest = fact("unknown_command")[0], failed.operands()[1:]
         if name.upper() in METHODS and "/" in "".join(rest[:1]):
             return ["request", *words]
-        if name in translate.GENERATE and rest:
-            return failed.changed(lambda flag, value: ["generate"] if (flag, value) == ("", name) else None)
         return translate.command([name, *rest])
     if fact("dashed"):
         flag, value = fact("dashed")

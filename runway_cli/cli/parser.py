@@ -41,7 +41,6 @@ SUMMARIES = {names: summary for names, _, summary in COMMAND_LINES}
 COMMAND_NAMES = tuple(COMMAND_MODULES)
 TOPICS = ("options", "environment", "exit")
 SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
-MIN_BEGINNING = 3  # characters that are enough to recognize the only word that begins with them
 
 
 class HelpRequested(Exception):
@@ -140,8 +139,7 @@ def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = 
 
     plain = wrong.lstrip("-")  # shared dashes do not make words similar
     words = {word.lstrip("-"): word for word in known}
-    longer = [word for word in words if len(plain) >= MIN_BEGINNING and word.startswith(plain)]
-    close = longer if len(longer) == 1 else difflib.get_close_matches(plain, words, 1, SIMILARITY)
+    close = difflib.get_close_matches(plain, words, 1, SIMILARITY)
     affirmed = re.sub("^(no|non|not|un|dis|de|without)-?", "", plain)  # --no-open and uninstall are opposites, no slips
     likeness = [difflib.SequenceMatcher(None, word, near).ratio() for word in (affirmed, plain) for near in close]
     if close and words[close[0]] != wrong and likeness[0] <= likeness[1]:

@@ -60,10 +60,9 @@ OPTIONS = (
 )
 # Options that do not exist here, by a part of their name: the call that tells more. A key is never repeated.
 CALLS = ((r"key|token|secret|password|bearer", ("auth", "login")), (r"url|host|endpoint", ("help", "environment")))
-GENERATE = ("run", "create", "make", "predict", "submit", "imagine")  # what `generate` is called elsewhere
 TASKS, LISTS = r"(?:tasks?|jobs?|runs|predictions)", r"(avatars|voices|documents)"
 READ = r"(?:get|show|read|describe|view|status|inspect|result)"
-DELETE, CHANGE = r"(?:delete|remove|rm|del|destroy)", r"(?:update|edit|modify)"
+DELETE, GENERATE = r"(?:delete|remove|rm|del|destroy)", r"(?:run|create|make|predict|submit|imagine)"
 # Their commands, with their operands → ours. The first line counts that fits.
 COMMANDS = (
     ("list", "avatars list"),
@@ -71,15 +70,13 @@ COMMANDS = (
     (rf"{LISTS} (?:create|new|add).*", r"reference POST /v1/\1"),
     (rf"{LISTS} {READ} (\S+)", r"request GET /v1/\1/\2"),
     (rf"{LISTS} {DELETE} (\S+)", r"request DELETE /v1/\1/\2 --dry-run"),
-    (rf"{LISTS} {CHANGE} (\S+)", r"reference PATCH /v1/\1/\2"),
     (rf"{READ} (\S*/\S+)", r"request GET \1"),
     (rf"{DELETE} (\S*/\S+)", r"request DELETE \1 --dry-run"),
-    (rf"{CHANGE} (\S*/\S+)", r"reference PATCH \1"),
     (rf"(?:{TASKS} )?(?:wait|watch) (\S+)", r"wait \1"),
     (rf"(?:{TASKS} )?(?:cancel|stop|kill|abort) (\S+)", r"cancel \1"),
     (rf"(?:{TASKS} )?{READ} (\S+)", r"request GET /v1/tasks/\1"),
     (rf"(?:{TASKS} )?{DELETE} (\S+)", r"request DELETE /v1/tasks/\1 --dry-run"),
-    (rf"{TASKS} (?:{'|'.join(GENERATE)}).*|{'|'.join(GENERATE)}", "generate --help"),
+    (rf"(?:{TASKS} )?{GENERATE}( .*)?", "generate --help"),
     (rf"{TASKS}(?: list| ls| {READ})?|logs?", "history"),
     (rf"{TASKS} (\S+)", r"request GET /v1/tasks/\1"),
     ("images?", "models text_to_image"),
