@@ -15,7 +15,6 @@
         ├── TaskError        a task ended FAILED or CANCELLED, or with failed nodes; its JSON is on stdout
         ├── WaitTimeout      a task was still running when the time was up
         ├── OutputError      stdout or a file could not be written
-        ├── SeveralFailed    some of several ended badly
         └── InternalError    a defect of this program
     ClosedOutput             stdout was closed: the program ends quietly
 
@@ -90,18 +89,11 @@ class Failure(BaseException):
 
     def fact(self, name: str, default: Any = None) -> Any:
         """Returns a fact by its name, `default` where it is not known."""
-        found = self.facts.get(name)
-        return default if found is None else found
+        return vars(self).get(name, default)
 
     def but(self: F, message: str | None = None, **facts: Any) -> F:
         """Returns a new exception of the same class with these facts, and perhaps another message."""
         return type(self)(self.message if message is None else message, **{**self.facts, **facts})
-
-    def reported(self) -> dict[str, Any]:
-        """Returns the facts that the error object shows, by their keys there."""
-        known = {key: self.facts[name] for name, key in REPORTED.items() if name in self.facts}
-        found = {key: fact for key, fact in known.items() if fact is not None and fact is not False}
-        return {**found, **self.fact("more", {})}
 
 
 class Interrupted(Failure):
@@ -114,7 +106,7 @@ class Interrupted(Failure):
 
 
 class RunwayError(Failure, Exception):
-    """An expected failure, reported as one JSON object on stderr."""
+    """An expected failure, reported as one JSON object on stderr. Of several, `kind` is that of the worst."""
 
 
 class UsageError(RunwayError):
@@ -175,10 +167,6 @@ class WaitTimeout(RunwayError):
 
 class OutputError(RunwayError):
     kind = "io"
-
-
-class SeveralFailed(RunwayError):
-    """Fact: `kind`, that of the worst of them."""
 
 
 class InternalError(RunwayError):

@@ -7,7 +7,7 @@ import sys
 import time
 
 from .. import __version__, settings
-from ..errors import CLOSED_OUTPUT, ClosedOutput, Failure, InternalError
+from ..errors import CLOSED_OUTPUT, REPORTED, ClosedOutput, Failure, InternalError
 from ..shutdown import Shutdown
 
 TYPE_CHECKING = False
@@ -103,6 +103,8 @@ def report(failure: Failure, words: list[str], call: Call | None, console: Conso
         shown = example(failure, words, call, console.mask)
     except Exception:  # two signals may have stopped an import halfway: the facts must be told all the same
         shown = LAST_RESORT
-    document = {"error": failure.message, "kind": failure.kind, **failure.reported(), "example": shown}
+    facts = {key: failure.fact(name, False) for name, key in REPORTED.items()}
+    told = {key: fact for key, fact in facts.items() if fact is not False} | failure.fact("more", {})
+    document = {"error": failure.message, "kind": failure.kind, **told, "example": shown}
     console.error(document, failure.fact("heading", "error: "))
     return failure.exit_status

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..api.client import Client, service
-from ..errors import RunwayError, SeveralFailed, heaviest
+from ..errors import RunwayError, heaviest
 from ..settings import history_path
 
 TYPE_CHECKING = False
@@ -91,4 +91,4 @@ def summary(failures: Sequence[tuple[str, RunwayError]], count: int) -> RunwayEr
         "waiting_for": tuple(name for name, failure in failures if failure.fact("waiting_for")),
         "failed": [{"id": name, "kind": failure.kind, "error": failure.message} for name, failure in failures],
     }
-    return SeveralFailed(f"{len(failures)} of {count} failed: {worst.message}", **{**worst.facts, **facts})
+    return RunwayError(f"{len(failures)} of {count} failed: {worst.message}", **{**worst.facts, **facts})
