@@ -36,7 +36,7 @@ class DoneTest(BatchTest):
         result = self.download()
         self.assert_success(result)
         self.assertEqual([row["skipped"] for row in result.lines], [True, True])
-        self.assertEqual(by_name(result)["1"]["saved"], [f"{self.sky}/1.png"])
+        self.assertEqual(by_name(result)["1"]["saved"], [str(self.sky / "1.png")])
         self.assertEqual(result.notes, ["2 of 2 succeeded, 0 credits"], "of this run")
         self.assertEqual(self.fake.requests, [])
         self.assertEqual(self.ledger.read_bytes(), before)

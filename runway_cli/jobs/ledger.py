@@ -425,7 +425,7 @@ class Ledger:
         if "locked" in words and self._is_exclusive:
             words = f"the ledger {self.path!r} is in use by another process: this batch is running already"
             return UsageError(words, batch_call="same")
-        if self._locks < 0 and ("unable to open" in words or "readonly" in words):  # nothing was recorded yet
+        if self._locks < 0 and re.search("(unable to|not) open|readonly", words):  # nothing was recorded yet
             return LedgerMissing(f"{self.path!r}: {words}")
         reason = f"another process has kept it locked for {WAIT * TRIES:.0f} s" if "locked" in words else words
         return OutputError(f"the ledger {self.path!r} cannot be used: {reason}")
