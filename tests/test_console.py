@@ -15,10 +15,10 @@ from typing import Any
 from unittest import mock
 
 from runway_cli import jsontext
+from runway_cli.commands.display import live
 from runway_cli.errors import ClosedOutput, OutputError
 from runway_cli.terminal import console as streams
 from runway_cli.terminal.console import MAX_NOTE, Console, parse
-from runway_cli.terminal.progress import live
 from runway_cli.terminal.tables import Column
 from tests.streams import captured
 

@@ -16,11 +16,11 @@ from urllib.parse import quote
 from runway_cli import jsontext
 from runway_cli.api import client
 from runway_cli.api.answers import MAX_EXCERPT, excerpt
+from runway_cli.commands.display import live
 from runway_cli.settings import readable_size
 from runway_cli.terminal import masking
 from runway_cli.terminal.console import FORMATS, MAX_BODY, MAX_MESSAGE, MAX_NOTE, Console, parse
 from runway_cli.terminal.masking import Secrets
-from runway_cli.terminal.progress import live
 from runway_cli.terminal.tables import Column
 from tests.fake import TOKEN
 from tests.streams import Streams, captured

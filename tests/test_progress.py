@@ -18,10 +18,10 @@ if sys.platform != "win32":
     import termios
 
 from runway_cli.cli.main import main
+from runway_cli.commands.display import Live, bar, live, transferred
 from runway_cli.settings import readable_size, readable_time
 from runway_cli.terminal import console as streams
 from runway_cli.terminal.console import Console
-from runway_cli.terminal.progress import Live, bar, live, transferred
 from runway_cli.terminal.tables import display_width
 from tests.fake import Fault, sample
 from tests.program import Clock, environment

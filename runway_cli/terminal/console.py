@@ -23,8 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..commands.display import Live
     from ..shutdown import Shutdown
-    from .progress import Live
     from .tables import Column, Row
 
 
@@ -41,7 +41,7 @@ class Console:
 
     `format` is json, jsonl, table or markdown, None if nothing names one. `is_wish`: a variable names it, which is for
     a person: then a pipe is JSON all the same, and so is a result without rows. `needs_rows`: --output asked for rows,
-    so that a command whose result has none must refuse it. `live` are the live lines of `progress.live`.
+    so that a command whose result has none must refuse it. `live` are the live lines of `commands.display`.
     """
 
     def __init__(
