@@ -65,6 +65,8 @@ FORMATS = {  # RFC 9562, 3339 and 3986
     ),
     "uri": ("an absolute URI", r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]*"),
 }
+# Only such patterns are checked, which take no longer than the text is long: classes, the last of which may repeat.
+PATTERN = r"\^(?:\[[\w-]+\])+(?:[*+]|\{\d+,\d+\})?\$"
 
 
 class Hint(str):
@@ -151,7 +153,8 @@ class _Checker:
         begin, pattern = beginning_of(form), str(form.get("pattern", ""))
         if begin:
             return [] if value.startswith(begin) else [("begin with", begin)]
-        return [("match", plain(pattern))] if pattern and not matches(pattern, value) else []
+        is_checked = re.fullmatch(PATTERN, pattern, re.ASCII)
+        return [("match", plain(pattern))] if is_checked and not re.fullmatch(pattern, value, re.ASCII) else []
 
     def _inside(self, form: Schema, value: Any, path: Path) -> Iterator[Issue]:
         """Yields what is wrong with a value of this form: its size, and what is inside it."""
@@ -201,19 +204,6 @@ class _Checker:
         near = nearest_words(value, one_of) if isinstance(value, str) and len(one_of) > 1 else ()
         message = f"must {' or '.join(phrases)}, not {self.show(value)}"
         return Hint("value", f"{message}; did you mean", near[0]) if near else message
-
-
-# Of the patterns in a contract only those are checked that take no longer than the text is long: classes of characters,
-# of which the last may vary in length.
-_PLAIN = r"\^(?:\[[\w-]+\])+(?:[*+]|\{\d+,\d+\})?\$"
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Returns whether a text matches a pattern of the contract; True for a kind of pattern that is not checked."""
-    try:
-        return not re.fullmatch(_PLAIN, pattern, re.ASCII) or bool(re.fullmatch(pattern[1:-1], text, re.ASCII))
-    except re.error:  # such as [z-a]
-        return True
 
 
 def shown(value: Any) -> str:

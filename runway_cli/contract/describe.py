@@ -170,17 +170,15 @@ def _properties(schemas: Schemas, prefix: str, form: Schema, depth: int, folded:
         key = schemas.plain(form.get("propertyNames")).get("format", "key")
         inner[f"{{{key}}}"] = free
     for name, schema in inner.items():
-        field, forms = (
-            _field(schemas, prefix + name, schema, name in form.get("required", ())),
-            schemas.forms(schema),
-        )
+        dotted, forms = prefix + name, schemas.forms(schema)
+        field = _field(schemas, dotted, schema, name in form.get("required", ()))
         if folded and depth < BODY_DEPTH and "required" not in field:
-            names = [each["name"][len(prefix + name) + 1 :] for each in _below(schemas, f"{prefix}{name}.", forms, 0)]
+            names = [each["name"][len(dotted) + 1 :] for each in _below(schemas, f"{dotted}.", forms, 0)]
             yield {**field, "inside": list(dict.fromkeys(names))} if names else field
         else:
             yield field
             if depth > 0:
-                yield from _below(schemas, f"{prefix}{name}.", forms, depth - 1, folded)
+                yield from _below(schemas, f"{dotted}.", forms, depth - 1, folded)
 
 
 def _field(schemas: Schemas, name: str, schema: Any, required: bool) -> Field:
@@ -234,8 +232,7 @@ def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Any], dict[
         types.insert(0, f"uri ({', '.join(lengths)})")
         told = {scheme: length for scheme, length in lengths.items() if length is not None}
         if told:
-            one = len(told) == len(lengths) and len({*told.values()}) == 1
-            limits = {"maxLength": next(iter(told.values())) if one else told, **limits}
+            limits = {"maxLength": told if len({*lengths.values()}) > 1 else max(told.values()), **limits}
     return joined(types), list({key_of(value): value for value in values}.values()), limits
 
 

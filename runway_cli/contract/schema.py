@@ -114,7 +114,7 @@ def reading(document: Schema) -> Iterator[Schemas]:
     except RecursionError:
         words = "the contract, or what is checked against it, nests too deeply"
         raise ContractError(words, status=200, is_json=False) from None
-    except (AttributeError, TypeError) as error:  # a list where an object belongs, and the like
+    except (AttributeError, TypeError, re.error) as error:  # a list where an object belongs, and the like
         raise ContractError(f"the contract is not OpenAPI ({error})", status=200, is_json=False) from None
 
 
