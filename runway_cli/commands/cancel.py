@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ApiError, RunwayError, TaskError, UsageError
-from ..jobs.ledger import CANCELLED, GOOD_ENDS
-from ..jobs.tasks import TASKS, PolledTask
+from ..jobs.tasks import CANCELLED, GOOD_ENDS, TASKS, PolledTask
 from ..terminal.tables import Column
 from .context import for_each
 from .options import WRITES, Command, Operand, Option, Options

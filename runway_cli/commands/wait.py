@@ -98,8 +98,8 @@ def _unfinished(context: Context, history: Ledger) -> dict[Pollable, str | None]
 
     Notes say what else the history has.
     """
-    from ..jobs.ledger import GOOD_ENDS, STARTED, UNCERTAIN
-    from ..jobs.tasks import parse
+    from ..jobs.ledger import STARTED, UNCERTAIN
+    from ..jobs.tasks import GOOD_ENDS, parse
 
     attempts = history.attempts()
     found: dict[str, tuple[Pollable, str | None]] = {}
@@ -212,7 +212,7 @@ def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone:
 
     Once every output is saved, JSON leaves the signed URLs out; --select still finds them.
     """
-    from ..jobs.ledger import GOOD_ENDS
+    from ..jobs.tasks import GOOD_ENDS
 
     full = {**answer, **(task.answer or {})}
     if with_saved and task.status in GOOD_ENDS:

@@ -31,13 +31,12 @@ from ..files.download import ANY
 from ..files.upload import InputFile, upload
 from ..settings import BUDGET_VARIABLE, absolute, budget, counted, relative, shown_number
 from ..terminal.tables import Column
-from . import ledger as states
 from .fields import OutputOf
-from .ledger import BAD_ENDS, FAILED, GONE, GOOD_ENDS, UNCERTAIN, Attempt, Ledger, LedgerMissing
+from .ledger import REFUSED, STARTED, UNCERTAIN, Attempt, Ledger, LedgerMissing
 from .rows import PRINT, SEND, WAIT, Row
 from .schedule import Pace, Scheduler, most_at_once
 from .start import DAY, failure_of, field_of, is_unsent, no_id, over_limit, shape, start
-from .tasks import Pollable, PolledTask, credits_of, is_safety, parse, urls_of
+from .tasks import BAD_ENDS, FAILED, GONE, GOOD_ENDS, SUCCEEDED, PolledTask, credits_of, is_safety, parse, urls_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from ..commands.options import Options
     from .fields import Input
     from .schedule import Emit
+    from .tasks import Pollable
 
 
 DRAIN = 5.0  # seconds that the answers to POSTs are awaited when the run is interrupted
@@ -204,7 +204,7 @@ class Batch:
         found = shape(row.path, row.value(lambda each: "data:" + getattr(each, "type", "")))
         if self._prices.get(found) is None:
             with suppress(LedgerMissing):
-                same = [each.last(shape=found, status=states.SUCCEEDED) for each in (self.ledger, self.history)]
+                same = [each.last(shape=found, status=SUCCEEDED) for each in (self.ledger, self.history)]
                 self._prices[found] = next((each.credits for each in same if each), None)
         return self._prices.get(found)
 
@@ -261,7 +261,7 @@ class Batch:
             self._print(row, UNCERTAIN, ApiError(UNCERTAIN_WORDS, may_have_been_accepted=True))
             return
         files = list(map(relative, saved_files(known, self.folder) or []))
-        status = FAILED if known.status == states.REFUSED else known.status
+        status = FAILED if known.status == REFUSED else known.status
         shown = {"id": known.id or None, "credits": known.credits, "saved": files, "skipped": True}
         self._print(row, status, failure_of(known) if known.has_failed else None, **shown)
 
@@ -290,7 +290,7 @@ class Batch:
         failure = task.fault(job.limit, is_paid=True)
         more: dict[str, Any] = {"skipped": True} if was_done and not failure else {}
         more.update({"warnings": task.warnings} if task.warnings else {})
-        status = GONE if is_gone else task.status or (states.SUCCEEDED if was_done else states.STARTED)
+        status = GONE if is_gone else task.status or (SUCCEEDED if was_done else STARTED)
         self._print(row, status, failure, id=task.name, credits=job.credits, saved=task.saved, **more)
 
     def _print(self, row: Row, status: str, failure: RunwayError | None = None, **facts: Any) -> None:

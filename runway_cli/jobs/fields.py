@@ -74,8 +74,7 @@ class OutputOf:
 
     def url(self, client: Client) -> str:
         """Returns a fresh URL of a task's output. Raises UsageError where there is none, and what `call` raises."""
-        from .ledger import GOOD_ENDS
-        from .tasks import parse, urls_of
+        from .tasks import GOOD_ENDS, parse, urls_of
 
         try:
             answer = client.call("GET", parse(self.name).path).value

@@ -27,6 +27,7 @@ from .. import jsontext
 from ..errors import ConfigError, OutputError, RunwayError, UsageError
 from ..settings import HISTORY_VARIABLE, LEDGER_ID, number_of
 from ..terminal.masking import MIN_LENGTH_IN_RESULTS
+from .tasks import GONE, GOOD_ENDS, SUCCEEDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,11 +36,8 @@ if TYPE_CHECKING:
 
     from ..api.client import Client
 
-UNCERTAIN, STARTED, REFUSED, GONE = "UNCERTAIN", "STARTED", "REFUSED", "GONE"
-SUCCEEDED, FAILED, CANCELLED = "SUCCEEDED", "FAILED", "CANCELLED"
+UNCERTAIN, STARTED, REFUSED = "UNCERTAIN", "STARTED", "REFUSED"
 OPEN = (UNCERTAIN, STARTED)  # in progress, as far as the ledger knows
-GOOD_ENDS = (SUCCEEDED, "READY", "COMPLETED")
-BAD_ENDS = (FAILED, CANCELLED)
 MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
     """
     CREATE TABLE attempts (

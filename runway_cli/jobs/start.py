@@ -25,8 +25,8 @@ from ..errors import (
 from ..files.download import ANY, free_path
 from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, counted, number_of, relative, shown_number
 from .fields import ADDRESS
-from .ledger import FAILED, GONE, REFUSED, STARTED, SUCCEEDED, UNCERTAIN, Attempt, Ledger, LedgerMissing
-from .tasks import TASKS, Pollable, created_by, credits_of, is_id, is_safety, parse
+from .ledger import REFUSED, STARTED, UNCERTAIN, Attempt, Ledger, LedgerMissing
+from .tasks import FAILED, GONE, SUCCEEDED, TASKS, Pollable, created_by, credits_of, is_id, is_safety, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

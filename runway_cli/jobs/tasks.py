@@ -12,7 +12,6 @@ from ..api.paths import api_path, segment
 from ..api.retry import MAX_RETRY_AFTER, may_poll_again
 from ..errors import ApiError, DeniedError, Mistyped, NetworkError, RunwayError, TaskError, UsageError, WaitTimeout
 from ..settings import MIN_INTERVAL, QUOTES, absolute, counted, number_of, relative, shown_number
-from .ledger import BAD_ENDS, GONE, GOOD_ENDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +35,10 @@ FAMILIES = {
     "/v1/voices/": "/v1/voices",
     SESSIONS: "/v1/realtime_sessions",
 }
+SUCCEEDED, FAILED, CANCELLED = "SUCCEEDED", "FAILED", "CANCELLED"
+GOOD_ENDS = (SUCCEEDED, "READY", "COMPLETED")
+BAD_ENDS = (FAILED, CANCELLED)
+GONE = "GONE"  # the API no longer knows it
 STARTS_NOTHING = ("/v1/documents", "/v1/uploads", "/v1/organization/usage", "/v1/routers", "/v1/voices/preview")
 
 # The beginning of a failure code, the longer one first, and what to do. Source: the API's page on task failures.
