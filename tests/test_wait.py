@@ -60,19 +60,19 @@ class Pace(ServedTest):
 
 
 class Progress(ServedTest):
-    def test_without_a_terminal_it_tells_once_a_minute(self) -> None:
-        working = [f"RUNNING 50% {seconds} s 5 credits" for seconds in (60, 120, 180)]
+    def test_without_a_terminal_it_tells_of_work_once_and_then_once_a_minute(self) -> None:
+        working = [f"RUNNING 50% {seconds} s 5 credits" for seconds in (0, 60, 120, 180)]
         for statuses, progress, notes in (
             (["SUCCEEDED"], [], []),
-            (["PENDING"] * 2 + [RUNNING] * 5, [], []),
+            (["PENDING"] * 2 + [RUNNING] * 5, [0.05, 0.09, 0.11, 0.19, 0.35], ["RUNNING 5% 10 s 5 credits"]),
             (["PENDING"] * 15, [], ["PENDING 60 s 5 credits"]),
             ([RUNNING] * 40, [0.5], working),
         ):
             with self.subTest(notes):
                 task = self.fake.add_task(statuses=[*statuses, "SUCCEEDED"], progress=progress)
                 self.assert_success(self.call("wait", task), notes=[f"{task} {note}" for note in notes])
-        task = self.fake.add_task(statuses=[*[RUNNING] * 13, "SUCCEEDED"], progress=[0.5], credits=1)
-        self.assertEqual(self.call("wait", task).notes, [f"{task} RUNNING 50% 60 s 1 credit"])
+        task = self.fake.add_task(statuses=[RUNNING, "SUCCEEDED"], progress=[0.5], credits=1)
+        self.assertEqual(self.call("wait", task).notes, [f"{task} RUNNING 50% 0 s 1 credit"])
 
     def test_quiet_says_nothing(self) -> None:
         task = self.fake.add_task(statuses=["THROTTLED", RUNNING, "SUCCEEDED"])

@@ -37,6 +37,8 @@ class Display:
     On a terminal a line begins with the short id, and the model and prompt that the history has.
     """
 
+    announces_start = True  # whether the first task seen at work is worth a line of its own
+
     def __init__(
         self, console: Console, clock: Clock, tasks: Sequence[PolledTask] = (), history: Ledger | None = None
     ) -> None:
@@ -60,9 +62,11 @@ class Display:
             if done is not None:
                 self._transfers[task] = (done, total, self._transfers.get(task, (0, None, now))[2])
             if task.status == "THROTTLED" and not self._was_throttled:
-                self._was_throttled = True
+                self._was_throttled, self.announces_start = True, False
                 words = "queued until a running generation ends; your tier limits how many run at once"
                 self._console.note(f"THROTTLED: {words}")
+            if task.status == "RUNNING" and self.announces_start:
+                self._next, self.announces_start = now, False
         if now < self._next and not (self._live and event is None):
             return
         self._next = now + self._interval
@@ -108,6 +112,8 @@ class Display:
 
 class BatchDisplay(Display):
     """A line for the whole batch and one for each row in flight."""
+
+    announces_start = False
 
     def __init__(self, console: Console, clock: Clock, batch: Batch) -> None:
         super().__init__(console, clock)
