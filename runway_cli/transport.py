@@ -1,11 +1,9 @@
 """One HTTP exchange: limited in time, without redirects, to any http or https URL.
 
 Every answer of the server, whatever its status, is a Stream. Everything else is a NetworkError that says whether the
-request may have been received: no before the connection and its TLS handshake are complete, maybe from the first byte
-that was sent. (Why http.client and not urllib.request: CONTRIBUTING.md.)
+request may have been received: no before the connection and its TLS handshake are complete, maybe from then on.
 
-A socket's own timeout begins anew with each byte, and while it waits, Windows holds signals back. Here every wait keeps
-to the limits of its exchange:
+A socket's own timeout begins anew with each byte, and while it waits, Windows holds signals back. Here:
 
 1. A part of an exchange, such as connecting or reading the headers of the answer, is limited as a whole: a server that
    sends a byte now and then cannot prolong it.
@@ -25,6 +23,7 @@ import ssl
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from itertools import chain
@@ -44,15 +43,11 @@ MAX_SENT = 64 * 1024  # bytes handed to the system at a time, and that it may ho
 FOREVER = float("inf")
 HEAD_START = 0.25  # seconds that an address has before the next one is tried too (RFC 8305, 8)
 STOPPED = 2.0  # seconds that a wait may last too long on a busy machine; after more the process was stopped
-PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which `ssl` names from Python 3.10 on
 UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # OpenSSL's verification results that SSL_CERT_FILE can help with (x509_vfy.h)
 
 
 class Transport:
-    """Sends requests, each over a connection of its own. Safe to use from several threads.
-
-    A body is bytes, an iterable of bytes with its Content-Length among the headers, or None.
-    """
+    """Sends requests, each over a connection of its own. Safe to use from several threads."""
 
     def __init__(self, shutdown: Shutdown) -> None:
         self._shutdown = shutdown
@@ -70,12 +65,7 @@ class Transport:
             with _reported(answer.exchange):
                 answer.body = b"".join(iter(answer.next_piece, b""))
                 if answer.body.startswith(b"\x1f\x8b"):  # gzip, which a server may apply unasked; no JSON begins so
-                    import zlib
-
-                    try:
-                        answer.body = zlib.decompress(answer.body, zlib.MAX_WBITS | 16)
-                    except zlib.error:
-                        raise OSError("the gzip body is invalid") from None
+                    answer.body = zlib.decompress(answer.body, zlib.MAX_WBITS | 16)
             return answer
 
     def stream(
@@ -90,8 +80,9 @@ class Transport:
     ) -> Stream:
         """Sends a request and returns its answer, whose body is still to be read.
 
-        `idle_timeout` seconds bound connecting, each silence while the request is sent, the headers of the answer, and
-        each silence in its body; `time_limit` seconds bound it all. Raises as `send` does.
+        A body in pieces has its Content-Length among the headers. `idle_timeout` seconds bound connecting, each silence
+        while the request is sent, the headers of the answer, and each silence in its body; `time_limit` seconds bound
+        it all. Raises as `send` does.
         """
         exchange = Exchange(self._shutdown, idle_timeout, time_limit)
         with _reported(exchange):
@@ -171,10 +162,8 @@ class Stream(http.client.HTTPResponse):
         if self.exchange.is_at_end:  # within the headers, which http.client takes for their end
             raise http.client.IncompleteRead(b"")
         rest = self.headers.get_payload()  # what follows a line that `email` does not accept, such as `Name : value`
-        for line in rest.splitlines() if isinstance(rest, str) else ():
-            name, colon, value = line.partition(":")
-            if colon and name.strip():
-                self.headers[name.strip()] = value.strip()
+        if rest and isinstance(rest, str):
+            raise http.client.HTTPException("a line is no header")
         if self.status < 200 or self.status in (204, 304) or self._method == "CONNECT":  # type: ignore[attr-defined]
             self.chunked, self.length = False, 0
             return
@@ -242,7 +231,7 @@ def _reported(exchange: Exchange) -> Iterator[None]:
         yield
     except Interrupted as stop:
         raise stop.but(maybe_received=exchange.sent) from None
-    except (OSError, http.client.HTTPException, ValueError, MemoryError) as error:
+    except (OSError, http.client.HTTPException, zlib.error, ValueError, MemoryError) as error:
         # ValueError: a URL, a header or a certificate; each stays as it is
         is_final = not exchange.sent and isinstance(error, ValueError)
         refusals = (ConnectionRefusedError, socket.gaierror, ssl.SSLError)
@@ -273,11 +262,12 @@ def _words(error: Exception, was_sent: bool) -> str:
         return f"the host name was not found ({error.strerror})"
     if isinstance(error, http.client.IncompleteRead):
         return "the answer was cut off" + (f", {error.expected} bytes are missing" if error.expected else "")
+    if isinstance(error, zlib.error):
+        return "the gzip body is invalid"
     if isinstance(error, OSError):
         return (error.strerror or str(error) or type(error).__name__).lower().rstrip(".")
-    if not was_sent:
-        return f"the request cannot be sent ({str(error) or type(error).__name__})"
-    return f"the answer is not HTTP ({str(error).strip() or type(error).__name__})"
+    reason = str(error).strip() or type(error).__name__
+    return f"the answer is not HTTP ({reason})" if was_sent else f"the request cannot be sent ({reason})"
 
 
 class Exchange:
@@ -390,12 +380,11 @@ def connect(host: str, port: int, exchange: Exchange) -> BoundedSocket:
                     continue
                 wait = min(exchange.left(since), SLICE, max(0.0, due - time.monotonic()) if places else SLICE)
                 for key, _ in selector.select(wait):  # on Windows: also what has failed
-                    connection = key.fileobj
-                    assert isinstance(connection, BoundedSocket)
+                    connection: Any = key.fileobj
                     selector.unregister(connection)
                     code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     if not code:
-                        return connection
+                        return connection  # type: ignore[no-any-return]
                     connection.close()
                     words = getattr(socket, "errorTab", {}).get(code) or os.strerror(code)  # errorTab: Windows alone
                     fault, due = OSError(code, words), 0.0
@@ -463,8 +452,7 @@ def proxy_for(parts: SplitResult) -> SplitResult | None:
             return proxy
     except ValueError:
         pass
-    words = f"{variable} is not an http:// proxy such as http://proxy.example:8080"
-    raise ConfigError(words, variable=variable)
+    raise ConfigError(f"{variable} is not an http:// proxy such as http://proxy.example:8080", variable=variable)
 
 
 def trusted_authorities() -> ssl.SSLContext:
@@ -476,7 +464,7 @@ def trusted_authorities() -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_flags |= PARTIAL_CHAIN
+    context.verify_flags |= 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which `ssl` names from Python 3.10 on
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # a peer has to close in order: anyone can cut off
     context.sslsocket_class = SecureSocket
     if sys.platform == "win32":

@@ -134,13 +134,13 @@ class ProxyTest(ProgramTest):
                 self.assertEqual(self.fake.requests, [])
 
     def test_a_proxy_that_repeats_its_credentials_is_not_quoted(self) -> None:
-        login = base64.b64encode(b"ada:p@ssw0rd").decode()
-        answer = f"407 not ada:p@ssw0rd, p%40ssw0rd, p@ss\u200bw0rd nor Basic {login}".encode()
+        login = base64.b64encode(b"zoe:p@ssw0rd").decode()
+        answer = f"407 not zoe:p@ssw0rd, p%40ssw0rd, p@ss\u200bw0rd nor Basic {login}".encode()
         with Proxy(self.fake.url, answer) as proxy:
-            result = self.get({"HTTPS_PROXY": f"http://ada:p%40ssw0rd@{proxy.place}"}, *GET, "--verbose")
+            result = self.get({"HTTPS_PROXY": f"http://zoe:p%40ssw0rd@{proxy.place}"}, *GET, "--verbose")
         self.assert_error(result, 69, kind="network")
         self.assertTrue(result.error["error"].endswith(": 407 proxy authentication required"), result)
-        for part in ("ada", "ssw0rd", "w0rd", login):
+        for part in ("zoe", "ssw0rd", "w0rd", login):
             self.assertNotIn(part, result.stderr)
 
     def test_a_silent_proxy_is_given_up_after_the_timeout(self) -> None:

@@ -60,11 +60,8 @@ class FrameTest(TransportTest):
         for headers in (
             b"Transfer-Encoding: chunked \r\n",
             b"transfer-encoding:\tChunked\t\r\n",
-            b"Transfer-Encoding : chunked\r\nContent-Type: text/plain\r\n",
-            b"Odd line\r\nTransfer-Encoding: chunked\r\n",
             b"Transfer-Encoding: chunked\r\nContent-Length: 99\r\n",
             b"Content-Length: 3 \r\n",
-            b"Content-Length : 3\r\n",
             b"Content-Length: 3\r\nContent-Length: 3\r\n",
         ):
             with self.subTest(headers):
@@ -80,12 +77,12 @@ class FrameTest(TransportTest):
             b"Content-Length:\r\n",
             b"Content-Length: 3\r\nContent-Length: 4\r\n",
             b"Content-Length: 3, 4\r\n",
+            *(b"Transfer-Encoding : chunked\r\n", b"Odd line\r\nContent-Length: 3\r\n"),
         ):
             with self.subTest(headers[:60]):
                 for found in self.bodies(headers, b"fox"):
-                    self.assertRegex(
-                        str(found), r"^the answer is not HTTP \((Transfer-Encoding|Content-Length): '.{0,60}'\)$"
-                    )
+                    named = r"(Transfer-Encoding|Content-Length): '.{0,60}'|a line is no header"
+                    self.assertRegex(str(found), rf"^the answer is not HTTP \(({named})\)$")
 
     def test_a_chunk_of_no_clear_size_is_a_failure(self) -> None:
         for size in (b"-1", b"0x3", b"3_0", b"", b"f" * 5000):

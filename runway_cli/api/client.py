@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 
 from .. import __version__, settings
 from ..errors import ApiError, AuthError, ConfigError, Interrupted, NetworkError
-from ..shutdown import Shutdown
 from ..terminal.console import Console
 from . import lowcodeapi
 from .answers import Answer, decode, unexpected
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from email.message import Message
     from typing import Any, TypeVar
 
-    from ..shutdown import Clock
+    from ..shutdown import Clock, Shutdown
     from ..transport import Stream, Transport
 
     T = TypeVar("T")
@@ -40,11 +39,10 @@ def secrets() -> list[str]:
     values = [settings.setting(name) or "" for name in names]
     parts = [part for value in values for part in (value, *value.split())]
     words = [*parts, *(part.strip(settings.QUOTES) for part in parts)]
-    login = (settings.setting(settings.proxy_variable() or "") or "").rpartition("@")[0]
+    login = (settings.setting(settings.proxy_variable() or "") or "").rpartition("@")[0].rpartition("//")[2]
     if login:
         from urllib.parse import unquote
 
-        login = login.rpartition("//")[2]
         words += [word for text in (login, unquote(login)) for word in (text, text.partition(":")[2])]
     return words
 
@@ -121,9 +119,7 @@ class Client:
                 raise
             return decode(answer, self.service, self.console.mask)
 
-        def attempt() -> Answer:
-            return self.service.exchange(self, method, path, ask)
-
+        attempt = partial(self.service.exchange, self, method, path, ask)
         try:
             return self.retry(method, attempt, retries=retries, deadline=deadline)
         except (ApiError, NetworkError, Interrupted) as failure:
@@ -145,8 +141,7 @@ class Client:
         """Returns what `attempt` returns, called again where the service's policy for `method` allows.
 
         Progress earns new tries: whenever `progress()` is more than ever before, the count begins anew. Raises the last
-        failure, an ApiError or a NetworkError. Also serves transfers to and from a storage host, as GET or PUT: they
-        cost nothing.
+        failure. Transfers to and from a storage host are retried as GET or PUT: they cost nothing.
         """
         retries = self.target.retries if retries is None else retries
         tries, farthest = 0, progress()
@@ -168,10 +163,6 @@ class Client:
         if not self.target.secret:
             names = " or ".join(self.target.secret_names)
             raise AuthError(f"no API key: set {names} in the environment")
-
-    def address(self, method: str, path: str) -> str:
-        """Returns the URL that a call would be sent to first."""
-        return self.service.address(method, checked_path(path, self.target.base_url))
 
     def headers(self, with_body: bool) -> dict[str, str]:
         headers = {**self.service.headers(), "Accept": "application/json", "User-Agent": USER_AGENT}
@@ -209,9 +200,7 @@ class Client:
         self.console.trace(mark, [first, *lines], body, own)
 
 
-def pages(
-    client: Client, path: str, query: Mapping[str, str], most: float = float("inf")
-) -> Iterator[tuple[list[Any], bool]]:
+def pages(client: Client, path: str, query: Mapping[str, str], most: float) -> Iterator[tuple[list[Any], bool]]:
     """Yields the pages of a list as (records, whether there are more), asking for no more than `most` still needs.
 
     Understands {"data", "hasMore", "nextCursor"} and the bare array of older answers; a limit in the query of `path` is

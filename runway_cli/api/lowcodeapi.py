@@ -57,18 +57,17 @@ class Service(RunwayService):
     def __init__(self, target: Target) -> None:
         super().__init__(target)
         self.format = target.url_format
-        self.contract_urls = HOSTED_CONTRACTS
-        if target.base_url != HOSTED:  # a self-hosted gateway describes itself on its own origin
-            origin = "/".join(target.base_url.split("/")[:3])
-            self.contract_urls = (f"{origin}{PROVIDER}/definition", *HOSTED_CONTRACTS)
+        origin = "/".join(target.base_url.split("/")[:3])  # where a self-hosted gateway describes itself
+        own = () if target.base_url == HOSTED else (f"{origin}{PROVIDER}/definition",)
+        self.contract_urls = (*own, *HOSTED_CONTRACTS)
 
-    def address(self, method: str, path: str) -> str:
-        """Returns the URL in the new format, unless the old one was asked for or has worked."""
-        return self._url(method, path, is_old=self.format == "old")
+    def address(self, method: str, path: str, *, is_old: bool = False) -> str:
+        """Returns the URL in the new format, unless the old one is asked for, pinned, or has worked.
 
-    def _url(self, method: str, path: str, *, is_old: bool) -> str:
-        """Returns the URL in one of the formats: the same in both for a POST, and for a path without a parameter."""
-        task = re.match(_TASK, path) if is_old and method in ("GET", "DELETE") else None
+        It is the same in both for a POST, and for a path without a parameter.
+        """
+        is_old = (is_old or self.format == "old") and method in ("GET", "DELETE")
+        task = re.match(_TASK, path) if is_old else None
         if task:
             from urllib.parse import unquote
 
@@ -78,9 +77,8 @@ class Service(RunwayService):
 
     def exchange(self, client: Client, method: str, path: str, ask: Callable[[str], Answer]) -> Answer:
         """Asks in the new format first, and then in the old one where that may help: a POST is sent once."""
-        failure: ApiError | NetworkError
         url = self.address(method, path)
-        old = self._url(method, path, is_old=True) if self.format == "auto" else url
+        old = self.address(method, path, is_old=True) if self.format == "auto" else url
         try:
             answer = ask(url)
             self.format = self.format if old == url else "new"
@@ -97,10 +95,8 @@ class Service(RunwayService):
                 client.console.note("the gateway uses the old URL format: --url-format old saves a request")
                 return answer
             except (ApiError, NetworkError) as second:
-                if isinstance(second, ApiError):
-                    is_telling = second.from_provider or isinstance(second, DeniedError)
-                else:
-                    is_telling = failure.fact("status") in (404, 405)
+                is_lost = isinstance(second, NetworkError) and failure.fact("status") in (404, 405)
+                is_telling = is_lost or isinstance(second, DeniedError) or second.fact("from_provider")
                 if is_telling and not failure.fact("from_provider"):  # the first one's words are only the gateway's own
                     failure = second
 
@@ -122,10 +118,7 @@ class Service(RunwayService):
         raise failure
 
     def _finds_deleted(self, client: Client, path: str) -> bool:
-        """Returns whether a DELETE without an answer has done its work.
-
-        The self-hosted gateway never answers a DELETE that upstream answers without a body: the task tells.
-        """
+        """Returns whether a DELETE was carried out, whose empty answer the self-hosted gateway never passes on."""
         try:
             task = client.call("GET", path.partition("?")[0], retries=0).value
             return isinstance(task, dict) and task.get("status") == "CANCELLED"
@@ -141,10 +134,8 @@ class Service(RunwayService):
         if not isinstance(value, dict):
             return Answer(status, value, from_provider=False)
         if "provider" in value and "result" in value:
-            result = value["result"]  # text where upstream's JSON was broken
-            return Answer(
-                status, {} if result in (None, "") else result, is_json=not (result and isinstance(result, str))
-            )
+            result = {} if value["result"] in (None, "") else value["result"]
+            return Answer(status, result, is_json=not isinstance(result, str))  # text: upstream's JSON was broken
         error: Any = value.get("error")
         # the gateway's own errors come without upstream's headers, and with only these keys inside
         is_own = "headers" not in value and isinstance(error, dict) and set(error) <= {"code", "logging", "message"}
@@ -170,12 +161,11 @@ class Service(RunwayService):
             answer = client.call("GET", NO_TASK, retries=0)
             if not isinstance(answer.value, dict) or not answer.value or not answer.from_provider:
                 raise unexpected(answer, NO_TASK, "Runway's", client.console.mask)
-        except DeniedError:
-            raise
         except (ApiError, NetworkError) as error:
-            if not isinstance(error, ApiError) or error.status not in (400, 404) or not error.from_provider:
-                raise error.but(undecided=error.message) from None
-            if error.status == 400:
+            status = error.fact("status")
+            if status not in (400, 404) or not error.fact("from_provider"):
+                raise error.but(undecided=None if isinstance(error, DeniedError) else error.message) from None
+            if status == 400:
                 note += f". Runway's answer to a test request: {error.message}"
         return {"note": note}
 
@@ -199,6 +189,5 @@ def _error(status: int, body: Any, envelope: dict[str, Any]) -> Answer:
     if envelope and status == 401:
         words = f"{words} (Runway refused the key that the gateway keeps; the token itself is good)"
     is_route = status == 404 and re.search(_ROUTE, str(words)) is not None
-    headers = envelope.get("headers")
-    headers = headers if isinstance(headers, dict) else {}
+    headers = envelope["headers"] if isinstance(envelope.get("headers"), dict) else {}
     return Answer(status, {**body, "error": words}, from_provider=not is_route, headers=headers)

@@ -31,7 +31,7 @@ class RetryPolicy:
         """Returns the seconds to wait before a request is sent again, None where it must not be.
 
         `tries` failed before this one, and `retries` may follow the first. A service that asks for more than
-        MAX_RETRY_AFTER is not waited for. What it says may be sent again is only where the policy allows it too.
+        MAX_RETRY_AFTER is not waited for.
         """
         asked = failure.retry_after if isinstance(failure, ApiError) else 0.0
         is_last = tries >= retries or failure.fact("final") or asked > MAX_RETRY_AFTER

@@ -76,26 +76,25 @@ class Service:
 
         Raises DeniedError where the key is refused, else the first failure, with the fact `undecided`.
         """
+
+        def look(path: str) -> Any:
+            answer = client.call("GET", path, retries=0)
+            if answer.is_empty or not isinstance(answer.value, dict):  # as any server might say: nothing, null, a list
+                raise unexpected(answer, path, "a JSON object", client.console.mask)
+            return answer.value
+
         try:
-            account = _object(client, "/v1/organization")
+            account = look("/v1/organization")
             return {"organization": account.get("name"), "creditBalance": account.get("creditBalance")}
         except (ApiError, NetworkError) as error:
             first, status = error, error.fact("status")
         if status == 401:
             raise first
         try:
-            _object(client, "/v1/avatars?limit=1")
+            look("/v1/avatars?limit=1")
         except (ApiError, NetworkError) as second:
             if second.fact("status") == 401 or status == second.fact("status") == 403:
                 raise DeniedError(first.message, status=second.fact("status")) from None
             reason = second if isinstance(first, DeniedError) else first
             raise reason.but(undecided=first.message) from None
         return {"note": f"the key works, but /v1/organization does not answer: {first.message}"}
-
-
-def _object(client: Client, path: str) -> dict[str, Any]:
-    """Returns the answer of a GET. Raises ApiError for what any server might say: nothing, null, a list."""
-    answer = client.call("GET", path, retries=0)
-    if answer.is_empty or not isinstance(answer.value, dict):
-        raise unexpected(answer, path, "a JSON object", client.console.mask)
-    return answer.value

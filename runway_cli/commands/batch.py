@@ -226,7 +226,7 @@ def _show(context: Context, batch: Batch) -> int:
                 "row": row.number,
                 "name": row.name,
                 "method": "POST",
-                "url": masking.text(shown_client.address("POST", row.path), shown_client.target.base_url),
+                "url": masking.text(shown_client.service.address("POST", row.path), shown_client.target.base_url),
                 "headers": shown_client.headers(row.has_body),
                 "body": masking.value(row.value(lambda each: each.shown())),
             }

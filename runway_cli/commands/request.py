@@ -104,7 +104,7 @@ class _Call:
             raise explained(client, method, self.path, value, error) from None
 
         # Print every page of a list as one.
-        found = list(pages(client, self.path, {}))
+        found = list(pages(client, self.path, {}, float("inf")))
         records = [record for page, _ in found for record in page]
         is_cut = found[-1][1]
         if is_cut:
@@ -171,7 +171,7 @@ class _Call:
         """Prints the request as it would be sent, masked, with what the history tells of its job and its price."""
         from ..terminal import masking
 
-        url = masking.text(self.client.address(self.method, self.path), self.client.target.base_url)
+        url = masking.text(self.client.service.address(self.method, self.path), self.client.target.base_url)
         headers = self.client.headers(self.has_body)
         result = {"dry_run": True, "method": self.method, "url": url, "headers": headers, "body": masking.value(value)}
         if checked:
