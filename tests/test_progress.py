@@ -250,9 +250,8 @@ class LiveLines(unittest.TestCase):
         told = "  ".join(REST)
         for columns, names in (
             (87, "17f20503  gen4_image  a red fox in the snow"),
-            (76, "17f20503  gen4_image  a red fox…"),
-            (73, "17f20503  gen4_image  a red …"),
-            (60, "17f20503  gen…"),
+            (76, "17f20503  gen4_image"),
+            (60, "17f20503"),
         ):
             with self.subTest(columns), captured(err_is_terminal=True, columns=columns) as kept:
                 Live(Console()).show([(TASK[:8], "gen4_image", "a red fox in the snow", *REST)])

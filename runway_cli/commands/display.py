@@ -6,13 +6,12 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import zip_longest
 from threading import RLock
 
 from ..settings import counted, readable_size, readable_time
 from ..terminal import console as streams
-from ..terminal.console import DIM, YELLOW, Console
-from ..terminal.tables import GAP, STATUS_STYLES, aligned, columns_taken, display_width, fitted
+from ..terminal.console import Console
+from ..terminal.tables import Column, columns_taken, fitted, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ MAX_CELL = 500  # characters: more is never seen
 MIN_NAME = 8  # columns of a name that are kept: the first group of an id tells tasks apart
 REDRAW = 0.1  # seconds between two drawings that bring no news
 MIN_RATE_TIME = 1.0  # seconds of a transfer before its rate says something
+CELLS = {"name": 0, "model": 2, "prompt": 3, "status": 0, "progress": 1, "time": 1, "cost": 1}  # of a line; their ranks
 
 
 class Display:
@@ -177,36 +177,17 @@ class Live:
         self._lock = RLock()
 
     def show(self, lines: Sequence[list[str] | tuple[str, ...]]) -> None:
-        """Draws these lines in place of the ones before, each a text alone or its cells: three names, a status, more.
-
-        The cells are aligned, and so cut that no line wraps: it could not be erased.
-        """
-        columns, height = streams.terminal_size()
-        width = columns - 1
-        rows = [[self._console.shown(cell)[:MAX_CELL] for cell in line] for line in lines[: max(height - 1, 1)]]
-        by_column = zip_longest(*(row for row in rows if len(row) > 1), fillvalue="")
-        widths = [max(map(display_width, cells)) for cells in by_column]
-        excess = sum(size + GAP for size in widths if size) - GAP - width
-        for at, least in ((2, 0), (1, 0), (0, MIN_NAME)) if excess > 0 else ():  # the prompt gives way first
-            cut = max(0, min(excess, widths[at] - least))
-            widths[at] -= cut
-            excess -= cut
-        is_coloured = excess <= 0 and streams.has_styles(sys.stderr)  # a style must not be cut
-        texts = []
-        for row in rows:
-            text = row[0]
-            if len(row) > 1:
-                styles = ["", DIM, DIM, STATUS_STYLES.get(row[3], YELLOW)] if is_coloured else []
-                cells = [
-                    ([fitted(cell, size)], size, style)
-                    for cell, size, style in zip(row, widths, [*styles, *[""] * len(row)])
-                    if size
-                ]
-                text = aligned(cells).rstrip()
-            texts.append(text if "\x1b" in text else fitted(text, width))
-        if len(lines) > height - 1:  # what has left the screen at its top could not be drawn over
-            texts[-1] = fitted(f"… and {len(lines) - len(texts) + 1} more", width)
-        self._draw("", texts)
+        """Draws these lines in place of the ones before: first those of a text alone, then those with CELLS."""
+        width, height = streams.terminal_size()
+        masked = [[self._console.shown(cell)[:MAX_CELL] for cell in line] for line in lines[:height]]
+        shown = [fitted(line[0], width - 1) for line in masked if len(line) == 1]
+        rows = [dict(zip(CELLS, line)) for line in masked if len(line) > 1]
+        columns = [Column("", key, rank=rank) for key, rank in CELLS.items()]
+        text, _ = table(rows, columns, width - 1, is_coloured=streams.has_styles(sys.stderr))
+        shown += text.splitlines()[1:]
+        if len(shown) > height - 1:  # what has left the screen at its top could not be drawn over
+            shown[height - 2 :] = [fitted(f"… and {len(lines) - height + 2} more", width - 1)]
+        self._draw("", shown)
 
     def above(self, text: str) -> None:
         """Writes `text`, whole lines, so that it stands above the live ones."""

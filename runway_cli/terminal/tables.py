@@ -134,7 +134,13 @@ class _Shown:
     def cell(self, at: int) -> tuple[list[str], int, str]:
         """Returns the lines of a cell, its width and its style."""
         text = self.cells[at]
-        style = DIM if at == 0 else STATUS_STYLES.get(text, YELLOW) if self.column.key == "status" else ""
+        style = (
+            DIM
+            if at == 0 or self.column.rank > 1
+            else STATUS_STYLES.get(text, YELLOW)
+            if self.column.key == "status"
+            else ""
+        )
         lines = wrapped(text, self.width) if self._wraps else [fitted(text, self.width)]
         return lines, self.width, style if self._is_coloured else ""
 
