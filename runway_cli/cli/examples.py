@@ -36,7 +36,7 @@ from ..commands.options import GLOBAL_OPTIONS, SERVICE_FLAGS, tokens
 from ..commands.request import METHODS
 from ..contract.schema import endpoints, full_path, matching, short_name
 from ..contract.source import snapshot
-from ..errors import ApiError, AuthError, ConfigError, DeniedError, Failure, Mistyped, UsageError
+from ..errors import AuthError, ConfigError, DeniedError, Failure, Mistyped, UsageError
 from ..files.download import ANY, free_path, is_folder
 from ..jobs.tasks import FAMILIES
 from ..settings import destination
@@ -102,20 +102,17 @@ class FailedCall:
         self.words = list(words)
         self.words = self.without(NEVER)
         self.method = self.endpoint = ""
-        operands = self.operands()[1:]
-        if self.name == "generate":
-            self.method, self.endpoint = "POST", full_path("".join(operands[:1]))
-        elif self.name in ("request", "batch"):
-            method, path = (*(["POST"] if self.name == "batch" else []), *operands, "", "")[:2]
-            if method.upper() in METHODS:
-                before, mark, rest = path.partition("/v1/")
-                self.method, self.endpoint = method.upper(), mark + rest if "://" in before else path  # a full URL
+        operands = ["POST"] if self.name in ("batch", "generate") else []
+        method, path, *_ = [*operands, *self.operands()[1:], "", ""]
+        if self.name in ("request", "batch", "generate") and method.upper() in METHODS:
+            before, mark, rest = path.partition("/v1/")
+            self.method, self.endpoint = method.upper(), mark + rest if "://" in before else path  # a full URL
 
     def option(self, name: str) -> Any:
         return getattr(self.call.options, name, None) if self.call else None
 
     def is_same(self, words: Words) -> bool:
-        """Returns whether these words make the failed call again, in whatever order."""
+        """Returns whether these words make the failed call again, wherever its options stand."""
         operands = [[word for word in each if not word.startswith("-")] for each in (words, self.words)]
         return sorted(words) == sorted(self.words) and operands[0] == operands[1]
 
@@ -126,7 +123,6 @@ class FailedCall:
         return may_pass(self.failure) or self.failure.kind in ("timeout", "interrupted")
 
     def tokens(self) -> Iterator[Token]:
-        """Yields the options and operands, as `options.tokens` does."""
         options = [*GLOBAL_OPTIONS, *(self.command.options if self.command else ())]
         return tokens(list(self.words), options, [self.fact("wrong")] if self.fact("value") is not None else [])
 
@@ -225,7 +221,7 @@ def _wait(failed: FailedCall) -> Words | None:
 
     def change(flag: str, value: str | None) -> Words | None:
         if flag in OUTPUT_FLAGS and value:
-            return ["--download", _free(value, is_taken=bool(failed.fact("taken")))]
+            return ["--download", _free(value) if failed.fact("taken") or not is_folder(destination(value)) else value]
         return None if flag in kept else []
 
     call = ["wait", *["--"] * any(name.startswith("-") for name in names), *names]
@@ -239,11 +235,9 @@ def _wait(failed: FailedCall) -> Words | None:
     return words
 
 
-def _free(path: str, *, is_taken: bool = True) -> str:
-    """Returns where outputs can go: the file or folder, or one beside it; a folder is replaced only if `is_taken`."""
+def _free(path: str) -> str:
+    """Returns the path where nothing exists under it, else one beside it."""
     full = destination(path)
-    if is_folder(full) and not is_taken:
-        return path
     found = free_path(full)
     return path if found == full else found
 
@@ -326,14 +320,13 @@ def _reference(failed: FailedCall) -> Words | None:
 
     An endpoint that the API does not know is looked up, not repeated.
     """
-    flags, _ = failed.fact("bad_value", ((), ""))
+    flags, status = failed.fact("bad_value", ((), ""))[0], failed.fact("status")
+    is_about_body = status in (400, 404, 405, 409, 415, 422)
     if isinstance(failed.failure, UsageError):  # of the body's options alone, and of the contract's check
-        is_about_body = BODY_FLAGS & {*flags} if flags else failed.name == "request" or failed.fact("contract")
-    else:
-        is_about_body = isinstance(failed.failure, ApiError) and failed.failure.status in (400, 404, 405, 409, 415, 422)
+        is_about_body = bool(BODY_FLAGS & {*flags}) if flags else failed.name == "request" or failed.fact("contract")
     if not is_about_body or not failed.endpoint or ":" in failed.endpoint.partition("/")[0]:
         return None
-    if failed.fact("status") in (404, 405):
+    if status in (404, 405):
         return ["reference", *failed.fact("endpoint", ())]
     path = full_path(failed.endpoint.partition("?")[0])
     if all(each.method != failed.method for each in matching(endpoints(snapshot().document), path)):
