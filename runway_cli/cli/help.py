@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from .. import __version__, settings
 from ..api.client import SERVICES
-from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Option
+from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Option
 from ..errors import EXITS
 from ..terminal.console import terminal_size
 from ..terminal.program import IS_WINDOWS, command_line, quoted_call
@@ -29,6 +29,8 @@ MORE = (
 def text(path: tuple[str, ...], topic: str | None = None) -> str:
     """Returns the help of a command or a group of commands by its path, of the program for (), or of a topic."""
     command = declared(path)
+    flags = ", ".join(option.flags[-1] for option in GLOBAL_OPTIONS)
+    pointer = ["", *_folded(f"Global options: {flags}. See `{command_line(('help', 'options'))}`.")]
     if topic == "version":
         return f"{__version__}\n"
     if topic == "options":
@@ -45,9 +47,16 @@ def text(path: tuple[str, ...], topic: str | None = None) -> str:
         rows = [(f"{status:<4}{kind}", meaning) for status, kind, meaning in sorted(EXITS, key=lambda each: each[0])]
         lines = [*_folded("Exit statuses, and the `kind` of the error object on stderr."), "", *_table(rows)]
     elif command:
-        lines = [*_command(path, command), *_pointer()]
+        words = [*(operand.spelling for operand in command.operands), "[options]"]
+        lines = [*_folded(f"Usage: {command_line(path)} {' '.join(words)}"), ""]
+        lines += [*_folded(f"{command.summary[0].upper()}{command.summary[1:]}."), *_folded(command.notes)]
+        if command.operands:
+            lines += ["", "Arguments:", *_table([(operand.metavar, operand.help) for operand in command.operands])]
+        if command.options:
+            lines += ["", "Options:", *_table(_rows(command.options))]
+        lines += ["", *_folded(f"Prints {command.prints}."), "", "Examples:", *_examples(command.examples), *pointer]
     else:
-        intro, more = ([], _pointer()) if path else (_folded(TITLE), _folded(MORE))
+        intro, more = ([], pointer) if path else (_folded(TITLE), _folded(MORE))
         group = load(path[0]) if path else {}
         rows = [(words[1], each.summary) for words, each in group.items()]
         rows = rows or [(names.replace(" ", ", "), summary) for names, summary in SUMMARIES.items()]
@@ -55,26 +64,6 @@ def text(path: tuple[str, ...], topic: str | None = None) -> str:
         usage = _folded(f"Usage: {command_line(path)} COMMAND [options]")
         lines = [*usage, *intro, "", "Commands:", *_table(rows), "", "Examples:", *_examples(examples), *more]
     return "\n".join(lines).replace(NO_BREAK, " ") + "\n"
-
-
-def _command(path: tuple[str, ...], command: Command) -> list[str]:
-    operands = [operand.spelling for operand in command.operands]
-    lines = [
-        *_folded(f"Usage: {command_line(path)} {' '.join([*operands, '[options]'])}"),
-        "",
-        *_folded(f"{command.summary[0].upper()}{command.summary[1:]}."),
-        *_folded(command.notes),
-    ]
-    if command.operands:
-        lines += ["", "Arguments:", *_table([(operand.metavar, operand.help) for operand in command.operands])]
-    if command.options:
-        lines += ["", "Options:", *_table(_rows(command.options))]
-    return [*lines, "", *_folded(f"Prints {command.prints}."), "", "Examples:", *_examples(command.examples)]
-
-
-def _pointer() -> list[str]:
-    flags = ", ".join(option.flags[-1] for option in GLOBAL_OPTIONS)
-    return ["", *_folded(f"Global options: {flags}. See `{command_line(('help', 'options'))}`.")]
 
 
 def _rows(options: Iterable[Option]) -> list[tuple[str, str]]:
