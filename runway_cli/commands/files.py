@@ -39,7 +39,7 @@ def run_upload(context: Context, options: Options) -> int:
 
 def run_download(context: Context, options: Options) -> int:
     """Saves each URL and prints where; one that fails does not stop the others."""
-    from ..files.download import Download, check_destination, destinations, encoded, is_folder, name_of
+    from ..files.download import Download, check_destination, destinations, encoded, free_name, is_folder, name_of
     from .display import transfer_line
 
     for url in options.urls:
@@ -50,17 +50,13 @@ def run_download(context: Context, options: Options) -> int:
     client = context.client(with_secret=False)
 
     # In a folder they have the URLs' own names made safe, each once; else the name given.
+    paths = destinations(options.to, len(options.urls))
     in_folder = is_folder(options.to)
-    paths = [] if in_folder else destinations(options.to, len(options.urls))
-    names: set[str] = set()  # without their case
-    for url in options.urls if in_folder else ():
-        root, extension = os.path.splitext(name_of(url))
-        name, number = root + extension, 1
-        while name.lower() in names:
-            number += 1
-            name = f"{root}-{number}{extension}"
-        names.add(name.lower())
-        paths.append(os.path.join("" if options.to == os.curdir else options.to, name))
+    if in_folder:
+        names: list[str] = []
+        for url in options.urls:
+            names.append(free_name(name_of(url), names))
+        paths = [os.path.join("" if options.to == os.curdir else options.to, name) for name in names]
 
     def download_one(job: tuple[str, str]) -> None:
         url, path = job

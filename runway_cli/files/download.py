@@ -97,15 +97,20 @@ def free_path(path: str, taken: Collection[str] = ()) -> str:
     folder, name = os.path.split(path.rstrip("/" + os.sep))
     if name in ("", os.curdir, os.pardir):
         folder, name = path, "outputs"
+    used = [os.path.splitext(entry)[0] + ANY if name.endswith(ANY) else entry for entry in listing(folder)]
+    used += [os.path.basename(each) for each in taken if os.path.dirname(each) == folder]
+    return os.path.join(folder, free_name(name, used)) + "/" * is_folder(path)
+
+
+def free_name(name: str, used: Collection[str]) -> str:
+    """Returns the name, or the first of fox-2.png, fox-3.png, … that is not used, numbered or not, in any case."""
+    taken = {each.casefold() for each in used}
     stem, extension = os.path.splitext(name)
-    used = {os.path.splitext(entry)[0] + ANY if extension == ANY else entry for entry in listing(folder)}
-    used.update(os.path.basename(each) for each in taken if os.path.dirname(each) == folder)
-    used = {entry.casefold() for entry in used}
-    candidate, number = stem, 1
-    while not used.isdisjoint((f"{candidate}{extension}".casefold(), f"{candidate}-1{extension}".casefold())):
+    root, number = stem, 1
+    while not taken.isdisjoint((f"{root}{extension}".casefold(), f"{root}-1{extension}".casefold())):
         number += 1
-        candidate = f"{stem}-{number}"
-    return os.path.join(folder, candidate + extension) + "/" * is_folder(path)
+        root = f"{stem}-{number}"
+    return root + extension
 
 
 def name_of(url: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,11 +81,9 @@ NAMED = {name: kind for kind, extensions, _ in TYPES for name in extensions.part
 
 def mismatch(path: str) -> str | None:
     """Returns a warning where a file's extension belongs to another media type than its content, else None."""
-    try:
-        with open(path, "rb") as file:
-            kind, named = judged(path, file)
-    except OSError:
-        return None
+    kind = named = None
+    with suppress(OSError), open(path, "rb") as file:
+        kind, named = judged(path, file)
     return None if named in (None, kind) else f"{path} is {kind}, not {named}"
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 MAX_DATA_URI = 5_242_880  # characters as encoded; the API's limit
 MAX_UPLOAD = 200 * 1024 * 1024  # bytes; the API's limit is 200 MB
-MAX_FILENAME = 255  # characters; the API's limit
 PIECE = 512 * 1024  # bytes read and sent at a time; twice as much costs more memory and gains nothing
 QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})  # in a form, as browsers do (HTML, multipart form data)
 
@@ -63,7 +62,7 @@ class InputFile:
         self.note = f"{path} is {kind}, not {named}: sent as {kind}" if named not in (None, kind) else None
         if kind != named:
             name = f"{os.path.splitext(name)[0] if named else name}.{EXTENSIONS[kind]}"
-        self.name = name[-MAX_FILENAME:]
+        self.name = name
 
     def _refused(self, reason: str) -> UsageError:
         return UsageError(f"{self._option}: {self.path!r} {reason}")

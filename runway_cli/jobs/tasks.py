@@ -62,8 +62,6 @@ class Pollable:
     `path` is that in the API. `name` is for users, and `parse` reads it: a task's id, else the path.
     """
 
-    __slots__ = ("family", "id", "name", "path")
-
     def __init__(self, family: str, id: str) -> None:
         self.family = family
         self.id = id
