@@ -79,10 +79,7 @@ def check_open(options: Options) -> None:
 
 
 def named(words: Sequence[str], shutdown: Shutdown) -> list[Pollable]:
-    """Returns what the ids stand for, each once; '-' stands for ids on stdin.
-
-    Raises UsageError for a word that is not an id, and where stdin is a terminal or has none.
-    """
+    """Returns what the ids stand for, each once; '-' stands for ids on stdin. Raises UsageError."""
     from ..jobs.tasks import parse
 
     ids = [word for word in words if word != "-"]
@@ -94,10 +91,7 @@ def named(words: Sequence[str], shutdown: Shutdown) -> list[Pollable]:
 
 
 def _unfinished(context: Context, history: Ledger) -> dict[Pollable, str | None]:
-    """Returns what the history has as not ended, or ended well and not saved, and where its own call was to save it.
-
-    Notes say what else the history has.
-    """
+    """Returns what the history has as not ended, or ended well and not saved, and where its own call was to save it."""
     from ..jobs.ledger import STARTED, UNCERTAIN
     from ..jobs.tasks import GOOD_ENDS, parse
 
@@ -148,7 +142,7 @@ def wait_for(
             pollable,
             interval=options.interval,
             deadline=client.clock.monotonic() + options.max_wait if options.max_wait else None,
-            is_known=answer is not None,
+            is_paid=answer is not None,
             destination=own or options.download,
             force=options.force,
             known=partial(is_unclaimed, pollable.name) if own else None,
@@ -169,7 +163,7 @@ def wait_for(
             for job in scheduler.run():
                 assert isinstance(job, PolledTask)
                 job.record_end(history)
-                failure = job.fault(options.max_wait, is_paid=answer is not None)
+                failure = job.fault(options.max_wait)
                 if failure:
                     failures.append((job.name, failure))
                 if job.answer is not None:
@@ -242,7 +236,6 @@ COMMANDS = {
             "wait ID",
             "wait ID1 ID2 --max-wait 100 --download outputs/",
             "wait --unfinished --download outputs/",
-            "wait /v1/workflow_invocations/ID",
         ),
         prints="each task as JSON when it has ended, with `saved`, and without `output` once all is saved",
         has_rows=True,

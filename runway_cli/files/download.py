@@ -146,10 +146,7 @@ def listing(folder: str) -> list[str]:
 
 
 def remove_part_files(folder: str, names: Collection[str] = ()) -> None:
-    """Removes the part files of outputs with these names, and any that is older than MAX_AGE.
-
-    None is removed that a run has locked, or open on Windows.
-    """
+    """Removes part files of outputs with these names, and any older than MAX_AGE, unless a run has them locked."""
     owners = {name.casefold() for name in names}
     for found in filter(None, map(PART_FILE.fullmatch, listing(folder))):
         path, stem = os.path.join(folder, found[0]), os.path.splitext(found[1])[0].casefold()
@@ -224,8 +221,9 @@ class Download:
         except NetworkError:
             if self.deadline is None or client.clock.monotonic() < self.deadline:
                 raise
-            name = self.path.removesuffix(ANY)  # before the first answer
-            raise WaitTimeout(f"{name}: the time limit was reached during the download") from None
+            raise WaitTimeout(
+                f"{self.path.removesuffix(ANY)}: the time limit was reached during the download"
+            ) from None
         finally:
             self._drop()
         self.warning = mismatch(self.path)
@@ -334,8 +332,7 @@ class Download:
             raise storage_error("the download was refused", answer, self.client.console.mask)
         codings = re.split(r"[\s,]+", ",".join(headers.get_all("Content-Encoding", [])).lower())
         if not COMPRESSIONS.isdisjoint(codings):
-            words = f"the download came {', '.join(codings)}-compressed, which was not requested"
-            raise ApiError(words, status=status)
+            raise ApiError(f"the download came {', '.join(codings)}-compressed, unasked", status=status)
         place = re.fullmatch(rf"bytes {self._done}-\d+/({self._total}|\*)", headers.get("Content-Range", ""))
         is_same = headers.get("ETag") == self._etag
         if status in (206, 416) and not (status == 206 and self._done and place and is_same):

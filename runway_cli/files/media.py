@@ -26,18 +26,13 @@ TYPES = (
     ("image/jxl", "jxl", rb"\xff\x0a|\0\0\0\x0cJXL \r\n"),
     ("image/bmp", "bmp", rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
     ("image/x-canon-cr3", "cr3", rb"....ftypcrx "),
-    ("image/tiff", "tif tiff | dng", rb"II[*+]\0|MM\0[*+]"),
-    ("image/x-adobe-dng", "dng", None),
+    ("image/tiff", "tif tiff dng", rb"II[*+]\0|MM\0[*+]"),
     ("image/x-exr", "exr", rb"v/1\x01"),
     ("image/svg+xml", "svg | xml", PROLOG + rb"<(\w+:)?svg[\s>]"),
     ("audio/mp4", "m4a m4b m4p f4a f4b", rb"....ftyp(M4[ABP]|[Ff]4[AB]) "),
     ("video/x-m4v", "m4v | mp4 f4v", rb"....ftyp(M4V|M4VH|M4VP)"),
     ("video/3gpp", "3gp 3gpp 3g2 | mp4 f4v", rb"....ftyp(3g|kddi)"),
-    (
-        "video/mp4",
-        "mp4 f4v | m4a m4b m4p f4a f4b m4v 3gp 3gpp 3g2",
-        rb"....ftyp(iso|mp[47][12]|avc1|av01|h[ev][cv]1|dash|cmf|piff|mmp4|MSNV|ND|XAVC|[Ff]4[Vv])",
-    ),
+    ("video/mp4", "mp4 f4v | m4a m4b m4p f4a f4b m4v 3gp 3gpp 3g2", rb"....ftyp(iso|mp[47]|av[0c]1|h[ev]|dash|cmf)"),
     ("video/quicktime", "mov qt", rb"....(ftypqt  |moov|mdat|wide|pnot)"),
     ("audio/webm", "weba | webm mka mkv mk3d", rb"\x1aE\xdf\xa3(?!.{0,64}?matroska)(?=.*?\x86.A_)(?!.*?\x86.V_)"),
     ("video/webm", "webm | weba mkv mk3d", rb"\x1aE\xdf\xa3(?!.{0,64}?matroska)"),
@@ -88,10 +83,7 @@ def mismatch(path: str) -> str | None:
 
 
 def judged(name: str, file: BinaryIO) -> tuple[str | None, str | None]:
-    """Returns the media type of a file with this name, and the type that the name claims; None where nothing tells.
-
-    The name decides where its type suits the content too.
-    """
+    """Returns a file's media type, which its name decides where that suits the content, and what the name claims."""
     extension = os.path.splitext(name)[1][1:].lower()  # "" for .png, a hidden file
     named, found = NAMED.get(extension), type_by_content(file)
     if found == UNKNOWN:

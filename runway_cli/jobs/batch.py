@@ -287,7 +287,7 @@ class Batch:
         if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
             task.record_end(self.ledger)
             task.record_end(self.history)
-        failure = task.fault(job.limit, is_paid=True)
+        failure = task.fault(job.limit)
         more: dict[str, Any] = {"skipped": True} if was_done and not failure else {}
         more.update({"warnings": task.warnings} if task.warnings else {})
         status = GONE if is_gone else task.status or (SUCCEEDED if was_done else STARTED)

@@ -57,15 +57,12 @@ def is_safety(code: Any) -> bool:
 
 
 class Pollable:
-    """A resource that can be polled, by its id and its family, the path above it.
-
-    `path` is that in the API. `name` is for users, and `parse` reads it: a task's id, else the path.
-    """
+    """A resource that can be polled, by its id and its family, the path above it. `parse` reads its `name`."""
 
     def __init__(self, family: str, id: str) -> None:
         self.family = family
         self.id = id
-        self.path = family + segment(id)
+        self.path = family + segment(id)  # in the API
         self.name = id if family == TASKS and id != "-" else family + id  # "-" means stdin
 
 
@@ -124,14 +121,9 @@ class PolledTask:
     """A resource that is polled until it ends, and whose outputs are saved then, as a job of the scheduler.
 
     `interval` is in seconds, `deadline` a moment of the client's clock. Outputs are saved as `destination`, or in that
-    folder by the id; `known` tells which file may be an output that was saved before, by default any in a folder. Where
-    nobody knows whether there is such a task (`is_known` is false), first polls that all fail with what cannot pass by
-    itself end the polling after --retries more.
-
-    `answer` is the last answer, None before the first one, and of it: `status`, or ""; `progress` from 0 to 1 and
-    `credits`, None where they are unknown; `node_errors`, the failed nodes of a workflow invocation by their id.
-    `error` is what ended the polling early; `trouble` is why the last poll failed, where polling continues. `saved` are
-    the paths of the outputs, `warnings` their defects, `is_saved` tells that every output is on the disk.
+    folder by the id; `known` tells which file may be an output that was saved before, by default any in a folder.
+    Where it is not known that the task exists (`is_paid` is false: neither this run nor an earlier call started it),
+    first polls that all fail with what cannot pass by itself end the polling after --retries more.
     """
 
     def __init__(
@@ -141,7 +133,7 @@ class PolledTask:
         *,
         interval: float = MIN_INTERVAL,
         deadline: float | None = None,
-        is_known: bool = True,
+        is_paid: bool = True,
         destination: str | None = None,
         force: bool = False,
         known: Known | None = None,
@@ -157,17 +149,18 @@ class PolledTask:
         self._folder: str | None = None  # of the outputs, once saving has begun
         self._paths: list[str] = []  # where they go
         self._denied: DeniedError | None = None  # why new URLs are waited for
-        self._tries = float("inf") if is_known else client.target.retries + 1  # polls that may fail so at first
-        self.answer: dict[str, Any] | None = None
-        self.status = ""
-        self.progress: float | None = None
+        self._is_paid = is_paid
+        self._tries = client.target.retries + 1  # polls that may fail so at first
+        self.answer: dict[str, Any] | None = None  # the last one
+        self.status = ""  # of the answer, as what follows
+        self.progress: float | None = None  # from 0 to 1, None where it is unknown
         self.credits: Any = None
-        self.node_errors: dict[str, Any] = {}
-        self.error: RunwayError | None = None
-        self.trouble: RunwayError | None = None
-        self.saved: list[str] = []
+        self.node_errors: dict[str, Any] = {}  # the failed nodes of a workflow invocation, by their id
+        self.error: RunwayError | None = None  # what ended the polling early
+        self.trouble: RunwayError | None = None  # why the last poll failed, where polling continues
+        self.saved: list[str] = []  # the paths of the outputs
         self.warnings: list[str] = []
-        self.is_saved = False
+        self.is_saved = False  # every output is on the disk
 
     @property
     def has_ended(self) -> bool:
@@ -223,7 +216,7 @@ class PolledTask:
         try:
             self.look()
         except RunwayError as failure:
-            if self.answer is None and failure.fact("permanent"):
+            if not self._is_paid and self.answer is None and failure.fact("permanent"):
                 self._tries -= 1
             if not may_poll_again(failure) or self._tries <= 0:
                 self.error = failure
@@ -269,11 +262,7 @@ class PolledTask:
         self.is_saved = bool(urls)
 
     def record_end(self, ledger: Ledger) -> None:
-        """Records how it ended, where that was seen.
-
-        Where only some of its outputs were saved, none is recorded: the same call is to save the others. What has no
-        outputs counts as saved.
-        """
+        """Records an end that was seen, and the outputs once all are saved: else the same call is to save them."""
         is_good = self.status in GOOD_ENDS
         if self.error and self.is_missing and not is_good:  # a missing output does not make the task missing
             ledger.ended(self.name, GONE, error=self.error.message)
@@ -284,14 +273,14 @@ class PolledTask:
                 facts.update(saved=[absolute(path) for path in self.saved], folder=self._folder)
             ledger.ended(self.name, self.status, error=bad_end.message if bad_end else None, **facts)
 
-    def fault(self, max_wait: float, *, is_paid: bool = False) -> RunwayError | None:
-        """Returns why it failed or is unfinished, None if it ended well. `is_paid`: this run started it."""
+    def fault(self, max_wait: float) -> RunwayError | None:
+        """Returns why it failed or is unfinished, None if it ended well."""
         facts: dict[str, Any] = {"task_id": self.pollable.id}
         error = self.error
         if error:
             facts["destination"] = relative(self.destination) if self.destination else None
             can_resume = error.kind in ("io", "network", "timeout") or (self.answer and error.kind != "auth")
-            if is_paid or can_resume:
+            if self._is_paid or can_resume:
                 facts["waiting_for"] = (self.name,)
             elif error.fact("permanent"):  # another server answers
                 facts["try_next"] = ("auth", "status")
@@ -300,7 +289,7 @@ class PolledTask:
             last = f"still {self.status}" if self.status else "without a status" if self.answer else "of unknown status"
             trouble = f" ({self.trouble.message})" if self.trouble else ""
             words = f"{self.name} is {last} after {shown_number(max_wait)} s{trouble}"
-            is_unheard = not is_paid and self.answer is None and isinstance(self.trouble, NetworkError)
+            is_unheard = not self._is_paid and self.answer is None and isinstance(self.trouble, NetworkError)
             return (NetworkError if is_unheard else WaitTimeout)(words, **facts, waiting_for=(self.name,))
         return self._bad_end()
 
@@ -314,8 +303,7 @@ class PolledTask:
         for node, error in self.node_errors.items():
             reason, code = _object(error).get("message"), _object(error).get("failureCode")
             words.append(f"node {node}: {str(reason or 'failed').rstrip('.')}{f', {code}' if code else ''}")
-        code = answer.get("failureCode")
+        code = answer["failureCode"] if isinstance(answer.get("failureCode"), str) else None
         words += [advice for start, advice in ADVICE if str(code).startswith(start)][:1]
         look = ("request", "GET", self.pollable.path)
-        facts = {"failure_code": code} if isinstance(code, str) else {}
-        return TaskError(": ".join(words), task_id=self.pollable.id, try_next=look, **facts)
+        return TaskError(": ".join(words), task_id=self.pollable.id, failure_code=code, try_next=look)
