@@ -111,13 +111,13 @@ class RefusedTest(ServedTest):
     def test_bodies_that_contradict_the_call(self) -> None:
         file = self.file("body.json", b"{}")
         for method in ("GET", "DELETE", "get"):
-            self.refused(["request", method, "/v1/x", "--stdin"], f"{method.upper()} takes no body")
+            self.refused(["request", method, "/v1/x", "--stdin"], f"cannot be used with {method.upper()}")
             for body in ("{}", "-", f"@{file}", ""):
-                self.refused(["request", method, "/v1/x", "--body", body], f"{method.upper()} takes no body")
+                self.refused(["request", method, "/v1/x", "--body", body], f"cannot be used with {method.upper()}")
         for body in ("{}", "-", f"@{file}"):
             self.refused([*POST, "--stdin", "--body", body], "use either --body or --stdin")
-        self.refused([*POST, "--paginate"], "--paginate is for GET")
-        self.refused(["request", "PATCH", "/v1/avatars/A", "--wait"], "--wait is for a POST")
+        self.refused([*POST, "--paginate"], "--paginate cannot be used with POST")
+        self.refused(["request", "PATCH", "/v1/avatars/A", "--wait"], "--wait cannot be used with PATCH")
         self.refused([*POST, "--download", "fox.png"], "need --wait")
 
     def test_files_that_cannot_be_read(self) -> None:

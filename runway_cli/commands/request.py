@@ -15,7 +15,7 @@ from ..jobs import fields
 from ..terminal.console import TABLES
 from .context import Context
 from .options import COSTS, Command, Operand, Option, Options
-from .wait import MAX_WAIT, WAIT_OPTIONS, check_open, columns, open_files, wait_for
+from .wait import WAIT_OPTIONS, check_open, columns, open_files, wait_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 BODY_METHODS = ("POST", "PATCH", "PUT")
+FOR_METHODS = {  # options that only these methods take
+    "--body --stdin --check": BODY_METHODS,
+    "--once --again --wait --download --open --max-wait --interval": ("POST",),
+    "--paginate": ("GET",),
+}
 MAX_STEM = 50  # characters of a file's name that is made from a text
 REFUSED = (400, 404, 405, 422)  # statuses that the contract may explain
 
@@ -114,58 +119,44 @@ class _Call:
 
     def _check_options(self) -> None:
         """Raises UsageError for options that contradict the method or each other."""
-        options, method, format = self.options, self.method, self.console.format
-        takes_body, is_post = method in BODY_METHODS, method == "POST"
-
-        def refuse(is_wrong: object, words: str, *drop: str, **facts: Any) -> None:
-            if is_wrong:
-                raise UsageError(words, drop=drop, **facts)
-
-        is_given = options.body is not None or options.stdin
-        words = f"{method} takes no body: use -f KEY=TEXT for its query, or another method"
-        refuse(is_given and not takes_body, words, "--body", "--stdin")
-        refuse(options.body is not None and options.stdin, "use either --body or --stdin", "--stdin")
+        options, method, console = self.options, self.method, self.console
+        declared = COMMANDS["request"].options
+        given = {each.flags[-1] for each in declared if vars(options).get(each.dest, each.default) != each.default}
+        unfit = [flag for flags, methods in FOR_METHODS.items() if method not in methods for flag in flags.split()]
+        if wrong := [flag for flag in unfit if flag in given]:
+            read = ("request", "GET", options.path, "--paginate") if method in BODY_METHODS else None
+            raise UsageError(f"{' and '.join(wrong)} cannot be used with {method}", drop=unfit, try_next=read)
+        if options.body is not None and options.stdin:
+            raise UsageError("use either --body or --stdin", drop=("--stdin",))
         texts = [field.value for field in options.fields if field.kind == fields.TEXT_FILE]
-        is_read = options.stdin or options.body in ("-", "@-")
-        refuse(is_read + texts.count("-") > 1, "stdin can be read only once: name a file for the other option")
-        is_given = options.once is not None or options.again
-        refuse(is_given and not is_post, f"--once and --again are for POST, not {method}", "--once", "--again")
-        read = ("request", "GET", options.path, "--paginate") if takes_body else None
-        is_given = options.paginate
-        refuse(is_given and method != "GET", f"--paginate is for GET, not {method}", "--paginate", try_next=read)
-        is_given = options.check
-        refuse(is_given and not takes_body, f"--check is for POST, PATCH and PUT, not {method}", "--check")
+        if texts.count("-") + (options.stdin or options.body in ("-", "@-")) > 1:
+            raise UsageError("stdin can be read only once: name a file for the other option")
         if options.wait:
             from ..jobs.tasks import created_by
 
-            words = f"--wait is for a POST that starts something, not for {method} {self.path.partition('?')[0]}"
-            is_wrong = not is_post or not created_by(self.path)
-            refuse(is_wrong, words, "--wait", "--download", "--open", "--max-wait", "--interval")
-        else:
-            is_given = options.max_wait != MAX_WAIT or options.interval != settings.MIN_INTERVAL
-            is_given = is_given or (options.download and not options.is_typed)
-            words = "--download, --max-wait and --interval need --wait, which is for a POST that starts something"
-            if is_post:
-                refuse(is_given, words, add=("--wait",))
-            refuse(is_given, words, "--download", "--max-wait", "--interval")
+            if not created_by(self.path):
+                words = f"POST {self.path.partition('?')[0]} starts nothing to wait for"
+                raise UsageError(words, drop=("--wait", "--download", "--open", "--max-wait", "--interval"))
+        elif not given.isdisjoint(("--download", "--max-wait", "--interval")) and not options.is_typed:
+            raise UsageError("--download, --max-wait and --interval need --wait", add=("--wait",))
         check_open(options)
-        is_given = self.console.needs_rows and (options.dry_run or (method != "GET" and not options.wait))
-        refuse(is_given, f"--output {format} is for rows: a list, or the task of --wait", "--output")
+        if console.needs_rows and (options.dry_run or (method != "GET" and not options.wait)):
+            words = f"--output {console.format} is for rows: a list, or the task of --wait"
+            raise UsageError(words, drop=("--output",))
 
     def _job(self) -> Job | None:
         """Returns what the call pays for once: the job of --once, or the file that it saves; None for neither."""
-        once, folder, stem = self.options.once, None, None
-        is_file = self.destination is not None and not self.destination.endswith(os.sep)
-        if self.options.is_typed and not self.destination:
-            folder = os.path.join(settings.absolute(os.curdir), "")
-        elif once is None and (self.method != "POST" or not is_file):
+        once, destination, stem = self.options.once, self.destination, None
+        is_named = self.options.is_typed and not destination  # after its text
+        if once is None and not is_named and (destination or os.sep).endswith(os.sep):
             return None
         from ..jobs.start import Job
 
         value = fields.rendered(self.body, fields.content_of)
-        if folder:
+        if is_named:
+            destination = os.path.join(settings.absolute(os.curdir), "")
             stem = _stem(self.console.mask, self.path, value)
-        return Job(self.path, value, once=once, destination=folder or self.destination, stem=stem)
+        return Job(self.path, value, once=once, destination=destination, stem=stem)
 
     def _show(self, value: Any, checked: str | None) -> int:
         """Prints the request as it would be sent, masked, with what the history tells of its job and its price."""
