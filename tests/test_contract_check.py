@@ -6,7 +6,7 @@ import unittest
 from typing import Any
 
 from runway_cli import jsontext
-from runway_cli.contract.check import check, unnamed
+from runway_cli.contract.check import check
 from runway_cli.contract.schema import endpoints
 from tests.test_contract_describe import document, ref, thing
 
@@ -134,16 +134,20 @@ class BodyTest(unittest.TestCase):
         operation["requestBody"] = {"$ref": "#/components/requestBodies/Make"}
         self.assertNotEqual(check(made, endpoints(made)[0], 5), [])
 
-    def test_fields_that_no_form_names(self) -> None:
-        cases: list[tuple[Any, Any, dict[str, str]]] = [
-            (MODELS, {"model": "one", "ratoi": "1:1", "x": 1}, {"'ratoi'": "ratio", "'x'": ""}),
-            (thing({"a": {}}, additionalProperties={"type": "string"}), {"b": "x"}, {}),
-            (thing({"a": {}}), [1], {}),
+    def test_fields_that_are_neither_named_nor_forbidden(self) -> None:
+        closed, free = {"model": "one", "text": "a", "ratoi": "1:1", "x": 1}, {"a": 1, "b": "x"}
+        cases: list[tuple[Any, Any, list[str]]] = [
+            (MODELS, closed, ["ratoi", "x"]),
+            (thing({"a": {}}, additionalProperties={"type": "string"}), free, []),
+            (thing({"a": thing({"c": {}})}), {"a": {"b": 1}}, []),
+            (thing({}), free, []),
         ]
         for schema, body, expected in cases:
             with self.subTest(body=body):
                 made = document(schema)
-                self.assertEqual(unnamed(made, endpoints(made)[0], body), expected)
+                found = check(made, endpoints(made)[0], body, named_only=True)
+                self.assertEqual([issue["field"] for issue in found], expected)
+                self.assertEqual(check(made, endpoints(made)[0], body), [])
 
 
 class MessageTest(unittest.TestCase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from ..contract import source
-from ..contract.check import REQUIRED, UNKNOWN, check, shown, unnamed
+from ..contract.check import REQUIRED, UNKNOWN, check, shown
 from ..contract.schema import endpoints, matching, nearest
 from ..errors import ApiError, ConfigError, UsageError
 
@@ -40,7 +40,7 @@ class Checker:
 
     def refused(self, endpoint: Endpoint, body: Any) -> list[dict[str, Any]]:
         """Returns what the contract refuses; values are masked before they are shortened. Raises ContractError."""
-        return check(self.contract.document, endpoint, body, show=lambda value: shown(self._mask(value)))
+        return check(self.contract.document, endpoint, body, lambda value: shown(self._mask(value)), named_only=True)
 
     def issues(self, method: str, path: str, body: Any) -> list[dict[str, Any]]:
         """Returns what is wrong with a body, as [{"field", "messages"}]. Raises ContractError.
@@ -48,10 +48,8 @@ class Checker:
         What the contract does not know, and is accepted, is noted.
         """
         endpoint, plain = self.endpoint(method, path), path.partition("?")[0]
-        if endpoint:
-            issues, unknown = self.refused(endpoint, body), unnamed(self.contract.document, endpoint, body)
-        else:
-            issues, unknown = [], {f"{method} {plain}": "".join(nearest(self.endpoints, plain)[:1])}
+        issues = self.refused(endpoint, body) if endpoint else []
+        unknown = {} if endpoint else {f"{method} {plain}": "".join(nearest(self.endpoints, plain)[:1])}
         for issue in list(issues) if self._lenient else ():
             field, message = issue["field"], issue["messages"][0]
             if field == "model" and body.get(field):  # what else is wrong with the body depends on it

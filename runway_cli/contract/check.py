@@ -81,38 +81,28 @@ class Hint(str):
         return made
 
 
-def check(document: Schema, endpoint: Endpoint, body: Any, show: Show | None = None) -> list[dict[str, Any]]:
+def check(
+    document: Schema, endpoint: Endpoint, body: Any, show: Show | None = None, *, named_only: bool = False
+) -> list[dict[str, Any]]:
     """Returns what is wrong with a JSON body, as [{"field": "a.0.b", "messages": [...]}]; [] for a valid one.
 
     Where the contract describes no JSON body, any is accepted. `show` turns a refused value into the words of a
-    message; `shown` without it. Raises ContractError, a ValueError, where the body or the contract nests too deeply.
+    message; `shown` without it. `named_only` refuses a field of the body that the contract neither names nor forbids:
+    the API would ignore it. Raises ContractError where the body or the contract nests too deeply.
     """
     fields: dict[str, list[str]] = {}
     with reading(document) as schemas:
         schema = schemas.content(endpoint.operation.get("requestBody"))
-        for path, message in _Checker(schemas, show or shown).issues(schema, body):
+        for path, message in _Checker(schemas, show or shown, named_only).issues(schema, body):
             fields.setdefault(".".join(map(str, path)), []).append(message)
     return [{"field": field, "messages": messages} for field, messages in fields.items()]
 
 
-def unnamed(document: Schema, endpoint: Endpoint, body: Any) -> dict[str, str]:
-    """Returns the fields of a body, quoted, that no form of the contract names, although it may allow them.
-
-    They are mostly mistyped: with each comes the most similar name, or "".
-    """
-    with reading(document) as schemas:
-        forms = schemas.body(endpoint)
-    named = {name for form in forms for name in form.get("properties", ())}
-    describes_others = any(isinstance(form.get("additionalProperties"), dict) for form in forms)
-    if not named or describes_others or not isinstance(body, dict):
-        return {}
-    return {repr(name): "".join(nearest_words(name, named.difference(body))[:1]) for name in body if name not in named}
-
-
 class _Checker:
-    def __init__(self, schemas: Schemas, show: Show) -> None:
+    def __init__(self, schemas: Schemas, show: Show, named_only: bool) -> None:
         self.schemas = schemas
         self.show = show
+        self.named_only = named_only
 
     def issues(self, schema: Any, value: Any, path: Path = ()) -> list[Issue]:
         """Returns what is wrong with a value by the form that it selects, or else resembles; MAX_ISSUES at most."""
@@ -169,7 +159,9 @@ class _Checker:
             for index, item in enumerate(value):
                 yield from self.issues(form.get("items"), item, (*path, index))
         elif isinstance(value, dict):
-            properties, free = form.get("properties", {}), form.get("additionalProperties")
+            properties = form.get("properties", {})
+            is_open = not (self.named_only and properties and path == ())
+            free = form.get("additionalProperties", is_open)
             for name in form.get("required", ()):
                 if name not in value:
                     yield (*path, name), self._missing(form, value, name)
