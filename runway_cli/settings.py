@@ -11,11 +11,6 @@ from collections.abc import Callable, Sequence
 
 from .errors import ConfigError, UsageError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-
 OPENAPI_VARIABLE = "RUNWAY_SKILLS_OPENAPI_URL"
 HISTORY_VARIABLE = "RUNWAY_SKILLS_HISTORY"
 BUDGET_VARIABLE = "RUNWAY_SKILLS_MAX_CREDITS"
@@ -237,7 +232,7 @@ ON = ("1", "true", "yes", "on")
 OFF = ("0", "false", "no", "off")
 
 
-def number(least: float, most: float, noun: str, kind: Callable[[str], float] = float) -> Callable[[str], Any]:
+def number(least: float, most: float, noun: str, kind: Callable[[str], float] = float) -> Callable[[str], float]:
     """Returns a reader of decimal numbers within these limits, in ASCII and without underscores."""
 
     def read(text: str) -> float:
@@ -252,7 +247,7 @@ def number(least: float, most: float, noun: str, kind: Callable[[str], float] = 
     return read
 
 
-def integer(least: int, most: int = 999_999_999) -> Callable[[str], int]:
+def integer(least: int, most: int = 999_999_999) -> Callable[[str], float]:
     """Returns a reader of integers within these limits."""
     return number(least, most, "an integer", int)
 
@@ -336,7 +331,7 @@ def switch(text: str) -> bool:
     return one_of(*ON, *OFF)(text.lower()) in ON
 
 
-def number_of(credits: Any) -> Any:
+def number_of(credits: object) -> float | None:
     """Returns credits as an int or a float, also where they come as text; None for what is not a price."""
     try:
         found = float("nan" if isinstance(credits, bool) else str(credits))
@@ -387,7 +382,7 @@ class Target:
     timeout = 60.0  # seconds
     retries = 2
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, **values: object) -> None:
         vars(self).update(values)
 
     @property

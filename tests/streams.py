@@ -52,6 +52,6 @@ def captured(
     with ExitStack() as stack:
         stack.enter_context(mock.patch.multiple(sys, stdout=kept.out, stderr=kept.err))
         stack.enter_context(mock.patch.object(streams, "terminal_size", kept.terminal_size))
-        stack.enter_context(mock.patch.object(streams, "enable_ansi", return_value=True))
+        stack.enter_context(mock.patch.object(streams, "has_ansi", streams.is_terminal))
         stack.enter_context(mock.patch.dict("os.environ", {"TERM": "xterm", "NO_COLOR": "1"}))
         yield kept

@@ -202,5 +202,5 @@ class WindowsConsole(unittest.TestCase):
             kernel.GetStdHandle.return_value = 7
             windows = mock.patch.object(ctypes, "windll", mock.Mock(kernel32=kernel), create=True)
             with windows, mock.patch("os.name", "nt"):
-                self.assertIs(streams.enable_ansi(sys.stderr), is_able)
+                self.assertIs(streams.has_ansi(mock.Mock()), is_able)
             kernel.GetStdHandle.assert_called_once_with(-12)

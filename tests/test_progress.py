@@ -20,7 +20,6 @@ if sys.platform != "win32":
 from runway_cli.cli.main import main
 from runway_cli.commands.display import Live, bar, live, transferred
 from runway_cli.settings import readable_size, readable_time
-from runway_cli.terminal import console as streams
 from runway_cli.terminal.console import Console
 from runway_cli.terminal.tables import display_width
 from tests.fake import Fault, sample
@@ -285,7 +284,7 @@ class WhereTheyAreShown(unittest.TestCase):
     def test_only_on_a_terminal_that_can_draw_over_lines(self) -> None:
         with captured(err_is_terminal=True):
             self.assertIsNone(live(Console(quiet=True)))
-            with mock.patch.object(streams, "enable_ansi", return_value=False):
+            with mock.patch("runway_cli.terminal.console.has_ansi", return_value=False):
                 self.assertIsNone(live(Console()))
 
 

@@ -102,13 +102,12 @@ class Console:
 
         Raises UsageError for a path of --select that matches in no row.
         """
+        if self.format == "json" and not self._select:
+            return self.result({"data": rows, **more})
         if self.format in TABLES:
             self._write_table(rows, columns)
-        elif self._select or self.format == "jsonl":
-            self._print(rows)
         else:
-            self.result({"data": rows, **more})
-            return
+            self._print(rows)
         if more.get("truncated"):
             self.note("more rows exist: raise --limit")
         self._explain(is_error=True)
@@ -190,11 +189,11 @@ class Console:
     def note(self, text: str) -> None:
         """Writes a line, unless --quiet."""
         if not self.quiet:
-            self._put(text, MAX_NOTE)
+            self._put(self.shown(text), MAX_NOTE)
 
     def tell(self, text: str) -> None:
         """Writes a line with --quiet too: what must not be lost, such as the id of what was paid for."""
-        self._put(text)
+        self._put(self.shown(text))
 
     def trace(self, mark: str, lines: Iterable[str], body: bytes = b"", own: str = "") -> None:
         """Writes, with --verbose, `lines` about a request or an answer, then the beginning of its body.
@@ -203,11 +202,11 @@ class Console:
         """
         if not self.verbose:
             return
-        text = masking.body(body, self.mask)
         for line in lines:
-            self._put(f"{mark} {line}", MAX_BODY, own)
+            self._put(printable(masking.text(self.secrets.mask(f"{mark} {line}"), own)), MAX_BODY)
+        text = masking.body(body, self.mask)
         for line in text[:MAX_BODY].splitlines():
-            self._put(f"{mark} {line}")
+            self._put(self.shown(f"{mark} {line}"))
         if len(text) > MAX_BODY:
             self._put(f"{mark} … {len(text) - MAX_BODY} characters more")
 
@@ -238,16 +237,13 @@ class Console:
         self.write_stderr(text + "\n")
         self._has_ended = True
 
-    def mask(self, text: str, own: str = "") -> str:
-        """Returns `text` without the secrets and all else that must not be shown for inspection.
+    def mask(self, text: str) -> str:
+        """Returns `text` without the secrets and all else that must not be shown for inspection."""
+        return masking.text(self.secrets.mask(text))
 
-        In URLs below `own`, a service's base URL, the query stays readable.
-        """
-        return masking.text(self.secrets.mask(text), own)
-
-    def shown(self, text: str, own: str = "") -> str:
+    def shown(self, text: str) -> str:
         """Returns `text` as stderr may show it: masked, then on one line that cannot steer a terminal."""
-        return printable(self.mask(text, own))
+        return printable(self.mask(text))
 
     def write_stderr(self, text: str) -> None:
         """Writes text on stderr, as UTF-8. A stderr that is closed, full or not read does not matter."""
@@ -256,9 +252,8 @@ class Console:
         except (AttributeError, ValueError, OSError, Interrupted):
             pass
 
-    def _put(self, text: str, limit: int | None = None, own: str = "") -> None:
-        """Writes a line on stderr, above the live ones: masked, made printable, cut to `limit` characters."""
-        line = self.shown(text, own)
+    def _put(self, line: str, limit: int | None = None) -> None:
+        """Writes a line, as `shown` gives it and cut to `limit` characters, on stderr, above the live ones."""
         if limit is not None and len(line) > limit:
             line = line[: limit - 1] + "…"
         if self._has_ended:  # the error is the last word, whatever other threads still have to say
@@ -440,14 +435,9 @@ def styled(text: str, style: str) -> str:
 
 
 def has_ansi(stream: Any) -> bool:
-    """Returns whether a stream is a terminal that obeys ANSI escape sequences."""
-    return is_terminal(stream) and setting("TERM") != "dumb" and enable_ansi(stream)
-
-
-def enable_ansi(stream: Any) -> bool:
-    """Returns whether a terminal understands ANSI escape sequences; Windows is asked to enable them."""
-    if os.name != "nt":
-        return True
+    """Returns whether a stream is a terminal that obeys ANSI escape sequences; Windows is asked to enable them."""
+    if os.name != "nt" or not is_terminal(stream):
+        return is_terminal(stream) and setting("TERM") != "dumb"
     import ctypes
 
     kernel32: Any = vars(ctypes)["windll"].kernel32

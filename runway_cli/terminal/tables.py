@@ -15,13 +15,7 @@ from .. import jsontext
 from ..settings import readable_time
 from .console import DIM, GREEN, RED, YELLOW, printable, styled
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    Row = Mapping[str, Any]
-
-
+Row = Mapping[str, object]
 GAP = 2  # columns of a terminal between two columns of a table
 MIN_TEXT = 22  # columns of a terminal; less of a text says nothing
 DAY = 86_400  # seconds
@@ -60,7 +54,7 @@ class Column:
         return Column(heading, key, link=self.link, wrap=self.wrap, rank=self.rank)
 
 
-def rows_of(answer: Any) -> list[Row] | None:
+def rows_of(answer: object) -> list[Row] | None:
     """Returns the rows of an answer that is {"data": […]} or a list; None for any other.
 
     An item that is not an object becomes {"value": item}.
@@ -118,7 +112,7 @@ def table(
 class _Shown:
     """A column on a terminal: its cells, the heading first, and the `width` that it gets, 0 where it is left out."""
 
-    def __init__(self, column: Column, values: Sequence[Any], window: int | None, is_coloured: bool) -> None:
+    def __init__(self, column: Column, values: Sequence[object], window: int | None, is_coloured: bool) -> None:
         if window is not None and column.is_time:
             values = [_ago(value) for value in values]
         texts = [_text(value) for value in values]
@@ -134,15 +128,9 @@ class _Shown:
     def cell(self, at: int) -> tuple[list[str], int, str]:
         """Returns the lines of a cell, its width and its style."""
         text = self.cells[at]
-        style = (
-            DIM
-            if at == 0 or self.column.rank > 1
-            else STATUS_STYLES.get(text, YELLOW)
-            if self.column.key == "status"
-            else ""
-        )
+        style = STATUS_STYLES.get(text, YELLOW) if self.column.key == "status" else DIM * (self.column.rank > 1)
         lines = wrapped(text, self.width) if self._wraps else [fitted(text, self.width)]
-        return lines, self.width, style if self._is_coloured else ""
+        return lines, self.width, (style if at else DIM) if self._is_coloured else ""
 
 
 def _fit(columns: Sequence[_Shown], width: int) -> bool:
@@ -162,21 +150,21 @@ def _fit(columns: Sequence[_Shown], width: int) -> bool:
     return True
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Returns a value on one line."""
     items = value if isinstance(value, list) else [] if value is None else [value]
     return ", ".join(printable(item if isinstance(item, str) else jsontext.dumps(item)) for item in items)
 
 
-def _ago(moment: Any) -> Any:
+def _ago(moment: object) -> object:
     """Returns an ISO 8601 moment as `2 h 5 min ago`, as its date where that is a day or more, and others as it is."""
     from datetime import datetime
 
     try:
-        seconds = time.time() - datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
-    except (AttributeError, ValueError, OverflowError, OSError):
+        seconds = time.time() - datetime.fromisoformat(str(moment).replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError, OSError):
         return moment
-    return f"{readable_time(seconds)} ago" if 0 <= seconds < DAY else moment[:10]
+    return f"{readable_time(seconds)} ago" if 0 <= seconds < DAY else str(moment)[:10]
 
 
 def aligned(cells: Sequence[tuple[list[str], int, str]]) -> str:
