@@ -189,9 +189,12 @@ class FileTest(OnceTest):
 
 class NameTest(OnceTest):
     def test_cancelling_a_refused_job_does_not_free_it(self) -> None:
-        task = self.end("FAILED", failure="No.", failureCode="SAFETY.INPUT.TEXT")
-        self.program("cancel", task)
-        self.assert_error(self.program(*ONCE), 1, kind="task")
+        task = self.program(*ONCE).json["id"]
+        self.fake.tasks[task].update(statuses=["FAILED"], failure={"failure": "No.", "failureCode": "SAFETY.INPUT"})
+        for _ in range(2):  # whether its end is seen for the first time or again
+            self.clock.now += 6
+            self.assert_error(self.program("cancel", task), 1, kind="task")
+            self.assert_error(self.program(*ONCE), 1, kind="task", failureCode="SAFETY.INPUT")
         self.assert_paid(1)
 
     def test_a_workflow_with_failed_nodes_fails_in_the_repeated_call_too(self) -> None:

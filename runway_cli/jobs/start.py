@@ -10,18 +10,7 @@ import re
 
 from .. import jsontext
 from ..api.retry import DIRECT
-from ..errors import (
-    ApiError,
-    BudgetError,
-    ConfigError,
-    CreditsError,
-    DeniedError,
-    Failure,
-    InternalError,
-    TaskError,
-    UsageError,
-    WaitTimeout,
-)
+from ..errors import ApiError, BudgetError, ConfigError, Failure, InternalError, TaskError, UsageError, WaitTimeout
 from ..files.download import ANY, free_path
 from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, counted, number_of, relative, shown_number
 from .fields import ADDRESS
@@ -53,9 +42,7 @@ class Job:
     where its file is to be named after `stem`, the one in that folder.
     """
 
-    def __init__(
-        self, path: str, value: Any, *, once: str | None = None, destination: str | None = None, stem: str | None = None
-    ) -> None:
+    def __init__(self, path: str, value: Any, *, once: str | None, destination: str | None, stem: str | None) -> None:
         self.digest = digest(path, _comparable(value))
         self.folder, self.stem = destination or "", stem
         self.once = once
@@ -158,22 +145,21 @@ def _post(
     except Exception as defect:
         raise InternalError.of(defect, may_have_been_accepted=True) from None
     identity = answer.get("id") if isinstance(answer, dict) else None
-    family, pollable = created_by(path), None
-    if isinstance(identity, str) and is_id(identity):
-        pollable = Pollable(family or TASKS, identity)
+    family = created_by(path)
+    pollable = Pollable(family or TASKS, identity) if isinstance(identity, str) and is_id(identity) else None
     for ledger in ledgers:
-        if pollable is not None:
-            ledger.settle(key, STARTED, id=pollable.name, credits=credits_of(answer))
         if not family:  # it creates nothing to wait for: its answer is its end
-            ledger.settle(key, SUCCEEDED, credits=0)
+            ledger.settle(key, SUCCEEDED, id=pollable and pollable.name, credits=0)
+        elif pollable is not None:
+            ledger.settle(key, STARTED, id=pollable.name, credits=credits_of(answer))
     return Started(pollable if family else None, answer=answer)
 
 
 def is_unsent(failure: Failure) -> bool:
     """Returns whether a POST that was surely not accepted may be sent again as it is; else the API has refused it."""
-    if isinstance(failure, ApiError):
-        return isinstance(failure, (DeniedError, CreditsError)) or DIRECT.is_retryable("POST", failure)
-    return True
+    if not isinstance(failure, ApiError) or failure.kind in ("auth", "credits"):
+        return True
+    return DIRECT.is_retryable("POST", failure)
 
 
 def field_of(failure: Failure) -> str | None:
