@@ -167,7 +167,7 @@ class MessageTest(unittest.TestCase):
             ({"minLength": 1}, "", {"": "must have at least 1 character, not 0"}),
             ({"maxLength": 2}, "abc", {"": "must have at most 2 characters, not 3"}),
             ({"maxItems": 1}, [1, 2], {"": "must have at most 1 item, not 2"}),
-            ({"exclusiveMinimum": 0}, 0, {"": "must be greater than 0, not 0"}),
+            ({"exclusiveMinimum": 0}, 0, {"": "must be above 0, not 0"}),
             ({"format": "uuid", "pattern": UUID_4}, "x", {"": 'must be a UUID, not "x"'}),
             (text, ["secret"] * 3, {"": "must be a string, not an array of 3"}),
             (text, {"a": "secret"}, {"": "must be a string, not an object"}),
@@ -226,12 +226,12 @@ class HostileTest(unittest.TestCase):
         for _ in range(2000):
             body = {"next": body}
         words = [f"word{number}" for number in range(50_000)]
-        large, deep = "too large to read", "nests too deeply"
+        large, deep = "too large to read", "recursion"
         cases: tuple[tuple[str, Any, Any, dict[str, Any]], ...] = (
             (large, ref("L0"), "a", self.linked(lambda link: {"oneOf": [link, link]}, 40)),
             (large, {"items": {"enum": words}}, words, {}),
             (deep, ref("L0"), body, {"L0": thing({"next": ref("L0")})}),
-            ("not OpenAPI", {"required": 5}, {}, {}),
+            ("cannot be read", {"required": 5}, {}, {}),
             (deep, ref("L0"), 5, self.linked(lambda link: link, 3000)),
         )
         for told, schema, value, parts in cases:

@@ -14,16 +14,7 @@ from itertools import islice
 
 from .. import jsontext
 from ..terminal import masking
-from .schema import (
-    Endpoint,
-    Schemas,
-    beginning_of,
-    key_of,
-    kind_of,
-    nearest_words,
-    reading,
-    values_of,
-)
+from .schema import Endpoint, Schemas, beginning_of, key_of, kind_of, nearest_words, reading, values_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,11 +41,7 @@ TYPES = {
     "null": "null",
 }
 SIZES = {"string": ("Length", "character"), "array": ("Items", "item"), "number": ("imum", "")}  # keyword and unit
-BOUNDS = (
-    ("min", "at least", operator.ge),
-    ("max", "at most", operator.le),
-    ("exclusiveMin", "greater than", operator.gt),
-)
+BOUNDS = (("min", "at least", operator.ge), ("max", "at most", operator.le), ("exclusiveMin", "above", operator.gt))
 _DATE = r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 FORMATS = {  # RFC 9562, 3339 and 3986
     "uuid": ("a UUID", r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),

@@ -12,17 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from .. import jsontext
 from ..errors import UsageError
-from .schema import (
-    Endpoint,
-    Schemas,
-    beginning_of,
-    binding,
-    key_of,
-    nearest_words,
-    one_line,
-    reading,
-    values_of,
-)
+from .schema import Endpoint, Schemas, beginning_of, binding, key_of, nearest_words, one_line, reading, values_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,9 +38,6 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, 
     of the second level or below is only named. Raises UsageError for a model that it does not have, and ContractError
     where a document nests too deeply or says too much.
     """
-    described: Schema = {"method": endpoint.method, "path": endpoint.path}
-    if endpoint.summary:
-        described["summary"] = endpoint.summary
     with reading(document) as schemas:
         parameters = []
         for parameter in map(schemas.plain, endpoint.operation.get("parameters", ())):
@@ -59,14 +46,12 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, 
                 schema = {"description": parameter.get("description"), **schema}
                 field = _field(schemas, name, schema, parameter.get("required") is True)
                 parameters.append({"name": name, "in": parameter.get("in"), **field})
-        if parameters:
-            described["parameters"] = parameters
-        if schemas.body(endpoint) != [{}] or model is not None:
-            described["body"] = _body(schemas, endpoint, model, all_fields)
-        described["response"], about = _response(schemas, endpoint, all_fields)
-        if about:
-            described["about"] = about
-    return described
+        has_body = schemas.body(endpoint) != [{}] or model is not None
+        body = _body(schemas, endpoint, model, all_fields) if has_body else None
+        response, about = _response(schemas, endpoint, all_fields)
+    described: Schema = {"method": endpoint.method, "path": endpoint.path, "summary": endpoint.summary}
+    described.update(parameters=parameters, body=body, response=response, about=about)
+    return {key: value for key, value in described.items() if value or key == "response"}
 
 
 def _body(schemas: Schemas, endpoint: Endpoint, model: str | None, all_fields: bool) -> Schema:
@@ -85,11 +70,11 @@ def _body(schemas: Schemas, endpoint: Endpoint, model: str | None, all_fields: b
         groups = [[{**form, "properties": {**form["properties"], **only}} for form in by_model[model]]]
     lists = [list(_below(schemas, "", group, BODY_DEPTH, not all_fields)) for group in groups]
     fields = _shared(lists) if len(lists) > 1 else lists[0]
-    body: Schema = {"models": list(by_model)} if by_model and model is None else {}
     notes = ["these fields are common to all models; --model M shows all that M takes"] if len(lists) > 1 else []
     if any("inside" in field for field in fields):
         notes.append("--all shows what is `inside` too")
-    return {**body, **({"note": "; ".join(notes)} if notes else {}), "fields": fields}
+    body = {"models": [] if model else list(by_model), "note": "; ".join(notes)}
+    return {**{key: value for key, value in body.items() if value}, "fields": fields}
 
 
 def _shared(lists: list[list[Field]]) -> list[Field]:

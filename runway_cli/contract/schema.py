@@ -108,14 +108,12 @@ def models(document: Schema) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def reading(document: Schema) -> Iterator[Schemas]:
-    """Yields the reader of a document's schemas. Raises ContractError for what cannot be read."""
+    """Yields the reader of a document's schemas. Raises ContractError for what nests too deeply or is not OpenAPI."""
     try:
         yield Schemas(document)
-    except RecursionError:
-        words = "the contract, or what is checked against it, nests too deeply"
+    except (RecursionError, AttributeError, TypeError, re.error) as error:
+        words = f"the contract, or what is checked against it, cannot be read ({error})"
         raise ContractError(words, status=200, is_json=False) from None
-    except (AttributeError, TypeError, re.error) as error:  # a list where an object belongs, and the like
-        raise ContractError(f"the contract is not OpenAPI ({error})", status=200, is_json=False) from None
 
 
 class Schemas:
