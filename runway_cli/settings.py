@@ -52,17 +52,14 @@ def setting(variable: str) -> str | None:
 def secret(variable: str) -> str | None:
     """Returns a secret, None if it is unset. Raises ConfigError, which does not show it, where it can be no secret."""
     found = setting(variable)
-    if not found:
-        return None
-    fault = None
-    if found.strip(QUOTES) != found:
-        fault = "is in quotes, which docker --env-file and others pass on as part of the value: set it without quotes"
-    elif not _is_plain(found):
+    if found and found.strip(QUOTES) != found:
+        words = "is in quotes, which docker --env-file and others pass on as part of the value: set it without quotes"
+    elif found and not _is_plain(found):
         reason = "it contains a line break, a space or a character that is not ASCII"
-        fault = f"cannot be sent in a header: {reason}. Copy the key again"
-    if fault:
-        raise ConfigError(f"{variable} {fault}", variable=variable, is_secret=True)
-    return found
+        words = f"cannot be sent in a header: {reason}. Copy the key again"
+    else:
+        return found
+    raise ConfigError(f"{variable} {words}", variable=variable, is_secret=True)
 
 
 def base_url(variable: str, default: str) -> str:
@@ -83,14 +80,6 @@ def budget() -> float | None:
         return None if text is None else number(0, MAX_CREDITS, "a number of credits")(text)
     except ValueError as error:
         raise ConfigError(f"{BUDGET_VARIABLE} {error}", variable=BUDGET_VARIABLE) from None
-
-
-def contract_url() -> str | None:
-    """Returns the URL of the contract that the user chose, checked, or its file's path; None for neither."""
-    chosen = setting(OPENAPI_VARIABLE)
-    if chosen and "://" not in chosen:
-        return expanded(chosen, OPENAPI_VARIABLE)
-    return base_url(OPENAPI_VARIABLE, "https://docs.dev.runwayml.com/openapi.json") if chosen else None
 
 
 def url_fault(url: str) -> str | None:

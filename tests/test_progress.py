@@ -263,22 +263,6 @@ class LiveLines(unittest.TestCase):
         cells = [TASK[:8], dim.format("gen4_image"), dim.format("fox"), yellow.format("RUNNING"), *REST[1:]]
         self.assertEqual(kept.err.lines, ["the whole", "  ".join(cells)])
 
-    def test_a_resized_window_leaves_no_stale_line(self) -> None:
-        for before in (40, 80, 100):
-            for after in (10, 39, 40, 41, 79, 80, 120):
-                with self.subTest(before=before, after=after), captured(err_is_terminal=True, columns=before) as kept:
-                    screen = Screen(before)
-                    lines = Live(Console())
-                    lines.above("a note\n")
-                    lines.show([["狐" * 60], ["x" * 200], ["short"]])
-                    drawn = kept.err.text
-                    screen.write(drawn)
-                    screen.columns = after
-                    kept.size = (after, 60)
-                    lines.show([["new"]])
-                    screen.write(kept.err.text[len(drawn) :])
-                    self.assertEqual(screen.rows(), ["a note", "new"])
-
 
 class WhereTheyAreShown(unittest.TestCase):
     def test_only_on_a_terminal_that_can_draw_over_lines(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from threading import RLock
 from ..settings import counted, readable_size, readable_time
 from ..terminal import console as streams
 from ..terminal.console import Console
-from ..terminal.tables import Column, columns_taken, fitted, table
+from ..terminal.tables import Column, fitted, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -198,30 +197,19 @@ class Live:
         self._draw("", [])
 
     def _draw(self, text: str, lines: list[str] | None = None) -> None:
-        """Draws with one write, so that no frame is half drawn. A window that became narrower has wrapped the lines.
+        """Draws with one write, so that no frame is half drawn.
 
         Lines are erased one by one: terminals keep a whole screen that is erased from its top in their history.
         """
         with self._lock:
             drawing = ""
             if self._drawn:
-                width, height = streams.terminal_size()
-                count = min(sum(screen_lines(line, width) for line in self._drawn), height - 1)
+                count = len(self._drawn)
                 drawing = f"\r\x1b[{count}A" + "\x1b[K\n" * count + f"\x1b[{count}A"
             self._drawn = self._drawn if lines is None else lines
             drawing += text + "".join(line + "\n" for line in self._drawn)
             if drawing:
                 self._console.write_stderr(drawing)
-
-
-def screen_lines(line: str, width: int) -> int:
-    """Returns how many lines of a screen `line` takes, which was drawn on a wider one."""
-    count, left = 1, width
-    for columns in map(columns_taken, re.sub(r"\x1b\[\d+m", "", line)):
-        if columns > left:  # a wide character is not halved
-            count, left = count + 1, width
-        left -= columns
-    return count
 
 
 def bar(share: float) -> str:

@@ -10,7 +10,7 @@ import time
 
 from .. import jsontext
 from ..errors import ApiError, ConfigError, NetworkError
-from ..settings import OPENAPI_VARIABLE, cache_folder, contract_url
+from ..settings import OPENAPI_VARIABLE, base_url, cache_folder, expanded, setting
 from ..shutdown import remove
 
 TYPE_CHECKING = False
@@ -40,8 +40,9 @@ def load(client: Client, *, may_fetch: bool = True) -> Contract:
     Unless it may be fetched, a copy counts whatever its age. Raises ConfigError where the user's variable names a file
     that holds no contract.
     """
-    chosen = contract_url()
+    chosen = setting(OPENAPI_VARIABLE)
     if chosen and "://" not in chosen:
+        chosen = expanded(chosen, OPENAPI_VARIABLE)
         try:
             document, changed = _read(chosen)
         except (OSError, ValueError) as error:
@@ -49,7 +50,8 @@ def load(client: Client, *, may_fetch: bool = True) -> Contract:
             raise ConfigError(f"{OPENAPI_VARIABLE}: {words}", variable=OPENAPI_VARIABLE) from None
         return Contract(document, chosen, changed)
     # A copy of any source that is new enough, else the first source that answers.
-    urls, copies, failures = [chosen] if chosen else client.service.contract_urls, [], []
+    urls, copies, failures = client.service.contract_urls, [], []
+    urls = [base_url(OPENAPI_VARIABLE, urls[0])] if chosen else urls
     for url in urls:
         try:
             document, fetched = _read(_cache_path(url))
