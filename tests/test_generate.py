@@ -90,20 +90,6 @@ class SavingTest(GenerateTest):
         self.assertEqual(self.program(*FOX, "--again").json["saved"], ["a-red-fox-4.png"])
         self.assert_paid(2)
 
-    def test_a_name_that_another_job_took_meanwhile_is_replaced_by_a_free_one(self) -> None:
-        task = self.program(*FOX, "--no-wait").json["id"]
-        for words, saved in (
-            ((*FOX, "seed=2", "--to", "a-red-fox.png"), "a-red-fox.png"),
-            (FOX, "a-red-fox-2.png"),
-            (FOX, "a-red-fox-2.png"),
-            (("wait", task, "--download", "fox.*"), "fox.png"),
-            (FOX, "fox.png"),
-        ):
-            with self.subTest(words=words, saved=saved):
-                self.clock.now += 30
-                self.assertEqual(self.program(*words).json["saved"], [saved])
-        self.assert_paid(2)
-
     def test_a_name_that_the_user_took_meanwhile_stays_and_the_example_saves_elsewhere(self) -> None:
         self.program(*FOX, "--no-wait")
         (self.work / "a-red-fox.png").write_bytes(b"mine")

@@ -55,9 +55,7 @@ class _Call:
         self.given: bytes | None = None  # the body of --body where no field changes it: these bytes are sent
         self.body: Any = None  # the body with the fields merged in; files and outputs are in it as Inputs
         self.job: Job | None = None
-        self.destination: str | None = (
-            None  # the settings.absolute path of --download, with a slash at its end for a folder
-        )
+        self.destination: str | None = None  # the absolute path of --download, with a slash at its end for a folder
         if options.download:
             from ..files.download import is_folder
 
@@ -254,7 +252,7 @@ class _Call:
         assert attempt
         self._take_destination(started, history)
         if attempt.status == STARTED:
-            age = settings.readable_time(max(0.0, self.context.clock.time() - attempt.at))
+            age = settings.readable_time(self.context.clock.time() - attempt.at)
             self.console.note(f"continuing {attempt.id}, started {age} ago")
             is_recorded = not options.wait
         else:
@@ -284,14 +282,9 @@ class _Call:
         from ..files.download import ANY, free_path
 
         assert job and job.stem
-        if attempt:
-            files = attempt.saved.get(os.path.dirname(path or job.folder))
-            if files:
-                path = os.path.splitext(files[0])[0].removesuffix("-1" if files[1:] else "") + ANY
-            root = os.path.splitext(path or "")[0]
-            others = [file for each in history.attempts() if each.n != attempt.n for file in each.files]
-            if any(os.path.splitext(file)[0] in (root, f"{root}-1") and os.path.isfile(file) for file in others):
-                path = None
+        files = attempt.saved.get(os.path.dirname(path or job.folder)) if attempt else None
+        if files:
+            path = os.path.splitext(files[0])[0].removesuffix("-1" if files[1:] else "") + ANY
         self.destination = path or free_path(job.folder + job.stem + ANY, history.claimed())
         options.download = settings.relative(self.destination)
         options.is_recorded = not history.is_missed and history.failure is None
