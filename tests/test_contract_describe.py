@@ -6,13 +6,7 @@ import unittest
 from typing import Any
 
 from runway_cli.contract.describe import BODY_DEPTH, describe, field_rows, joined, models_of
-from runway_cli.contract.schema import (
-    MAX_DESCRIPTION,
-    Endpoint,
-    endpoints,
-    matching,
-    one_line,
-)
+from runway_cli.contract.schema import Endpoint, endpoints, matching, one_line
 
 STRING = {"type": "string"}
 
@@ -73,7 +67,6 @@ class FieldTest(unittest.TestCase):
             ({"type": "integer", "minimum": 1, "maximum": 9, "default": 3},
              {"type": "integer", "default": 3, "limits": {"min": 1, "max": 9}}),
             ({"type": "number", "exclusiveMinimum": 0}, {"type": "number", "limits": {"exclusiveMin": 0}}),
-            ({"type": "integer", "maximum": 2**53 - 1}, {"type": "integer"}),
             ({"type": "string", "pattern": "^[a-z]+$"}, {"type": "string", "limits": {"pattern": "^[a-z]+$"}}),
             ({"type": ["string", "null"]}, {"type": "string | null"}),
             ({"anyOf": [{"type": "null"}, {**STRING, "enum": ["a"]}]}, {"type": "string | null", "values": ["a"]}),
@@ -267,13 +260,11 @@ class DescriptionTest(unittest.TestCase):
             ("See [our docs](/a).", ""),
             ("Any of [these](https://example.com/a_b), or [those](/b).", "Any of these, or those."),
             ("Any of [these [two] things](/a(b)c).", "Any of [these [two] things](/a(b)c)."),
-            ("An optional array of references to videos. " + long_rule, long_rule),
-            ("word " * 40, ("word " * 19).strip() + "…"),
+            ("An optional array. Of references. " + long_rule, "An optional array. " + long_rule),
             (None, ""),
         ):
             with self.subTest(text=text):
                 self.assertEqual(one_line(text), line)
-                self.assertLessEqual(len(line), MAX_DESCRIPTION)
 
     def test_a_sentence_that_binds_or_costs_is_kept(self) -> None:
         for rule in (

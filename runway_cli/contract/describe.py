@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 BODY_DEPTH = 6  # levels of dotted names below the first
 RESPONSE_DEPTH = 3
 MAX_VALUES = 12  # of a response's field; who reads one will see which
-LARGEST_LIMIT = 2**53 - 1  # as a limit it says only that JavaScript reads the number
 OBVIOUS = ("id", "name", "status", "createdAt", "updatedAt")  # keys of an answer that are shown without a description
 SENT_ANYWAY = ("x-runway-version", "authorization")  # headers that every request carries
 LIMITS = ("minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength", "minItems", "maxItems", "pattern")
@@ -209,10 +208,8 @@ def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Any], dict[
         values += allowed if constant else ()
         for key, limit in told.items():  # the widest of all forms
             known = limits.get(key, limit)
-            if not isinstance(limit, (int, float)) or not isinstance(known, (int, float)):
-                limits[key] = limit
-            elif abs(limit) < LARGEST_LIMIT:
-                limits[key] = (min if "min" in key.lower() else max)(known, limit)
+            is_number = isinstance(limit, (int, float)) and isinstance(known, (int, float))
+            limits[key] = (min if "min" in key.lower() else max)(known, limit) if is_number else limit
     if lengths:
         types.insert(0, f"uri ({', '.join(lengths)})")
         told = {scheme: length for scheme, length in lengths.items() if length is not None}

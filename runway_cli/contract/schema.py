@@ -203,31 +203,22 @@ def beginning_of(form: Schema) -> str:
     return found[1].replace("\\/", "/") if found else ""
 
 
-# Descriptions are shortened, but never at the cost of a sentence that binds whoever fills in the field.
-MAX_DESCRIPTION = 100  # characters, where no sentence binds
-_DEFAULT = r"default|requir|deprecated"
+# Descriptions are shortened, but never at the cost of a sentence that binds whoever fills in the field, or that costs.
 _BINDING = (
-    r"(?i)\breplaces\b|\bmust\b|\bonly\b|\bnot with\b|\bat most\b|\bwhen\b|\bforbid|\bor omit\b"
-    r"|\bomit \w+ (?:for|when)\b|\bexceed|\bcannot\b|\bmay not\b"
+    r"(?i)\breplaces\b|\bmust\b|\bonly\b|\bnot with\b|\bat most\b|\bwhen\b|\bforbid|\bor omit\b|requir|deprecated"
+    r"|\bomit \w+ (?:for|when)\b|\bexceed|\bcannot\b|\bmay not\b|default"
     r"|\bnone may\b|\bcredits?\b|\bsurcharge|\bcosts?\b|\bpric(?:e|ing)|\bbilled\b"
 )
 
 
 def one_line(text: object) -> str:
-    """Returns Markdown as one line: its first sentence, then those that bind and, where there is room, tell a default.
-
-    Where there is no room for the first one, only the sentences that bind. "" for what is not a string.
-    """
+    """Returns Markdown as one line: its first sentence, and those that bind; "" for what is not a string."""
     first, *more = _sentences(text) or [""]
-    for kept in (f"{_BINDING}|{_DEFAULT}", _BINDING):
-        line = " ".join([first, *(sentence for sentence in more if re.search(kept, sentence))])
-        if len(line) <= MAX_DESCRIPTION:
-            return line
-    return binding(text) or first[: MAX_DESCRIPTION - 1].rpartition(" ")[0].rstrip(" ,;:.") + "…"
+    return " ".join([first, *(sentence for sentence in more if re.search(_BINDING, sentence))])
 
 
 def binding(text: object) -> str:
-    """Returns only the sentences that bind: what must hold, and what costs credits."""
+    """Returns only the sentences that bind: what must hold, what holds without a value, and what costs credits."""
     return " ".join(sentence for sentence in _sentences(text) if re.search(_BINDING, sentence))
 
 
