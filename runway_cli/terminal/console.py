@@ -1,8 +1,7 @@
 """What a run prints: results on stdout; notes, traces, live lines and errors on stderr.
 
-stdout is data: only the secrets are masked there. Every line for stderr is masked first and made printable after; a
-JSON error is masked value by value, so that it stays JSON. Text is cut last: what is masked must not be cut in two
-before that.
+stdout is data: only the secrets are masked there. What goes to stderr is masked, then made printable, and cut last:
+what is masked must not be cut in two before that. A JSON error is masked value by value, so that it stays JSON.
 """
 
 from __future__ import annotations
@@ -73,8 +72,8 @@ class Console:
     def result(self, value: Any, *, has_rows: bool = False) -> None:
         """Prints one JSON document: indented on a terminal, else on one line.
 
-        Raises ClosedOutput or, with the `id` of the document as `task_id`, OutputError. `has_rows`: UsageError for
-        a path of --select that matches nothing.
+        Raises ClosedOutput, OutputError with the document's `id`, or, if it `has_rows`, UsageError for a path of
+        --select that matches nothing.
         """
         self._print([value], is_document=True)
         self._explain(is_error=has_rows)
@@ -156,7 +155,7 @@ class Console:
         elif self.format == "table" and any("id" in row for row in rows) and "id" not in [each.key for each in columns]:
             columns = [tables.Column("Id", "id"), *columns]
         hide = self.secrets.mask_value
-        columns = [each.renamed(hide(each.heading), hide(each.key)) for each in columns]
+        columns = [tables.Column(hide(c.heading), hide(c.key), link=c.link, wrap=c.wrap, rank=c.rank) for c in columns]
         rows = [hide(row) for row in rows]
         if self.format == "markdown":
             self.write(tables.markdown(rows, columns))
@@ -309,10 +308,9 @@ def parse(text: str) -> list[str]:
 
 
 def selected_lines(value: Any, paths: Sequence[str]) -> list[str]:
-    """Returns the lines that stand for `value`: for several paths one compact JSON object.
+    """Returns the lines that stand for `value`: one object for several paths; for one a line per match, else `null`.
 
-    For one path a line per match, strings raw, everything else compact JSON; `null` where nothing matches. A string
-    that does not fit on one line (a line break or another control character) is printed as JSON too.
+    A string is raw, unless it does not fit on one line; everything else is compact JSON.
     """
     if len(paths) > 1:
         return [jsontext.dumps(selected_row(value, paths))]
@@ -361,8 +359,7 @@ def explain(value: Any, path: str) -> str:
         following = matches(value, [part])
         if not following:
             break
-        value = following[0]
-        reached.append(part)
+        value, reached = following[0], [*reached, part]
     place = ".".join(reached)
     if isinstance(value, dict) and value:
         keys = [*list(value)[:MAX_KEYS], *(["…"] if len(value) > MAX_KEYS else [])]

@@ -1,8 +1,8 @@
 """What must not be shown: the secrets of a run anywhere, and more where a request or an answer is inspected.
 
 `Secrets` masks the values themselves, on stdout too. `text`, `value` and `body` mask what a dry run, a trace, a note or
-an error contains: gateway tokens, session keys, the fields of upload forms, signatures in URLs, and data URIs that are
-too long to read. Every pattern takes linear time.
+an error must not contain: gateway tokens, session keys, the fields of upload forms, the query of URLs, and data URIs
+that are too long to read. Every pattern takes linear time.
 """
 
 from __future__ import annotations
@@ -64,7 +64,16 @@ class Secrets:
                 text = text.replace(secret, MASK)
         if in_disguise and self._bare and len(text) >= MIN_LENGTH_IN_DISGUISE:
             for noise in (_ESCAPE, f"{_TAG}|{_ESCAPE}") if "<" in text or "&" in text else (_ESCAPE,):
-                plain = _undisguised(text, noise)
+                plain = re.sub(noise, "", text)
+                if "&" in plain:
+                    from html import unescape
+
+                    plain = unescape(plain)
+                if "%" in plain:
+                    from urllib.parse import unquote
+
+                    plain = unquote(plain)
+                plain = _bare(plain)
                 if any(bare in plain for bare in self._bare):
                     return MASK
         return text
@@ -76,20 +85,6 @@ class Secrets:
 
 def _bare(text: str) -> str:
     return re.sub(r"[\W_]+", "", text, flags=re.ASCII)
-
-
-def _undisguised(text: str, noise: str) -> str:
-    """Returns the letters and digits of text without noise, HTML entities and percent-encoding."""
-    text = re.sub(noise, "", text)
-    if "&" in text:
-        from html import unescape
-
-        text = unescape(text)
-    if "%" in text:
-        from urllib.parse import unquote
-
-        text = unquote(text)
-    return _bare(text)
 
 
 MAX_DATA_URI = 200  # characters that are shown whole

@@ -49,16 +49,9 @@ class Column:
         self.is_time = key.endswith("At")
         self.rank = 0 if self.stays else 2 if self.is_time else rank
 
-    def renamed(self, heading: str, key: str) -> Column:
-        """Returns the same with another heading and key."""
-        return Column(heading, key, link=self.link, wrap=self.wrap, rank=self.rank)
-
 
 def rows_of(answer: object) -> list[Row] | None:
-    """Returns the rows of an answer that is {"data": […]} or a list; None for any other.
-
-    An item that is not an object becomes {"value": item}.
-    """
+    """Returns the rows of an answer that is {"data": […]} or a list, an item "a" as {"value": "a"}; else None."""
     items = answer.get("data") if isinstance(answer, dict) else answer
     if not isinstance(items, list):
         return None
@@ -93,8 +86,8 @@ def table(
 ) -> tuple[str, list[str]]:
     """Returns columns aligned by what a terminal shows, headings first, and the headings that were left out.
 
-    In a window of `width` columns, times are relative, whole columns are left out, then texts are cut; lists wrap, and
-    what its column says. Where not even the columns of rank 0 fit, each row becomes lines of `heading  value`.
+    In a window of `width` columns times are relative, then whole columns are left out, then texts are cut; lists wrap.
+    Where not even the columns of rank 0 fit, each row becomes lines of `heading  value`.
     """
     shown = [_Shown(column, [row.get(column.key) for row in rows], width, is_coloured) for column in columns]
     if width is None or sum(each.width + GAP for each in shown) <= width + GAP or _fit(shown, width):
