@@ -43,12 +43,16 @@ def run(context: Context, options: Options) -> int:
     if not created_by(path):
         words = f"POST {path} creates nothing to wait for: send it with `request`"
         raise UsageError(words, try_next=("reference", "POST", path))
+
+    # Take the words apart.
     settings = [found.groups() for found in map(SETTING.fullmatch, options.words) if found]
     texts = [word for word in options.words if not SETTING.fullmatch(word)]
     if len(texts) > 1:
         operands = [" ".join(texts), *(word for word in options.words if word not in texts)]
         words = f"TEXT is one argument: put it in quotes: {operands[0]!r}"
         raise UsageError(words, operands=operands, add=("--dry-run",))  # the words may have been meant otherwise
+
+    # Let the contract say what each word stands for.
     client = context.client(with_secret=False)
     options.checker = checker = Checker(client, source.load(client, may_fetch=False), lenient=True)
     endpoint = checker.endpoint("POST", path)
@@ -66,6 +70,8 @@ def run(context: Context, options: Options) -> int:
             raise UsageError(words, try_next=("reference", "POST", path))
         if texts:
             found.insert(0, Field(fields.TEXT_FILE if texts[0] == "-" else fields.TEXT, key, texts[0]))
+
+    # Send it as `request` does.
     for field in found:
         field.option = ""
     options.method, options.path, options.wait = "POST", path, not options.no_wait

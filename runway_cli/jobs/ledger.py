@@ -50,15 +50,15 @@ MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
     """,
 )
 SELECT = "SELECT *, strftime('%Y-%m-%dT%H:%M:%fZ', at, 'unixepoch') AS startedAt FROM attempts WHERE"
-WAIT, TRIES = 0.2, 50  # seconds for which another process may keep the ledger locked, so many times
+WAIT, TRIES = 0.2, 50  # seconds that one try waits for a process that has the ledger locked, and the tries
 CHECKED = 2 << 20  # bytes of a ledger whose indexes are compared with its table at each start
 PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first that is there counts
 MAX_TEXT = 80  # characters of a model, a prompt and a failure code, up to the first data URI
 DATA_URI = r'(?is)data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+="-]+)*,.*'
-IS_ODD = re.compile("[\ud800-\udfff]").search  # not valid UTF-8, as a file's name may be: stored as bytes
+IS_ODD = re.compile("[\ud800-\udfff]").search  # in a text that is not valid UTF-8, which is stored as bytes
 UNMASKED = ("key", "job", "digest", "shape", "saved")  # columns of hashes, and of paths that were masked before
 
-# How a byte of a file is locked for this process, from the place on that was sought
+# Locks and frees bytes of a file for this process, from the current position on
 if sys.platform == "win32":
     import msvcrt
 
@@ -68,11 +68,11 @@ else:
 
 
 class LedgerMissing(ConfigError):
-    """There can be no ledger: it is off (a fact), its folder cannot be written, or Python has no sqlite3."""
+    """There can be no ledger: it is off (the fact `off`), its folder cannot be written, or Python has no sqlite3."""
 
 
 class Attempt:
-    """A row: the columns that were asked for as attributes. `at` is in seconds, `saved` is {folder: [paths]}."""
+    """A row of the ledger, its columns as attributes: `at` in seconds of the epoch, `saved` as {folder: [paths]}."""
 
     if TYPE_CHECKING:
 
@@ -247,7 +247,7 @@ class Ledger:
         return next(iter(self._read(words, self.account, *columns.values())), None)
 
     def prices(self, since: float = -1.0, *, without: Collection[str] = ()) -> list[Any]:
-        """Returns the credits, None if unknown, of what is recorded since a moment or is open, but for these keys."""
+        """Returns the credits, None if unknown, of attempts since a moment and of OPEN ones, but for these keys."""
         words = "SELECT key, credits FROM attempts WHERE account = ? AND status <> ? AND (at > ? OR status IN (?, ?))"
         rows = self._read(words, self.account, REFUSED, since, *OPEN)
         return [row.credits for row in rows if row.key not in without]
