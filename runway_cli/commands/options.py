@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Token = tuple[str, Optional[str], list[str]]
 
+OURS = "RUNWAY_SKILLS_"  # the beginning of the names of variables
 READS, WRITES, COSTS = "reads", "writes", "may cost credits"
 
 
@@ -30,8 +31,8 @@ class Option:
 
     `spelling` has its flags, the long one last, and behind them the name of its value; a switch has none. `read` turns
     its text into a value, with ValueError for a user; without it, the text is one of `choices`, if there are any.
-    `variable` is the environment variable that sets it too. `dest` is its attribute in the options; several options may
-    share one, as a list of values in their order (`is_list`).
+    With a `prefix`, an environment variable of that beginning and its name sets it too. `dest` is its attribute in the
+    options; several options may share one, as a list of values in their order (`is_list`).
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Option:
         *,
         default: Any = None,
         choices: Sequence[str] = (),
-        variable: str | None = None,
+        prefix: str = "",
         dest: str | None = None,
         is_list: bool = False,
     ) -> None:
@@ -53,9 +54,9 @@ class Option:
         self.help = help
         self.read = read or (settings.switch if self.is_switch else settings.one_of(*choices) if choices else str)
         self.choices = choices
-        self.variable = variable
         self.is_list = is_list
         self.dest = dest or self.flags[-1].lstrip("-").replace("-", "_")
+        self.variable = prefix + self.dest.upper() if prefix else None
         self.default = False if self.is_switch else () if is_list else default
 
 
@@ -113,51 +114,35 @@ class Options(Namespace):
 
 
 GLOBAL_OPTIONS = (
-    Option("--stage", "use the staging environment", variable="RUNWAY_SKILLS_STAGE"),
-    Option(
-        "--gateway NAME",
-        f"call through a gateway: {', '.join(GATEWAYS)}",
-        choices=GATEWAYS,
-        variable="RUNWAY_SKILLS_GATEWAY",
-    ),
+    Option("--stage", "use the staging environment", prefix=OURS),
+    Option("--gateway NAME", f"call through a gateway: {', '.join(GATEWAYS)}", choices=GATEWAYS, prefix=OURS),
     Option(
         "--url-format FORMAT",
         "the gateway's URLs: auto, new or old (default: auto)",
         choices=("auto", "new", "old"),
         default="auto",
-        variable="LOWCODEAPI_URL_FORMAT",
+        prefix="LOWCODEAPI_",
     ),
     Option(
-        "--client-id ID",
-        "groups the requests of a session (default: the agent's)",
-        settings.client_id,
-        variable="RUNWAY_SKILLS_CLIENT_ID",
+        "--client-id ID", "groups the requests of a session (default: the agent's)", settings.client_id, prefix=OURS
     ),
     Option(
         "--timeout SECONDS",
         "request timeout; for transfers, the idle timeout (default: 60)",
         settings.seconds,
         default=60.0,
-        variable="RUNWAY_SKILLS_TIMEOUT",
+        prefix=OURS,
     ),
-    Option(
-        "--retries N",
-        "maximum number of retries (default: 2)",
-        settings.integer(0, 100),
-        default=2,
-        variable="RUNWAY_SKILLS_RETRIES",
-    ),
+    Option("--retries N", "maximum number of retries (default: 2)", settings.integer(0, 100), default=2, prefix=OURS),
     Option(
         "--output FORMAT",
         f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (default: {FORMATS[0]}); its variable: on a terminal only",
         choices=FORMATS,
-        variable=settings.OUTPUT_VARIABLE,
+        prefix=OURS,
     ),
     Option("--select PATH[,PATH]", "print parts of the result, or of each row: id, output.0", selection),
-    Option(
-        "-q --quiet", "no progress or notes; the id of a started task is still shown", variable="RUNWAY_SKILLS_QUIET"
-    ),
-    Option("--verbose", "show requests and answers on stderr", variable="RUNWAY_SKILLS_VERBOSE"),
+    Option("-q --quiet", "no progress or notes; the id of a started task is still shown", prefix=OURS),
+    Option("--verbose", "show requests and answers on stderr", prefix=OURS),
 )
 # Every command has these too; they end the call before it begins.
 HELP_FLAGS = ("-h", "--help")
