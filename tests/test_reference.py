@@ -369,7 +369,7 @@ class SourceTest(ReferenceCase):
             (b"", 200, "empty"),
             (b'{"paths":{}}' + b" " * source.MAX_SIZE, 200, "larger than 20 MB"),
             (b"not found", 404, "HTTP 404"),
-            (None, 302, "/elsewhere, which is not followed"),
+            (None, 302, "HTTP 302"),
             (None, 0, "connection reset"),
         ):
             fault = Fault("status", status=status, body=content)

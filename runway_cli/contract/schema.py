@@ -94,10 +94,7 @@ def nearest_words(word: str, known: Iterable[str]) -> list[str]:
 
 
 def models(document: Schema) -> list[dict[str, Any]]:
-    """Returns every model with the short names of its endpoints: [{"model", "endpoints": ["image_to_video", …]}].
-
-    A model is a value of the property `model` of a JSON body. In the document's order. Raises ContractError.
-    """
+    """Returns every model with the names of its endpoints: [{"model", "endpoints": ["image_to_video", …]}]."""
     found: dict[str, dict[str, None]] = {}
     with reading(document) as schemas:
         for endpoint in endpoints(document):

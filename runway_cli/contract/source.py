@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 
 from .. import jsontext
 from ..errors import ApiError, ConfigError, NetworkError
@@ -28,10 +29,11 @@ SNAPSHOT = "snapshot.json.gz"  # beside this file, in a zipapp too
 class Contract:
     """An OpenAPI document, the URL or path it came from (SNAPSHOT: this package), and its day, YYYY-MM-DD."""
 
-    def __init__(self, document: dict[str, Any], source: str, date: str | float) -> None:
+    def __init__(self, document: dict[str, Any], source: str, changed: float, date: str = "") -> None:
         self.document = document
         self.source = source
-        self.date = date if isinstance(date, str) else time.strftime("%Y-%m-%d", time.gmtime(date))
+        self.changed = changed  # seconds, as the system's clock counts them
+        self.date = date or time.strftime("%Y-%m-%d", time.gmtime(changed))
 
 
 def load(client: Client, *, may_fetch: bool = True) -> Contract:
@@ -44,21 +46,19 @@ def load(client: Client, *, may_fetch: bool = True) -> Contract:
     if chosen and "://" not in chosen:
         chosen = expanded(chosen, OPENAPI_VARIABLE)
         try:
-            document, changed = _read(chosen)
+            return _read(chosen, chosen)
         except (OSError, ValueError) as error:
             words = f"{chosen!r} is not an OpenAPI document ({getattr(error, 'strerror', None) or error})"
             raise ConfigError(f"{OPENAPI_VARIABLE}: {words}", variable=OPENAPI_VARIABLE) from None
-        return Contract(document, chosen, changed)
     # A copy of any source that is new enough, else the first source that answers.
     urls, copies, failures = client.service.contract_urls, [], []
     urls = [base_url(OPENAPI_VARIABLE, urls[0])] if chosen else urls
     for url in urls:
         try:
-            document, fetched = _read(_cache_path(url))
+            copies.append(_read(_cache_path(url), url))
         except (OSError, ValueError):
             continue
-        copies.append(Contract(document, url, fetched))
-        if not may_fetch or 0 <= client.clock.time() - fetched < MAX_AGE:
+        if not may_fetch or 0 <= client.clock.time() - copies[-1].changed < MAX_AGE:
             return copies[-1]
     for url in urls if may_fetch else ():
         try:
@@ -74,23 +74,21 @@ def load(client: Client, *, may_fetch: bool = True) -> Contract:
 
 def snapshot() -> Contract:
     """Returns the contract that comes with this program; each operation is a line of JSON of its own."""
-    import zlib
-
     loader: Any = __spec__.loader  # which reads from a zipapp too
     data = zlib.decompress(loader.get_data(os.path.join(os.path.dirname(__file__), SNAPSHOT)), 31)
     head, *lines = data.splitlines()
     document = jsontext.loads(head)
     for item in document["paths"].values():
         item.update({method: lines[number] for method, number in item.items()})
-    return Contract(document, SNAPSHOT, document["info"]["x-date"])
+    return Contract(document, SNAPSHOT, 0, document["info"]["x-date"])
 
 
-def _read(path: str) -> tuple[dict[str, Any], float]:
-    """Returns the document in a file and when it was changed. Raises OSError, or ValueError for what is none."""
+def _read(path: str, source: str) -> Contract:
+    """Returns the contract in a file. Raises OSError, or ValueError for what is none."""
     if not os.path.isfile(path):  # a FIFO or device would be waited for
         raise ValueError("not a file" if os.path.lexists(path) else "no such file")
     with open(path, "rb") as file:
-        return _parsed(file.read(MAX_SIZE + 1)), os.fstat(file.fileno()).st_mtime
+        return Contract(_parsed(file.read(MAX_SIZE + 1)), source, os.fstat(file.fileno()).st_mtime)
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
@@ -111,9 +109,7 @@ def _fetched(client: Client, url: str) -> Contract:
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
     response = client.fetch(url, headers, min(TIMEOUT, client.target.timeout))
     if not 200 <= response.status < 300:
-        location = response.headers.get("Location")
-        words = f", a redirect to {client.console.mask(location)}, which is not followed" if location else ""
-        raise ApiError(f"{url} answered HTTP {response.status}{words}", status=response.status)
+        raise ApiError(f"{url} answered HTTP {response.status}", status=response.status)
     try:
         document = _parsed(response.body)
     except ValueError as error:
@@ -133,7 +129,5 @@ def _fetched(client: Client, url: str) -> Contract:
 
 def _cache_path(url: str) -> str:
     """Returns the file for a source's copy; "" where the user has no cache."""
-    import zlib
-
     folder = cache_folder()
     return os.path.join(folder, f"openapi-{zlib.crc32(url.encode()):08x}.json") if folder else ""
