@@ -103,7 +103,8 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Tidy up after an install that was killed, but not after one that is at work.
     pattern = re.compile(rf"\.{NAME}-[0-9a-f]{{8}}\.(old|new)")
-    _settle(folder, *(folder.with_name(name) for name in os.listdir(folder.parent) if pattern.fullmatch(name)))
+    left = [folder.with_name(name) for name in os.listdir(folder.parent) if pattern.fullmatch(name)]
+    _settle(folder, *left, before=time.time() - ABANDONED)
     old = {folder / name for name in _written(folder, files)}
     hashes = {name: sha256(content).hexdigest() for name, content in files.items()}
     manifest = json.dumps({"version": __version__, "files": hashes}, indent=2).encode() + b"\n"
@@ -126,7 +127,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
                 folder.rename(new.with_suffix(OLD))
                 new.rename(folder)
     finally:
-        _settle(folder, new.with_suffix(OLD), new, age=0.0)
+        _settle(folder, new.with_suffix(OLD), new)
 
 
 def _written(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
@@ -170,8 +171,8 @@ def _exchange(one: bytes, other: bytes) -> bool:
         return False
 
 
-def _settle(folder: Path, *left: Path, age: float = ABANDONED) -> None:
-    """Removes folders that an install worked with, last changed `age` seconds ago or earlier.
+def _settle(folder: Path, *left: Path, before: float = float("inf")) -> None:
+    """Removes folders that an install worked with, last changed before this moment.
 
     An old skill is put back where no new one has taken its place: it holds files of the user.
     """
@@ -179,7 +180,7 @@ def _settle(folder: Path, *left: Path, age: float = ABANDONED) -> None:
         with suppress(OSError):
             if each.suffix == OLD and not os.path.lexists(folder):
                 each.rename(folder)
-            elif each.stat().st_mtime <= time.time() - age:
+            elif each.stat().st_mtime < before:
                 shutil.rmtree(each, ignore_errors=True)
 
 
