@@ -293,11 +293,12 @@ def _correction(failed: FailedCall) -> Words | None:
             return list(fact("instead"))
         if fact("operands") and not flag:
             return list(filter(None, [next(operands, None)]))
-        if wrong is None or wrong not in (flag, value):
+        is_wrong = flag == wrong and fact("value") in (None, value)
+        if wrong is None or not (is_wrong or value == wrong):
             return None
         if not ours or ours[0] in (*NEVER, *failed.operands()):  # not needed, or there already: -X GET
             return []
-        if flag == wrong:
+        if is_wrong:
             return [*ours, *([] if value == fact("value") else [str(value)])]
         return [flag, *ours] if flag else ours
 

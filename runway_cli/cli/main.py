@@ -66,7 +66,7 @@ def _status(words: list[str], clock: Clock | None, shutdown: Shutdown) -> int:
         except HelpRequested as request:
             from . import help
 
-            console.write(help.text(request.path, request.topic))
+            console.write(help.text(*request.args))
             return 0
         from ..commands.context import Context
 

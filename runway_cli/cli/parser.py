@@ -44,12 +44,7 @@ SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggest
 
 
 class HelpRequested(Exception):
-    """Help was asked for: of the command at `path`, or of a `topic`, which may be the version."""
-
-    def __init__(self, path: Path, topic: str | None = None) -> None:
-        super().__init__(path)
-        self.path = path
-        self.topic = topic
+    """Help was asked for. `args`: the path of a command, and perhaps a topic, which may be "version"."""
 
 
 class Call:
