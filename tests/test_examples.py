@@ -68,7 +68,7 @@ upload --file PICTURE → upload PICTURE
 --json avatars list → --output json avatars list
 avatars list --markdown → avatars list --output markdown
 IMAGE --prompt 'a red fox' --dry-run → FOX --dry-run
-request POST /v1/text_to_image -i model=gen4_image -i seed=1 --dry-run → request POST /v1/text_to_image -f model=gen4_image
+VIDEO -i model=gen4_turbo -i ratio=1280:720 --dry-run → VIDEO -f model=gen4_turbo -f ratio=1280:720 --dry-run
 IMAGE --prompt --wait → reference POST /v1/text_to_image
 IMAGE 'promptText=a red fox' --dry-run → FOX --dry-run
 GENERATE --prompt a --model gen4_image -f ratio=1920:1080 --dry-run → GENERATE promptText=a model=gen4_image

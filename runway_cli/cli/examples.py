@@ -293,12 +293,13 @@ def _correction(failed: FailedCall) -> Words | None:
             return list(fact("instead"))
         if fact("operands") and not flag:
             return list(filter(None, [next(operands, None)]))
-        is_wrong = flag == wrong and fact("value") in (None, value)
-        if wrong is None or not (is_wrong or value == wrong):
+        is_option = flag == wrong and fact("value") in (None, value)
+        is_word = value == wrong and (not flag or fact("ours") is None)
+        if wrong is None or not (is_option or is_word):
             return None
         if not ours or ours[0] in (*NEVER, *failed.operands()):  # not needed, or there already: -X GET
             return []
-        if is_wrong:
+        if is_option:
             return [*ours, *([] if value == fact("value") else [str(value)])]
         return [flag, *ours] if flag else ours
 

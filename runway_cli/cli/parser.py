@@ -154,6 +154,10 @@ def _given(path: Path, command: Command, words: Sequence[str]) -> tuple[dict[str
     options = [*command.options, *GLOBAL_OPTIONS]
     valued = [flag for option in options if not option.is_switch for flag in option.flags]
     known = [*(flag for option in options for flag in option.flags), *HELP_FLAGS, *VERSION_FLAGS]
+    for flag, _, _ in tokens(list(words), options):
+        if flag in (*HELP_FLAGS, *VERSION_FLAGS):
+            raise HelpRequested(path, "version" if flag in VERSION_FLAGS else None)
+
     typed: list[str] = []
     operands: list[str] = []
     before = ""  # an option without its value
@@ -162,8 +166,6 @@ def _given(path: Path, command: Command, words: Sequence[str]) -> tuple[dict[str
         word = parts[0]
         if before and re.match("-[^-]", word) and word not in known:
             raise UsageError(f"{before}: {word!r} begins with a dash: write {before}=…", dashed=(before, word))
-        if flag in (*HELP_FLAGS, *VERSION_FLAGS):
-            raise HelpRequested(path, "version" if flag in VERSION_FLAGS else None)
         if flag == "":
             operands.append(str(value))
         elif flag in known:

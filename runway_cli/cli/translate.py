@@ -59,11 +59,10 @@ CALLS = ((r"key|token|secret|password|bearer", ("auth", "login")), (r"url|host|e
 TASKS, LISTS = r"(?:tasks?|jobs?|runs|predictions)", r"(avatars|voices|documents)"
 READ = r"(?:get|show|read|describe|view|status|inspect|result)"
 DELETE, GENERATE = r"(?:delete|remove|rm|del|destroy)", r"(?:run|create|make|predict|submit|imagine)"
-# Their commands, with their operands → ours. The first line counts that fits.
+# Their commands, whatever follows → ours. The first line counts that fits.
 COMMANDS = (
-    ("list", "avatars list"),
-    (rf"list {LISTS}|{LISTS}(?: list| ls)?", r"\1\2 list"),
-    (rf"{LISTS} (?:create|new|add).*", r"reference POST /v1/\1"),
+    (rf"list {LISTS}|{LISTS} (?:list|ls)", r"\1\2 list"),
+    (rf"{LISTS} (?:create|new|add)", r"reference POST /v1/\1"),
     (rf"{LISTS} {READ} (\S+)", r"request GET /v1/\1/\2"),
     (rf"{LISTS} {DELETE} (\S+)", r"request DELETE /v1/\1/\2 --dry-run"),
     (rf"{READ} (\S*/\S+)", r"request GET \1"),
@@ -72,12 +71,15 @@ COMMANDS = (
     (rf"(?:{TASKS} )?(?:cancel|stop|kill|abort) (\S+)", r"cancel \1"),
     (rf"(?:{TASKS} )?{READ} (\S+)", r"request GET /v1/tasks/\1"),
     (rf"(?:{TASKS} )?{DELETE} (\S+)", r"request DELETE /v1/tasks/\1 --dry-run"),
-    (rf"(?:{TASKS} )?{GENERATE}( .*)?", "generate --help"),
-    (rf"{TASKS}(?: list| ls| {READ})?|logs?", "history"),
+    (rf"(?:{TASKS} )?{GENERATE}", "generate --help"),
+    (rf"{TASKS} (?:list|ls|{READ})|logs?", "history"),
     (rf"{TASKS} (\S+)", r"request GET /v1/tasks/\1"),
+    (TASKS, "history"),
+    (LISTS, r"\1 list"),
+    ("list", "avatars list"),
     ("images?", "models text_to_image"),
     ("videos?", "models image_to_video"),
-    ("login|logout", r"auth \g<0>"),
+    ("(login|logout)", r"auth \1"),
     ("whoami|me|status|account|balance|credits", "auth status"),
     ("config|configure|env", "help environment"),
     ("docs|api|endpoints|spec|openapi", "reference"),
@@ -128,6 +130,6 @@ def _selection(path: str, *, is_row: bool) -> str:
 
 def command(operands: Sequence[str]) -> list[str] | None:
     """Returns our call for the operands of a command that does not exist; None where none is known."""
-    typed = " ".join(operands)
-    found = ((re.fullmatch(theirs, typed), ours) for theirs, ours in COMMANDS)
+    typed = " ".join(word for word in operands if not re.search(r"\s", word))  # an id has no white space
+    found = ((re.match(f"(?:{theirs})(?: |$)", typed), ours) for theirs, ours in COMMANDS)
     return next((match.expand(ours).split() for match, ours in found if match), None)
