@@ -84,7 +84,7 @@ def budget() -> float | None:
 
 def url_fault(url: str) -> str | None:
     """Returns why a URL is not used, as the rest of a sentence; None for https, and for http to a loopback address."""
-    import re  # --version does without
+    import re  # not before signals are handled
 
     found = re.fullmatch(r"(?i)(https?)://([^/?#]*@)?(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{0,5}))?([/?#].*)?", url, re.ASCII)
     if not found or not _is_plain(url) or not 0 < int(found[4] or 443) < 65536:

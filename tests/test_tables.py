@@ -238,7 +238,8 @@ class Table(unittest.TestCase):
             {"id": "y", "name": "owl"},
         ]
         shown = columns(Id="id", Name="name", Status="status", Credits="credits")
-        fox = f"Id       {'x' * 36}\nName     {'a fox ' * 9}\nStatus   SUCCEEDED\nCredits  5\n".replace(" \n", "\n")
+        name = "Name     a fox a fox a fox a fox a fox a\n         fox a fox a fox a fox"
+        fox = f"Id       {'x' * 36}\n{name}\nStatus   SUCCEEDED\nCredits  5\n"
         self.assertEqual(table(rows, shown, 40), f"{fox}\nId       y\nName     owl\n")
 
     def test_times_are_relative_at_a_terminal_alone(self) -> None:

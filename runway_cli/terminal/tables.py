@@ -95,7 +95,7 @@ def table(
         return "".join(lines), [each.cells[0] for each in shown if each.has_values and not each.width]
     blocks, indent = [""] * len(rows), max(display_width(each.cells[0]) for each in shown)
     for each in shown:
-        each.width = max(indent, each.natural)
+        each.width, each.wraps = max(width - indent - GAP, each.least), True
         heading, _, style = each.cell(0)
         for at in range(len(rows)):
             blocks[at] += aligned([(heading, indent, style), each.cell(at + 1)]) if each.cells[at + 1] else ""
@@ -113,7 +113,7 @@ class _Shown:
         self.cells = [printable(column.heading), *texts]
         self.has_values = any(texts)
         self.width = self.natural = max(map(display_width, self.cells))
-        self._wraps = column.wrap or any(isinstance(value, list) for value in values)
+        self.wraps = column.wrap or any(isinstance(value, list) for value in values)
         self._is_coloured = is_coloured
         is_text = " " in "".join(texts) and not column.stays and not column.is_time
         self.least = min(self.natural, MIN_TEXT) if is_text else self.natural  # half a URL or id says nothing
@@ -122,7 +122,7 @@ class _Shown:
         """Returns the lines of a cell, its width and its style."""
         text = self.cells[at]
         style = STATUS_STYLES.get(text, YELLOW) if self.column.key == "status" else DIM * (self.column.rank > 1)
-        lines = wrapped(text, self.width) if self._wraps else [fitted(text, self.width)]
+        lines = wrapped(text, self.width) if self.wraps else [fitted(text, self.width)]
         return lines, self.width, (style if at else DIM) if self._is_coloured else ""
 
 
