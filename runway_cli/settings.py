@@ -323,10 +323,8 @@ def switch(text: str) -> bool:
 def number_of(credits: object) -> float | None:
     """Returns credits as an int or a float, also where they come as text; None for what is not a price."""
     try:
-        found = float("nan" if isinstance(credits, bool) else str(credits))
+        found = number(0, MAX_CREDITS, "a price")(str(credits))
     except ValueError:
-        return None
-    if not 0 <= found < MAX_CREDITS:  # not NaN either
         return None
     return int(found) if found == int(found) else found
 

@@ -91,14 +91,16 @@ MAX_DATA_URI = 200  # characters that are shown whole
 MAX_DEPTH = 100
 TOO_DEEP = "… (nested too deeply to be shown)"
 _HIDDEN_KEYS = frozenset(("sessionKey", "api_token", "Authorization"))
-_AFTER_URL = ".,;:!)]}'"  # what ends a sentence or a value, and not a URL
+_LAST = r"""[^\s"'<>\\&.,;:!)\]}]"""  # of a URL or a value: not what ends a sentence or encloses it
 
 _DATA_URI = r"""data:(?:[\w.+-]+\\*/[\w.+-]+(?:;[\w=.+-]+)*|;base64),(?:[^\s"'<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*"""
-_URL = r"""https?:(?:\\*/){2}(?:[^\s"<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*"""  # which JSON may have escaped
+# with what JSON may have escaped
+_URL = r"""https?:(?:\\*/){2}(?:[^\s"<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*(?:\\+u[0-9a-fA-F]{4}|""" + f"{_LAST})"
 _ENCODED_URL = r"""https?%3A(?:%2F|/){2}[^\s"<>&\\?]*"""
 # to the end of the text, where an answer is cut off before the end of what is masked
 _NAMED = (
-    r"""((?:sessionKey|api_token)\\*["']?\s*(?:[:=]|%3D)\s*)(?:(\\*["'])(?:(?!\2)(?:\\.|[^\\]))*|([^"'\\\s&<>]+))"""
+    r"""((?:sessionKey|api_token)\\*["']?\s*(?:[:=]|%3D)\s*)"""
+    r"""(?:(\\*["'])(?:(?!\2)(?:\\.|[^\\]))*|[^"'\\\s&<>]*""" + _LAST + ")"
 )
 _KEY = r"key_[0-9a-z]{32,}"  # of the API, even where it is not this run's
 _FIELDS = r"""("fields\\*"\s*:\s*)\{(?:[^{}"\\]|\{[^{}"\\]*\}|(\\*)"(?:(?!\2")(?:\\.|[^\\]))*\2")*(?:\}|.*)"""
@@ -114,10 +116,10 @@ def text(shown: str, own: str = "") -> str:
         ("data:", _DATA_URI, _short_data_uri),
         ("http", _URL, lambda match: _without_query(match[0], own)),
         ("http", _ENCODED_URL, lambda match: re.sub("(%3F).*", rf"\1{MASK}", match[0], flags=re.IGNORECASE)),
-        ("sessionkey", _NAMED, _without_named),
-        ("api_token", _NAMED, _without_named),
-        ("key_", _KEY, lambda _: MASK),
-        ("fields", _FIELDS, lambda match: f'{match[1]}"{MASK}"'),
+        ("sessionkey", _NAMED, rf"\1\2{MASK}"),
+        ("api_token", _NAMED, rf"\1\2{MASK}"),
+        ("key_", _KEY, MASK),
+        ("fields", _FIELDS, rf'\1"{MASK}"'),
     ):
         if word in lowered:  # a pattern is compiled when it is needed: that saves most runs 3 ms
             shown = re.sub(pattern, replace, shown, flags=re.IGNORECASE | re.DOTALL)
@@ -132,18 +134,7 @@ def _short_data_uri(match: re.Match[str]) -> str:
 
 def _without_query(url: str, own: str) -> str:
     path, mark, query = url.partition("?")
-    return path + mark + (text(query) if own and url.startswith(own + "/") else _hidden(query))
-
-
-def _without_named(match: re.Match[str]) -> str:
-    """Returns a session key's or token's name with its value masked."""
-    return match[1] + (match[2] + MASK if match[2] else _hidden(match[3]))
-
-
-def _hidden(word: str) -> str:
-    """Returns a mask for a word, and the punctuation that follows it in a sentence."""
-    kept = word.rstrip(_AFTER_URL)
-    return MASK + word[len(kept) :] if kept else word
+    return path + mark + (text(query) if own and url.startswith(own + "/") else MASK if query else "")
 
 
 def value(shown: Any, mask: Callable[[str], str] = text, hidden: frozenset[str] = _HIDDEN_KEYS, depth: int = 0) -> Any:
