@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..jobs.tasks import PolledTask, Progress
     from ..shutdown import Clock
 
-
 NOTE_INTERVAL = 60.0  # seconds between two lines where no terminal shows live ones
 BAR = 10  # characters: a task's line, its id and all, fits into 80 columns
 MAX_CELL = 500  # characters: more is never seen

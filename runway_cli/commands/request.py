@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ..jobs.ledger import Ledger
     from ..jobs.start import Job, Started
 
-
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 BODY_METHODS = ("POST", "PATCH", "PUT")
 FOR_METHODS = {  # options that only these methods take

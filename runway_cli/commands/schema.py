@@ -14,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-
 TYPES = {"SECONDS": "number", "N": "integer"}  # by metavar; any other is a string
 
 
