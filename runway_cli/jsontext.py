@@ -14,6 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    Json = Any  # a value as `loads` returns it
+else:
+    Json = object
 
 # C1 controls, DEL, tag characters and what turns the writing direction: they can steer a terminal or hide from it.
 _STEERING = "[\x7f-\x9f\u061c\u180e\u200e\u200f\u2028-\u202e\u2061-\u206f\ufff9-\ufffb\U000e0000-\U000e007f]"
@@ -38,7 +41,7 @@ class Number:
         return self.text
 
 
-def loads(data: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+def loads(data: bytes | str, pairs: Callable[[list[tuple[str, Json]]], Json] | None = None) -> Json:
     """Returns the value of a JSON text, UTF-8 with or without a byte order mark; `pairs` makes an object of members.
 
     Raises ValueError with words for a user: empty, not UTF-8, not JSON, nested too deeply.
@@ -53,7 +56,7 @@ def loads(data: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
     import json  # help and --version do without: 2 ms
 
     try:
-        exact: Any = {"parse_int": _integer, "parse_float": _decimal, "parse_constant": _refuse}
+        exact: Json = {"parse_int": _integer, "parse_float": _decimal, "parse_constant": _refuse}
         return json.loads(data, **exact, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
@@ -74,7 +77,7 @@ def _refuse(word: str) -> None:
     raise ValueError(f"{word} is not a JSON number")
 
 
-def dumps(value: Any, indent: int | None = None, *, is_sorted: bool = False) -> str:
+def dumps(value: Json, indent: int | None = None, *, is_sorted: bool = False) -> str:
     """Returns one line without spaces, or indented lines; characters stay as they are, and keys unless `is_sorted`.
 
     What can steer a terminal is written as escapes. Halves of surrogate pairs stay: UTF-8 cannot hold them, so
@@ -84,13 +87,13 @@ def dumps(value: Any, indent: int | None = None, *, is_sorted: bool = False) -> 
 
     mark = os.urandom(8).hex()
     separators = (",", ":") if indent is None else (",", ": ")
-    options: Any = {"ensure_ascii": False, "allow_nan": False, "sort_keys": is_sorted, "separators": separators}
+    options: Json = {"ensure_ascii": False, "allow_nan": False, "sort_keys": is_sorted, "separators": separators}
     text = json.dumps(value, indent=indent, default=lambda number: mark + number.text, **options)
     if mark in text:
         text = re.sub(f'"{mark}([^"]*)"', r"\1", text)
     return text if text.isprintable() else re.sub(_STEERING, lambda found: json.dumps(found[0])[1:-1], text)
 
 
-def encoded(value: Any, *, is_sorted: bool = False) -> bytes:
+def encoded(value: Json, *, is_sorted: bool = False) -> bytes:
     """Returns one line without spaces, as UTF-8."""
     return dumps(value, is_sorted=is_sorted).encode("utf-8", "backslashreplace")

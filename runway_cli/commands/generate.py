@@ -11,7 +11,7 @@ import re
 from .. import jsontext
 from ..api.paths import api_path
 from ..contract import source
-from ..contract.schema import beginning_of, full_path, kind_of, models, nearest, reading, short_name
+from ..contract.schema import Schema, Schemas, beginning_of, full_path, kind_of, models, nearest, reading, short_name
 from ..errors import Mistyped, UsageError
 from ..jobs import fields
 from ..jobs.fields import Field
@@ -19,15 +19,9 @@ from ..jobs.tasks import created_by
 from ..settings import MIN_INTERVAL, Miswritten, as_text, destination, expanded, not_empty
 from . import request
 from .body import Checker
+from .context import Context
 from .options import COSTS, Command, Operand, Option, Options
 from .wait import MAX_WAIT, WAIT_OPTIONS
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..contract.schema import Schema, Schemas
-    from .context import Context
 
 TEXT_FIELDS = ("promptText", "text", "prompt")  # the first that the endpoint has takes TEXT, also one level down
 SETTING = re.compile(r"([A-Za-z_][\w.\[\]-]*?)(:?=)(.*)", re.ASCII | re.DOTALL)  # KEY=VALUE or KEY:=JSON
@@ -125,7 +119,7 @@ def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: st
     try:
         return fields.reader(kind)(f"{name}={text}")
     except ValueError as error:
-        facts: dict[str, Any] = {}
+        facts: dict[str, object] = {}
         if isinstance(error, Miswritten) and kind != fields.JSON:  # brackets in the key
             facts = {"bad_value": (("",), f"{name}={text}"), "instead": error.instead[1:]}
         words = str(error).replace("; for plain text use -f", f"; for plain text: {name}=…")

@@ -9,17 +9,13 @@ from collections.abc import Iterable, Sequence
 
 from ..errors import UsageError
 from ..jobs.ledger import STARTED, Attempt
+from ..jsontext import Json
 from ..settings import counted, number_of, relative
 from ..terminal.console import TABLES
 from ..terminal.tables import Column
+from .context import Context
 from .lists import LIMIT, MAX_ROWS
 from .options import Command, Option, Options
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from .context import Context
 
 COLUMNS = (
     Column("Started", "startedAt"),
@@ -50,7 +46,7 @@ def run(context: Context, options: Options) -> int:
     ]
     rows = _grouped(attempts, options.by) if options.by else list(map(_row, attempts))
     shown = rows[: options.limit or MAX_ROWS]
-    more: dict[str, Any] = {"credits": _sum(row["credits"] or 0 for row in shown)}
+    more: dict[str, Json] = {"credits": _sum(row["credits"] or 0 for row in shown)}
     if len(shown) < len(rows):
         more["truncated"] = True
     columns = (Column(options.by.capitalize(), options.by), *COUNTS) if options.by else COLUMNS
@@ -62,20 +58,20 @@ def run(context: Context, options: Options) -> int:
     return 0
 
 
-def _row(attempt: Attempt) -> dict[str, Any]:
+def _row(attempt: Attempt) -> dict[str, Json]:
     found = {key: vars(attempt)[key] for key in ("id", "startedAt", "path", "model", "prompt", "status", "credits")}
     return {**found, "saved": list(map(relative, attempt.files))}
 
 
-def _sum(credits: Iterable[Any]) -> Any:
+def _sum(credits: Iterable[Json]) -> Json:
     return number_of(round(sum(credits), 4))
 
 
-def _grouped(attempts: Sequence[Attempt], by: str) -> list[dict[str, Any]]:
+def _grouped(attempts: Sequence[Attempt], by: str) -> list[dict[str, Json]]:
     """Returns a row for each day (local time), model or endpoint of the attempts: its jobs and their credits."""
     from datetime import datetime
 
-    rows: dict[str | None, dict[str, Any]] = {}
+    rows: dict[str | None, dict[str, Json]] = {}
     for attempt in attempts:
         day = datetime.fromtimestamp(attempt.at).strftime("%Y-%m-%d") if by == "day" else None
         key = {"day": day, "model": attempt.model, "endpoint": attempt.path}[by]

@@ -7,16 +7,13 @@ from collections.abc import Callable
 from functools import partial
 
 from ..api.client import pages
+from ..jsontext import Json
 from ..settings import integer, not_empty
 from ..terminal.tables import Column
 from .context import Context
 from .options import Command, Option, Options
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    Record = dict[str, Any]
+Record = dict[str, Json]
 
 MAX_ROWS = 1000  # without --limit
 LIMIT = Option("--limit N", "print N rows at most (default: 1000)", integer(1))
@@ -69,7 +66,7 @@ def document(record: Record) -> Record:
     return _row(record, "id name type", avatarId=avatar_id, usedBy=names, createdAt=iso_time(record))
 
 
-def _row(record: Record, keys: str, **more: Any) -> Record:
+def _row(record: Record, keys: str, **more: Json) -> Record:
     return {**{key: record.get(key) for key in keys.split()}, **more}
 
 
@@ -84,7 +81,7 @@ def _users(record: Record) -> list[Record]:
     return [user for user in users if isinstance(user, dict)] if isinstance(users, list) else []
 
 
-def iso_time(record: Record) -> Any:
+def iso_time(record: Record) -> Json:
     """Returns createdAt as YYYY-MM-DDTHH:MM:SS.mmmZ, read as UTC where it names no zone; what is no date unchanged."""
     from datetime import datetime, timezone
 

@@ -6,13 +6,10 @@ import shlex
 
 from .. import __version__
 from ..errors import EXITS
+from ..jsontext import Json
 from ..terminal.console import FORMATS
 from .context import Context
 from .options import GLOBAL_OPTIONS, Command, Option, Options
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 TYPES = {"SECONDS": "number", "N": "integer"}  # by metavar; any other is a string
 
@@ -45,7 +42,7 @@ def run(context: Context, options: Options) -> int:
     return 0
 
 
-def _option(option: Option) -> dict[str, Any]:
+def _option(option: Option) -> dict[str, Json]:
     """Returns the facts of an option; what does not apply to it is left out."""
     facts = {
         "flags": list(option.flags),

@@ -12,14 +12,11 @@ from collections.abc import Iterable, Iterator
 
 from .. import jsontext
 from ..errors import UsageError
+from ..jsontext import Json
 from .schema import Endpoint, Schemas, beginning_of, binding, key_of, nearest_words, one_line, reading, values_of
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    Schema = dict[str, Any]
-    Field = dict[str, Any]
+Schema = dict[str, Json]
+Field = dict[str, Json]
 
 BODY_DEPTH = 6  # levels of dotted names below the first
 RESPONSE_DEPTH = 3
@@ -165,7 +162,7 @@ def _properties(schemas: Schemas, prefix: str, form: Schema, depth: int, folded:
                 yield from _below(schemas, f"{dotted}.", forms, depth - 1, folded)
 
 
-def _field(schemas: Schemas, name: str, schema: Any, required: bool) -> Field:
+def _field(schemas: Schemas, name: str, schema: Json, required: bool) -> Field:
     """Returns one field, without those below it."""
     node, forms = schemas.plain(schema), schemas.forms(schema)
     type_, values, limits = _facts(schemas, forms)
@@ -181,12 +178,12 @@ def _field(schemas: Schemas, name: str, schema: Any, required: bool) -> Field:
     return {**{key: value for key, value in field.items() if value}, **default}
 
 
-def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Any], dict[str, Any]]:
+def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Json], dict[str, Json]]:
     """Returns type, allowed values (empty: any) and limits of a value that has one of these forms."""
     types: list[str] = []
-    values: list[Any] = []
-    limits: dict[str, Any] = {}
-    lengths: dict[str, Any] = {}  # of each kind of URI, None where it has no limit
+    values: list[Json] = []
+    limits: dict[str, Json] = {}
+    lengths: dict[str, Json] = {}  # of each kind of URI, None where it has no limit
     constant = all(values_of(form) for form in forms if form.get("type") != "null")
     for form in forms:
         allowed, scheme = values_of(form), beginning_of(form).rstrip(":/")
@@ -244,7 +241,7 @@ def field_rows(fields: Iterable[Field]) -> list[dict[str, str]]:
     return rows
 
 
-def _words(value: Any, mark: str = ", ") -> str:
+def _words(value: Json, mark: str = ", ") -> str:
     """Returns a value as words: a limit that differs by the kind of URI as `9 (https), 8 (runway)`."""
     if isinstance(value, dict):
         return mark.join(f"{_words(item)} ({kind})" for kind, item in value.items())
@@ -253,7 +250,7 @@ def _words(value: Any, mark: str = ", ") -> str:
     return value if isinstance(value, str) else jsontext.dumps(value)
 
 
-def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
+def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Json]]:
     """Returns each model of an endpoint with what it lets choose from: [{"model", "ratio"?, …, "required"?}].
 
     A field of the body whose values are listed is that list; of the fields inside others only what must be chosen, such
@@ -265,7 +262,7 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Any]]:
         for model, forms in schemas.by_model(endpoint).items():
             fields = [field for field in _below(schemas, "", forms, 1) if field["name"] != "model"]
             required = {field["name"] for field in fields if "required" in field}
-            found: dict[str, dict[Any, Any]] = {"ratio": {}, "duration": {}}  # what a model is chosen by comes first
+            found: dict[str, dict[Json, Json]] = {"ratio": {}, "duration": {}}  # what a model is chosen by comes first
             length = ""
             for field in fields:
                 name, limits = field["name"], field.get("limits", {})

@@ -8,12 +8,9 @@ from collections.abc import Hashable, Iterable, Iterator
 
 from .. import jsontext
 from ..errors import ApiError
+from ..jsontext import Json
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    Schema = dict[str, Any]
+Schema = dict[str, Json]
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE")
 MAX_STEPS = 300_000  # keywords, names and values read for one call; Runway's largest endpoint takes 10,000
@@ -30,10 +27,10 @@ class Endpoint:
     def __init__(self, method: str, path: str, operation: Schema | bytes) -> None:
         self.method = method
         self.path = path
-        self._operation: Any = operation
+        self._operation: Json = operation
 
     @property
-    def operation(self) -> Any:
+    def operation(self) -> Json:
         """Returns the operation as it is written. One of the snapshot is parsed only here: few are looked into."""
         if isinstance(self._operation, bytes):
             self._operation = jsontext.loads(self._operation)
@@ -93,7 +90,7 @@ def nearest_words(word: str, known: Iterable[str]) -> list[str]:
     return [words[found] for found in difflib.get_close_matches(word[:100].lower(), words)]
 
 
-def models(document: Schema) -> list[dict[str, Any]]:
+def models(document: Schema) -> list[dict[str, Json]]:
     """Returns every model with the names of its endpoints: [{"model", "endpoints": ["image_to_video", …]}]."""
     found: dict[str, dict[str, None]] = {}
     with reading(document) as schemas:
@@ -120,7 +117,7 @@ class Schemas:
         self._document = document
         self._steps = MAX_STEPS
 
-    def plain(self, schema: Any) -> Schema:
+    def plain(self, schema: Json) -> Schema:
         """Returns an object of the document with its `$ref` followed; {} for what is not an object."""
         if not isinstance(schema, dict):
             return {}
@@ -129,12 +126,12 @@ class Schemas:
             raise ContractError("this part of the contract is too large to read", status=200, is_json=False)
         if "$ref" not in schema:
             return schema
-        target: Any = self._document
+        target: Json = self._document
         for part in str(schema["$ref"]).split("/")[1:]:
             target = target.get(part) if isinstance(target, dict) else None
         return {**self.plain(target), **{key: value for key, value in schema.items() if key != "$ref"}}
 
-    def forms(self, schema: Any) -> list[Schema]:
+    def forms(self, schema: Json) -> list[Schema]:
         """Returns the forms that a value may have, each without unions: one, or those of `oneOf`, `anyOf`, `type`.
 
         Each form of a union has what stands beside it too, such as its `discriminator`.
@@ -146,18 +143,18 @@ class Schemas:
                 return [form for branch in node[union] for form in self.forms({**base, **self.plain(branch)})]
         return [{**node, "type": kind} for kind in node["type"]] if isinstance(node.get("type"), list) else [node]
 
-    def values(self, schema: Any) -> list[Any]:
+    def values(self, schema: Json) -> list[Json]:
         """Returns the values that a schema allows in all of its forms but null; [] where one form allows any."""
         found = [values_of(form) for form in self.forms(schema) if form.get("type") != "null"]
         return [value for values in found for value in values] if all(found) else []
 
-    def told_apart(self, forms: list[Schema]) -> tuple[str, list[list[Any]]]:
+    def told_apart(self, forms: list[Schema]) -> tuple[str, list[list[Json]]]:
         """Returns the property that their discriminator names, and its values in each form; ("", []) without one."""
         name = self.plain(forms[0].get("discriminator")).get("propertyName") if forms else None
         tags = [self.values(form.get("properties", {}).get(name)) for form in forms] if isinstance(name, str) else []
         return (str(name), tags) if tags and all(tags) else ("", [])
 
-    def content(self, holder: Any) -> Any:
+    def content(self, holder: Json) -> Json:
         """Returns the schema of the JSON of a body or an answer, None without any."""
         return self.plain(self.plain(self.plain(holder).get("content")).get("application/json")).get("schema")
 
@@ -177,18 +174,18 @@ class Schemas:
         return found
 
 
-def values_of(form: Schema) -> list[Any]:
+def values_of(form: Schema) -> list[Json]:
     """Returns the allowed values; [] where any is allowed."""
     return [form["const"]] if "const" in form else form.get("enum", [])
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: Json) -> str:
     """Returns the JSON type of a value: null, boolean, number, string, array or object."""
     kinds = {bool: "boolean", str: "string", list: "array", dict: "object", type(None): "null"}
     return kinds.get(type(value), "number")
 
 
-def key_of(value: Any) -> Hashable:
+def key_of(value: Json) -> Hashable:
     """Returns what equal JSON values share: 1 and 1.0 do, 1 and true do not."""
     kind = kind_of(value)
     return kind, float(value) if kind == "number" else value if kind == "string" else jsontext.dumps(value)
