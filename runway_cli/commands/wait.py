@@ -13,7 +13,7 @@ from functools import partial
 from ..errors import ClosedOutput, Failure, InternalError, Interrupted, OutputError, RunwayError, UsageError
 from ..jobs.fields import read_source
 from ..settings import MIN_INTERVAL, absolute, counted, destination, interval, seconds_or_forever
-from ..terminal.console import TABLES, is_terminal, show
+from ..terminal.console import TABLES, is_terminal
 from .context import summary
 from .options import Command, Operand, Option, Options
 
@@ -222,8 +222,17 @@ def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone:
 
 def open_files(context: Context, paths: Sequence[str]) -> None:
     """Shows saved files with the system's viewer."""
+    import subprocess
+
+    quiet = subprocess.DEVNULL
     for path in paths:
-        if not show(path):
+        try:
+            if sys.platform == "win32":
+                os.startfile(path)
+            else:
+                viewer = "open" if sys.platform == "darwin" else "xdg-open"
+                subprocess.Popen([viewer, os.path.abspath(path)], stdin=quiet, stdout=quiet, stderr=quiet)
+        except OSError:
             context.console.note(f"{path} could not be opened with the system's viewer")
 
 

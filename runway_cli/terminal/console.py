@@ -442,19 +442,3 @@ def has_ansi(stream: Any) -> bool:
     number = -11 if stream is sys.stdout else -12  # STD_OUTPUT_HANDLE, STD_ERROR_HANDLE
     handle = ctypes.c_void_p(kernel32.GetStdHandle(number))
     return bool(kernel32.SetConsoleMode(handle, 7))  # processed, wrapped, ENABLE_VIRTUAL_TERMINAL_PROCESSING
-
-
-def show(path: str) -> bool:
-    """Opens a file with the program that the system chooses for it. Returns False where there is none."""
-    try:
-        if sys.platform == "win32":
-            os.startfile(path)
-        else:
-            import subprocess
-
-            opener = "open" if sys.platform == "darwin" else "xdg-open"
-            quiet = subprocess.DEVNULL
-            subprocess.Popen([opener, os.path.abspath(path)], stdin=quiet, stdout=quiet, stderr=quiet)
-    except OSError:
-        return False
-    return True
