@@ -53,7 +53,7 @@ FORMATS = {  # RFC 9562, 3339 and 3986
     "uri": ("an absolute URI", r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]*"),
 }
 # Only such patterns are checked, which take no longer than the text is long: classes, the last of which may repeat.
-PATTERN = r"\^(?:\[[\w-]+\])+(?:[*+]|\{\d+,\d+\})?\$"
+PATTERN = r"\^(?:\[[\w-]+\])+(?:[*+]|\{\d{1,3},\d{1,3}\})?\$"
 
 
 class Hint(str):
