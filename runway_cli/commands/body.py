@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
+from ..api.client import Client
 from ..contract import source
 from ..contract.check import REQUIRED, UNKNOWN, check, shown
-from ..contract.schema import endpoints, matching, nearest
+from ..contract.schema import Endpoint, endpoints, matching, nearest
+from ..contract.source import Contract
 from ..errors import ApiError, ConfigError, UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..api.client import Client
-    from ..contract.schema import Endpoint
-    from ..contract.source import Contract
+from ..jsontext import Json
 
 
 class Checker:
@@ -38,11 +33,11 @@ class Checker:
         found = matching(self.endpoints, path.partition("?")[0])
         return next((each for each in found if each.method == method), None)
 
-    def refused(self, endpoint: Endpoint, body: Any) -> list[dict[str, Any]]:
+    def refused(self, endpoint: Endpoint, body: Json) -> list[dict[str, Json]]:
         """Returns what the contract refuses; values are masked before they are shortened. Raises ContractError."""
         return check(self.contract.document, endpoint, body, lambda value: shown(self._mask(value)), named_only=True)
 
-    def issues(self, method: str, path: str, body: Any) -> list[dict[str, Any]]:
+    def issues(self, method: str, path: str, body: Json) -> list[dict[str, Json]]:
         """Returns what is wrong with a body, as [{"field", "messages"}]. Raises ContractError.
 
         What the contract does not know, and is accepted, is noted.
@@ -63,7 +58,7 @@ class Checker:
             self._note(f"the API's contract of {self.contract.date} does not know {what}{hint}; it is sent as it is")
         return issues
 
-    def check(self, method: str, path: str, body: Any) -> str | None:
+    def check(self, method: str, path: str, body: Json) -> str | None:
         """Returns the date of the contract where it allows the body, None where it does not know the endpoint.
 
         Raises UsageError with `issues` where it refuses the body.
@@ -79,7 +74,7 @@ class Checker:
         return self.contract.date if self.endpoint(method, path) else None
 
 
-def explained(client: Client, method: str, path: str, body: Any, error: ApiError) -> ApiError:
+def explained(client: Client, method: str, path: str, body: Json, error: ApiError) -> ApiError:
     """Returns a refusal with what the contract at hand knows about it; never asks the network.
 
     Adds the allowed values to the API's own issues, and the fact `endpoint`: the (method, path) that the contract has,

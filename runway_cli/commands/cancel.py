@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from ..api.client import Client
 from ..errors import ApiError, RunwayError, TaskError, UsageError
 from ..jobs.tasks import CANCELLED, GOOD_ENDS, TASKS, PolledTask
+from ..jsontext import Json
 from ..terminal.tables import Column
-from .context import for_each
+from .context import Context, for_each
 from .options import WRITES, Command, Operand, Option, Options
 from .wait import named
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..api.client import Client
-    from .context import Context
 
 COLUMNS = (Column("Id", "id"), Column("Cancelled", "cancelled"), Column("Status", "status"))
 
@@ -32,7 +27,7 @@ def run(context: Context, options: Options) -> int:
     history.check()
 
     def cancel(task: PolledTask) -> None:
-        row: dict[str, Any] = {"id": task.name, "cancelled": False, "status": None}
+        row: dict[str, Json] = {"id": task.name, "cancelled": False, "status": None}
         failure = None
         try:
             _cancel(client, task, force=options.force)

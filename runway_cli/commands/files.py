@@ -7,14 +7,8 @@ import os
 from ..errors import DeniedError, OutputError, UsageError
 from ..settings import destination, not_empty, url_fault
 from ..terminal.tables import Column
-from .context import for_each
+from .context import Context, for_each
 from .options import WRITES, Command, Operand, Option, Options
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..files.upload import InputFile
-    from .context import Context
-
 
 UPLOAD_COLUMNS = (Column("File", "file"), Column("Uri", "uri"), Column("Bytes", "bytes", rank=1))
 DOWNLOAD_COLUMNS = (Column("Saved", "saved"), Column("Bytes", "bytes", rank=1))

@@ -12,12 +12,8 @@ from binascii import b2a_base64
 from collections.abc import Callable
 
 from .. import jsontext
+from ..jsontext import Json
 from ..settings import IN_REQUEST_LINE, readable_size
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
 
 MASK = "***"
 MIN_LENGTH = 4  # characters; masking a shorter value would blot out ordinary words
@@ -78,7 +74,7 @@ class Secrets:
                     return MASK
         return text
 
-    def mask_value(self, result: Any) -> Any:
+    def mask_value(self, result: Json) -> Json:
         """Returns a result without the secrets, keys included; what is nested too deeply is masked as text later."""
         return value(result, lambda text: self.mask(text, MIN_LENGTH_IN_RESULTS), frozenset())
 
@@ -137,7 +133,9 @@ def _without_query(url: str, own: str) -> str:
     return path + mark + (text(query) if own and url.startswith(own + "/") else MASK if query else "")
 
 
-def value(shown: Any, mask: Callable[[str], str] = text, hidden: frozenset[str] = _HIDDEN_KEYS, depth: int = 0) -> Any:
+def value(
+    shown: Json, mask: Callable[[str], str] = text, hidden: frozenset[str] = _HIDDEN_KEYS, depth: int = 0
+) -> Json:
     """Returns a JSON value with each text and number masked, and, if there are `hidden` keys, what they lead to.
 
     More than MAX_DEPTH levels cannot be searched by recursion: TOO_DEEP stands for them beside hidden keys.
