@@ -57,14 +57,13 @@ PATTERN = r"\^(?:\[[\w-]+\])+(?:[*+]|\{\d{1,3},\d{1,3}\})?\$"
 
 
 class Hint(str):
-    """A message that names the word that may be meant, `near`: a "value", a "field", or what a "missing" one is."""
+    """A message that names the word that may be meant, `near`."""
 
-    about: str
     near: str
 
-    def __new__(cls, about: str, message: str, near: str) -> Hint:
+    def __new__(cls, message: str, near: str) -> Hint:
         made = super().__new__(cls, f"{message} {plain(near)}?")
-        made.about, made.near = about, near
+        made.near = near
         return made
 
 
@@ -158,7 +157,7 @@ class _Checker:
                 if name in properties or free is not False:
                     yield from self.issues(properties.get(name, free), item, (*path, name))
                 elif near := nearest_words(name, (word for word in properties if word not in value)):
-                    yield (*path, name), Hint("field", f"{UNKNOWN}; did you mean", near[0])
+                    yield (*path, name), Hint(f"{UNKNOWN}; did you mean", near[0])
                 else:
                     known = f"use {_choice(list(map(plain, properties)))}" if properties else "none is allowed here"
                     yield (*path, name), f"{UNKNOWN}: {known}"
@@ -168,7 +167,7 @@ class _Checker:
         properties = form.get("properties", {})
         near = nearest_words(name, (word for word in value if word not in properties))
         if near:
-            return Hint("missing", f"{REQUIRED}; did you misspell it as", near[0])
+            return Hint(f"{REQUIRED}; did you misspell it as", near[0])
         values = self.schemas.values(properties.get(name))
         return f"{REQUIRED}: {_choice(list(map(plain, values)))}" if values else REQUIRED
 
@@ -182,7 +181,7 @@ class _Checker:
         phrases += [f"{verb} {' or '.join(words)}" for verb, words in grouped.items()]
         near = nearest_words(value, one_of) if isinstance(value, str) and len(one_of) > 1 else ()
         message = f"must {' or '.join(phrases)}, not {self.show(value)}"
-        return Hint("value", f"{message}; did you mean", near[0]) if near else message
+        return Hint(f"{message}; did you mean", near[0]) if near else message
 
 
 def shown(value: Any) -> str:
