@@ -15,7 +15,7 @@ from .media import EXTENSIONS, MEDIA, judged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
     from typing import Any, BinaryIO
 
     from ..api.client import Client
@@ -147,7 +147,7 @@ def _uploaded(client: Client, file: InputFile, emit: Emit) -> str:
         return client.console.mask(text)
 
     def attempt() -> None:
-        with closing(client.stream("POST", url, form.headers, form.pieces(emit))) as answer:
+        with closing(form.pieces(emit)) as pieces, closing(client.stream("POST", url, form.headers, pieces)) as answer:
             if not 200 <= answer.status < 300:
                 raise storage_error("the upload was refused", answer, mask)
 
@@ -169,7 +169,7 @@ class Form:
         size = len(self.head) + file.size + len(self.tail)
         self.headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(size)}
 
-    def pieces(self, emit: Emit) -> Iterator[bytes]:
+    def pieces(self, emit: Emit) -> Generator[bytes, None, None]:
         """Yields the form's bytes. Raises UsageError if the file became shorter while it was read."""
         yield self.head
         sent = 0
