@@ -88,10 +88,8 @@ class Transport:
         with _reported(exchange):
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-            exchange.peer = parts.netloc
             proxy = proxy_for(parts)
-            if proxy:
-                exchange.peer += f" through the proxy {proxy.netloc.rpartition('@')[2]}"
+            exchange.peer = parts.netloc + (f" through the proxy {proxy.netloc.rpartition('@')[2]}" if proxy else "")
             if parts.scheme == "https" and not self._trusted:
                 self._trusted = trusted_authorities()
             place = (proxy.hostname or "", proxy.port or 80) if proxy else (host, port)
@@ -167,11 +165,14 @@ class Stream(http.client.HTTPResponse):
         if self.status < 200 or self.status in (204, 304) or self._method == "CONNECT":  # type: ignore[attr-defined]
             self.chunked, self.length = False, 0
             return
-        codings = ", ".join(self.headers.get_all("Transfer-Encoding", ())).strip().lower()
+        codings = ",".join(self.headers.get_all("Transfer-Encoding", ())).lower().split(",")
+        codings = [coding.strip() for coding in codings if coding.strip() not in ("", "identity")]
         lengths = {text.strip() for text in self.headers.get_all("Content-Length", ())}
         if codings:
-            if codings != "chunked":
-                raise http.client.HTTPException(f"Transfer-Encoding: {codings[:60]!r}")
+            if codings[-1] != "chunked" or set(codings) - {"gzip", "x-gzip", "chunked"}:
+                raise http.client.HTTPException(f"Transfer-Encoding: {', '.join(codings)[:60]!r}")
+            if codings[0] != "chunked":
+                self.headers["Content-Encoding"] = "gzip"  # inside the chunks
             self.chunked, self.chunk_left, self.length = True, None, None
         elif lengths:
             length = ", ".join(sorted(lengths))

@@ -5,6 +5,7 @@ Answers that are cut off, not HTTP, or packed are in test_bodies; what may be se
 
 from __future__ import annotations
 
+import gzip
 from functools import partial
 from typing import Callable
 
@@ -60,6 +61,7 @@ class FrameTest(TransportTest):
         for headers in (
             b"Transfer-Encoding: chunked \r\n",
             b"transfer-encoding:\tChunked\t\r\n",
+            b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
             b"Transfer-Encoding: chunked\r\nContent-Length: 99\r\n",
             b"Content-Length: 3 \r\n",
             b"Content-Length: 3\r\nContent-Length: 3\r\n",
@@ -71,7 +73,7 @@ class FrameTest(TransportTest):
 
     def test_a_frame_that_is_not_clear_is_a_failure(self) -> None:
         for headers in (
-            *(b"Transfer-Encoding: %s\r\n" % coding for coding in (b"br", b"gzip", b"gzip, chunked")),
+            *(b"Transfer-Encoding: %s\r\n" % coding for coding in (b"br", b"gzip", b"chunked, gzip")),
             b"Transfer-Encoding: chunked\r\nTransfer-Encoding: br\r\n",
             *(b"Content-Length: %s\r\n" % text for text in (b"-3", b"0x3", b"three", b"9" * 5000)),
             b"Content-Length:\r\n",
@@ -89,6 +91,12 @@ class FrameTest(TransportTest):
             with self.subTest(size[:9]):
                 found = self.bodies(b"Transfer-Encoding: chunked\r\n", size + b"\r\nfox\r\n0\r\n\r\n")
                 self.assertEqual(found, ["the answer was cut off"] * 2)
+
+    def test_gzip_within_chunks_is_unpacked(self) -> None:
+        for content in (gzip.compress(b"fox"), b"fox"):
+            chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content)
+            found = self.bodies(b"Transfer-Encoding: gzip, chunked\r\n", chunks)
+            self.assertEqual(found, [b"fox", content], "a download unpacks by itself")
 
     def test_an_answer_that_has_no_body_has_no_frame(self) -> None:
         for status in (b"204 No Content", b"304 Not Modified"):

@@ -35,7 +35,7 @@ NO_TASK = "/v1/tasks/00000000-0000-4000-8000-000000000000"  # requested to see w
 FORMAT_ERRORS = (400, 404, 405, 422)  # and 5xx: what a gateway that knows only the other format may answer
 OFFERED = "POST /v1/image_to_video, GET /v1/tasks/ID and DELETE /v1/tasks/ID"
 _TASK = r"/v1/tasks/([^/?]+)(?:\?(.*))?$"
-_OFFERED = {"POST": r"/v1/image_to_video/?(\?|$)", "GET": _TASK, "DELETE": _TASK}
+_OFFERED = rf"POST /v1/image_to_video/?(\?|$)|(GET|DELETE) {_TASK}"
 _ROUTE = r"(?i)\b(route|endpoint|cannot (get|post|put|patch|delete))\b"
 
 
@@ -104,8 +104,7 @@ class Service(RunwayService):
             if method == "DELETE" and failure.maybe_received and self._finds_deleted(client, path):
                 return Answer(204, {})
         elif failure.status in (404, 405):
-            offered = _OFFERED.get(method)
-            if not (offered and re.match(offered, path)):
+            if not re.match(_OFFERED, f"{method} {path}"):
                 raise failure.but(
                     f"{failure.message}. The gateway offers {OFFERED}; for anything else call Runway directly: without "
                     "--gateway, with RUNWAY_SKILLS_API_SECRET",
