@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     Wanted = list[tuple[str, str]]  # what a value should do, such as ("be", "a string") or ("begin with", "https://")
     Show = Callable[[Any], str]
 
-MAX_SHOWN = 60  # characters of a value
-MAX_LISTED = 60  # allowed values, or known fields, in a message
+MAX_SHOWN = 60  # characters of a value, and values or names in a message
 MAX_ISSUES = 50  # that one check reports
 UNKNOWN, REQUIRED = "unknown field", "is required"  # beginnings of messages
 
@@ -78,17 +77,18 @@ def check(
     """
     fields: dict[str, list[str]] = {}
     with reading(document) as schemas:
-        schema = schemas.content(endpoint.operation.get("requestBody"))
-        for path, message in _Checker(schemas, show or shown, named_only).issues(schema, body):
+        forms = schemas.body(endpoint)
+        if named_only:
+            forms = [{"additionalProperties": False, **form} if form.get("properties") else form for form in forms]
+        for path, message in _Checker(schemas, show or shown).issues({"anyOf": forms}, body):
             fields.setdefault(".".join(map(str, path)), []).append(message)
     return [{"field": field, "messages": messages} for field, messages in fields.items()]
 
 
 class _Checker:
-    def __init__(self, schemas: Schemas, show: Show, named_only: bool) -> None:
+    def __init__(self, schemas: Schemas, show: Show) -> None:
         self.schemas = schemas
         self.show = show
-        self.named_only = named_only
 
     def issues(self, schema: Any, value: Any, path: Path = ()) -> list[Issue]:
         """Returns what is wrong with a value by the form that it selects, or else resembles; MAX_ISSUES at most."""
@@ -145,9 +145,7 @@ class _Checker:
             for index, item in enumerate(value):
                 yield from self.issues(form.get("items"), item, (*path, index))
         elif isinstance(value, dict):
-            properties = form.get("properties", {})
-            is_open = not (self.named_only and properties and path == ())
-            free = form.get("additionalProperties", is_open)
+            properties, free = form.get("properties", {}), form.get("additionalProperties")
             for name in form.get("required", ()):
                 if name not in value:
                     yield (*path, name), self._missing(form, value, name)
@@ -205,6 +203,6 @@ def _cut(text: str) -> str:
 
 
 def _choice(words: list[str]) -> str:
-    """Returns `a`, or `one of a, b, c`, cut after MAX_LISTED."""
-    rest = f", … ({len(words) - MAX_LISTED} more)" if len(words) > MAX_LISTED else ""
-    return words[0] if len(words) == 1 else f"one of {', '.join(words[:MAX_LISTED])}{rest}"
+    """Returns `a`, or `one of a, b, c`, cut after MAX_SHOWN."""
+    rest = f", … ({len(words) - MAX_SHOWN} more)" if len(words) > MAX_SHOWN else ""
+    return words[0] if len(words) == 1 else f"one of {', '.join(words[:MAX_SHOWN])}{rest}"

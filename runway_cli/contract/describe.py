@@ -42,8 +42,7 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, 
                 schema = {"description": parameter.get("description"), **schema}
                 field = _field(schemas, name, schema, parameter.get("required") is True)
                 parameters.append({"name": name, "in": parameter.get("in"), **field})
-        has_body = schemas.body(endpoint) != [{}] or model is not None
-        body = _body(schemas, endpoint, model, all_fields) if has_body else None
+        body = _body(schemas, endpoint, model, all_fields) if model or schemas.body(endpoint) != [{}] else None
         response, about = _response(schemas, endpoint, all_fields)
     described: Schema = {"method": endpoint.method, "path": endpoint.path, "summary": endpoint.summary}
     described.update(parameters=parameters, body=body, response=response, about=about)
@@ -94,12 +93,11 @@ def _response(schemas: Schemas, endpoint: Endpoint, all_fields: bool) -> tuple[d
     And {name: description}, unless the one above has one already.
     """
     answers = schemas.plain(endpoint.operation.get("responses")).items()
-    successes = [schemas.content(answer) for status, answer in answers if str(status).startswith("2")]
-    schema = next((schema for schema in successes if schema is not None), None)
+    successes = (schemas.content(answer) for status, answer in answers if str(status).startswith("2"))
     brief: dict[str, dict[str, None]] = {}
     about: dict[str, str] = {}
     optional = set()
-    for field in _below(schemas, "", schemas.forms(schema), RESPONSE_DEPTH):
+    for field in _below(schemas, "", schemas.forms(next(filter(None, successes), None)), RESPONSE_DEPTH):
         name, values = field["name"], field.get("values", ())
         words = map(str, values) if 0 < len(values) <= MAX_VALUES else [field["type"]]
         brief.setdefault(name, {}).update(dict.fromkeys(words))
@@ -172,10 +170,9 @@ def _field(schemas: Schemas, name: str, schema: Json, required: bool) -> Field:
         description = description if more in description else f"{description} {more}".lstrip()
     if type_.startswith("uri (") and "data URI" in description:  # the type has told
         description = ""
-    told = {"required": required, "values": values, "limits": limits, "deprecated": node.get("deprecated") is True}
-    field = {"name": name, "type": type_, **told, "description": description}
-    default = {"default": node["default"]} if "default" in node else {}
-    return {**{key: value for key, value in field.items() if value}, **default}
+    field: Field = {"name": name, "type": type_, "required": required, "values": values, "default": node.get("default")}
+    field.update(limits=limits, deprecated=node.get("deprecated") is True, description=description)
+    return {key: value for key, value in field.items() if value or (key == "default" and value is not None)}
 
 
 def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Json], dict[str, Json]]:
@@ -217,8 +214,7 @@ def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Json], dict
 
 def joined(types: Iterable[str]) -> str:
     """Returns types as one, each part once, null last: `string` and `string | null` are `string | null`."""
-    outside_parentheses = r" \| (?![^(]*\))"
-    parts = dict.fromkeys(part for type_ in types for part in re.split(outside_parentheses, type_))
+    parts = dict.fromkeys(part for type_ in types for part in re.split(r" \| (?![^(]*\))", type_))  # not inside ( )
     return " | ".join(sorted(parts, key=lambda part: part == "null"))
 
 

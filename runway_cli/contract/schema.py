@@ -39,8 +39,7 @@ class Endpoint:
     @property
     def summary(self) -> str:
         """Returns what it does, in one line."""
-        told = (self.operation.get(key) for key in ("summary", "description", "operationId"))
-        return one_line(next(filter(None, told), None))
+        return one_line(next(filter(None, map(self.operation.get, ("summary", "description", "operationId"))), None))
 
 
 def endpoints(document: Schema) -> list[Endpoint]:
