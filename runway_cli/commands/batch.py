@@ -16,7 +16,7 @@ from ..files.upload import refuse_service
 from ..jobs.batch import Batch, saved_files
 from ..jobs.ledger import OPEN, STARTED, UNCERTAIN, LedgerMissing
 from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
-from ..jobs.start import known, over_limit
+from ..jobs.start import known, over_limit, price_of, shape
 from ..jobs.tasks import is_safety
 from ..settings import absolute, history_path, relative
 from ..terminal import masking
@@ -234,7 +234,10 @@ def _show(context: Context, batch: Batch) -> int:
     finally:
         context.console.end_rows(DRY_RUN_COLUMNS)
 
-    prices = [batch.price(row) for row in unsent]
+    prices = []
+    for row in unsent:  # of an input only its kind counts
+        value = row.value(lambda each: "data:" + getattr(each, "type", ""))
+        prices.append(price_of(shape(row.path, value), batch.ledger, batch.history))
     counts = Counter(prices)
     words = [f"{counts[price]} × {values.counted(price, 'credit')}" for price in counts if price is not None]
     words = [f"{', '.join(words)} known"] if words else []

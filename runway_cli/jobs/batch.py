@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import Counter, deque
 from collections.abc import Sequence
-from contextlib import suppress
 from threading import Lock
 
 from .. import jsontext
@@ -17,7 +16,6 @@ from ..api.client import Client
 from ..api.retry import may_poll_again
 from ..errors import (
     ApiError,
-    BudgetError,
     ClosedOutput,
     Failure,
     InternalError,
@@ -29,13 +27,13 @@ from ..errors import (
 )
 from ..files.download import ANY
 from ..files.upload import InputFile, upload
-from ..settings import BUDGET_VARIABLE, absolute, budget, counted, relative, shown_number
+from ..settings import MIN_INTERVAL, absolute, counted, relative, shown_number
 from ..terminal.tables import Column
 from .fields import OutputOf
-from .ledger import REFUSED, STARTED, UNCERTAIN, Attempt, Ledger, LedgerMissing
+from .ledger import REFUSED, STARTED, UNCERTAIN, Attempt, Ledger
 from .rows import PRINT, SEND, WAIT, Row
 from .schedule import Pace, Scheduler, most_at_once
-from .start import DAY, failure_of, field_of, is_unsent, no_id, over_limit, shape, start
+from .start import failure_of, field_of, is_unsent, no_id, start
 from .tasks import BAD_ENDS, FAILED, GONE, GOOD_ENDS, SUCCEEDED, PolledTask, credits_of, is_safety, parse, urls_of
 
 TYPE_CHECKING = False
@@ -58,6 +56,7 @@ COLUMNS = (
 NOT_STARTED, SKIPPED = "NOT_STARTED", "SKIPPED"  # statuses of rows that no attempt was made at
 # What the last note counts
 OK, BAD, SKIPS, IN_PROGRESS, LEFT = "done", "failed", "skipped", "in progress", "not started"
+WAITING, SENDING = "waiting to be sent", "sending"  # activities
 UNCERTAIN_WORDS = (
     "the POST may have been accepted, but its outcome is unknown: look for it in the account; "
     "--retry-uncertain sends it again"
@@ -94,7 +93,6 @@ class Batch:
         self._failures: list[RunwayError] = []
         self._started = deque(row for row in rows if row.todo == WAIT)
         self._parallel: int = options.parallel
-        self._prices: dict[str | None, Any] = {}  # by shape
         self._uploads: dict[str, Lock] = {}  # by the hash of the file
         self._answers: dict[str, Any] = {}  # with the outputs of rows that have succeeded in this run, by their keys
 
@@ -154,7 +152,7 @@ class Batch:
         while len(self.in_flight) < self._parallel:
             if self._started:
                 row = self._started.popleft()
-            elif self.unsent and not (self.is_over() or self.over_budget()):
+            elif self.unsent and not self.is_over():
                 row = self.unsent.popleft()
             else:
                 return
@@ -184,29 +182,9 @@ class Batch:
                     self.blocked.append(row)
         return skipped
 
-    def over_budget(self) -> BudgetError | None:
-        """Returns why the next row must not start yet: --max-credits or the account's budget; None where it may."""
-        limits = (
-            (self.options.max_credits, "--max-credits", "", self.ledger, -1.0),
-            (budget(), BUDGET_VARIABLE, " in 24 hours", self.history, self.client.clock.time() - DAY),
-        )
-        for limit, name, period, ledger, since in limits:
-            if self.unsent and limit is not None:
-                prices = [self.price(job.row) if job.credits is None else job.credits for job in self.in_flight]
-                prices += ledger.prices(since, without={job.key for job in self.in_flight})
-                refusal = over_limit(limit, name, prices, self.price(self.unsent[0]), period=period)
-                if refusal:
-                    return refusal.but(batch_call="dry run")
-        return None
-
-    def price(self, row: Row) -> Any:
-        """Returns what a request like this row's has cost, None where that is unknown."""
-        found = shape(row.path, row.value(lambda each: "data:" + getattr(each, "type", "")))
-        if self._prices.get(found) is None:
-            with suppress(LedgerMissing):
-                same = [each.last(shape=found, status=SUCCEEDED) for each in (self.ledger, self.history)]
-                self._prices[found] = next((each.credits for each in same if each), None)
-        return self._prices.get(found)
+    def is_paying(self) -> bool:
+        """Returns whether another row is in progress, which will tell what it costs."""
+        return any(job.task or job.activity == SENDING for job in tuple(self.in_flight))
 
     def upload(self, file: InputFile) -> str:
         """Returns the URI of a file, uploaded now or before. Raises what `files.upload` raises."""
@@ -304,6 +282,8 @@ class Batch:
                 call = None if is_safety(failure.fact("failure_code")) else "retry failed"
             elif status != UNCERTAIN and (failure.kind in ("network", "io", "timeout") or may_poll_again(failure)):
                 call = "same"
+            elif failure.kind == "budget":
+                call = "dry run"
             self._failures.append(failure.but(batch_call=call, waiting_for=None))
             line["error"] = self._console.mask(failure.message)
             field = field_of(failure)
@@ -324,11 +304,10 @@ class Batch:
         told = ", ".join(
             f"{counts[word]} of {total} {word}" for word in (BAD, IN_PROGRESS) if counts[word] and total > 1
         )
-        words = [": ".join(filter(None, (told, heaviest(failures).message)))] if failures else []
-        refusal = None if self.pace.is_stopped else self.over_budget()
-        if refusal:
-            failures.append(refusal)
-            words.append(refusal.message)
+        refusals = [failure for failure in failures if failure.kind == "budget"]
+        others = [failure for failure in failures if failure.kind != "budget"]
+        words = [": ".join(filter(None, (told, heaviest(others).message)))] if others else []
+        words += [failure.message for failure in refusals[:1]]
         if counts[LEFT]:
             words.append(f"{counts[LEFT]} of {total} rows are not started")
             failures = failures or [WaitTimeout("the time limit was reached", batch_call="same")]
@@ -348,8 +327,8 @@ class RowJob:
 
     `task` is what is polled, None before the POST was accepted. If there will be none, `failure` is the reason (None:
     the batch was stopped before) and `status` NOT_STARTED, FAILED (the API refused the row) or UNCERTAIN (the POST
-    may have been accepted). `activity` says what is done before there is a task; `key` is that of the last attempt, ""
-    before it; `limit` are the seconds after which it is left unfinished. `is_sent` tells whether this run has sent it.
+    may have been accepted). `activity` says what is done before there is a task; `limit` are the seconds after which it
+    is left unfinished. `is_sent` tells whether this run has sent it.
     """
 
     def __init__(self, batch: Batch, row: Row) -> None:
@@ -357,8 +336,7 @@ class RowJob:
         self.task: PolledTask | None = None
         self.failure: RunwayError | None = None
         self.status = NOT_STARTED
-        self.activity = "waiting to be sent"
-        self.key = ""
+        self.activity = WAITING
         self.limit: float = batch.options.max_wait
         self.deadline: float | None = batch.deadline
         self.is_sent = False
@@ -366,7 +344,7 @@ class RowJob:
         self._tries = 0
         self._estimate: Any = None
         if row.todo == WAIT and row.attempt:
-            self.key, self._estimate = row.attempt.key, row.attempt.credits
+            self._estimate = row.attempt.credits
             self._wait_for(parse(row.attempt.id or ""))
 
     @property
@@ -407,11 +385,11 @@ class RowJob:
             if isinstance(failure, UsageError):  # an input file was changed or removed
                 self.failure = OutputError(failure.message)
             return batch.pace.delay(failure, batch.client.target.retries)
-        self.activity = "waiting to be sent"
+        self.activity = WAITING
         wait = batch.pace.begin()
         if wait is None or wait:
             return wait
-        self.activity, self.key = "sending", os.urandom(16).hex()
+        self.activity = SENDING
         is_accepted = False
         try:
             started = start(
@@ -423,7 +401,8 @@ class RowJob:
                 retries=0,
                 destination=os.path.join(batch.folder, "") if batch.folder else None,
                 batch=batch.ledger,
-                row={"key": self.key, "job": row.key, "name": row.name},
+                row={"job": row.key, "name": row.name},
+                max_credits=batch.options.max_credits,
             )
             is_accepted = True
             if started.pollable is None:
@@ -440,7 +419,9 @@ class RowJob:
             if not is_unsent(failure):
                 self.status = FAILED
                 return None
-            self.activity = "waiting to be sent"
+            self.activity = WAITING
+            if failure.kind == "budget" and batch.is_paying():
+                return MIN_INTERVAL
             self._tries += 1
             return batch.pace.delay(failure, self._tries - 1)
         finally:

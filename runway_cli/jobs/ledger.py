@@ -20,7 +20,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from .. import jsontext
@@ -246,11 +246,10 @@ class Ledger:
         words = f"{SELECT} account = ?" + "".join(f" AND {name} = ?" for name in columns) + " ORDER BY n DESC LIMIT 1"
         return next(iter(self._read(words, self.account, *columns.values())), None)
 
-    def prices(self, since: float = -1.0, *, without: Collection[str] = ()) -> list[Any]:
-        """Returns the credits, None if unknown, of attempts since a moment and of OPEN ones, but for these keys."""
-        words = "SELECT key, credits FROM attempts WHERE account = ? AND status <> ? AND (at > ? OR status IN (?, ?))"
-        rows = self._read(words, self.account, REFUSED, since, *OPEN)
-        return [row.credits for row in rows if row.key not in without]
+    def prices(self, since: float = -1.0) -> list[Any]:
+        """Returns the credits, None if unknown, of what is recorded since a moment or is open."""
+        words = "SELECT credits FROM attempts WHERE account = ? AND status <> ? AND (at > ? OR status IN (?, ?))"
+        return [row.credits for row in self._read(words, self.account, REFUSED, since, *OPEN)]
 
     def claimed(self) -> set[str]:
         """Returns the destinations of what is in progress, or ended well and was not saved, whoever started it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 
 from .. import jsontext
 from ..api.retry import DIRECT
@@ -75,12 +76,13 @@ def start(
     retries: int | None = None,
     batch: Ledger | None = None,
     row: Mapping[str, str] | None = None,
+    max_credits: int | None = None,
 ) -> Started:
     """Sends a POST, unless its job was started before. `value` is the body as a JSON value, for the record.
 
     The intent is on the disk before the POST is sent, the id before anything else happens with the answer; no signal is
     raised in between. A row of a batch is recorded in that ledger too, the intent there first: `row` has its columns
-    `key`, `job` and `name`.
+    `job` and `name`, and `max_credits` is what the whole batch may cost.
 
     Raises what `client.call` and the ledgers raise; BudgetError; TaskError for a job that must not be repeated;
     WaitTimeout where another process has been sending it for longer than the client's timeout.
@@ -90,18 +92,26 @@ def start(
         return Started(None, answer=client.call("POST", path, body, retries=retries).value)
     facts: dict[str, Any] = {"key": os.urandom(16).hex(), "destination": destination, "shape": shape(path, value)}
     facts.update(row or {})
+    price = price_of(facts["shape"], batch or history, history)  # before a transaction: none waits for the other ledger
+
+    def keep_to(limit: float | None, name: str, ledger: Ledger, since: float = -1.0, period: str = "") -> None:
+        if limit is not None and created_by(path):
+            refusal = over_limit(limit, name, ledger.prices(since), price, period=period)
+            if refusal:
+                raise refusal.but(try_next=("history", "--since", "1d"))
+
+    def keep_to_budget() -> None:
+        keep_to(budget(), BUDGET_VARIABLE, history, client.clock.time() - DAY, " in 24 hours")
+
     if batch:
-        batch.intend(path, value, **facts)
+        with batch.transaction():
+            keep_to(max_credits, "--max-credits", batch)
+            keep_to_budget()  # and again with the intent: other processes pay too
+            batch.intend(path, value, **facts)
     facts.update(job=job.name if job else None, digest=job.digest if job else None)
 
     def intend() -> None:
-        limit = budget()
-        if limit is not None and created_by(path):
-            same = history.last(shape=facts["shape"], status=SUCCEEDED)
-            prices = history.prices(client.clock.time() - DAY)
-            refusal = over_limit(limit, BUDGET_VARIABLE, prices, same and same.credits, period=" in 24 hours")
-            if refusal:
-                raise refusal.but(try_next=("history", "--since", "1d"))
+        keep_to_budget()
         if job and job.stem:
             facts["destination"] = free_path(job.folder + job.stem + ANY, history.claimed())
         history.intend(path, value, **facts)
@@ -257,6 +267,16 @@ def recorded(attempt: Attempt, job: Job | None) -> dict[str, Any]:
     cost = {} if attempt.credits is None else {"cost": {"credits": attempt.credits}}
     once = {"once": job.once} if job and job.once is not None else {}
     return {"id": name, "status": attempt.status, **cost, "saved": list(map(relative, attempt.files)), **once}
+
+
+def price_of(shape: str | None, *ledgers: Ledger) -> Any:
+    """Returns what the last job of a shape has cost, None where that is unknown."""
+    for ledger in ledgers:
+        with suppress(LedgerMissing):
+            same = ledger.last(shape=shape, status=SUCCEEDED)
+            if same:
+                return same.credits
+    return None
 
 
 def over_limit(limit: float, name: str, prices: Sequence[Any], price: Any, *, period: str = "") -> BudgetError | None:
