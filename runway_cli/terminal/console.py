@@ -10,7 +10,6 @@ import errno
 import os
 import re
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from .. import jsontext
@@ -389,6 +388,8 @@ def printable(text: str, *, is_pasted: bool = False) -> str:
     """
     if text.isprintable():
         return text
+    import unicodedata
+
     shown = ""
     for each in text:
         category = unicodedata.category(each)

@@ -8,7 +8,6 @@ that are too long to read. Every pattern takes linear time.
 from __future__ import annotations
 
 import re
-from binascii import b2a_base64
 from collections.abc import Callable
 
 from .. import jsontext
@@ -40,6 +39,8 @@ class Secrets:
         """Masks `secret` from now on, unless it is shorter than MIN_LENGTH."""
         if len(secret) < MIN_LENGTH:
             return
+        from binascii import b2a_base64
+
         data, forms = secret.encode("utf-8", "replace"), {secret}
         for before in range(3):  # in base64 it may begin at any of three places
             whole = b2a_base64(bytes(before) + data, newline=False).decode()
