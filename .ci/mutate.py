@@ -75,7 +75,7 @@ MUTATIONS = (
         "masking: stdout", "sys.stdout, self.secrets.mask(text, masking.MIN_LENGTH_IN_RESULTS, in_disguise=False)",
         "sys.stdout, text", *SECRET_TESTS,
     ),
-    Mutation("masking: stderr", "printable(self.mask(text, own))", "printable(text)", *SECRET_TESTS),
+    Mutation("masking: stderr", "printable(self.mask(text))", "printable(text)", *SECRET_TESTS),
     Mutation("masking: errors", "masking.value(document, self.mask)", "dict(document)", *SECRET_TESTS),
     Mutation("masking: traces", "masking.body(body, self.mask)", "body.decode()", *SECRET_TESTS),
     Mutation("masking: excerpts", 'text = mask(" ".join(', 'text = str(" ".join(', *SECRET_TESTS),
