@@ -249,7 +249,7 @@ class LiveLines(unittest.TestCase):
         told = "  ".join(REST)
         for columns, names in (
             (87, "17f20503  gen4_image  a red fox in the snow"),
-            (76, "17f20503  gen4_image"),
+            (76, "17f20503  a red fox in the snow"),
             (60, "17f20503"),
         ):
             with self.subTest(columns), captured(err_is_terminal=True, columns=columns) as kept:

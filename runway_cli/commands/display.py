@@ -26,7 +26,7 @@ MAX_CELL = 500  # characters: more is never seen
 MIN_NAME = 8  # columns of a name that are kept: the first group of an id tells tasks apart
 REDRAW = 0.1  # seconds between two drawings that bring no news
 MIN_RATE_TIME = 1.0  # seconds of a transfer before its rate says something
-CELLS = {"name": 0, "model": 2, "prompt": 3, "status": 0, "progress": 1, "time": 1, "cost": 1}  # of a line; their ranks
+CELLS = {"name": 0, "model": 3, "prompt": 2, "status": 0, "progress": 1, "time": 1, "cost": 1}  # of a line; their ranks
 
 
 class Display:
