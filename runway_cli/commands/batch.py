@@ -15,7 +15,7 @@ from ..files.download import PART_FILE, check_destination, free_path, listing, r
 from ..files.upload import refuse_service
 from ..jobs.batch import Batch, saved_files
 from ..jobs.ledger import OPEN, STARTED, UNCERTAIN, LedgerMissing
-from ..jobs.rows import PRINT, SEND, WAIT, RowReader, refuse, set_names
+from ..jobs.rows import PRINT, SEND, WAIT, read_rows, refuse, set_names
 from ..jobs.start import known, over_limit, price_of, shape
 from ..jobs.tasks import is_safety
 from ..settings import absolute, history_path, relative
@@ -67,7 +67,7 @@ def run(context: Context, options: Options) -> int:
     client = context.client()
     if not options.dry_run:
         client.check_secret()
-    rows = RowReader(options, base_url=client.target.base_url, shutdown=context.shutdown).read()
+    rows = read_rows(options, base_url=client.target.base_url, shutdown=context.shutdown)
     if options.download:
         options.download = os.path.join(options.download, "")  # here it is always a folder
     try:

@@ -146,23 +146,19 @@ def _not_json(words: str, text: str, name: str) -> ValueError:
     return Miswritten(f"{words}; for plain text use -f", ("-f", f"{name}={text}"))
 
 
-def read_json(data: bytes) -> Any:
-    """Returns the value of JSON from the user. Raises ValueError as `jsontext.loads` and `check_unicode`."""
-    value = jsontext.loads(data)
-    if re.search(rb"\\u[dD]", data):
-        check_unicode(value)
-    return value
+def read_json(data: bytes, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """Returns the value of JSON from the user. Raises ValueError as `jsontext.loads`, which has `pairs` too.
 
-
-def check_unicode(value: Any) -> None:
-    """Raises ValueError for a text with half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    Refused is also a text with half of a surrogate pair, which JSON can write and UTF-8 cannot.
+    """
+    value = jsontext.loads(data, pairs)
     try:
-        jsontext.dumps(value).encode()
+        if re.search(rb"\\u[dD]", data):
+            jsontext.dumps(value).encode()
     except UnicodeEncodeError as error:
         half = f"\\u{ord(error.object[error.start]):04x}"
         raise ValueError(f"{half} is half of a surrogate pair: write the character itself") from None
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    return value
 
 
 def parts(key: str) -> list[str]:
@@ -192,7 +188,7 @@ def merge(body: Any, fields: Iterable[tuple[Field, Any]], under: Iterable[tuple[
     # by their indices alone, the smaller ones first: an index has no leading zeros
     for field, value in sorted([*rest, *fields], key=lambda each: [(len(i), i) for i in each[0].key if _is_index(i)]):
         body = _put(body, field, 0, value)
-    check_addresses(body, [field for field, _ in fields])
+    _check_addresses(body)
     return body
 
 
@@ -229,12 +225,12 @@ def _is_index(part: str) -> bool:
     return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0")
 
 
-def check_addresses(body: Any, fields: Sequence[Field], key: Sequence[str] = ()) -> None:
-    """Raises UsageError where a body, or the value at a key, names a file and the API takes a URL; or nests too deeply.
+def _check_addresses(value: Any, field: Field | None = None) -> None:
+    """Raises UsageError where a body, or a field's value, names a file and the API takes a URL; or nests too deeply.
 
-    The value of one of the `fields` is replaced as a whole: for a file inside of it there is no other option.
+    The value of a field is replaced as a whole: for a file inside of it there is no other option.
     """
-    rest = [(body, [*key])]
+    rest = [(value, list(field.key) if field else [])]
     while rest:
         value, path = rest.pop()
         if isinstance(value, (dict, list)):
@@ -244,11 +240,11 @@ def check_addresses(body: Any, fields: Sequence[Field], key: Sequence[str] = ())
             rest += [(item, [*path, str(part)]) for part, item in items]
         elif file := named_file(path, value):
             name = ".".join(path)
-            is_typed = not all(field.option for field in fields)  # by `generate`, which has no --upload
+            is_typed = field is not None and not field.option  # by `generate`, which has no --upload
             use = f"{name}=FILE" if is_typed else f"--upload {name}=FILE, or in ROWS @upload.{name}"
             wrong = (("",), f"{name}:=") if is_typed else (FIELD_FLAGS, f"{name}=")
             facts = {"bad_value": wrong, "instead": (*(() if is_typed else ("--upload",)), f"{name}={file}")}
-            is_inside = any(len(field.key) < len(path) and path[: len(field.key)] == field.key for field in fields)
+            is_inside = field is not None and path != field.key
             words = f"{name}: {_short(value)!r} is a file, and the field takes a URL: use {use}"
             raise UsageError(words, **({} if is_inside else facts))
 
@@ -337,6 +333,7 @@ def value_of(field: Field, files: Files, shutdown: Shutdown) -> Any:
             files[given, field.kind] = InputFile(given, option, is_upload=field.kind == UPLOAD)
         return files[given, field.kind]
     if field.kind != TEXT_FILE:
+        _check_addresses(given, field)
         return given
     try:
         return re.sub(r"\r?\n\Z", "", read_source(given, option, shutdown).decode("utf-8"))

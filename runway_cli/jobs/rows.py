@@ -76,89 +76,79 @@ class Row:
         return fields.rendered(self.body, of_input)
 
 
-class RowReader:
-    """Reads ROWS with the options of the command. Raises UsageError for what all rows share."""
+def read_rows(options: Options, *, base_url: str, shutdown: Shutdown) -> list[Row]:
+    """Returns the rows of ROWS. Raises UsageError for what they share, and with every fault of a row."""
+    path = _endpoint(options.path, base_url)
+    files: fields.Files = {}
+    _, body = fields.read_body(options.body, False, shutdown)
+    shared = [(field, fields.value_of(field, files, shutdown)) for field in options.fields]
+    fields.check_keys(options.fields)
 
-    def __init__(self, options: Options, *, base_url: str, shutdown: Shutdown) -> None:
-        self._source: str = options.rows
-        self._base_url = base_url
-        self._shutdown = shutdown
-        self._path = self._endpoint(options.path)
-        self._files: fields.Files = {}
-        _, self._body = fields.read_body(options.body, False, shutdown)
-        self._shared = [(field, fields.value_of(field, self._files, shutdown)) for field in options.fields]
-        fields.check_keys(options.fields)
-        fields.check_addresses(self._body, ())
-        for field, value in self._shared:
-            fields.check_addresses(value, options.fields, field.key)
+    source: str = options.rows
+    text = fields.read_source(source, "ROWS", shutdown, is_rows=True).decode("utf-8", "surrogateescape")
+    wrong = re.search("[\0\udc80-\udcff]|(?<![^\r\n])\ufeff", text)
+    if wrong:
+        line = len(re.split(LINE_END, text[: wrong.start()]))
+        words = WRONG.get(wrong[0], "bytes that are not UTF-8: save it as UTF-8")
+        raise UsageError(f"ROWS {source!r}: line {line} has {words}")
+    delimiter = DELIMITERS.get(os.path.splitext(source)[1].lower())
+    parse: Callable[[Any], dict[str, Any]] = _cells if delimiter else _json_object
+    found = _table(text, delimiter) if delimiter else _json_texts(text)
 
-    def read(self) -> list[Row]:
-        """Returns the rows. Raises UsageError, with every fault of a row."""
-        data = fields.read_source(self._source, "ROWS", self._shutdown, is_rows=True)
-        text = data.decode("utf-8", "surrogateescape")
-        wrong = re.search("[\0\udc80-\udcff]|(?<![^\r\n])\ufeff", text)
-        if wrong:
-            line = len(re.split(LINE_END, text[: wrong.start()]))
-            words = WRONG.get(wrong[0], "bytes that are not UTF-8: save it as UTF-8")
-            raise UsageError(f"ROWS {self._source!r}: line {line} has {words}")
-        delimiter = DELIMITERS.get(os.path.splitext(self._source)[1].lower())
-        parse: Callable[[Any], dict[str, Any]] = _cells if delimiter else _json_object
-        found = _table(text, delimiter) if delimiter else _json_texts(text)
-        rows: list[Row] = []
-        faults: list[Fault] = []
-        for number, (line, given) in enumerate(found, 1):
-            try:
-                rows.append(self._row(number, line, parse(given)))
-            except UsageError as error:
-                faults.append((line, error.fact("field", ""), error.message))
-            except ValueError as error:
-                faults.append((line, "", str(error)))
-        refuse(faults)
-        if not rows:
-            raise UsageError(f"ROWS {self._source!r} has no rows")
-        _set_keys(rows)
-        return rows
+    rows: list[Row] = []
+    faults: list[Fault] = []
+    for number, (line, given) in enumerate(found, 1):
+        try:
+            cells = parse(given)
+            own = [_field(key, cell, files, shutdown) for key, cell in cells.items() if key not in (NAME, PATH)]
+            name = _text(NAME, cells[NAME]) if NAME in cells else ""
+            own_path = _endpoint(_text(PATH, cells[PATH]), base_url) if PATH in cells else path
+            merged = fields.merge(body, own, shared)
+            if is_api_dry_run(own_path, merged):
+                raise UsageError("dryRun: true creates no task: use `request`")
+            rows.append(Row(number, line, own_path, merged, safe_name(name) if name else ""))
+        except UsageError as error:
+            faults.append((line, error.fact("field", ""), error.message))
+        except ValueError as error:
+            faults.append((line, "", str(error)))
+    refuse(faults)
+    if not rows:
+        raise UsageError(f"ROWS {source!r} has no rows")
+    _set_keys(rows)
+    return rows
 
-    def _row(self, number: int, line: int, cells: dict[str, Any]) -> Row:
-        """Returns the row of these cells. Raises UsageError or ValueError."""
-        path, name = self._path, ""
-        own: list[tuple[Field, Any]] = []
-        for key, given in cells.items():
-            if not key.startswith("@"):
-                own.append((Field(fields.JSON, fields.parts(key), given), given))
-                continue
-            head, _, inner = key.partition(".")
-            kind = INPUTS.get(head) if inner else None
-            if kind is None and key not in (NAME, PATH):
-                raise UsageError(f"unknown key {key!r}: use {KNOWN}")
-            text = str(given) if type(given) is int else given
-            if not isinstance(text, str) or not text.strip():
-                raise UsageError(f"{key} must be a non-empty string, not {jsontext.dumps(given)}")
-            if key == NAME:
-                name = text
-            elif key == PATH:
-                path = self._endpoint(text)
-            elif kind:
-                field = Field(kind, fields.parts(inner), text)
-                field.option = key
-                is_output = kind == fields.OUTPUT_OF
-                own.append(
-                    (field, OutputOf(text) if is_output else fields.value_of(field, self._files, self._shutdown))
-                )
-        body = fields.merge(self._body, own, self._shared)
-        if is_api_dry_run(path, body):
-            raise UsageError("dryRun: true creates no task: use `request`")
-        return Row(number, line, path, body, safe_name(name) if name else "")
 
-    def _endpoint(self, path: str) -> str:
-        """Returns the path of a POST that creates something. Raises UsageError."""
-        found = checked_path(path, self._base_url)
-        if not re.search(r"/v\d+/", self._base_url + found):
-            right = full_path(found)
-            raise Mistyped(f"{path!r} does not begin with /v1/; did you mean {right}?", wrong=path, right=right)
-        if not created_by(found):
-            raise UsageError(f"a POST to {found.partition('?')[0]} creates no task: use `request`")
-        return found
+def _field(key: str, given: Any, files: fields.Files, shutdown: Shutdown) -> tuple[Field, Any]:
+    """Returns the field of a cell, and what it puts into the body. Raises UsageError or ValueError."""
+    if not key.startswith("@"):
+        field = Field(fields.JSON, fields.parts(key), given)
+        return field, fields.value_of(field, files, shutdown)
+    head, _, inner = key.partition(".")
+    if head not in INPUTS or not inner:
+        raise UsageError(f"unknown key {key!r}: use {KNOWN}")
+    field = Field(INPUTS[head], fields.parts(inner), _text(key, given))
+    field.option = key
+    is_output = field.kind == fields.OUTPUT_OF
+    return field, OutputOf(field.value) if is_output else fields.value_of(field, files, shutdown)
+
+
+def _text(key: str, given: Any) -> str:
+    """Returns the text of a cell that names something. Raises UsageError."""
+    text = str(given) if type(given) is int else given
+    if not isinstance(text, str) or not text.strip():
+        raise UsageError(f"{key} must be a non-empty string, not {jsontext.dumps(given)}")
+    return text
+
+
+def _endpoint(path: str, base_url: str) -> str:
+    """Returns the path of a POST that creates something. Raises UsageError."""
+    found = checked_path(path, base_url)
+    if not re.search(r"/v\d+/", base_url + found):
+        right = full_path(found)
+        raise Mistyped(f"{path!r} does not begin with /v1/; did you mean {right}?", wrong=path, right=right)
+    if not created_by(found):
+        raise UsageError(f"a POST to {found.partition('?')[0]} creates no task: use `request`")
+    return found
 
 
 def refuse(faults: Sequence[Fault], intro: str = "", **facts: Any) -> None:
@@ -200,12 +190,11 @@ def _json_texts(text: str) -> Iterator[tuple[int, str]]:
 def _json_object(text: str) -> dict[str, Any]:
     """Returns the object of one row. Raises UsageError."""
     try:
-        found = jsontext.loads(text, _members)
+        found = fields.read_json(text.encode(), _members)
     except ValueError as error:
         raise UsageError(f"not JSON: {str(error).replace('line 1, ', '')}") from None
     if not isinstance(found, dict):
         raise UsageError("not a JSON object")
-    fields.check_unicode(found)
     return found
 
 
