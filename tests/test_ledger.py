@@ -196,6 +196,11 @@ class Processes(LedgerTest):
         (found,) = self.ledger.attempts()
         self.assertEqual((found.id, found.status, found.credits), ("fox", "SUCCEEDED", 5))
 
+    def test_what_was_intended_after_all_is_settled_too(self) -> None:
+        self.ledger.is_missed = True  # it could not be opened at first
+        self.paid("fox")
+        self.assertEqual([each.id for each in self.ledger.attempts()], ["fox"])
+
     def test_many_processes_write_at_once_into_a_new_home_and_lose_nothing(self) -> None:
         program = (
             "for n in range(5):\n"

@@ -44,23 +44,21 @@ def run(context: Context, options: Options) -> int:
         and (not options.unfinished or attempt.status == STARTED)
         and (not options.session or attempt.client == client.target.client_id)
     ]
-    rows = _grouped(attempts, options.by) if options.by else list(map(_row, attempts))
+    keys = ("id", "startedAt", "path", "model", "prompt", "status", "credits")
+    rows = [{**{key: vars(each)[key] for key in keys}, "saved": list(map(relative, each.files))} for each in attempts]
+    columns = COLUMNS
+    if options.by:
+        rows, columns = _grouped(attempts, options.by), (Column(options.by.capitalize(), options.by), *COUNTS)
     shown = rows[: options.limit or MAX_ROWS]
     more: dict[str, Json] = {"credits": _sum(row["credits"] or 0 for row in shown)}
     if len(shown) < len(rows):
         more["truncated"] = True
-    columns = (Column(options.by.capitalize(), options.by), *COUNTS) if options.by else COLUMNS
     context.console.rows(shown, columns, more)
     if not found and os.path.lexists(history.path) and history.other_account():
         context.console.note("the history also has entries of other keys or base URLs")
     if context.console.format in TABLES:
         context.console.note(f"{counted(len(shown), 'row')}, {counted(more['credits'], 'credit')}")
     return 0
-
-
-def _row(attempt: Attempt) -> dict[str, Json]:
-    found = {key: vars(attempt)[key] for key in ("id", "startedAt", "path", "model", "prompt", "status", "credits")}
-    return {**found, "saved": list(map(relative, attempt.files))}
 
 
 def _sum(credits: Iterable[Json]) -> Json:

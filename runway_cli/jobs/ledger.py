@@ -209,7 +209,7 @@ class Ledger:
 
     def _record(self, change: Callable[[], Any]) -> None:
         """Records what has happened already, in its order; what fails is noted, and tried again with the next."""
-        if self.is_missed or not self._is_there:
+        if not self._is_there:
             return
         self._late.append(change)
         try:
@@ -219,7 +219,7 @@ class Ledger:
                         self._late[0]()
                     del self._late[0]
         except RunwayError as failure:
-            if self.failure is None:
+            if self.failure is None and not self.is_missed:
                 self.failure = failure
                 self._client.console.note(failure.message)
 
