@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-PIECE = 64 * 1024  # bytes read at a time; TLS gives 16 KiB, and to make room for more takes time for nothing
-MAX_SENT = 64 * 1024  # bytes handed to the system at a time, and that it may hold back before it sends them
+PIECE = 64 * 1024  # bytes read or handed to the system at a time, and the most that it holds back; TLS gives 16 KiB
 FOREVER = float("inf")
 HEAD_START = 0.25  # seconds that an address has before the next one is tried too (RFC 8305, 8)
 STOPPED = 2.0  # seconds that a wait may last too long on a busy machine; after more the process was stopped
@@ -327,7 +326,7 @@ class BoundedSocket(socket.socket):
         """Sends in pieces: each one that the system accepts ends a silence."""
         rest = memoryview(data)
         while rest:
-            rest = rest[self._in_slices(super().send, rest[:MAX_SENT], flags) :]
+            rest = rest[self._in_slices(super().send, rest[:PIECE], flags) :]
 
     def _in_slices(self, operation: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Repeats an operation until it is done. One that times out has lost nothing, over TLS too."""
@@ -428,7 +427,7 @@ def _begin(place: Any, exchange: Exchange) -> BoundedSocket:
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             # Linux and macOS buffer megabytes, and report room only when a third of that is free again: over a slow
             # line the silence in between would look like a stall.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_SENT)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, PIECE)
         connection.connect(address)
     except BlockingIOError:  # it has begun and goes on
         pass

@@ -34,12 +34,8 @@ class RetryPolicy:
         MAX_RETRY_AFTER is not waited for.
         """
         asked = failure.retry_after if isinstance(failure, ApiError) else 0.0
-        if (
-            tries >= retries
-            or failure.fact("final")
-            or asked > MAX_RETRY_AFTER
-            or not self.is_retryable(method, failure)
-        ):
+        is_last = tries >= retries or failure.fact("final") or asked > MAX_RETRY_AFTER
+        if is_last or not self.is_retryable(method, failure):
             return None
         from random import random  # a call that goes well does without
 
