@@ -205,7 +205,7 @@ class WholeOrNothing(DownloadTest):
             (Fault("reset_after_request"), 69),
             (Fault("no_answer"), 69),
             (Fault("status", status=200, headers={"Content-Encoding": "aws-chunked, gzip"}, body=b"x"), 1),
-            (Fault("raw", body=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"), 69),
+            (Fault("raw", body=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"), 1),
             (Fault("redirect", target="http://example.com/"), 1),
             (Fault("redirect"), 1),
         ):
