@@ -3,7 +3,8 @@
 Where it is raised, a failure names that command in the fact `try_next`, as its words. Where it depends on what the user
 typed, it carries one of these facts instead, and the typed words are changed here:
 
-    operands             those of the call behind its first, None for one that should go
+    wrong, right, ours   a word that is not known, the known word that is like it, or our words for it
+    operands             those of the call behind its first
     dashed               an option, "" without any, and its value or a text that begins with a dash
     drop, add            options that the call should lose or gain
     taken                a path that exists: the call with a free name

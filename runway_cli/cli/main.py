@@ -12,9 +12,6 @@ from ..shutdown import Shutdown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import NoReturn
-
     from ..shutdown import Clock
     from ..terminal.console import Console
     from .parser import Call
@@ -23,17 +20,17 @@ if TYPE_CHECKING:
 LAST_RESORT = "runway-cli history --unfinished"  # the example where choosing one failed
 
 
-def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
+def main(argv: list[str] | None = None, clock: Clock | None = None) -> int:
     """Runs one call and returns its exit status; never raises. `clock` is the module `time` unless a test waits."""
     shutdown = Shutdown()
     shutdown.handle_signals()
     try:
-        return _status(sys.argv[1:] if argv is None else list(argv), clock, shutdown)
+        return _status(sys.argv[1:] if argv is None else argv, clock, shutdown)
     finally:
         shutdown.restore_signals()
 
 
-def run() -> NoReturn:
+def run() -> None:
     """Runs one call and ends the process at once.
 
     Nothing is left to be flushed, and to take the interpreter down in order would cost 10 ms, a tenth of a short call.

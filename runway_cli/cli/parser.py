@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from importlib import import_module
 
@@ -14,12 +15,9 @@ from ..settings import as_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
     from typing import Any, NoReturn
 
-    Path = tuple[str, ...]
-
-
+Path = tuple[str, ...]  # of a command: ("auth", "login")
 # The lines of the help, in order: the first words of commands, the module that declares them where it is not called so,
 # and what the help says of them, which is the summary of a command that has no other.
 COMMAND_LINES = (
