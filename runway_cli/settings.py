@@ -254,10 +254,7 @@ def client_id(text: str) -> str:
 
 
 def session_uuid() -> str | None:
-    """Returns a UUID, version 5, of the agent's session that this process belongs to; None outside of any.
-
-    It is derived from the agent's id, which stays on this machine.
-    """
+    """Returns a UUID, version 5, made from the agent's id of this session, which it does not give away; else None."""
     for name in filter(setting, SESSION_VARIABLES):
         import hashlib
 

@@ -116,11 +116,7 @@ class Shutdown:
             if self.is_over:
                 raise OutputError(f"{path!r} was not created: the program is ending")
             self._part_files[path] = None  # a second signal may end the run as soon as the file exists
-            try:
-                file = self._part_files[path] = open(path, "xb", buffering=0)  # noqa: SIM115 - the download closes it
-            except OSError:
-                self._part_files.pop(path)  # it is not this run's
-                raise
+            file = self._part_files[path] = open(path, "xb", buffering=0)  # noqa: SIM115 - the download closes it
             return file
 
     def remove_part_file(self, path: str) -> None:

@@ -164,10 +164,7 @@ def live(console: Console) -> Live | None:
 
 
 class Live:
-    """Lines at the bottom of a terminal that are drawn again as they change.
-
-    Safe to use from several threads, and from a signal handler.
-    """
+    """Lines at the bottom of a terminal that are drawn again as they change, by any thread or a signal handler."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -218,10 +215,7 @@ def bar(share: float) -> str:
 
 
 def transferred(done: int, total: int | None, seconds: float = 0.0) -> str:
-    """Returns bytes as people read them, with a bar if the total is known, the rate, and the remaining time.
-
-    `seconds` is the time since the transfer began.
-    """
+    """Returns bytes, with a bar if the total is known, the rate after `seconds`, and the remaining time."""
     words = [f"{bar(done / total)} {readable_size(done)} of {readable_size(total)}" if total else readable_size(done)]
     rate = done / seconds if seconds >= MIN_RATE_TIME else 0.0
     if rate > 0:

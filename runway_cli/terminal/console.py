@@ -96,10 +96,7 @@ class Console:
         self._explain()
 
     def rows(self, rows: Sequence[Row], columns: Sequence[Column], more: Mapping[str, Any]) -> None:
-        """Prints a list in the format asked for. In JSON, `more` stands beside `data`.
-
-        Raises UsageError for a path of --select that matches in no row.
-        """
+        """Prints a list in the format asked for, `more` beside `data` in JSON. Raises UsageError as `result`."""
         if self.format == "json" and not self._select:
             return self.result({"data": rows, **more})
         if self.format in TABLES:
@@ -111,10 +108,7 @@ class Console:
         self._explain(is_error=True)
 
     def write(self, text: str) -> None:
-        """Writes text, without secrets of 8 characters or more, as UTF-8 whatever the locale.
-
-        Raises ClosedOutput if stdout was closed, OutputError if it cannot be written.
-        """
+        """Writes text without secrets of 8 characters or more, as UTF-8. Raises ClosedOutput or OutputError."""
         if self.live is not None:
             self.live.close()
         try:
@@ -209,10 +203,7 @@ class Console:
             self._put(f"{mark} … {len(text) - MAX_BODY} characters more")
 
     def error(self, document: Mapping[str, Any], heading: str = "error: ") -> None:
-        """Writes the failure, last: a JSON object on one line; on a terminal plain text, unless --output json.
-
-        `document` has `error` and `example`. Later notes are dropped.
-        """
+        """Writes the failure, which has `error` and `example`, as JSON, or for a person as text. Nothing follows it."""
         shown = masking.value(document, self.mask)
         shown["error"] = shown["error"][:MAX_MESSAGE]
         for issue in shown.get("issues", ()):

@@ -104,10 +104,7 @@ _FIELDS = r"""("fields\\*"\s*:\s*)\{(?:[^{}"\\]|\{[^{}"\\]*\}|(\\*)"(?:(?!\2")(?
 
 
 def text(shown: str, own: str = "") -> str:
-    """Returns text, or a body that may be cut off or not JSON at all, without what must not be shown by its look.
-
-    In URLs below `own`, a service's base URL, the query stays readable.
-    """
+    """Returns text, JSON or not, masked by how it looks. In URLs below `own`, a base URL, the query stays readable."""
     lowered = shown.lower()
     for word, pattern, replace in (
         ("data:", _DATA_URI, _short_data_uri),
