@@ -98,9 +98,9 @@ MUTATIONS = (
              "if False:\n            raise", *FILE_TESTS),
     Mutation("files: hidden names", '"_", name)).strip("._-")', '"_", name)).strip("_")', *FILE_TESTS),
     Mutation("files: incomplete", "self._total not in (None, self._done):", "False:", *FILE_TESTS),
-    Mutation("signals: an answer is not thrown away", "    for ledger in ledgers:\n        if pollable",
-             "    client.shutdown.check()\n    for ledger in ledgers:\n        if pollable", "signals"),
-    Mutation("cancel: look again", '"DELETE", task.path, retries=0', '"DELETE", task.path, retries=2', "cancel"),
+    Mutation("signals: an answer is not thrown away", "    for ledger in ledgers:\n        if not",
+             "    client.shutdown.check()\n    for ledger in ledgers:\n        if not", "signals"),
+    Mutation("cancel: look again", '"DELETE", path, retries=0', '"DELETE", path, retries=2', "cancel"),
     Mutation("transport: chunks", "self.chunked, self.chunk_left, self.length = True, None, None", "pass", "transport"),
     Mutation("transport: the end over TLS", "suppress_ragged_eofs=False", "suppress_ragged_eofs=True", "tls"),
     Mutation(
