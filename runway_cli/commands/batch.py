@@ -39,12 +39,7 @@ OPTIONS = (
     Option("--log FILE", "the ledger (default: ROWS.batch.db)", values.destination),
     Option("--parallel N", "rows in flight, 64 at most (default: 4)", values.integer(1, 64), default=4),
     WAIT_OPTIONS[0],  # --max-wait, for each row
-    Option(
-        "--max-time SECONDS",
-        "stop after this time; what is in progress stays started",
-        values.seconds_or_forever,
-        default=0.0,
-    ),
+    Option("--max-time SECONDS", "start no row after this time", values.seconds_or_forever, default=0.0),
     Option("--max-credits N", "start no row that would bring the total above N credits", values.integer(1)),
     Option("--check", "check every row against the API's contract first"),
     Option("--dry-run", "show the requests that would be sent, and send nothing"),

@@ -304,10 +304,9 @@ class Batch:
         told = ", ".join(
             f"{counts[word]} of {total} {word}" for word in (BAD, IN_PROGRESS) if counts[word] and total > 1
         )
-        refusals = [failure for failure in failures if failure.kind == "budget"]
         others = [failure for failure in failures if failure.kind != "budget"]
         words = [": ".join(filter(None, (told, heaviest(others).message)))] if others else []
-        words += [failure.message for failure in refusals[:1]]
+        words += [failure.message for failure in failures if failure.kind == "budget"][:1]  # that which ended the run
         if counts[LEFT]:
             words.append(f"{counts[LEFT]} of {total} rows are not started")
             failures = failures or [WaitTimeout("the time limit was reached", batch_call="same")]

@@ -297,8 +297,7 @@ def set_names(rows: Sequence[Row], known: Mapping[str, str]) -> None:
         row.name = row.label or known.get(row.key, "")
         first = owners.setdefault(row.name.casefold(), row) if row.name else row
         if first is not row:
-            late, other = (row, first) if row.label else (first, row)  # only an @name can be changed
-            faults.append((late.line, "", f"the name {late.name!r} is taken by line {other.line}"))
+            faults.append((row.line, "", f"the name {row.name!r} is taken by line {first.line}"))
     refuse(faults)
     taken = {*owners, *(name.casefold() for name in known.values())}
     free = (number for number in map(str, itertools.count(1)) if number not in taken)
