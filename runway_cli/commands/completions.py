@@ -6,6 +6,7 @@ Endpoints and models come from the cached contract and ids from the history, nev
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -56,7 +57,13 @@ def run(context: Context, options: Options) -> int:
     if not options.typed:
         context.console.write(SCRIPTS[options.shell])
         return 0
-    *before, typed = _split(options.typed[0])
+    # The words behind the program's name; the last one is at the cursor, perhaps "" or in an open quote.
+    found = ["", "."]
+    for end in (".", ".'", '."'):  # the dot stands for what is still to be typed
+        with suppress(ValueError):
+            found = shlex.split(options.typed[0] + end)
+            break
+    before, typed = found[1:-1], found[-1][:-1]
     words = _candidates(context, before, typed)
     if options.shell == "bash":
         part = re.sub(r"\\(.)", r"\1", options.typed[-1].lstrip("'\""))
@@ -64,19 +71,6 @@ def run(context: Context, options: Options) -> int:
         words = [word[kept:] for word in words]
     context.console.write("".join(f"{word}\n" for word in dict.fromkeys(words)))
     return 0
-
-
-def _split(line: str) -> list[str]:
-    """Returns the words behind the program's name. The last one is at the cursor, perhaps "" or in an open quote."""
-    import shlex
-
-    for end in (".", ".'", '."'):  # the dot stands for what is still to be typed
-        try:
-            words = shlex.split(line + end)
-        except ValueError:
-            continue
-        return [*words[1:-1], words[-1][:-1]]
-    return [""]
 
 
 def _candidates(context: Context, before: list[str], typed: str) -> list[str]:
