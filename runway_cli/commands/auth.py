@@ -58,8 +58,6 @@ COMMANDS = {
             summary=f"show how to {verb} the key",
             examples=(f"auth {name}",),
             prints="nothing: the message on stderr names the variable",
-            notes="The key goes into RUNWAY_SKILLS_API_SECRET (with --stage: RUNWAY_SKILLS_API_SECRET_STAGE; "
-            "with --gateway lowcodeapi: LOWCODEAPI_API_TOKEN). This program stores nothing.",
         )
         for name, verb in (("login", "set"), ("logout", "unset"))
     },

@@ -184,14 +184,17 @@ def _settle(folder: Path, *left: Path, before: float = float("inf")) -> None:
                 shutil.rmtree(each, ignore_errors=True)
 
 
-HELP = (
-    f"{', '.join(HOSTS)}, or a folder of skills such as ./skills (default: the hosts whose folder exists, else agents)"
-)
 COMMANDS = {
     "skill install": Command(
         install,
         summary="copy this program into the skills folders of agents",
-        operands=(Operand("hosts", "[HOST...]", HELP),),
+        operands=(
+            Operand(
+                "hosts",
+                "[HOST...]",
+                f"{', '.join(HOSTS)}, or a folder (default: those whose folder exists, else agents)",
+            ),
+        ),
         examples=("skill install", "skill install claude", "skill install ./skills"),
         prints='{"host", "path", "files", "version"} for each host',
         effect=WRITES,
