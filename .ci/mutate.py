@@ -79,7 +79,7 @@ MUTATIONS = (
     Mutation("masking: errors", "masking.value(document, self.mask)", "dict(document)", *SECRET_TESTS),
     Mutation("masking: traces", "masking.body(body, self.mask)", "body.decode()", *SECRET_TESTS),
     Mutation("masking: excerpts", 'text = mask(" ".join(', 'text = str(" ".join(', *SECRET_TESTS),
-    Mutation("masking: messages", "mask(found)[:MAX_MESSAGE]", "found[:MAX_MESSAGE]", *SECRET_TESTS),
+    Mutation("masking: messages", "mask(said)[:MAX_MESSAGE]", "said[:MAX_MESSAGE]", *SECRET_TESTS),
     Mutation("masking: rows", "[hide(row) for row in rows]", "list(rows)", *SECRET_TESTS),
     Mutation("masking: prompts", '"data:…", self._mask(fact))', '"data:…", fact)', *HISTORY_TESTS),
     Mutation("order: intent and POST", "        history.intend(path, value, **facts)", "        pass", *HISTORY_TESTS),

@@ -255,6 +255,9 @@ class LiveLines(unittest.TestCase):
             with self.subTest(columns), captured(err_is_terminal=True, columns=columns) as kept:
                 Live(Console()).show([(TASK[:8], "gen4_image", "a red fox in the snow", *REST)])
             self.assertEqual(shown(kept), [f"{names}  {told}"])
+        with captured(err_is_terminal=True, columns=66) as kept:
+            Live(Console()).show([("a-fox" * 30, "", "", *REST)])
+        self.assertEqual(shown(kept), ["a-fox" * 4 + f"a…  {told}"])
 
     def test_a_status_is_coloured_and_what_stands_beside_it_is_dim(self) -> None:
         with captured(err_is_terminal=True) as kept, mock.patch.dict(os.environ, {"NO_COLOR": ""}):

@@ -176,7 +176,8 @@ class Live:
         width, height = streams.terminal_size()
         masked = [[self._console.shown(cell)[:MAX_CELL] for cell in line] for line in lines[:height]]
         shown = [fitted(line[0], width - 1) for line in masked if len(line) == 1]
-        rows = [dict(zip(CELLS, line)) for line in masked if len(line) > 1]
+        most = max(width // 3, MIN_NAME)  # columns of a name, which is never left out
+        rows = [dict(zip(CELLS, (fitted(line[0], most), *line[1:]))) for line in masked if len(line) > 1]
         columns = [Column("", key, rank=rank) for key, rank in CELLS.items()]
         text, _ = table(rows, columns, width - 1, is_coloured=streams.has_styles(sys.stderr))
         shown += text.splitlines()[1:]
