@@ -189,11 +189,7 @@ COMMANDS = {
         install,
         summary="copy this program into the skills folders of agents",
         operands=(
-            Operand(
-                "hosts",
-                "[HOST...]",
-                f"{', '.join(HOSTS)}, or a folder (default: those whose folder exists, else agents)",
-            ),
+            Operand("hosts", "[HOST...]", f"{', '.join(HOSTS)}, or a folder (default: hosts that exist, else agents)"),
         ),
         examples=("skill install", "skill install claude", "skill install ./skills"),
         prints='{"host", "path", "files", "version"} for each host',
