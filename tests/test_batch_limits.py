@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 from unittest import mock
 
 from runway_cli.errors import OutputError
 from runway_cli.jobs.ledger import Ledger
+from runway_cli.jobs.tasks import PolledTask
 from tests.batches import PATH, SHARED, BatchTest, by_name, statuses
 from tests.fake import Fault
 from tests.served import pasted
@@ -229,6 +232,18 @@ class PaceTest(BatchTest):
         self.assert_error(result, 1, status=500, maybeAccepted=None)
         self.assertEqual(statuses(result), {"1": "SUCCEEDED", "2": NOT_STARTED})
         self.assertNotIn("maybeAccepted", by_name(result)["2"])
+
+
+class DefectTest(BatchTest):
+    def test_answers_are_recorded_although_several_rows_have_a_defect(self) -> None:
+        self.write(*map(str, range(4)))
+        at_once = threading.Semaphore(3)
+        self.fake.on("post accepted", lambda _: None if at_once.acquire(blocking=False) else time.sleep(0.6))
+        with mock.patch.object(PolledTask, "poll", side_effect=ValueError("a defect")):
+            self.assert_error(self.batch(), 1, kind="internal")
+        recorded = {attempt["id"] for attempt in self.attempts()}
+        self.assertEqual(recorded, {accepted.id for accepted in self.fake.accepted})
+        self.assertEqual(len(recorded), 4)
 
 
 class FullDiskTest(BatchTest):
