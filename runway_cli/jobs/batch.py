@@ -26,7 +26,7 @@ from ..errors import (
     heaviest,
 )
 from ..files.download import ANY
-from ..files.upload import InputFile, upload
+from ..files.upload import upload
 from ..settings import MIN_INTERVAL, absolute, counted, relative, shown_number
 from ..terminal.tables import Column
 from .fields import OutputOf
@@ -93,8 +93,8 @@ class Batch:
         self._failures: list[RunwayError] = []
         self._started = deque(row for row in rows if row.todo == WAIT)
         self._parallel: int = options.parallel
-        self._uploads: dict[str, Lock] = {}  # by the hash of the file
-        self._answers: dict[str, Any] = {}  # with the outputs of rows that have succeeded in this run, by their keys
+        self.uploads: dict[str, Lock] = {}  # by the hash of the file
+        self.answers: dict[str, Any] = {}  # with the outputs of rows that have succeeded in this run, by their keys
 
     def run(self, display: BatchDisplay) -> int:
         """Does what is to be done, and prints each row as it ends. Returns 0 if all succeeded; raises why one did not.
@@ -105,7 +105,7 @@ class Batch:
             for row in self.rows:
                 if row.todo == PRINT:
                     self._print_known(row)
-            self._print_skipped()
+            self.release()
             count = len(self.unsent) + len(self.blocked) + len(self._started)
             self._parallel = min(most_at_once(self._parallel, self._console.note), count)
 
@@ -122,7 +122,7 @@ class Batch:
                     assert isinstance(job, RowJob)
                     self._ended(job)
                     self.in_flight.remove(job)
-                    self._print_skipped()
+                    self.release()
                     self._fill()
             except (Failure, Exception) as stop:
                 raise self._stopped(stop, display) from None
@@ -165,44 +165,21 @@ class Batch:
             self.pace.stop()
         return self.pace.is_stopped
 
-    def release(self) -> list[tuple[Row, str]]:
-        """Lets rows be sent whose inputs are there; returns those that need one that has failed, with its name."""
-        skipped: list[tuple[Row, str]] = []
-        count = -1
-        while len(skipped) > count:
-            count, waiting, self.blocked = len(skipped), self.blocked, []
+    def release(self) -> None:
+        """Lets rows be sent whose inputs are there, and prints as SKIPPED those that need one that has failed."""
+        is_new = True
+        while is_new:
+            is_new, waiting, self.blocked = False, self.blocked, []
             for row in waiting:
                 failed = [parent.name for parent in row.parents if parent.has_succeeded is False]
                 if failed:
-                    row.has_succeeded = False
-                    skipped.append((row, failed[0]))
+                    is_new, row.has_succeeded = True, False
+                    if not self.options.dry_run:
+                        self._print(row, SKIPPED, error=f"{failed[0]} has not succeeded")
                 elif all(parent.has_succeeded for parent in row.parents):  # at once, while the URLs of outputs work
                     (self.unsent.appendleft if row.parents else self.unsent.append)(row)
                 else:
                     self.blocked.append(row)
-        return skipped
-
-    def is_paying(self) -> bool:
-        """Returns whether another row is in progress, which will tell what it costs."""
-        return any(job.task or job.activity == SENDING for job in tuple(self.in_flight))
-
-    def upload(self, file: InputFile) -> str:
-        """Returns the URI of a file, uploaded now or before. Raises what `files.upload` raises."""
-        with self._uploads.setdefault(file.digest, Lock()):
-            moment = self.client.clock.time()
-            uri = self.ledger.upload(file.digest, moment - MAX_UPLOAD_AGE)
-            if not uri:
-                uri = upload(self.client, file, lambda done, total: None)
-                self.ledger.uploaded(file.digest, uri, moment)
-            return uri
-
-    def output(self, wanted: OutputOf) -> str:
-        """Returns the URL of another row's output. Raises what `client.call` raises; ApiError where there is none."""
-        row = wanted.row
-        urls = urls_of(self._answers.get(row.key) or self.client.call("GET", parse(row.attempt.id).path).value)
-        if wanted.index >= len(urls):
-            raise ApiError(f"{row.name} has no output number {wanted.index}, counted from 0", status=404)
-        return urls[wanted.index]
 
     def _stopped(self, stop: BaseException, display: BatchDisplay) -> BaseException:
         """Ends the run early: awaits the answers to POSTs, and returns the failure, which names what is in progress."""
@@ -226,10 +203,6 @@ class Batch:
         failure = stop if isinstance(stop, Failure) else InternalError.of(stop)
         text = f"{failure.message}: rows {', '.join(words)}; {advice}"
         return failure.but(text, batch_call="same", task_id=None)
-
-    def _print_skipped(self) -> None:
-        for row, name in self.release():
-            self._print(row, SKIPPED, error=f"{name} has not succeeded")
 
     def _print_known(self, row: Row) -> None:
         """Prints a row from the ledger: done, failed, or one whose outcome is unknown."""
@@ -257,7 +230,7 @@ class Batch:
         is_gone = task.is_missing and not was_done and not is_good
         if is_good and not task.node_errors:
             row.has_succeeded = True
-            self._answers[row.key] = task.answer
+            self.answers[row.key] = task.answer
         elif task.has_ended and (task.error is None or task.is_missing):
             row.has_succeeded = False
         if task.error and task.error.kind == "auth" and not is_good:
@@ -419,8 +392,8 @@ class RowJob:
                 self.status = FAILED
                 return None
             self.activity = WAITING
-            if failure.kind == "budget" and batch.is_paying():
-                return MIN_INTERVAL
+            if failure.kind == "budget" and any(job.task or job.activity == SENDING for job in tuple(batch.in_flight)):
+                return MIN_INTERVAL  # a row in progress will tell what it costs
             self._tries += 1
             return batch.pace.delay(failure, self._tries - 1)
         finally:
@@ -428,11 +401,24 @@ class RowJob:
 
     def _input(self, each: Input) -> str:
         """Returns the value that is sent for a file or an output of another row."""
+        batch = self._batch
         if isinstance(each, OutputOf):
-            return self._batch.output(each)
+            row = each.row
+            urls = urls_of(batch.answers.get(row.key) or batch.client.call("GET", parse(row.attempt.id).path).value)
+            if each.index >= len(urls):
+                raise ApiError(f"{row.name} has no output number {each.index}, counted from 0", status=404)
+            return urls[each.index]
         self.activity = "uploading"
         each.check_unchanged()
-        uri = self._batch.upload(each) if each.is_upload else each.data_uri()
+        if not each.is_upload:
+            uri = each.data_uri()
+        else:
+            with batch.uploads.setdefault(each.digest, Lock()):  # rows that share a file wait for one upload
+                moment = batch.client.clock.time()
+                uri = batch.ledger.upload(each.digest, moment - MAX_UPLOAD_AGE) or ""
+                if not uri:
+                    uri = upload(batch.client, each, lambda done, total: None)
+                    batch.ledger.uploaded(each.digest, uri, moment)
         each.check_unchanged()  # nor while it was read
         return uri
 
