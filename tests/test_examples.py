@@ -27,7 +27,6 @@ generate text_to_image 'a fox' seed 5 GEN → generate text_to_image 'a fox seed
 generate text_to_image GEN -- a fox → generate text_to_image 'a fox' model=gen4_image --dry-run
 generate gen4_image 'a fox' ratio=1920:1080 → generate text_to_image 'a fox' ratio=1920:1080 model=gen4_image --dry-run
 batch text_to_image ROWS RATIO --dry-run → batch /v1/text_to_image ROWS RATIO --dry-run
-generate image_to_video promptImage=@PICTURE CLIP --dry-run → generate --help
 # the opposite of a known word
 skill uninstall → skill --help
 auth unset → auth --help

@@ -305,6 +305,7 @@ class FieldsTest(GenerateTest):
                 ("text_to_image", "a red fox", *FOX[3:], "--to", "fox", "seed=5", dry),
             ),
             ((*image, "text_to_image", "fox"), ("text_to_image", "text_to_image fox", *FOX[3:], dry)),
+            ((*clip, "E=mc2 on a blackboard"), (*clip, "promptText=E=mc2 on a blackboard")),
             ((*image, "a fox", "referenceImages.0=cat.png"), (*image, "a fox", "referenceImages.0.uri=cat.png")),
             ((*image, "a fox", "referenceImages=cat.png"), (*image, "a fox", "referenceImages.0.uri=cat.png")),
         ):
@@ -317,6 +318,8 @@ class FieldsTest(GenerateTest):
         self.assertIn("use referenceImages.0.uri=FILE", found.error["error"])
         self.assertEqual(self.fake.requests, [])
         self.assert_success(self.program("generate", *clip, "x=any words", "promptText=a fox", "--dry-run"))
+        shown = self.program("generate", *clip[:-1], "a fox", "promptImage=@cat.png", "--dry-run").json
+        self.assertEqual(shown["body"]["promptImage"], "runway://… (cat.png)", "as curl names files")
 
     def test_it_never_waits_for_the_network_for_the_contract(self) -> None:
         with mock.patch("runway_cli.contract.source._fetched", side_effect=AssertionError):

@@ -64,6 +64,12 @@ def run(context: Context, options: Options) -> int:
             raise UsageError(words, try_next=("reference", "POST", path))
         if texts:
             found.insert(0, Field(fields.TEXT_FILE if texts[0] == "-" else fields.TEXT, key, texts[0]))
+        elif key and all(field.key != key for field in (*found, *options.fields)):
+            for word, (name, mark, text) in zip(options.words, settings):
+                if mark == "=" and re.search(r"\s", text) and not _below(schemas, forms, name.split(".")):
+                    meant = f"{'.'.join(key)}={word}"
+                    words = f"POST {path} has no field {name}: if {word!r} is TEXT, give it as {'.'.join(key)}=…"
+                    raise UsageError(words, bad_value=(("",), word), instead=(meant,))
 
     # Send it as `request` does.
     for field in found:
@@ -111,9 +117,10 @@ def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: st
                 right = f"{name}.{inner}={text}"
                 words = f"{name} does not take a URL itself: write {right}"
                 raise UsageError(words, bad_value=(("",), f"{name}="), instead=(right,))
-    if kind == fields.TEXT and (is_uri or fields.named_file(name.split("."), text)):
+    file = fields.named_file(name.split("."), text)
+    if kind == fields.TEXT and (is_uri or file):
         kind = fields.UPLOAD
-        text = text if is_address else expanded(text)
+        text = text if is_address else expanded(file or text)
         if not is_address and not os.path.lexists(text):
             raise UsageError(f"{name} takes a URL or a file, and there is no file {text!r}")
     try:
