@@ -57,7 +57,7 @@ class JsonLinesTest(BatchTest):
             b"[1]": "not a JSON object",
             b'{"a": 1, "a": 2}': "not JSON: duplicate key 'a'",
             b'{"a":' + b"[" * 900 + b"]" * 900 + b"}": "nested too deeply",
-            b'{"@nmae": "fox"}': "unknown key '@nmae': use @name, @path, @upload.KEY, @data-uri.KEY or @output-of.KEY",
+            b'{"@nmae": "fox"}': "unknown key '@nmae': use @name, @path, @upload.KEY, @data-uri.KEY, @output-of.KEY",
             b'{"@name": ""}': '@name must be a non-empty string, not ""',
             b'{"@path": "/v1/uploads"}': "a POST to /v1/uploads creates no task: use `request`",
             b'{"@path": "/v1/generate/image", "dryRun": true}': "dryRun: true creates no task: use `request`",

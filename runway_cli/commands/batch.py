@@ -100,11 +100,7 @@ def run(context: Context, options: Options) -> int:
 
 
 def _opened(context: Context, options: Options, client: Client) -> Ledger:
-    """Returns the ledger, locked for this process until the end of the run; a dry run makes none.
-
-    Raises UsageError where another process or another account has it, and where the file is not a
-    ledger, which is left unchanged.
-    """
+    """Returns the ledger, locked until the end of the run; a dry run makes none. Raises UsageError, changing none."""
     beside = os.path.join(options.download or "", "batch") if options.rows == STDIN else f"{options.rows}.batch"
     path, old = absolute(options.log or f"{beside}.db"), absolute(f"{beside}.jsonl")
     if not options.log and os.path.lexists(old) and not os.path.lexists(path):
@@ -131,11 +127,7 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
 
 
 def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: Sequence[Row]) -> None:
-    """Names the rows and sets what is to be done with each.
-
-    `attempts` are the last ones, by the keys of their rows. Raises UsageError where a row must not be sent, and
-    NetworkError for --check without a contract.
-    """
+    """Names the rows and sets what is to be done with each, by the last attempts at them. Raises UsageError."""
     set_names(rows, {key: attempt.name or "" for key, attempt in attempts.items()})
     is_retry = options.retry_failed or options.retry_uncertain
     if is_retry and attempts and not any(row.key in attempts for row in rows):
@@ -207,10 +199,7 @@ def _clear(context: Context, rows: Sequence[Row], attempts: Mapping[str, Attempt
 
 
 def _show(context: Context, batch: Batch) -> int:
-    """Prints the request of every row that would be sent, masked, and notes what is known of their cost.
-
-    Changes nothing on the disk. The note is such as `2 rows: 1 × 25 credits known, 1 unknown; balance 2400`.
-    """
+    """Prints the request of every row that would be sent, masked, and notes what is known of their cost."""
     options, client, shown_client = batch.options, batch.client, context.client(with_secret=False)
     batch.release()
     unsent = [row for row in batch.rows if row.todo == SEND and row.has_succeeded is None]

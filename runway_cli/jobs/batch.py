@@ -143,10 +143,7 @@ class Batch:
         return 0
 
     def _fill(self) -> None:
-        """Puts rows to work while there is room, those that have started first.
-
-        Raises WaitTimeout where the time is up and an answer does not come.
-        """
+        """Puts rows to work while there is room, those that have started first. Raises WaitTimeout past --max-time."""
         if self.in_flight and self.client.clock.monotonic() >= self.deadline + DRAIN:
             raise WaitTimeout(f"the time limit of {shown_number(self.options.max_time)} s was reached")
         while len(self.in_flight) < self._parallel:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 NAME, PATH = "@name", "@path"
 INPUTS = {"@upload": fields.UPLOAD, "@data-uri": fields.DATA_URI, "@output-of": fields.OUTPUT_OF}
-KNOWN = f"{NAME}, {PATH}, @upload.KEY, @data-uri.KEY or @output-of.KEY"
 SEND, WAIT, PRINT = "send", "wait", "print"
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 TYPED = ":json"  # the end of the name of a column that holds JSON
@@ -125,7 +124,7 @@ def _field(key: str, given: Any, files: fields.Files, shutdown: Shutdown) -> tup
         return field, fields.value_of(field, files, shutdown)
     head, _, inner = key.partition(".")
     if head not in INPUTS or not inner:
-        raise UsageError(f"unknown key {key!r}: use {KNOWN}")
+        raise UsageError(f"unknown key {key!r}: use @name, @path, {'.KEY, '.join(INPUTS)}.KEY")
     field = Field(INPUTS[head], fields.parts(inner), _text(key, given))
     field.option = key
     is_output = field.kind == fields.OUTPUT_OF
