@@ -111,7 +111,7 @@ class Transport:
                 head = _head(f"{method} {target}", sent)
                 exchange.check()  # the last moment at which nothing is lost
                 exchange.sent = True
-                exchange.limit_waits()
+                exchange.part_end = FOREVER
                 try:
                     for piece in chain((head,), body or ()):
                         connection.sendall(piece)
@@ -121,7 +121,7 @@ class Transport:
                 answer = Stream(connection, method)
             finally:
                 connection.close()  # stays open for the answer until that is closed
-        exchange.limit_waits()
+        exchange.part_end = FOREVER
         return answer
 
 
@@ -279,7 +279,7 @@ class Exchange:
         self.timeout = timeout
         self.time_limit = time_limit
         self.end = now + time_limit
-        self.part_end = now + timeout  # FOREVER while each wait is limited instead
+        self.part_end = now + timeout  # FOREVER: each wait is limited to `timeout` instead
         self.checked = 0.0  # when `check` was last called
         self.peer = ""  # the other side, in messages
         self.sent = False  # a byte of the request may have been sent
@@ -288,10 +288,6 @@ class Exchange:
     def limit_part(self) -> None:
         """Limits what follows to `timeout`, all waits together."""
         self.part_end = time.monotonic() + self.timeout
-
-    def limit_waits(self) -> None:
-        """Limits each wait from now on to `timeout`."""
-        self.part_end = FOREVER
 
     def left(self, since: float) -> float:
         """Returns the seconds left of a wait that began at `since`, by `time.monotonic`. Raises OSError for none."""

@@ -9,29 +9,23 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from .. import settings as values
+from ..api.client import Client
 from ..api.paths import api_path
 from ..errors import ConfigError, Failure, RunwayError, UsageError
 from ..files.download import PART_FILE, check_destination, free_path, listing, remove_part_files
 from ..files.upload import refuse_service
 from ..jobs.batch import Batch, saved_files
-from ..jobs.ledger import OPEN, STARTED, UNCERTAIN, LedgerMissing
-from ..jobs.rows import PRINT, SEND, WAIT, read_rows, refuse, set_names
+from ..jobs.ledger import OPEN, STARTED, UNCERTAIN, Attempt, Ledger, LedgerMissing
+from ..jobs.rows import PRINT, SEND, WAIT, Row, read_rows, refuse, set_names
 from ..jobs.start import known, over_limit, price_of, shape
 from ..jobs.tasks import is_safety
 from ..settings import absolute, history_path, relative
 from ..terminal import masking
 from ..terminal.tables import Column
+from .context import Context
 from .options import COSTS, Command, Operand, Option, Options
 from .request import BODY_OPTIONS
 from .wait import WAIT_OPTIONS
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..api.client import Client
-    from ..jobs.ledger import Attempt, Ledger
-    from ..jobs.rows import Fault, Row
-    from .context import Context
-
 
 OPTIONS = (
     *BODY_OPTIONS,
@@ -163,8 +157,10 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
         refuse(faults, f"the API's contract of {checker.contract.date} refuses rows: ", **checker.facts)
 
 
-def _in_the_way(options: Options, folder: str, rows: Sequence[Row], attempts: Iterable[Attempt]) -> list[Fault]:
-    """Returns the rows whose name has a file in the folder already, not counting the files of other rows.
+def _in_the_way(
+    options: Options, folder: str, rows: Sequence[Row], attempts: Iterable[Attempt]
+) -> list[tuple[int, str, str]]:
+    """Returns the rows whose name has a file in the folder, but for files of other rows, as `refuse` takes them.
 
     With --force only ROWS and ledgers are in the way.
     """

@@ -17,10 +17,9 @@ from .context import Context
 from .lists import LIMIT, MAX_ROWS
 from .options import Command, Option, Options
 
-COLUMNS = (
-    Column("Started", "startedAt"),
-    *(Column(key.capitalize(), key) for key in ("model", "prompt", "status", "credits")),
-    Column("Saved", "saved", rank=1),
+COLUMNS: Sequence[Column] = (
+    *(Column("Started", "startedAt"), Column("Model", "model", rank=2), Column("Prompt", "prompt", rank=1)),
+    *(Column("Status", "status"), Column("Credits", "credits"), Column("Saved", "saved", rank=1)),
 )
 COUNTS = (Column("Jobs", "jobs"), Column("Credits", "credits"))
 SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -50,14 +49,14 @@ def run(context: Context, options: Options) -> int:
     if options.by:
         rows, columns = _grouped(attempts, options.by), (Column(options.by.capitalize(), options.by), *COUNTS)
     shown = rows[: options.limit or MAX_ROWS]
-    more: dict[str, Json] = {"credits": _sum(row["credits"] or 0 for row in shown)}
-    if len(shown) < len(rows):
-        more["truncated"] = True
-    context.console.rows(shown, columns, more)
+    credits = _sum(row["credits"] or 0 for row in shown)
+    context.console.rows(
+        shown, columns, {"credits": credits, **({"truncated": True} if len(shown) < len(rows) else {})}
+    )
     if not found and os.path.lexists(history.path) and history.other_account():
         context.console.note("the history also has entries of other keys or base URLs")
     if context.console.format in TABLES:
-        context.console.note(f"{counted(len(shown), 'row')}, {counted(more['credits'], 'credit')}")
+        context.console.note(f"{counted(len(shown), 'row')}, {counted(credits, 'credit')}")
     return 0
 
 
@@ -114,11 +113,7 @@ COMMANDS = {
             Option("--until WHEN", "only jobs started until then", _checked),
             Option("--unfinished", "only jobs that have started and not ended"),
             Option("--session", "only jobs that this client id started"),
-            Option(
-                "--by GROUP",
-                "the jobs and credits of each day, model or endpoint",
-                choices=("day", "model", "endpoint"),
-            ),
+            Option("--by GROUP", "jobs and credits by day, model or endpoint", choices=("day", "model", "endpoint")),
         ),
         examples=("history", "history --since 2h --output table", "history --by day"),
         prints='{"data": [{"id", "startedAt", "path", "model", "prompt", "status", "credits", "saved"}], '

@@ -13,7 +13,7 @@ from .options import Command, Operand, Option, Options
 
 FALLBACK = "/v1/text_to_image"  # in examples, where the call names no path
 MODEL_COLUMNS = (Column("Model", "model"), Column("Endpoints", "endpoints", wrap=True))
-ENDPOINT_COLUMNS = (Column("Method", "method"), Column("Path", "path", wrap=True), Column("Summary", "summary", rank=1))
+ENDPOINT_COLUMNS = (Column("Method", "method"), Column("Path", "path"), Column("Summary", "summary", rank=1))
 FIELD_COLUMNS = (
     Column("Name", "name"),
     Column("Type", "type", wrap=True, rank=1),
@@ -29,9 +29,8 @@ def run_reference(context: Context, options: Options) -> int:
     document = source.load(context.client(with_secret=False)).document
     known = schema.endpoints(document)
     if not options.endpoint and options.model is None:
-        told = ({"summary": found.summary} if found.summary else {} for found in known)
-        rows = [{"method": found.method, "path": found.path, **more} for found, more in zip(known, told)]
-        console.rows(rows, ENDPOINT_COLUMNS, {})
+        rows = [{"method": each.method, "path": each.path, "summary": each.summary} for each in known]
+        console.rows([{key: text for key, text in row.items() if text} for row in rows], ENDPOINT_COLUMNS, {})
         return 0
     endpoint = _endpoint(known, options.endpoint, options.model)
     described = describe(document, endpoint, options.model, all_fields=options.all)
@@ -115,11 +114,7 @@ COMMANDS = {
             Option("--model M", "only the fields that this model takes"),
             Option("--all", "also what is inside optional fields below the second level"),
         ),
-        examples=(
-            "reference",
-            "reference POST /v1/text_to_image",
-            "reference POST /v1/text_to_image --model gen4_image",
-        ),
+        examples=("reference", f"reference POST {FALLBACK}", f"reference POST {FALLBACK} --model gen4_image"),
         prints="the endpoints, or the parameters, body and response of one",
         has_rows=True,
     ),
@@ -127,12 +122,7 @@ COMMANDS = {
         run_models,
         summary="list the models and their allowed values",
         operands=(
-            Operand(
-                "name",
-                "[ENDPOINT|MODEL]",
-                "such as image_to_video or gen4.5; without it all models are listed",
-                api_path,
-            ),
+            Operand("name", "[ENDPOINT|MODEL]", "such as image_to_video or gen4.5; without it all models", api_path),
         ),
         examples=("models", "models image_to_video", "models gen4.5 --output table"),
         prints="rows: each model with its endpoints, or each with its allowed `ratio`, `duration` and so on",

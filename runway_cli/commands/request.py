@@ -328,6 +328,10 @@ def _stem(mask: Callable[[str], str], path: str, value: Any) -> str:
     return safe_name(stem if len(stem) <= MAX_STEM else stem[:MAX_STEM].rpartition("-")[0] or stem[:MAX_STEM])
 
 
+def _method(word: str) -> str:
+    return word.upper() if word.upper() in METHODS else settings.one_of(*METHODS)(word)
+
+
 def _field(spelling: str, words: str, kind: str) -> Option:
     return Option(spelling, words, fields.reader(kind), dest="fields", is_list=True)
 
@@ -346,23 +350,14 @@ COMMANDS = {
     "request": Command(
         run,
         operands=(
-            Operand(
-                "method",
-                "METHOD",
-                ", ".join(METHODS),
-                lambda word: settings.one_of(*METHODS)(word.upper() if word.isascii() else word),
-            ),
+            Operand("method", "METHOD", ", ".join(METHODS), _method),
             Operand("path", "PATH", "below the base URL, such as /v1/organization", api_path),
         ),
         options=(
             BODY_OPTIONS[0],
             Option("--stdin", "read the body from stdin"),
             *BODY_OPTIONS[1:],
-            _field(
-                "--output-of KEY=ID[.N]",
-                "the URL of an output of an earlier task: the first, or number N from 0",
-                fields.OUTPUT_OF,
-            ),
+            _field("--output-of KEY=ID[.N]", "the URL of a task's output: number N, from 0", fields.OUTPUT_OF),
             Option("--dry-run", "show the request and send nothing"),
             Option("--check", "check the body against the API's contract first"),
             Option("--paginate", "GET every page and print one list"),

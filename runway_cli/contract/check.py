@@ -13,18 +13,14 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from .. import jsontext
+from ..jsontext import Json
 from ..terminal import masking
-from .schema import Endpoint, Schemas, beginning_of, key_of, kind_of, nearest_words, reading, values_of
+from .schema import Endpoint, Schema, Schemas, beginning_of, key_of, kind_of, nearest_words, reading, values_of
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, Union
-
-    Schema = dict[str, Any]
-    Path = tuple[Union[str, int], ...]  # to a field
-    Issue = tuple[Path, str]  # and a message
-    Wanted = list[tuple[str, str]]  # what a value should do, such as ("be", "a string") or ("begin with", "https://")
-    Show = Callable[[Any], str]
+Path = tuple[Json, ...]  # to a field: names and numbers
+Issue = tuple[Path, str]  # and a message
+Wanted = list[tuple[str, str]]  # what a value should do, such as ("be", "a string") or ("begin with", "https://")
+Show = Callable[[Json], str]
 
 MAX_SHOWN = 60  # characters of a value, and values or names in a message
 MAX_ISSUES = 50  # that one check reports
@@ -67,8 +63,8 @@ class Hint(str):
 
 
 def check(
-    document: Schema, endpoint: Endpoint, body: Any, show: Show | None = None, *, named_only: bool = False
-) -> list[dict[str, Any]]:
+    document: Schema, endpoint: Endpoint, body: Json, show: Show | None = None, *, named_only: bool = False
+) -> list[dict[str, Json]]:
     """Returns what is wrong with a JSON body, as [{"field": "a.0.b", "messages": [...]}]; [] for a valid one.
 
     Where the contract describes no JSON body, any is accepted. `show` turns a refused value into the words of a
@@ -90,7 +86,7 @@ class _Checker:
         self.schemas = schemas
         self.show = show
 
-    def issues(self, schema: Any, value: Any, path: Path = ()) -> list[Issue]:
+    def issues(self, schema: Json, value: Json, path: Path = ()) -> list[Issue]:
         """Returns what is wrong with a value by the form that it selects, or else resembles; MAX_ISSUES at most."""
         forms = self.schemas.forms(schema)
         wanted = [self._wanted(form, value) for form in forms]
@@ -112,7 +108,7 @@ class _Checker:
         found = [list(islice(self._inside(form, value, path), MAX_ISSUES)) for form in fitting]
         return min(found, key=lambda issues: [sum(not each[1].startswith(UNKNOWN) for each in issues), len(issues)])
 
-    def _wanted(self, form: Schema, value: Any) -> Wanted:
+    def _wanted(self, form: Schema, value: Json) -> Wanted:
         """Returns what a value would have to be, where it is altogether another than the form wants; else []."""
         values, wanted, kind = values_of(form), form.get("type"), kind_of(value)
         if values and key_of(value) not in map(key_of, values):
@@ -132,12 +128,12 @@ class _Checker:
         is_checked = re.fullmatch(PATTERN, pattern, re.ASCII)
         return [("match", plain(pattern))] if is_checked and not re.fullmatch(pattern, value, re.ASCII) else []
 
-    def _inside(self, form: Schema, value: Any, path: Path) -> Iterator[Issue]:
+    def _inside(self, form: Schema, value: Json, path: Path) -> Iterator[Issue]:
         """Yields what is wrong with a value of this form: its size, and what is inside it."""
         keyword, unit = SIZES.get(kind_of(value), ("", ""))
         size = len(value) if unit else value
         for key, words, holds in BOUNDS if keyword else ():
-            limit: Any = form.get(key + keyword)
+            limit: Json = form.get(key + keyword)
             if kind_of(limit) == "number" and not holds(float(size), float(limit)):
                 units = unit and f" {unit}{'' if limit == 1 else 's'}"
                 yield path, f"must {'have' if unit else 'be'} {words} {plain(limit)}{units}, not {self.show(size)}"
@@ -160,7 +156,7 @@ class _Checker:
                     known = f"use {_choice(list(map(plain, properties)))}" if properties else "none is allowed here"
                     yield (*path, name), f"{UNKNOWN}: {known}"
 
-    def _missing(self, form: Schema, value: dict[str, Any], name: str) -> str:
+    def _missing(self, form: Schema, value: dict[str, Json], name: str) -> str:
         """Returns the message for a missing field, with the unknown field that may be meant, or its allowed values."""
         properties = form.get("properties", {})
         near = nearest_words(name, (word for word in value if word not in properties))
@@ -169,7 +165,7 @@ class _Checker:
         values = self.schemas.values(properties.get(name))
         return f"{REQUIRED}: {_choice(list(map(plain, values)))}" if values else REQUIRED
 
-    def _other(self, value: Any, wanted: Wanted) -> str:
+    def _other(self, value: Json, wanted: Wanted) -> str:
         """Returns the message for a value that is another than each of its forms wants."""
         grouped: dict[str, list[str]] = {}
         for verb, words in dict.fromkeys(wanted):
@@ -182,7 +178,7 @@ class _Checker:
         return Hint(f"{message}; did you mean", near[0]) if near else message
 
 
-def shown(value: Any) -> str:
+def shown(value: Json) -> str:
     """Returns a value for a message: MAX_SHOWN characters at most, without what is inside arrays and objects."""
     if isinstance(value, list):
         return f"an array of {len(value)}"
@@ -191,7 +187,7 @@ def shown(value: Any) -> str:
     return jsontext.dumps(_cut(masking.text(value))) if isinstance(value, str) else _cut(jsontext.dumps(value))
 
 
-def plain(value: Any) -> str:
+def plain(value: Json) -> str:
     """Returns an allowed value for a message: a string without quotes where it can be read so."""
     if isinstance(value, str) and value and value.isprintable() and value == value.strip() and ", " not in value:
         return _cut(value)

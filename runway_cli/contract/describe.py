@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator
 from .. import jsontext
 from ..errors import UsageError
 from ..jsontext import Json
-from .schema import Endpoint, Schemas, beginning_of, binding, key_of, nearest_words, one_line, reading, values_of
+from .schema import Endpoint, Schema, Schemas, beginning_of, key_of, nearest_words, one_line, reading, values_of
 
-Schema = dict[str, Json]
 Field = dict[str, Json]
 
 BODY_DEPTH = 6  # levels of dotted names below the first
@@ -166,7 +165,7 @@ def _field(schemas: Schemas, name: str, schema: Json, required: bool) -> Field:
     type_, values, limits = _facts(schemas, forms)
     description = one_line(node.get("description") or node.get("title"))
     for form in forms if len(forms) > 1 else ():  # what they add that binds
-        more = binding(form.get("description"))
+        more = one_line(form.get("description"), binding_only=True)
         description = description if more in description else f"{description} {more}".lstrip()
     if type_.startswith("uri (") and "data URI" in description:  # the type has told
         description = ""

@@ -204,18 +204,13 @@ _BINDING = (
 )
 
 
-def one_line(text: object) -> str:
-    """Returns Markdown as one line: its first sentence, and those that bind; "" for what is not a string."""
-    first, *more = _sentences(text) or [""]
-    return " ".join([first, *(sentence for sentence in more if re.search(_BINDING, sentence))])
+def one_line(text: Json, *, binding_only: bool = False) -> str:
+    """Returns Markdown as one line: its first sentence, unless `binding_only`, and those that bind; "" for no string.
 
-
-def binding(text: object) -> str:
-    """Returns only the sentences that bind: what must hold, what holds without a value, and what costs credits."""
-    return " ".join(sentence for sentence in _sentences(text) if re.search(_BINDING, sentence))
-
-
-def _sentences(text: object) -> list[str]:
+    They bind that say what must hold, what holds without a value, or what costs credits.
+    """
     plain = re.sub(r"\[([^\[\]]*)\]\([^()]*\)", r"\1", " ".join(text[:4_000].split())) if isinstance(text, str) else ""
     parts = re.split(r"(?<=[.!?]) (?=[A-Z`])", plain)
-    return [part for part in parts if part and not part.startswith(("See ", "You can read"))]
+    sentences = [part for part in parts if part and not part.startswith(("See ", "You can read"))]
+    first = [] if binding_only else sentences[:1]
+    return " ".join([*first, *(each for each in sentences[len(first) :] if re.search(_BINDING, each))])

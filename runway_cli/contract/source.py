@@ -10,15 +10,11 @@ import time
 import zlib
 
 from .. import jsontext
+from ..api.client import Client
 from ..errors import ApiError, ConfigError, NetworkError
+from ..jsontext import Json
 from ..settings import OPENAPI_VARIABLE, base_url, cache_folder, expanded, setting
 from ..shutdown import remove
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..api.client import Client
 
 MAX_AGE = 24 * 3600  # seconds that a copy is used without asking again
 MAX_SIZE = 20_000_000  # bytes of a document
@@ -29,7 +25,7 @@ SNAPSHOT = "snapshot.json.gz"  # beside this file, in a zipapp too
 class Contract:
     """An OpenAPI document, the URL or path it came from (SNAPSHOT: this package), and its day, YYYY-MM-DD."""
 
-    def __init__(self, document: dict[str, Any], source: str, changed: float, date: str = "") -> None:
+    def __init__(self, document: dict[str, Json], source: str, changed: float, date: str = "") -> None:
         self.document = document
         self.source = source
         self.changed = changed  # seconds, as the system's clock counts them
@@ -74,9 +70,9 @@ def load(client: Client, *, may_fetch: bool = True) -> Contract:
 
 def snapshot() -> Contract:
     """Returns the contract that comes with this program; each operation is a line of JSON of its own."""
-    loader: Any = __spec__.loader  # which reads from a zipapp too
-    data = zlib.decompress(loader.get_data(os.path.join(os.path.dirname(__file__), SNAPSHOT)), 31)
-    head, *lines = data.splitlines()
+    path = os.path.join(os.path.dirname(__file__), SNAPSHOT)
+    data: bytes = __spec__.loader.get_data(path)  # type: ignore[union-attr]  # from a zipapp too
+    head, *lines = zlib.decompress(data, 31).splitlines()
     document = jsontext.loads(head)
     for item in document["paths"].values():
         item.update({method: lines[number] for method, number in item.items()})
@@ -91,7 +87,7 @@ def _read(path: str, source: str) -> Contract:
         return Contract(_parsed(file.read(MAX_SIZE + 1)), source, os.fstat(file.fileno()).st_mtime)
 
 
-def _parsed(content: bytes) -> dict[str, Any]:
+def _parsed(content: bytes) -> dict[str, Json]:
     """Returns an OpenAPI document. Raises ValueError for anything else."""
     if len(content) > MAX_SIZE:
         raise ValueError(f"it is larger than {MAX_SIZE // 1_000_000} MB")
