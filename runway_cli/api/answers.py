@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping
 
 from .. import jsontext
 from ..errors import REPORTED, ApiError, CreditsError, DeniedError
+from ..jsontext import Json
 from ..terminal.console import MAX_MESSAGE
 from ..terminal.masking import TAG
 from .retry import MAX_RETRY_AFTER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..transport import Stream
     from .runway import Service
 
@@ -39,9 +38,9 @@ class Answer:
     from_provider = True  # False for what only a gateway says
     is_json = True  # False for a body that cannot be read
     is_empty = False  # the value is {} then
-    headers: Mapping[str, Any] = {}  # Runway's, where a gateway hides them
+    headers: Mapping[str, Json] = {}  # Runway's, where a gateway hides them
 
-    def __init__(self, status: int, value: Any, **facts: Any) -> None:
+    def __init__(self, status: int, value: Json, **facts: object) -> None:
         self.status = status
         self.value = value
         vars(self).update(facts)
@@ -73,7 +72,7 @@ def _error(answer: Answer, response: Stream, mask: Callable[[str], str]) -> ApiE
     inner = body.get("error")
     if isinstance(inner, dict):
         body, inner = {**body, **inner}, None
-    facts: dict[str, Any] = {}
+    facts: dict[str, Json] = {}
     for key, name in (("code", "code"), ("docUrl", "doc_url")):
         found = body.get(key)
         if isinstance(found, (str, int)) and not isinstance(found, bool) and len(str(found)) <= MAX_MORE:
@@ -102,7 +101,7 @@ def _error(answer: Answer, response: Stream, mask: Callable[[str], str]) -> ApiE
         kind, facts["try_next"] = CreditsError, ("auth", "status")
         words = f"{words.rstrip('.')}: buy credits at {CREDITS_PAGE}"
 
-    further: dict[str, Any] = {}  # what else the body says, while it fits
+    further: dict[str, Json] = {}  # what else the body says, while it fits
     room = MAX_MORE
     for key, value in body.items():
         if key not in KNOWN_KEYS and (size := len(jsontext.dumps({key: value}))) <= room:
@@ -119,10 +118,10 @@ def _error(answer: Answer, response: Stream, mask: Callable[[str], str]) -> ApiE
     )
 
 
-def _issue(issue: Mapping[str, Any]) -> dict[str, Any]:
+def _issue(issue: Mapping[str, Json]) -> dict[str, Json]:
     """Returns {"field": "a.0.b", "messages": […]}: of a union those of its branches, each once; else the code."""
     messages: dict[str, None] = {}
-    waiting: list[Any] = [issue]
+    waiting: list[Json] = [issue]
     while waiting:  # a loop: an answer may nest deeper than Python's calls may
         found = waiting.pop()
         if isinstance(found, list):

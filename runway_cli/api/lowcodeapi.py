@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 
 from ..errors import ApiError, DeniedError, NetworkError
+from ..jsontext import Json
 from ..settings import Target
 from .answers import Answer, unexpected
 from .paths import segment
@@ -19,8 +20,6 @@ from .runway import Service as RunwayService
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .client import Client
 
 
@@ -128,14 +127,14 @@ class Service(RunwayService):
         """Returns none: the token stands in the query, and Runway's headers belong to another account."""
         return {}
 
-    def unwrap(self, status: int, value: Any) -> Answer:
+    def unwrap(self, status: int, value: Json) -> Answer:
         """Returns hosted {"data": …} and self-hosted {"provider", "result" | "error", …} without their envelope."""
         if not isinstance(value, dict):
             return Answer(status, value, from_provider=False)
         if "provider" in value and "result" in value:
             result = {} if value["result"] in (None, "") else value["result"]
             return Answer(status, result, is_json=not isinstance(result, str))  # text: upstream's JSON was broken
-        error: Any = value.get("error")
+        error: Json = value.get("error")
         # the gateway's own errors come without upstream's headers, and with only these keys inside
         is_own = "headers" not in value and isinstance(error, dict) and set(error) <= {"code", "logging", "message"}
         if "provider" in value and "error" in value and not is_own:
@@ -150,7 +149,7 @@ class Service(RunwayService):
             value = {"error": message} if isinstance(message, str) else {}
         return Answer(status, value, from_provider=False)
 
-    def check_key(self, client: Client) -> dict[str, Any]:
+    def check_key(self, client: Client) -> dict[str, Json]:
         """Returns a note. No endpoint shows the account; an answer of the provider, for no task, proves the token.
 
         Raises DeniedError, or another failure with the fact `undecided`.
@@ -169,7 +168,7 @@ class Service(RunwayService):
         return {"note": note}
 
 
-def _error(status: int, body: Any, envelope: dict[str, Any]) -> Answer:
+def _error(status: int, body: Json, envelope: dict[str, Json]) -> Answer:
     """Returns an error's status and body as Runway's: {"error": words, "code", "issues", "docUrl"}.
 
     One under HTTP 200 takes its status from its code, where that is one. `body` is text where upstream's was not JSON;

@@ -44,7 +44,7 @@ def checked_path(path: str, base_url: str) -> str:
     """
     if re.fullmatch(r"/?[\w-]+(/[\w-]+)*", path, re.ASCII):
         return "/" + path.lstrip("/")  # most paths have nothing to encode; urllib.parse takes 2 ms
-    from urllib.parse import quote, unquote
+    from urllib.parse import quote, unquote, urlsplit
 
     if not path.strip():
         raise UsageError("PATH is empty: is a variable unset?")
@@ -53,24 +53,17 @@ def checked_path(path: str, base_url: str) -> str:
     if "#" in path:
         raise UsageError(f"the path {path!r} contains '#': a fragment is never sent. Write %23 for the character")
     if re.match("[A-Za-z][A-Za-z0-9+.-]*://", path):
-        path = _below(path, base_url)
+        base, default = urlsplit(base_url), {"https": 443, "http": 80}
+        try:
+            parts = urlsplit(path)
+            origins = {(each.scheme, each.hostname, each.port or default.get(each.scheme)) for each in (parts, base)}
+            if len(origins) > 1 or "@" in parts.netloc or not (parts.path + "/").startswith(base.path + "/"):
+                raise ValueError
+        except ValueError:
+            raise UsageError(f"the URL {path!r} is not below {base_url}: pass the path alone") from None
+        path = parts.path[len(base.path) :] + ("?" + parts.query if parts.query else "")
     plain, mark, query = path.partition("?")
     if any(unquote(part) in (".", "..") for part in re.split(r"[/\\]|%2f|%5c", plain, flags=re.IGNORECASE)):
         raise UsageError(f"the path {path!r} contains a '.' or '..' segment")
     text = re.sub(r"%(?![0-9a-fA-F]{2})", "%25", "/" + plain.lstrip("/") + mark + query)
     return quote(text.encode("utf-8", "surrogateescape"), safe=IN_REQUEST_LINE)
-
-
-def _below(url: str, base_url: str) -> str:
-    """Returns the path of a full URL on the base's origin. Raises UsageError for any other."""
-    from urllib.parse import urlsplit
-
-    base, default = urlsplit(base_url), {"https": 443, "http": 80}
-    try:
-        parts = urlsplit(url)
-        origins = {(each.scheme, each.hostname, each.port or default.get(each.scheme)) for each in (parts, base)}
-        if len(origins) == 1 and "@" not in parts.netloc and (parts.path + "/").startswith(base.path + "/"):
-            return parts.path[len(base.path) :] + ("?" + parts.query if parts.query else "")
-    except ValueError:
-        pass
-    raise UsageError(f"the URL {url!r} is not below {base_url}: pass the path alone")

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .. import __version__
 from ..errors import ApiError, DeniedError, NetworkError
+from ..jsontext import Json
 from ..settings import Target
 from .answers import Answer, unexpected
 from .retry import DIRECT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .client import Client
 
 
@@ -67,17 +66,17 @@ class Service:
             "X-Runway-Source-Application-Version": __version__,
         }
 
-    def unwrap(self, status: int, value: Any) -> Answer:
+    def unwrap(self, status: int, value: Json) -> Answer:
         """Returns the answer as Runway gives it, without a gateway's envelope."""
         return Answer(status, value)
 
-    def check_key(self, client: Client) -> dict[str, Any]:
+    def check_key(self, client: Client) -> dict[str, Json]:
         """Returns the organization and its credits, else what a list proves: the first may fail where data works.
 
         Raises DeniedError where the key is refused, else the first failure, with the fact `undecided`.
         """
 
-        def look(path: str) -> Any:
+        def look(path: str) -> Json:
             answer = client.call("GET", path, retries=0)
             if answer.is_empty or not isinstance(answer.value, dict):  # as any server might say: nothing, null, a list
                 raise unexpected(answer, path, "a JSON object", client.console.mask)

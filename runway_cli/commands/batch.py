@@ -19,7 +19,6 @@ from ..jobs.ledger import OPEN, STARTED, UNCERTAIN, Attempt, Ledger, LedgerMissi
 from ..jobs.rows import PRINT, SEND, WAIT, Row, read_rows, refuse, set_names
 from ..jobs.start import known, over_limit, price_of, shape
 from ..jobs.tasks import is_safety
-from ..settings import absolute, history_path, relative
 from ..terminal import masking
 from ..terminal.tables import Column
 from .context import Context
@@ -96,11 +95,11 @@ def run(context: Context, options: Options) -> int:
 def _opened(context: Context, options: Options, client: Client) -> Ledger:
     """Returns the ledger, locked until the end of the run; a dry run makes none. Raises UsageError, changing none."""
     beside = os.path.join(options.download or "", "batch") if options.rows == STDIN else f"{options.rows}.batch"
-    path, old = absolute(options.log or f"{beside}.db"), absolute(f"{beside}.jsonl")
+    path, old = values.absolute(options.log or f"{beside}.db"), values.absolute(f"{beside}.jsonl")
     if not options.log and os.path.lexists(old) and not os.path.lexists(path):
         words = f"{old!r} was written by version 2: finish that batch with version 2,"
         raise UsageError(f"{words} or move the log away to pay for every row again")
-    if os.path.realpath(path) == os.path.realpath(history_path() or ""):
+    if os.path.realpath(path) == os.path.realpath(values.history_path() or ""):
         raise UsageError(f"the ledger {path!r} is the history: choose another file with --log")
     options.log = path
     ledger = context.ledger(client, path, exclusive=True)
@@ -115,7 +114,7 @@ def _opened(context: Context, options: Options, client: Client) -> Ledger:
     if other is not None and client.target.secret:
         what = "API key" if other.startswith(f"{client.target.base_url} ") else "base URL"
         words = f"the ledger {path!r} belongs to another {what}: use that one, or --log FILE to pay for every row again"
-        raise UsageError(words, drop=("--log",), add=("--log", relative(free_path(path)), "--dry-run"))
+        raise UsageError(words, drop=("--log",), add=("--log", values.relative(free_path(path)), "--dry-run"))
     ledger.account = other or ledger.account  # a dry run without a key
     return ledger
 
@@ -127,7 +126,7 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
     if is_retry and attempts and not any(row.key in attempts for row in rows):
         words = "the ledger knows none of these rows: use the file and the options of the earlier run"
         raise UsageError(words, batch_call=("batch", "--help"))
-    folder = absolute(options.download) if options.download else None
+    folder = values.absolute(options.download) if options.download else None
     for row in rows:
         row.attempt = last = attempts.get(row.key)
         if last is None:
@@ -164,7 +163,7 @@ def _in_the_way(
 
     With --force only ROWS and ledgers are in the way.
     """
-    kept = {os.path.realpath(path) for path in (options.rows, options.log, history_path()) if path}
+    kept = {os.path.realpath(path) for path in (options.rows, options.log, values.history_path()) if path}
     own = {row.key for row in rows}
     others = {path for attempt in attempts if attempt.job not in own for path in attempt.saved.get(folder, ())}
     files: dict[str, str] = {}

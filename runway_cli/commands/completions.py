@@ -138,9 +138,7 @@ COMMANDS = {
     "completions": Command(
         run,
         operands=(
-            Operand(
-                "shell", "SHELL", "bash, zsh or fish; the script's first lines say where it goes", one_of(*SCRIPTS)
-            ),
+            Operand("shell", "SHELL", "bash, zsh or fish; the script says where it goes", one_of(*SCRIPTS)),
             Operand("typed", "[LINE...]", "for the script alone: the line before the cursor"),
         ),
         examples=tuple(f"completions {shell}" for shell in SCRIPTS),

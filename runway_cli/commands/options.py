@@ -76,33 +76,21 @@ class Operand:
 class Command:
     """One command: what it takes, what it prints, and what it does to the account.
 
-    `summary` is a phrase that starts with a verb, by default the one of SUMMARIES in `cli.parser`. `examples` are calls
-    as a POSIX shell reads them, without the program's name. `prints` describes stdout. `effect` is READS, WRITES or
-    COSTS. `has_rows` tells whether --output may apply.
+    A keyword sets what differs from here.
     """
 
-    def __init__(
-        self,
-        run: Callable[..., int],
-        *,
-        examples: Sequence[str],
-        prints: str,
-        summary: str = "",
-        operands: Sequence[Operand] = (),
-        options: Sequence[Option] = (),
-        effect: str = READS,
-        has_rows: bool = False,
-        notes: str = "",
-    ) -> None:
+    examples: Sequence[str]  # calls as a POSIX shell reads them, without the program's name
+    prints: str  # what stdout has
+    summary = ""  # a phrase that starts with a verb; by default the one of SUMMARIES in `cli.parser`
+    operands: Sequence[Operand] = ()
+    options: Sequence[Option] = ()
+    effect = READS  # or WRITES or COSTS
+    has_rows = False  # whether --output may apply
+    notes = ""  # further sentences of its help
+
+    def __init__(self, run: Callable[..., int], **declared: object) -> None:
         self.run = run
-        self.summary = summary
-        self.examples = examples
-        self.prints = prints
-        self.operands = operands
-        self.options = options
-        self.effect = effect
-        self.has_rows = has_rows
-        self.notes = notes
+        vars(self).update(declared)
 
 
 class Options(Namespace):
@@ -123,9 +111,7 @@ GLOBAL_OPTIONS = (
         default="auto",
         prefix="LOWCODEAPI_",
     ),
-    Option(
-        "--client-id ID", "groups the requests of a session (default: the agent's)", settings.client_id, prefix=OURS
-    ),
+    Option("--client-id ID", "groups a session's requests (default: the agent's)", settings.client_id, prefix=OURS),
     Option(
         "--timeout SECONDS",
         "request timeout; for transfers, the idle timeout (default: 60)",

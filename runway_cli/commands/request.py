@@ -329,7 +329,7 @@ def _stem(mask: Callable[[str], str], path: str, value: Any) -> str:
 
 
 def _method(word: str) -> str:
-    return word.upper() if word.upper() in METHODS else settings.one_of(*METHODS)(word)
+    return settings.one_of(*METHODS)({each.lower(): each for each in METHODS}.get(word.lower(), word))
 
 
 def _field(spelling: str, words: str, kind: str) -> Option:

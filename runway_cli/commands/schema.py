@@ -43,7 +43,6 @@ def run(context: Context, options: Options) -> int:
 
 
 def _option(option: Option) -> dict[str, Json]:
-    """Returns the facts of an option; what does not apply to it is left out."""
     facts = {
         "flags": list(option.flags),
         "type": TYPES.get(option.metavar, "string") if option.metavar else "switch",

@@ -189,7 +189,7 @@ COMMANDS = {
         install,
         summary="copy this program into the skills folders of agents",
         operands=(
-            Operand("hosts", "[HOST...]", f"{', '.join(HOSTS)}, or a folder (default: hosts that exist, else agents)"),
+            Operand("hosts", "[HOST...]", f"{', '.join(HOSTS)}, or a folder (default: those found, else agents)"),
         ),
         examples=("skill install", "skill install claude", "skill install ./skills"),
         prints='{"host", "path", "files", "version"} for each host',

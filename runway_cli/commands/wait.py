@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+from ..api.client import Client
 from ..errors import ClosedOutput, Failure, InternalError, Interrupted, OutputError, RunwayError, UsageError
 from ..jobs.fields import read_source
 from ..settings import MIN_INTERVAL, absolute, counted, destination, interval, seconds_or_forever
+from ..shutdown import Shutdown
 from ..terminal.console import TABLES, is_terminal
-from .context import summary
+from .context import Context, summary
 from .options import Command, Operand, Option, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from ..api.client import Client
     from ..jobs.ledger import Ledger
     from ..jobs.tasks import Pollable, PolledTask
-    from ..shutdown import Shutdown
     from ..terminal.tables import Column
-    from .context import Context
 
 
 MAX_WAIT = 600.0  # seconds
@@ -241,11 +240,7 @@ COMMANDS = {
         run,
         operands=(Operand("ids", "[ID...]", "a task's id, '-' for ids on stdin, or a path such as /v1/avatars/ID"),),
         options=(*WAIT_OPTIONS, Option("--unfinished", "every task in this account's history that has not ended")),
-        examples=(
-            "wait ID",
-            "wait ID1 ID2 --max-wait 100 --download outputs/",
-            "wait --unfinished --download outputs/",
-        ),
+        examples=("wait ID", "wait ID1 ID2 --max-wait 100 --download out/", "wait --unfinished --download outputs/"),
         prints="each task as JSON when it has ended, with `saved`, and without `output` once all is saved",
         has_rows=True,
     )
