@@ -13,6 +13,7 @@ import itertools
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -61,7 +62,11 @@ class ProcessTest(BatchTest):
 
 
 class Killer:
-    """Kills the process that runs at the next armed moment. Its hits count only kills of a live process."""
+    """Kills the process that runs at the next armed moment. Its hits count only kills of a live process.
+
+    From that moment on the stand-in goes on with nothing, and until a kill by the clock it sends no output whole. So
+    each kill leaves the rows that it does not need, however slow the machine is.
+    """
 
     def __init__(self, fake: FakeRunway) -> None:
         self.process: subprocess.Popen[bytes] | None = None
@@ -69,7 +74,7 @@ class Killer:
         self._armed = ""
         self._skip = 0
         self._delay = 0.0
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
         for moment in MOMENTS:
             fake.on(moment, self._reaction(moment))
 
@@ -77,10 +82,6 @@ class Killer:
         """Kill it when it has come to the moment for the time `skip` + 1, after `delay` seconds."""
         with self._turn:
             self.process, self._armed, self._skip, self._delay = process, moment, skip, delay
-
-    def disarm(self) -> None:
-        with self._turn:
-            self.process, self._armed = None, ""
 
     def kill(self, moment: str) -> None:
         """Kill the process now, if it has not ended."""
@@ -93,15 +94,14 @@ class Killer:
 
     def _reaction(self, moment: str) -> Any:
         def react(_: str) -> None:
+            process = self.process
+            if process and self._armed == CLOCK and moment == "output half sent":
+                process.wait(60)
             with self._turn:
-                if self._armed != moment:
-                    return
-                self._skip -= 1
-                if self._skip >= 0:
-                    return
-                self._armed = ""
-            time.sleep(self._delay)
-            self.kill(moment)
+                self._skip -= self._armed == moment
+                if self._armed == moment and self._skip < 0:
+                    time.sleep(self._delay)
+                    self.kill(moment)
 
         return react
 
@@ -110,6 +110,8 @@ class KillsTest(ProcessTest):
     def setUp(self) -> None:
         super().setUp()
         self.fake.output_size = SIZE
+        for server in self.fake._servers:  # what was sent is not in a buffer: half an output is a part file
+            server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
         self.write(*map(str, range(1, ROWS + 1)))
         began = time.monotonic()
         self.ended(self.start("--dry-run"))
@@ -166,14 +168,11 @@ class KillsTest(ProcessTest):
         """Play one run, and kill it at the moment."""
         hits = sum(killer.hits.values())
         process = self.start("--parallel", parallel)
+        killer.arm(moment, process, skip=skip, delay=delay)
         if moment == CLOCK:
-            killer.arm("", process, skip=0, delay=0.0)
             time.sleep(self.start_up * (0.5 + 0.6 * delay / MAX_DELAY))
             killer.kill(CLOCK)
-        else:
-            killer.arm(moment, process, skip=skip, delay=delay)
         process.communicate(timeout=60)
-        killer.disarm()
         is_killed = sum(killer.hits.values()) > hits
         self.assertTrue(is_killed, f"it ended by itself: no row was left for a kill; {killer.hits}")
 
