@@ -11,22 +11,12 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from threading import Lock
 
-from .. import jsontext
 from ..api.client import Client
 from ..api.retry import may_poll_again
-from ..errors import (
-    ApiError,
-    ClosedOutput,
-    Failure,
-    InternalError,
-    OutputError,
-    RunwayError,
-    UsageError,
-    WaitTimeout,
-    heaviest,
-)
+from ..errors import ApiError, ClosedOutput, Failure, InternalError, OutputError, RunwayError, WaitTimeout, heaviest
 from ..files.download import ANY
 from ..files.upload import upload
+from ..jsontext import Json, encoded
 from ..settings import MIN_INTERVAL, absolute, counted, relative, shown_number
 from ..terminal.tables import Column
 from .fields import OutputOf
@@ -38,14 +28,11 @@ from .tasks import BAD_ENDS, FAILED, GONE, GOOD_ENDS, SUCCEEDED, PolledTask, cre
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..commands.display import BatchDisplay
     from ..commands.options import Options
     from .fields import Input
     from .schedule import Emit
-    from .tasks import Pollable
-
+    from .tasks import Pollable, Progress
 
 DRAIN = 5.0  # seconds that the answers to POSTs are awaited when the run is interrupted
 MAX_UPLOAD_AGE = 86_400 - 300  # seconds; the API keeps an upload for 24 hours, and a row needs some time to be sent
@@ -70,8 +57,6 @@ class Batch:
     command, `download` ends with a slash. What RowJob calls is safe for several threads.
     """
 
-    _scheduler: Scheduler
-
     def __init__(
         self, client: Client, history: Ledger, ledger: Ledger, rows: Sequence[Row], *, options: Options
     ) -> None:
@@ -88,13 +73,13 @@ class Batch:
         self.pace = Pace(client)
         self.deadline = client.clock.monotonic() + options.max_time if options.max_time else float("inf")
         self.counts: Counter[str] = Counter()
-        self.credits: Any = 0
+        self.credits: Json = 0
         self._console = client.console
         self._failures: list[RunwayError] = []
         self._started = deque(row for row in rows if row.todo == WAIT)
         self._parallel: int = options.parallel
         self.uploads: dict[str, Lock] = {}  # by the hash of the file
-        self.answers: dict[str, Any] = {}  # with the outputs of rows that have succeeded in this run, by their keys
+        self.answers: dict[str, Json] = {}  # with the outputs of rows that have succeeded in this run, by their keys
 
     def run(self, display: BatchDisplay) -> int:
         """Does what is to be done, and prints each row as it ends. Returns 0 if all succeeded; raises why one did not.
@@ -110,7 +95,7 @@ class Batch:
             self._parallel = min(most_at_once(self._parallel, self._console.note), count)
 
             # Send, wait and save, in threads even for one row: a signal must not break off a POST.
-            def handle(event: Any) -> None:
+            def handle(event: Progress | None) -> None:
                 if event is None:  # time has passed
                     self._fill()
                 display.handle(event)
@@ -159,7 +144,7 @@ class Batch:
     def is_over(self) -> bool:
         """Returns whether no further row may be sent."""
         if self.ledger.failure or self.client.clock.monotonic() >= self.deadline:
-            self.pace.stop()
+            self.pace.is_stopped = True
         return self.pace.is_stopped
 
     def release(self) -> None:
@@ -180,7 +165,7 @@ class Batch:
 
     def _stopped(self, stop: BaseException, display: BatchDisplay) -> BaseException:
         """Ends the run early: awaits the answers to POSTs, and returns the failure, which names what is in progress."""
-        self.pace.stop()
+        self.pace.is_stopped = True
         self.pace.drain(min(DRAIN, self.deadline + DRAIN - self.client.clock.monotonic()))
         display.close()
         self.client.shutdown.end()  # threads may still be at work
@@ -231,19 +216,19 @@ class Batch:
         elif task.has_ended and (task.error is None or task.is_missing):
             row.has_succeeded = False
         if task.error and task.error.kind == "auth" and not is_good:
-            self.pace.stop()  # the key was refused; where an output was, its URL had only expired
+            self.pace.is_stopped = True  # the key was refused; where an output was, its URL had only expired
         if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
             task.record_end(self.ledger)
             task.record_end(self.history)
         failure = task.fault(job.limit)
-        more: dict[str, Any] = {"skipped": True} if was_done and not failure else {}
+        more: dict[str, Json] = {"skipped": True} if was_done and not failure else {}
         more.update({"warnings": task.warnings} if task.warnings else {})
         status = GONE if is_gone else task.status or (SUCCEEDED if was_done else STARTED)
         self._print(row, status, failure, id=task.name, credits=job.credits, saved=task.saved, **more)
 
-    def _print(self, row: Row, status: str, failure: RunwayError | None = None, **facts: Any) -> None:
+    def _print(self, row: Row, status: str, failure: RunwayError | None = None, **facts: Json) -> None:
         """Prints a row with these facts, and counts it."""
-        line: dict[str, Any] = {"row": row.number, "name": row.name, "id": None, "status": status}
+        line: dict[str, Json] = {"row": row.number, "name": row.name, "id": None, "status": status}
         line.update({"credits": None, "saved": [], **facts})
         line.update({"maybeAccepted": True} if status == UNCERTAIN else {})
         if failure:
@@ -283,7 +268,7 @@ class Batch:
         if not failures:
             return None
         worst = heaviest(failures)
-        facts: dict[str, Any] = {"task_id": None} if len(failures) > 1 else {}
+        facts: dict[str, Json] = {"task_id": None} if len(failures) > 1 else {}
         if any(failure.fact("may_have_been_accepted") for failure in failures):
             facts["may_have_been_accepted"] = True
         elif counts[IN_PROGRESS] and worst.kind in ("api", "task"):  # what was paid for comes first
@@ -311,13 +296,13 @@ class RowJob:
         self.is_sent = False
         self._batch = batch
         self._tries = 0
-        self._estimate: Any = None
+        self._estimate: Json = None
         if row.todo == WAIT and row.attempt:
             self._estimate = row.attempt.credits
             self._wait_for(parse(row.attempt.id or ""))
 
     @property
-    def credits(self) -> Any:
+    def credits(self) -> Json:
         """Returns what it costs, None where that is unknown."""
         found = self.task.credits if self.task else None
         return self._estimate if found is None else found
@@ -351,7 +336,7 @@ class RowJob:
             value = row.value(self._input)
         except RunwayError as failure:  # it has been tried again already, and costs nothing
             self.failure = failure.but(may_have_been_accepted=False)
-            if isinstance(failure, UsageError):  # an input file was changed or removed
+            if failure.kind == "usage":  # an input file was changed or removed
                 self.failure = OutputError(failure.message)
             return batch.pace.delay(failure, batch.client.target.retries)
         self.activity = WAITING
@@ -365,7 +350,7 @@ class RowJob:
                 batch.client,
                 batch.history,
                 row.path,
-                jsontext.encoded(value) if row.has_body else None,
+                encoded(value) if row.has_body else None,
                 value,
                 retries=0,
                 destination=os.path.join(batch.folder, "") if batch.folder else None,
@@ -435,6 +420,6 @@ def saved_files(attempt: Attempt, folder: str | None) -> list[str] | None:
     Without a folder nothing has to be saved: then they are what was saved last.
     """
     if folder is None:
-        return next(reversed(list(attempt.saved.values())), [])
+        return next(reversed(attempt.saved.values()), [])
     files = attempt.saved.get(folder)
     return files if files is not None and all(map(os.path.isfile, files)) else None

@@ -23,8 +23,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from .. import jsontext
+from ..api.client import Client
 from ..errors import ConfigError, OutputError, RunwayError, UsageError
+from ..jsontext import Json, encoded, loads
 from ..settings import HISTORY_VARIABLE, LEDGER_ID, number_of
 from ..terminal.masking import MIN_LENGTH_IN_RESULTS
 from .tasks import GONE, GOOD_ENDS, SUCCEEDED
@@ -32,9 +33,6 @@ from .tasks import GONE, GOOD_ENDS, SUCCEEDED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from typing import Any
-
-    from ..api.client import Client
 
 UNCERTAIN, STARTED, REFUSED = "UNCERTAIN", "STARTED", "REFUSED"
 OPEN = (UNCERTAIN, STARTED)  # in progress, as far as the ledger knows
@@ -76,13 +74,13 @@ class Attempt:
 
     if TYPE_CHECKING:
 
-        def __getattr__(self, column: str) -> Any: ...
+        def __getattr__(self, column: str) -> Json: ...
 
-    def __init__(self, cursor: sqlite3.Cursor, row: Iterable[Any]) -> None:
+    def __init__(self, cursor: sqlite3.Cursor, row: Iterable[Json]) -> None:
         for (name, *_), value in zip(cursor.description, row):  # a text that is not valid UTF-8 is there as bytes
             vars(self)[name] = value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
         saved = vars(self).get("saved")
-        self.saved: dict[str, list[str]] = jsontext.loads(saved) if saved else {}
+        self.saved: dict[str, list[str]] = loads(saved) if saved else {}
 
     @property
     def files(self) -> list[str]:
@@ -126,7 +124,7 @@ class Ledger:
         self._turn = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._locks = -1  # the descriptor of the file whose bytes are locked
-        self._late: list[Callable[[], None]] = []  # what could not be recorded yet
+        self._late: list[Callable[[], object]] = []  # what could not be recorded yet
 
     def close(self) -> None:
         """Closes the file, and ends every lock on it."""
@@ -152,14 +150,14 @@ class Ledger:
                 if self._db is not None and self._db.in_transaction:
                     self._run("ROLLBACK")
 
-    def intend(self, path: str, body: Any, **facts: Any) -> Attempt:
+    def intend(self, path: str, body: Json, **facts: Json) -> Attempt:
         """Records a POST that is about to be sent, and returns it. `body` is the JSON value that is sent.
 
         `facts` are columns: `key`, `job`, `digest`, `shape`, `destination`, `name`.
         """
         fields = body if isinstance(body, dict) else {}
         prompt = next((fields[name] for name in PROMPT_FIELDS if isinstance(fields.get(name), str)), None)
-        row: dict[str, Any] = {"key": os.urandom(16).hex(), "account": self.account, "at": self._client.clock.time()}
+        row: dict[str, Json] = {"key": os.urandom(16).hex(), "account": self.account, "at": self._client.clock.time()}
         row.update(client=self._client.target.client_id, status=UNCERTAIN)
         row.update(self._columns(path=path, model=fields.get("model"), prompt=prompt, **facts))
         with self.transaction():
@@ -174,7 +172,7 @@ class Ledger:
                 self._lock(attempt.n)
         return attempt
 
-    def settle(self, key: str, status: str, **facts: Any) -> None:
+    def settle(self, key: str, status: str, **facts: Json) -> None:
         """Records what came of a POST: `id`, `credits`, `error` and `code` as far as they are known."""
         self._record(lambda: self._update(key, status=status, **facts))
 
@@ -183,7 +181,7 @@ class Ledger:
         self._record(lambda: self._run("DELETE FROM attempts WHERE key = ?", key))
 
     def ended(
-        self, name: str, status: str, *, saved: Iterable[str] = (), folder: str | None = None, **facts: Any
+        self, name: str, status: str, *, saved: Iterable[str] = (), folder: str | None = None, **facts: Json
     ) -> None:
         """Records an end that was seen of what was started as `name`, with the absolute paths of all its files.
 
@@ -202,12 +200,12 @@ class Ledger:
                     known = {"code": None, "error": None, **known}
                 older = {each: paths for each, paths in attempt.saved.items() if each not in folders}
                 if older or folders:
-                    known["saved"] = jsontext.encoded({**older, **folders}).decode()
+                    known["saved"] = encoded({**older, **folders}).decode()
                 self._update(attempt.key, **known)
 
         self._record(record)
 
-    def _record(self, change: Callable[[], Any]) -> None:
+    def _record(self, change: Callable[[], object]) -> None:
         """Records what has happened already, in its order; what fails is noted, and tried again with the next."""
         if not self._is_there:
             return
@@ -246,7 +244,7 @@ class Ledger:
         words = f"{SELECT} account = ?" + "".join(f" AND {name} = ?" for name in columns) + " ORDER BY n DESC LIMIT 1"
         return next(iter(self._read(words, self.account, *columns.values())), None)
 
-    def prices(self, since: float = -1.0) -> list[Any]:
+    def prices(self, since: float = -1.0) -> list[float | None]:
         """Returns the credits, None if unknown, of what is recorded since a moment or is open."""
         words = "SELECT credits FROM attempts WHERE account = ? AND status <> ? AND (at > ? OR status IN (?, ?))"
         return [row.credits for row in self._read(words, self.account, REFUSED, since, *OPEN)]
@@ -265,7 +263,7 @@ class Ledger:
         """Returns whether a living process waits for the answer to this attempt's POST."""
         return attempt.status == UNCERTAIN and not self._lock(attempt.n, release=True)
 
-    def _columns(self, **facts: Any) -> dict[str, Any]:
+    def _columns(self, **facts: Json) -> dict[str, Json]:
         """Returns facts as they are stored: texts masked, and only then cut, so that no part of a secret is left."""
         for name, fact in facts.items():
             if name == "credits":
@@ -280,7 +278,7 @@ class Ledger:
                 facts[name] = self._mask(fact)
         return facts
 
-    def _update(self, key: str, **facts: Any) -> None:
+    def _update(self, key: str, **facts: Json) -> None:
         names = ", ".join(f"{name} = ?" for name in facts)
         self._run(f"UPDATE attempts SET {names} WHERE key = ?", *self._columns(**facts).values(), key)
 
@@ -290,11 +288,11 @@ class Ledger:
         is_old = os.path.lexists(self._old) and os.access(os.path.dirname(self._old), os.W_OK)
         return bool(self.path) and (self._db is not None or is_old or os.path.lexists(self.path))
 
-    def _read(self, words: str, *values: Any) -> list[Attempt]:
+    def _read(self, words: str, *values: Json) -> list[Attempt]:
         """Returns the rows of a statement that only reads; none where there is no file, which is not made."""
         return self._run(words, *values) if self._is_there else []
 
-    def _run(self, words: str, *values: Any) -> list[Attempt]:
+    def _run(self, words: str, *values: Json) -> list[Attempt]:
         """Runs a statement and returns its rows. Raises the exceptions that the class names."""
         try:
             import sqlite3
@@ -320,7 +318,7 @@ class Ledger:
         self._make_file()
         self._db = db = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
 
-        def pragma(name: str) -> Any:
+        def pragma(name: str) -> Json:
             return next(db.execute(f"PRAGMA {name}"))[0]
 
         try:
@@ -389,7 +387,7 @@ class Ledger:
                 lines += file.readlines()
         for line in lines * 2:  # another process may have written an end before the start
             try:
-                record = jsontext.loads(line)
+                record = loads(line)
                 text = {name: value for name, value in record.items() if isinstance(value, str)}
                 event, account, key = text["event"], text["account"], text["key" if "key" in record else "id"]
                 moment = datetime.strptime(text["at"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
@@ -403,7 +401,7 @@ class Ledger:
                 folders: dict[str, list[str]] = {}
                 for name in map(str, files if isinstance(files, list) else ()):
                     folders.setdefault(os.path.dirname(name), []).append(name)
-                saved = jsontext.encoded(folders).decode() if folders else None
+                saved = encoded(folders).decode() if folders else None
                 changes = "status = ?, credits = COALESCE(?, credits), saved = COALESCE(?, saved)"
                 words = f"UPDATE attempts SET {changes} WHERE account = ? AND id = ?"
                 self._run(words, text.get("status", GONE), credits, saved, account, key)

@@ -19,22 +19,19 @@ from ..api.paths import checked_path
 from ..contract.schema import full_path
 from ..errors import Mistyped, UsageError
 from ..files.download import safe_name
+from ..jsontext import Json
+from ..shutdown import Shutdown
 from . import fields
 from .fields import Field, OutputOf
+from .ledger import Attempt
 from .start import digest, is_api_dry_run
 from .tasks import created_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..commands.options import Options
-    from ..shutdown import Shutdown
-    from .ledger import Attempt
 
-    Fault = tuple[int, str, str]  # the line, the field or "", the message
-
-
+Fault = tuple[int, str, str]  # the line, the field or "", the message
 NAME, PATH = "@name", "@path"
 INPUTS = {"@upload": fields.UPLOAD, "@data-uri": fields.DATA_URI, "@output-of": fields.OUTPUT_OF}
 SEND, WAIT, PRINT = "send", "wait", "print"
@@ -55,7 +52,7 @@ class Row:
     known. `todo` is what this run has to do: SEND it, WAIT for what it started, or PRINT what the ledger knows.
     """
 
-    def __init__(self, number: int, line: int, path: str, body: Any, label: str) -> None:
+    def __init__(self, number: int, line: int, path: str, body: Json, label: str) -> None:
         self.number = number
         self.line = line
         self.path = path
@@ -70,7 +67,7 @@ class Row:
         self.todo = SEND
         self.has_succeeded: bool | None = None
 
-    def value(self, of_input: Callable[[fields.Input], Any]) -> Any:
+    def value(self, of_input: Callable[[fields.Input], Json]) -> Json:
         """Returns the body as a JSON value; `of_input` gives the value for each input."""
         return fields.rendered(self.body, of_input)
 
@@ -91,7 +88,7 @@ def read_rows(options: Options, *, base_url: str, shutdown: Shutdown) -> list[Ro
         words = WRONG.get(wrong[0], "bytes that are not UTF-8: save it as UTF-8")
         raise UsageError(f"ROWS {source!r}: line {line} has {words}")
     delimiter = DELIMITERS.get(os.path.splitext(source)[1].lower())
-    parse: Callable[[Any], dict[str, Any]] = _cells if delimiter else _json_object
+    parse: Callable[[Json], dict[str, Json]] = _cells if delimiter else _json_object
     found = _table(text, delimiter) if delimiter else _json_texts(text)
 
     rows: list[Row] = []
@@ -117,7 +114,7 @@ def read_rows(options: Options, *, base_url: str, shutdown: Shutdown) -> list[Ro
     return rows
 
 
-def _field(key: str, given: Any, files: fields.Files, shutdown: Shutdown) -> tuple[Field, Any]:
+def _field(key: str, given: Json, files: fields.Files, shutdown: Shutdown) -> tuple[Field, Json]:
     """Returns the field of a cell, and what it puts into the body. Raises UsageError or ValueError."""
     if not key.startswith("@"):
         field = Field(fields.JSON, fields.parts(key), given)
@@ -131,7 +128,7 @@ def _field(key: str, given: Any, files: fields.Files, shutdown: Shutdown) -> tup
     return field, OutputOf(field.value) if is_output else fields.value_of(field, files, shutdown)
 
 
-def _text(key: str, given: Any) -> str:
+def _text(key: str, given: Json) -> str:
     """Returns the text of a cell that names something. Raises UsageError."""
     text = str(given) if type(given) is int else given
     if not isinstance(text, str) or not text.strip():
@@ -150,7 +147,7 @@ def _endpoint(path: str, base_url: str) -> str:
     return found
 
 
-def refuse(faults: Sequence[Fault], intro: str = "", **facts: Any) -> None:
+def refuse(faults: Sequence[Fault], intro: str = "", **facts: Json) -> None:
     """Raises UsageError that lists every fault with its line, after `intro`; returns if there is none."""
     issues = [
         {"field": f"line {line}{': ' * bool(field)}{field}", "messages": [message]}
@@ -186,7 +183,7 @@ def _json_texts(text: str) -> Iterator[tuple[int, str]]:
         place = end
 
 
-def _json_object(text: str) -> dict[str, Any]:
+def _json_object(text: str) -> dict[str, Json]:
     """Returns the object of one row. Raises UsageError."""
     try:
         found = fields.read_json(text.encode(), _members)
@@ -197,7 +194,7 @@ def _json_object(text: str) -> dict[str, Any]:
     return found
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     """Returns the object of these members. Raises ValueError where one of two would be lost."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -239,9 +236,9 @@ def _table(text: str, delimiter: str | None) -> Iterator[tuple[int, list[tuple[s
         raise UsageError(f"line {line}: {error}") from None
 
 
-def _cells(given: list[tuple[str, str]]) -> dict[str, Any]:
+def _cells(given: list[tuple[str, str]]) -> dict[str, Json]:
     """Returns the cells of a row that are not empty, by their keys. Raises UsageError."""
-    found: dict[str, Any] = {}
+    found: dict[str, Json] = {}
     for key, cell in given:
         if cell and not key:
             raise UsageError("a cell has no column in the header: quote cells that contain a comma")

@@ -8,16 +8,15 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 
-from ..errors import ApiError, NetworkError
-from ..shutdown import SLICE
+from ..api.client import Client
+from ..errors import ApiError, NetworkError, RunwayError
+from ..shutdown import SLICE, Shutdown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Union
 
-    from ..api.client import Client
-    from ..errors import RunwayError
-    from ..shutdown import Clock, Shutdown
+    from ..shutdown import Clock
     from .batch import RowJob
     from .tasks import PolledTask
 
@@ -94,27 +93,20 @@ class Scheduler:
             if not self._running:
                 self._shutdown.sleep(self._clock, left)
                 continue
-            ended, delay = self._collect(min(SLICE, left))
-            if ended is None:
+            try:
+                ended, result = self._results.get(timeout=min(SLICE, left))
+            except queue.Empty:
                 continue
-            if delay is None:
+            if ended is None:
+                self._emit(result)
+                continue
+            self._running -= 1
+            if isinstance(result, BaseException):
+                raise result
+            if result is None:
                 yield ended
             else:
-                self.add(ended, delay)
-
-    def _collect(self, seconds: float) -> tuple[Job | None, Any]:
-        """Takes one result: returns the job whose step has ended and its delay, passes an event on, raises a defect."""
-        try:
-            job, result = self._results.get(timeout=seconds)
-        except queue.Empty:
-            return None, None
-        if job is None:
-            self._emit(result)
-            return None, None
-        self._running -= 1
-        if isinstance(result, BaseException):
-            raise result
-        return job, result
+                self.add(ended, result)
 
     def _work(self) -> None:
         while True:
@@ -134,18 +126,13 @@ class Pace:
     """
 
     def __init__(self, client: Client) -> None:
-        self.is_stopped = False  # no further one is sent
+        self.is_stopped = False  # no further one is sent; whoever knows why sets it
         self.sending = 0  # POSTs whose answer has not been recorded yet
         self._client = client
         self._lock = threading.Condition()
         self._not_before = 0.0  # the moment of the next POST
         self._rounds = 0  # of POSTs that were answered 429; half of them are forgiven for each that is accepted
         self._exhausted = 0
-
-    def stop(self) -> None:
-        """Lets no further POST be sent."""
-        with self._lock:
-            self.is_stopped = True
 
     def drain(self, seconds: float) -> None:
         """Waits until what came of each POST is recorded, for so long at most."""
@@ -178,7 +165,7 @@ class Pace:
     def delay(self, failure: RunwayError, tries: int) -> float | None:
         """Returns the seconds until a row is tried again, `tries` of which failed before; None if it is left."""
         if failure.kind in ("auth", "budget", "credits", "config", "io"):
-            self.stop()
+            self.is_stopped = True
             return None
         if not isinstance(failure, (ApiError, NetworkError)):
             return None

@@ -7,25 +7,19 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from .. import jsontext
+from ..api.client import Client
 from ..api.retry import DIRECT
 from ..errors import ApiError, BudgetError, ConfigError, Failure, InternalError, TaskError, UsageError, WaitTimeout
 from ..files.download import ANY, free_path
+from ..jsontext import Json
 from ..settings import BUDGET_VARIABLE, HISTORY_VARIABLE, budget, counted, number_of, relative, shown_number
 from .fields import ADDRESS
 from .ledger import REFUSED, STARTED, UNCERTAIN, Attempt, Ledger, LedgerMissing
 from .tasks import FAILED, GONE, SUCCEEDED, TASKS, Pollable, created_by, credits_of, is_id, is_safety, parse
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
-
-    from ..api.client import Client
-    from ..errors import RunwayError
-
 
 DAY = 86_400.0  # seconds; what a budget is for
 AGAIN = "--again sends it once more, which may cost credits again"
@@ -43,7 +37,7 @@ class Job:
     where its file is to be named after `stem`, the one in that folder.
     """
 
-    def __init__(self, path: str, value: Any, *, once: str | None, destination: str | None, stem: str | None) -> None:
+    def __init__(self, path: str, value: Json, *, once: str | None, destination: str | None, stem: str | None) -> None:
         self.digest = digest(path, _comparable(value))
         self.folder, self.stem = destination or "", stem
         self.once = once
@@ -56,7 +50,7 @@ class Started:
     `pollable` is what to wait for, None where the answer names no id; `destination` is where its outputs go.
     """
 
-    def __init__(self, pollable: Pollable | None, *, answer: Any = None, attempt: Attempt | None = None) -> None:
+    def __init__(self, pollable: Pollable | None, *, answer: Json = None, attempt: Attempt | None = None) -> None:
         self.pollable = pollable
         self.destination = attempt.destination if attempt else None
         self.answer = answer
@@ -68,7 +62,7 @@ def start(
     history: Ledger,
     path: str,
     body: bytes | None,
-    value: Any,
+    value: Json,
     *,
     job: Job | None = None,
     again: bool = False,
@@ -90,7 +84,7 @@ def start(
     client.check_secret()
     if not is_recorded(path, value, job):
         return Started(None, answer=client.call("POST", path, body, retries=retries).value)
-    facts: dict[str, Any] = {"key": os.urandom(16).hex(), "destination": destination, "shape": shape(path, value)}
+    facts: dict[str, Json] = {"key": os.urandom(16).hex(), "destination": destination, "shape": shape(path, value)}
     facts.update(row or {})
     price = price_of(facts["shape"], batch or history, history)  # before a transaction: none waits for the other ledger
 
@@ -132,7 +126,7 @@ def start(
     return started
 
 
-def is_recorded(path: str, value: Any, job: Job | None) -> bool:
+def is_recorded(path: str, value: Json, job: Job | None) -> bool:
     """Returns whether a POST is one for the ledger: it may start something, or is a job."""
     return not is_api_dry_run(path, value) and (created_by(path) is not None or job is not None)
 
@@ -227,7 +221,7 @@ def _last(history: Ledger, job: Job | None, *, again: bool) -> tuple[Attempt | N
     return attempt, may_repeat and not history.is_sending(attempt)
 
 
-def failure_of(attempt: Attempt) -> RunwayError:
+def failure_of(attempt: Attempt) -> ApiError | TaskError:
     """Returns why an attempt has failed, as the run that saw it fail reported it."""
     words, facts = attempt.error or f"{attempt.id} is {attempt.status}", {}
     if attempt.id:
@@ -261,7 +255,7 @@ def _outputs(destination: str) -> re.Pattern[str]:
     return re.compile(re.escape(root) + r"(-\d+)?" + (r"\.\w+" if extension == ANY else re.escape(extension)))
 
 
-def recorded(attempt: Attempt, job: Job | None) -> dict[str, Any]:
+def recorded(attempt: Attempt, job: Job | None) -> dict[str, Json]:
     """Returns what the ledger has of a job, as a result."""
     name = parse(attempt.id).id if attempt.id else None
     cost = {} if attempt.credits is None else {"cost": {"credits": attempt.credits}}
@@ -269,7 +263,7 @@ def recorded(attempt: Attempt, job: Job | None) -> dict[str, Any]:
     return {"id": name, "status": attempt.status, **cost, "saved": list(map(relative, attempt.files)), **once}
 
 
-def price_of(shape: str | None, *ledgers: Ledger) -> Any:
+def price_of(shape: str | None, *ledgers: Ledger) -> Json:
     """Returns what the last job of a shape has cost, None where that is unknown."""
     for ledger in ledgers:
         with suppress(LedgerMissing):
@@ -279,7 +273,9 @@ def price_of(shape: str | None, *ledgers: Ledger) -> Any:
     return None
 
 
-def over_limit(limit: float, name: str, prices: Sequence[Any], price: Any, *, period: str = "") -> BudgetError | None:
+def over_limit(
+    limit: float, name: str, prices: Sequence[float | None], price: float | None, *, period: str = ""
+) -> BudgetError | None:
     """Returns why no job of this price may start within a limit of credits for a period, None where it may.
 
     `name` is what sets the limit, `prices` are those of the jobs that count already. None is an unknown price: it
@@ -300,7 +296,7 @@ def over_limit(limit: float, name: str, prices: Sequence[Any], price: Any, *, pe
     return BudgetError(f"{name} allows {words}", spent=number_of(spent), limit=number_of(limit))
 
 
-def foreseen(history: Ledger, path: str, value: Any, job: Job | None) -> dict[str, Any]:
+def foreseen(history: Ledger, path: str, value: Json, job: Job | None) -> dict[str, Json]:
     """Returns what a dry run tells of a job that was started before, and of what its kind has cost."""
     last = history.last(job=job.name) if job else None
     found = {"job": {"id": last.id, "status": last.status}} if last else {}
@@ -320,20 +316,20 @@ def _go_without(client: Client, history: Ledger, missing: LedgerMissing, job: Jo
     history.is_missed = True
 
 
-def digest(path: str, value: Any) -> str:
+def digest(path: str, value: Json) -> str:
     """Returns what tells a request apart: a hash of its path and body. Files are expected as their content's hash."""
     import hashlib
 
     return hashlib.sha256(jsontext.encoded([path, value], is_sorted=True)).hexdigest()[:32]
 
 
-def shape(path: str, value: Any) -> str | None:
+def shape(path: str, value: Json) -> str | None:
     """Returns a hash of all that decides a price: the endpoint and the values, but for texts, seeds and addresses.
 
     None where the length of a text, a sound or a video decides too.
     """
 
-    def priced(value: Any, key: str = "") -> Any:
+    def priced(value: Json, key: str = "") -> Json:
         if isinstance(value, dict):
             if str(value.get("type")) in ("video", "audio"):
                 raise ValueError
@@ -352,7 +348,7 @@ def shape(path: str, value: Any) -> str | None:
         return None
 
 
-def _comparable(value: Any) -> Any:
+def _comparable(value: Json) -> Json:
     """Returns a body whose numbers, true, false, lists and objects are alike whether they are JSON or its text.
 
     Which of the two a field of `generate` is, depends on the contract at hand.
@@ -370,12 +366,12 @@ def _comparable(value: Any) -> Any:
         return value
 
 
-def is_api_dry_run(path: str, value: Any) -> bool:
+def is_api_dry_run(path: str, value: Json) -> bool:
     """Returns whether the body asks the API to start nothing: `/v1/generate/*` take "dryRun": true."""
     return path.startswith("/v1/generate/") and isinstance(value, dict) and value.get("dryRun") is True
 
 
-def no_id(answer: Any) -> ApiError:
+def no_id(answer: Json) -> ApiError:
     """Returns the failure of a POST whose answer names nothing to wait for."""
     found = answer.get("id") if isinstance(answer, dict) else None
     words = "the answer has no id to wait for" + ("" if found is None else f", but {jsontext.dumps(found)}")
