@@ -10,11 +10,13 @@ import re
 import sys
 import time
 import unicodedata
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, suppress
-from io import BytesIO
+from io import BytesIO, FileIO
 from itertools import chain
 
 from ..api.answers import excerpt
+from ..api.client import Client
 from ..errors import ApiError, DeniedError, NetworkError, OutputError, RunwayError, UsageError, WaitTimeout
 from ..settings import is_ledger, url_fault
 from .media import EXTENSIONS, HEAD, declared_type, mismatch, type_by_content
@@ -24,15 +26,10 @@ if sys.platform != "win32":
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
-    from email.message import Message
-    from io import FileIO
-
-    from ..api.client import Client
     from ..transport import Stream
 
-    Known = Callable[[str], bool]
-    Emit = Callable[[int, "int | None"], None]  # takes the bytes done and in all, None where that is unknown
+Known = Callable[[str], bool]
+Emit = Callable[[int, "int | None"], None]  # takes the bytes done and in all, None where that is unknown
 
 MAX_NAME = 120  # characters
 MAX_BYTES = 200  # of a name; file systems end at 255, and a number and an extension are still to come
@@ -160,16 +157,6 @@ def remove_part_files(folder: str, names: Collection[str] = ()) -> None:
             os.unlink(path)
 
 
-def _rename_if_free(part: str, path: str) -> None:
-    """Renames a file where its new name is free. Raises OutputError where it is not."""
-    try:
-        (os.rename if os.name == "nt" else os.link)(part, path)  # on Windows a rename replaces nothing
-    except OSError:
-        if os.path.lexists(path):
-            raise OutputError(TAKEN.format(path), taken=path) from None
-        os.rename(part, path)  # a file system without links: the name was free a moment ago
-
-
 @contextmanager
 def _writing(path: str, failure: type[RunwayError] = OutputError) -> Iterator[None]:
     """Raises an OSError of the block as this failure."""
@@ -221,9 +208,8 @@ class Download:
         except NetworkError:
             if self.deadline is None or client.clock.monotonic() < self.deadline:
                 raise
-            raise WaitTimeout(
-                f"{self.path.removesuffix(ANY)}: the time limit was reached during the download"
-            ) from None
+            words = f"{self.path.removesuffix(ANY)}: the time limit was reached during the download"
+            raise WaitTimeout(words) from None
         finally:
             self._drop()
         self.warning = mismatch(self.path)
@@ -261,7 +247,7 @@ class Download:
                 self._total, etag = answer.length, answer.headers.get("ETag", "")
                 self._etag = "" if self._total is None or etag.startswith("W/") else etag  # If-Range needs a strong one
                 head = next(pieces, b"")
-                self.path = self._named(answer.headers, head)
+                self.path = self._named(answer.headers.get("Content-Type", ""), head)
                 is_ours = not self.force and os.path.isfile(self.path) and self.known(self.path)
                 if is_ours and self._total and self._total == os.path.getsize(self.path):
                     return False
@@ -291,16 +277,21 @@ class Download:
     def _take_name(self) -> bool:
         """Gives the file its name, in place of another only with `force`; returns False if that is the same file."""
         assert self._file
+        rename = os.replace if self.force else os.rename if os.name == "nt" else os.link  # Windows' replaces nothing
         with _writing(self.path):
             self._file.close()
             try:
-                (os.replace if self.force else _rename_if_free)(self._part, self.path)
-            except (OSError, OutputError):
+                rename(self._part, self.path)
+            except OSError:
                 from filecmp import cmp
 
-                if not os.path.isfile(self.path) or not cmp(self._part, self.path, shallow=False):
+                if os.path.isfile(self.path) and cmp(self._part, self.path, shallow=False):
+                    return False
+                if self.force:
                     raise
-                return False
+                if os.path.lexists(self.path):
+                    raise OutputError(TAKEN.format(self.path), taken=self.path) from None
+                os.rename(self._part, self.path)  # a file system without links: the name was free a moment ago
             return True
 
     def _open(self) -> Stream:
@@ -339,7 +330,7 @@ class Download:
             self._drop()
             raise NetworkError("the server cannot resume the download; starting over")
 
-    def _named(self, headers: Message, head: bytes) -> str:
+    def _named(self, content_type: str, head: bytes) -> str:
         """Returns the path with its extension: of the URL's last part, else of the media type, else of the content."""
         root, extension = os.path.splitext(self.path)
         if extension != ANY:
@@ -347,7 +338,7 @@ class Download:
         match = re.search(r"\.([A-Za-z0-9]{1,5})$", name_of(self.url))
         if match:
             return f"{root}.{match[1].lower()}"
-        kind = declared_type(headers.get("Content-Type", "")) or type_by_content(BytesIO(head))
+        kind = declared_type(content_type) or type_by_content(BytesIO(head))
         return f"{root}.{EXTENSIONS.get(kind or '', 'bin')}"
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import BinaryIO
+from io import BufferedIOBase
 
 # What may stand in front of the first element of XML or HTML.
 PROLOG = rb"(?i)\s*((<\?[^>]*>|<!--((?!-->).)*-->|<!doctype\s+svg[^>[]*(\[[^]]*\]\s*)?>)\s*)*"
@@ -82,7 +79,7 @@ def mismatch(path: str) -> str | None:
     return None if named in (None, kind) else f"{path} is {kind}, not {named}"
 
 
-def judged(name: str, file: BinaryIO) -> tuple[str | None, str | None]:
+def judged(name: str, file: BufferedIOBase) -> tuple[str | None, str | None]:
     """Returns a file's media type, which its name decides where that suits the content, and what the name claims."""
     extension = os.path.splitext(name)[1][1:].lower()  # "" for .png, a hidden file
     named, found = NAMED.get(extension), type_by_content(file)
@@ -103,7 +100,7 @@ def declared_type(header: str) -> str | None:
     return next(known, None) or NAMED.get(declared.partition("/")[2])
 
 
-def type_by_content(file: BinaryIO) -> str | None:
+def type_by_content(file: BufferedIOBase) -> str | None:
     """Returns the media type that the beginning of a file tells, None for ISO media of any kind, else UNKNOWN."""
     head, start = file.read(HEAD), 0
     while start < MAX_TAGS and ((len(head) > 9 and head.startswith(b"ID3")) or (start and head.startswith(b"\0"))):

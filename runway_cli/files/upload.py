@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import cached_property
+from io import BufferedReader
 
-from .. import jsontext
+from ..api.client import Client
 from ..errors import ApiError, UsageError
+from ..jsontext import Json, encoded
 from ..settings import url_fault
-from .download import storage_error
+from .download import Emit, storage_error
 from .media import EXTENSIONS, MEDIA, judged
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
-    from typing import Any, BinaryIO
-
-    from ..api.client import Client
-    from .download import Emit
 
 MAX_DATA_URI = 5_242_880  # characters as encoded; the API's limit
 MAX_UPLOAD = 200 * 1024 * 1024  # bytes; the API's limit is 200 MB
@@ -68,7 +63,7 @@ class InputFile:
         return UsageError(f"{self._option}: {self.path!r} {reason}")
 
     @contextmanager
-    def _opened(self) -> Iterator[BinaryIO]:
+    def _opened(self) -> Iterator[BufferedReader]:
         try:
             with open(self.path, "rb") as file:
                 yield file
@@ -131,7 +126,7 @@ def upload(client: Client, file: InputFile, emit: Emit) -> str:
 
 
 def _uploaded(client: Client, file: InputFile, emit: Emit) -> str:
-    slot = client.call("POST", "/v1/uploads", jsontext.encoded({"filename": file.name, "type": "ephemeral"})).value
+    slot = client.call("POST", "/v1/uploads", encoded({"filename": file.name, "type": "ephemeral"})).value
     found = slot if isinstance(slot, dict) else {}
     url, fields, uri = found.get("uploadUrl"), found.get("fields"), found.get("runwayUri")
     if not isinstance(url, str) or not isinstance(fields, dict) or not isinstance(uri, str):
@@ -158,7 +153,7 @@ def _uploaded(client: Client, file: InputFile, emit: Emit) -> str:
 class Form:
     """A presigned form as multipart/form-data (RFC 7578): its fields in order, then the file, last."""
 
-    def __init__(self, fields: Mapping[str, Any], file: InputFile) -> None:
+    def __init__(self, fields: Mapping[str, Json], file: InputFile) -> None:
         boundary = os.urandom(16).hex()
         start = f"--{boundary}\r\nContent-Disposition: form-data; name="
         head = "".join(f'{start}"{name.translate(QUOTED)}"\r\n\r\n{value}\r\n' for name, value in fields.items())

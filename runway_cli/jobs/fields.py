@@ -10,6 +10,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from io import FileIO
 
 from .. import jsontext
 from ..errors import ApiError, Mistyped, UsageError
@@ -358,15 +359,11 @@ def read_source(path: str, what: str, shutdown: Shutdown, *, is_rows: bool = Fal
             mode = os.stat(path).st_mode
             if not stat.S_ISREG(mode) and (is_rows or not stat.S_ISFIFO(mode)):
                 raise ValueError(f"it is not a regular file{': use - for rows on stdin' * is_rows}")
-            data = shutdown.interruptible(_content, path)
+            with shutdown.interruptible(FileIO, path) as file:
+                data = shutdown.interruptible(file.read)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"{what}: {_short(path, 300)!r} cannot be read: {reason}") from None
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise UsageError(f"{what}: {_short(path, 300)!r} is UTF-16: save it as UTF-8")
     return data.removeprefix(b"\xef\xbb\xbf")
-
-
-def _content(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

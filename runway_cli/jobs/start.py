@@ -273,9 +273,7 @@ def price_of(shape: str | None, *ledgers: Ledger) -> Json:
     return None
 
 
-def over_limit(
-    limit: float, name: str, prices: Sequence[float | None], price: float | None, *, period: str = ""
-) -> BudgetError | None:
+def over_limit(limit: float, name: str, prices: Sequence[Json], price: Json, *, period: str = "") -> BudgetError | None:
     """Returns why no job of this price may start within a limit of credits for a period, None where it may.
 
     `name` is what sets the limit, `prices` are those of the jobs that count already. None is an unknown price: it

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import os
 
+from ..api.client import Client
 from ..api.paths import api_path, segment
 from ..api.retry import MAX_RETRY_AFTER, may_poll_again
 from ..errors import ApiError, DeniedError, Mistyped, NetworkError, RunwayError, TaskError, UsageError, WaitTimeout
+from ..jsontext import Json
 from ..settings import MIN_INTERVAL, QUOTES, absolute, counted, number_of, relative, shown_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
-
-    from ..api.client import Client
     from ..files.download import Known
     from .ledger import Ledger
     from .schedule import Emit
 
     # The event of a poll, or, with the bytes that are done and the total, of an output that is being saved
-    Progress = tuple["PolledTask", Optional[int], Optional[int]]
-
+    Progress = tuple["PolledTask", "int | None", "int | None"]
 
 TASKS = "/v1/tasks/"  # created by every POST that is not named here: so a new endpoint works on the day it appears
 SESSIONS = "/v1/realtime_sessions/"
@@ -51,7 +49,7 @@ ADVICE = (
 )
 
 
-def is_safety(code: Any) -> bool:
+def is_safety(code: Json) -> bool:
     """Returns whether a failure code means that moderation refused the request."""
     return str(code).startswith("SAFETY")
 
@@ -96,7 +94,7 @@ def created_by(path: str) -> str | None:
     return None if plain in STARTS_NOTHING else TASKS
 
 
-def credits_of(answer: Any) -> Any:
+def credits_of(answer: Json) -> Json:
     """Returns the credits in an answer: `cost`, else `estimatedCost`, its own or of its `routing`; None without any."""
     found = _object(answer)
     for cost in (found.get("cost"), found.get("estimatedCost"), _object(found.get("routing")).get("estimatedCost")):
@@ -106,14 +104,14 @@ def credits_of(answer: Any) -> Any:
     return None
 
 
-def urls_of(answer: Any) -> list[str]:
+def urls_of(answer: Json) -> list[str]:
     """Returns the output URLs of a task (a list) or of a workflow invocation ({nodeId: list}), in their order."""
     output = _object(answer).get("output")
     lists = output.values() if isinstance(output, dict) else [output]
     return [url for urls in lists for url in (urls if isinstance(urls, list) else [urls]) if isinstance(url, str)]
 
 
-def _object(value: Any) -> dict[str, Any]:
+def _object(value: Json) -> dict[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
@@ -151,11 +149,11 @@ class PolledTask:
         self._denied: DeniedError | None = None  # why new URLs are waited for
         self._is_paid = is_paid
         self._tries = client.target.retries + 1  # polls that may fail so at first
-        self.answer: dict[str, Any] | None = None  # the last one
+        self.answer: dict[str, Json] | None = None  # the last one
         self.status = ""  # of the answer, as what follows
         self.progress: float | None = None  # from 0 to 1, None where it is unknown
-        self.credits: Any = None
-        self.node_errors: dict[str, Any] = {}  # the failed nodes of a workflow invocation, by their id
+        self.credits: Json = None
+        self.node_errors: dict[str, Json] = {}  # the failed nodes of a workflow invocation, by their id
         self.error: RunwayError | None = None  # what ended the polling early
         self.trouble: RunwayError | None = None  # why the last poll failed, where polling continues
         self.saved: list[str] = []  # the paths of the outputs
@@ -170,8 +168,7 @@ class PolledTask:
     @property
     def is_missing(self) -> bool:
         """Returns whether the API itself, and not a gateway, said that there is none."""
-        error = self.error
-        return error is not None and error.fact("status") == 404 and bool(error.fact("from_provider", True))
+        return isinstance(self.error, ApiError) and self.error.status == 404 and self.error.from_provider
 
     def step(self, emit: Emit) -> float | None:
         """Polls once and saves the outputs at a good end. Returns the seconds until the next poll, None at the end."""
@@ -275,7 +272,7 @@ class PolledTask:
 
     def fault(self, max_wait: float) -> RunwayError | None:
         """Returns why it failed or is unfinished, None if it ended well."""
-        facts: dict[str, Any] = {"task_id": self.pollable.id}
+        facts: dict[str, Json] = {"task_id": self.pollable.id}
         error = self.error
         if error:
             facts["destination"] = relative(self.destination) if self.destination else None
