@@ -278,6 +278,20 @@ class Files(LedgerTest):
                     self.open().intend("/v1/x", BODY)
                 self.assertEqual(self.path.read_bytes(), content)
 
+    def test_one_whose_making_failed_is_made_by_the_next_call(self) -> None:
+        for exclusive in (True, False):
+            with (
+                self.subTest(exclusive=exclusive),
+                mock.patch.object(Ledger, "_migrate", side_effect=OutputError("full")),
+            ):
+                with self.assertRaises(OutputError):
+                    self.open(exclusive=exclusive).intend("/v1/x", BODY)
+                self.assertEqual(self.path.read_bytes(), b"")
+            ledger = self.open(exclusive=exclusive)
+            ledger.intend("/v1/x", BODY)
+            ledger.close()
+            self.path.unlink()
+
     def test_a_secret_is_not_kept_in_any_column(self) -> None:
         ledger = Ledger(str(self.path), service(self.clock, mask=lambda text: text.replace("secret", "***")))
         ledger.intend("/v1/x", BODY, destination="/a/secret.png", name="secret")
@@ -294,6 +308,8 @@ class Files(LedgerTest):
             os.mkfifo(self.path)
             with self.assertRaises(ConfigError):
                 self.open().attempts()
+            self.path.rename(self.path.with_name("history.jsonl"))
+            self.open().intend("/v1/x", BODY)
 
     def test_without_a_place_for_it_there_is_none(self) -> None:
         self.path.parent.parent.parent.joinpath("file").touch()

@@ -341,7 +341,7 @@ class Ledger:
                 raise self._failure("its size is wrong")
             elif pragma("integrity_check(1)" if size < CHECKED else "quick_check(1)") != "ok":
                 raise self._failure("it is damaged")
-            db.execute("COMMIT")
+            db.execute("ROLLBACK")  # a commit would leave an empty database, which is no ledger, where it ends here
 
             db.row_factory = Attempt
             if version < len(MIGRATIONS):
@@ -382,7 +382,7 @@ class Ledger:
         from datetime import datetime, timezone
 
         lines: list[bytes] = []
-        for path in (f"{self._old}.1", self._old):
+        for path in filter(os.path.isfile, (f"{self._old}.1", self._old)):  # a pipe might never answer
             with suppress(OSError), open(path, "rb") as file:
                 lines += file.readlines()
         for line in lines * 2:  # another process may have written an end before the start
