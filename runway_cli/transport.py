@@ -434,10 +434,7 @@ def _begin(place: Any, exchange: Exchange) -> BoundedSocket:
 
 
 def proxy_for(parts: SplitResult) -> SplitResult | None:
-    """Returns the proxy for a URL, None if its host is reached directly: a loopback address always is.
-
-    Raises ConfigError for a proxy that cannot be used.
-    """
+    """Returns the proxy for a URL, None where its host is reached directly, as loopback is. Raises ConfigError."""
     host, variable = parts.hostname or "", proxy_variable()
     if not variable or is_loopback(host) or bypasses_proxy(host, parts.port or 443):
         return None

@@ -48,11 +48,7 @@ def secrets() -> list[str]:
 
 
 def service(options: Any, *, with_secret: bool = True) -> Service:
-    """Returns the service that the global options choose.
-
-    A call that needs no secret reads none: its secret is then ***. Raises ConfigError for a base URL or secret that
-    cannot be used.
-    """
+    """Returns the service that the global options choose; without a secret it has ***. Raises ConfigError."""
     chosen = SERVICES[options.gateway]
     names = chosen.secret_names[options.stage]
     found = ((settings.secret(name), name) for name in names)

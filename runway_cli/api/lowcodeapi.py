@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 
 TOKEN = "LOWCODEAPI_API_TOKEN"
 HOSTED = "https://api.lowcodeapi.com/runwayml"
-HOSTED_CONTRACTS = (
-    "https://backend.lowcodeapi.com/runwayml/openapi",
-    "https://backend.lowcodeapi.com/runwayml/definition",
-)
+HOSTED_CONTRACTS = tuple(f"https://backend.lowcodeapi.com/runwayml/{name}" for name in ("openapi", "definition"))
 PROVIDER = "/runwayml"  # the part of the path that names the provider
 NO_TASK = "/v1/tasks/00000000-0000-4000-8000-000000000000"  # requested to see whether the token works
 FORMAT_ERRORS = (400, 404, 405, 422)  # and 5xx: what a gateway that knows only the other format may answer
@@ -61,10 +58,7 @@ class Service(RunwayService):
         self.contract_urls = (*own, *HOSTED_CONTRACTS)
 
     def address(self, method: str, path: str, *, is_old: bool = False) -> str:
-        """Returns the URL in the new format, unless the old one is asked for, pinned, or has worked.
-
-        It is the same in both for a POST, and for a path without a parameter.
-        """
+        """Returns the URL, of a task in the new format unless the old one is asked for, pinned, or has worked."""
         is_old = (is_old or self.format == "old") and method in ("GET", "DELETE")
         task = re.match(_TASK, path) if is_old else None
         if task:

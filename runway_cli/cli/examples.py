@@ -71,10 +71,7 @@ BATCH_CALLS = {
 
 
 def example(failure: Failure, words: Words, call: Call | None, mask: Callable[[str], str]) -> str:
-    """Returns the suggested next command, as it can be pasted.
-
-    `call` is None where the words could not be parsed. No word is shown that `mask` would change.
-    """
+    """Returns the suggested next command, as it can be pasted; no word is shown that `mask` would change."""
     failed = FailedCall(failure, words, call)
     found = (words for words in _candidates(failed) if words and _is_usable(failed, words, mask))
     chosen = next(found, (*failed.path, "--help"))
@@ -319,10 +316,7 @@ def _correction(failed: FailedCall) -> Words | None:
 
 
 def _reference(failed: FailedCall) -> Words | None:
-    """Shows the fields of the endpoint, for the model that the call names unless that was refused.
-
-    An endpoint that the API does not know is looked up, not repeated.
-    """
+    """Shows the fields of the endpoint, for the model of the call unless it was refused; looks up an unknown one."""
     flags, status = failed.fact("bad_value", ((), ""))[0], failed.fact("status")
     is_about_body = status in (400, 404, 405, 409, 415, 422)
     if isinstance(failed.failure, UsageError):  # of the body's options alone, and of the contract's check

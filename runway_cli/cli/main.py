@@ -31,10 +31,7 @@ def main(argv: list[str] | None = None, clock: Clock | None = None) -> int:
 
 
 def run() -> None:
-    """Runs one call and ends the process at once.
-
-    Nothing is left to be flushed, and to take the interpreter down in order would cost 10 ms, a tenth of a short call.
-    """
+    """Runs one call and ends the process at once: to take the interpreter down in order would cost 10 ms."""
     shutdown = Shutdown()
     shutdown.handle_signals()
     os._exit(_status(sys.argv[1:], None, shutdown))

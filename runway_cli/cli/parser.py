@@ -74,10 +74,7 @@ def declared(path: Path) -> Command | None:
 
 
 def parse(words: Sequence[str]) -> Call:
-    """Returns the call that these words make.
-
-    Raises HelpRequested, or with the fact `path` UsageError, or ConfigError for an option's variable.
-    """
+    """Returns the call of these words. Raises HelpRequested, or UsageError or ConfigError with the fact `path`."""
     if words and words[0] == "help":
         names = [word for word in words[1:] if not word.startswith("-")]
         if names and names[0] in TOPICS:

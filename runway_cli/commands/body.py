@@ -38,10 +38,7 @@ class Checker:
         return check(self.contract.document, endpoint, body, lambda value: shown(self._mask(value)), named_only=True)
 
     def issues(self, method: str, path: str, body: Json) -> list[dict[str, Json]]:
-        """Returns what is wrong with a body, as [{"field", "messages"}]. Raises ContractError.
-
-        What the contract does not know, and is accepted, is noted.
-        """
+        """Returns what is wrong as [{"field", "messages"}], and notes what it lets pass. Raises ContractError."""
         endpoint, plain = self.endpoint(method, path), path.partition("?")[0]
         issues = self.refused(endpoint, body) if endpoint else []
         unknown = {} if endpoint else {f"{method} {plain}": "".join(nearest(self.endpoints, plain)[:1])}
@@ -59,10 +56,7 @@ class Checker:
         return issues
 
     def check(self, method: str, path: str, body: Json) -> str | None:
-        """Returns the date of the contract where it allows the body, None where it does not know the endpoint.
-
-        Raises UsageError with `issues` where it refuses the body.
-        """
+        """Returns the date of the contract that allows the body, None if it has no such endpoint. Raises UsageError."""
         issues = self.issues(method, path, body)
         fields = ", ".join(issue["field"] or "the body" for issue in issues)
         words = f"the API's contract of {self.contract.date} refuses {fields}. The contract may be older than the API; "

@@ -33,10 +33,7 @@ class Context:
         self._ledgers: list[Ledger] = []
 
     def client(self, *, with_secret: bool = True) -> Client:
-        """Returns a client for the service that the options choose; without a secret it shows *** for one.
-
-        Raises ConfigError for an environment that cannot be used.
-        """
+        """Returns a client for the service that the options choose; without a secret it has ***. Raises ConfigError."""
         chosen = service(self.options, with_secret=with_secret)
         return Client(chosen, console=self.console, clock=self.clock, shutdown=self.shutdown)
 
@@ -62,10 +59,7 @@ class Context:
 def for_each(
     console: Console, columns: Sequence[Column], items: Sequence[tuple[str, Any]], work: Callable[[Any], None]
 ) -> int:
-    """Does the work for each (name, item), which prints a row with these columns, and returns 0.
-
-    An item that fails does not stop the others. Raises one RunwayError for all that failed.
-    """
+    """Does the work, which prints a row, for each (name, item). Returns 0, or raises one error for all that failed."""
     failures: list[tuple[str, RunwayError]] = []
     try:
         for name, item in items:

@@ -1,7 +1,4 @@
-"""`generate`: from a prompt to a saved file in plain words.
-
-It is `request POST … --wait --download`, with fields that the API's contract types.
-"""
+"""`generate`: from a prompt to a file, as `request POST … --wait --download` with fields that the contract types."""
 
 from __future__ import annotations
 

@@ -74,10 +74,7 @@ class Operand:
 
 
 class Command:
-    """One command: what it takes, what it prints, and what it does to the account.
-
-    A keyword sets what differs from here.
-    """
+    """One command: what it takes, prints and does to the account. A keyword sets what differs from here."""
 
     examples: Sequence[str]  # calls as a POSIX shell reads them, without the program's name
     prints: str  # what stdout has
@@ -169,10 +166,7 @@ def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = (
 
 
 def resolved(given: dict[str, Any], options: Sequence[Option]) -> dict[str, Any]:
-    """Returns the value of each option by `dest`: of the command line, else of its variable, else its default.
-
-    Raises ConfigError for a variable that cannot be read, UsageError for options that contradict each other.
-    """
+    """Returns the options by `dest`: as given, else of a variable, else the default. Raises ConfigError, UsageError."""
     found = {option.dest: option.default for option in options} | given
     for option in options:
         text = settings.setting(option.variable) if option.variable and option.dest not in given else None

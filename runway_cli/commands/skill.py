@@ -96,10 +96,7 @@ def _contents() -> dict[str, bytes]:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Puts the skill there whole: it is written beside its place, and takes it at the end. Raises OSError, UsageError.
-
-    What else is in the old folder is kept.
-    """
+    """Puts the skill in its place whole, and keeps what else is in the old folder. Raises OSError, UsageError."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Tidy up after an install that was killed, but not after one that is at work.
     pattern = re.compile(rf"\.{NAME}-[0-9a-f]{{8}}\.(old|new)")

@@ -1,7 +1,6 @@
-"""`wait`: waits for tasks, prints each when it has ended, and saves its outputs.
+"""`wait`: waits for tasks, prints each at its end, saves its outputs; `request --wait` shares options and `wait_for`.
 
-`request --wait` shares its options and `wait_for`. A dry run imports this module, so what waits is imported where it is
-used.
+A dry run imports this module, so what waits is imported where it is used.
 """
 
 from __future__ import annotations

@@ -87,10 +87,7 @@ def _shared(lists: list[list[Field]]) -> list[Field]:
 
 
 def _response(schemas: Schemas, endpoint: Endpoint, all_fields: bool) -> tuple[dict[str, str], dict[str, str]]:
-    """Returns {name: type, or values} of the first success that has a body, ? after what may be missing.
-
-    And {name: description}, unless the one above has one already.
-    """
+    """Returns {name: type or values, ? if optional} of the first success with a body, and {name: description}."""
     answers = schemas.plain(endpoint.operation.get("responses")).items()
     successes = (schemas.content(answer) for status, answer in answers if str(status).startswith("2"))
     brief: dict[str, dict[str, None]] = {}

@@ -205,10 +205,7 @@ _BINDING = (
 
 
 def one_line(text: Json, *, binding_only: bool = False) -> str:
-    """Returns Markdown as one line: its first sentence, unless `binding_only`, and those that bind; "" for no string.
-
-    They bind that say what must hold, what holds without a value, or what costs credits.
-    """
+    """Returns Markdown as a line: its first sentence, unless `binding_only`, and those that bind; "" for a non-text."""
     plain = re.sub(r"\[([^\[\]]*)\]\([^()]*\)", r"\1", " ".join(text[:4_000].split())) if isinstance(text, str) else ""
     parts = re.split(r"(?<=[.!?]) (?=[A-Z`])", plain)
     sentences = [part for part in parts if part and not part.startswith(("See ", "You can read"))]

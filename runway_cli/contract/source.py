@@ -1,7 +1,4 @@
-"""Loads the API's contract: from where it is published, kept for a day, else from the snapshot in this package.
-
-The snapshot holds facts alone and is made by .ci/make_contract.py.
-"""
+"""Loads the API's contract: as published, for a day, else the snapshot, which .ci/make_contract.py makes."""
 
 from __future__ import annotations
 
@@ -98,10 +95,7 @@ def _parsed(content: bytes) -> dict[str, Json]:
 
 
 def _fetched(client: Client, url: str) -> Contract:
-    """Fetches the document with a request that carries nothing about the user, and keeps it for the next time.
-
-    Raises NetworkError, and ApiError for everything but OpenAPI.
-    """
+    """Fetches the document, telling nothing about the user, and keeps it. Raises NetworkError or ApiError."""
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
     response = client.fetch(url, headers, min(TIMEOUT, client.target.timeout))
     if not 200 <= response.status < 300:
