@@ -62,7 +62,7 @@ def _outcome(failure: Failure) -> int | str:
 def may_pass(failure: Failure) -> bool:
     """Returns whether time alone may end a failure: no answer (but for a bad certificate or URL), 408, 429 and 5xx."""
     status = failure.fact("status") or 0
-    return status in (408, 429) or status >= 500 or (failure.kind == "network" and not failure.fact("final"))
+    return status in SAFE_RETRIES or status >= 500 or (failure.kind == "network" and not failure.fact("final"))
 
 
 def may_poll_again(failure: Failure) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 
 from ..commands.options import VALUE, Command
 from ..errors import Mistyped, UsageError
-from .parser import mistyped
+from ..terminal.console import FORMATS
+from .parser import COMMAND_MODULES, mistyped
 
 # Paths of jq that --select has too: `.id`, `.data[] | .id`, `.id, .name`; no functions.
 JQ_PATHS = r"(?=.*\w)[\w.*\[\]-]+(?:\s*\|\s*\.[\w.*\[\]-]+|\s*,\s*[\w.*\[\]-]+)*"
@@ -20,7 +21,7 @@ OPTIONS = (
     ("--json", None, "--output json"),
     ("--markdown --md", None, "--output markdown"),
     ("--table", None, "--output table"),
-    ("-o --format --output-format", r"jsonl?|table|markdown", "--output {}"),
+    ("-o --format --output-format", "|".join(FORMATS), "--output {}"),
     ("--format --output-format", ANY, "--output {}"),
     ("--jq --query", JQ_PATHS, "--select {}"),
     ("-o -O --out --out-file --outfile --output-file --save --save-to --to --download", ANY, "--download {}|--to {}"),
@@ -56,7 +57,8 @@ OPTIONS = (
 )
 # Options that do not exist here, by a part of their name: the call that tells more. A key is never repeated.
 CALLS = ((r"key|token|secret|password|bearer", ("auth", "login")), (r"url|host|endpoint", ("help", "environment")))
-TASKS, LISTS = r"(?:tasks?|jobs?|runs|predictions)", r"(avatars|voices|documents)"
+TASKS = r"(?:tasks?|jobs?|runs|predictions)"
+LISTS = f"({'|'.join(name for name, module in COMMAND_MODULES.items() if module == 'lists')})"
 READ = r"(?:get|show|read|describe|view|status|inspect|result)"
 DELETE, GENERATE = r"(?:delete|remove|rm|del|destroy)", r"(?:run|create|make|predict|submit|imagine)"
 # Their commands, whatever follows → ours. The first line counts that fits.
