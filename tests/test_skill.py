@@ -287,7 +287,8 @@ class Replacing(SkillTest):
         for _ in range(2):  # the first one, and over an old one
             with ThreadPoolExecutor() as pool:
                 found = list(pool.map(lambda _: self.install("claude"), range(3)))
-            self.assertEqual([result.exit for result in found], [0, 0, 0], found)
+            if os.name == "posix":  # Windows cannot exchange two folders: one may find none there, and change nothing
+                self.assertEqual([result.exit for result in found], [0, 0, 0], found)
             self.assert_installed(self.path)
 
     def test_a_new_skill_takes_the_place_of_the_old_one_in_one_step_or_not_at_all(self) -> None:

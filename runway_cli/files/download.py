@@ -91,12 +91,13 @@ def free_path(path: str, taken: Collection[str] = ()) -> str:
     `fox.*` is free where no file is called fox, whatever its extension. A folder, which then ends in a slash, is not
     there yet: it is beside this one, or within one that has no name of its own.
     """
-    folder, name = os.path.split(path.rstrip("/" + os.sep))
-    if name in ("", os.curdir, os.pardir):
-        folder, name = path, "outputs"
+    plain = path.rstrip("/" + os.sep)
+    if os.path.basename(plain) in ("", os.curdir, os.pardir):
+        plain = os.path.join(path, "outputs")
+    folder, name = os.path.split(plain)
     used = [os.path.splitext(entry)[0] + ANY if name.endswith(ANY) else entry for entry in listing(folder)]
     used += [os.path.basename(each) for each in taken if os.path.dirname(each) == folder]
-    return os.path.join(folder, free_name(name, used)) + "/" * is_folder(path)
+    return plain.removesuffix(name) + free_name(name, used) + "/" * is_folder(path)  # the separators as they were
 
 
 def free_name(name: str, used: Collection[str]) -> str:
