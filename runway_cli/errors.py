@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound="Failure")
 
-
 # Exit statuses, the kind of failure that has each, "" for none, and what it means. Where several fail, the kind that
 # comes first here counts.
 EXITS = (

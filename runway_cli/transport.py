@@ -37,7 +37,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-
 PIECE = 64 * 1024  # bytes read or handed to the system at a time, and the most that it holds back; TLS gives 16 KiB
 FOREVER = float("inf")
 HEAD_START = 0.25  # seconds that an address has before the next one is tried too (RFC 8305, 8)

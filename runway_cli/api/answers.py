@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ..transport import Stream
     from .runway import Service
 
-
 CREDITS_PAGE = "https://dev.runwayml.com/ (Billing)"
 # What an error or its code says where there are too few credits: no word for it is documented.
 _FEW = "(not|n.t|no longer) have (enough|sufficient|any)|not enough|insufficient|too few|out of|no more|only have"

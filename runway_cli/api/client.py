@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-
 PAGE = 100  # records, the largest page that the API gives
 MAX_PAGES = 1000
 USER_AGENT = f"runway-cli/{__version__}"

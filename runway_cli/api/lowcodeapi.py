@@ -22,7 +22,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .client import Client
 
-
 TOKEN = "LOWCODEAPI_API_TOKEN"
 HOSTED = "https://api.lowcodeapi.com/runwayml"
 HOSTED_CONTRACTS = tuple(f"https://backend.lowcodeapi.com/runwayml/{name}" for name in ("openapi", "definition"))

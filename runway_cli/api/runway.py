@@ -15,7 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .client import Client
 
-
 SECRET = "RUNWAY_SKILLS_API_SECRET"
 SDK_SECRET = "RUNWAYML_API_SECRET"  # the name that the official SDKs read
 STAGE_SECRET = "RUNWAY_SKILLS_API_SECRET_STAGE"

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ..terminal.console import Console
     from .parser import Call
 
-
 LAST_RESORT = "runway-cli history --unfinished"  # the example where choosing one failed
 
 

@@ -14,11 +14,7 @@ from ..jsontext import Json
 
 
 class Checker:
-    """Checks bodies against a contract, which is loaded once unless it is given.
-
-    `lenient`: fields and models that the contract does not know are accepted. `facts` tell in an error which contract
-    it was.
-    """
+    """Checks bodies. `lenient` accepts unknown fields and models; `facts` tell in an error which contract it was."""
 
     def __init__(self, client: Client, contract: Contract | None = None, *, lenient: bool = False) -> None:
         self.contract = contract or source.load(client)

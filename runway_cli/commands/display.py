@@ -30,10 +30,7 @@ CELLS = {"name": 0, "model": 3, "prompt": 2, "status": 0, "progress": 1, "time":
 
 
 class Display:
-    """The tasks of one wait: a line for each that has not ended, or whose outputs are still being saved.
-
-    On a terminal a line begins with the short id, and the model and prompt that the history has.
-    """
+    """The tasks of one wait: a line for each that has not ended, or whose outputs are still being saved."""
 
     announces_start = True  # whether the first task seen at work is worth a line of its own
 

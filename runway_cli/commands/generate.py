@@ -74,7 +74,7 @@ def run(context: Context, options: Options) -> int:
     options.method, options.path, options.wait = "POST", path, not options.no_wait
     options.fields = [*found, *options.fields]
     options.is_typed, options.body, options.stdin, options.paginate = True, None, False, False
-    return request.run(context, options)
+    return request.Request(context, options).run()
 
 
 def _refuse_unknown(checker: Checker, name: str, path: str, settings: list[str], texts: list[str]) -> None:

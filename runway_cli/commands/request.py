@@ -35,12 +35,7 @@ MAX_STEM = 50  # characters of a file's name that is made from a text
 REFUSED = (400, 404, 405, 422)  # statuses that the contract may explain
 
 
-def run(context: Context, options: Options) -> int:
-    """Sends the request and prints the answer; with --wait, waits for what it started."""
-    return _Call(context, options).run()
-
-
-class _Call:
+class Request:
     """One call of `request`, and what its steps share."""
 
     def __init__(self, context: Context, options: Options) -> None:
@@ -62,6 +57,7 @@ class _Call:
             self.destination = os.path.join(path, "") if is_folder(options.download) else path
 
     def run(self) -> int:
+        """Sends the request and prints the answer; with --wait, waits for what it started."""
         options, client, method = self.options, self.client, self.method
         self._check_options()
 
@@ -289,10 +285,7 @@ class _Call:
         options.is_recorded = not history.is_missed and history.failure is None
 
     def _print(self, answer: Any) -> None:
-        """Prints an answer, of a GET as rows where they are asked for.
-
-        Where that fails, the error names what was made, and never leads to the same call again.
-        """
+        """Prints an answer, of a GET as rows if asked for. A failure names what was made, and never repeats it."""
         console = self.console
         if self.method == "GET":
             from ..terminal.tables import columns_of, rows_of
@@ -345,10 +338,9 @@ BODY_OPTIONS = (
     _field("--upload KEY=FILE", "a file of up to 200 MB, uploaded first; a URL stays as it is", fields.UPLOAD),
 )
 
-
 COMMANDS = {
     "request": Command(
-        run,
+        lambda context, options: Request(context, options).run(),
         operands=(
             Operand("method", "METHOD", ", ".join(METHODS), _method),
             Operand("path", "PATH", "below the base URL, such as /v1/organization", api_path),

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from ..jobs.tasks import Pollable, PolledTask
     from ..terminal.tables import Column
 
-
 MAX_WAIT = 600.0  # seconds
-UNSAVED = 2 * 86_400.0  # seconds for which outputs that were not saved are taken up: their URLs live as long at most
+UNSAVED = 2 * 86_400.0  # seconds in which unsaved outputs are saved after all: their URLs live as long at most
 MAX_WORKERS = 8  # threads that poll and download at the same time
 WAIT_OPTIONS = (
     Option("--max-wait SECONDS", "time limit, 0 for none (default: 600)", seconds_or_forever, default=MAX_WAIT),
@@ -200,10 +199,7 @@ def columns(*, has_saved: bool) -> tuple[Column, ...]:
 
 
 def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone: bool, with_saved: bool) -> None:
-    """Prints a task merged into the POST's answer, so that no field of either is lost.
-
-    Once every output is saved, JSON leaves the signed URLs out; --select still finds them.
-    """
+    """Prints a task merged into the POST's answer; JSON leaves the signed URLs out once every output is saved."""
     from ..jobs.tasks import GOOD_ENDS
 
     full = {**answer, **(task.answer or {})}

@@ -205,7 +205,7 @@ _BINDING = (
 
 
 def one_line(text: Json, *, binding_only: bool = False) -> str:
-    """Returns Markdown as a line: its first sentence, unless `binding_only`, and those that bind; "" for a non-text."""
+    """Returns the first sentence of Markdown (not with `binding_only`) and those that bind, as one line."""
     plain = re.sub(r"\[([^\[\]]*)\]\([^()]*\)", r"\1", " ".join(text[:4_000].split())) if isinstance(text, str) else ""
     parts = re.split(r"(?<=[.!?]) (?=[A-Z`])", plain)
     sentences = [part for part in parts if part and not part.startswith(("See ", "You can read"))]
