@@ -6,9 +6,8 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
-from .. import jsontext
 from ..errors import REPORTED, ApiError, CreditsError, DeniedError
-from ..jsontext import Json
+from ..jsontext import Json, dumps, encoded, loads
 from ..terminal.console import MAX_MESSAGE
 from ..terminal.masking import TAG
 from .retry import MAX_RETRY_AFTER
@@ -50,7 +49,7 @@ def decode(response: Stream, service: Service, mask: Callable[[str], str]) -> An
     reason = "its JSON is broken"
     is_empty = not response.body.strip()
     try:
-        answer = service.unwrap(response.status, {} if is_empty else jsontext.loads(response.body))
+        answer = service.unwrap(response.status, {} if is_empty else loads(response.body))
     except (ValueError, MemoryError) as error:
         reason = str(error) or "too large for the memory of this machine"
         answer = Answer(response.status, None, from_provider=False, is_json=False)
@@ -103,7 +102,7 @@ def _error(answer: Answer, response: Stream, mask: Callable[[str], str]) -> ApiE
     further: dict[str, Json] = {}  # what else the body says, while it fits
     room = MAX_MORE
     for key, value in body.items():
-        if key not in KNOWN_KEYS and (size := len(jsontext.dumps({key: value}))) <= room:
+        if key not in KNOWN_KEYS and (size := len(dumps({key: value}))) <= room:
             further[key] = value
             room -= size
     return kind(
@@ -154,7 +153,7 @@ def _retry_after(text: str) -> float:
 
 def unexpected(answer: Answer, path: str, wanted: str, mask: Callable[[str], str]) -> ApiError:
     """Returns the error of a success that is not what the API answers: another service may be speaking."""
-    shown = "empty" if answer.is_empty else excerpt(jsontext.encoded(answer.value), mask)
+    shown = "empty" if answer.is_empty else excerpt(encoded(answer.value), mask)
     return ApiError(f"the answer of {path} is not {wanted}: {shown}", status=answer.status, permanent=True)
 
 

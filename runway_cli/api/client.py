@@ -8,6 +8,8 @@ from functools import cached_property, partial
 
 from .. import __version__, settings
 from ..errors import ApiError, AuthError, ConfigError, Interrupted, NetworkError
+from ..jsontext import Json
+from ..terminal import masking
 from ..terminal.console import Console
 from . import lowcodeapi
 from .answers import Answer, decode, unexpected
@@ -162,6 +164,11 @@ class Client:
     def headers(self, with_body: bool) -> dict[str, str]:
         headers = {**self.service.headers(), "Accept": "application/json", "User-Agent": USER_AGENT}
         return {**headers, "Content-Type": "application/json"} if with_body else headers
+
+    def shown(self, method: str, path: str, body: Json, *, has_body: bool) -> dict[str, Json]:
+        """Returns a request as a dry run shows it, masked."""
+        url = masking.text(self.service.address(method, path), self.target.base_url)
+        return {"method": method, "url": url, "headers": self.headers(has_body), "body": masking.value(body)}
 
     def fetch(
         self, url: str, headers: Mapping[str, str], timeout: float, method: str = "GET", body: bytes | None = None

@@ -19,7 +19,6 @@ from ..jobs.ledger import OPEN, STARTED, UNCERTAIN, Attempt, Ledger, LedgerMissi
 from ..jobs.rows import PRINT, SEND, WAIT, Row, read_rows, refuse, set_names
 from ..jobs.start import known, over_limit, price_of, shape
 from ..jobs.tasks import is_safety
-from ..terminal import masking
 from ..terminal.tables import Column
 from .context import Context
 from .options import COSTS, Command, Operand, Option, Options
@@ -200,16 +199,9 @@ def _show(context: Context, batch: Batch) -> int:
     unsent = [row for row in batch.rows if row.todo == SEND and row.has_succeeded is None]
     try:
         for row in unsent:
-            shown = {
-                "dry_run": True,
-                "row": row.number,
-                "name": row.name,
-                "method": "POST",
-                "url": masking.text(shown_client.service.address("POST", row.path), shown_client.target.base_url),
-                "headers": shown_client.headers(row.has_body),
-                "body": masking.value(row.value(lambda each: each.shown())),
-            }
-            context.console.row(shown, alone=False)
+            body = row.value(lambda each: each.shown())
+            shown = shown_client.shown("POST", row.path, body, has_body=row.has_body)
+            context.console.row({"dry_run": True, "row": row.number, "name": row.name, **shown}, alone=False)
     finally:
         context.console.end_rows(DRY_RUN_COLUMNS)
 

@@ -153,11 +153,7 @@ class Request:
 
     def _show(self, value: Any, checked: str | None) -> int:
         """Prints the request as it would be sent, masked, with what the history tells of its job and its price."""
-        from ..terminal import masking
-
-        url = masking.text(self.client.service.address(self.method, self.path), self.client.target.base_url)
-        headers = self.client.headers(self.has_body)
-        result = {"dry_run": True, "method": self.method, "url": url, "headers": headers, "body": masking.value(value)}
+        result = {"dry_run": True, **self.client.shown(self.method, self.path, value, has_body=self.has_body)}
         if checked:
             result["checked"] = checked
         if self.method == "POST" and os.path.lexists(settings.history_path() or ""):

@@ -12,8 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from .. import jsontext
-from ..jsontext import Json
+from ..jsontext import Json, dumps
 from ..terminal import masking
 from .schema import Endpoint, Schema, Schemas, beginning_of, key_of, kind_of, nearest_words, reading, values_of
 
@@ -184,7 +183,7 @@ def shown(value: Json) -> str:
         return f"an array of {len(value)}"
     if isinstance(value, dict):
         return "an object"
-    return jsontext.dumps(_cut(masking.text(value))) if isinstance(value, str) else _cut(jsontext.dumps(value))
+    return dumps(_cut(masking.text(value))) if isinstance(value, str) else _cut(dumps(value))
 
 
 def plain(value: Json) -> str:

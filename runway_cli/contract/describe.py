@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from .. import jsontext
 from ..errors import UsageError
-from ..jsontext import Json
+from ..jsontext import Json, dumps
 from .schema import Endpoint, Schema, Schemas, beginning_of, key_of, nearest_words, one_line, reading, values_of
 
 Field = dict[str, Json]
@@ -126,7 +125,7 @@ def _below(schemas: Schemas, prefix: str, forms: list[Schema], depth: int, folde
             if name and field["name"] == prefix + name:  # what tells them apart is one field, with the values of all
                 field["values"] = list(dict.fromkeys(tag for each in tags for tag in each))
                 field.pop("description", None)
-            facts = jsontext.dumps({key: value for key, value in field.items() if key != "description"})
+            facts = dumps({key: value for key, value in field.items() if key != "description"})
             found.setdefault((field["name"], facts), (field, []))[1].extend(map(str, values))
     everywhere = sum(map(len, tags or titles))
     for field, labels in found.values():
@@ -239,7 +238,7 @@ def _words(value: Json, mark: str = ", ") -> str:
         return mark.join(f"{_words(item)} ({kind})" for kind, item in value.items())
     if isinstance(value, list):
         return mark.join(map(_words, value))
-    return value if isinstance(value, str) else jsontext.dumps(value)
+    return value if isinstance(value, str) else dumps(value)
 
 
 def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Json]]:

@@ -6,9 +6,8 @@ import contextlib
 import re
 from collections.abc import Hashable, Iterable, Iterator
 
-from .. import jsontext
 from ..errors import ApiError
-from ..jsontext import Json
+from ..jsontext import Json, dumps, loads
 
 Schema = dict[str, Json]
 
@@ -33,7 +32,7 @@ class Endpoint:
     def operation(self) -> Json:
         """Returns the operation as it is written. One of the snapshot is parsed only here: few are looked into."""
         if isinstance(self._operation, bytes):
-            self._operation = jsontext.loads(self._operation)
+            self._operation = loads(self._operation)
         return self._operation
 
     @property
@@ -187,7 +186,7 @@ def kind_of(value: Json) -> str:
 def key_of(value: Json) -> Hashable:
     """Returns what equal JSON values share: 1 and 1.0 do, 1 and true do not."""
     kind = kind_of(value)
-    return kind, float(value) if kind == "number" else value if kind == "string" else jsontext.dumps(value)
+    return kind, float(value) if kind == "number" else value if kind == "string" else dumps(value)
 
 
 def beginning_of(form: Schema) -> str:

@@ -6,10 +6,9 @@ import os
 import time
 import zlib
 
-from .. import jsontext
 from ..api.client import Client
 from ..errors import ApiError, ConfigError, NetworkError
-from ..jsontext import Json
+from ..jsontext import Json, loads
 from ..settings import OPENAPI_VARIABLE, base_url, cache_folder, expanded, setting
 from ..shutdown import remove
 
@@ -70,7 +69,7 @@ def snapshot() -> Contract:
     path = os.path.join(os.path.dirname(__file__), SNAPSHOT)
     data: bytes = __spec__.loader.get_data(path)  # type: ignore[union-attr]  # from a zipapp too
     head, *lines = zlib.decompress(data, 31).splitlines()
-    document = jsontext.loads(head)
+    document = loads(head)
     for item in document["paths"].values():
         item.update({method: lines[number] for method, number in item.items()})
     return Contract(document, SNAPSHOT, 0, document["info"]["x-date"])
@@ -88,7 +87,7 @@ def _parsed(content: bytes) -> dict[str, Json]:
     """Returns an OpenAPI document. Raises ValueError for anything else."""
     if len(content) > MAX_SIZE:
         raise ValueError(f"it is larger than {MAX_SIZE // 1_000_000} MB")
-    document = jsontext.loads(content)
+    document = loads(content)
     if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
         raise ValueError("it has no paths")
     return {**document, "paths": {path: item for path, item in document["paths"].items() if isinstance(item, dict)}}
