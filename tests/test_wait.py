@@ -66,6 +66,7 @@ class Progress(ServedTest):
             (["SUCCEEDED"], [], []),
             (["PENDING"] * 2 + [RUNNING] * 5, [0.05, 0.09, 0.11, 0.19, 0.35], ["RUNNING 5% 10 s 5 credits"]),
             (["PENDING"] * 15, [], ["PENDING 60 s 5 credits"]),
+            (["PENDING"] * 13 + [RUNNING] * 2, [0.5], ["PENDING 60 s 5 credits"]),
             ([RUNNING] * 40, [0.5], working),
         ):
             with self.subTest(notes):

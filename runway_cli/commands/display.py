@@ -61,10 +61,10 @@ class Display:
                 words = "queued until a running generation ends; your tier limits how many run at once"
                 self._console.note(f"THROTTLED: {words}")
             if task.status == "RUNNING" and self.announces_start:
-                self._next, self.announces_start = now, False
+                self._next = now
         if now < self._next and not (self._live and event is None):
             return
-        self._next = now + self._interval
+        self._next, self.announces_start = now + self._interval, False
         if self._live:
             self._live.show(self.lines())
         else:
