@@ -217,6 +217,7 @@ class OfferedWordsTest(ServedTest):
             "runway-cli download URL --": "--stage --gateway --url-format --client-id --timeout --retries --output "
             "--select --quiet --verbose --to --force --help --version",
             "runway-cli wait ": "",
+            "runway-cli wait ID --download ": "",
             "runway-cli request GET /v1/x ": "",
         }.items():
             with self.subTest(line):

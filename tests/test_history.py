@@ -156,7 +156,8 @@ class ChosenTest(HistoryTest):
         self.clock.now += 3 * 3600
         second = self.program(*FOX).json["id"]
         self.assertEqual([row["id"] for row in self.rows("--since", "2h")], [second])
-        self.assert_error(self.program("history", "--since", "tomorrow"), 2)
+        for words in (("--since", "tomorrow"), ("--since", "0001-01-01"), ("--until", "9999-12-31")):
+            self.assert_error(self.program("history", *words), 2)
 
     def test_days_and_times_are_local(self) -> None:
         noon = time.mktime((*time.localtime()[:3], 12, 0, 0, 0, 0, -1))

@@ -94,7 +94,7 @@ def _candidates(context: Context, before: list[str], typed: str) -> list[str]:
     if not option and mark and key in valued:
         option, start = valued[key], len(key) + 1
     if option:
-        kind, words = str(option.metavar), option.choices
+        kind, words = str(option.metavar).replace("PATH", ""), option.choices  # the PATH of an option is a file's
     elif typed.startswith("-"):
         shown = [*GLOBAL_OPTIONS, *(command.options if command else ())]
         words = [*(flag for option in shown for flag in option.flags), *HELP_FLAGS, *VERSION_FLAGS]
