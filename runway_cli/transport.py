@@ -343,7 +343,8 @@ class BoundedSocket(socket.socket):
                     since += stopped
                     exchange.end += stopped
                     exchange.part_end += stopped
-            exchange.check()
+            if stopped <= SLICE:  # else the process was stopped: what arrived meanwhile comes before a signal
+                exchange.check()
 
 
 class SecureSocket(BoundedSocket, ssl.SSLSocket):

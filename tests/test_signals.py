@@ -211,6 +211,17 @@ class SignalTest(ProcessTest):
                 self.assertEqual(pasted(result), ["wait", task])
                 self.assertEqual(len(self.fake.sent("POST")), 1)
 
+    def test_an_answer_that_arrived_while_the_process_was_paused_comes_before_the_signal(self) -> None:
+        with self.fake.hold("post accepted") as held, self.started(*POST, BODY) as process:
+            eventually(lambda: held.ids)
+            process.send_signal(signal.SIGSTOP)
+            held.release()
+            time.sleep(3 * shutdown.SLICE)
+            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGCONT)
+            result = self.ended(process, (*POST, BODY))
+        self.assertIn(self.fake.accepted[-1].id, result.stdout + result.stderr)
+
     def test_a_signal_that_the_caller_ignores_stays_ignored(self) -> None:
         for name in ("SIGINT", "SIGHUP"):
             with self.subTest(name), self.started(*LOOK, ignored=name) as process:
