@@ -179,17 +179,12 @@ def relative(path: str) -> str:
     return path[len(here) :] if path.startswith(here) else path
 
 
-def cache_folder() -> str | None:
-    """Returns this program's folder for what can be fetched again; None where the user has none."""
-    return _user_folder("XDG_CACHE_HOME", ("Library", "Caches"), (".cache",))
-
-
 def history_path() -> str | None:
     """Returns the history file; None where it is off, or where the user has no folder for it."""
     named = setting(HISTORY_VARIABLE)
     if named:
         return None if named.lower() == "off" else absolute(expanded(named, HISTORY_VARIABLE))
-    folder = _user_folder("XDG_STATE_HOME", ("Library", "Application Support"), (".local", "state"))
+    folder = user_folder("XDG_STATE_HOME", ("Library", "Application Support"), (".local", "state"))
     return os.path.join(folder, "history.db") if folder else None
 
 
@@ -203,8 +198,8 @@ def is_ledger(path: str) -> bool:
     return head.startswith(b"SQLite format 3\0") and head[68:] == LEDGER_ID.to_bytes(4, "big")
 
 
-def _user_folder(variable: str, on_macos: tuple[str, ...], elsewhere: tuple[str, ...]) -> str | None:
-    """Returns this program's folder in the one that an XDG variable names, else where the system has it."""
+def user_folder(variable: str, on_macos: tuple[str, ...], elsewhere: tuple[str, ...]) -> str | None:
+    """Returns this program's folder in that of an XDG variable, else where the system has it; None without a home."""
     named, user = setting(variable), setting("LOCALAPPDATA") if os.name == "nt" else home()
     if named and os.path.isabs(named):
         return os.path.join(named, "runway-cli")

@@ -15,6 +15,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from io import FileIO
 
 from .errors import Interrupted, OutputError
@@ -41,11 +42,7 @@ LAST_WORDS = b'{"error":"interrupted twice","kind":"interrupted","example":"runw
 
 
 class Shutdown:
-    """The end of one run. Safe to use from several threads.
-
-    The first signal is noted, and the run ends where nothing can be lost. A further one, more than GRACE seconds later,
-    ends the process at once.
-    """
+    """The end of one run. Safe for several threads. A further signal, after GRACE seconds, ends the process at once."""
 
     def __init__(self) -> None:
         self.is_over = False
@@ -69,10 +66,7 @@ class Shutdown:
             signal.signal(*self._replaced.popitem())
 
     def notice(self, number: int, _frame: object = None) -> None:
-        """Handles a signal: notes the first, and ends the process at a further one.
-
-        Raises Interrupted only where that loses nothing.
-        """
+        """Handles a signal: notes the first, ends the process at a further one. Raises Interrupted where it may."""
         if not self.signal:
             self._noticed_at = time.monotonic()
             self.signal = int(signal.SIGTERM) if number == SIGBREAK else number
@@ -129,20 +123,16 @@ class Shutdown:
         with self._lock:
             self.is_over = True
             for path, file in list(self._part_files.items()):
-                try:
+                with suppress(OSError):
                     if file:
                         file.close()  # Windows removes no open file
-                except OSError:
-                    pass
                 self.remove_part_file(path)
 
 
 def remove(path: str) -> None:
     """Removes a file if it is there."""
-    try:
+    with suppress(OSError):
         os.unlink(path)
-    except OSError:
-        pass
 
 
 def _is_main_thread() -> bool:

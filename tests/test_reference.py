@@ -452,6 +452,6 @@ class CacheTest(ReferenceCase):
         self.cache.unlink()
         with mock.patch("os.replace", side_effect=PermissionError):
             self.assertEqual(self.told().exit, 0)
-        with mock.patch("runway_cli.contract.source.cache_folder", return_value=None):  # without a home
+        with mock.patch("runway_cli.contract.source.user_folder", return_value=None):  # without a home
             self.assertEqual(self.told().exit, 0)
         self.assertEqual((self.fetches(), self.copies()), (3, []))

@@ -9,7 +9,7 @@ import zlib
 from ..api.client import Client
 from ..errors import ApiError, ConfigError, NetworkError
 from ..jsontext import Json, loads
-from ..settings import OPENAPI_VARIABLE, base_url, cache_folder, expanded, setting
+from ..settings import OPENAPI_VARIABLE, base_url, expanded, setting, user_folder
 from ..shutdown import remove
 
 MAX_AGE = 24 * 3600  # seconds that a copy is used without asking again
@@ -118,5 +118,5 @@ def _fetched(client: Client, url: str) -> Contract:
 
 def _cache_path(url: str) -> str:
     """Returns the file for a source's copy; "" where the user has no cache."""
-    folder = cache_folder()
+    folder = user_folder("XDG_CACHE_HOME", ("Library", "Caches"), (".cache",))
     return os.path.join(folder, f"openapi-{zlib.crc32(url.encode()):08x}.json") if folder else ""

@@ -232,7 +232,6 @@ class Download:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _drop(self) -> None:
-        """Forgets what has arrived."""
         if self._file:
             self._file.close()  # first: Windows removes no open file. Nothing is buffered, so that this cannot fail
             self.client.shutdown.remove_part_file(self._part)

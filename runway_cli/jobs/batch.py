@@ -118,14 +118,7 @@ class Batch:
         finally:
             self._console.end_rows(COLUMNS)
 
-        # Count, and raise the failure of the whole.
-        words = [f"{self.counts[OK]} of {len(self.rows)} succeeded"]
-        words += [f"{self.counts[word]} {word}" for word in (BAD, SKIPS, IN_PROGRESS, LEFT) if self.counts[word]]
-        self._console.note(", ".join([*words, counted(self.credits, "credit")]))
-        failure = self._failure()
-        if failure:
-            raise failure
-        return 0
+        return self._summary()
 
     def _fill(self) -> None:
         """Puts rows to work while there is room, those that have started first. Raises WaitTimeout past --max-time."""
@@ -187,7 +180,6 @@ class Batch:
         return failure.but(text, batch_call="same", task_id=None)
 
     def _print_known(self, row: Row) -> None:
-        """Prints a row from the ledger: done, failed, or one whose outcome is unknown."""
         known = row.attempt
         assert known
         if known.status == UNCERTAIN:
@@ -250,12 +242,15 @@ class Batch:
             self.credits += line["credits"] or 0
         self._console.row(line, alone=False)
 
-    def _failure(self) -> RunwayError | None:
-        """Returns why the whole failed, None if it did not: the rows themselves are on stdout."""
+    def _summary(self) -> int:
+        """Notes how many rows ended how. Returns 0 if all succeeded; raises why the whole failed."""
+        total, counts = len(self.rows), self.counts
+        words = [f"{counts[OK]} of {total} succeeded"]
+        words += [f"{counts[word]} {word}" for word in (BAD, SKIPS, IN_PROGRESS, LEFT) if counts[word]]
+        self._console.note(", ".join([*words, counted(self.credits, "credit")]))
         failures = sorted(self._failures, key=lambda failure: failure.fact("batch_call") is None)
         if self.ledger.failure:
             failures.append(self.ledger.failure.but(batch_call="same"))
-        total, counts = len(self.rows), self.counts
         told = ", ".join(
             f"{counts[word]} of {total} {word}" for word in (BAD, IN_PROGRESS) if counts[word] and total > 1
         )
@@ -266,14 +261,14 @@ class Batch:
             words.append(f"{counts[LEFT]} of {total} rows are not started")
             failures = failures or [WaitTimeout("the time limit was reached", batch_call="same")]
         if not failures:
-            return None
+            return 0
         worst = heaviest(failures)
         facts: dict[str, Json] = {"task_id": None} if len(failures) > 1 else {}
         if any(failure.fact("may_have_been_accepted") for failure in failures):
             facts["may_have_been_accepted"] = True
         elif counts[IN_PROGRESS] and worst.kind in ("api", "task"):  # what was paid for comes first
             facts["batch_call"] = "same"
-        return worst.but("; ".join(words), **facts)
+        raise worst.but("; ".join(words), **facts)
 
 
 class RowJob:
@@ -312,7 +307,6 @@ class RowJob:
         return self.task.step(emit) if self.task else self._send()
 
     def _wait_for(self, pollable: Pollable) -> None:
-        """Lets the next steps poll this."""
         batch = self._batch
         end = batch.client.clock.monotonic() + self.limit if self.limit else float("inf")
         if batch.deadline < end:
@@ -415,10 +409,7 @@ class RowJob:
 
 
 def saved_files(attempt: Attempt, folder: str | None) -> list[str] | None:
-    """Returns the files of a row that is done, None where they have to be saved in an absolute folder (again).
-
-    Without a folder nothing has to be saved: then they are what was saved last.
-    """
+    """Returns the files of a done row, None where the folder, an absolute path, lacks some; without one the last."""
     if folder is None:
         return next(reversed(attempt.saved.values()), [])
     files = attempt.saved.get(folder)

@@ -296,10 +296,7 @@ def query(fields: Sequence[Field]) -> list[tuple[str, str]]:
 
 
 def read_body(text: str | None, stdin: bool, shutdown: Shutdown) -> tuple[bytes | None, Any]:
-    """Returns the body of --body or --stdin, unchanged, and its value; None and NOTHING where there is none.
-
-    Raises UsageError for what is not JSON.
-    """
+    """Returns the body of --body or --stdin and its value, else None and NOTHING. Raises UsageError if not JSON."""
     if stdin or text == "-":
         text = "@-"
     if text is None:

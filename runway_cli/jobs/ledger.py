@@ -391,17 +391,14 @@ class Ledger:
                 text = {name: value for name, value in record.items() if isinstance(value, str)}
                 event, account, key = text["event"], text["account"], text["key" if "key" in record else "id"]
                 moment = datetime.strptime(text["at"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
-            except (ValueError, AttributeError, KeyError):  # a line that was cut off
+                files = record.get("saved") or ()  # all in one folder
+                saved = encoded({os.path.dirname(files[0]): files}).decode() if files else None
+            except (ValueError, TypeError, AttributeError, KeyError):  # a line that was cut off
                 continue
             credits, shown = number_of(record.get("credits")), map(text.get, ("clientId", "path", "model", "prompt"))
             if event == "refused":
                 self._run("DELETE FROM attempts WHERE key = ?", key)
             elif event == "ended":
-                files = record.get("saved")
-                folders: dict[str, list[str]] = {}
-                for name in map(str, files if isinstance(files, list) else ()):
-                    folders.setdefault(os.path.dirname(name), []).append(name)
-                saved = encoded(folders).decode() if folders else None
                 changes = "status = ?, credits = COALESCE(?, credits), saved = COALESCE(?, saved)"
                 words = f"UPDATE attempts SET {changes} WHERE account = ? AND id = ?"
                 self._run(words, text.get("status", GONE), credits, saved, account, key)
@@ -414,7 +411,6 @@ class Ledger:
                 self._run(words, STARTED, text["id"], credits, key)
 
     def _failure(self, words: str) -> Exception:
-        """Returns the exception for what SQLite says of the file."""
         if "not a database" in words:
             return self._no_ledger("is not a ledger of this program")
         if "locked" in words and self._is_exclusive:

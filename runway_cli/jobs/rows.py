@@ -184,7 +184,6 @@ def _json_texts(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _json_object(text: str) -> dict[str, Json]:
-    """Returns the object of one row. Raises UsageError."""
     try:
         found = fields.read_json(text.encode(), _members)
     except ValueError as error:

@@ -140,10 +140,7 @@ class Pace:
             self._lock.wait_for(lambda: not self.sending, seconds)
 
     def begin(self) -> float | None:
-        """Returns 0 if a POST may be sent now, else the seconds to wait, None if none may be sent.
-
-        After 0, `end` has to be called.
-        """
+        """Returns 0 if a POST may be sent now, which needs an `end`; else the seconds to wait, None if none may."""
         with self._lock:
             if self.is_stopped:
                 return None

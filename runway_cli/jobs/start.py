@@ -45,14 +45,11 @@ class Job:
 
 
 class Started:
-    """A job that was started: the POST's `answer`, or the `attempt` in the ledger where an earlier call sent it.
-
-    `pollable` is what to wait for, None where the answer names no id; `destination` is where its outputs go.
-    """
+    """A job that was started: the POST's `answer`, or the `attempt` in the ledger where an earlier call sent it."""
 
     def __init__(self, pollable: Pollable | None, *, answer: Json = None, attempt: Attempt | None = None) -> None:
-        self.pollable = pollable
-        self.destination = attempt.destination if attempt else None
+        self.pollable = pollable  # what to wait for, None where the answer names no id
+        self.destination = attempt.destination if attempt else None  # of its outputs
         self.answer = answer
         self.attempt = attempt
 
@@ -82,6 +79,7 @@ def start(
     WaitTimeout where another process has been sending it for longer than the client's timeout.
     """
     client.check_secret()
+    family = created_by(path)
     if not is_recorded(path, value, job):
         return Started(None, answer=client.call("POST", path, body, retries=retries).value)
     facts: dict[str, Json] = {"key": os.urandom(16).hex(), "destination": destination, "shape": shape(path, value)}
@@ -89,7 +87,7 @@ def start(
     price = price_of(facts["shape"], batch or history, history)  # before a transaction: none waits for the other ledger
 
     def keep_to(limit: float | None, name: str, ledger: Ledger, since: float = -1.0, period: str = "") -> None:
-        if limit is not None and created_by(path):
+        if limit is not None and family:
             refusal = over_limit(limit, name, ledger.prices(since), price, period=period)
             if refusal:
                 raise refusal.but(try_next=("history", "--since", "1d"))
@@ -121,7 +119,7 @@ def start(
     if job and job.stem and not facts["destination"]:  # there is no ledger
         facts["destination"] = free_path(job.folder + job.stem + ANY)
     ledgers = [history, batch] if batch else [history]
-    started = _post(client, ledgers, facts["key"], path, body, retries=retries)
+    started = _post(lambda: client.call("POST", path, body, retries=retries).value, ledgers, facts["key"], family)
     started.destination = facts["destination"]
     return started
 
@@ -131,16 +129,12 @@ def is_recorded(path: str, value: Json, job: Job | None) -> bool:
     return not is_api_dry_run(path, value) and (created_by(path) is not None or job is not None)
 
 
-def _post(
-    client: Client, ledgers: Sequence[Ledger], key: str, path: str, body: bytes | None, *, retries: int | None
-) -> Started:
+def _post(send: Callable[[], Json], ledgers: Sequence[Ledger], key: str, family: str | None) -> Started:
     """Sends the POST, and records what came of it: in the history, and in the ledger of a batch behind it."""
     try:
-        answer = client.call("POST", path, body, retries=retries).value
+        answer = send()
     except Failure as failure:
-        for ledger in ledgers:
-            if failure.fact("may_have_been_accepted"):
-                continue  # its intent stays
+        for ledger in () if failure.fact("may_have_been_accepted") else ledgers:  # else its intent stays
             if ledger is ledgers[0] or is_unsent(failure):
                 ledger.forget(key)
             else:
@@ -149,7 +143,6 @@ def _post(
     except Exception as defect:
         raise InternalError.of(defect, may_have_been_accepted=True) from None
     identity = answer.get("id") if isinstance(answer, dict) else None
-    family = created_by(path)
     pollable = Pollable(family or TASKS, identity) if isinstance(identity, str) and is_id(identity) else None
     for ledger in ledgers:
         if not family:  # it creates nothing to wait for: its answer is its end
@@ -190,8 +183,15 @@ def known(
                         intend()
                 if is_due:
                     return None
-        except LedgerMissing as missing:
-            _go_without(client, history, missing, job)
+        except LedgerMissing as missing:  # go without, unless a promise depends on it
+            once = "--once" if job is not None and job.once is not None else ""
+            needed = once if budget() is None else BUDGET_VARIABLE
+            if needed:
+                words = f"{needed} needs the history, which cannot be kept: {missing}"
+                raise ConfigError(words, variable=HISTORY_VARIABLE) from None
+            if not history.is_missed and (job is not None or not missing.fact("off")):
+                client.console.note(f"the history is not kept: {missing}")
+            history.is_missed = True
             return None
         assert attempt
         if not history.is_sending(attempt):
@@ -304,16 +304,6 @@ def foreseen(history: Ledger, path: str, value: Json, job: Job | None) -> dict[s
     return found
 
 
-def _go_without(client: Client, history: Ledger, missing: LedgerMissing, job: Job | None) -> None:
-    """Notes, once, that there is no ledger. Raises ConfigError where a promise depends on it."""
-    needed = BUDGET_VARIABLE if budget() is not None else "--once" if job is not None and job.once is not None else ""
-    if needed:
-        raise ConfigError(f"{needed} needs the history, which cannot be kept: {missing}", variable=HISTORY_VARIABLE)
-    if not history.is_missed and (job is not None or not missing.fact("off")):
-        client.console.note(f"the history is not kept: {missing}")
-    history.is_missed = True
-
-
 def digest(path: str, value: Json) -> str:
     """Returns what tells a request apart: a hash of its path and body. Files are expected as their content's hash."""
     import hashlib
@@ -322,10 +312,7 @@ def digest(path: str, value: Json) -> str:
 
 
 def shape(path: str, value: Json) -> str | None:
-    """Returns a hash of all that decides a price: the endpoint and the values, but for texts, seeds and addresses.
-
-    None where the length of a text, a sound or a video decides too.
-    """
+    """Returns a hash of what decides a price, without texts, seeds and addresses; None where a length decides."""
 
     def priced(value: Json, key: str = "") -> Json:
         if isinstance(value, dict):
@@ -347,10 +334,7 @@ def shape(path: str, value: Json) -> str | None:
 
 
 def _comparable(value: Json) -> Json:
-    """Returns a body whose numbers, true, false, lists and objects are alike whether they are JSON or its text.
-
-    Which of the two a field of `generate` is, depends on the contract at hand.
-    """
+    """Returns a body that is alike whether a value is JSON or its text: for `generate` the contract at hand decides."""
     if isinstance(value, dict):
         return {key: _comparable(item) for key, item in value.items()}
     if isinstance(value, list):
