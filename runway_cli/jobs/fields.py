@@ -40,16 +40,13 @@ CONSTANTS = {"true": "true", "false": "false", "none": "null"}  # also as Python
 
 
 class Field:
-    """One value of a body: `kind` is one of the words above, `key` the parts between dots, `value` as it was given.
-
-    `option` is the one that gives it in messages, "" where the user typed the key alone.
-    """
+    """One value of a body: `kind` is one of the words above, `key` the parts between dots, `value` as it was given."""
 
     def __init__(self, kind: str, key: list[str], value: Any) -> None:
         self.kind = kind
         self.key = key
         self.value = value
-        self.option = f"--{kind}"
+        self.option = f"--{kind}"  # what messages call it; "" where the user typed the key alone
 
     @property
     def name(self) -> str:
@@ -227,10 +224,7 @@ def _is_index(part: str) -> bool:
 
 
 def _check_addresses(value: Any, field: Field | None = None) -> None:
-    """Raises UsageError where a body, or a field's value, names a file and the API takes a URL; or nests too deeply.
-
-    The value of a field is replaced as a whole: for a file inside of it there is no other option.
-    """
+    """Raises UsageError where a body, or a field's value, names a file and the API takes a URL; or nests too deeply."""
     rest = [(value, list(field.key) if field else [])]
     while rest:
         value, path = rest.pop()
@@ -245,7 +239,7 @@ def _check_addresses(value: Any, field: Field | None = None) -> None:
             use = f"{name}=FILE" if is_typed else f"--upload {name}=FILE, or in ROWS @upload.{name}"
             wrong = (("",), f"{name}:=") if is_typed else (FIELD_FLAGS, f"{name}=")
             facts = {"bad_value": wrong, "instead": (*(() if is_typed else ("--upload",)), f"{name}={file}")}
-            is_inside = field is not None and path != field.key
+            is_inside = field is not None and path != field.key  # for a part of a value there is no option
             words = f"{name}: {_short(value)!r} is a file, and the field takes a URL: use {use}"
             raise UsageError(words, **({} if is_inside else facts))
 

@@ -297,16 +297,13 @@ def parse(text: str) -> list[str]:
 
 
 def selected_lines(value: Any, paths: Sequence[str]) -> list[str]:
-    """Returns the lines that stand for `value`: one object for several paths; for one a line per match, else `null`.
-
-    A string is raw, unless it does not fit on one line; everything else is compact JSON.
-    """
+    """Returns the lines that stand for `value`: one object for several paths; for one a line per match, else `null`."""
     if len(paths) > 1:
         return [jsontext.dumps(selected_row(value, paths))]
     lines = []
     for match in matches(value, paths[0].split(".")):
         text = jsontext.dumps(match)
-        # raw, if nothing but quotes and backslashes had to be escaped
+        # a string is raw, if nothing but quotes and backslashes had to be escaped
         is_raw = isinstance(match, str) and text[1:-1] == match.replace("\\", "\\\\").replace('"', '\\"')
         lines.append(match if is_raw else text)
     return lines or ["null"]
