@@ -49,7 +49,7 @@ def secrets() -> list[str]:
 
 
 def service(options: Any, *, with_secret: bool = True) -> Service:
-    """Returns the service that the global options choose; without a secret it has ***. Raises ConfigError."""
+    """Returns the service that the options choose, with *** for a secret unless `with_secret`. Raises ConfigError."""
     chosen = SERVICES[options.gateway]
     names = chosen.secret_names[options.stage]
     found = ((settings.secret(name), name) for name in names)

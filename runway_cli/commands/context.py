@@ -33,7 +33,7 @@ class Context:
         self._ledgers: list[Ledger] = []
 
     def client(self, *, with_secret: bool = True) -> Client:
-        """Returns a client for the service that the options choose; without a secret it has ***. Raises ConfigError."""
+        """Returns a client of the chosen service, with *** for a secret unless `with_secret`. Raises ConfigError."""
         chosen = service(self.options, with_secret=with_secret)
         return Client(chosen, console=self.console, clock=self.clock, shutdown=self.shutdown)
 

@@ -281,7 +281,7 @@ class Request:
         options.is_recorded = not history.is_missed and history.failure is None
 
     def _print(self, answer: Any) -> None:
-        """Prints an answer, of a GET as rows if asked for. A failure names what was made, and never repeats it."""
+        """Prints an answer, of a GET as rows if asked for. A failure names what was made, so that none repeats it."""
         console = self.console
         if self.method == "GET":
             from ..terminal.tables import columns_of, rows_of

@@ -1,4 +1,4 @@
-"""Loads the API's contract: as published, for a day, else the snapshot, which .ci/make_contract.py makes."""
+"""Loads the API's contract: as published (kept for a day), else the snapshot, which .ci/make_contract.py makes."""
 
 from __future__ import annotations
 
