@@ -176,7 +176,7 @@ class NarrowWindow(unittest.TestCase):
             (FIELD_COLUMNS, field, 32, "Name Type Required Values"),
             (FIELD_COLUMNS, field, 24, "Name Required Values"),
             (COLUMNS, job, 45, "Model Prompt Status Credits Saved"),
-            (COLUMNS, job, 36, "Model Prompt Status Credits"),
+            (COLUMNS, job, 36, "Prompt Status Credits Saved"),
             (AVATAR_COLUMNS, avatar, 47, "Name Status Voice"),
             (AVATAR_COLUMNS, {**avatar, "voice": None}, 40, "Name Status Docs"),
         )
