@@ -15,7 +15,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from io import FileIO
 
 from .errors import Interrupted, OutputError
@@ -123,16 +122,20 @@ class Shutdown:
         with self._lock:
             self.is_over = True
             for path, file in list(self._part_files.items()):
-                with suppress(OSError):
+                try:
                     if file:
                         file.close()  # Windows removes no open file
+                except OSError:
+                    pass
                 self.remove_part_file(path)
 
 
 def remove(path: str) -> None:
     """Removes a file if it is there."""
-    with suppress(OSError):
+    try:
         os.unlink(path)
+    except OSError:
+        pass
 
 
 def _is_main_thread() -> bool:

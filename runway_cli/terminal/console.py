@@ -11,7 +11,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 
 from .. import jsontext
 from ..errors import ClosedOutput, Interrupted, OutputError, UsageError
@@ -237,8 +236,10 @@ class Console:
 
     def write_stderr(self, text: str) -> None:
         """Writes text on stderr, as UTF-8. A stderr that is closed, full or not read does not matter."""
-        with suppress(AttributeError, ValueError, OSError, Interrupted):
+        try:  # not `suppress`: contextlib would cost every call a millisecond
             self._write(sys.stderr, text)
+        except (AttributeError, ValueError, OSError, Interrupted):
+            pass
 
     def _put(self, line: str, limit: int | None = None) -> None:
         """Writes a line, as `shown` gives it and cut to `limit` characters, on stderr, above the live ones."""
