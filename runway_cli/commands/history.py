@@ -18,8 +18,12 @@ from .lists import LIMIT, MAX_ROWS
 from .options import Command, Option, Options
 
 COLUMNS: Sequence[Column] = (
-    *(Column("Started", "startedAt"), Column("Model", "model", rank=2), Column("Prompt", "prompt", rank=1)),
-    *(Column("Status", "status"), Column("Credits", "credits"), Column("Saved", "saved", rank=1)),
+    Column("Started", "startedAt"),
+    Column("Model", "model", rank=2),
+    Column("Prompt", "prompt", rank=1),
+    Column("Status", "status"),
+    Column("Credits", "credits"),
+    Column("Saved", "saved", rank=1),
 )
 COUNTS = (Column("Jobs", "jobs"), Column("Credits", "credits"))
 SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}

@@ -74,7 +74,7 @@ class Operand:
 
 
 class Command:
-    """One command: what it takes, prints and does to the account. A keyword sets what differs from here."""
+    """One command: what it takes, prints and does to the account. Keywords set what differs from these defaults."""
 
     examples: Sequence[str]  # calls as a POSIX shell reads them, without the program's name
     prints: str  # what stdout has
