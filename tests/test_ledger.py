@@ -197,7 +197,7 @@ class Processes(LedgerTest):
         self.assertEqual((found.id, found.status, found.credits), ("fox", "SUCCEEDED", 5))
 
     def test_what_was_intended_after_all_is_settled_too(self) -> None:
-        self.ledger.is_missed = True  # it could not be opened at first
+        self.ledger.is_unavailable = True  # it could not be opened at first
         self.paid("fox")
         self.assertEqual([each.id for each in self.ledger.attempts()], ["fox"])
 

@@ -165,7 +165,7 @@ class Client:
         headers = {**self.service.headers(), "Accept": "application/json", "User-Agent": USER_AGENT}
         return {**headers, "Content-Type": "application/json"} if with_body else headers
 
-    def shown(self, method: str, path: str, body: Json, *, has_body: bool) -> dict[str, Json]:
+    def preview(self, method: str, path: str, body: Json, *, has_body: bool) -> dict[str, Json]:
         """Returns a request as a dry run shows it, masked."""
         url = masking.text(self.service.address(method, path), self.target.base_url)
         return {"method": method, "url": url, "headers": self.headers(has_body), "body": masking.value(body)}

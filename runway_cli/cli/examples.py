@@ -160,7 +160,7 @@ def _candidates(failed: FailedCall) -> Iterator[Words | None]:
         dropped, added = BATCH_CALLS[batch_call]
         batch_call = _extended(failed.without(dropped), added)
     yield batch_call
-    if failed.option("is_recorded") and failed.is_matter_of_time() and "-" not in failed.operands():
+    if failed.option("is_resumable") and failed.is_matter_of_time() and "-" not in failed.operands():
         yield failed.words
     yield _wait(failed)
     yield _look(failed)

@@ -67,7 +67,7 @@ def _status(words: list[str], clock: Clock | None, shutdown: Shutdown) -> int:
         console = Console(
             options.output,
             options.select,
-            is_wish=not options.is_output_given,
+            is_from_variable=not options.is_output_given,
             quiet=options.quiet,
             verbose=options.verbose,
             secrets=console.secrets,

@@ -17,7 +17,7 @@ from ..files.upload import refuse_service
 from ..jobs.batch import Batch, saved_files
 from ..jobs.ledger import OPEN, STARTED, UNCERTAIN, Attempt, Ledger, LedgerMissing
 from ..jobs.rows import PRINT, SEND, WAIT, Row, read_rows, refuse, set_names
-from ..jobs.start import known, over_limit, price_of, shape
+from ..jobs.start import find_started, over_limit, price_of, shape
 from ..jobs.tasks import is_safety
 from ..terminal.tables import Column
 from .context import Context
@@ -77,7 +77,7 @@ def run(context: Context, options: Options) -> int:
         if options.dry_run:
             return _show(context, batch)
         if batch.blocked:
-            known(client, history, None, again=False)
+            find_started(client, history, None, again=False)  # notes a history that cannot be kept
         _clear(context, rows, attempts, batch.folder)
         from .display import BatchDisplay
 
@@ -150,7 +150,9 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
         faults = [
             (row.line, issue["field"] or "the body", "; ".join(issue["messages"]))
             for row in unsent
-            for issue in checker.issues("POST", row.path, row.value(lambda each: each.shown()) if row.has_body else {})
+            for issue in checker.issues(
+                "POST", row.path, row.value(lambda each: each.placeholder()) if row.has_body else {}
+            )
         ]
         refuse(faults, f"the API's contract of {checker.contract.date} refuses rows: ", **checker.facts)
 
@@ -194,19 +196,19 @@ def _clear(context: Context, rows: Sequence[Row], attempts: Mapping[str, Attempt
 
 def _show(context: Context, batch: Batch) -> int:
     """Prints the request of every row that would be sent, masked, and notes what is known of their cost."""
-    options, client, shown_client = batch.options, batch.client, context.client(with_secret=False)
+    options, client, keyless_client = batch.options, batch.client, context.client(with_secret=False)
     batch.release()
     unsent = [row for row in batch.rows if row.todo == SEND and row.has_succeeded is None]
     try:
         for row in unsent:
-            body = row.value(lambda each: each.shown())
-            shown = shown_client.shown("POST", row.path, body, has_body=row.has_body)
+            body = row.value(lambda each: each.placeholder())
+            shown = keyless_client.preview("POST", row.path, body, has_body=row.has_body)
             context.console.row({"dry_run": True, "row": row.number, "name": row.name, **shown}, alone=False)
     finally:
         context.console.end_rows(DRY_RUN_COLUMNS)
 
     prices = []
-    for row in unsent:  # of an input only its kind counts
+    for row in unsent:  # of an input only its kind matters
         value = row.value(lambda each: "data:" + getattr(each, "type", ""))
         prices.append(price_of(shape(row.path, value), batch.ledger, batch.history))
     counts = Counter(prices)

@@ -6,7 +6,7 @@ from functools import cache
 
 from ..api.client import Client
 from ..contract import source
-from ..contract.check import REQUIRED, UNKNOWN, check, shown
+from ..contract.check import REQUIRED, UNKNOWN, abridged, check
 from ..contract.schema import Endpoint, endpoints, matching, nearest
 from ..contract.source import Contract
 from ..errors import ApiError, ConfigError, UsageError
@@ -31,7 +31,7 @@ class Checker:
 
     def refused(self, endpoint: Endpoint, body: Json) -> list[dict[str, Json]]:
         """Returns what the contract refuses; values are masked before they are shortened. Raises ContractError."""
-        return check(self.contract.document, endpoint, body, lambda value: shown(self._mask(value)), named_only=True)
+        return check(self.contract.document, endpoint, body, lambda value: abridged(self._mask(value)), named_only=True)
 
     def issues(self, method: str, path: str, body: Json) -> list[dict[str, Json]]:
         """Returns what is wrong as [{"field", "messages"}], and notes what it lets pass. Raises ContractError."""

@@ -55,7 +55,7 @@ def _cancel(client: Client, task: PolledTask, *, force: bool) -> None:
     def attempt() -> None:
         nonlocal was_deleted
         try:
-            task.look()
+            task.read()
         except ApiError as error:
             if was_deleted and error.status == 404 and error.from_provider:
                 return  # an earlier DELETE has done its work

@@ -171,7 +171,7 @@ class Live:
     def show(self, lines: Sequence[list[str] | tuple[str, ...]]) -> None:
         """Draws these lines in place of the ones before: first those of a text alone, then those with CELLS."""
         width, height = streams.terminal_size()
-        masked = [[self._console.shown(cell)[:MAX_CELL] for cell in line] for line in lines[:height]]
+        masked = [[self._console.safe_line(cell)[:MAX_CELL] for cell in line] for line in lines[:height]]
         shown = [fitted(line[0], width - 1) for line in masked if len(line) == 1]
         most = max(width // 3, MIN_NAME)  # columns of a name, which is never left out
         rows = [dict(zip(CELLS, (fitted(line[0], most), *line[1:]))) for line in masked if len(line) > 1]
@@ -187,7 +187,7 @@ class Live:
         self._draw(text)
 
     def close(self) -> None:
-        """Takes the lines away: what is written next stands where they were."""
+        """Erases the lines: what is written next takes their place."""
         self._draw("", [])
 
     def _draw(self, text: str, lines: list[str] | None = None) -> None:

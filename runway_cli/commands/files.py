@@ -57,7 +57,7 @@ def run_download(context: Context, options: Options) -> int:
         try:
             with transfer_line(context.console, context.clock, os.path.basename(path)) as line:
                 saved = Download(
-                    client, url, path, known=lambda _: in_folder, force=options.force, emit=line, deadline=None
+                    client, url, path, may_be_ours=lambda _: in_folder, force=options.force, emit=line, deadline=None
                 ).save()
         except DeniedError as error:
             words = f"{error.message}; for a fresh URL read its task: wait ID --download PATH"

@@ -94,7 +94,7 @@ class Options(Namespace):
     """The values of one call by `dest`: of GLOBAL_OPTIONS and of the command's own options and operands."""
 
     is_typed = False  # by `generate`: the contract types the body, and outputs are named after the text
-    is_recorded = False  # of `generate` without --to: the same call continues what it has started
+    is_resumable = False  # of `generate` without --to: the same call resumes what it has started
     unfinished = False  # of `wait`: it waits for every task that the history knows
 
 

@@ -76,7 +76,7 @@ class Request:
             self.body = fields.merge(body, values)
         if options.paginate and not re.search("[?&]limit=", self.path):
             self.path = with_query(self.path, [("limit", str(PAGE))])
-        value = fields.rendered(self.body, lambda each: each.shown())
+        value = fields.rendered(self.body, lambda each: each.placeholder())
         checked = None
         if options.check or options.is_typed:
             from .body import Checker
@@ -153,7 +153,7 @@ class Request:
 
     def _show(self, value: Any, checked: str | None) -> int:
         """Prints the request as it would be sent, masked, with what the history tells of its job and its price."""
-        result = {"dry_run": True, **self.client.shown(self.method, self.path, value, has_body=self.has_body)}
+        result = {"dry_run": True, **self.client.preview(self.method, self.path, value, has_body=self.has_body)}
         if checked:
             result["checked"] = checked
         if self.method == "POST" and os.path.lexists(settings.history_path() or ""):
@@ -167,19 +167,19 @@ class Request:
         self.console.result(result)
         return 0
 
-    def _post(self, shown: Any) -> int:
+    def _post(self, value: Any) -> int:
         """Starts the job, or continues it where an earlier call started it; then prints its answer or waits."""
-        from ..jobs.start import is_api_dry_run, is_recorded, known, no_id, start
+        from ..jobs.start import find_started, is_api_dry_run, needs_ledger, no_id, start
 
         options, client = self.options, self.client
         history = self.context.history(client)
         started = None
         try:
-            if is_recorded(self.path, shown, self.job):
-                started = known(client, history, self.job, again=options.again)
+            if needs_ledger(self.path, value, self.job):
+                started = find_started(client, history, self.job, again=options.again)
             if started is None:
                 facts: dict[str, Any] = {"job": self.job, "again": options.again, "destination": self.destination}
-                started = start(client, history, self.path, self._sent(), shown, **facts)
+                started = start(client, history, self.path, self._sent(), value, **facts)
         except Failure as failure:
             if failure.fact("recorded"):
                 self.console.result(failure.fact("recorded"))
@@ -188,10 +188,10 @@ class Request:
             return self._continue(history, started)
         if started.pollable is None:
             self._print(started.answer)
-            if options.wait and not is_api_dry_run(self.path, shown):
+            if options.wait and not is_api_dry_run(self.path, value):
                 raise no_id(started.answer)
             return 0
-        self._take_destination(started, history)
+        self._choose_destination(started, history)
         pollable = started.pollable
         try:
             if not options.wait:
@@ -241,15 +241,15 @@ class Request:
 
         attempt, pollable, options = started.attempt, started.pollable, self.options
         assert attempt
-        self._take_destination(started, history)
+        self._choose_destination(started, history)
         if attempt.status == STARTED:
             age = settings.readable_time(self.context.clock.time() - attempt.at)
             self.console.note(f"continuing {attempt.id}, started {age} ago")
-            is_recorded = not options.wait
+            needs_wait = options.wait
         else:
             wants_output = any(path.partition(".")[0] == "output" for path in options.select or ())
-            is_recorded = not wants_output and (not self.destination or has_files(attempt, self.destination))
-        if is_recorded or pollable is None:
+            needs_wait = wants_output or (self.destination and not has_files(attempt, self.destination))
+        if not needs_wait or pollable is None:
             shown = recorded(attempt, self.job)
             if self.console.format in TABLES:
                 shown["credits"] = attempt.credits
@@ -265,8 +265,8 @@ class Request:
             check_destination(options.download, force=options.force)
         return wait_for(self.context, self.client, history, {pollable: own}, {})
 
-    def _take_destination(self, started: Started, history: Ledger) -> None:
-        """Saves where the job was saved, or was to be, if this call does not say where; else under a free name."""
+    def _choose_destination(self, started: Started, history: Ledger) -> None:
+        """Chooses the file of a `generate` without --to: the one that the job was to be saved as, else a free name."""
         options, job, attempt, path = self.options, self.job, started.attempt, started.destination
         if not options.is_typed or self.destination:
             return
@@ -278,7 +278,7 @@ class Request:
             path = os.path.splitext(files[0])[0].removesuffix("-1" if files[1:] else "") + ANY
         self.destination = path or free_path(job.folder + job.stem + ANY, history.claimed())
         options.download = settings.relative(self.destination)
-        options.is_recorded = not history.is_missed and history.failure is None
+        options.is_resumable = not history.is_unavailable and history.failure is None
 
     def _print(self, answer: Any) -> None:
         """Prints an answer, of a GET as rows if asked for. A failure names what was made, so that none repeats it."""

@@ -117,8 +117,8 @@ def wait_for(
 ) -> int:
     """Waits for all, prints each as it ends, and returns 0 if all ended well. Raises RunwayError if one did not.
 
-    `pollables` has the destinations of those that an earlier call was to save; for the others it has None, and
-    --download counts. `answer` is what the POST returned that started the one task: the task is merged into it.
+    `pollables` maps each to the destination that an earlier call chose for it; where that is None, --download is used.
+    `answer` is what the POST returned that started the one task: the task is merged into it.
     """
     from ..jobs.schedule import Scheduler
     from ..jobs.start import may_own
@@ -142,7 +142,7 @@ def wait_for(
             is_paid=answer is not None,
             destination=own or options.download,
             force=options.force,
-            known=partial(is_unclaimed, pollable.name) if own else None,
+            may_be_ours=partial(is_unclaimed, pollable.name) if own else None,
         )
         for pollable, own in pollables.items()
     ]

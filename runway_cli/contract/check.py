@@ -37,7 +37,7 @@ TYPES = {
 SIZES = {"string": ("Length", "character"), "array": ("Items", "item"), "number": ("imum", "")}  # keyword and unit
 BOUNDS = (("min", "at least", operator.ge), ("max", "at most", operator.le), ("exclusiveMin", "above", operator.gt))
 _DATE = r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
-FORMATS = {  # RFC 9562, 3339 and 3986
+TEXT_FORMATS = {  # RFC 9562, 3339 and 3986
     "uuid": ("a UUID", r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
     "date": ("a date such as 2026-01-31", _DATE),
     "date-time": (
@@ -67,15 +67,15 @@ def check(
     """Returns what is wrong with a JSON body, as [{"field": "a.0.b", "messages": [...]}]; [] for a valid one.
 
     Where the contract describes no JSON body, any is accepted. `show` turns a refused value into the words of a
-    message; `shown` without it. `named_only` refuses a field of the body that the contract neither names nor forbids:
-    the API would ignore it. Raises ContractError where the body or the contract nests too deeply.
+    message, by default `abridged`. `named_only` also refuses a field of the body that the contract neither names nor
+    forbids: the API would ignore it. Raises ContractError where the body or the contract nests too deeply.
     """
     fields: dict[str, list[str]] = {}
     with reading(document) as schemas:
         forms = schemas.body(endpoint)
         if named_only:
             forms = [{"additionalProperties": False, **form} if form.get("properties") else form for form in forms]
-        for path, message in _Checker(schemas, show or shown).issues({"anyOf": forms}, body):
+        for path, message in _Checker(schemas, show or abridged).issues({"anyOf": forms}, body):
             fields.setdefault(".".join(map(str, path)), []).append(message)
     return [{"field": field, "messages": messages} for field, messages in fields.items()]
 
@@ -118,7 +118,7 @@ class _Checker:
             return [("be", TYPES[wanted])]
         if kind != "string":
             return []
-        name, format_ = FORMATS.get(str(form.get("format")), ("", ""))
+        name, format_ = TEXT_FORMATS.get(str(form.get("format")), ("", ""))
         if name and not re.fullmatch(format_, value, re.ASCII):
             return [("be", name)]
         begin, pattern = beginning_of(form), str(form.get("pattern", ""))
@@ -177,7 +177,7 @@ class _Checker:
         return Hint(f"{message}; did you mean", near[0]) if near else message
 
 
-def shown(value: Json) -> str:
+def abridged(value: Json) -> str:
     """Returns a value for a message: MAX_SHOWN characters at most, without what is inside arrays and objects."""
     if isinstance(value, list):
         return f"an array of {len(value)}"
@@ -190,7 +190,7 @@ def plain(value: Json) -> str:
     """Returns an allowed value for a message: a string without quotes where it can be read so."""
     if isinstance(value, str) and value and value.isprintable() and value == value.strip() and ", " not in value:
         return _cut(value)
-    return shown(value)
+    return abridged(value)
 
 
 def _cut(text: str) -> str:

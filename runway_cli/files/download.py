@@ -28,7 +28,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..transport import Stream
 
-Known = Callable[[str], bool]
 Emit = Callable[[int, "int | None"], None]  # takes the bytes done and in all, None where that is unknown
 
 MAX_NAME = 120  # characters
@@ -176,17 +175,25 @@ STEP = 16_384  # bytes that earn new tries: with a few bytes a try a download wo
 class Download:
     """One output, through all tries: each asks for what is missing (RFC 9110, 14: Range, If-Range).
 
-    `known` tells whether a file may be this output, saved before. `deadline` is a moment of the client's clock that
-    ends the download. Once it is saved, `path` is whole, and `warning` tells where its name is wrong for its content.
+    `may_be_ours` tells whether a file may be this output, saved before. At `deadline`, a moment of the client's clock,
+    the download ends. Once it is saved, the file at `path` is whole, and `warning` tells if its extension is wrong.
     """
 
     def __init__(
-        self, client: Client, url: str, path: str, *, known: Known, force: bool, emit: Emit, deadline: float | None
+        self,
+        client: Client,
+        url: str,
+        path: str,
+        *,
+        may_be_ours: Callable[[str], bool],
+        force: bool,
+        emit: Emit,
+        deadline: float | None,
     ) -> None:
         self.client = client
         self.url = encoded(url)
         self.path = path  # with its extension from the first answer on
-        self.known = known
+        self.may_be_ours = may_be_ours
         self.force = force
         self.emit = emit
         self.deadline = deadline
@@ -212,7 +219,7 @@ class Download:
             words = f"{self.path.removesuffix(ANY)}: the time limit was reached during the download"
             raise WaitTimeout(words) from None
         finally:
-            self._drop()
+            self._discard()
         self.warning = mismatch(self.path)
         for note in (None if is_new else f"{self.path} is already saved", self.warning):
             if note:
@@ -231,7 +238,8 @@ class Download:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def _drop(self) -> None:
+    def _discard(self) -> None:
+        """Closes and removes the part file: the next try begins at the first byte."""
         if self._file:
             self._file.close()  # first: Windows removes no open file. Nothing is buffered, so that this cannot fail
             self.client.shutdown.remove_part_file(self._part)
@@ -243,12 +251,12 @@ class Download:
             self._check(answer)
             pieces: Iterator[bytes] = iter(answer.next_piece, b"")
             if answer.status != 206:  # all of it
-                self._drop()
+                self._discard()
                 self._total, etag = answer.length, answer.headers.get("ETag", "")
                 self._etag = "" if self._total is None or etag.startswith("W/") else etag  # If-Range needs a strong one
                 head = next(pieces, b"")
                 self.path = self._named(answer.headers.get("Content-Type", ""), head)
-                is_ours = not self.force and os.path.isfile(self.path) and self.known(self.path)
+                is_ours = not self.force and os.path.isfile(self.path) and self.may_be_ours(self.path)
                 if is_ours and self._total and self._total == os.path.getsize(self.path):
                     return False
                 if not is_ours or self._total is not None:  # without a length its bytes will tell
@@ -268,7 +276,7 @@ class Download:
         if self._total not in (None, self._done):
             words = f"{self.path}: {self._done} of {self._total} bytes arrived"
             if self._done > (self._total or 0):
-                self._drop()
+                self._discard()
             raise NetworkError(words)
         if not self._done:
             raise OutputError(f"{self.path!r} was not saved: the output is empty")
@@ -327,7 +335,7 @@ class Download:
         place = re.fullmatch(rf"bytes {self._done}-\d+/({self._total}|\*)", headers.get("Content-Range", ""))
         is_same = headers.get("ETag") == self._etag
         if status in (206, 416) and not (status == 206 and self._done and place and is_same):
-            self._drop()
+            self._discard()
             raise NetworkError("the server cannot resume the download; starting over")
 
     def _named(self, content_type: str, head: bytes) -> str:

@@ -41,7 +41,7 @@ COLUMNS = (
     *(Column("Credits", "credits"), Column("Saved", "saved", rank=1), Column("Error", "error", wrap=True)),
 )
 NOT_STARTED, SKIPPED = "NOT_STARTED", "SKIPPED"  # statuses of rows that no attempt was made at
-# What the last note counts
+# The counts of the last note
 OK, BAD, SKIPS, IN_PROGRESS, LEFT = "done", "failed", "skipped", "in progress", "not started"
 WAITING, SENDING = "waiting to be sent", "sending"  # activities
 UNCERTAIN_WORDS = (
@@ -319,7 +319,7 @@ class RowJob:
             deadline=self.deadline,
             destination=folder and folder + self.row.name + ANY,
             force=batch.options.force,
-            known=self._is_own,
+            may_be_ours=self._is_own,
         )
 
     def _send(self) -> float | None:
@@ -334,7 +334,7 @@ class RowJob:
                 self.failure = OutputError(failure.message)
             return batch.pace.delay(failure, batch.client.target.retries)
         self.activity = WAITING
-        wait = batch.pace.begin()
+        wait = batch.pace.begin_post()
         if wait is None or wait:
             return wait
         self.activity = SENDING
@@ -373,7 +373,7 @@ class RowJob:
             self._tries += 1
             return batch.pace.delay(failure, self._tries - 1)
         finally:
-            batch.pace.end(is_accepted=is_accepted)
+            batch.pace.end_post(is_accepted=is_accepted)
 
     def _input(self, each: Input) -> str:
         """Returns the value that is sent for a file or an output of another row."""

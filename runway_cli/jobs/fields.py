@@ -66,7 +66,7 @@ class OutputOf:
         self.name, self.index = (name, int(number)) if is_numbered else (text, 0)
         self.row: Any = None
 
-    def shown(self) -> str:
+    def placeholder(self) -> str:
         """Returns the value that stands for the output in a body that is not sent."""
         return f"https://… (output {self.index} of {self.name})"
 
@@ -266,7 +266,7 @@ def rendered(value: Any, of_input: Callable[[Input], Any]) -> Any:
         return {key: rendered(item, of_input) for key, item in value.items()}
     if isinstance(value, list):
         return [rendered(item, of_input) for item in value]
-    return of_input(value) if hasattr(value, "shown") else value
+    return of_input(value) if hasattr(value, "placeholder") else value
 
 
 def content_of(each: Input) -> Any:

@@ -50,7 +50,7 @@ MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
 SELECT = "SELECT *, strftime('%Y-%m-%dT%H:%M:%fZ', at, 'unixepoch') AS startedAt FROM attempts WHERE"
 WAIT, TRIES = 0.2, 50  # seconds that one try waits for a process that has the ledger locked, and the tries
 CHECKED = 2 << 20  # bytes of a ledger whose indexes are compared with its table at each start
-PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first that is there counts
+PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first one present is used
 MAX_TEXT = 80  # characters of a model, a prompt and a failure code, up to the first data URI
 DATA_URI = r'(?is)data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+="-]+)*,.*'
 IS_ODD = re.compile("[\ud800-\udfff]").search  # in a text that is not valid UTF-8, which is stored as bytes
@@ -115,7 +115,7 @@ class Ledger:
         self.account = client.target.account
         self.tries = TRIES
         self.failure: RunwayError | None = None  # why something that has happened could not be recorded
-        self.is_missed = False  # it was told that there can be none
+        self.is_unavailable = False  # there can be none, and the user was told so where it matters
         self._client = client
         self._mask = client.console.mask
         self._is_exclusive = exclusive
@@ -177,7 +177,7 @@ class Ledger:
         self._record(lambda: self._update(key, status=status, **facts))
 
     def forget(self, key: str) -> None:
-        """Records that a POST was surely not accepted: it is as if it had never been."""
+        """Records that a POST was surely not accepted: removes its intent."""
         self._record(lambda: self._run("DELETE FROM attempts WHERE key = ?", key))
 
     def ended(
@@ -217,7 +217,7 @@ class Ledger:
                         self._late[0]()
                     del self._late[0]
         except RunwayError as failure:
-            if self.failure is None and not self.is_missed:
+            if self.failure is None and not self.is_unavailable:
                 self.failure = failure
                 self._client.console.note(failure.message)
 

@@ -1,4 +1,4 @@
-"""Runs jobs step by step, several at once. The main thread alone keeps the time and the books."""
+"""Runs jobs step by step, several at once. Workers only run steps: the main thread decides when, and keeps results."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Pace:
     """
 
     def __init__(self, client: Client) -> None:
-        self.is_stopped = False  # no further one is sent; whoever knows why sets it
+        self.is_stopped = False  # no further POST is sent; the caller that knows why sets it
         self.sending = 0  # POSTs whose answer has not been recorded yet
         self._client = client
         self._lock = threading.Condition()
@@ -135,12 +135,12 @@ class Pace:
         self._exhausted = 0
 
     def drain(self, seconds: float) -> None:
-        """Waits until what came of each POST is recorded, for so long at most."""
+        """Waits until the outcome of each POST is recorded, `seconds` at most."""
         with self._lock:
             self._lock.wait_for(lambda: not self.sending, seconds)
 
-    def begin(self) -> float | None:
-        """Returns 0 if a POST may be sent now, which needs an `end`; else the seconds to wait, None if none may."""
+    def begin_post(self) -> float | None:
+        """Returns 0 if a POST may be sent now (`end_post` must follow), else the seconds to wait; None for never."""
         with self._lock:
             if self.is_stopped:
                 return None
@@ -150,8 +150,8 @@ class Pace:
             self.sending += 1
             return 0.0
 
-    def end(self, *, is_accepted: bool) -> None:
-        """Notes that what came of a POST is recorded. One that was accepted lets the pace recover."""
+    def end_post(self, *, is_accepted: bool) -> None:
+        """Ends what `begin_post` began, once the POST's outcome is recorded. An accepted one lets the pace recover."""
         with self._lock:
             self.sending -= 1
             self._lock.notify_all()

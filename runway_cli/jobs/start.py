@@ -80,7 +80,7 @@ def start(
     """
     client.check_secret()
     family = created_by(path)
-    if not is_recorded(path, value, job):
+    if not needs_ledger(path, value, job):
         return Started(None, answer=client.call("POST", path, body, retries=retries).value)
     facts: dict[str, Json] = {"key": os.urandom(16).hex(), "destination": destination, "shape": shape(path, value)}
     facts.update(row or {})
@@ -109,7 +109,7 @@ def start(
         history.intend(path, value, **facts)
 
     try:
-        found = known(client, history, job, again=again, intend=intend)
+        found = find_started(client, history, job, again=again, if_due=intend)
     except BaseException:
         if batch:
             batch.forget(facts["key"])
@@ -124,8 +124,8 @@ def start(
     return started
 
 
-def is_recorded(path: str, value: Json, job: Job | None) -> bool:
-    """Returns whether a POST is one for the ledger: it may start something, or is a job."""
+def needs_ledger(path: str, value: Json, job: Job | None) -> bool:
+    """Returns whether a POST has to be recorded: it may start something, or is a job."""
     return not is_api_dry_run(path, value) and (created_by(path) is not None or job is not None)
 
 
@@ -165,12 +165,13 @@ def field_of(failure: Failure) -> str | None:
     return ", ".join(dict.fromkeys(filter(None, fields))) or None
 
 
-def known(
-    client: Client, history: Ledger, job: Job | None, *, again: bool, intend: Callable[[], None] | None = None
+def find_started(
+    client: Client, history: Ledger, job: Job | None, *, again: bool, if_due: Callable[[], None] | None = None
 ) -> Started | None:
-    """Returns the job as it was started before; None where a POST is due, for which the ledger is ready.
+    """Returns the job as an earlier call started it, None if a POST is due. Waits while another process is sending it.
 
-    `intend` records the intent, in one step with the look at the job. Raises as `start` does.
+    If a POST is due, calls `if_due`, which records the intent, in the transaction that has read the ledger: so no two
+    processes start the same job. Without it, only makes sure that the ledger can be written. Raises as `start` does.
     """
     deadline = client.clock.monotonic() + client.target.timeout
     while True:
@@ -179,19 +180,19 @@ def known(
             if is_due:
                 with history.transaction():  # what cannot be recorded is noticed before anything is uploaded
                     attempt, is_due = _last(history, job, again=again)  # another process may have begun it meanwhile
-                    if is_due and intend:
-                        intend()
+                    if is_due and if_due:
+                        if_due()
                 if is_due:
                     return None
-        except LedgerMissing as missing:  # go without, unless a promise depends on it
+        except LedgerMissing as missing:  # continue without a history, unless a promise depends on it
             once = "--once" if job is not None and job.once is not None else ""
             needed = once if budget() is None else BUDGET_VARIABLE
             if needed:
                 words = f"{needed} needs the history, which cannot be kept: {missing}"
                 raise ConfigError(words, variable=HISTORY_VARIABLE) from None
-            if not history.is_missed and (job is not None or not missing.fact("off")):
+            if not history.is_unavailable and (job is not None or not missing.fact("off")):
                 client.console.note(f"the history is not kept: {missing}")
-            history.is_missed = True
+            history.is_unavailable = True
             return None
         assert attempt
         if not history.is_sending(attempt):
@@ -276,8 +277,8 @@ def price_of(shape: str | None, *ledgers: Ledger) -> Json:
 def over_limit(limit: float, name: str, prices: Sequence[Json], price: Json, *, period: str = "") -> BudgetError | None:
     """Returns why no job of this price may start within a limit of credits for a period, None where it may.
 
-    `name` is what sets the limit, `prices` are those of the jobs that count already. None is an unknown price: it
-    counts as the dearest one that is known. While none is known, one job has to tell its price before the next.
+    `name` is what sets the limit, `prices` are those of the jobs so far. An unknown price, None, is taken to be the
+    highest known one. While no price is known, the next job has to wait until the first one has told its price.
     """
     known = [each for each in prices if each is not None]
     unknown = len(prices) - len(known)

@@ -7,6 +7,7 @@ its status is one of GOOD_ENDS or BAD_ENDS, and saves the outputs of a good end.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from ..api.client import Client
 from ..api.paths import api_path, segment
@@ -17,7 +18,6 @@ from ..settings import MIN_INTERVAL, QUOTES, absolute, counted, number_of, relat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..files.download import Known
     from .ledger import Ledger
     from .schedule import Emit
 
@@ -119,9 +119,9 @@ class PolledTask:
     """A resource that is polled until it ends, and whose outputs are saved then, as a job of the scheduler.
 
     `interval` is in seconds, `deadline` a moment of the client's clock. Outputs are saved as `destination`, or in that
-    folder by the id; `known` tells which file may be an output that was saved before, by default any in a folder.
-    Where it is not known that the task exists (`is_paid` is false: neither this run nor an earlier call started it),
-    first polls that all fail with what cannot pass by itself end the polling after --retries more.
+    folder by the id; `may_be_ours` tells whether a file may be an output that was saved before, by default any in a
+    folder. `is_paid`: this run or an earlier call started the task, so it exists. If not, and the first polls fail for
+    a reason that time cannot cure, polling ends after --retries more.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class PolledTask:
         is_paid: bool = True,
         destination: str | None = None,
         force: bool = False,
-        known: Known | None = None,
+        may_be_ours: Callable[[str], bool] | None = None,
     ) -> None:
         self.client = client
         self.pollable = pollable
@@ -143,7 +143,7 @@ class PolledTask:
         self.deadline = deadline
         self.destination = destination
         self._force = force
-        self._known = known
+        self._may_be_ours = may_be_ours
         self._folder: str | None = None  # of the outputs, once saving has begun
         self._paths: list[str] = []  # where they go
         self._denied: DeniedError | None = None  # why new URLs are waited for
@@ -175,7 +175,7 @@ class PolledTask:
         if self.deadline is not None and self.client.clock.monotonic() >= self.deadline:
             self.error = self._denied and (self.trouble or self._denied)
             return None
-        self.poll()
+        self._poll()
         emit((self, None, None))
         if self.destination and self.status in GOOD_ENDS and not self.error and not self.trouble:
             try:
@@ -195,8 +195,8 @@ class PolledTask:
         retry_after = self.trouble.retry_after if isinstance(self.trouble, ApiError) else 0.0
         return max(self.interval, min(retry_after, MAX_RETRY_AFTER))
 
-    def look(self) -> None:
-        """Reads the resource once. Raises what `client.call` raises, and ApiError for what is not an object."""
+    def read(self) -> None:
+        """Reads the resource into `answer`, `status` and so on. Raises as `client.call`, ApiError unless an object."""
         found = self.client.call("GET", self.pollable.path, retries=0, deadline=self.deadline).value
         if not isinstance(found, dict):
             words = f"the answer for {self.name} is not an object"
@@ -207,11 +207,11 @@ class PolledTask:
         self.credits = credits_of(found)
         self.node_errors = _object(found.get("nodeErrors"))
 
-    def poll(self) -> None:
-        """Reads the resource once. A failure that may pass becomes `trouble`, any other `error`."""
+    def _poll(self) -> None:
+        """Calls `read`, and keeps its failure: as `trouble` where polling continues, as `error` where it ends."""
         before, self.trouble = self.trouble, None
         try:
-            self.look()
+            self.read()
         except RunwayError as failure:
             if not self._is_paid and self.answer is None and failure.fact("permanent"):
                 self._tries -= 1
@@ -239,21 +239,23 @@ class PolledTask:
                 stem += f"-{hashlib.sha256(id.encode('utf-8', 'replace')).hexdigest()[:8]}"
             destination = os.path.join(destination, stem + ANY)
         self._folder = os.path.dirname(absolute(destination))
-        known = self._known or (lambda _: in_folder)
+        may_be_ours = self._may_be_ours or (lambda _: in_folder)
         paths = destinations(destination, len(urls))
         if self._denied and paths != self._paths:
             raise ApiError(f"{self.name} no longer has its {counted(len(self._paths), 'output')}", status=200)
         self._paths = paths
         left = list(zip(urls, paths))[len(self.saved) :]
         for _, path in left:  # before the first one is saved: what is there afterwards is this run's
-            if not known(path):
+            if not may_be_ours(path):
                 check_name(path, force=force)
 
         def emit_bytes(done: int, total: int | None) -> None:
             emit((self, done, total))
 
         for url, path in left:
-            saved = Download(client, url, path, known=known, force=force, emit=emit_bytes, deadline=deadline).save()
+            saved = Download(
+                client, url, path, may_be_ours=may_be_ours, force=force, emit=emit_bytes, deadline=deadline
+            ).save()
             self.saved.append(saved.path)
             self.warnings += [saved.warning] if saved.warning else []
         self.is_saved = bool(urls)

@@ -37,9 +37,9 @@ SLICE = 0.25  # seconds between two looks at the signals while nobody reads
 class Console:
     """The streams of one run.
 
-    `format` is json, jsonl, table or markdown, None if nothing names one. `is_wish`: a variable names it, which is for
-    a person: then a pipe is JSON all the same, and so is a result without rows. `needs_rows`: --output asked for rows,
-    so that a command whose result has none must refuse it. `live` are the live lines of `commands.display`.
+    `format` is json, jsonl, table or markdown, None if nothing names one. A format `is_from_variable` is the preference
+    of a person: it is ignored where stdout is a pipe or a result has no rows. `needs_rows`: --output asked for rows, so
+    that a command whose result has none must refuse it. `live` are the live lines of `commands.display`.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class Console:
         format: str | None = None,
         select: Sequence[str] | None = None,
         *,
-        is_wish: bool = False,
+        is_from_variable: bool = False,
         quiet: bool = False,
         verbose: bool = False,
         secrets: masking.Secrets | None = None,
         shutdown: Shutdown | None = None,
     ) -> None:
-        self.format = format if format and (not is_wish or is_terminal(sys.stdout)) else "json"
-        self.needs_rows = self.format != "json" and not is_wish
+        self.format = format if format and (not is_from_variable or is_terminal(sys.stdout)) else "json"
+        self.needs_rows = self.format != "json" and not is_from_variable
         self.quiet = quiet
         self.verbose = verbose
         self.secrets = secrets or masking.Secrets()
@@ -181,11 +181,11 @@ class Console:
     def note(self, text: str) -> None:
         """Writes a line, unless --quiet."""
         if not self.quiet:
-            self._put(self.shown(text), MAX_NOTE)
+            self._put(self.safe_line(text), MAX_NOTE)
 
     def tell(self, text: str) -> None:
         """Writes a line with --quiet too: what must not be lost, such as the id of what was paid for."""
-        self._put(self.shown(text))
+        self._put(self.safe_line(text))
 
     def trace(self, mark: str, lines: Iterable[str], body: bytes = b"", own: str = "") -> None:
         """Writes, with --verbose, `lines` about a request or an answer, then the beginning of its body.
@@ -198,7 +198,7 @@ class Console:
             self._put(printable(masking.text(self.secrets.mask(f"{mark} {line}"), own)), MAX_BODY)
         text = masking.body(body, self.mask)
         for line in text[:MAX_BODY].splitlines():
-            self._put(self.shown(f"{mark} {line}"))
+            self._put(self.safe_line(f"{mark} {line}"))
         if len(text) > MAX_BODY:
             self._put(f"{mark} … {len(text) - MAX_BODY} characters more")
 
@@ -230,8 +230,8 @@ class Console:
         """Returns `text` without the secrets and all else that must not be shown for inspection."""
         return masking.text(self.secrets.mask(text))
 
-    def shown(self, text: str) -> str:
-        """Returns `text` as stderr may show it: masked, then on one line that cannot steer a terminal."""
+    def safe_line(self, text: str) -> str:
+        """Returns `text` as stderr may show it: masked, then on one line that cannot control a terminal."""
         return printable(self.mask(text))
 
     def write_stderr(self, text: str) -> None:
@@ -242,7 +242,7 @@ class Console:
             pass
 
     def _put(self, line: str, limit: int | None = None) -> None:
-        """Writes a line, as `shown` gives it and cut to `limit` characters, on stderr, above the live ones."""
+        """Writes a line, as `safe_line` returns it and cut to `limit` characters, on stderr, above the live ones."""
         if limit is not None and len(line) > limit:
             line = line[: limit - 1] + "…"
         if self._has_ended:  # the error is the last word, whatever other threads still have to say
@@ -278,7 +278,7 @@ class Console:
 
 
 # `--select PATH[,PATH…]`: parts of a result. A path is dotted: `cost.credits`. A number is the index of a list, `*` is
-# each element of a list or each value of an object. An object's own key counts first; where it leads nowhere, keys that
+# each element of a list or each value of an object. An object's own key comes first; where it leads nowhere, keys that
 # contain dots are tried (`models.veo3.1`). Keys that contain a comma cannot be named.
 
 EACH = "*"
@@ -369,7 +369,7 @@ _HARMLESS = "\n\t\u00ad\u200b\u2060\ufeff"
 
 
 def printable(text: str, *, is_pasted: bool = False) -> str:
-    """Returns `text` on one line that cannot steer a terminal.
+    """Returns `text` on one line that cannot control a terminal.
 
     White space becomes spaces; control characters, what turns the writing direction or is invisible, and halves of
     surrogate pairs are replaced. What `is_pasted` into a shell keeps every character that a terminal does not obey.

@@ -69,12 +69,12 @@ def markdown(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     from urllib.parse import quote
 
     def cell(text: str, link: str) -> str:
-        def shown(found: re.Match[str]) -> str:
+        def escaped(found: re.Match[str]) -> str:
             if not found[1]:
                 return "\\" + found[0]
             return f"[{link}]({quote(found[1].encode('utf-8', 'replace'), safe='/?%:@!$&*+,;=~#-._')})"
 
-        return re.sub(_MARKDOWN, shown, text.strip())
+        return re.sub(_MARKDOWN, escaped, text.strip())
 
     lines = [[cell(printable(column.heading), column.link) for column in columns], ["---"] * len(columns)]
     lines += [[cell(_text(row.get(column.key)), column.link) for column in columns] for row in rows]
@@ -89,12 +89,12 @@ def table(
     In a window of `width` columns times are relative, then whole columns are left out, then texts are cut; lists wrap.
     Where not even the columns of rank 0 fit, each row becomes lines of `heading  value`.
     """
-    shown = [_Shown(column, [row.get(column.key) for row in rows], width, is_coloured) for column in columns]
-    if width is None or sum(each.width + GAP for each in shown) <= width + GAP or _fit(shown, width):
-        lines = (aligned([each.cell(at) for each in shown if each.width]) for at in range(len(rows) + 1))
-        return "".join(lines), [each.cells[0] for each in shown if each.has_values and not each.width]
-    blocks, indent = [""] * len(rows), max(display_width(each.cells[0]) for each in shown)
-    for each in shown:
+    fitting = [_FittedColumn(column, [row.get(column.key) for row in rows], width, is_coloured) for column in columns]
+    if width is None or sum(each.width + GAP for each in fitting) <= width + GAP or _fit(fitting, width):
+        lines = (aligned([each.cell(at) for each in fitting if each.width]) for at in range(len(rows) + 1))
+        return "".join(lines), [each.cells[0] for each in fitting if each.has_values and not each.width]
+    blocks, indent = [""] * len(rows), max(display_width(each.cells[0]) for each in fitting)
+    for each in fitting:
         each.width, each.wraps = max(width - indent - GAP, each.least), True
         heading, _, style = each.cell(0)
         for at in range(len(rows)):
@@ -102,7 +102,7 @@ def table(
     return "\n".join(blocks), []
 
 
-class _Shown:
+class _FittedColumn:
     """A column on a terminal: its cells, the heading first, and the `width` that it gets, 0 where it is left out."""
 
     def __init__(self, column: Column, values: Sequence[object], window: int | None, is_coloured: bool) -> None:
@@ -126,7 +126,7 @@ class _Shown:
         return lines, self.width, (style if at else DIM) if self._is_coloured else ""
 
 
-def _fit(columns: Sequence[_Shown], width: int) -> bool:
+def _fit(columns: Sequence[_FittedColumn], width: int) -> bool:
     """Sets the widths of the columns in a window. Returns False where those that must not be left out do not fit."""
     room = width + GAP
     in_order = sorted(columns, key=lambda each: (each.column.rank, each.natural))
