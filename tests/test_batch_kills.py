@@ -29,7 +29,7 @@ from tests.program import ROOT, Result, checked, environment, shell_words
 from tests.served import eventually
 
 IS_LONG = bool(os.environ.get("RUNWAY_CLI_LONG_TESTS"))
-ROWS, KILLS = (60, 150) if IS_LONG else (14, 14)
+ROWS, KILLS = (60, 150) if IS_LONG else (18, 14)
 SPARE = 6  # rows that are left for the last kills
 SIZE = 3_000_000  # bytes of an output: more than a socket holds, so that half an output is a part file
 CLOCK = "by the clock"
@@ -64,8 +64,8 @@ class ProcessTest(BatchTest):
 class Killer:
     """Kills the process that runs at the next armed moment. Its hits count only kills of a live process.
 
-    From that moment on the stand-in goes on with nothing, and until a kill by the clock it sends no output whole. So
-    each kill leaves the rows that it does not need, however slow the machine is.
+    From that moment on, and all the time before a kill by the clock, the stand-in sends no further output whole: so no
+    row makes room for the next, and there are rows left for the last kill, however slow the machine is.
     """
 
     def __init__(self, fake: FakeRunway) -> None:
@@ -97,11 +97,12 @@ class Killer:
             process = self.process
             if process and self._armed == CLOCK and moment == "output half sent":
                 process.wait(60)
-            with self._turn:
-                self._skip -= self._armed == moment
-                if self._armed == moment and self._skip < 0:
-                    time.sleep(self._delay)
-                    self.kill(moment)
+            elif moment in (self._armed, "output half sent"):
+                with self._turn:
+                    self._skip -= self._armed == moment
+                    if self._armed == moment and self._skip < 0:
+                        time.sleep(self._delay)
+                        self.kill(moment)
 
         return react
 
@@ -141,8 +142,8 @@ class KillsTest(ProcessTest):
         plan = itertools.cycle((CLOCK, *MOMENTS))
         while sum(killer.hits.values()) < KILLS:
             # a kill in the middle of an output brings no row nearer to its end: there are rows left for the last kill
-            is_early = len(self.fake.accepted) / (ROWS - SPARE) > sum(killer.hits.values()) / KILLS
-            if is_early and all(killer.hits[moment] for moment in (*MOMENTS, CLOCK)):
+            has_all = all(killer.hits[moment] for moment in (*MOMENTS, CLOCK))
+            if has_all and len(self.attempts()) / (ROWS - SPARE) > sum(killer.hits.values()) / KILLS:
                 self.kill_once(killer, "output half sent", "1", skip=0, delay=0.0)
             else:
                 delay = chance.choice((0.0, chance.uniform(0.0, MAX_DELAY)))

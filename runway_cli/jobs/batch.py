@@ -409,7 +409,7 @@ class RowJob:
 
 
 def saved_files(attempt: Attempt, folder: str | None) -> list[str] | None:
-    """Returns the files of a done row, None where the folder, an absolute path, lacks some; without one the last."""
+    """Returns a done row's files in an absolute folder, None if some are missing; without a folder those saved last."""
     if folder is None:
         return next(reversed(attempt.saved.values()), [])
     files = attempt.saved.get(folder)
