@@ -262,11 +262,11 @@ class Table(unittest.TestCase):
 
     def test_a_very_long_failure_is_measured_once(self) -> None:
         for word in ("x", "狐", "x ", "狐 "):
-            start = time.perf_counter()
+            start = time.process_time()
             rows = [{"id": "a", "status": "FAILED", "error": word * 100_000}]
             text = table(rows, [*columns(Id="id", Status="status"), Column("Error", "error", wrap=True)], 80)
             self.assertEqual(text.count(word.strip()), 100_000)
-            self.assertLess(time.perf_counter() - start, 4)
+            self.assertLess(time.process_time() - start, 4)
 
     def test_allowed_values_are_wrapped_and_not_cut(self) -> None:
         rows = [{"model": "gen4", "ratio": ["1280:720", "720:1280", "960:960"], "duration": [5, 10]}]
