@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound="Failure")
 
-# Exit statuses, the kind of failure that has each, "" for none, and what it means. Where several fail, the kind that
-# comes first here counts.
+# Exit statuses, the kind of failure of each ("" for none), and its meaning. If several things fail, the kind that comes
+# first here sets the status.
 EXITS = (
     (0, "", "done"),
     (78, "config", "an environment variable or base URL cannot be used"),
@@ -71,7 +71,7 @@ REPORTED = {
 
 
 class Failure(BaseException):
-    """What every way to fail has: `kind`, `message` for a user, and `facts` by name, which are attributes too."""
+    """The base of every failure: `kind`, `message` for a user, and `facts` by name, which are attributes too."""
 
     kind = "api"
     signal = 0  # the number of the one that ended the run
@@ -87,7 +87,7 @@ class Failure(BaseException):
         return 128 + self.signal if self.signal else EXIT_STATUS[self.kind]
 
     def fact(self, name: str, default: Any = None) -> Any:
-        """Returns a fact by its name, `default` where it is not known."""
+        """Returns a fact by its name, `default` where it is unknown."""
         return vars(self).get(name, default)
 
     def but(self: F, message: str | None = None, **facts: Any) -> F:
@@ -96,7 +96,7 @@ class Failure(BaseException):
 
 
 class Interrupted(Failure):
-    """SIGINT, SIGTERM or SIGHUP arrived. Not an Exception, so that nothing that handles errors swallows it.
+    """The end by SIGINT, SIGTERM or SIGHUP. Not an Exception, so that no error handler swallows it.
 
     Fact: `maybe_received`, whether a byte of a request was sent that has no answer yet.
     """
@@ -105,7 +105,7 @@ class Interrupted(Failure):
 
 
 class RunwayError(Failure, Exception):
-    """An expected failure, reported as one JSON object on stderr. Of several, `kind` is that of the worst."""
+    """An expected failure, reported as one JSON object on stderr. For several, `kind` is that of the worst."""
 
 
 class UsageError(RunwayError):
@@ -113,11 +113,11 @@ class UsageError(RunwayError):
 
 
 class Mistyped(UsageError):
-    """A word is unknown. Facts: `wrong`, the word; `right`, the closest known word."""
+    """An unknown word. Facts: `wrong`, the word; `right`, the closest known word."""
 
 
 class ConfigError(RunwayError):
-    """An environment variable or base URL cannot be used. Fact: `variable`."""
+    """An environment variable or base URL that cannot be used. Fact: `variable`."""
 
     kind = "config"
 
@@ -127,13 +127,13 @@ class AuthError(RunwayError):
 
 
 class ApiError(RunwayError):
-    """Further facts: `issues` of the API, as [{"field", "messages"}]; `more`, further keys of its error body."""
+    """An error answer. Facts: `issues`, as [{"field", "messages"}]; `more`, the other keys of its body."""
 
     status = 0  # of HTTP
     retry_after = 0.0  # seconds that the service asks to wait
     is_json = True  # False for a 2xx whose body is something else
-    permanent = False  # True where it cannot pass by itself: another service answered, with a page in place of JSON
-    final = False  # True where it must not be sent again, says the service
+    permanent = False  # True where waiting cannot help: another service answered, with a page in place of JSON
+    final = False  # True where the service says that it must not be sent again
     from_provider = True  # False for what only a gateway says
 
 
@@ -144,7 +144,7 @@ class DeniedError(ApiError):
 class NetworkError(RunwayError):
     kind = "network"
     maybe_received = False  # True once a byte of the request was sent
-    permanent = False  # True where it cannot pass by itself: refused, no such host, no TLS, or `final`
+    permanent = False  # True where waiting cannot help: refused, no such host, no TLS, or `final`
     final = False  # True where this side refused: a certificate that is not trusted, a URL that cannot be sent
 
 
@@ -178,7 +178,7 @@ class InternalError(RunwayError):
 
 
 class ClosedOutput(Exception):
-    """Stdout was closed: not a failure, the program ends quietly with CLOSED_OUTPUT."""
+    """A closed stdout. Not a failure: the program ends quietly with CLOSED_OUTPUT."""
 
 
 def heaviest(failures: Sequence[RunwayError]) -> RunwayError:

@@ -15,7 +15,7 @@ OPENAPI_VARIABLE = "RUNWAY_SKILLS_OPENAPI_URL"
 HISTORY_VARIABLE = "RUNWAY_SKILLS_HISTORY"
 BUDGET_VARIABLE = "RUNWAY_SKILLS_MAX_CREDITS"
 OUTPUT_VARIABLE = "RUNWAY_SKILLS_OUTPUT"  # what a terminal shows; a pipe is JSON, whatever it says
-# What `help environment` says of them. A service's own are in its module, those of options in their declarations.
+# What `help environment` says about them. A service's own are in its module, those of options in their declarations.
 VARIABLES = (
     (HISTORY_VARIABLE, "the history file, or off"),
     (BUDGET_VARIABLE, "the credits that may be spent here in 24 hours"),
@@ -24,8 +24,8 @@ VARIABLES = (
     ("HTTPS_PROXY, NO_PROXY", "the proxy, and hosts and networks that need none"),
     ("SSL_CERT_FILE, SSL_CERT_DIR", "further certificate authorities"),
 )
-# The variables in which agents tell the programs that they start which session they belong to; the first that is set
-# counts. Of agents that start each other, the one whose id all their shells have stands last.
+# The variables by which agents tell the programs that they start which session this is; the first one set is used. If
+# one agent may start another, the one whose id is in every shell comes last.
 SESSION_VARIABLES = (
     "CLAUDE_CODE_SESSION_ID",  # Claude Code
     "CODEX_THREAD_ID",  # Codex
@@ -50,7 +50,7 @@ def setting(variable: str) -> str | None:
 
 
 def secret(variable: str) -> str | None:
-    """Returns a secret, None if it is unset. Raises ConfigError, which does not show it, where it can be no secret."""
+    """Returns a secret, None if it is unset. Raises ConfigError, which does not show it, for an impossible value."""
     found = setting(variable)
     if found and found.strip(QUOTES) != found:
         words = "is in quotes, which docker --env-file and others pass on as part of the value: set it without quotes"
@@ -105,7 +105,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    """Returns whether a text is visible ASCII alone: what may stand in a header or a URL as it is."""
+    """Returns whether a text is visible ASCII only, which a header or a URL may contain as it is."""
     return text.isascii() and text.isprintable() and " " not in text
 
 
@@ -117,8 +117,8 @@ def proxy_variable() -> str | None:
 def bypasses_proxy(host: str, port: int) -> bool:
     """Returns whether no_proxy, else NO_PROXY, names a host, as curl and Go read it.
 
-    An element is `*`, an address, a network such as 10.0.0.0/8 or fd00::/8, or a domain, which its subdomains belong to
-    with or without a leading dot; each perhaps with a port.
+    An element is `*`, an address, a network such as 10.0.0.0/8 or fd00::/8, or a domain, with or without a leading dot,
+    which includes its subdomains; each may have a port.
     """
     host = host.rstrip(".").lower()
     elements = (setting("no_proxy") or setting("NO_PROXY") or "").lower().replace(",", " ").split()
@@ -148,7 +148,7 @@ def _names_host(element: str, host: str, port: int) -> bool:
 
 
 def home() -> str | None:
-    """Returns the user's folder; None where there is none."""
+    """Returns the user's home folder; None where there is none."""
     found = os.path.expanduser("~") if os.name == "nt" or setting("HOME") else ""
     return found if os.path.isabs(found) and found != "/nonexistent" else None
 
@@ -163,7 +163,7 @@ def expanded(path: str, variable: str = "") -> str:
 
 
 def absolute(path: str) -> str:
-    """Returns a path from the root on. Raises ConfigError where the working directory no longer exists."""
+    """Returns an absolute path. Raises ConfigError where the working directory no longer exists."""
     try:
         return os.path.abspath(path)
     except OSError:
@@ -199,7 +199,7 @@ def is_ledger(path: str) -> bool:
 
 
 def user_folder(variable: str, on_macos: tuple[str, ...], elsewhere: tuple[str, ...]) -> str | None:
-    """Returns this program's folder in that of an XDG variable, else where the system has it; None without a home."""
+    """Returns this program's folder below that of an XDG variable, else in the system's place; None without a home."""
     named, user = setting(variable), setting("LOCALAPPDATA") if os.name == "nt" else home()
     if named and os.path.isabs(named):
         return os.path.join(named, "runway-cli")
@@ -210,7 +210,7 @@ def user_folder(variable: str, on_macos: tuple[str, ...], elsewhere: tuple[str, 
 # The text of an option or a variable → its value. Each function raises ValueError with words for a user.
 MAX_TIMEOUT = 86_400  # seconds; more does not fit into every platform's socket timeout
 MAX_WAIT = 10 * 365 * 86_400  # seconds
-MAX_CREDITS = 1e12  # of one job; more than that is not taken for a price
+MAX_CREDITS = 1e12  # of one job; a larger number is not a price
 MIN_INTERVAL = 5.0  # seconds between two polls of a task; the API asks for it
 ON = ("1", "true", "yes", "on")
 OFF = ("0", "false", "no", "off")
@@ -249,7 +249,7 @@ def client_id(text: str) -> str:
 
 
 def session_uuid() -> str | None:
-    """Returns a UUID, version 5, made from the agent's id of this session, which it does not give away; else None."""
+    """Returns a UUID, version 5, that hides the agent's id of this session; None without such an id."""
     for name in filter(setting, SESSION_VARIABLES):
         import hashlib
 
@@ -288,7 +288,7 @@ def destination(text: str) -> str:
 
 
 class Miswritten(ValueError):
-    """A value that should be given otherwise: `instead` are the words of the options that do, `known` valid values."""
+    """A value that should be written differently: `instead` are the words that do so, `known` are the valid values."""
 
     def __init__(self, message: str, instead: Sequence[str] = (), known: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -313,7 +313,7 @@ def switch(text: str) -> bool:
 
 
 def number_of(credits: object) -> float | None:
-    """Returns credits as an int or a float, also where they come as text; None for what is not a price."""
+    """Returns credits, which may be text, as an int or a float; None for what is not a price."""
     try:
         found = number(0, MAX_CREDITS, "a price")(str(credits))
     except ValueError:
@@ -350,7 +350,7 @@ def readable_time(seconds: float) -> str:
 
 
 class Target:
-    """How to reach a service; never changed once it is made."""
+    """A service's address, secret and limits. Never changed once it is made."""
 
     base_url: str  # without a slash at its end
     secret: str | None  # None where none is set
@@ -366,7 +366,7 @@ class Target:
 
     @property
     def account(self) -> str:
-        """Returns what tells accounts apart: the base URL and a hash of the key, which does not give it away."""
+        """Returns what identifies an account: the base URL and a hash of the key, which does not reveal it."""
         import hashlib
 
         key = hashlib.sha256((self.secret or "").encode("utf-8", "surrogateescape"))

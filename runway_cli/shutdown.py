@@ -1,9 +1,9 @@
-"""How a run ends early: the signal that arrived, and the part files that must not stay.
+"""How a run ends early: the signal that arrived, and the part files that must not be left behind.
 
 1. A signal handler only notes the signal. `check` raises it, once, where nothing can be lost: before a wait, between
    two parts of a wait, and before a request is sent. So an answer that was read is never thrown away.
 2. Waits last at most SLICE seconds at a time, so that a signal acts within that time on every system.
-3. A sleep, or reading what the user gives, loses nothing: there the handler may raise at once.
+3. A sleep, or reading the user's input, loses nothing: there the handler may raise at once.
 4. Worker threads get no signals. They check `is_over`, which the main thread sets when the run ends.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
     class Clock(Protocol):
-        """What waiting needs of time; the module `time` has it."""
+        """The functions of the module `time` that waiting needs."""
 
         def monotonic(self) -> float: ...
         def time(self) -> float: ...
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 SLICE = 0.25  # seconds that a wait may last without a look at the signals
-GRACE = 0.5  # seconds in which a further signal is the same request: a terminal and a wrapper may both send one
+GRACE = 0.5  # seconds in which a further signal is the same request: a terminal and a wrapper may each send one
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # as far as this system has them
 SIGBREAK: int | None = getattr(signal, "SIGBREAK", None)  # Windows: Ctrl-Break, or the console was closed
 LAST_WORDS = b'{"error":"interrupted twice","kind":"interrupted","example":"runway-cli history"}\n'
@@ -75,7 +75,7 @@ class Shutdown:
         elif time.monotonic() - self._noticed_at > GRACE:
             try:
                 self.end()
-                if os.name == "nt" or select.select([], [2], [], 0)[1]:  # somebody reads it
+                if os.name == "nt" or select.select([], [2], [], 0)[1]:  # stderr is being read
                     os.write(2, LAST_WORDS)
             finally:
                 os._exit(128 + self.signal)
@@ -95,7 +95,7 @@ class Shutdown:
         self.check()
 
     def interruptible(self, act: Callable[..., T], *arguments: object) -> T:
-        """Returns what `act` returns, a call that may block and can be broken off without a loss by a signal."""
+        """Returns what `act` returns: a call that may block, and that a signal may interrupt without loss."""
         self.check()
         self._may_raise = _is_main_thread()
         try:
@@ -118,7 +118,7 @@ class Shutdown:
         remove(path)
 
     def end(self) -> None:
-        """Ends the run: nothing new is begun, and part files are removed. Threads that still write lose their file."""
+        """Ends the run: nothing new is started, and part files are removed, even those that threads still write."""
         with self._lock:
             self.is_over = True
             for path, file in list(self._part_files.items()):

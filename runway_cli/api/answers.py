@@ -23,7 +23,7 @@ _FEW = "(not|n.t|no longer) have (enough|sufficient|any)|not enough|insufficient
 _LOW = "insufficient|exhausted|depleted|used up|too low"
 NO_CREDITS = rf"({_FEW})\b.{{0,30}}\b(credit|balance)|\bcredit.{{0,30}}\b({_LOW})\b|exceed.{{0,30}}\bbalance"
 MAX_EXCERPT = 300  # characters of an answer that is not JSON
-MAX_READ = 1 << 20  # bytes of such an answer that are looked at: to mask much more would hold a signal back
+MAX_READ = 1 << 20  # bytes of such an answer that are read: masking much more would delay a signal
 MAX_SECRET = 4096  # characters, more than any secret has
 MAX_MORE = 2000  # characters of further keys of an error body, as JSON
 MAX_ISSUES = 100
@@ -31,7 +31,7 @@ KNOWN_KEYS = ("error", "kind", "message", "example", *REPORTED.values())
 
 
 class Answer:
-    """An answer as Runway itself gives it, without a gateway's envelope: HTTP status, JSON value and some facts."""
+    """An answer as Runway itself gives it, without a gateway's envelope: HTTP status, JSON value and facts."""
 
     from_provider = True  # False for what only a gateway says
     is_json = True  # False for a body that cannot be read
@@ -84,7 +84,7 @@ def _error(answer: Answer, response: Stream, mask: Callable[[str], str]) -> ApiE
         words = f"HTTP {status}: a redirect to {mask(headers['location'])} is not followed"
     elif said and not said.lstrip().startswith("<"):
         words = mask(said)[:MAX_MESSAGE]
-    else:  # a gateway passes a page on as text
+    else:  # a gateway may pass on an HTML page as text
         page = said.encode("utf-8", "replace") if said else response.body
         words = f"HTTP {status}: {excerpt(page, mask)}".rstrip(": ")
     retry_after = _retry_after(headers.get("retry-after", "").strip())
@@ -99,7 +99,7 @@ def _error(answer: Answer, response: Stream, mask: Callable[[str], str]) -> ApiE
         kind, facts["try_next"] = CreditsError, ("auth", "status")
         words = f"{words.rstrip('.')}: buy credits at {CREDITS_PAGE}"
 
-    further: dict[str, Json] = {}  # what else the body says, while it fits
+    further: dict[str, Json] = {}  # the other keys of the body, as long as they fit
     room = MAX_MORE
     for key, value in body.items():
         if key not in KNOWN_KEYS and (size := len(dumps({key: value}))) <= room:

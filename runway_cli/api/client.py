@@ -68,7 +68,7 @@ def service(options: Any, *, with_secret: bool = True) -> Service:
 
 
 class Client:
-    """Calls one service. Safe to use from several threads. `deadline`s are moments of the clock."""
+    """The client of one service. Safe to use from several threads. A `deadline` is a moment of the clock."""
 
     def __init__(self, service: Service, *, console: Console, clock: Clock, shutdown: Shutdown) -> None:
         self.service = service
@@ -79,7 +79,7 @@ class Client:
 
     @cached_property
     def transport(self) -> Transport:
-        """Returns the transport, made at its first use: ssl is half of a start, and a dry run does without."""
+        """Returns the transport, made at its first use: ssl is half of the start-up time, and a dry run needs none."""
         try:
             from ..transport import Transport
         except ImportError:
@@ -95,7 +95,7 @@ class Client:
         retries: int | None = None,
         deadline: float | None = None,
     ) -> Answer:
-        """Calls the API, again where the service's policy allows.
+        """Calls the API, and retries where the service's policy allows.
 
         `path` is below the base URL; `body` is JSON and sent unchanged. Raises ApiError, DeniedError, AuthError or
         NetworkError, with the fact `may_have_been_accepted` where a POST or PATCH may have been carried out.
@@ -137,7 +137,7 @@ class Client:
     ) -> T:
         """Returns what `attempt` returns, called again where the service's policy for `method` allows.
 
-        Progress earns new tries: whenever `progress()` is more than ever before, the count begins anew. Raises the last
+        Progress earns new tries: whenever `progress()` has grown, the count of tries begins again. Raises the last
         failure. Transfers to and from a storage host are retried as GET or PUT: they cost nothing.
         """
         retries = self.target.retries if retries is None else retries
@@ -173,7 +173,7 @@ class Client:
     def fetch(
         self, url: str, headers: Mapping[str, str], timeout: float, method: str = "GET", body: bytes | None = None
     ) -> Stream:
-        """Returns a whole answer, of any host: it adds no secret to the headers."""
+        """Returns a complete answer from any host; no secret is added to the headers."""
         headers = {**headers, "User-Agent": USER_AGENT}
         self._trace(">", f"{method} {url}", headers, body or b"", self.target.base_url)
         answer = self.transport.send(method, url, headers, body, timeout=timeout)
@@ -189,7 +189,7 @@ class Client:
         *,
         deadline: float | None = None,
     ) -> Stream:
-        """Begins a transfer to or from another host, without the secret."""
+        """Begins a transfer to or from another host, without the secret. Returns the answer, its body unread."""
         limit = float("inf") if deadline is None else max(0.1, deadline - self.clock.monotonic())
         headers = {**headers, "User-Agent": USER_AGENT}
         self._trace(">", f"{method} {url}", headers, b"")

@@ -35,7 +35,7 @@ _ROUTE = r"(?i)\b(route|endpoint|cannot (get|post|put|patch|delete))\b"
 
 
 class Service(RunwayService):
-    """The gateway, for one process: once a URL format has worked, it stays with it."""
+    """The gateway, for one process: once a URL format has worked, it keeps to that one."""
 
     policy = GATEWAY
     secret_names = dict.fromkeys((False, True), (TOKEN,))
@@ -68,7 +68,7 @@ class Service(RunwayService):
         return f"{self.target.base_url}{path}{mark}api_token={segment(self.target.secret or '')}"
 
     def exchange(self, client: Client, method: str, path: str, ask: Callable[[str], Answer]) -> Answer:
-        """Asks in the new format first, and then in the old one where that may help: a POST is sent once."""
+        """Tries the new format first, then the old one where that may help: a POST is sent once."""
         url = self.address(method, path)
         old = self.address(method, path, is_old=True) if self.format == "auto" else url
         try:
@@ -117,7 +117,7 @@ class Service(RunwayService):
             return error.fact("status") == 404 and bool(error.fact("from_provider"))
 
     def headers(self) -> dict[str, str]:
-        """Returns none: the token stands in the query, and Runway's headers belong to another account."""
+        """Returns none: the token is in the query, and Runway's headers belong to another account."""
         return {}
 
     def unwrap(self, status: int, value: Json) -> Answer:

@@ -18,7 +18,7 @@ MAX_RETRY_AFTER = 60.0  # seconds; a longer wait is an error that names it
 
 
 class RetryPolicy:
-    """What a service's failures allow and prove. `unsafe_retries` are the outcomes after which a POST is sent again."""
+    """What a service's failures allow and prove. A POST or PATCH is resent after `unsafe_retries` only."""
 
     def __init__(self, unsafe_retries: tuple[int | str, ...]) -> None:
         self.unsafe_retries = unsafe_retries
@@ -60,11 +60,11 @@ def _outcome(failure: Failure) -> int | str:
 
 
 def may_pass(failure: Failure) -> bool:
-    """Returns whether time alone may end a failure: no answer (but for a bad certificate or URL), 408, 429 and 5xx."""
+    """Returns whether waiting may help: no answer (except for a bad certificate or URL), 408, 429 and 5xx."""
     status = failure.fact("status") or 0
     return status in SAFE_RETRIES or status >= 500 or (failure.kind == "network" and not failure.fact("final"))
 
 
 def may_poll_again(failure: Failure) -> bool:
-    """Returns whether polling goes on after a failure: a page or another value in place of a task does not end it."""
+    """Returns whether polling continues after a failure: an HTML page or other value in place of a task is no end."""
     return may_pass(failure) or not failure.fact("is_json", True)

@@ -22,7 +22,7 @@ API_VERSION = "2024-11-06"
 
 
 class Service:
-    """How Runway is asked, and what its answers mean. A gateway overrides what differs.
+    """Runway's API: its addresses, its headers, and what its answers mean. A gateway overrides what differs.
 
     `secret_names`: the variables that are tried for the secret, in order, by whether it is for staging; `base_urls` by
     the same. `contract_urls`: the sources of its OpenAPI document, tried in turn. `upload_refusal`: why it takes none.

@@ -3,16 +3,16 @@
 Where it is raised, a failure names that command in the fact `try_next`, as its words. Where it depends on what the user
 typed, it carries one of these facts instead, and the typed words are changed here:
 
-    wrong, right, ours   a word that is not known, the known word that is like it, or our words for it
-    operands             those of the call behind its first
-    dashed               an option, "" without any, and its value or a text that begins with a dash
+    wrong, right, ours   an unknown word, the closest known word, or our words for it
+    operands             the operands that follow the first one
+    dashed               an option ("" for none) and its value or a text, which begins with a dash
     drop, add            options that the call should lose or gain
     taken                a path that exists: the call with a free name
     as_folder            True where --download has to be a folder: the call with a / at its end
     waiting_for          ids of what is still running: `wait` with the options that it shares with the call
     destination          the path that the outputs of such an id were to be saved as
-    batch_call           how a batch goes on: a key of BATCH_CALLS, or the words of a call
-    variable             an environment variable that stands in the way; `is_secret` where it holds a secret
+    batch_call           how a batch continues: a key of BATCH_CALLS, or the words of a call
+    variable             an environment variable that caused the failure; `is_secret` if it holds a secret
     bad_value            the flags and the text of a value that cannot be read
     instead              the words that give this value as its option wants it
     issues               what is wrong with fields
@@ -21,8 +21,8 @@ typed, it carries one of these facts instead, and the typed words are changed he
     may_have_been_accepted, was_sent   True for a request that must not be repeated
 
 No example overwrites a file, deletes anything or starts what costs credits, unless the failed call was exactly that
-step and nothing was sent: so none contains a word of NEVER. None is the failed call itself, unless time may help. None
-shows what is masked elsewhere.
+step and nothing was sent: so none contains a word of NEVER. None is the failed call itself, unless waiting may help.
+None shows what is masked elsewhere.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     Change = Callable[[str, Optional[str]], Optional[Words]]
 
 NEVER = ("--force", "--again")  # replace a file; pay again
-MAX_EXAMPLE = 1000  # characters of a failed call that are worth repeating; the ids of a wait are kept, however many
+MAX_EXAMPLE = 1000  # characters of a failed call that is worth repeating; a `wait` keeps any number of ids
 
 TEXT_FLAGS = {"-f": "-F", "--field": "--json-field"}  # KEY=TEXT: the flag for KEY=JSON in the same spelling
 BODY_FLAGS = {*TEXT_FLAGS, *TEXT_FLAGS.values(), "--text-file", "--data-uri", "--upload", "--body"}
@@ -85,7 +85,7 @@ def example(failure: Failure, words: Words, call: Call | None, mask: Callable[[s
 
 
 class FailedCall:
-    """A failed call: the failure, the words but those of NEVER, and as much of the parsed call as there is.
+    """A failed call: the failure, the words except those of NEVER, and the parsed call as far as it got.
 
     `path` is that of the command. `method` and `endpoint` are METHOD and PATH as the words name them, "" without any.
     """
@@ -110,12 +110,12 @@ class FailedCall:
         return getattr(self.call.options, name, None) if self.call else None
 
     def is_same(self, words: Words) -> bool:
-        """Returns whether these words make the failed call again, wherever its options stand."""
+        """Returns whether these words repeat the failed call, in whatever order its options are."""
         operands = [[word for word in each if not word.startswith("-")] for each in (words, self.words)]
         return sorted(words) == sorted(self.words) and operands[0] == operands[1]
 
     def is_matter_of_time(self) -> bool:
-        """Returns whether the same call may go well later, and is safe to repeat."""
+        """Returns whether the same call may succeed later, and is safe to repeat."""
         if self.fact("may_have_been_accepted") or self.fact("was_sent"):
             return False
         return may_pass(self.failure) or self.failure.kind in ("timeout", "interrupted")
@@ -125,7 +125,7 @@ class FailedCall:
         return tokens(list(self.words), options, [self.fact("wrong")] if self.fact("value") is not None else [])
 
     def changed(self, change: Change) -> list[str]:
-        """Returns the words with each option and operand as `change` gives it: None as it was typed."""
+        """Returns the words with each option and operand replaced by what `change` returns; None keeps it as typed."""
         found: list[str] = []
         for flag, value, typed in self.tokens():
             new = change(flag, value)
@@ -145,14 +145,14 @@ class FailedCall:
 
 
 def _extended(call: Words, new: Words) -> list[str]:
-    """Returns a call with these options too, before a `--`; a switch that it has stays once."""
+    """Returns a call with these options added, before any `--`; a switch that it has already is not repeated."""
     end = list(call).index("--") if "--" in call else len(call)
     added = [word for word in new if word not in call or not word.startswith("--")]
     return [*call[:end], *added, *call[end:]]
 
 
 def _candidates(failed: FailedCall) -> Iterator[Words | None]:
-    """Yields the calls that may help, the best first; None where a rule does not apply."""
+    """Yields the calls that may help, best first; None where a rule does not apply."""
     fact, status = failed.fact, failed.fact("status")
     # What was paid for, or may have been, comes before anything that was wrong with the call.
     batch_call = fact("batch_call")
@@ -165,7 +165,7 @@ def _candidates(failed: FailedCall) -> Iterator[Words | None]:
     yield _wait(failed)
     yield _look(failed)
     yield fact("try_next")
-    # The surroundings.
+    # The environment and the key.
     if fact("variable"):
         yield ("auth", "login") if fact("is_secret") else ("help", "environment")
     if isinstance(failed.failure, (AuthError, DeniedError)):
@@ -188,7 +188,7 @@ def _candidates(failed: FailedCall) -> Iterator[Words | None]:
 
 
 def _is_usable(failed: FailedCall, words: Words, mask: Callable[[str], str]) -> bool:
-    """Returns whether to show a call: nothing forced, masked or too long; the failed call only where time may help."""
+    """Returns whether to show a call: nothing forced, masked or too long; the failed call only if waiting may help."""
     is_shown = all(mask(word) == word and not re.search("[\ud800-\udfff]", word) for word in words)  # nor undecodable
     is_short = sum(map(len, words)) <= MAX_EXAMPLE or words[0] == "wait"
     may_repeat = failed.is_matter_of_time() or (failed.fact("batch_call") and failed.failure.kind != "config")
@@ -208,7 +208,7 @@ def _fault(words: Words) -> UsageError | None:
 
 
 def _wait(failed: FailedCall) -> Words | None:
-    """Waits for what the call started or waited for, with the options that it gave for that."""
+    """Returns the `wait` for what the call started or waited for, with the options of the call that apply."""
     names = failed.fact("waiting_for")
     if not names or (failed.name == "wait" and isinstance(failed.failure, DeniedError)):
         return None
@@ -234,14 +234,14 @@ def _wait(failed: FailedCall) -> Words | None:
 
 
 def _free(path: str) -> str:
-    """Returns the path where nothing exists under it, else one beside it."""
+    """Returns the path if nothing exists there, else a free one beside it."""
     full = destination(path)
     found = free_path(full)
     return path if found == full else found
 
 
 def _look(failed: FailedCall) -> Words | None:
-    """Looks at the record or the account, after a POST or PATCH that may have been accepted."""
+    """Returns the call that shows the record or the account, after a POST or PATCH that may have been accepted."""
     is_uncertain = failed.fact("may_have_been_accepted") or failed.fact("was_sent")
     is_cut_off = failed.name in ("request", "generate") and failed.failure.kind in ("internal", "io", "interrupted")
     if not is_uncertain and not (is_cut_off and failed.method in ("POST", "PATCH")):
@@ -251,7 +251,7 @@ def _look(failed: FailedCall) -> Words | None:
 
 
 def _corrected(failed: FailedCall) -> Words | None:
-    """Returns the call with all its mistakes put right; the command's help where not all of them are understood."""
+    """Returns the call with all its mistakes corrected; the command's help if one of them is not understood."""
     words = _correction(failed)
     if words is None or list(words) == failed.words:
         return None
@@ -316,7 +316,7 @@ def _correction(failed: FailedCall) -> Words | None:
 
 
 def _reference(failed: FailedCall) -> Words | None:
-    """Shows the fields of the endpoint, for the model of the call unless it was refused; looks up an unknown one."""
+    """Returns the `reference` of the endpoint, for the model of the call unless it was refused, or of a similar one."""
     flags, status = failed.fact("bad_value", ((), ""))[0], failed.fact("status")
     is_about_body = status in (400, 404, 405, 409, 415, 422)
     if isinstance(failed.failure, UsageError):  # of the body's options alone, and of the contract's check

@@ -30,14 +30,14 @@ def main(argv: list[str] | None = None, clock: Clock | None = None) -> int:
 
 
 def run() -> None:
-    """Runs one call and ends the process at once: to take the interpreter down in order would cost 10 ms."""
+    """Runs one call and ends the process at once: an orderly exit of the interpreter would cost 10 ms."""
     shutdown = Shutdown()
     shutdown.handle_signals()
     os._exit(_status(sys.argv[1:], None, shutdown))
 
 
 def _status(words: list[str], clock: Clock | None, shutdown: Shutdown) -> int:
-    """Does what the words say, and reports what failed. Returns the exit status; never raises."""
+    """Runs what the words say, and reports a failure. Returns the exit status; never raises."""
     from ..terminal.console import Console  # imported late: the signal handlers have to be installed before
 
     named = [word for word in words if word.startswith("--output")] or settings.setting(settings.OUTPUT_VARIABLE)
@@ -94,7 +94,7 @@ def report(failure: Failure, words: list[str], call: Call | None, console: Conso
         from .examples import example
 
         shown = example(failure, words, call, console.mask)
-    except Exception:  # two signals may have stopped an import halfway: the facts must be told all the same
+    except Exception:  # two signals may have stopped an import halfway: the facts must be reported all the same
         shown = LAST_RESORT
     facts = {key: failure.fact(name, False) for name, key in REPORTED.items()}
     told = {key: fact for key, fact in facts.items() if fact is not False} | failure.fact("more", {})

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 Path = tuple[str, ...]  # of a command: ("auth", "login")
-# The lines of the help, in order: the first words of commands, the module that declares them where it is not called so,
-# and what the help says of them, which is the summary of a command that has no other.
+# The lines of the help, in order: the first words of commands, the module that declares them if its name differs, and
+# what the help says about them, which is also the summary of a command that declares none.
 COMMAND_LINES = (
     ("generate", "", "make a picture, video or sound, and save it"),
     ("request", "", "call any endpoint, wait, and save the outputs"),
@@ -42,7 +42,7 @@ SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggest
 
 
 class HelpRequested(Exception):
-    """Help was asked for. `args`: the path of a command, and perhaps a topic, which may be "version"."""
+    """A request for help. `args`: the path of a command, and perhaps a topic, which may be "version"."""
 
 
 class Call:
@@ -155,7 +155,7 @@ def _given(path: Path, command: Command, words: Sequence[str]) -> tuple[dict[str
 
     typed: list[str] = []
     operands: list[str] = []
-    before = ""  # an option without its value
+    before = ""  # the option before, if it lacks its value
     rest = list(words)
     for flag, value, parts in tokens(rest, options):
         word = parts[0]
@@ -173,7 +173,7 @@ def _given(path: Path, command: Command, words: Sequence[str]) -> tuple[dict[str
             raise unknown_option(word, rest, known, command)
         before = flag if flag in valued and value is None else ""
 
-    plain = partial(argparse.HelpFormatter, width=80)  # or argparse asks for the terminal's width at each option
+    plain = partial(argparse.HelpFormatter, width=80)  # else argparse reads the terminal's width at each option
     parser = _Parser(formatter_class=plain, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     for option in options:
         if option.is_switch:

@@ -13,8 +13,8 @@ from .parser import COMMAND_MODULES, mistyped
 # Paths of jq that --select has too: `.id`, `.data[] | .id`, `.id, .name`; no functions.
 JQ_PATHS = r"(?=.*\w)[\w.*\[\]-]+(?:\s*\|\s*\.[\w.*\[\]-]+|\s*,\s*[\w.*\[\]-]+)*"
 ANY, NUMBER = r".+", r"\d+(?:\.\d+)?s?"
-# Their options, the values that each is meant with (None for a switch), and our words, with {} for the value. The first
-# line counts that fits, and of its words the first whose option the command has; "" where none is needed here.
+# Their options, the values that each is used with (None for a switch), and our words, with {} for the value. The first
+# line that matches is used, and of its words the first whose option the command has; "" where none is needed here.
 OPTIONS = (
     ("--json", r"[\[{@].*", "--body {}"),
     ("--json", r"\w+(?:,\w+)+", "--select {}"),
@@ -61,7 +61,7 @@ TASKS = r"(?:tasks?|jobs?|runs|predictions)"
 LISTS = f"({'|'.join(name for name, module in COMMAND_MODULES.items() if module == 'lists')})"
 READ = r"(?:get|show|read|describe|view|status|inspect|result)"
 DELETE, GENERATE = r"(?:delete|remove|rm|del|destroy)", r"(?:run|create|make|predict|submit|imagine)"
-# Their commands, whatever follows → ours. The first line counts that fits.
+# Their commands, whatever follows → ours. The first line that matches is used.
 COMMANDS = (
     (rf"list {LISTS}|{LISTS} (?:list|ls)", r"\1\2 list"),
     (rf"{LISTS} (?:create|new|add)", r"reference POST /v1/\1"),
@@ -91,9 +91,9 @@ COMMANDS = (
 
 
 def unknown_option(word: str, behind: Sequence[str], known: Collection[str], command: Command | None) -> UsageError:
-    """Returns the error for an unknown option: what it is here or, where no tool has it, the most similar one.
+    """Returns the error for an unknown option: its name in this program or, if no tool has it, the most similar one.
 
-    `behind` are the words after it, of which the first may be its value; `known` are the flags of the command.
+    `behind` are the words after it; the first may be its value. `known` are the flags of the command.
     """
     flag, mark, value = word.partition("=")
     if len(word) > 2 and word[1] != "-":  # -XPOST

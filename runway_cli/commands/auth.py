@@ -13,7 +13,7 @@ SHOWN_KEY = 8  # characters of a key, and never more than a third of it
 
 
 def status(context: Context, options: Options) -> int:
-    """Prints what is known about the key. Raises what kept it from working, which decides the exit status."""
+    """Prints what is known about the key. Raises the failure that kept it from working, for the exit status."""
     client = context.client()
     target = client.target
     shown = {

@@ -45,11 +45,11 @@ MAX_NAMES = 10  # of rows that a note names
 
 
 def run(context: Context, options: Options) -> int:
-    """Sends, waits for and saves every row that the ledger does not know as done, and prints each as it ends."""
+    """Sends, waits for and saves every row that the ledger does not have as done, and prints each as it ends."""
     # Read and check all input.
     is_stdin = options.rows == STDIN
     if is_stdin and not options.log and not options.download:
-        words = "ROWS from stdin need --log FILE or --download DIR: the ledger is what makes a batch repeatable"
+        words = "ROWS from stdin need --log FILE or --download DIR: without a ledger a batch cannot be resumed"
         raise UsageError(words, add=("--download", "outputs/"))
     client = context.client()
     if not options.dry_run:
@@ -92,7 +92,7 @@ def run(context: Context, options: Options) -> int:
 
 
 def _opened(context: Context, options: Options, client: Client) -> Ledger:
-    """Returns the ledger, locked until the end of the run; a dry run makes none. Raises UsageError, changing none."""
+    """Returns the ledger, locked until the end of the run; a dry run creates none. Raises UsageError."""
     beside = os.path.join(options.download or "", "batch") if options.rows == STDIN else f"{options.rows}.batch"
     path, old = values.absolute(options.log or f"{beside}.db"), values.absolute(f"{beside}.jsonl")
     if not options.log and os.path.lexists(old) and not os.path.lexists(path):
@@ -160,7 +160,7 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
 def _in_the_way(
     options: Options, folder: str, rows: Sequence[Row], attempts: Iterable[Attempt]
 ) -> list[tuple[int, str, str]]:
-    """Returns the rows whose name has a file in the folder, but for files of other rows, as `refuse` takes them.
+    """Returns the rows whose name a file in the folder has, unless it is another row's, as `refuse` takes them.
 
     With --force only ROWS and ledgers are in the way.
     """
@@ -181,7 +181,7 @@ def _in_the_way(
 
 
 def _clear(context: Context, rows: Sequence[Row], attempts: Mapping[str, Attempt], folder: str | None) -> None:
-    """Names the rows that are left alone, and removes the part files that a killed run left."""
+    """Notes the unfinished rows that are no longer in ROWS, and removes part files that a killed run left behind."""
     open_keys = [key for key, each in attempts.items() if each.status in OPEN]
     left = [attempts[key] for key in open_keys if key not in {row.key for row in rows}]
     if left:

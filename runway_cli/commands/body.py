@@ -14,7 +14,7 @@ from ..jsontext import Json
 
 
 class Checker:
-    """Checks bodies. `lenient` accepts unknown fields and models; `facts` tell in an error which contract it was."""
+    """A check of bodies. `lenient`: unknown fields and models are accepted. `facts` name the contract in an error."""
 
     def __init__(self, client: Client, contract: Contract | None = None, *, lenient: bool = False) -> None:
         self.contract = contract or source.load(client)
@@ -22,7 +22,7 @@ class Checker:
         self.facts = {"contract": {"date": self.contract.date, "source": self.contract.source}}
         self._lenient = lenient
         self._mask = client.console.secrets.mask_value
-        self._note = cache(client.console.note)  # the same words once
+        self._note = cache(client.console.note)  # never the same words twice
 
     def endpoint(self, method: str, path: str) -> Endpoint | None:
         """Returns the endpoint that a path leads to."""
@@ -34,7 +34,7 @@ class Checker:
         return check(self.contract.document, endpoint, body, lambda value: abridged(self._mask(value)), named_only=True)
 
     def issues(self, method: str, path: str, body: Json) -> list[dict[str, Json]]:
-        """Returns what is wrong as [{"field", "messages"}], and notes what it lets pass. Raises ContractError."""
+        """Returns what is wrong as [{"field", "messages"}], and notes what it accepts unknown. Raises ContractError."""
         endpoint, plain = self.endpoint(method, path), path.partition("?")[0]
         issues = self.refused(endpoint, body) if endpoint else []
         unknown = {} if endpoint else {f"{method} {plain}": "".join(nearest(self.endpoints, plain)[:1])}
@@ -65,7 +65,7 @@ class Checker:
 
 
 def explained(client: Client, method: str, path: str, body: Json, error: ApiError) -> ApiError:
-    """Returns a refusal with what the contract at hand knows about it; never asks the network.
+    """Returns the API's refusal with what the local contract knows about it, without the network.
 
     Adds the allowed values to the API's own issues, and the fact `endpoint`: the (method, path) that the contract has,
     or has under the most similar name, None where it has none.

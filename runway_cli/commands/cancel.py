@@ -44,10 +44,10 @@ def run(context: Context, options: Options) -> int:
 
 
 def _cancel(client: Client, task: PolledTask, *, force: bool) -> None:
-    """Deletes a running task; `task` gets the last answer that was seen.
+    """Deletes a running task; afterwards `task` has the last answer that was read.
 
-    A DELETE that failed is sent again only after another look: the same DELETE destroys the output of a task that has
-    finished meanwhile. Raises TaskError for a task that has ended, ApiError for one that is unknown.
+    Before a failed DELETE is sent again, the task is read again: if it has finished meanwhile, the DELETE would destroy
+    its output. Raises TaskError for a task that has ended, ApiError for one that is unknown.
     """
     path = task.pollable.path
     was_deleted = False  # a DELETE was sent whose outcome is unknown

@@ -18,8 +18,8 @@ from .context import Context
 from .options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Operand, Options, tokens
 
 PLAIN = re.compile(r"[\w/.:=-]+", re.ASCII)  # needs no quotes in any shell
-# Each script passes the line up to the cursor, and gets the words that may stand at its end; without any, the shell
-# completes the names of files. bash replaces only a part of a word with = or : in it, and passes that part too.
+# Each script passes the line up to the cursor, and gets the words that may complete it; if there are none, the shell
+# completes file names. bash replaces only a part of a word that contains = or :, so it passes that part too.
 SCRIPTS = {
     "bash": """\
 # Completions of runway-cli for bash. Now: source <(runway-cli completions bash)
@@ -57,7 +57,7 @@ def run(context: Context, options: Options) -> int:
     if not options.typed:
         context.console.write(SCRIPTS[options.shell])
         return 0
-    # The words behind the program's name; the last one is at the cursor, perhaps "" or in an open quote.
+    # The words after the program's name; the last one is at the cursor, perhaps "" or in an open quote.
     found = ["", "."]
     for end in (".", ".'", '."'):  # the dot stands for what is still to be typed
         with suppress(ValueError):
@@ -74,13 +74,13 @@ def run(context: Context, options: Options) -> int:
 
 
 def _candidates(context: Context, before: list[str], typed: str) -> list[str]:
-    """Returns the words that may stand behind the words `before` and begin as `typed`."""
+    """Returns the words that may follow the words `before` and begin with `typed`."""
     commands = context.program()
     options = [*GLOBAL_OPTIONS, *(option for command in commands.values() for option in command.options)]
     valued = {flag: option for option in options if not option.is_switch for flag in option.flags}
     path: tuple[str, ...] = ()
     count = 0  # of operands
-    option = None  # which waits for its value
+    option = None  # the option whose value comes next
     for flag, word, _ in tokens(before, options):
         option = valued.get(flag) if word is None else None
         if not flag and any(known[: len(path) + 1] == (*path, word) for known in commands):

@@ -1,4 +1,4 @@
-"""What a command works with: the streams, the time, the service and the history of one run."""
+"""What a command works with: the streams, the clock, the service and the history of one run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """Made once for a run. `program` returns the declared commands, for those that describe them."""
+    """What a run has once. `program` returns all declared commands, for those commands that describe them."""
 
     def __init__(
         self, console: Console, clock: Clock, shutdown: Shutdown, options: Options, program: Callable[[], Any]
@@ -50,7 +50,7 @@ class Context:
         return found
 
     def close(self) -> None:
-        """Closes the ledgers, and removes part files: nothing is left of the run."""
+        """Closes the ledgers and removes part files, so that nothing of the run is left behind."""
         self.shutdown.end()
         for ledger in self._ledgers:
             ledger.close()
@@ -75,7 +75,7 @@ def for_each(
 
 
 def summary(failures: Sequence[tuple[str, RunwayError]], count: int) -> RunwayError:
-    """Returns one error for the (name, error) of all that failed, out of `count`: the heaviest exit status counts."""
+    """Returns one error for all (name, error) that failed, out of `count`; the worst one sets the exit status."""
     worst = heaviest([failure for _, failure in failures])
     if count == 1:
         return worst

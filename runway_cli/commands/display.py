@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 NOTE_INTERVAL = 60.0  # seconds between two lines where no terminal shows live ones
 BAR = 10  # characters: a task's line, its id and all, fits into 80 columns
 MAX_CELL = 500  # characters: more is never seen
-MIN_NAME = 8  # columns of a name that are kept: the first group of an id tells tasks apart
+MIN_NAME = 8  # columns of a name that are kept: the first group of an id identifies a task
 REDRAW = 0.1  # seconds between two drawings that bring no news
 MIN_RATE_TIME = 1.0  # seconds of a transfer before its rate says something
 CELLS = {"name": 0, "model": 3, "prompt": 2, "status": 0, "progress": 1, "time": 1, "cost": 1}  # of a line; their ranks
 
 
 class Display:
-    """The tasks of one wait: a line for each that has not ended, or whose outputs are still being saved."""
+    """The progress of one wait: a line for each task that has not ended, or whose outputs are still being saved."""
 
-    announces_start = True  # whether the first task seen at work is worth a line of its own
+    announces_start = True  # whether the first task that runs is worth a line of its own
 
     def __init__(
         self, console: Console, clock: Clock, tasks: Sequence[PolledTask] = (), history: Ledger | None = None
@@ -50,7 +50,7 @@ class Display:
         self._names = {each.id: (each.model or "", each.prompt or "") for each in attempts}
 
     def handle(self, event: Progress | None) -> None:
-        """Takes an event; None says that time has passed."""
+        """Shows an event of the scheduler; None means only that time has passed."""
         now = self._clock.monotonic()
         if event:
             task, done, total = event
@@ -84,7 +84,7 @@ class Display:
         ]
 
     def summary(self) -> str:
-        """Returns one line for a minute of waiting."""
+        """Returns the line that is written once a minute where there are no live lines."""
         active = self._active()
         if len(active) == 1:
             return " ".join(filter(None, (active[0].name, *self.cells(active[0], self._start))))
@@ -106,7 +106,7 @@ class Display:
 
 
 class BatchDisplay(Display):
-    """A line for the whole batch and one for each row in flight."""
+    """The progress of a batch: a line for the whole and one for each row in flight."""
 
     announces_start = False
 
@@ -133,7 +133,7 @@ class BatchDisplay(Display):
 
 @contextmanager
 def transfer_line(console: Console, clock: Clock, name: str) -> Iterator[Emit]:
-    """Yields what shows the progress of one upload or download: a bar on a terminal, nothing elsewhere."""
+    """Yields a function that shows the progress of one upload or download: a bar on a terminal, nothing elsewhere."""
     lines, start, drawn = live(console), clock.monotonic(), 0.0
 
     def show(done: int, total: int | None) -> None:
@@ -161,7 +161,7 @@ def live(console: Console) -> Live | None:
 
 
 class Live:
-    """Lines at the bottom of a terminal that are drawn again as they change, by any thread or a signal handler."""
+    """Lines at the bottom of a terminal, redrawn as they change, by any thread or a signal handler."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -169,7 +169,7 @@ class Live:
         self._lock = RLock()
 
     def show(self, lines: Sequence[list[str] | tuple[str, ...]]) -> None:
-        """Draws these lines in place of the ones before: first those of a text alone, then those with CELLS."""
+        """Draws these lines in place of the previous ones: first those that are one text, then those with CELLS."""
         width, height = streams.terminal_size()
         masked = [[self._console.safe_line(cell)[:MAX_CELL] for cell in line] for line in lines[:height]]
         shown = [fitted(line[0], width - 1) for line in masked if len(line) == 1]
@@ -178,12 +178,12 @@ class Live:
         columns = [Column("", key, rank=rank) for key, rank in CELLS.items()]
         text, _ = table(rows, columns, width - 1, is_coloured=streams.has_styles(sys.stderr))
         shown += text.splitlines()[1:]
-        if len(shown) > height - 1:  # what has left the screen at its top could not be drawn over
+        if len(shown) > height - 1:  # lines that scroll off the screen can no longer be redrawn
             shown[height - 2 :] = [fitted(f"… and {len(lines) - height + 2} more", width - 1)]
         self._draw("", shown)
 
     def above(self, text: str) -> None:
-        """Writes `text`, whole lines, so that it stands above the live ones."""
+        """Writes `text`, whole lines, above the live ones."""
         self._draw(text)
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ SHARED = ("--output-of", "--once", "--again", "--check", "--dry-run")  # with `r
 
 
 def run(context: Context, options: Options) -> int:
-    """Turns the words into the body of a POST, and sends it as `request` does."""
+    """Makes the body of a POST from the words, and sends it as `request` does."""
     if options.no_wait and (options.open or options.max_wait != MAX_WAIT or options.interval != MIN_INTERVAL):
         words = "--max-wait, --interval and --open cannot be used with --no-wait"
         raise UsageError(words, drop=("--max-wait", "--interval", "--open"))
@@ -52,7 +52,7 @@ def run(context: Context, options: Options) -> int:
     with reading(checker.contract.document) as schemas:
         named = {value for key, _, value in settings if key == "model"}
         by_model, forms = (schemas.by_model(endpoint), schemas.body(endpoint)) if endpoint else ({}, [])
-        # For a model that is not known, the fields of all count.
+        # For an unknown model, the fields of all models are used.
         forms = [form for model in by_model if model in named for form in by_model[model]] or forms
         found = [_field(schemas, forms, *setting) for setting in settings]
         key = _text_key(schemas, forms)
@@ -78,7 +78,7 @@ def run(context: Context, options: Options) -> int:
 
 
 def _refuse_unknown(checker: Checker, name: str, path: str, settings: list[str], texts: list[str]) -> None:
-    """Raises UsageError where a model stands in place of the endpoint, and for TEXT, whose field is not known."""
+    """Raises UsageError if the endpoint is the name of a model, and for TEXT, whose field is then unknown."""
     ends = next((row["endpoints"] for row in models(checker.contract.document) if row["model"] == name), None)
     if ends:
         added = [] if "model" in settings else [f"model={name}"]
@@ -104,7 +104,7 @@ def _text_key(schemas: Schemas, forms: list[Schema]) -> list[str]:
 
 
 def _field(schemas: Schemas, forms: list[Schema], name: str, mark: str, text: str) -> Field:
-    """Returns the field that KEY=VALUE stands for, as the contract types it; one that it does not know is text."""
+    """Returns the field of KEY=VALUE with the type that the contract gives it; an unknown one is text."""
     allowed = _below(schemas, forms, name.split("."))
     kind = fields.JSON if mark == ":=" or _is_json(allowed, text) else fields.TEXT
     is_uri, is_address = any(map(beginning_of, allowed)), bool(fields.ADDRESS.match(text))
@@ -141,7 +141,7 @@ def _is_json(allowed: list[Schema], text: str) -> bool:
 
 
 def _below(schemas: Schemas, forms: list[Schema], key: list[str]) -> list[Schema]:
-    """Returns the forms of what stands at a key inside a value of these forms, [] where the contract knows none."""
+    """Returns the forms of what is at a key inside a value of these forms, [] where the contract knows none."""
     for part in key:
         inner = [
             form.get("items") if part.isdigit() and "items" in form else form.get("properties", {}).get(part)

@@ -30,7 +30,7 @@ SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def run(context: Context, options: Options) -> int:
-    """Prints the history of the account, newest first, or what its days, models or endpoints cost."""
+    """Prints the history of the account, newest first, or its cost by day, model or endpoint."""
     if options.session and not options.client_id:
         words = "--session shows what one client id started: add --client-id ID, or set RUNWAY_SKILLS_CLIENT_ID"
         raise UsageError(words, drop=("--session",))

@@ -1,4 +1,4 @@
-"""How a command declares itself, and the options that every command has.
+"""How commands and options are declared, and the options of every command.
 
 Parser, help, completions, `schema` and examples derive from these declarations. A module of this package that has
 commands has `COMMANDS`: each Command by its words, such as "avatars list".
@@ -31,8 +31,8 @@ class Option:
 
     `spelling` has its flags, the long one last, and behind them the name of its value; a switch has none. `read` turns
     its text into a value, with ValueError for a user; without it, the text is one of `choices`, if there are any.
-    With a `prefix`, an environment variable of that beginning and its name sets it too. `dest` is its attribute in the
-    options; several options may share one, as a list of values in their order (`is_list`).
+    `dest` is its attribute in the options; several options may share one, as a list of values in their order
+    (`is_list`). With a `prefix`, the environment variable PREFIX plus `dest` in capitals sets it too.
     """
 
     def __init__(
@@ -135,11 +135,11 @@ SERVICE_FLAGS = ("--stage", "--gateway", "--url-format")  # which choose the ser
 
 
 def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = ()) -> Iterator[Token]:
-    """Takes words from `rest`, and yields each option with its value, None without one, or an operand with "".
+    """Takes words from `rest`, and yields (flag, value or None, words), or ("", operand, words).
 
-    The words that it was made of come third. `--`, which ends the options, is one without a value. `also` are further
-    flags that have a value. This is for words that are not a whole call yet, or a wrong one: the command in front of
-    argparse, completions and examples.
+    `words` are those that it was made of. `--`, which ends the options, is yielded as a flag without a value. `also`
+    are further flags that have a value. This is for words that are no complete or valid call: to find the command
+    before argparse, for completions and for examples.
     """
     valued = {flag for option in options if not option.is_switch for flag in option.flags} | {*also}
     switches = {flag for option in options if option.is_switch for flag in option.flags}
@@ -166,7 +166,7 @@ def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = (
 
 
 def resolved(given: dict[str, Any], options: Sequence[Option]) -> dict[str, Any]:
-    """Returns the options by `dest`: as given, else of a variable, else the default. Raises ConfigError, UsageError."""
+    """Returns the options by `dest`: given, or from a variable, or the default. Raises ConfigError, UsageError."""
     found = {option.dest: option.default for option in options} | given
     for option in options:
         text = settings.setting(option.variable) if option.variable and option.dest not in given else None

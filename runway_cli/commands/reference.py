@@ -11,7 +11,7 @@ from ..terminal.tables import Column
 from .context import Context
 from .options import Command, Operand, Option, Options
 
-FALLBACK = "/v1/text_to_image"  # in examples, where the call names no path
+FALLBACK = "/v1/text_to_image"  # for examples, where the call names no path
 MODEL_COLUMNS = (Column("Model", "model"), Column("Endpoints", "endpoints", wrap=True))
 ENDPOINT_COLUMNS = (Column("Method", "method"), Column("Path", "path"), Column("Summary", "summary", rank=1))
 FIELD_COLUMNS = (

@@ -36,7 +36,7 @@ REFUSED = (400, 404, 405, 422)  # statuses that the contract may explain
 
 
 class Request:
-    """One call of `request`, and what its steps share."""
+    """One call of `request`, with what its steps share."""
 
     def __init__(self, context: Context, options: Options) -> None:
         self.context = context
@@ -138,7 +138,7 @@ class Request:
             raise UsageError(words, drop=("--output",))
 
     def _job(self) -> Job | None:
-        """Returns what the call pays for once: the job of --once, or the file that it saves; None for neither."""
+        """Returns what the call pays for once: the job of --once, or of the file that it saves; None for neither."""
         once, destination, stem = self.options.once, self.destination, None
         is_named = self.options.is_typed and not destination  # after its text
         if once is None and not is_named and (destination or os.sep).endswith(os.sep):
@@ -162,8 +162,8 @@ class Request:
             try:
                 history = self.context.history(self.context.client())
                 result.update(foreseen(history, self.path, value, self._job()))
-            except (ConfigError, OutputError) as fault:  # it writes nothing, so that this does not stand in the way
-                self.console.note(f"not known whether the job was started before: {fault.message}")
+            except (ConfigError, OutputError) as fault:  # a dry run writes nothing, and needs no ledger
+                self.console.note(f"it is unknown whether the job was started before: {fault.message}")
         self.console.result(result)
         return 0
 
@@ -208,7 +208,7 @@ class Request:
             raise stopped.but(task_id=pollable.id, waiting_for=(pollable.name,)) from None
 
     def _sent(self) -> bytes | None:
-        """Returns the body as it is sent. Uploads and reads its files, once the outputs have a place."""
+        """Returns the body as it is sent. Reads or uploads its files, after the place of the outputs was checked."""
         options = self.options
         if options.download or options.is_typed:
             from ..files.download import check_destination
@@ -227,7 +227,7 @@ class Request:
                     uri = upload(self.client, each, line)
             else:
                 uri = each.data_uri()
-            each.check_unchanged()  # the job is known by the content that was read first
+            each.check_unchanged()  # the job is identified by the content that was read first
             return uri
 
         if not self.has_body:
@@ -235,7 +235,7 @@ class Request:
         return self.given or jsontext.encoded(fields.rendered(self.body, of_input))
 
     def _continue(self, history: Ledger, started: Started) -> int:
-        """Waits for a job that an earlier call started, or prints what is recorded of it."""
+        """Waits for a job that an earlier call started, or prints what the ledger has recorded of it."""
         from ..jobs.ledger import STARTED
         from ..jobs.start import has_files, recorded
 
@@ -281,7 +281,7 @@ class Request:
         options.is_resumable = not history.is_unavailable and history.failure is None
 
     def _print(self, answer: Any) -> None:
-        """Prints an answer, of a GET as rows if asked for. A failure names what was made, so that none repeats it."""
+        """Prints an answer, of a GET as rows if asked for. A failure names what was created, so none is repeated."""
         console = self.console
         if self.method == "GET":
             from ..terminal.tables import columns_of, rows_of
@@ -305,7 +305,7 @@ class Request:
 
 
 def _stem(mask: Callable[[str], str], path: str, value: Any) -> str:
-    """Returns the name of a file after the text of a body, else after its endpoint: `a-red-fox`."""
+    """Returns a file name made from the text of a body, else from its endpoint: `a-red-fox`."""
     from ..files.download import safe_name
     from ..jobs.ledger import PROMPT_FIELDS
 

@@ -1,7 +1,7 @@
-"""`skill install`: this program as a skill of an agent, copied so that it runs from there with nothing installed.
+"""`skill install`: copies this program as a skill of an agent, which runs there with nothing installed.
 
 A skill is the folder `runway-cli` in a host's folder of skills: SKILL.md, AUTH.md, the package `runway_cli` and a
-manifest with the hashes of these files. By the manifest the next install knows what it may replace.
+manifest with the hashes of these files. From the manifest the next install knows what it may replace.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .options import WRITES, Command, Operand, Options
 MANIFEST = ".runway-cli.json"
 NOT_OURS = "was not written by skill install, or was changed since"
 NEW, OLD = ".new", ".old"  # the ends of the names of folders that an install works with
-ABANDONED = 3600.0  # seconds after which such a folder is taken for one that a killed install left
+ABANDONED = 3600.0  # seconds after which such a folder is assumed to be left by a killed install
 COMMON = "agents"  # the folder that several hosts read
 HOSTS = ("claude", "cursor", "codex", COMMON)  # the skills of a host are in ~/.HOST/skills
 COLUMNS = (Column("Host", "host"), Column("Path", "path"), Column("Files", "files"), Column("Version", "version"))
@@ -50,7 +50,7 @@ def install(context: Context, options: Options) -> int:
 
 
 def _targets(hosts: list[str]) -> dict[Path, str]:
-    """Returns the host of each skill's folder; without hosts, of those that are there. Raises UsageError."""
+    """Returns the host of each folder to install into; without hosts, those found here. Raises UsageError."""
     base = home()
     there = [host for host in HOSTS if base and os.path.isdir(os.path.join(base, f".{host}"))]
     found = {}
@@ -96,9 +96,9 @@ def _contents() -> dict[str, bytes]:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Puts the skill in its place whole, and keeps what else is in the old folder. Raises OSError, UsageError."""
+    """Puts the whole skill in place in one step, and keeps other files of the old one. Raises OSError, UsageError."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Tidy up after an install that was killed, but not after one that is at work.
+    # Tidy up after an install that was killed, but not after one that is still running.
     pattern = re.compile(rf"\.{NAME}-[0-9a-f]{{8}}\.(old|new)")
     left = [folder.with_name(name) for name in os.listdir(folder.parent) if pattern.fullmatch(name)]
     _settle(folder, *left, before=time.time() - ABANDONED)
@@ -156,7 +156,7 @@ def _written(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _exchange(one: bytes, other: bytes) -> bool:
-    """Lets two paths change places in one step. Returns False where the system, or its file system, cannot do that."""
+    """Exchanges two paths in one step. Returns False where the system or the file system cannot."""
     try:
         import ctypes
 

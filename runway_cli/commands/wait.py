@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..terminal.tables import Column
 
 MAX_WAIT = 600.0  # seconds
-UNSAVED = 2 * 86_400.0  # seconds in which unsaved outputs are saved after all: their URLs live as long at most
+UNSAVED = 2 * 86_400.0  # seconds in which unsaved outputs are still saved: their URLs work no longer than that
 MAX_WORKERS = 8  # threads that poll and download at the same time
 WAIT_OPTIONS = (
     Option("--max-wait SECONDS", "time limit, 0 for none (default: 600)", seconds_or_forever, default=MAX_WAIT),
@@ -40,7 +40,7 @@ WAIT_OPTIONS = (
 
 
 def run(context: Context, options: Options) -> int:
-    """Waits for each id; with --unfinished for every one that the history has as not ended, or not saved."""
+    """Waits for each id; with --unfinished for every one that the history lists as unfinished or unsaved."""
     if bool(options.ids) == options.unfinished:
         raise UsageError("name the ids to wait for, or use --unfinished" + (", not both" if options.ids else ""))
     check_open(options)
@@ -88,7 +88,7 @@ def named(words: Sequence[str], shutdown: Shutdown) -> list[Pollable]:
 
 
 def _unfinished(context: Context, history: Ledger) -> dict[Pollable, str | None]:
-    """Returns what the history has as not ended, or ended well and not saved, and where its own call was to save it."""
+    """Returns what the history has as unfinished, or as good and unsaved, and where its own call was to save it."""
     from ..jobs.ledger import STARTED, UNCERTAIN
     from ..jobs.tasks import GOOD_ENDS, parse
 
@@ -100,7 +100,7 @@ def _unfinished(context: Context, history: Ledger) -> dict[Pollable, str | None]
         if each.status == STARTED or is_unsaved:
             try:
                 pollable = parse(each.id or "")
-            except UsageError:  # what a server chose as an id may be none
+            except UsageError:  # a server may have returned an id that is not valid
                 continue
             found[pollable.name] = pollable, each.destination
     if not found:
@@ -115,7 +115,7 @@ def _unfinished(context: Context, history: Ledger) -> dict[Pollable, str | None]
 def wait_for(
     context: Context, client: Client, history: Ledger, pollables: Mapping[Pollable, str | None], answer: Any = None
 ) -> int:
-    """Waits for all, prints each as it ends, and returns 0 if all ended well. Raises RunwayError if one did not.
+    """Waits for all, prints each as it ends, and returns 0 if all succeeded. Raises RunwayError if one did not.
 
     `pollables` maps each to the destination that an earlier call chose for it; where that is None, --download is used.
     `answer` is what the POST returned that started the one task: the task is merged into it.
@@ -168,7 +168,7 @@ def wait_for(
                 del left[job]
         finally:
             context.console.end_rows(columns(has_saved=has_saved))
-    except (Interrupted, Exception) as stop:  # even a defect names what is still running
+    except (Interrupted, Exception) as stop:  # whatever ends the wait names what is still running
         context.shutdown.end()  # threads may still be at work: the error is to be the last word
         if isinstance(stop, ClosedOutput):
             raise

@@ -1,7 +1,7 @@
 """Checks a JSON body against the API's contract, before anything is sent. No I/O.
 
-A schema is read as a list of forms without unions. A value may be of those forms that allow its type, its text, or one
-of its fields, the discriminator; it is valid where nothing inside it is wrong by one of them. The rules are those of
+A schema is read as a list of forms without unions. Its type, its text or one of its fields, the discriminator, decides
+of which forms a value may be; it is valid if nothing inside it is wrong by one of them. The rules are those of
 JSON Schema 2020-12 for the keywords that the API's document uses; any other keyword allows everything.
 """
 
@@ -51,7 +51,7 @@ PATTERN = r"\^(?:\[[\w-]+\])+(?:[*+]|\{\d{1,3},\d{1,3}\})?\$"
 
 
 class Hint(str):
-    """A message that names the word that may be meant, `near`."""
+    """A message that suggests the word that may be meant, `near`."""
 
     near: str
 
@@ -86,7 +86,7 @@ class _Checker:
         self.show = show
 
     def issues(self, schema: Json, value: Json, path: Path = ()) -> list[Issue]:
-        """Returns what is wrong with a value by the form that it selects, or else resembles; MAX_ISSUES at most."""
+        """Returns what is wrong with a value, by the form that it selects or is closest to; MAX_ISSUES at most."""
         forms = self.schemas.forms(schema)
         wanted = [self._wanted(form, value) for form in forms]
         fitting = [form for form, words in zip(forms, wanted) if not words]
@@ -108,7 +108,7 @@ class _Checker:
         return min(found, key=lambda issues: [sum(not each[1].startswith(UNKNOWN) for each in issues), len(issues)])
 
     def _wanted(self, form: Schema, value: Json) -> Wanted:
-        """Returns what a value would have to be, where it is altogether another than the form wants; else []."""
+        """Returns what a value would have to be, if it is not of this form at all; else []."""
         values, wanted, kind = values_of(form), form.get("type"), kind_of(value)
         if values and key_of(value) not in map(key_of, values):
             return [("be one of", plain(allowed)) for allowed in values]
@@ -165,7 +165,7 @@ class _Checker:
         return f"{REQUIRED}: {_choice(list(map(plain, values)))}" if values else REQUIRED
 
     def _other(self, value: Json, wanted: Wanted) -> str:
-        """Returns the message for a value that is another than each of its forms wants."""
+        """Returns the message for a value that is of none of the forms."""
         grouped: dict[str, list[str]] = {}
         for verb, words in dict.fromkeys(wanted):
             grouped.setdefault(verb, []).append(words)

@@ -1,6 +1,6 @@
 """Describes endpoints and models of the API's contract as short, plain values. No I/O.
 
-A field is {"name", "type"}, "required" where it is true, and what the schema tells of "values", "default", "limits",
+A field is {"name", "type"}, "required" where it is true, and what the schema says about "values", "default", "limits",
 "when" (only with these values of other fields), "deprecated", "description" and "inside" (the names of fields that are
 not shown). Its name is dotted, as `request -f` takes it.
 """
@@ -18,7 +18,7 @@ Field = dict[str, Json]
 
 BODY_DEPTH = 6  # levels of dotted names below the first
 RESPONSE_DEPTH = 3
-MAX_VALUES = 12  # of a response's field; who reads one will see which
+MAX_VALUES = 12  # of a response's field: the answer itself shows which one applies
 OBVIOUS = ("id", "name", "status", "createdAt", "updatedAt")  # keys of an answer that are shown without a description
 SENT_ANYWAY = ("x-runway-version", "authorization")  # headers that every request carries
 LIMITS = ("minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength", "minItems", "maxItems", "pattern")
@@ -30,7 +30,7 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, 
     {"method", "path", "summary"?, "parameters"?: [field], "body"?: {"models"?, "note"?, "fields": [field]}, "response":
     {name: type}, "about"?: {name of the response: description}}. Without `all_fields`, what is inside an optional field
     of the second level or below is only named. Raises UsageError for a model that it does not have, and ContractError
-    where a document nests too deeply or says too much.
+    where a document nests too deeply or is too large.
     """
     with reading(document) as schemas:
         parameters = []
@@ -71,7 +71,7 @@ def _body(schemas: Schemas, endpoint: Endpoint, model: str | None, all_fields: b
 
 
 def _shared(lists: list[list[Field]]) -> list[Field]:
-    """Returns the fields but `model` that all lists have; what they say differently is only named, in `varies`."""
+    """Returns the fields that all lists have, except `model`; the facts in which they differ are named in `varies`."""
     by_name = [{field["name"]: field for field in fields if field["name"] != "model"} for fields in lists]
     shared = []
     for name, field in by_name[0].items():
@@ -160,10 +160,10 @@ def _field(schemas: Schemas, name: str, schema: Json, required: bool) -> Field:
     node, forms = schemas.plain(schema), schemas.forms(schema)
     type_, values, limits = _facts(schemas, forms)
     description = one_line(node.get("description") or node.get("title"))
-    for form in forms if len(forms) > 1 else ():  # what they add that binds
+    for form in forms if len(forms) > 1 else ():  # add their binding sentences
         more = one_line(form.get("description"), binding_only=True)
         description = description if more in description else f"{description} {more}".lstrip()
-    if type_.startswith("uri (") and "data URI" in description:  # the type has told
+    if type_.startswith("uri (") and "data URI" in description:  # the type says it
         description = ""
     field: Field = {"name": name, "type": type_, "required": required, "values": values, "default": node.get("default")}
     field.update(limits=limits, deprecated=node.get("deprecated") is True, description=description)
@@ -183,7 +183,7 @@ def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Json], dict
             lengths[scheme] = form.get("maxLength")
             continue
         told = {key.replace("imum", ""): form[key] for key in LIMITS if key in form}
-        if "format" in form:  # which says what a pattern says
+        if "format" in form:  # it says the same as the pattern
             told.pop("pattern", None)
         if form.get("type") == "array":
             inner, inside, its_limits = _facts(schemas, schemas.forms(form.get("items")))
@@ -214,7 +214,7 @@ def joined(types: Iterable[str]) -> str:
 
 
 def field_rows(fields: Iterable[Field]) -> list[dict[str, str]]:
-    """Returns each field as a row of texts: name, type, required, values (and all else that bounds it), description."""
+    """Returns each field as a row of texts: name, type, required, values (and other limits), description."""
     rows = []
     for field in fields:
         told = {"default": "default", "when": "when", "varies": "differs by model:", "inside": "inside"}
@@ -242,9 +242,9 @@ def _words(value: Json, mark: str = ", ") -> str:
 
 
 def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Json]]:
-    """Returns each model of an endpoint with what it lets choose from: [{"model", "ratio"?, …, "required"?}].
+    """Returns each model of an endpoint with its choices: [{"model", "ratio"?, …, "required"?}].
 
-    A field of the body whose values are listed is that list; of the fields inside others only what must be chosen, such
+    A field of the body is the list of its allowed values; of fields inside others only required ones are included, such
     as `voice.presetId`. `duration` without a list is its range or type in words, such as "2-10", "4-15 or auto" or
     "integer". `required` names the required fields that are not lists. Raises ContractError.
     """

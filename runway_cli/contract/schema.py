@@ -17,11 +17,11 @@ MAX_COMPARED = 500  # known words that are compared with a mistyped one
 
 
 class ContractError(ApiError, ValueError):
-    """The contract, or what is compared with it, nests too deeply or is too large."""
+    """A contract, or a value compared with it, that nests too deeply or is too large."""
 
 
 class Endpoint:
-    """One operation: `method` in capitals, `path` a template."""
+    """One operation of the API: `method` in capitals, `path` a template."""
 
     def __init__(self, method: str, path: str, operation: Schema | bytes) -> None:
         self.method = method
@@ -30,7 +30,7 @@ class Endpoint:
 
     @property
     def operation(self) -> Json:
-        """Returns the operation as it is written. One of the snapshot is parsed only here: few are looked into."""
+        """Returns the operation as the document has it. That of the snapshot is parsed at its first use."""
         if isinstance(self._operation, bytes):
             self._operation = loads(self._operation)
         return self._operation
@@ -65,7 +65,7 @@ def matching(known: Iterable[Endpoint], path: str) -> list[Endpoint]:
 
 
 def nearest(known: Iterable[Endpoint], path: str) -> list[str]:
-    """Returns the paths most like a mistyped one, three at most."""
+    """Returns the paths most similar to a mistyped one, three at most."""
     paths = {short_name(endpoint.path): endpoint.path for endpoint in known}
     return [paths[found] for found in nearest_words(short_name(path), paths)]
 
@@ -81,7 +81,7 @@ def full_path(name: str) -> str:
 
 
 def nearest_words(word: str, known: Iterable[str]) -> list[str]:
-    """Returns the known words most like a mistyped one, ignoring case, the nearest first, three at most."""
+    """Returns the known words most similar to a mistyped one, ignoring case, closest first, three at most."""
     import difflib  # only a mistyped word needs it
 
     words = {each.lower(): each for each in reversed(list(known)[:MAX_COMPARED])}
@@ -100,7 +100,7 @@ def models(document: Schema) -> list[dict[str, Json]]:
 
 @contextlib.contextmanager
 def reading(document: Schema) -> Iterator[Schemas]:
-    """Yields the reader of a document's schemas. Raises ContractError for what nests too deeply or is not OpenAPI."""
+    """Yields the schemas of a document. Raises ContractError for what nests too deeply or is not OpenAPI."""
     try:
         yield Schemas(document)
     except (RecursionError, AttributeError, TypeError, re.error) as error:
@@ -109,7 +109,7 @@ def reading(document: Schema) -> Iterator[Schemas]:
 
 
 class Schemas:
-    """The schemas of one document; its methods raise ContractError where they have read more than MAX_STEPS."""
+    """The schemas of one document. Its methods raise ContractError after more than MAX_STEPS."""
 
     def __init__(self, document: Schema) -> None:
         self._document = document
@@ -132,7 +132,7 @@ class Schemas:
     def forms(self, schema: Json) -> list[Schema]:
         """Returns the forms that a value may have, each without unions: one, or those of `oneOf`, `anyOf`, `type`.
 
-        Each form of a union has what stands beside it too, such as its `discriminator`.
+        Each form of a union also has the keywords beside the union, such as `discriminator`.
         """
         node = self.plain(schema)
         for union in ("oneOf", "anyOf"):
@@ -147,7 +147,7 @@ class Schemas:
         return [value for values in found for value in values] if all(found) else []
 
     def told_apart(self, forms: list[Schema]) -> tuple[str, list[list[Json]]]:
-        """Returns the property that their discriminator names, and its values in each form; ("", []) without one."""
+        """Returns the property that the discriminator names, and its values in each form; ("", []) without one."""
         name = self.plain(forms[0].get("discriminator")).get("propertyName") if forms else None
         tags = [self.values(form.get("properties", {}).get(name)) for form in forms] if isinstance(name, str) else []
         return (str(name), tags) if tags and all(tags) else ("", [])
@@ -161,7 +161,7 @@ class Schemas:
         return self.forms(self.content(endpoint.operation.get("requestBody")))
 
     def by_model(self, endpoint: Endpoint) -> dict[str, list[Schema]]:
-        """Returns each model of an endpoint with the forms of its body; {} where it has none, or one form takes any."""
+        """Returns each model of an endpoint with the forms of its body; {} if it has none, or one form allows any."""
         found: dict[str, list[Schema]] = {}
         for form in self.body(endpoint):
             values = self.values(form.get("properties", {}).get("model"))
@@ -184,7 +184,7 @@ def kind_of(value: Json) -> str:
 
 
 def key_of(value: Json) -> Hashable:
-    """Returns what equal JSON values share: 1 and 1.0 do, 1 and true do not."""
+    """Returns a key that is the same for equal JSON values: for 1 and 1.0, but not for 1 and true."""
     kind = kind_of(value)
     return kind, float(value) if kind == "number" else value if kind == "string" else dumps(value)
 
@@ -195,7 +195,7 @@ def beginning_of(form: Schema) -> str:
     return found[1].replace("\\/", "/") if found else ""
 
 
-# Descriptions are shortened, but never at the cost of a sentence that binds whoever fills in the field, or that costs.
+# Descriptions are shortened, but every sentence stays that restricts the value of a field or tells a price.
 _BINDING = (
     r"(?i)\breplaces\b|\bmust\b|\bonly\b|\bnot with\b|\bat most\b|\bwhen\b|\bforbid|\bor omit\b|requir|deprecated"
     r"|\bomit \w+ (?:for|when)\b|\bexceed|\bcannot\b|\bmay not\b|default"

@@ -19,19 +19,19 @@ SNAPSHOT = "snapshot.json.gz"  # beside this file, in a zipapp too
 
 
 class Contract:
-    """An OpenAPI document, the URL or path it came from (SNAPSHOT: this package), and its day, YYYY-MM-DD."""
+    """An OpenAPI document, its source (a URL, a path, or SNAPSHOT: this package), and its date, YYYY-MM-DD."""
 
     def __init__(self, document: dict[str, Json], source: str, changed: float, date: str = "") -> None:
         self.document = document
         self.source = source
-        self.changed = changed  # seconds, as the system's clock counts them
+        self.changed = changed  # seconds of the epoch
         self.date = date or time.strftime("%Y-%m-%d", time.gmtime(changed))
 
 
 def load(client: Client, *, may_fetch: bool = True) -> Contract:
-    """Returns the contract: a copy of less than a day, else fetched, else an older copy or the snapshot, with a note.
+    """Returns the contract: a copy younger than a day, else a fetched one, else an older copy or the snapshot, noted.
 
-    Unless it may be fetched, a copy counts whatever its age. Raises ConfigError where the user's variable names a file
+    Without `may_fetch`, a copy of any age is used. Raises ConfigError where the user's variable names a file
     that holds no contract.
     """
     chosen = setting(OPENAPI_VARIABLE)
@@ -65,7 +65,7 @@ def load(client: Client, *, may_fetch: bool = True) -> Contract:
 
 
 def snapshot() -> Contract:
-    """Returns the contract that comes with this program; each operation is a line of JSON of its own."""
+    """Returns the contract that comes with this program. Each operation is a line of JSON, parsed when it is used."""
     path = os.path.join(os.path.dirname(__file__), SNAPSHOT)
     data: bytes = __spec__.loader.get_data(path)  # type: ignore[union-attr]  # from a zipapp too
     head, *lines = zlib.decompress(data, 31).splitlines()
@@ -94,7 +94,7 @@ def _parsed(content: bytes) -> dict[str, Json]:
 
 
 def _fetched(client: Client, url: str) -> Contract:
-    """Fetches the document, telling nothing about the user, and keeps it. Raises NetworkError or ApiError."""
+    """Fetches the document, without anything about the user, and saves a copy. Raises NetworkError or ApiError."""
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
     response = client.fetch(url, headers, min(TIMEOUT, client.target.timeout))
     if not 200 <= response.status < 300:
@@ -103,7 +103,7 @@ def _fetched(client: Client, url: str) -> Contract:
         document = _parsed(response.body)
     except ValueError as error:
         raise ApiError(f"{url} is not an OpenAPI document ({error})", status=response.status) from None
-    # A copy takes its place whole or not at all. A failure does not matter: the next call fetches.
+    # A copy is saved whole or not at all. A failure does not matter: the next call fetches again.
     path = _cache_path(url)
     part = f"{path}.{os.urandom(6).hex()}.part"
     try:
