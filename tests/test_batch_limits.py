@@ -239,7 +239,7 @@ class DefectTest(BatchTest):
         self.write(*map(str, range(4)))
         at_once = threading.Semaphore(3)
         self.fake.on("post accepted", lambda _: None if at_once.acquire(blocking=False) else time.sleep(0.6))
-        with mock.patch.object(PolledTask, "poll", side_effect=ValueError("a defect")):
+        with mock.patch.object(PolledTask, "_poll", side_effect=ValueError("a defect")):
             self.assert_error(self.batch(), 1, kind="internal")
         recorded = {attempt["id"] for attempt in self.attempts()}
         self.assertEqual(recorded, {accepted.id for accepted in self.fake.accepted})

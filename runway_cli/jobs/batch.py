@@ -17,7 +17,7 @@ from ..errors import ApiError, ClosedOutput, Failure, InternalError, OutputError
 from ..files.download import ANY
 from ..files.upload import upload
 from ..jsontext import Json, encoded
-from ..settings import MIN_INTERVAL, absolute, counted, relative, shown_number
+from ..settings import absolute, counted, relative, shown_number
 from ..terminal.tables import Column
 from .fields import OutputOf
 from .ledger import REFUSED, STARTED, UNCERTAIN, Attempt, Ledger
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .schedule import Emit
     from .tasks import Pollable, Progress
 
+LOOK = 0.2  # seconds between two looks at whether a budget has room for a row
 DRAIN = 5.0  # seconds that the answers to POSTs are awaited when the run is interrupted
 MAX_UPLOAD_AGE = 86_400 - 300  # seconds; the API keeps an upload for 24 hours, and a row needs some time to be sent
 COLUMNS = (
@@ -79,6 +80,7 @@ class Batch:
         self._started = deque(row for row in rows if row.todo == WAIT)
         self._parallel: int = options.parallel
         self.uploads: dict[str, Lock] = {}  # by the hash of the file
+        self.settled = 0  # POSTs with an outcome, and rows that have ended: each may make room in a budget
         self.answers: dict[str, Json] = {}  # with the outputs of rows that have succeeded in this run, by their keys
 
     def run(self, display: BatchDisplay) -> int:
@@ -193,6 +195,7 @@ class Batch:
     def _ended(self, job: RowJob) -> None:
         """Records how the work on a row ended, then prints it."""
         row, task, failure = job.row, job.task, job.failure
+        self.settled += 1
         if task is None:
             row.has_succeeded = False if job.status in (FAILED, UNCERTAIN) else None
             if failure and job.status == UNCERTAIN:
@@ -291,6 +294,7 @@ class RowJob:
         self.is_sent = False
         self._batch = batch
         self._tries = 0
+        self._held: int | None = None  # how much was settled when a budget refused the row
         self._estimate: Json = None
         if row.todo == WAIT and row.attempt:
             self._estimate = row.attempt.credits
@@ -326,6 +330,8 @@ class RowJob:
         batch, row = self._batch, self.row
         if batch.is_over():
             return None
+        if self._held == batch.settled:
+            return LOOK
         try:
             value = row.value(self._input)
         except RunwayError as failure:  # it has been tried again already, and costs nothing
@@ -338,7 +344,7 @@ class RowJob:
         if wait is None or wait:
             return wait
         self.activity = SENDING
-        is_accepted = False
+        is_accepted, settled, self._held = False, batch.settled, None
         try:
             started = start(
                 batch.client,
@@ -369,10 +375,12 @@ class RowJob:
                 return None
             self.activity = WAITING
             if failure.kind == "budget" and any(job.task or job.activity == SENDING for job in tuple(batch.in_flight)):
-                return MIN_INTERVAL  # a row in progress will tell what it costs
+                self._held = settled
+                return LOOK  # a row in progress will tell what it costs
             self._tries += 1
             return batch.pace.delay(failure, self._tries - 1)
         finally:
+            batch.settled += self._held is None
             batch.pace.end_post(is_accepted=is_accepted)
 
     def _input(self, each: Input) -> str:
