@@ -1,4 +1,4 @@
-"""Downloads: where an output goes, the part file that it arrives in, and saving it, resumed where it broke off.
+"""Downloads: the path of an output, the part file that it arrives in, and saving it, resumed where it broke off.
 
 A file gets its name when it is whole, and replaces another one only with --force. No server chooses a name.
 """
@@ -55,7 +55,7 @@ def is_folder(path: str) -> bool:
 
 
 def check_destination(path: str, *, force: bool, failure: type[RunwayError] = UsageError) -> None:
-    """Makes the folder of a destination, before anything is paid for or polled, and clears it of old part files.
+    """Creates the folder of a destination, before anything is paid for or polled, and removes old part files in it.
 
     Raises `failure` if the folder cannot be made or written to, or if the file exists and may not be replaced.
     """
@@ -71,7 +71,7 @@ def check_destination(path: str, *, force: bool, failure: type[RunwayError] = Us
 
 
 def check_name(path: str, *, force: bool, failure: type[RunwayError] = OutputError) -> None:
-    """Raises `failure` for a name that is not possible, or that something has which `force` may not replace."""
+    """Raises `failure` for an impossible name, or for one that exists and that `force` may not replace."""
     if path.endswith(ANY):  # not a real name: the extension is not known yet
         return
     with _writing(path, failure), suppress(FileNotFoundError, NotADirectoryError):
@@ -87,8 +87,8 @@ def check_name(path: str, *, force: bool, failure: type[RunwayError] = OutputErr
 def free_path(path: str, taken: Collection[str] = ()) -> str:
     """Returns the path, or the first of fox-2.png, fox-3.png, … that no file, numbered output or path of `taken` has.
 
-    `fox.*` is free where no file is called fox, whatever its extension. A folder, which then ends in a slash, is not
-    there yet: it is beside this one, or within one that has no name of its own.
+    `fox.*` is free if no file is called fox, whatever its extension. For a folder, returns a new one beside it, with a
+    slash at its end, or one inside it where it has no name of its own.
     """
     plain = path.rstrip("/" + os.sep)
     if os.path.basename(plain) in ("", os.curdir, os.pardir):
@@ -118,9 +118,9 @@ def name_of(url: str) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Returns a file name of letters and signs of any script, digits, dots, dashes and underscores.
+    """Returns a file name of letters and marks of any script, digits, dots, dashes and underscores.
 
-    It is never empty, hidden, reserved, longer than MAX_NAME, like an option, or with a dot at its end.
+    It is never empty, hidden, reserved or longer than MAX_NAME, and never looks like an option or ends in a dot.
     """
     name = unicodedata.normalize("NFC", name).replace("\ufffd", " ")  # for what was not UTF-8
     name = "".join(c if c in "._-" or c.isalnum() or unicodedata.category(c) in KEPT else " " for c in name)
@@ -159,7 +159,7 @@ def remove_part_files(folder: str, names: Collection[str] = ()) -> None:
 
 @contextmanager
 def _writing(path: str, failure: type[RunwayError] = OutputError) -> Iterator[None]:
-    """Raises an OSError of the block as this failure."""
+    """Turns an OSError of the block into `failure`."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -169,11 +169,11 @@ def _writing(path: str, failure: type[RunwayError] = OutputError) -> Iterator[No
 MAX_REDIRECTS = 5
 # Content codings that change the bytes. Servers also write aws-chunked, UTF-8, none or nothing there.
 COMPRESSIONS = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "dcb", "dcz"}
-STEP = 16_384  # bytes that earn new tries: with a few bytes a try a download would take days
+STEP = 16_384  # bytes that earn new tries: with only a few bytes in each try a download would take days
 
 
 class Download:
-    """One output, through all tries: each asks for what is missing (RFC 9110, 14: Range, If-Range).
+    """One download, with all its tries: each requests what is missing (RFC 9110, 14: Range, If-Range).
 
     `may_be_ours` tells whether a file may be this output, saved before. At `deadline`, a moment of the client's clock,
     the download ends. Once it is saved, the file at `path` is whole, and `warning` tells if its extension is wrong.
@@ -205,10 +205,10 @@ class Download:
         self._file: FileIO | None = None
 
     def save(self) -> Download:
-        """Saves what the URL returns, and returns itself. What breaks off is resumed as often as more bytes arrive.
+        """Saves what the URL returns, and returns itself. A broken transfer is resumed as long as more bytes arrive.
 
-        Raises OutputError (the file exists, the disk is full, the output is empty), ApiError (a URL that is never
-        requested; DeniedError for one that has expired), NetworkError, or WaitTimeout past the deadline.
+        Raises OutputError (the file exists, the disk is full, the output is empty), ApiError (a URL that must
+        not be requested; DeniedError for one that has expired), NetworkError, or WaitTimeout past the deadline.
         """
         client = self.client
         try:
@@ -246,7 +246,7 @@ class Download:
         self._file, self._done = None, 0
 
     def _attempt(self) -> bool:
-        """Downloads from where the last try broke off, else all of it. Returns False if the file was saved before."""
+        """Downloads from where the last try broke off, or anew. Returns False if the file was saved before."""
         with closing(self._open()) as answer:
             self._check(answer)
             pieces: Iterator[bytes] = iter(answer.next_piece, b"")
@@ -259,7 +259,7 @@ class Download:
                 is_ours = not self.force and os.path.isfile(self.path) and self.may_be_ours(self.path)
                 if is_ours and self._total and self._total == os.path.getsize(self.path):
                     return False
-                if not is_ours or self._total is not None:  # without a length its bytes will tell
+                if not is_ours or self._total is not None:  # without a length the content is compared later
                     check_name(self.path, force=self.force)
                 self._begin()
                 pieces = chain((head,), pieces)
@@ -283,7 +283,7 @@ class Download:
         return self._take_name()
 
     def _take_name(self) -> bool:
-        """Gives the file its name, in place of another only with `force`; returns False if that is the same file."""
+        """Gives the file its name, replacing another only with `force`. Returns False if that has the same content."""
         assert self._file
         rename = os.replace if self.force else os.rename if os.name == "nt" else os.link  # Windows' replaces nothing
         with _writing(self.path):
@@ -303,7 +303,7 @@ class Download:
             return True
 
     def _open(self) -> Stream:
-        """Returns the answer of a GET, behind its redirects. Raises ApiError for a URL that is never requested."""
+        """Returns the answer of a GET after its redirects. Raises ApiError for a URL that must not be requested."""
         from urllib.parse import urljoin
 
         url, headers = self.url, {"Accept": "*/*"}
@@ -325,7 +325,7 @@ class Download:
         raise ApiError(f"the download was redirected more than {MAX_REDIRECTS} times", status=answer.status)
 
     def _check(self, answer: Stream) -> None:
-        """Raises ApiError for an answer without the file, NetworkError for a part that does not continue this one."""
+        """Raises ApiError for an answer without the file, NetworkError for a range that does not continue this one."""
         status, headers = answer.status, answer.headers
         if status not in (200, 203, 206, 416):
             raise storage_error("the download was refused", answer, self.client.console.mask)
@@ -339,7 +339,7 @@ class Download:
             raise NetworkError("the server cannot resume the download; starting over")
 
     def _named(self, content_type: str, head: bytes) -> str:
-        """Returns the path with its extension: of the URL's last part, else of the media type, else of the content."""
+        """Returns the path with its extension: from the URL's last part, else the media type, else the content."""
         root, extension = os.path.splitext(self.path)
         if extension != ANY:
             return self.path
@@ -351,7 +351,7 @@ class Download:
 
 
 def encoded(url: str, encoding: str = "utf-8") -> str:
-    """Returns a URL with spaces and what is not ASCII percent-encoded, as browsers send it; not in its host."""
+    """Returns a URL with spaces and non-ASCII characters percent-encoded, as browsers send it, except in its host."""
     from urllib.parse import quote
 
     found = re.sub("[^!-~]+", lambda word: quote(word[0], encoding=encoding, errors="surrogatepass"), url.strip())

@@ -7,11 +7,11 @@ import re
 from contextlib import suppress
 from io import BufferedIOBase
 
-# What may stand in front of the first element of XML or HTML.
+# What may come before the first element of XML or HTML.
 PROLOG = rb"(?i)\s*((<\?[^>]*>|<!--((?!-->).)*-->|<!doctype\s+svg[^>[]*(\[[^]]*\]\s*)?>)\s*)*"
-# A type, its extensions, and how its files begin. The first extension is for new names; behind the bar stand those of
-# other types that the content suits too: the container is the same, and the content does not tell. The first row that
-# matches counts. ISO media (MP4 and its relatives) differ in their brand, of which an unknown one tells nothing.
+# A type, its extensions, and how its files begin. The first extension is for new names. After the bar come those of
+# other types whose content looks the same, because the container is. The first row that matches is used. ISO media (MP4
+# and its relatives) differ in their brand; an unknown brand says nothing.
 TYPES = (
     ("image/jpeg", "jpg jpeg jpe jfif", rb"\xff\xd8\xff"),
     ("image/png", "png apng", rb"\x89PNG\r\n\x1a\n"),
@@ -50,7 +50,7 @@ TYPES = (
     ("audio/ogg", "ogg oga opus spx | ogv", rb"OggS"),
     ("audio/aiff", "aif aiff aifc", rb"FORM....AIF[CF]"),
     ("audio/x-caf", "caf", rb"caff\0"),
-    # What servers and mistaken names give instead.
+    # What servers and wrong names give instead.
     ("application/pdf", "pdf", rb"%PDF-"),
     ("application/zip", "zip", rb"PK(\x03\x04|\x05\x06|\x07\x08)"),
     ("text/html", "html htm", PROLOG + rb"<(!doctype\s+html|html|head|body|title|meta|script|style|h\d|div|p)\b"),
@@ -64,7 +64,7 @@ LOOSE = ("audio/mpeg", "audio/aac", "video/mpeg", "video/mp2t", "video/mxf")  # 
 ISO = rb"....(ftyp|styp|moov|moof|mdat|wide|pnot|free|skip|junk|udta|uuid)"
 TEXT = "[^\0-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]+\ufffd?"  # whose last character may be cut
 MEDIA = ("image/", "video/", "audio/")
-HEAD = 8192  # bytes that tell a media type: the tracks of Matroska are named in the first few thousand
+HEAD = 8192  # bytes that identify a media type: the tracks of Matroska are named in the first few thousand
 MAX_TAGS = 1 << 20  # bytes of ID3 tags, with pictures, that are skipped for what is behind them
 SUITED = {kind: extensions.split() for kind, extensions, _ in TYPES}
 EXTENSIONS = {kind: extensions[0] for kind, extensions in SUITED.items()}
@@ -72,7 +72,7 @@ NAMED = {name: kind for kind, extensions, _ in TYPES for name in extensions.part
 
 
 def mismatch(path: str) -> str | None:
-    """Returns a warning where a file's extension belongs to another media type than its content, else None."""
+    """Returns a warning if a file's extension is of another media type than its content, else None."""
     kind = named = None
     with suppress(OSError), open(path, "rb") as file:
         kind, named = judged(path, file)
@@ -80,7 +80,7 @@ def mismatch(path: str) -> str | None:
 
 
 def judged(name: str, file: BufferedIOBase) -> tuple[str | None, str | None]:
-    """Returns a file's media type, which its name decides where that suits the content, and what the name claims."""
+    """Returns a file's media type, that of its name if the content fits, else that of the content; and the name's."""
     extension = os.path.splitext(name)[1][1:].lower()  # "" for .png, a hidden file
     named, found = NAMED.get(extension), type_by_content(file)
     if found == UNKNOWN:
@@ -91,7 +91,7 @@ def judged(name: str, file: BufferedIOBase) -> tuple[str | None, str | None]:
 
 
 def declared_type(header: str) -> str | None:
-    """Returns the media type that a Content-Type declares; None for one that is not known, as octet-stream.
+    """Returns the media type that a Content-Type declares; None for an unknown one, such as octet-stream.
 
     Servers write audio/x-wav for audio/wav, image/jpg or audio/mp3 with the extension, and image/heic-sequence.
     """
@@ -101,7 +101,7 @@ def declared_type(header: str) -> str | None:
 
 
 def type_by_content(file: BufferedIOBase) -> str | None:
-    """Returns the media type that the beginning of a file tells, None for ISO media of any kind, else UNKNOWN."""
+    """Returns the media type by the beginning of a file, None for ISO media of an unknown brand, else UNKNOWN."""
     head, start = file.read(HEAD), 0
     while start < MAX_TAGS and ((len(head) > 9 and head.startswith(b"ID3")) or (start and head.startswith(b"\0"))):
         start += len(head) - len(head.lstrip(b"\0"))  # padding
@@ -113,7 +113,7 @@ def type_by_content(file: BufferedIOBase) -> str | None:
         head = head.decode("utf-16", "ignore").encode("utf-8", "ignore")
     head = head.removeprefix(b"\xef\xbb\xbf")
     found = next((kind for kind, _, begins in TYPES if begins and re.match(begins, head, re.DOTALL)), None)
-    if start:  # tags stand in front of sounds
+    if start:  # tags come before audio
         return found if found and found.startswith("audio/") else "audio/mpeg"
     if found is None and re.fullmatch(TEXT, head.decode("utf-8", "replace")):
         return "text/plain"

@@ -25,11 +25,11 @@ QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})  # in a form, as 
 class InputFile:
     """A file that becomes a value of a body: uploaded, or inlined as a data URI. `size` is in bytes.
 
-    Its media `type` is that of its content; the name decides only where the content tells nothing. `name` is the
-    file's, with an extension of that type, and `note` says where the file's own extension claims another one.
+    Its media `type` is that of its content; the name decides only if the content does not. `name` is the file's, with
+    an extension of that type, and `note` warns if the file's own extension is of another one.
 
     Raises UsageError, which names `option`, for a file that is not media, is empty or too large, or cannot be read, and
-    for a pipe or a device, which is never waited for.
+    for a pipe or a device, which might block for ever.
     """
 
     def __init__(self, path: str, option: str, *, is_upload: bool) -> None:
@@ -72,7 +72,7 @@ class InputFile:
 
     @cached_property
     def digest(self) -> str:
-        """Returns a hash of the content, made at the first use. Raises UsageError."""
+        """Returns a hash of the content, computed at its first use. Raises UsageError."""
         import hashlib
 
         found = hashlib.sha256()
@@ -82,7 +82,7 @@ class InputFile:
         return found.hexdigest()
 
     def check_unchanged(self) -> None:
-        """Raises UsageError if the file is no longer the one that its row's key was made from."""
+        """Raises UsageError if the file has changed since it was checked, and its job identified by its content."""
         with suppress(OSError):
             status = os.stat(self.path)
             if (status.st_size, status.st_mtime_ns) == self._stamp:
@@ -108,11 +108,11 @@ def refuse_service(client: Client) -> None:
 
 
 def upload(client: Client, file: InputFile, emit: Emit) -> str:
-    """Uploads a file and returns its `runway://` URI, which works for 24 hours. `emit` takes the progress.
+    """Uploads a file and returns its `runway://` URI, which is valid for 24 hours. `emit` receives the progress.
 
     The storage host gets the form that the API prescribed, and none of Runway's headers. An upload costs nothing, so
-    that it is retried like a PUT; where the host found it too slow, or its policy has expired, it gets a fresh place
-    once. Raises ApiError, NetworkError, or UsageError for a file that became shorter.
+    it is retried like a PUT; if the host found it too slow, or its policy has expired, a new upload URL is used once.
+    Raises ApiError, NetworkError, or UsageError for a file that became shorter.
     """
     if file.note:
         client.console.note(file.note)

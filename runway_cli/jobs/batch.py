@@ -41,7 +41,7 @@ COLUMNS = (
     *(Column("Row", "row"), Column("Name", "name"), Column("Id", "id"), Column("Status", "status")),
     *(Column("Credits", "credits"), Column("Saved", "saved", rank=1), Column("Error", "error", wrap=True)),
 )
-NOT_STARTED, SKIPPED = "NOT_STARTED", "SKIPPED"  # statuses of rows that no attempt was made at
+NOT_STARTED, SKIPPED = "NOT_STARTED", "SKIPPED"  # statuses of rows that were never attempted
 # The counts of the last note
 OK, BAD, SKIPS, IN_PROGRESS, LEFT = "done", "failed", "skipped", "in progress", "not started"
 WAITING, SENDING = "waiting to be sent", "sending"  # activities
@@ -52,10 +52,10 @@ UNCERTAIN_WORDS = (
 
 
 class Batch:
-    """A run. `in_flight` are the jobs at work, `unsent` the rows to be sent, `blocked` those that wait for others.
+    """The run of a batch. `in_flight` are the running jobs, `unsent` rows that can be sent, `blocked` rows that wait.
 
-    `counts` are of the rows that were printed, `credits` of those that this run has sent. In `options`, those of the
-    command, `download` ends with a slash. What RowJob calls is safe for several threads.
+    `counts` are of the printed rows, `credits` of those that this run has sent. `options` are those of the command;
+    their `download` ends with a slash. Everything that RowJob calls is safe for several threads.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Batch:
         self.answers: dict[str, Json] = {}  # with the outputs of rows that have succeeded in this run, by their keys
 
     def run(self, display: BatchDisplay) -> int:
-        """Does what is to be done, and prints each row as it ends. Returns 0 if all succeeded; raises why one did not.
+        """Runs all rows, and prints each as it ends. Returns 0 if all succeeded, else raises the failure of the worst.
 
         Whatever ends it early, answers to POSTs are awaited and recorded first.
         """
@@ -96,7 +96,7 @@ class Batch:
             count = len(self.unsent) + len(self.blocked) + len(self._started)
             self._parallel = min(most_at_once(self._parallel, self._console.note), count)
 
-            # Send, wait and save, in threads even for one row: a signal must not break off a POST.
+            # Send, wait and save, in threads even for one row: a signal must not interrupt a POST.
             def handle(event: Progress | None) -> None:
                 if event is None:  # time has passed
                     self._fill()
@@ -123,7 +123,7 @@ class Batch:
         return self._summary()
 
     def _fill(self) -> None:
-        """Puts rows to work while there is room, those that have started first. Raises WaitTimeout past --max-time."""
+        """Starts rows while fewer than --parallel run, those already sent first. Raises WaitTimeout past --max-time."""
         if self.in_flight and self.client.clock.monotonic() >= self.deadline + DRAIN:
             raise WaitTimeout(f"the time limit of {shown_number(self.options.max_time)} s was reached")
         while len(self.in_flight) < self._parallel:
@@ -143,7 +143,7 @@ class Batch:
         return self.pace.is_stopped
 
     def release(self) -> None:
-        """Lets rows be sent whose inputs are there, and prints as SKIPPED those that need one that has failed."""
+        """Lets blocked rows be sent once their inputs exist, and prints as SKIPPED those that need a failed row."""
         is_new = True
         while is_new:
             is_new, waiting, self.blocked = False, self.blocked, []
@@ -159,7 +159,7 @@ class Batch:
                     self.blocked.append(row)
 
     def _stopped(self, stop: BaseException, display: BatchDisplay) -> BaseException:
-        """Ends the run early: awaits the answers to POSTs, and returns the failure, which names what is in progress."""
+        """Ends the run early: awaits the answers to POSTs. Returns the failure, which names what is in progress."""
         self.pace.is_stopped = True
         self.pace.drain(min(DRAIN, self.deadline + DRAIN - self.client.clock.monotonic()))
         display.close()
@@ -212,7 +212,7 @@ class Batch:
             row.has_succeeded = False
         if task.error and task.error.kind == "auth" and not is_good:
             self.pace.is_stopped = True  # the key was refused; where an output was, its URL had only expired
-        if not (was_done and task.is_missing):  # an output that is no longer there stays paid for
+        if not (was_done and task.is_missing):  # a job whose output no longer exists stays paid for
             task.record_end(self.ledger)
             task.record_end(self.history)
         failure = task.fault(job.limit)
@@ -246,7 +246,7 @@ class Batch:
         self._console.row(line, alone=False)
 
     def _summary(self) -> int:
-        """Notes how many rows ended how. Returns 0 if all succeeded; raises why the whole failed."""
+        """Notes how many rows ended in which way. Returns 0 if all succeeded, else raises the failure of the batch."""
         total, counts = len(self.rows), self.counts
         words = [f"{counts[OK]} of {total} succeeded"]
         words += [f"{counts[word]} {word}" for word in (BAD, SKIPS, IN_PROGRESS, LEFT) if counts[word]]
@@ -275,12 +275,12 @@ class Batch:
 
 
 class RowJob:
-    """A row at work, as a job of the scheduler: its uploads, its POST, then the polling of what that created.
+    """A row in flight, as a job of the scheduler: its uploads, its POST, then the polling of what that created.
 
     `task` is what is polled, None before the POST was accepted. If there will be none, `failure` is the reason (None:
     the batch was stopped before) and `status` NOT_STARTED, FAILED (the API refused the row) or UNCERTAIN (the POST
-    may have been accepted). `activity` says what is done before there is a task; `limit` are the seconds after which it
-    is left unfinished. `is_sent` tells whether this run has sent it.
+    may have been accepted). `activity` says what happens before there is a task; after `limit` seconds it is left
+    unfinished. `is_sent` tells whether this run has sent it.
     """
 
     def __init__(self, batch: Batch, row: Row) -> None:
@@ -334,7 +334,7 @@ class RowJob:
             return LOOK
         try:
             value = row.value(self._input)
-        except RunwayError as failure:  # it has been tried again already, and costs nothing
+        except RunwayError as failure:  # it was retried already, and costs nothing
             self.failure = failure.but(may_have_been_accepted=False)
             if failure.kind == "usage":  # an input file was changed or removed
                 self.failure = OutputError(failure.message)
@@ -407,7 +407,7 @@ class RowJob:
         return uri
 
     def _is_own(self, path: str) -> bool:
-        """Returns True: a file of this name and size is this row's. Raises OutputError for the name of another row."""
+        """Returns True: a file of this name and size is this row's. Raises OutputError if it is another row's name."""
         root = os.path.splitext(path)[0]
         owner = self._batch.owners.get(os.path.basename(root).casefold(), self.row)
         if owner is not self.row:

@@ -40,7 +40,7 @@ CONSTANTS = {"true": "true", "false": "false", "none": "null"}  # also as Python
 
 
 class Field:
-    """One value of a body: `kind` is one of the words above, `key` the parts between dots, `value` as it was given."""
+    """One value of a body: `kind` is one of the words above, `key` its parts between dots, `value` as given."""
 
     def __init__(self, kind: str, key: list[str], value: Any) -> None:
         self.kind = kind
@@ -122,7 +122,7 @@ def read_inline(text: str) -> str:
 
 
 def _not_json(words: str, text: str, name: str) -> ValueError:
-    """Returns the error for the value of a field, or of --body without a name, with what was meant as far as known."""
+    """Returns the error for the value of a field, or of --body if `name` is "", with what was probably meant."""
     if text[:1] == text[-1:] == "'":
         text = text[1:-1]
     number = re.sub(r"^-?(?=\.\d)", r"\g<0>0", text.lstrip("+").rstrip(".,"))  # .5, +5 and 5.
@@ -147,7 +147,7 @@ def _not_json(words: str, text: str, name: str) -> ValueError:
 def read_json(data: bytes, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     """Returns the value of JSON from the user. Raises ValueError as `jsontext.loads`, which has `pairs` too.
 
-    Refused is also a text with half of a surrogate pair, which JSON can write and UTF-8 cannot.
+    Half of a surrogate pair is refused too: JSON can write it, but UTF-8 cannot.
     """
     value = jsontext.loads(data, pairs)
     try:
@@ -175,9 +175,9 @@ def parts(key: str) -> list[str]:
 def merge(body: Any, fields: Iterable[tuple[Field, Any]], under: Iterable[tuple[Field, Any]] = ()) -> Any:
     """Returns `body`, which may be NOTHING, with each field's value put at its key; `body` itself is not changed.
 
-    Dots nest, a number is a list index; the items of a list may come in any order. The fields `under` come first, but
-    for keys that `fields` name too. Raises UsageError for a key given twice, an index past the end of its list, a key
-    through a value that is neither an object nor a list, and a file's name where the API takes a URL.
+    Dots nest, a number is a list index; the items of a list may come in any order. The fields `under` come first,
+    except for keys that `fields` have too. Raises UsageError for a key given twice, an index past the end of its list,
+    a key through a value that is neither an object nor a list, and a file's name where the API takes a URL.
     """
     fields = list(fields)
     check_keys([field for field, _ in fields])
@@ -191,7 +191,7 @@ def merge(body: Any, fields: Iterable[tuple[Field, Any]], under: Iterable[tuple[
 
 
 def check_keys(fields: Iterable[Field]) -> None:
-    """Raises UsageError for a field that would undo another one."""
+    """Raises UsageError for a field that would overwrite another one."""
     keys = sorted(field.key for field in fields)
     for one, other in zip(keys, keys[1:]):
         if other[: len(one)] == one:
@@ -199,7 +199,7 @@ def check_keys(fields: Iterable[Field]) -> None:
 
 
 def _put(container: Any, field: Field, depth: int, value: Any) -> Any:
-    """Returns the container, which stands this deep at the field's key, with the value at the rest of the key."""
+    """Returns the container, which is `depth` parts down the field's key, with the value at the rest of the key."""
     if depth == len(field.key):
         return value
     part = field.key[depth]
@@ -219,7 +219,7 @@ def _put(container: Any, field: Field, depth: int, value: Any) -> Any:
 
 
 def _is_index(part: str) -> bool:
-    """Returns whether it is an index as in JSON Pointer (RFC 6901): no leading zeros, so that each has one name."""
+    """Returns whether it is an index as in JSON Pointer (RFC 6901): no leading zeros, so that each has one spelling."""
     return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0")
 
 
@@ -261,7 +261,7 @@ def _short(name: str, most: int = 80) -> str:
 
 
 def rendered(value: Any, of_input: Callable[[Input], Any]) -> Any:
-    """Returns a merged body as a JSON value, with what `of_input` gives for each input."""
+    """Returns a merged body as a JSON value, with what `of_input` returns for each input."""
     if isinstance(value, dict):
         return {key: rendered(item, of_input) for key, item in value.items()}
     if isinstance(value, list):
@@ -270,7 +270,7 @@ def rendered(value: Any, of_input: Callable[[Input], Any]) -> Any:
 
 
 def content_of(each: Input) -> Any:
-    """Returns what stands for an input where requests are compared: not the name of a file, nor a URL of an output."""
+    """Returns what stands for an input in comparisons of requests: a file's content, not its name; an output's task."""
     if isinstance(each, OutputOf):
         return {"@output-of": [each.row.key if each.row else each.name, each.index]}
     return {"@content": each.digest}
@@ -306,7 +306,7 @@ def read_body(text: str | None, stdin: bool, shutdown: Shutdown) -> tuple[bytes 
 
 
 def value_of(field: Field, files: Files, shutdown: Shutdown) -> Any:
-    """Returns what a field puts into the body, for a file or an output an Input. Raises UsageError."""
+    """Returns the value of a field in the body, an Input for a file or an output. Raises UsageError."""
     given, option = field.value, field.option or field.name
     if field.kind == OUTPUT_OF:
         from .tasks import parse
@@ -336,8 +336,8 @@ def value_of(field: Field, files: Files, shutdown: Shutdown) -> Any:
 def read_source(path: str, what: str, shutdown: Shutdown, *, is_rows: bool = False) -> bytes:
     """Returns all of a file, or of stdin for -, without the byte order mark of UTF-8 that PowerShell writes.
 
-    A pipe may be named too, unless it should hold ROWS: it may stay silent for long. Raises UsageError, which names
-    `what` is read.
+    A named pipe is allowed too, except for ROWS: it might block for long. The UsageError that it raises begins with
+    `what`.
     """
     if path == "-":
         from ..terminal.console import is_terminal

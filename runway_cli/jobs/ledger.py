@@ -1,8 +1,8 @@
 """The ledger: every job that was paid for, in a SQLite file, on the disk before anything depends on it.
 
 One class serves the history of this machine, which many processes write, and the ledger beside a batch's rows, which
-one process holds for as long as it runs. A row of its table is one attempt at a job, with one of these statuses, or
-whatever else the API has said last:
+one process holds as long as it runs. A row of its table is one attempt at a job, with one of these statuses or the last
+one that the API gave:
 
     UNCERTAIN  the intent, recorded before the POST is sent: its outcome is not known yet, or never will be
     STARTED    the POST was answered with an id
@@ -11,7 +11,7 @@ whatever else the API has said last:
     SUCCEEDED, FAILED, CANCELLED …   the end that was seen
 
 A process that sends holds a lock on one byte of a file beside the ledger, the byte numbered as the attempt: the lock
-dies with its process, so everybody else sees at once whether the answer may still come.
+is released when its process dies, so all others can see whether an answer may still come.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 UNCERTAIN, STARTED, REFUSED = "UNCERTAIN", "STARTED", "REFUSED"
-OPEN = (UNCERTAIN, STARTED)  # in progress, as far as the ledger knows
+OPEN = (UNCERTAIN, STARTED)  # in progress, as far as is recorded
 MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
     """
     CREATE TABLE attempts (
@@ -66,7 +66,7 @@ else:
 
 
 class LedgerMissing(ConfigError):
-    """There can be no ledger: it is off (the fact `off`), its folder cannot be written, or Python has no sqlite3."""
+    """The lack of a ledger: it is off (fact: `off`), its folder cannot be written, or Python has no sqlite3."""
 
 
 class Attempt:
@@ -101,11 +101,11 @@ class Attempt:
 class Ledger:
     """The attempts of one account, that of the client, in one file. Safe for several threads.
 
-    `exclusive`, for the ledger of a batch, keeps other processes out until `close`. What is missing is made: the folder
-    with mode 0700, the file with 0600. Methods raise OutputError where the file is damaged, full or locked, ConfigError
-    for any other file, LedgerMissing where there can be none, UsageError where another process runs the batch, and
-    Interrupted while they wait for one. `settle`, `forget` and `ended` record what has happened already, and raise
-    nothing: the first `failure` is noted.
+    `exclusive`, for the ledger of a batch, locks other processes out until `close`. A missing folder is created with
+    mode 0700, a missing file with 0600. Methods raise OutputError where the file is damaged, full or locked,
+    ConfigError for any other file, LedgerMissing where there can be none, UsageError where another process runs the
+    batch, and Interrupted while they wait for one. `settle`, `forget` and `ended` record what has happened already, and
+    raise nothing: the first `failure` is noted.
     """
 
     def __init__(self, path: str | None, client: Client, *, exclusive: bool = False) -> None:
@@ -137,7 +137,7 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Makes what is read and written in the `with` block one step for everybody else."""
+        """Makes the reads and writes of the `with` block one step for all other processes and threads."""
         with self._turn:
             if self._db is not None and self._db.in_transaction:  # it is part of a longer one
                 yield
@@ -173,7 +173,7 @@ class Ledger:
         return attempt
 
     def settle(self, key: str, status: str, **facts: Json) -> None:
-        """Records what came of a POST: `id`, `credits`, `error` and `code` as far as they are known."""
+        """Records the outcome of a POST: `id`, `credits`, `error` and `code` as far as they are known."""
         self._record(lambda: self._update(key, status=status, **facts))
 
     def forget(self, key: str) -> None:
@@ -183,9 +183,9 @@ class Ledger:
     def ended(
         self, name: str, status: str, *, saved: Iterable[str] = (), folder: str | None = None, **facts: Json
     ) -> None:
-        """Records an end that was seen of what was started as `name`, with the absolute paths of all its files.
+        """Records the end of what was started as `name`, with the absolute paths of all its files.
 
-        `folder` has all of them, even if there are none. `facts` are `credits`, `code` and `error`.
+        `folder` is where all of them are, even if there are none. `facts` are `credits`, `code` and `error`.
         """
         folders: dict[str, list[str]] = {folder: []} if folder else {}
         for path in map(self._mask, saved):
@@ -194,9 +194,9 @@ class Ledger:
         def record() -> None:
             for attempt in self._read(f"{SELECT} account = ? AND id = ?", self.account, self._columns(id=name)["id"]):
                 if status == GONE and attempt.status not in OPEN:
-                    continue  # it was seen to end before
+                    continue  # its end was recorded before
                 known = {"status": status, **{key: fact for key, fact in facts.items() if fact is not None}}
-                if attempt.status != status:  # else it is seen again, perhaps by a call that was not told why
+                if attempt.status != status:  # else this end was recorded before, and this call may not know the reason
                     known = {"code": None, "error": None, **known}
                 older = {each: paths for each, paths in attempt.saved.items() if each not in folders}
                 if older or folders:
@@ -206,7 +206,7 @@ class Ledger:
         self._record(record)
 
     def _record(self, change: Callable[[], object]) -> None:
-        """Records what has happened already, in its order; what fails is noted, and tried again with the next."""
+        """Records what has already happened, in order. A failure is noted, and tried again with the next record."""
         if not self._is_there:
             return
         self._late.append(change)
@@ -222,7 +222,7 @@ class Ledger:
                 self._client.console.note(failure.message)
 
     def uploaded(self, digest: str, uri: str, moment: float) -> None:
-        """Records the URI of an uploaded file by the hash of its content; another account has another one."""
+        """Records the URI of an uploaded file by the hash of its content, for this account."""
         self._run("REPLACE INTO uploads VALUES (?, ?, ?)", f"{self.account} {digest}", uri, moment)
 
     def upload(self, digest: str, since: float) -> str | None:
@@ -231,26 +231,26 @@ class Ledger:
         return next((row.uri for row in self._read(words, f"{self.account} {digest}", since)), None)
 
     def check(self) -> None:
-        """Raises ConfigError for a file that is not a ledger, but nothing for one that is locked or damaged."""
+        """Raises ConfigError for a file that is not a ledger; one that is locked or damaged passes."""
         with suppress(OutputError, LedgerMissing):
             self._read("SELECT 1")
 
     def attempts(self) -> list[Attempt]:
-        """Returns the attempts of this account in their order."""
+        """Returns the attempts of this account, oldest first."""
         return self._read(f"{SELECT} account = ? ORDER BY n", self.account)
 
     def last(self, **columns: str | None) -> Attempt | None:
-        """Returns the last attempt of this account with these columns; none has a column that is None."""
+        """Returns the last attempt of this account with these columns; a column that is None matches nothing."""
         words = f"{SELECT} account = ?" + "".join(f" AND {name} = ?" for name in columns) + " ORDER BY n DESC LIMIT 1"
         return next(iter(self._read(words, self.account, *columns.values())), None)
 
     def prices(self, since: float = -1.0) -> list[float | None]:
-        """Returns the credits, None if unknown, of what is recorded since a moment or is open."""
+        """Returns the credits, None if unknown, of each attempt since a moment and of each open one."""
         words = "SELECT credits FROM attempts WHERE account = ? AND status <> ? AND (at > ? OR status IN (?, ?))"
         return [row.credits for row in self._read(words, self.account, REFUSED, since, *OPEN)]
 
     def claimed(self) -> set[str]:
-        """Returns the destinations of what is in progress, or ended well and was not saved, whoever started it."""
+        """Returns the destinations of what is in progress, or succeeded and is unsaved, of all accounts."""
         rows = self._read(f"{SELECT} status IN (?, ?) OR (status = ? AND saved IS NULL)", *OPEN, SUCCEEDED)
         return {row.destination for row in rows if row.destination}
 
@@ -260,11 +260,11 @@ class Ledger:
         return rows[0].account if rows else None
 
     def is_sending(self, attempt: Attempt) -> bool:
-        """Returns whether a living process waits for the answer to this attempt's POST."""
+        """Returns whether a live process is waiting for the answer to this attempt's POST."""
         return attempt.status == UNCERTAIN and not self._lock(attempt.n, release=True)
 
     def _columns(self, **facts: Json) -> dict[str, Json]:
-        """Returns facts as they are stored: texts masked, and only then cut, so that no part of a secret is left."""
+        """Returns facts as they are stored: texts are masked before they are cut, so no part of a secret is left."""
         for name, fact in facts.items():
             if name == "credits":
                 facts[name] = number_of(fact)
@@ -284,12 +284,12 @@ class Ledger:
 
     @property
     def _is_there(self) -> bool:
-        """Returns whether there is anything to read: the file, or a history of version 2 to take over."""
+        """Returns whether there is anything to read: the file, or a history of version 2 to import."""
         is_old = os.path.lexists(self._old) and os.access(os.path.dirname(self._old), os.W_OK)
         return bool(self.path) and (self._db is not None or is_old or os.path.lexists(self.path))
 
     def _read(self, words: str, *values: Json) -> list[Attempt]:
-        """Returns the rows of a statement that only reads; none where there is no file, which is not made."""
+        """Returns the rows of a statement that only reads; none if there is no file, which is not created."""
         return self._run(words, *values) if self._is_there else []
 
     def _run(self, words: str, *values: Json) -> list[Attempt]:
@@ -312,7 +312,7 @@ class Ledger:
                 self._client.shutdown.check()
 
     def _open(self) -> sqlite3.Connection:
-        """Opens the file, made where it is missing and checked as a whole, and brings its schema up to date."""
+        """Opens the file, creates it if missing, checks all of it, and brings its schema up to date."""
         import sqlite3
 
         self._make_file()
@@ -341,7 +341,7 @@ class Ledger:
                 raise self._failure("its size is wrong")
             elif pragma("integrity_check(1)" if size < CHECKED else "quick_check(1)") != "ok":
                 raise self._failure("it is damaged")
-            db.execute("ROLLBACK")  # a commit would leave an empty database, which is no ledger, where it ends here
+            db.execute("ROLLBACK")  # a commit here, and then a kill, would leave an empty database, which is no ledger
 
             db.row_factory = Attempt
             if version < len(MIGRATIONS):
@@ -360,7 +360,7 @@ class Ledger:
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with suppress(FileNotFoundError):
-                os.unlink(self._lock_file)  # of a ledger that was removed
+                os.unlink(self._lock_file)  # left from a ledger that was removed
         except OSError as error:
             if not os.path.exists(self.path):
                 raise LedgerMissing(f"{self.path!r}: {error.strerror or error}") from None
@@ -368,8 +368,8 @@ class Ledger:
                 raise self._no_ledger("is not a file") from None
 
     def _migrate(self) -> None:
-        """Brings the schema up to date; a new history takes over that of version 2 beside it."""
-        version = self._run("PRAGMA user_version")[0].user_version  # another process may have been here in between
+        """Brings the schema up to date; a new history imports that of version 2 beside it."""
+        version = self._run("PRAGMA user_version")[0].user_version  # another process may have migrated it meanwhile
         for statement in ";".join(MIGRATIONS[version:]).split(";"):
             self._run(statement)
         self._run(f"PRAGMA application_id = {LEDGER_ID}")
@@ -425,7 +425,7 @@ class Ledger:
         return ConfigError(f"{self.path!r} {words}", variable=None if self._is_exclusive else HISTORY_VARIABLE)
 
     def _lock(self, byte: int, *, release: bool = False) -> bool:
-        """Locks the byte of an attempt, perhaps only to see; returns False where another process holds it."""
+        """Locks the byte of an attempt, with `release` only to test it. Returns False if another process holds it."""
         try:
             if self._locks < 0:
                 self._locks = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,8 +1,8 @@
 """ROWS of a batch: read from JSON, a table or stdin, merged with the fields that all rows share, keyed and named.
 
-A row's key in the ledger follows from its endpoint, its merged body (files by their content, outputs of other rows by
-the keys of those), its @name where it has one, and its count among equal rows. So neither its place in the file nor the
-name of an input file matters. Every fault is reported with its line, all of them at once, before anything is sent.
+A row's key in the ledger is made from its endpoint, its merged body (files by their content, outputs of other rows by
+their keys), its @name if it has one, and its count among equal rows. So neither its place in the file nor the name of
+an input file matters. Every fault is reported with its line, all of them at once, before anything is sent.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ WRONG = {"\0": "a NUL byte: save it as UTF-8", "\ufeff": "a second byte order ma
 
 
 class Row:
-    """One row, as it is sent: the `body` holds its `inputs` as values, and is None where no body is sent.
+    """One row as it is sent. Its `body` contains the `inputs` as values, and is None if no body is sent.
 
     `number` counts the rows from 1, `line` is its line in the file, `key` identifies it in the ledger, whose last
     `attempt` at it may be None. `label` is its @name made safe, "" without one; `name` is what its outputs are called,
@@ -73,7 +73,7 @@ class Row:
 
 
 def read_rows(options: Options, *, base_url: str, shutdown: Shutdown) -> list[Row]:
-    """Returns the rows of ROWS. Raises UsageError for what they share, and with every fault of a row."""
+    """Returns the rows of ROWS. Raises UsageError for a fault in what they share, else with the faults of all rows."""
     path = _endpoint(options.path, base_url)
     files: fields.Files = {}
     _, body = fields.read_body(options.body, False, shutdown)
@@ -115,7 +115,7 @@ def read_rows(options: Options, *, base_url: str, shutdown: Shutdown) -> list[Ro
 
 
 def _field(key: str, given: Json, files: fields.Files, shutdown: Shutdown) -> tuple[Field, Json]:
-    """Returns the field of a cell, and what it puts into the body. Raises UsageError or ValueError."""
+    """Returns the field of a cell, and its value in the body. Raises UsageError or ValueError."""
     if not key.startswith("@"):
         field = Field(fields.JSON, fields.parts(key), given)
         return field, fields.value_of(field, files, shutdown)
@@ -194,7 +194,7 @@ def _json_object(text: str) -> dict[str, Json]:
 
 
 def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    """Returns the object of these members. Raises ValueError where one of two would be lost."""
+    """Returns the object of these members. Raises ValueError for a duplicate key, whose first value would be lost."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -210,7 +210,7 @@ def _table(text: str, delimiter: str | None) -> Iterator[tuple[int, list[tuple[s
     file = io.StringIO(text.rstrip("\r\n\x1a"), newline="")  # Ctrl-Z ends a file of DOS
     start = line = 1
     separator = re.match(r'"?sep=(\t|[^\s\w"])?', text, re.IGNORECASE)
-    if separator:  # how a spreadsheet is told of the delimiter
+    if separator:  # how a spreadsheet program is told the delimiter
         delimiter = separator[1]
         start = line = 2
         file.readline()
@@ -254,7 +254,7 @@ def _cells(given: list[tuple[str, str]]) -> dict[str, Json]:
 
 
 def _set_keys(rows: Sequence[Row]) -> None:
-    """Sets the parents and the keys, first those of rows that others need. Raises UsageError."""
+    """Sets the parents and the keys, those of rows that others need first. Raises UsageError."""
     named = {row.label: row for row in rows if row.label}
     faults: list[Fault] = []
     for row in rows:
@@ -282,7 +282,7 @@ def _set_keys(rows: Sequence[Row]) -> None:
 
 
 def set_names(rows: Sequence[Row], known: Mapping[str, str]) -> None:
-    """Names the rows without an @name: as the ledger has them, else by their number or the next one that is free.
+    """Names the rows without an @name: as in the ledger, else by their number or the next one that is free.
 
     `known` are the names in the ledger, by the keys of their rows. Raises UsageError where two rows have one name.
     """

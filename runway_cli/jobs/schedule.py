@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Job = Union[PolledTask, RowJob]
 
 
-OWN_FILES, FILES_OF_JOB = 24, 4  # open files that the process has beside its jobs, and of each job
+OWN_FILES, FILES_OF_JOB = 24, 4  # open files of the process itself, and of each job
 MAX_GAP = 30.0  # seconds between two POSTs after 429
 MAX_EXHAUSTED = 3  # rows in succession whose retries are used up
 MAX_ROUNDS = 4  # of POSTs that are all answered 429, beyond --retries: a daily limit may be reached
@@ -46,7 +46,7 @@ def most_at_once(wanted: int, note: Callable[[str], None]) -> int:
 
 
 class Scheduler:
-    """Runs the steps of jobs in `workers` threads, each step when it is due.
+    """A scheduler that runs the steps of jobs in `workers` threads, each step when it is due.
 
     A step returns the seconds until the next one, None at the end; past its `deadline` it ends the job.
     Without workers a step runs in the thread of `run`: one job needs no thread, and a test can provide the clock.
@@ -119,10 +119,10 @@ class Scheduler:
 
 
 class Pace:
-    """How fast POSTs are sent. Safe for several threads.
+    """The pace at which POSTs are sent. Safe for several threads.
 
     After 429 none is sent for the time that the service asks for. Then they go one at a time, with growing gaps, until
-    some are accepted. If 429 does not end, or if several jobs in succession use up their retries, no further one is.
+    some are accepted. If the 429s do not end, or several jobs in a row use up their retries, no further POST is sent.
     """
 
     def __init__(self, client: Client) -> None:
@@ -160,7 +160,7 @@ class Pace:
                 self._rounds //= 2
 
     def delay(self, failure: RunwayError, tries: int) -> float | None:
-        """Returns the seconds until a row is tried again, `tries` of which failed before; None if it is left."""
+        """Returns the seconds until a row that failed `tries` times before is retried; None if it is not."""
         if failure.kind in ("auth", "budget", "credits", "config", "io"):
             self.is_stopped = True
             return None
@@ -171,7 +171,7 @@ class Pace:
         delay = self._client.service.policy.delay("POST", failure, 0 if is_throttled else tries, retries)
         with self._lock:
             now = self._client.clock.monotonic()
-            is_told = not is_throttled or now >= self._not_before  # not one of several that were sent together
+            is_told = not is_throttled or now >= self._not_before  # not for each of several that were sent together
             if is_throttled:
                 self._rounds += is_told
                 if self._rounds > retries + MAX_ROUNDS:

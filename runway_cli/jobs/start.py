@@ -1,4 +1,4 @@
-"""The one way to pay: look in the ledger, keep to the budget, record the intent, send the POST, record the id.
+"""The one way to pay: look in the ledger, respect the budget, record the intent, send the POST, record the id.
 
 `request` and `batch` send every POST that may start something through `start`, and nothing else does.
 """
@@ -21,9 +21,9 @@ from .fields import ADDRESS
 from .ledger import REFUSED, STARTED, UNCERTAIN, Attempt, Ledger, LedgerMissing
 from .tasks import FAILED, GONE, SUCCEEDED, TASKS, Pollable, created_by, credits_of, is_id, is_safety, parse
 
-DAY = 86_400.0  # seconds; what a budget is for
+DAY = 86_400.0  # seconds, the period of the budget
 AGAIN = "--again sends it once more, which may cost credits again"
-LOOK = 0.1  # seconds between two looks at a job that another process is sending
+LOOK = 0.1  # seconds between two reads of a job that another process is sending
 # Endpoints where the length of a text, a sound or a video decides the price beside the request's values
 UNPRICED = r"(?i)speech|sound|dub|isolation|audio|upscale|video_to|performance|avatar_videos|voices"
 TEXTS = r"(?i)(text|prompt|seed|name|description|personality|script|tag|info|concept)$"  # fields that change no price
@@ -31,10 +31,10 @@ MEDIA = r"(?i)video|audio|media"  # fields, and types of references, whose lengt
 
 
 class Job:
-    """What is paid for once: its `name` in the ledger, and the `digest` of the request that it stands for.
+    """Something that is paid for once: its `name` in the ledger, and the `digest` of its request.
 
-    `once` is the caller's own name for it; without one the job is the file at `destination`, an absolute path, or
-    where its file is to be named after `stem`, the one in that folder.
+    `once` is the caller's own name for it. Without one, the job is identified by its request and the file at
+    `destination`, an absolute path, or by that folder if its file is to be named after `stem`.
     """
 
     def __init__(self, path: str, value: Json, *, once: str | None, destination: str | None, stem: str | None) -> None:
@@ -45,7 +45,7 @@ class Job:
 
 
 class Started:
-    """A job that was started: the POST's `answer`, or the `attempt` in the ledger where an earlier call sent it."""
+    """A started job: the POST's `answer`, or the `attempt` in the ledger if an earlier call sent it."""
 
     def __init__(self, pollable: Pollable | None, *, answer: Json = None, attempt: Attempt | None = None) -> None:
         self.pollable = pollable  # what to wait for, None where the answer names no id
@@ -71,9 +71,9 @@ def start(
 ) -> Started:
     """Sends a POST, unless its job was started before. `value` is the body as a JSON value, for the record.
 
-    The intent is on the disk before the POST is sent, the id before anything else happens with the answer; no signal is
-    raised in between. A row of a batch is recorded in that ledger too, the intent there first: `row` has its columns
-    `job` and `name`, and `max_credits` is what the whole batch may cost.
+    The intent is on the disk before the POST is sent, and the id before the answer is used; no signal is raised in
+    between. A row of a `batch` is recorded in that ledger too, its intent there first: `row` has its columns `job` and
+    `name`, and `max_credits` is what the whole batch may cost.
 
     Raises what `client.call` and the ledgers raise; BudgetError; TaskError for a job that must not be repeated;
     WaitTimeout where another process has been sending it for longer than the client's timeout.
@@ -130,7 +130,7 @@ def needs_ledger(path: str, value: Json, job: Job | None) -> bool:
 
 
 def _post(send: Callable[[], Json], ledgers: Sequence[Ledger], key: str, family: str | None) -> Started:
-    """Sends the POST, and records what came of it: in the history, and in the ledger of a batch behind it."""
+    """Sends the POST, and records its outcome in each ledger: the history, then that of a batch."""
     try:
         answer = send()
     except Failure as failure:
@@ -153,14 +153,14 @@ def _post(send: Callable[[], Json], ledgers: Sequence[Ledger], key: str, family:
 
 
 def is_unsent(failure: Failure) -> bool:
-    """Returns whether a POST that was surely not accepted may be sent again as it is; else the API has refused it."""
+    """Returns whether a POST that was not accepted may be sent again unchanged; if not, the API has refused it."""
     if not isinstance(failure, ApiError) or failure.kind in ("auth", "credits"):
         return True
     return DIRECT.is_retryable("POST", failure)
 
 
 def field_of(failure: Failure) -> str | None:
-    """Returns the fields that a failure names."""
+    """Returns the names of the fields in a failure's issues, with commas."""
     fields = [str(issue.get("field") or "") for issue in failure.fact("issues") or ()]
     return ", ".join(dict.fromkeys(filter(None, fields))) or None
 
@@ -223,7 +223,7 @@ def _last(history: Ledger, job: Job | None, *, again: bool) -> tuple[Attempt | N
 
 
 def failure_of(attempt: Attempt) -> ApiError | TaskError:
-    """Returns why an attempt has failed, as the run that saw it fail reported it."""
+    """Returns the failure of an attempt, as the run that saw it reported it."""
     words, facts = attempt.error or f"{attempt.id} is {attempt.status}", {}
     if attempt.id:
         found = parse(attempt.id)
@@ -236,14 +236,14 @@ def failure_of(attempt: Attempt) -> ApiError | TaskError:
 
 
 def has_files(attempt: Attempt, destination: str) -> bool:
-    """Returns whether its outputs are all still at an absolute path, which ends in a slash for a folder."""
+    """Returns whether all outputs are still at `destination`, an absolute path that ends in a slash for a folder."""
     folder, name = os.path.split(destination)
     files = [path for path in attempt.saved.get(folder, []) if not name or _outputs(destination).fullmatch(path)]
     return bool(files) and all(map(os.path.isfile, files))
 
 
 def may_own(attempt: Attempt, path: str) -> bool:
-    """Returns whether the file at an absolute path is its output, or may be one that was saved and not recorded."""
+    """Returns whether the file at an absolute path is an output of the attempt, or may be an unrecorded one."""
     if attempt.saved or attempt.has_failed or not attempt.id or not attempt.destination:
         return path in attempt.files
     name = "" if os.path.basename(attempt.destination) else f"{attempt.id}.*"
@@ -251,13 +251,13 @@ def may_own(attempt: Attempt, path: str) -> bool:
 
 
 def _outputs(destination: str) -> re.Pattern[str]:
-    """Returns the pattern of the paths that outputs get at a destination, numbered or not."""
+    """Returns the pattern of the paths of outputs at a destination, numbered or not."""
     root, extension = os.path.splitext(destination)
     return re.compile(re.escape(root) + r"(-\d+)?" + (r"\.\w+" if extension == ANY else re.escape(extension)))
 
 
 def recorded(attempt: Attempt, job: Job | None) -> dict[str, Json]:
-    """Returns what the ledger has of a job, as a result."""
+    """Returns what the ledger has recorded of a job, as a result to print."""
     name = parse(attempt.id).id if attempt.id else None
     cost = {} if attempt.credits is None else {"cost": {"credits": attempt.credits}}
     once = {"once": job.once} if job and job.once is not None else {}
@@ -265,7 +265,7 @@ def recorded(attempt: Attempt, job: Job | None) -> dict[str, Json]:
 
 
 def price_of(shape: str | None, *ledgers: Ledger) -> Json:
-    """Returns what the last job of a shape has cost, None where that is unknown."""
+    """Returns the cost of the last job with this shape, None if unknown."""
     for ledger in ledgers:
         with suppress(LedgerMissing):
             same = ledger.last(shape=shape, status=SUCCEEDED)
@@ -296,7 +296,7 @@ def over_limit(limit: float, name: str, prices: Sequence[Json], price: Json, *, 
 
 
 def foreseen(history: Ledger, path: str, value: Json, job: Job | None) -> dict[str, Json]:
-    """Returns what a dry run tells of a job that was started before, and of what its kind has cost."""
+    """Returns what a dry run shows of a job that was started before, and of the cost of similar ones."""
     last = history.last(job=job.name) if job else None
     found = {"job": {"id": last.id, "status": last.status}} if last else {}
     same = history.last(shape=shape(path, value), status=SUCCEEDED)
@@ -306,14 +306,14 @@ def foreseen(history: Ledger, path: str, value: Json, job: Job | None) -> dict[s
 
 
 def digest(path: str, value: Json) -> str:
-    """Returns what tells a request apart: a hash of its path and body. Files are expected as their content's hash."""
+    """Returns what identifies a request: a hash of its path and body, in which files are hashes of their content."""
     import hashlib
 
     return hashlib.sha256(jsontext.encoded([path, value], is_sorted=True)).hexdigest()[:32]
 
 
 def shape(path: str, value: Json) -> str | None:
-    """Returns a hash of what decides a price, without texts, seeds and addresses; None where a length decides."""
+    """Returns a hash of what determines a price, without texts, seeds and URLs; None if a duration or length does."""
 
     def priced(value: Json, key: str = "") -> Json:
         if isinstance(value, dict):
@@ -335,7 +335,7 @@ def shape(path: str, value: Json) -> str | None:
 
 
 def _comparable(value: Json) -> Json:
-    """Returns a body that is alike whether a value is JSON or its text: for `generate` the contract at hand decides."""
+    """Returns a body with each value as text: whether `generate` sends 5 or "5" depends on the contract it has."""
     if isinstance(value, dict):
         return {key: _comparable(item) for key, item in value.items()}
     if isinstance(value, list):

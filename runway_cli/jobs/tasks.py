@@ -1,7 +1,7 @@
-"""Tasks, and whatever else has a status to wait for.
+"""Tasks, and everything else that has a status to wait for.
 
-From a POST to a saved file: `created_by` tells what the id in the answer belongs to, `PolledTask.step` polls it until
-its status is one of GOOD_ENDS or BAD_ENDS, and saves the outputs of a good end.
+From a POST to a saved file: `created_by` tells what the id in the answer is of, `PolledTask.step` polls it until its
+status is one of GOOD_ENDS or BAD_ENDS, and saves the outputs after a good end.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     # The event of a poll, or, with the bytes that are done and the total, of an output that is being saved
     Progress = tuple["PolledTask", "int | None", "int | None"]
 
-TASKS = "/v1/tasks/"  # created by every POST that is not named here: so a new endpoint works on the day it appears
+TASKS = "/v1/tasks/"  # created by every POST that is not listed here: so a new endpoint works on its first day
 SESSIONS = "/v1/realtime_sessions/"
-# The path above the ids of a resource that can be polled, and what a POST to creates one; below it, after a slash
+# The path above the ids of a pollable resource, and the path (if it ends in a slash, its beginning) that creates one
 FAMILIES = {
     "/v1/workflow_invocations/": "/v1/workflows/",
     "/v1/avatars/": "/v1/avatars",
@@ -81,7 +81,7 @@ def parse(name: str) -> Pollable:
 
 
 def is_id(text: str) -> bool:
-    """Returns whether a text can be an id: it must stay within its segment of a path."""
+    """Returns whether a text can be an id: it must stay within one segment of a path."""
     return text not in ("", ".", "..") and text.isprintable() and not any(c in f" /\\?#{{}}{QUOTES}" for c in text)
 
 
@@ -146,11 +146,11 @@ class PolledTask:
         self._may_be_ours = may_be_ours
         self._folder: str | None = None  # of the outputs, once saving has begun
         self._paths: list[str] = []  # where they go
-        self._denied: DeniedError | None = None  # why new URLs are waited for
+        self._denied: DeniedError | None = None  # why the URLs have to be read again
         self._is_paid = is_paid
-        self._tries = client.target.retries + 1  # polls that may fail so at first
+        self._tries = client.target.retries + 1  # polls that may fail in that way at first
         self.answer: dict[str, Json] | None = None  # the last one
-        self.status = ""  # of the answer, as what follows
+        self.status = ""  # of the answer, like the next three
         self.progress: float | None = None  # from 0 to 1, None where it is unknown
         self.credits: Json = None
         self.node_errors: dict[str, Json] = {}  # the failed nodes of a workflow invocation, by their id
@@ -167,11 +167,11 @@ class PolledTask:
 
     @property
     def is_missing(self) -> bool:
-        """Returns whether the API itself, and not a gateway, said that there is none."""
+        """Returns whether the API itself, not a gateway, answered that it does not exist."""
         return isinstance(self.error, ApiError) and self.error.status == 404 and self.error.from_provider
 
     def step(self, emit: Emit) -> float | None:
-        """Polls once and saves the outputs at a good end. Returns the seconds until the next poll, None at the end."""
+        """Polls once, and saves the outputs after a good end. Returns the seconds to the next poll, None at the end."""
         if self.deadline is not None and self.client.clock.monotonic() >= self.deadline:
             self.error = self._denied and (self.trouble or self._denied)
             return None
@@ -233,7 +233,7 @@ class PolledTask:
         if in_folder:
             id = self.pollable.id
             stem = safe_name(id)
-            if stem != id:  # two ids may be made safe alike
+            if stem != id:  # two ids may have the same safe name
                 import hashlib
 
                 stem += f"-{hashlib.sha256(id.encode('utf-8', 'replace')).hexdigest()[:8]}"
@@ -245,7 +245,7 @@ class PolledTask:
             raise ApiError(f"{self.name} no longer has its {counted(len(self._paths), 'output')}", status=200)
         self._paths = paths
         left = list(zip(urls, paths))[len(self.saved) :]
-        for _, path in left:  # before the first one is saved: what is there afterwards is this run's
+        for _, path in left:  # before the first one is saved: files that appear later are this run's
             if not may_be_ours(path):
                 check_name(path, force=force)
 
@@ -261,9 +261,9 @@ class PolledTask:
         self.is_saved = bool(urls)
 
     def record_end(self, ledger: Ledger) -> None:
-        """Records an end that was seen, and the outputs once all are saved: else the same call is to save them."""
+        """Records an end, and the outputs only once all are saved: otherwise the same call has to save them."""
         is_good = self.status in GOOD_ENDS
-        if self.error and self.is_missing and not is_good:  # a missing output does not make the task missing
+        if self.error and self.is_missing and not is_good:  # a missing output is no missing task
             ledger.ended(self.name, GONE, error=self.error.message)
         elif is_good or self.status in BAD_ENDS:
             bad_end = self._bad_end()
