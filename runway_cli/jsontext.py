@@ -1,4 +1,4 @@
-"""JSON in and out with nothing changed: numbers keep their spelling, NaN and Infinity are refused.
+"""JSON in and out, unchanged: numbers keep their spelling, NaN and Infinity are refused.
 
 `json` alone rounds 1e400 to Infinity, prints 1.10 as 1.1 and stops at integers of 4,300 digits. Here a number that
 Python would not print as it came becomes a `Number`, which `dumps` writes back letter by letter.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     Json = object
 
-# C1 controls, DEL, tag characters and what turns the writing direction: they can steer a terminal or hide from it.
+# C1 controls, DEL, tag characters and direction marks: they can control a terminal, or are invisible.
 _STEERING = "[\x7f-\x9f\u061c\u180e\u200e\u200f\u2028-\u202e\u2061-\u206f\ufff9-\ufffb\U000e0000-\U000e007f]"
 
 
@@ -80,7 +80,7 @@ def _refuse(word: str) -> None:
 def dumps(value: Json, indent: int | None = None, *, is_sorted: bool = False) -> str:
     """Returns one line without spaces, or indented lines; characters stay as they are, and keys unless `is_sorted`.
 
-    What can steer a terminal is written as escapes. Halves of surrogate pairs stay: UTF-8 cannot hold them, so
+    Characters that can control a terminal are escaped. Halves of surrogate pairs stay: UTF-8 cannot hold them, so
     `encoded` writes them as escapes too.
     """
     import json

@@ -3,13 +3,13 @@
 Every answer of the server, whatever its status, is a Stream. Everything else is a NetworkError that says whether the
 request may have been received: no before the connection and its TLS handshake are complete, maybe from then on.
 
-A socket's own timeout begins anew with each byte, and while it waits, Windows holds signals back. Here:
+A socket's own timeout starts again with each byte, and while it waits, Windows delays signals. Here:
 
 1. A part of an exchange, such as connecting or reading the headers of the answer, is limited as a whole: a server that
    sends a byte now and then cannot prolong it.
-2. A body takes as long as it takes: there each wait is limited, the silence and not the transfer.
+2. A body may take any time: there each wait is limited, that is the silence, not the transfer.
 3. A time limit, where there is one, ends everything.
-4. All waiting is done in slices (see `runway_cli.shutdown`), with a look at the signals between them.
+4. All waiting is done in slices (see `runway_cli.shutdown`), with a check for signals between them.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-PIECE = 64 * 1024  # bytes read or handed to the system at a time, and the most that it holds back; TLS gives 16 KiB
+PIECE = 64 * 1024  # bytes read or passed to the system at a time, and the most that it buffers; TLS gives 16 KiB
 FOREVER = float("inf")
 HEAD_START = 0.25  # seconds that an address has before the next one is tried too (RFC 8305, 8)
-STOPPED = 2.0  # seconds that a wait may last too long on a busy machine; after more the process was stopped
+STOPPED = 2.0  # seconds that a wait may overrun on a busy machine; if it is more, the process was stopped
 UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # OpenSSL's verification results that SSL_CERT_FILE can help with (x509_vfy.h)
 
 
 class Transport:
-    """Sends requests, each over a connection of its own. Safe to use from several threads."""
+    """The sender of requests, each over a new connection. Safe to use from several threads."""
 
     def __init__(self, shutdown: Shutdown) -> None:
         self._shutdown = shutdown
@@ -76,7 +76,7 @@ class Transport:
         idle_timeout: float,
         time_limit: float = FOREVER,
     ) -> Stream:
-        """Sends a request and returns its answer, whose body is still to be read.
+        """Sends a request and returns its answer, with the body unread.
 
         A body in pieces has its Content-Length among the headers. `idle_timeout` seconds bound connecting, each silence
         while the request is sent, the headers of the answer, and each silence in its body; `time_limit` seconds bound
@@ -127,8 +127,8 @@ class Transport:
 class Stream(http.client.HTTPResponse):
     """An answer whose headers have been read, and whose body is read in pieces. The caller closes it.
 
-    Its end is certain: what frames its body is read as RFC 9112, 6.3 says, or the answer refused, where http.client
-    takes a frame that it does not understand for none. All interim answers are skipped (RFC 9110, 15.2).
+    Its end is certain: framing is read as RFC 9112, 6.3 says, or the answer is refused; http.client ignores framing that
+    it does not understand. All interim answers are skipped (RFC 9110, 15.2).
     """
 
     body = b""  # all of it, where `Transport.send` has read it
@@ -193,7 +193,7 @@ class Stream(http.client.HTTPResponse):
         return int(size[1], 16)
 
     def _read_and_discard_trailer(self) -> None:
-        """Skips the trailers, within one part of the exchange: http.client waits for their end for ever."""
+        """Skips the trailers, within the time limit of one part: http.client might wait for their end for ever."""
         self.exchange.limit_part()
         while self.fp.readline(4096) not in (b"\r\n", b"\n", b""):
             pass
@@ -225,7 +225,7 @@ def _head(request: str, headers: Mapping[str, str]) -> bytes:
 
 @contextmanager
 def _reported(exchange: Exchange) -> Iterator[None]:
-    """Raises what goes wrong in an exchange as its callers expect it: see `Transport.send`."""
+    """Turns the errors of an exchange into those that `Transport.send` raises."""
     try:
         yield
     except Interrupted as stop:
@@ -270,7 +270,7 @@ def _words(error: Exception, was_sent: bool) -> str:
 
 
 class Exchange:
-    """One request and its answer: its limits in seconds, and how far it got."""
+    """One request and its answer: its time limits, in seconds, and how far it has got."""
 
     def __init__(self, shutdown: Shutdown, timeout: float, time_limit: float = FOREVER) -> None:
         now = time.monotonic()
@@ -308,7 +308,7 @@ class Exchange:
 
 
 class BoundedSocket(socket.socket):
-    """A connection that keeps to the limits of its `exchange`."""
+    """A connection that obeys the limits of its `exchange`."""
 
     exchange: Exchange
 
@@ -324,7 +324,7 @@ class BoundedSocket(socket.socket):
             rest = rest[self._in_slices(super().send, rest[:PIECE], flags) :]
 
     def _in_slices(self, operation: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        """Repeats an operation until it is done. One that times out has lost nothing, over TLS too."""
+        """Repeats an operation until it is done. A timeout loses nothing, over TLS either."""
         exchange, since = self.exchange, time.monotonic()
         if since - exchange.checked >= SLICE:  # a transfer may never have to wait
             exchange.check()
@@ -355,10 +355,10 @@ class SecureSocket(BoundedSocket, ssl.SSLSocket):
 
 
 def connect(host: str, port: int, exchange: Exchange) -> BoundedSocket:
-    """Connects to the address of a host that accepts first. Raises OSError.
+    """Connects to whichever address of a host accepts first. Raises OSError.
 
-    An address that swallows packets must not cost a time limit: after HEAD_START seconds, or at once when one has
-    failed, the next is tried too (RFC 8305).
+    An address that drops packets must not use up the time limit: after HEAD_START seconds, or as soon as one has
+    failed, the next one is tried too (RFC 8305).
     """
     places = _look_up(host, port, exchange)
     fault = OSError("no address")
@@ -392,7 +392,7 @@ def connect(host: str, port: int, exchange: Exchange) -> BoundedSocket:
 
 
 def _look_up(host: str, port: int, exchange: Exchange) -> list[Any]:
-    """Returns what getaddrinfo says. On its own it can be neither limited nor interrupted."""
+    """Returns the result of getaddrinfo, run in a thread: it can be neither limited nor interrupted itself."""
     found: list[Any] = []
 
     def look_up() -> None:
@@ -449,7 +449,7 @@ def proxy_for(parts: SplitResult) -> SplitResult | None:
 
 
 def trusted_authorities() -> ssl.SSLContext:
-    """Returns what TLS trusts: the system's authorities, or what SSL_CERT_FILE and SSL_CERT_DIR name.
+    """Returns the context for TLS: it trusts the system's authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR.
 
     Raises ConfigError for a SSL_CERT_FILE without certificates. This is not `ssl.create_default_context`: from Python
     3.13 on it refuses authorities that curl, Node and earlier versions accept (VERIFY_X509_STRICT), and it fails where
@@ -458,11 +458,11 @@ def trusted_authorities() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which `ssl` names from Python 3.10 on
-    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # a peer has to close in order: anyone can cut off
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # an attacker could cut an answer short
     context.sslsocket_class = SecureSocket
     if sys.platform == "win32":
         context.load_default_certs()  # those of the system's store
-    # OpenSSL itself would ignore what a variable names in vain, take an empty one as a name, and wait for a FIFO.
+    # OpenSSL itself would ignore a missing file, take an empty variable as a name, and wait for a FIFO.
     file, system = setting("SSL_CERT_FILE"), ssl.get_default_verify_paths()
     try:
         if file and not os.path.isfile(file):

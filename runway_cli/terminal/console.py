@@ -1,7 +1,7 @@
 """What a run prints: results on stdout; notes, traces, live lines and errors on stderr.
 
-stdout is data: only the secrets are masked there. What goes to stderr is masked, then made printable, and cut last:
-what is masked must not be cut in two before that. A JSON error is masked value by value, so that it stays JSON.
+stdout is data: only secrets are masked there. Text for stderr is masked, then made printable, and only then cut: a
+secret that was cut first would not be recognized. A JSON error is masked value by value, so that it stays JSON.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ FORMATS = ("json", "jsonl", *TABLES)
 MAX_BODY = 2048  # characters of a body that --verbose shows
 MAX_NOTE = 1000  # characters
 MAX_MESSAGE = 4000  # characters of an error's message
-SLICE = 0.25  # seconds between two looks at the signals while nobody reads
+SLICE = 0.25  # seconds between two checks for a signal while nobody reads
 
 
 class Console:
-    """The streams of one run.
+    """The output streams of one run.
 
     `format` is json, jsonl, table or markdown, None if nothing names one. A format `is_from_variable` is the preference
     of a person: it is ignored where stdout is a pipe or a result has no rows. `needs_rows`: --output asked for rows, so
@@ -78,7 +78,7 @@ class Console:
         self._explain(is_error=has_rows)
 
     def row(self, row: Row, *, alone: bool, full: Row | None = None) -> None:
-        """Prints one of several results as soon as it is there; in a table it waits for `end_rows`.
+        """Prints one of several results at once; in a table it waits for `end_rows`.
 
         `alone`: it is the only one, a JSON document by itself. --select looks at `full`, if given.
         """
@@ -89,7 +89,7 @@ class Console:
             self._print([row], is_document=alone and self.format == "json")
 
     def end_rows(self, columns: Sequence[Column]) -> None:
-        """Prints the rows that waited to become a table, and tells what --select has not found in any."""
+        """Prints the table of the rows that waited for it, and notes what --select found in none."""
         rows, self._waiting = self._waiting, []
         if rows:
             self._write_table(rows, columns)
@@ -160,7 +160,7 @@ class Console:
             self.note(f"columns left out to fit the window: {', '.join(left_out)}")
 
     def _match(self, value: Any) -> None:
-        """Notes which paths of --select have matched, and what is there instead of the others."""
+        """Records which paths of --select have matched, and why the others have not."""
         for path in self._select:
             if matches(value, path.split(".")):
                 self._unmatched[path] = ""
@@ -168,7 +168,7 @@ class Console:
                 self._unmatched[path] = explain(value, path)
 
     def _explain(self, *, is_error: bool = False) -> None:
-        """Tells, once, which paths of --select matched nothing. `is_error`: raises UsageError instead."""
+        """Notes once which paths of --select matched nothing; with `is_error`, raises UsageError instead."""
         found = list(filter(None, self._unmatched.values()))
         self._unmatched = {}
         if found and is_error:
@@ -184,7 +184,7 @@ class Console:
             self._put(self.safe_line(text), MAX_NOTE)
 
     def tell(self, text: str) -> None:
-        """Writes a line with --quiet too: what must not be lost, such as the id of what was paid for."""
+        """Writes a line even with --quiet: what must not be lost, such as the id of what was paid for."""
         self._put(self.safe_line(text))
 
     def trace(self, mark: str, lines: Iterable[str], body: bytes = b"", own: str = "") -> None:
@@ -203,7 +203,7 @@ class Console:
             self._put(f"{mark} … {len(text) - MAX_BODY} characters more")
 
     def error(self, document: Mapping[str, Any], heading: str = "error: ") -> None:
-        """Writes the failure, which has `error` and `example`, as JSON, or for a person as text. Nothing follows it."""
+        """Writes the failure, which has `error` and `example`, as JSON, or as text for a person. Nothing follows it."""
         shown = masking.value(document, self.mask)
         shown["error"] = shown["error"][:MAX_MESSAGE]
         for issue in shown.get("issues", ()):
@@ -227,7 +227,7 @@ class Console:
         self._has_ended = True
 
     def mask(self, text: str) -> str:
-        """Returns `text` without the secrets and all else that must not be shown for inspection."""
+        """Returns `text` without secrets and everything else that must not be shown on stderr."""
         return masking.text(self.secrets.mask(text))
 
     def safe_line(self, text: str) -> str:
@@ -235,7 +235,7 @@ class Console:
         return printable(self.mask(text))
 
     def write_stderr(self, text: str) -> None:
-        """Writes text on stderr, as UTF-8. A stderr that is closed, full or not read does not matter."""
+        """Writes text to stderr, as UTF-8. Does nothing if stderr is closed, full or not read."""
         try:  # not `suppress`: contextlib would cost every call a millisecond
             self._write(sys.stderr, text)
         except (AttributeError, ValueError, OSError, Interrupted):
@@ -253,7 +253,7 @@ class Console:
             self.write_stderr(line + "\n")
 
     def _write(self, stream: Any, text: str) -> None:
-        """Writes past Python's buffer: what could not be written must not be tried again when the interpreter ends.
+        """Writes without Python's buffer: what could not be written must not be tried again when the interpreter exits.
 
         Raises Interrupted where nobody reads and a signal has arrived.
         """
@@ -264,7 +264,7 @@ class Console:
         while rest:
             size = len(rest)
             try:
-                while os.name != "nt":  # until somebody reads: then as much as can be written without waiting
+                while os.name != "nt":  # wait until somebody reads, then write as much as does not block
                     if select.select([], [raw], [], SLICE)[1]:
                         size = select.PIPE_BUF
                         break
@@ -340,7 +340,7 @@ def matches(value: Any, parts: Sequence[str]) -> list[Any]:
 
 
 def explain(value: Any, path: str) -> str:
-    """Returns why a path matches nothing in `value`: what is there at the last place that it reaches."""
+    """Returns why a path matches nothing in `value`: what is at the last place that it reaches."""
     reached: list[str] = []
     for part in path.split("."):
         following = matches(value, [part])
@@ -360,7 +360,7 @@ def explain(value: Any, path: str) -> str:
     return f"--select {path} matches nothing: {found}{hint}"
 
 
-# The streams themselves, and what is known about the terminal behind them.
+# The streams themselves, and the terminal behind them.
 
 RED, GREEN, YELLOW, DIM = "31", "32", "33", "2"  # styles, as ANSI escape sequences name them
 REPLACEMENT = "\ufffd"
@@ -411,7 +411,7 @@ def terminal_size() -> tuple[int, int]:
 
 
 def has_styles(stream: Any) -> bool:
-    """Returns whether colours may be written on a stream: a terminal that has them, and a user who wants them."""
+    """Returns whether colours may be written to a stream: a terminal that supports them, without NO_COLOR."""
     return has_ansi(stream) and not setting("NO_COLOR")
 
 

@@ -1,4 +1,4 @@
-"""What must not be shown: the secrets of a run anywhere, and more where a request or an answer is inspected.
+"""Masks what must not be shown: the secrets of a run anywhere, and more where a request or an answer is shown.
 
 `Secrets` masks the values themselves, on stdout too. `text`, `value` and `body` mask what a dry run, a trace, a note or
 an error must not contain: gateway tokens, session keys, the fields of upload forms, the query of URLs, and data URIs
@@ -15,7 +15,7 @@ from ..jsontext import Json
 from ..settings import IN_REQUEST_LINE, readable_size
 
 MASK = "***"
-MIN_LENGTH = 4  # characters; masking a shorter value would blot out ordinary words
+MIN_LENGTH = 4  # characters; masking a shorter value would hide ordinary words
 MIN_LENGTH_IN_RESULTS = 8  # the same on stdout, where text is data
 MIN_LENGTH_IN_DISGUISE = 12  # letters and digits
 TAG = r"""<[^<>"']*(?:(?:"[^"]*"|'[^']*')[^<>"']*){0,9}>|<[^<>]*>"""  # a > may stand in quotes
@@ -25,15 +25,15 @@ _ESCAPE = r"(?:\x1b|\\u001[bB])\[[0-?]*[ -/]*[@-~]|\\u[0-9a-fA-F]{4}|\\[nrt]"
 
 
 class Secrets:
-    """The values that must not be shown: as they are, as a URL, JSON or base64 writes them, and in disguise.
+    """The values that must not be shown: as they are, as encoded in a URL, in JSON or in base64, and in disguise.
 
-    A secret in disguise is one with anything but letters and digits between its own, as where an answer is wrapped over
-    lines or cut by tags and invisible characters, or with some of them percent-encoded or written as HTML entities.
+    A secret in disguise has other characters between its letters and digits, as where an answer is wrapped or contains
+    tags or invisible characters; or some of its characters are percent-encoded or HTML entities.
     """
 
     def __init__(self) -> None:
         self._kept: list[str] = []  # the longest first
-        self._bare: set[str] = set()  # the letters and digits of those that are long enough to be known by them
+        self._bare: set[str] = set()  # the letters and digits of those that are long enough to be recognized by them
 
     def keep(self, secret: str) -> None:
         """Masks `secret` from now on, unless it is shorter than MIN_LENGTH."""
@@ -55,7 +55,7 @@ class Secrets:
         self._bare.update(bare for bare in map(_bare, forms) if len(bare) >= MIN_LENGTH_IN_DISGUISE)
 
     def mask(self, text: str, min_length: int = MIN_LENGTH, *, in_disguise: bool = True) -> str:
-        """Returns `text` without the secrets of `min_length` characters or more; MASK alone if one is in disguise."""
+        """Returns `text` without the secrets of `min_length` characters or more; only MASK if one is in disguise."""
         for secret in self._kept:
             if len(secret) >= min_length:
                 text = text.replace(secret, MASK)
@@ -104,7 +104,7 @@ _FIELDS = r"""("fields\\*"\s*:\s*)\{(?:[^{}"\\]|\{[^{}"\\]*\}|(\\*)"(?:(?!\2")(?
 
 
 def text(shown: str, own: str = "") -> str:
-    """Returns text, JSON or not, masked by how it looks. In URLs below `own`, a base URL, the query stays readable."""
+    """Returns text, JSON or not, with known patterns masked. In URLs below `own`, a base URL, the query is kept."""
     lowered = shown.lower()
     for word, pattern, replace in (
         ("data:", _DATA_URI, _short_data_uri),
@@ -134,9 +134,9 @@ def _without_query(url: str, own: str) -> str:
 def value(
     shown: Json, mask: Callable[[str], str] = text, hidden: frozenset[str] = _HIDDEN_KEYS, depth: int = 0
 ) -> Json:
-    """Returns a JSON value with each text and number masked, and, if there are `hidden` keys, what they lead to.
+    """Returns a JSON value with each text and number masked, and the values of all `hidden` keys.
 
-    More than MAX_DEPTH levels cannot be searched by recursion: TOO_DEEP stands for them beside hidden keys.
+    What is below MAX_DEPTH levels is not searched: with hidden keys, TOO_DEEP replaces it.
     """
     if depth > MAX_DEPTH:
         return TOO_DEEP if hidden else shown

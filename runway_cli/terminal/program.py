@@ -1,4 +1,4 @@
-"""How this program was started, and calls of it that can be pasted into a shell.
+"""Calls of this program that can be pasted into a shell, named the way it was started.
 
 On Windows a call is quoted for PowerShell, in single quotes, which a POSIX shell there mostly takes too. Paths have
 forward slashes there for the same reason.
@@ -58,7 +58,7 @@ def _program() -> list[str]:
 
 
 def _is_on_path(name: str, file: str) -> bool:
-    """Returns whether a shell given `name` starts `file`. A virtual environment's Python is a link to another."""
+    """Returns whether a shell starts `file` when given `name`. A virtual environment's Python is a link to another."""
     import shutil
 
     found = shutil.which(name)

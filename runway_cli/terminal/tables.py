@@ -1,6 +1,6 @@
 """Rows as a Markdown table, or as aligned columns for a terminal. Secrets are masked before rows come here.
 
-Columns of a terminal are counted by character, so that an emoji of several characters may look narrower than counted.
+Width is counted by character, so an emoji of several characters may be narrower on a terminal than counted here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DAY = 86_400  # seconds
 STATUS_STYLES = {
     **dict.fromkeys(("SUCCEEDED", "READY", "COMPLETED"), GREEN),
     **dict.fromkeys(("FAILED", "CANCELLED", "GONE"), RED),
-}  # any other goes on, or needs a look: YELLOW
+}  # any other is in progress, or needs attention: YELLOW
 
 # A URL without what ends a sentence or brackets; else a character that would begin markup.
 _MARKDOWN = (
@@ -36,8 +36,8 @@ _MARKDOWN = (
 class Column:
     """A column of a table, as commands declare it: its heading, and the key of its values in a row.
 
-    `link` is the text of a link that stands for a URL in Markdown. `wrap`: on a terminal, values that do not fit go on
-    on the next line instead of being cut. A narrow window does without the highest `rank` first, never without 0.
+    `link` is the text of a link that stands for a URL in Markdown. `wrap`: on a terminal, values that do not fit
+    continue on the next line instead of being cut. A narrow window leaves out the highest `rank` first, never 0.
     """
 
     def __init__(self, heading: str, key: str, *, link: str = "link", wrap: bool = False, rank: int = 0) -> None:
@@ -65,7 +65,7 @@ def columns_of(rows: Sequence[Row]) -> list[Column]:
 
 
 def markdown(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    """Returns a GitHub table, in which no cell can start markup or HTML, and a URL is a link."""
+    """Returns a GitHub table in which no cell can start markup or HTML, and URLs are links."""
     from urllib.parse import quote
 
     def cell(text: str, link: str) -> str:
@@ -86,8 +86,8 @@ def table(
 ) -> tuple[str, list[str]]:
     """Returns columns aligned by what a terminal shows, headings first, and the headings that were left out.
 
-    In a window of `width` columns times are relative, then whole columns are left out, then texts are cut; lists wrap.
-    Where not even the columns of rank 0 fit, each row becomes lines of `heading  value`.
+    To fit into `width` columns, times become relative, whole columns are left out, and texts are cut; lists wrap. If
+    even the columns of rank 0 do not fit, each row becomes lines of `heading  value`.
     """
     fitting = [_FittedColumn(column, [row.get(column.key) for row in rows], width, is_coloured) for column in columns]
     if width is None or sum(each.width + GAP for each in fitting) <= width + GAP or _fit(fitting, width):
@@ -103,7 +103,7 @@ def table(
 
 
 class _FittedColumn:
-    """A column on a terminal: its cells, the heading first, and the `width` that it gets, 0 where it is left out."""
+    """A column on a terminal: its cells, the heading first, and its `width`, 0 if it is left out."""
 
     def __init__(self, column: Column, values: Sequence[object], window: int | None, is_coloured: bool) -> None:
         if window is not None and column.is_time:
@@ -127,7 +127,7 @@ class _FittedColumn:
 
 
 def _fit(columns: Sequence[_FittedColumn], width: int) -> bool:
-    """Sets the widths of the columns in a window. Returns False where those that must not be left out do not fit."""
+    """Sets the widths of the columns in a window. Returns False if those that must not be left out do not fit."""
     room = width + GAP
     in_order = sorted(columns, key=lambda each: (each.column.rank, each.natural))
     for each in in_order:
@@ -150,7 +150,7 @@ def _text(value: object) -> str:
 
 
 def _ago(moment: object) -> object:
-    """Returns an ISO 8601 moment as `2 h 5 min ago`, as its date where that is a day or more, and others as it is."""
+    """Returns an ISO 8601 moment as `2 h 5 min ago`, or as its date after a day or more; any other value unchanged."""
     from datetime import datetime
 
     try:
@@ -161,7 +161,7 @@ def _ago(moment: object) -> object:
 
 
 def aligned(cells: Sequence[tuple[list[str], int, str]]) -> str:
-    """Returns the lines of cells, each its own lines, a width and a style."""
+    """Returns the lines of a row of cells, each cell given as (lines, width, style)."""
     text = ""
     for pieces in zip_longest(*(lines for lines, _, _ in cells), fillvalue=""):
         line = ""
