@@ -21,8 +21,8 @@ VARIABLES = (
     (BUDGET_VARIABLE, "the credits that may be spent here in 24 hours"),
     (OPENAPI_VARIABLE, "where the API's contract comes from: a URL or a file"),
     ("RUNWAY_SKILLS_DIR", "a checkout of the skill"),
-    ("HTTPS_PROXY, NO_PROXY", "the proxy, and hosts and networks that need none"),
-    ("SSL_CERT_FILE, SSL_CERT_DIR", "further certificate authorities"),
+    ("HTTPS_PROXY, NO_PROXY", "the proxy, and hosts and networks to reach without it"),
+    ("SSL_CERT_FILE, SSL_CERT_DIR", "additional certificate authorities"),
 )
 # The variables by which agents tell the programs that they start which session this is; the first one set is used. If
 # one agent may start another, the one whose id is in every shell comes last.

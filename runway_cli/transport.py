@@ -127,8 +127,8 @@ class Transport:
 class Stream(http.client.HTTPResponse):
     """An answer whose headers have been read, and whose body is read in pieces. The caller closes it.
 
-    Its end is certain: framing is read as RFC 9112, 6.3 says, or the answer is refused; http.client ignores framing that
-    it does not understand. All interim answers are skipped (RFC 9110, 15.2).
+    Its end is certain: framing is read as RFC 9112, 6.3 says, or the answer is refused; http.client ignores framing
+    that it does not understand. All interim answers are skipped (RFC 9110, 15.2).
     """
 
     body = b""  # all of it, where `Transport.send` has read it
@@ -251,7 +251,7 @@ def _words(error: Exception, was_sent: bool) -> str:
         if sys.platform == "darwin":
             version = f"{sys.version_info.major}.{sys.version_info.minor}"
             return f'{words}; run "/Applications/Python {version}/Install Certificates.command" once'
-        return f"{words}; SSL_CERT_FILE can name a file of further authorities"
+        return f"{words}; SSL_CERT_FILE can name a file of additional authorities"
     if isinstance(error, ssl.SSLError):
         reason = getattr(error, "reason", None) or error.strerror or "no reason given"  # PyPy has no reason
         if isinstance(error, ssl.SSLEOFError) or reason == "UNEXPECTED_EOF_WHILE_READING":  # without a close_notify

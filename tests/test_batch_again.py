@@ -293,7 +293,7 @@ class ExampleTest(BatchTest):
     def test_rows_that_the_ledger_does_not_know_are_not_retried(self) -> None:
         self.write("fox")
         self.assert_success(self.batch("-F", "seed=7"))
-        self.assert_refused(self.batch("--retry-failed"), "the ledger knows none of these rows", sent=1)
+        self.assert_refused(self.batch("--retry-failed"), "the ledger has none of these rows", sent=1)
 
 
 class ChainTest(BatchTest):

@@ -311,7 +311,7 @@ class EndTest(ProcessTest):
         limited = ["/bin/sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *words]
         done = subprocess.run(limited, env=self.surroundings, capture_output=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 0, done)
-        self.assertIn(b"4 at once, not 64: the limit of open files is 40", done.stderr)
+        self.assertIn(b"4 at once, not 64: the limit on open files is 40", done.stderr)
         self.assertEqual(self.recorded(), self.ids())
 
 

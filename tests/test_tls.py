@@ -75,7 +75,7 @@ class ProgramTlsTest(Trusted, ProgramTest):
     def test_the_advice_fits_the_platform(self) -> None:
         with FakeRunway(tls=Authority(self.folder, "unknown").certificate("leaf", "DNS:localhost")) as fake:
             for platform, advice in (
-                ("linux", "SSL_CERT_FILE can name a file of further authorities"),
+                ("linux", "SSL_CERT_FILE can name a file of additional authorities"),
                 ("darwin", "Install Certificates.command"),
             ):
                 with self.subTest(platform), mock.patch("sys.platform", platform):

@@ -123,7 +123,7 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
     set_names(rows, {key: attempt.name or "" for key, attempt in attempts.items()})
     is_retry = options.retry_failed or options.retry_uncertain
     if is_retry and attempts and not any(row.key in attempts for row in rows):
-        words = "the ledger knows none of these rows: use the file and the options of the earlier run"
+        words = "the ledger has none of these rows: use the file and the options of the earlier run"
         raise UsageError(words, batch_call=("batch", "--help"))
     folder = values.absolute(options.download) if options.download else None
     for row in rows:

@@ -32,7 +32,7 @@ def run(context: Context, options: Options) -> int:
         raise UsageError(words, drop=("--max-wait", "--interval", "--open"))
     path = full_path(api_path(options.endpoint))
     if not created_by(path):
-        words = f"POST {path} creates nothing to wait for: send it with `request`"
+        words = f"POST {path} creates no task: send it with `request`"
         raise UsageError(words, try_next=("reference", "POST", path))
 
     # Take the words apart.

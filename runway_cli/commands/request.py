@@ -128,7 +128,7 @@ class Request:
             from ..jobs.tasks import created_by
 
             if not created_by(self.path):
-                words = f"POST {self.path.partition('?')[0]} starts nothing to wait for"
+                words = f"POST {self.path.partition('?')[0]} creates no task to wait for"
                 raise UsageError(words, drop=("--wait", "--download", "--open", "--max-wait", "--interval"))
         elif not given.isdisjoint(("--download", "--max-wait", "--interval")) and not options.is_typed:
             raise UsageError("--download, --max-wait and --interval need --wait", add=("--wait",))

@@ -331,7 +331,7 @@ class Download:
             raise storage_error("the download was refused", answer, self.client.console.mask)
         codings = re.split(r"[\s,]+", ",".join(headers.get_all("Content-Encoding", [])).lower())
         if not COMPRESSIONS.isdisjoint(codings):
-            raise ApiError(f"the download came {', '.join(codings)}-compressed, unasked", status=status)
+            raise ApiError(f"the download is {', '.join(codings)}-compressed, which was not requested", status=status)
         place = re.fullmatch(rf"bytes {self._done}-\d+/({self._total}|\*)", headers.get("Content-Range", ""))
         is_same = headers.get("ETag") == self._etag
         if status in (206, 416) and not (status == 206 and self._done and place and is_same):

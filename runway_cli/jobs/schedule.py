@@ -41,7 +41,7 @@ def most_at_once(wanted: int, note: Callable[[str], None]) -> int:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     found = wanted if limit < 0 else min(wanted, max(1, (limit - OWN_FILES) // FILES_OF_JOB))
     if found < wanted:
-        note(f"{found} at once, not {wanted}: the limit of open files is {limit}")
+        note(f"{found} at once, not {wanted}: the limit on open files is {limit}")
     return found
 
 
