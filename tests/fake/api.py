@@ -365,7 +365,9 @@ def _read_json(request: Request) -> Any:
     if media_type != "application/json":
         raise Refusal(415, "The Content-Type must be application/json")
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        found = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        json.dumps(found, allow_nan=False)  # 1e400
+        return found
     except ValueError:
         raise Refusal(400, "The body is not valid JSON") from None
 
