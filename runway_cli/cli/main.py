@@ -93,11 +93,11 @@ def report(failure: Failure, words: list[str], call: Call | None, console: Conso
     try:
         from .examples import example
 
-        shown = example(failure, words, call, console.mask)
+        suggested = example(failure, words, call, console.mask)
     except Exception:  # two signals may have stopped an import halfway: the facts must be reported all the same
-        shown = LAST_RESORT
+        suggested = LAST_RESORT
     facts = {key: failure.fact(name, False) for name, key in REPORTED.items()}
     told = {key: fact for key, fact in facts.items() if fact is not False} | failure.fact("more", {})
-    document = {"error": failure.message, "kind": failure.kind, **told, "example": shown}
+    document = {"error": failure.message, "kind": failure.kind, **told, "example": suggested}
     console.error(document, failure.fact("heading", "error: "))
     return failure.exit_status

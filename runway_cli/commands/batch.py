@@ -202,8 +202,8 @@ def _show(context: Context, batch: Batch) -> int:
     try:
         for row in unsent:
             body = row.value(lambda each: each.placeholder())
-            shown = keyless_client.preview("POST", row.path, body, has_body=row.has_body)
-            context.console.row({"dry_run": True, "row": row.number, "name": row.name, **shown}, alone=False)
+            request = keyless_client.preview("POST", row.path, body, has_body=row.has_body)
+            context.console.row({"dry_run": True, "row": row.number, "name": row.name, **request}, alone=False)
     finally:
         context.console.end_rows(DRY_RUN_COLUMNS)
 

@@ -250,10 +250,10 @@ class Request:
             wants_output = any(path.partition(".")[0] == "output" for path in options.select or ())
             needs_wait = wants_output or (self.destination and not has_files(attempt, self.destination))
         if not needs_wait or pollable is None:
-            shown = recorded(attempt, self.job)
+            row = recorded(attempt, self.job)
             if self.console.format in TABLES:
-                shown["credits"] = attempt.credits
-            self.console.row(shown, alone=True)
+                row["credits"] = attempt.credits
+            self.console.row(row, alone=True)
             self.console.end_rows(columns(has_saved=bool(options.download)))
             if options.open:
                 open_files(self.context, attempt.files)

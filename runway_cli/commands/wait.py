@@ -208,10 +208,10 @@ def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone:
     if task.warnings:
         full["warnings"] = task.warnings
     if context.console.format in TABLES:
-        shown = {**full, "credits": task.credits}
+        row = {**full, "credits": task.credits}
     else:
-        shown = {key: value for key, value in full.items() if key != "output" or not task.is_saved}
-    context.console.row(shown, alone=alone, full=full)
+        row = {key: value for key, value in full.items() if key != "output" or not task.is_saved}
+    context.console.row(row, alone=alone, full=full)
 
 
 def open_files(context: Context, paths: Sequence[str]) -> None:

@@ -91,7 +91,7 @@ class Batch:
         try:
             for row in self.rows:
                 if row.todo == PRINT:
-                    self._print_known(row)
+                    self._print_recorded(row)
             self.release()
             count = len(self.unsent) + len(self.blocked) + len(self._started)
             self._parallel = min(most_at_once(self._parallel, self._console.note), count)
@@ -181,16 +181,16 @@ class Batch:
         text = f"{failure.message}: rows {', '.join(words)}; {advice}"
         return failure.but(text, batch_call="same", task_id=None)
 
-    def _print_known(self, row: Row) -> None:
-        known = row.attempt
-        assert known
-        if known.status == UNCERTAIN:
+    def _print_recorded(self, row: Row) -> None:
+        attempt = row.attempt
+        assert attempt
+        if attempt.status == UNCERTAIN:
             self._print(row, UNCERTAIN, ApiError(UNCERTAIN_WORDS, may_have_been_accepted=True))
             return
-        files = list(map(relative, saved_files(known, self.folder) or []))
-        status = FAILED if known.status == REFUSED else known.status
-        shown = {"id": known.id or None, "credits": known.credits, "saved": files, "skipped": True}
-        self._print(row, status, failure_of(known) if known.has_failed else None, **shown)
+        files = list(map(relative, saved_files(attempt, self.folder) or []))
+        status = FAILED if attempt.status == REFUSED else attempt.status
+        facts = {"id": attempt.id or None, "credits": attempt.credits, "saved": files, "skipped": True}
+        self._print(row, status, failure_of(attempt) if attempt.has_failed else None, **facts)
 
     def _ended(self, job: RowJob) -> None:
         """Records how the work on a row ended, then prints it."""

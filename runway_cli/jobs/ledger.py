@@ -195,13 +195,13 @@ class Ledger:
             for attempt in self._read(f"{SELECT} account = ? AND id = ?", self.account, self._columns(id=name)["id"]):
                 if status == GONE and attempt.status not in OPEN:
                     continue  # its end was recorded before
-                known = {"status": status, **{key: fact for key, fact in facts.items() if fact is not None}}
+                changes = {"status": status, **{key: fact for key, fact in facts.items() if fact is not None}}
                 if attempt.status != status:  # else this end was recorded before, and this call may not know the reason
-                    known = {"code": None, "error": None, **known}
+                    changes = {"code": None, "error": None, **changes}
                 older = {each: paths for each, paths in attempt.saved.items() if each not in folders}
                 if older or folders:
-                    known["saved"] = encoded({**older, **folders}).decode()
-                self._update(attempt.key, **known)
+                    changes["saved"] = encoded({**older, **folders}).decode()
+                self._update(attempt.key, **changes)
 
         self._record(record)
 

@@ -153,10 +153,10 @@ def refuse(faults: Sequence[Fault], intro: str = "", **facts: Json) -> None:
         {"field": f"line {line}{': ' * bool(field)}{field}", "messages": [message]}
         for line, field, message in sorted(faults, key=lambda fault: fault[0])
     ]
-    shown = [f"{issue['field']}: {issue['messages'][0]}" for issue in issues[:MAX_SHOWN]]
+    listed = [f"{issue['field']}: {issue['messages'][0]}" for issue in issues[:MAX_SHOWN]]
     more = f"; and {len(issues) - MAX_SHOWN} more" if len(issues) > MAX_SHOWN else ""
     if issues:
-        raise UsageError(intro + "; ".join(shown) + more, issues=issues, **facts)
+        raise UsageError(intro + "; ".join(listed) + more, issues=issues, **facts)
 
 
 def _json_texts(text: str) -> Iterator[tuple[int, str]]:

@@ -204,23 +204,23 @@ class Console:
 
     def error(self, document: Mapping[str, Any], heading: str = "error: ") -> None:
         """Writes the failure, which has `error` and `example`, as JSON, or as text for a person. Nothing follows it."""
-        shown = masking.value(document, self.mask)
-        shown["error"] = shown["error"][:MAX_MESSAGE]
-        for issue in shown.get("issues", ()):
+        masked = masking.value(document, self.mask)
+        masked["error"] = masked["error"][:MAX_MESSAGE]
+        for issue in masked.get("issues", ()):
             issue["messages"] = [message[:MAX_NOTE] for message in issue["messages"]]
-        text = jsontext.dumps(shown)
+        text = jsontext.dumps(masked)
         if is_terminal(sys.stderr) and not self._wants_json_errors:
-            accepted = " (the request may have been accepted)" if shown.get("maybeAccepted") else ""
-            lines = [f"{shown['error']}{accepted}"]
-            for issue in shown.get("issues", ()):
+            accepted = " (the request may have been accepted)" if masked.get("maybeAccepted") else ""
+            lines = [f"{masked['error']}{accepted}"]
+            for issue in masked.get("issues", ()):
                 line = ": ".join(filter(None, (issue["field"], "; ".join(issue["messages"]))))
-                if not issue["field"] or line not in shown["error"]:
+                if not issue["field"] or line not in masked["error"]:
                     lines.append(f"  {line}")
-            lines += [f"  {failure['id']}: {failure['error']}" for failure in shown.get("failed", ())]
+            lines += [f"  {failure['id']}: {failure['error']}" for failure in masked.get("failed", ())]
             red, dim = (RED, DIM) if has_styles(sys.stderr) else ("", "")
             text = styled(heading, red) + "".join(printable(line) + "\n" for line in lines)
             # to be pasted: no character of a quoted word is another one
-            text += styled("  try: ", dim) + printable(shown["example"], is_pasted=True)
+            text += styled("  try: ", dim) + printable(masked["example"], is_pasted=True)
         if self.live is not None:
             self.live.close()
         self.write_stderr(text + "\n")

@@ -103,9 +103,9 @@ _KEY = r"key_[0-9a-z]{32,}"  # of the API, even where it is not this run's
 _FIELDS = r"""("fields\\*"\s*:\s*)\{(?:[^{}"\\]|\{[^{}"\\]*\}|(\\*)"(?:(?!\2")(?:\\.|[^\\]))*\2")*(?:\}|.*)"""
 
 
-def text(shown: str, own: str = "") -> str:
+def text(plain: str, own: str = "") -> str:
     """Returns text, JSON or not, with known patterns masked. In URLs below `own`, a base URL, the query is kept."""
-    lowered = shown.lower()
+    lowered = plain.lower()
     for word, pattern, replace in (
         ("data:", _DATA_URI, _short_data_uri),
         ("http", _URL, lambda match: _without_query(match[0], own)),
@@ -116,8 +116,8 @@ def text(shown: str, own: str = "") -> str:
         ("fields", _FIELDS, rf'\1"{MASK}"'),
     ):
         if word in lowered:  # a pattern is compiled when it is needed: that saves most runs 3 ms
-            shown = re.sub(pattern, replace, shown, flags=re.IGNORECASE | re.DOTALL)
-    return shown
+            plain = re.sub(pattern, replace, plain, flags=re.IGNORECASE | re.DOTALL)
+    return plain
 
 
 def _short_data_uri(match: re.Match[str]) -> str:
@@ -132,29 +132,29 @@ def _without_query(url: str, own: str) -> str:
 
 
 def value(
-    shown: Json, mask: Callable[[str], str] = text, hidden: frozenset[str] = _HIDDEN_KEYS, depth: int = 0
+    plain: Json, mask: Callable[[str], str] = text, hidden: frozenset[str] = _HIDDEN_KEYS, depth: int = 0
 ) -> Json:
     """Returns a JSON value with each text and number masked, and the values of all `hidden` keys.
 
     What is below MAX_DEPTH levels is not searched: with hidden keys, TOO_DEEP replaces it.
     """
     if depth > MAX_DEPTH:
-        return TOO_DEEP if hidden else shown
-    if isinstance(shown, str):
-        return mask(shown)
-    if isinstance(shown, dict):
-        here = hidden | {"fields"} if hidden and "uploadUrl" in shown else hidden
-        return {mask(key): MASK if key in here else value(item, mask, hidden, depth + 1) for key, item in shown.items()}
-    if isinstance(shown, (list, tuple)):
-        return [value(item, mask, hidden, depth + 1) for item in shown]
-    if isinstance(shown, (int, float, jsontext.Number)):
-        return shown if mask(str(shown)) == str(shown) else MASK
-    return shown
+        return TOO_DEEP if hidden else plain
+    if isinstance(plain, str):
+        return mask(plain)
+    if isinstance(plain, dict):
+        here = hidden | {"fields"} if hidden and "uploadUrl" in plain else hidden
+        return {mask(key): MASK if key in here else value(item, mask, hidden, depth + 1) for key, item in plain.items()}
+    if isinstance(plain, (list, tuple)):
+        return [value(item, mask, hidden, depth + 1) for item in plain]
+    if isinstance(plain, (int, float, jsontext.Number)):
+        return plain if mask(str(plain)) == str(plain) else MASK
+    return plain
 
 
-def body(shown: bytes, mask: Callable[[str], str] = text) -> str:
+def body(data: bytes, mask: Callable[[str], str] = text) -> str:
     """Returns a body as text, masked; JSON on one line."""
     try:
-        return jsontext.dumps(value(jsontext.loads(shown), mask)) if shown else ""
+        return jsontext.dumps(value(jsontext.loads(data), mask)) if data else ""
     except ValueError:
-        return mask(shown.decode("utf-8", "replace"))
+        return mask(data.decode("utf-8", "replace"))
