@@ -14,7 +14,7 @@ from .errors import ConfigError, UsageError
 OPENAPI_VARIABLE = "RUNWAY_SKILLS_OPENAPI_URL"
 HISTORY_VARIABLE = "RUNWAY_SKILLS_HISTORY"
 BUDGET_VARIABLE = "RUNWAY_SKILLS_MAX_CREDITS"
-OUTPUT_VARIABLE = "RUNWAY_SKILLS_OUTPUT"  # what a terminal shows; a pipe is JSON, whatever it says
+OUTPUT_VARIABLE = "RUNWAY_SKILLS_OUTPUT"  # for a terminal only; a pipe gets JSON
 # What `help environment` says about them. A service's own are in its module, those of options in their declarations.
 VARIABLES = (
     (HISTORY_VARIABLE, "the history file, or off"),
@@ -68,7 +68,7 @@ def base_url(variable: str, default: str) -> str:
     if not text:
         return default
     fault = url_fault(text) or ("contains a query or a fragment" if "?" in text or "#" in text else None)
-    if fault:  # the URL may hold a password: it is not repeated
+    if fault:  # the URL may contain a password, so it is not shown
         raise ConfigError(f"{variable} {fault}; a valid value is {default}", variable=variable)
     return text.rstrip("/")
 
@@ -84,7 +84,7 @@ def budget() -> float | None:
 
 def url_fault(url: str) -> str | None:
     """Returns why a URL is not used, as the rest of a sentence; None for https, and for http to a loopback address."""
-    import re  # not before signals are handled
+    import re  # imported late: signals are handled first
 
     found = re.fullmatch(r"(?i)(https?)://([^/?#]*@)?(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{0,5}))?([/?#].*)?", url, re.ASCII)
     if not found or not _is_plain(url) or not 0 < int(found[4] or 443) < 65536:
@@ -155,7 +155,7 @@ def home() -> str | None:
 
 def expanded(path: str, variable: str = "") -> str:
     """Replaces a `~` that no shell did. Raises UsageError, or ConfigError for a `variable`, where no home is known."""
-    found = path if os.environ.get("HOME") == "" else os.path.expanduser(path)  # it would be the root
+    found = path if os.environ.get("HOME") == "" else os.path.expanduser(path)  # expanduser would return the root
     if found == "~" or (found.startswith("~") and os.path.dirname(found)):
         words = f"{path!r}: the home folder is not known: write the path without ~, or with ./~"
         raise ConfigError(f"{variable}: {words}", variable=variable) if variable else UsageError(words)
@@ -208,7 +208,7 @@ def user_folder(variable: str, on_macos: tuple[str, ...], elsewhere: tuple[str, 
 
 
 # The text of an option or a variable → its value. Each function raises ValueError with words for a user.
-MAX_TIMEOUT = 86_400  # seconds; more does not fit into every platform's socket timeout
+MAX_TIMEOUT = 86_400  # seconds; not every platform's socket timeout can be longer
 MAX_WAIT = 10 * 365 * 86_400  # seconds
 MAX_CREDITS = 1e12  # of one job; a larger number is not a price
 MIN_INTERVAL = 5.0  # seconds between two polls of a task; the API asks for it

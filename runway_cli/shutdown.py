@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         def sleep(self, seconds: float, /) -> None: ...
 
 
-SLICE = 0.25  # seconds that a wait may last without a look at the signals
+SLICE = 0.25  # seconds that a wait may last without a check for signals
 GRACE = 0.5  # seconds in which a further signal is the same request: a terminal and a wrapper may each send one
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # as far as this system has them
 SIGBREAK: int | None = getattr(signal, "SIGBREAK", None)  # Windows: Ctrl-Break, or the console was closed
@@ -88,7 +88,7 @@ class Shutdown:
 
     def sleep(self, clock: Clock, seconds: float) -> None:
         """Sleeps, unless a signal has arrived or arrives meanwhile."""
-        longest = SLICE if os.name == "nt" else seconds  # on Windows SIGINT alone ends a sleep
+        longest = SLICE if os.name == "nt" else seconds  # on Windows only SIGINT ends a sleep
         while seconds > 0:
             self.interruptible(clock.sleep, min(seconds, longest))
             seconds -= longest
@@ -124,7 +124,7 @@ class Shutdown:
             for path, file in list(self._part_files.items()):
                 try:
                     if file:
-                        file.close()  # Windows removes no open file
+                        file.close()  # Windows cannot remove an open file
                 except OSError:
                     pass
                 self.remove_part_file(path)

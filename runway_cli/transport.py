@@ -62,7 +62,7 @@ class Transport:
         with closing(self.stream(method, url, headers, body, idle_timeout=timeout, time_limit=timeout)) as answer:
             with _reported(answer.exchange):
                 answer.body = b"".join(iter(answer.next_piece, b""))
-                if answer.body.startswith(b"\x1f\x8b"):  # gzip, which a server may apply unasked; no JSON begins so
+                if answer.body.startswith(b"\x1f\x8b"):  # gzip, which a server may send unasked; no JSON begins so
                     answer.body = zlib.decompress(answer.body, zlib.MAX_WBITS | 16)
             return answer
 
@@ -115,11 +115,11 @@ class Transport:
                     for piece in chain((head,), body or ()):
                         connection.sendall(piece)
                 except (ConnectionError, ssl.SSLError):
-                    pass  # a server may refuse a body before it has read it: its answer tells, or the lack of one
+                    pass  # a server may refuse a body before it has read it: its answer says why
                 exchange.limit_part()
                 answer = Stream(connection, method)
             finally:
-                connection.close()  # stays open for the answer until that is closed
+                connection.close()  # the answer keeps it open until it is closed itself
         exchange.part_end = FOREVER
         return answer
 
@@ -155,7 +155,7 @@ class Stream(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
-        if self.exchange.is_at_end:  # within the headers, which http.client takes for their end
+        if self.exchange.is_at_end:  # within the headers: http.client takes that for their end
             raise http.client.IncompleteRead(b"")
         rest = self.headers.get_payload()  # what follows a line that `email` does not accept, such as `Name : value`
         if rest and isinstance(rest, str):
@@ -326,7 +326,7 @@ class BoundedSocket(socket.socket):
     def _in_slices(self, operation: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Repeats an operation until it is done. A timeout loses nothing, over TLS either."""
         exchange, since = self.exchange, time.monotonic()
-        if since - exchange.checked >= SLICE:  # a transfer may never have to wait
+        if since - exchange.checked >= SLICE:  # a fast transfer may never have to wait
             exchange.check()
         while True:
             wait = min(exchange.left(since), SLICE)
@@ -339,7 +339,7 @@ class BoundedSocket(socket.socket):
                     raise
             finally:
                 stopped = time.monotonic() - began - wait
-                if stopped > STOPPED:  # that time does not count: an answer may have arrived meanwhile
+                if stopped > STOPPED:  # that time is not counted: an answer may have arrived meanwhile
                     since += stopped
                     exchange.end += stopped
                     exchange.part_end += stopped
@@ -375,7 +375,7 @@ def connect(host: str, port: int, exchange: Exchange) -> BoundedSocket:
                         fault, due = error, 0.0
                     continue
                 wait = min(exchange.left(since), SLICE, max(0.0, due - time.monotonic()) if places else SLICE)
-                for key, _ in selector.select(wait):  # on Windows: also what has failed
+                for key, _ in selector.select(wait):  # on Windows, failed ones too
                     connection: Any = key.fileobj
                     selector.unregister(connection)
                     code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -425,7 +425,7 @@ def _begin(place: Any, exchange: Exchange) -> BoundedSocket:
             # line the silence in between would look like a stall.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, PIECE)
         connection.connect(address)
-    except BlockingIOError:  # it has begun and goes on
+    except BlockingIOError:  # the connection is being made
         pass
     except OSError:
         connection.close()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .runway import Service
 
 CREDITS_PAGE = "https://dev.runwayml.com/ (Billing)"
-# What an error or its code says where there are too few credits: no word for it is documented.
+# What an error or its code may say if there are too few credits: no wording is documented.
 _FEW = "(not|n.t|no longer) have (enough|sufficient|any)|not enough|insufficient|too few|out of|no more|only have"
 _LOW = "insufficient|exhausted|depleted|used up|too low"
 NO_CREDITS = rf"({_FEW})\b.{{0,30}}\b(credit|balance)|\bcredit.{{0,30}}\b({_LOW})\b|exceed.{{0,30}}\bbalance"
@@ -120,7 +120,7 @@ def _issue(issue: Mapping[str, Json]) -> dict[str, Json]:
     """Returns {"field": "a.0.b", "messages": […]}: of a union those of its branches, each once; else the code."""
     messages: dict[str, None] = {}
     waiting: list[Json] = [issue]
-    while waiting:  # a loop: an answer may nest deeper than Python's calls may
+    while waiting:  # a loop, because an answer may nest deeper than Python allows recursion
         found = waiting.pop()
         if isinstance(found, list):
             waiting += reversed(found)
@@ -161,7 +161,7 @@ def excerpt(body: bytes, mask: Callable[[str], str]) -> str:
     """Returns the beginning of a body that should have been JSON, as one line without HTML tags."""
     text = body[:MAX_READ].decode("utf-8", "replace")
     if len(body) > MAX_READ:
-        text = text[:-MAX_SECRET]  # this cut may have gone through a secret
+        text = text[:-MAX_SECRET]  # the cut above may have gone through a secret
     text = re.sub(rf"(?is)<(script|style)\b.*?(</\1>|$)|{TAG}", " ", text)
     from html import unescape
 

@@ -79,7 +79,7 @@ class Service(RunwayService):
             failure = first
 
         is_of_format = isinstance(failure, ApiError) and (failure.status in FORMAT_ERRORS or failure.status >= 500)
-        is_no_task = path == NO_TASK and failure.fact("from_provider")  # for which a 404 is the answer
+        is_no_task = path == NO_TASK and failure.fact("from_provider")  # a 404 is the expected answer for it
         if old != url and is_of_format and not is_no_task:
             try:
                 answer = ask(old)
@@ -89,7 +89,7 @@ class Service(RunwayService):
             except (ApiError, NetworkError) as second:
                 is_lost = isinstance(second, NetworkError) and failure.fact("status") in (404, 405)
                 is_telling = is_lost or isinstance(second, DeniedError) or second.fact("from_provider")
-                if is_telling and not failure.fact("from_provider"):  # the first one's words are only the gateway's own
+                if is_telling and not failure.fact("from_provider"):  # the first error was only the gateway's own
                     failure = second
 
         if isinstance(failure, NetworkError):
@@ -126,7 +126,7 @@ class Service(RunwayService):
             return Answer(status, value, from_provider=False)
         if "provider" in value and "result" in value:
             result = {} if value["result"] in (None, "") else value["result"]
-            return Answer(status, result, is_json=not isinstance(result, str))  # text: upstream's JSON was broken
+            return Answer(status, result, is_json=not isinstance(result, str))  # text if upstream's JSON was broken
         error: Json = value.get("error")
         # the gateway's own errors come without upstream's headers, and with only these keys inside
         is_own = "headers" not in value and isinstance(error, dict) and set(error) <= {"code", "logging", "message"}

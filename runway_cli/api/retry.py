@@ -14,7 +14,7 @@ LOST = "lost"  # it may have been received, and no complete answer came
 NOT_JSON = "not JSON"  # a success whose body cannot be read
 SAFE_RETRIES = (429, 502, 503, 504, 408, 500, UNSENT, LOST)  # for GET, PUT and DELETE
 MAX_BACKOFF = 4.0  # seconds: 1, 2, then 4
-MAX_RETRY_AFTER = 60.0  # seconds; a longer wait is an error that names it
+MAX_RETRY_AFTER = 60.0  # seconds; if the service asks for more, the call fails and says so
 
 
 class RetryPolicy:
@@ -37,7 +37,7 @@ class RetryPolicy:
         is_last = tries >= retries or failure.fact("final") or asked > MAX_RETRY_AFTER
         if is_last or not self.is_retryable(method, failure):
             return None
-        from random import random  # a call that goes well does without
+        from random import random  # a call that succeeds does not need it
 
         return max(asked, min(2.0**tries, MAX_BACKOFF) * (1 + random() / 2))
 

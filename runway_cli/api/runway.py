@@ -32,7 +32,7 @@ class Service:
     secret_names: Mapping[bool, tuple[str, ...]] = {False: (SECRET, SDK_SECRET), True: (STAGE_SECRET, SECRET)}
     base_variable = "RUNWAY_SKILLS_BASE_URL"
     base_urls: Mapping[bool, str] = {False: "https://api.dev.runwayml.com", True: "https://api.dev-stage.runwayml.com"}
-    variables: Sequence[tuple[str, str]] = (  # and what `help environment` says of them
+    variables: Sequence[tuple[str, str]] = (  # and what `help environment` says about them
         (SECRET, f"the API key; else {SDK_SECRET}"),
         (STAGE_SECRET, "the key for --stage, tried first"),
         (base_variable, "another address of the API"),
@@ -77,7 +77,7 @@ class Service:
 
         def look(path: str) -> Json:
             answer = client.call("GET", path, retries=0)
-            if answer.is_empty or not isinstance(answer.value, dict):  # as any server might say: nothing, null, a list
+            if answer.is_empty or not isinstance(answer.value, dict):  # any server might answer nothing, null or a list
                 raise unexpected(answer, path, "a JSON object", client.console.mask)
             return answer.value
 

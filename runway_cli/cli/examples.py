@@ -173,7 +173,7 @@ def _candidates(failed: FailedCall) -> Iterator[Words | None]:
     # The words of the call, corrected.
     yield _corrected(failed)
     yield ("help", "environment") if "--gateway" in fact("drop", ()) else None  # a variable names it
-    # Another call that tells more: what exists instead of an unknown id; a resource that is not ready yet.
+    # Another call that shows more: which ids exist, or a resource that is not ready yet.
     parts = failed.endpoint.partition("?")[0].strip("/").split("/")
     if failed.name in ("wait", "cancel") and status in (400, 404):
         yield ("history",)
@@ -189,7 +189,7 @@ def _candidates(failed: FailedCall) -> Iterator[Words | None]:
 
 def _is_usable(failed: FailedCall, words: Words, mask: Callable[[str], str]) -> bool:
     """Returns whether to show a call: nothing forced, masked or too long; the failed call only if waiting may help."""
-    is_shown = all(mask(word) == word and not re.search("[\ud800-\udfff]", word) for word in words)  # nor undecodable
+    is_shown = all(mask(word) == word and not re.search("[\ud800-\udfff]", word) for word in words)  # and decodable
     is_short = sum(map(len, words)) <= MAX_EXAMPLE or words[0] == "wait"
     may_repeat = failed.is_matter_of_time() or (failed.fact("batch_call") and failed.failure.kind != "config")
     is_new = may_repeat or not failed.is_same(words)
@@ -213,9 +213,9 @@ def _wait(failed: FailedCall) -> Words | None:
     if not names or (failed.name == "wait" and isinstance(failed.failure, DeniedError)):
         return None
     if failed.option("unfinished") and failed.is_matter_of_time():
-        return failed.words  # it knows the destination of each
+        return failed.words  # `wait --unfinished` knows the destination of each
     kept = {flag for option in (*GLOBAL_OPTIONS, *load("wait")["wait",].options) for flag in option.flags}
-    kept -= {"--unfinished", *SERVICE_FLAGS}  # the ids are named; the service follows for every example
+    kept -= {"--unfinished", *SERVICE_FLAGS}  # the ids are named; every example gets the service flags later
 
     def change(flag: str, value: str | None) -> Words | None:
         if flag in OUTPUT_FLAGS and value:
@@ -228,7 +228,7 @@ def _wait(failed: FailedCall) -> Words | None:
     if path and "--download" not in words:
         folder = os.path.join(os.path.dirname(path) or os.curdir, "")
         words = _extended(words, ["--download", folder if names[1:] or path.endswith(ANY) else _free(path)])
-    if failed.is_same(words) and not failed.is_matter_of_time():  # a disk is full: the URLs can still be had
+    if failed.is_same(words) and not failed.is_matter_of_time():  # if the disk is full, the URLs can still be read
         return _extended(call, failed.typed(kept - {"--download", "--open"}))
     return words
 
@@ -262,7 +262,7 @@ def _corrected(failed: FailedCall) -> Words | None:
 def _correction(failed: FailedCall) -> Words | None:
     """Returns the words of the call without the mistake that the failure names; None where it names none."""
     fact, words = failed.fact, failed.words
-    if fact("unknown_command") and not isinstance(failed.failure, Mistyped):  # one of other tools
+    if fact("unknown_command") and not isinstance(failed.failure, Mistyped):  # a command of another tool
         name, rest = fact("unknown_command")[0], failed.operands()[1:]
         if name.upper() in METHODS and "/" in "".join(rest[:1]):
             return ["request", *words]
@@ -295,7 +295,7 @@ def _correction(failed: FailedCall) -> Words | None:
         is_word = value == wrong and (not flag or fact("ours") is None)
         if wrong is None or not (is_option or is_word):
             return None
-        if not ours or ours[0] in (*NEVER, *failed.operands()):  # not needed, or there already: -X GET
+        if not ours or ours[0] in (*NEVER, *failed.operands()):  # not needed, or already there: -X GET
             return []
         if is_option:
             return [*ours, *([] if value == fact("value") else [str(value)])]
@@ -319,7 +319,7 @@ def _reference(failed: FailedCall) -> Words | None:
     """Returns the `reference` of the endpoint, for the model of the call unless it was refused, or of a similar one."""
     flags, status = failed.fact("bad_value", ((), ""))[0], failed.fact("status")
     is_about_body = status in (400, 404, 405, 409, 415, 422)
-    if isinstance(failed.failure, UsageError):  # of the body's options alone, and of the contract's check
+    if isinstance(failed.failure, UsageError):  # only for options of the body, and for what the contract refused
         is_about_body = bool(BODY_FLAGS & {*flags}) if flags else failed.name == "request" or failed.fact("contract")
     if not is_about_body or not failed.endpoint or ":" in failed.endpoint.partition("/")[0]:
         return None

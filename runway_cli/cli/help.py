@@ -17,7 +17,7 @@ from .parser import SUMMARIES, declared, load
 
 TITLE = "The Runway API (generative video, images, audio, avatars) on the command line."
 NO_BREAK = "\u00a0"  # a space at which no line is folded
-MAX_WIDTH = 80  # columns that help keeps to
+MAX_WIDTH = 80  # columns of help at most
 MIN_WIDTH = 40
 EXAMPLES = ("generate text_to_image 'a red fox' model=gen4_image ratio=1280:720 --to fox.png", "auth status")
 MORE = (

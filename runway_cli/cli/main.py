@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..terminal.console import Console
     from .parser import Call
 
-LAST_RESORT = "runway-cli history --unfinished"  # the example where choosing one failed
+LAST_RESORT = "runway-cli history --unfinished"  # the example if choosing one has failed
 
 
 def main(argv: list[str] | None = None, clock: Clock | None = None) -> int:
@@ -42,11 +42,11 @@ def _status(words: list[str], clock: Clock | None, shutdown: Shutdown) -> int:
 
     named = [word for word in words if word.startswith("--output")] or settings.setting(settings.OUTPUT_VARIABLE)
     wants_json = named == "json" or "--output=json" in words or ("--output", "json") in zip(words, words[1:])
-    console = Console("json" if wants_json else None, shutdown=shutdown)  # until the options are known
+    console = Console("json" if wants_json else None, shutdown=shutdown)  # until the options are parsed
     call: Call | None = None
     try:
         shutdown.check()
-        if words in (["-v"], ["-V"], ["--version"]):  # imports nothing more
+        if words in (["-v"], ["-V"], ["--version"]):  # without further imports
             console.write(__version__ + "\n")
             return 0
         from ..api.client import secrets

@@ -38,7 +38,7 @@ COMMAND_MODULES = {name: module or name for names, module, _ in COMMAND_LINES fo
 SUMMARIES = {names: summary for names, _, summary in COMMAND_LINES}
 COMMAND_NAMES = tuple(COMMAND_MODULES)
 TOPICS = ("options", "environment", "exit")
-SIMILARITY = 0.65  # from 0 to 1, of a mistyped word and the one that is suggested for it
+SIMILARITY = 0.65  # from 0 to 1, that a word needs to be suggested for a mistyped one
 
 
 class HelpRequested(Exception):
@@ -130,7 +130,9 @@ def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = 
     plain = wrong.lstrip("-")  # shared dashes do not make words similar
     words = {word.lstrip("-"): word for word in known}
     close = difflib.get_close_matches(plain, words, 1, SIMILARITY)
-    affirmed = re.sub("^(no|non|not|un|dis|de|without)-?", "", plain)  # --no-open and uninstall are opposites, no slips
+    affirmed = re.sub(
+        "^(no|non|not|un|dis|de|without)-?", "", plain
+    )  # --no-open and uninstall are opposites, not typos
     likeness = [difflib.SequenceMatcher(None, word, near).ratio() for word in (affirmed, plain) for near in close]
     if close and words[close[0]] != wrong and likeness[0] <= likeness[1]:
         near = words[close[0]]

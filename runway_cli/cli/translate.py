@@ -55,7 +55,7 @@ OPTIONS = (
     ("-H --header --headers", ANY, ""),
     ("-y --yes --no-input --non-interactive --no-color --raw-output -r --raw --location --fail", None, ""),
 )
-# Options that do not exist here, by a part of their name: the call that tells more. A key is never repeated.
+# Options that do not exist here, by a part of their name, and the call that explains more. A key is never repeated.
 CALLS = ((r"key|token|secret|password|bearer", ("auth", "login")), (r"url|host|endpoint", ("help", "environment")))
 TASKS = r"(?:tasks?|jobs?|runs|predictions)"
 LISTS = f"({'|'.join(name for name, module in COMMAND_MODULES.items() if module == 'lists')})"
@@ -119,7 +119,7 @@ def unknown_option(word: str, behind: Sequence[str], known: Collection[str], com
     for part, call in CALLS:
         if re.search(part, name, re.IGNORECASE):
             return UsageError(f"unknown option {name}", try_next=call)
-    is_theirs = any(name in flags.split() for flags, _, _ in OPTIONS)  # and not a slip of ours
+    is_theirs = any(name in flags.split() for flags, _, _ in OPTIONS)  # and is not a misspelling of ours
     return mistyped(f"unknown option {name}", name, () if is_theirs else known)
 
 

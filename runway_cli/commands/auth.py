@@ -28,7 +28,7 @@ def status(context: Context, options: Options) -> int:
     try:
         shown.update(authenticated=True, **client.service.check_key(client))
     except (AuthError, ApiError, NetworkError) as error:
-        undecided = error.fact("undecided")  # None where the key is refused, or there is none
+        undecided = error.fact("undecided")  # None if the key was refused, or there is none
         shown.update(authenticated=None if undecided else False, error=undecided or error.message)
         context.console.result(shown)
         raise

@@ -56,13 +56,13 @@ def run(context: Context, options: Options) -> int:
         client.check_secret()
     rows = read_rows(options, base_url=client.target.base_url, shutdown=context.shutdown)
     if options.download:
-        options.download = os.path.join(options.download, "")  # here it is always a folder
+        options.download = os.path.join(options.download, "")  # in a batch it is always a folder
     try:
         if options.download and not options.dry_run:
             check_destination(options.download, force=options.force)
         history, ledger = context.history(client), _opened(context, options, client)
 
-        # The last attempt at each row. Of a POST whose outcome the ledger does not know, the history may have the id.
+        # The last attempt at each row. If the ledger lacks the outcome of a POST, the history may have the id.
         attempts: dict[str, Attempt] = {}
         for each in ledger.attempts():
             attempts[each.job] = each
@@ -86,7 +86,7 @@ def run(context: Context, options: Options) -> int:
         call = failure.fact("batch_call") or ("same" if failure.kind == "interrupted" else None)
         if is_stdin and (isinstance(call, str) or failure.fact("taken") or failure.fact("drop")):
             call = ("wait", "--unfinished")  # stdin cannot be read again
-        elif failure.fact("taken"):  # with another folder
+        elif failure.fact("taken"):  # it would have to name another folder
             call = None
         raise failure.but(batch_call=call) from None
 
@@ -208,7 +208,7 @@ def _show(context: Context, batch: Batch) -> int:
         context.console.end_rows(DRY_RUN_COLUMNS)
 
     prices = []
-    for row in unsent:  # of an input only its kind matters
+    for row in unsent:  # for the price only the kind of an input matters
         value = row.value(lambda each: "data:" + getattr(each, "type", ""))
         prices.append(price_of(shape(row.path, value), batch.ledger, batch.history))
     counts = Counter(prices)

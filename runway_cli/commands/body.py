@@ -40,7 +40,7 @@ class Checker:
         unknown = {} if endpoint else {f"{method} {plain}": "".join(nearest(self.endpoints, plain)[:1])}
         for issue in list(issues) if self._lenient else ():
             field, message = issue["field"], issue["messages"][0]
-            if field == "model" and body.get(field):  # what else is wrong with the body depends on it
+            if field == "model" and body.get(field):  # all other issues depend on it
                 issues, unknown[f"the model {body[field]!r}"] = [], getattr(message, "near", "")
                 break
             if message.startswith(UNKNOWN):
@@ -83,6 +83,6 @@ def explained(client: Client, method: str, path: str, body: Json, error: ApiErro
         return error
     issues = []
     for issue in error.fact("issues") or ():
-        more = [words for words in allowed.get(issue["field"], ()) if words != REQUIRED]  # the API has said so
+        more = [words for words in allowed.get(issue["field"], ()) if words != REQUIRED]  # the API has already said so
         issues.append({**issue, "messages": list(dict.fromkeys([*issue["messages"], *more]))})
     return error.but(endpoint=(method, plain), issues=issues or None)

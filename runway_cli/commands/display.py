@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from ..shutdown import Clock
 
 NOTE_INTERVAL = 60.0  # seconds between two lines where no terminal shows live ones
-BAR = 10  # characters: a task's line, its id and all, fits into 80 columns
-MAX_CELL = 500  # characters: more is never seen
+BAR = 10  # characters, so that a task's line fits into 80 columns
+MAX_CELL = 500  # characters; no window shows more
 MIN_NAME = 8  # columns of a name that are kept: the first group of an id identifies a task
-REDRAW = 0.1  # seconds between two drawings that bring no news
+REDRAW = 0.1  # seconds between two drawings without news
 MIN_RATE_TIME = 1.0  # seconds of a transfer before its rate says something
-CELLS = {"name": 0, "model": 3, "prompt": 2, "status": 0, "progress": 1, "time": 1, "cost": 1}  # of a line; their ranks
+CELLS = {"name": 0, "model": 3, "prompt": 2, "status": 0, "progress": 1, "time": 1, "cost": 1}  # of a line: their ranks
 
 
 class Display:
@@ -45,7 +45,7 @@ class Display:
         self._start = clock.monotonic()
         self._next = self._start + self._interval
         self._was_throttled = False
-        self._transfers: dict[PolledTask, tuple[int, int | None, float]] = {}  # bytes done, in all, start
+        self._transfers: dict[PolledTask, tuple[int, int | None, float]] = {}  # bytes done, bytes in all, start
         attempts = history.attempts() if history and self._live else []
         self._names = {each.id: (each.model or "", each.prompt or "") for each in attempts}
 
@@ -150,7 +150,7 @@ def transfer_line(console: Console, clock: Clock, name: str) -> Iterator[Emit]:
             lines.close()
 
 
-# Live lines at the bottom of a terminal, and the words that they are made of.
+# Live lines at the bottom of a terminal, and the parts of their text.
 
 
 def live(console: Console) -> Live | None:

@@ -43,7 +43,7 @@ def run_download(context: Context, options: Options) -> int:
     check_destination(options.to, force=options.force, failure=OutputError)
     client = context.client(with_secret=False)
 
-    # In a folder they have the URLs' own names made safe, each once; else the name given.
+    # In a folder they get the URLs' own names, made safe and unique; else the given name.
     paths = destinations(options.to, len(options.urls))
     in_folder = is_folder(options.to)
     if in_folder:

@@ -20,7 +20,7 @@ from .context import Context
 from .options import COSTS, Command, Operand, Option, Options
 from .wait import MAX_WAIT, WAIT_OPTIONS
 
-TEXT_FIELDS = ("promptText", "text", "prompt")  # the first that the endpoint has takes TEXT, also one level down
+TEXT_FIELDS = ("promptText", "text", "prompt")  # the first one of the endpoint, also one level down, takes TEXT
 SETTING = re.compile(r"([A-Za-z_][\w.\[\]-]*?)(:?=)(.*)", re.ASCII | re.DOTALL)  # KEY=VALUE or KEY:=JSON
 SHARED = ("--output-of", "--once", "--again", "--check", "--dry-run")  # with `request`
 
@@ -35,15 +35,15 @@ def run(context: Context, options: Options) -> int:
         words = f"POST {path} creates no task: send it with `request`"
         raise UsageError(words, try_next=("reference", "POST", path))
 
-    # Take the words apart.
+    # Separate settings from TEXT.
     settings = [found.groups() for found in map(SETTING.fullmatch, options.words) if found]
     texts = [word for word in options.words if not SETTING.fullmatch(word)]
     if len(texts) > 1:
         operands = [" ".join(texts), *(word for word in options.words if word not in texts)]
         words = f"TEXT is one argument: put it in quotes: {operands[0]!r}"
-        raise UsageError(words, operands=operands, add=("--dry-run",))  # the words may have been meant otherwise
+        raise UsageError(words, operands=operands, add=("--dry-run",))  # what the words mean is a guess
 
-    # Let the contract say what each word stands for.
+    # Find the field of each word in the contract.
     client = context.client(with_secret=False)
     options.checker = checker = Checker(client, source.load(client, may_fetch=False), lenient=True)
     endpoint = checker.endpoint("POST", path)

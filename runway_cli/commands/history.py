@@ -104,7 +104,7 @@ def moment(text: str, now: float, *, is_end: bool = False) -> float:
 
 
 def _checked(text: str) -> str:
-    for is_end in (False, True):  # it is read again against the clock of the run
+    for is_end in (False, True):  # only a check: `run` parses it again with its own clock
         moment(text, time.time(), is_end=is_end)
     return text
 

@@ -30,7 +30,7 @@ def run(name: str, context: Context, options: Options) -> int:
     rows: list[Record] = []
     truncated = False
     for records, has_more in pages(context.client(), f"/v1/{name}", query, float("inf") if avatar_id else most):
-        found = [record if isinstance(record, dict) else {} for record in records]  # no shape breaks the list
+        found = [record if isinstance(record, dict) else {} for record in records]  # no odd record breaks the list
         kept = [record for record in found if not avatar_id or _uses(record, avatar_id)]
         truncated = has_more or len(rows) + len(kept) > most
         rows += map(row, kept[: most - len(rows)])
@@ -102,8 +102,8 @@ VOICE, DOCUMENTS = Column("Voice", "voice", rank=1), Column("Docs", "documents",
 AVATAR_COLUMNS = (NAME, Column("Status", "status"), VOICE, DOCUMENTS, CREATED)
 VOICE_COLUMNS = (NAME, Column("Provider", "provider", rank=1), Column("Preview", "preview", link="listen", rank=2))
 DOCUMENT_COLUMNS = (NAME, Column("Avatar", "avatarId", rank=1), CREATED)
-NEWEST = {"sort": "createdAt", "order": "desc"}  # required; the API no longer lists avatarId, and takes it
-# By the last part of its path: what makes a row, the columns of a table, the query, and options of an example.
+NEWEST = {"sort": "createdAt", "order": "desc"}  # required; avatarId is no longer documented, but accepted
+# By the last part of the path: the function that makes a row, the columns, the query, the options of an example.
 LISTS: dict[str, tuple[Callable[[Record], Record], tuple[Column, ...], dict[str, str], str]] = {
     "avatars": (avatar, AVATAR_COLUMNS, {}, "--output markdown"),
     "voices": (voice, VOICE_COLUMNS, {}, "--limit 20 --output table"),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Token = tuple[str, Optional[str], list[str]]
 
-OURS = "RUNWAY_SKILLS_"  # the beginning of the names of variables
+OURS = "RUNWAY_SKILLS_"  # the prefix of most variables
 READS, WRITES, COSTS = "reads", "writes", "may cost credits"
 
 
@@ -95,7 +95,7 @@ class Options(Namespace):
 
     is_typed = False  # by `generate`: the contract types the body, and outputs are named after the text
     is_resumable = False  # of `generate` without --to: the same call resumes what it has started
-    unfinished = False  # of `wait`: it waits for every task that the history knows
+    unfinished = False  # of `wait`: it waits for every unfinished task of the history
 
 
 GLOBAL_OPTIONS = (
@@ -127,11 +127,11 @@ GLOBAL_OPTIONS = (
     Option("-q --quiet", "no progress or notes; the id of a started task is still shown", prefix=OURS),
     Option("--verbose", "show requests and answers on stderr", prefix=OURS),
 )
-# Every command has these too; they end the call before it begins.
+# Every command has these too; they replace the call.
 HELP_FLAGS = ("-h", "--help")
 VERSION_FLAGS = ("-v", "-V", "--version")
 VALUE = re.compile(r"(?!-)|-\Z|-\d*\.?\d+\Z|.* ", re.DOTALL)  # what may follow an option as its value: -5, but not -x
-SERVICE_FLAGS = ("--stage", "--gateway", "--url-format")  # which choose the service: every example keeps them
+SERVICE_FLAGS = ("--stage", "--gateway", "--url-format")  # they choose the service, so every example keeps them
 
 
 def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = ()) -> Iterator[Token]:

@@ -99,7 +99,7 @@ def run_models(context: Context, options: Options) -> int:
         words = f"the contract has no POST endpoint or model {name!r}{suggestion}"
         raise UsageError(words, try_next=("models", *near[:1]))
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    first = (keys[0], "ratio", "duration", "required")  # what a model is chosen by stays in a narrow window
+    first = (keys[0], "ratio", "duration", "required")  # a narrow window keeps what one chooses a model by
     columns = [Column(key[0].upper() + key[1:], key, rank=int(key not in first)) for key in keys]
     context.console.rows(rows, columns, {})
     return 0

@@ -46,8 +46,8 @@ class Request:
         self.client = context.client(with_secret=not options.dry_run)
         self.path = checked_path(options.path, self.client.target.base_url)
         self.has_body = False
-        self.given: bytes | None = None  # the body of --body where no field changes it: these bytes are sent
-        self.body: Any = None  # the body with the fields merged in; files and outputs are in it as Inputs
+        self.given: bytes | None = None  # the bytes of --body if no field changes them: they are sent as they are
+        self.body: Any = None  # the body with the fields merged in, and with files and outputs as Inputs
         self.job: Job | None = None
         self.destination: str | None = None  # the absolute path of --download, with a slash at its end for a folder
         if options.download:
@@ -140,7 +140,7 @@ class Request:
     def _job(self) -> Job | None:
         """Returns what the call pays for once: the job of --once, or of the file that it saves; None for neither."""
         once, destination, stem = self.options.once, self.destination, None
-        is_named = self.options.is_typed and not destination  # after its text
+        is_named = self.options.is_typed and not destination  # it is named after its text
         if once is None and not is_named and (destination or os.sep).endswith(os.sep):
             return None
         from ..jobs.start import Job

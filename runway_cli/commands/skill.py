@@ -26,7 +26,7 @@ from .options import WRITES, Command, Operand, Options
 
 MANIFEST = ".runway-cli.json"
 NOT_OURS = "was not written by skill install, or was changed since"
-NEW, OLD = ".new", ".old"  # the ends of the names of folders that an install works with
+NEW, OLD = ".new", ".old"  # suffixes of the folders that an install works with
 ABANDONED = 3600.0  # seconds after which such a folder is assumed to be left by a killed install
 COMMON = "agents"  # the folder that several hosts read
 HOSTS = ("claude", "cursor", "codex", COMMON)  # the skills of a host are in ~/.HOST/skills
@@ -137,7 +137,7 @@ def _written(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
     if not os.path.lexists(folder):
         return hashes
     try:
-        if folder.is_symlink() or not (folder / MANIFEST).is_file():  # a pipe may never end
+        if folder.is_symlink() or not (folder / MANIFEST).is_file():  # reading a pipe may never end
             raise ValueError("no manifest")
         hashes.update(json.loads((folder / MANIFEST).read_bytes())["files"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
@@ -145,7 +145,7 @@ def _written(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
     ours = {*hashes, *files}
     for path in (Path(root, name) for root, folders, names in os.walk(folder) for name in (*folders, *names)):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):  # nothing is written through one, or read
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):  # nothing is written or read through one
             faults.append((path, "is a link, a device or a pipe"))
         elif name in ours and (path.is_dir() or sha256(path.read_bytes()).hexdigest() != hashes.get(name)):
             faults.append((path, NOT_OURS))

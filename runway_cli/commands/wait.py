@@ -53,7 +53,7 @@ def run(context: Context, options: Options) -> int:
         found = _unfinished(context, history)
         if not found:
             return 0
-        options.download = os.path.join(options.download, "") if options.download else None  # for any number of tasks
+        options.download = os.path.join(options.download, "") if options.download else None  # a folder
     else:
         found = dict.fromkeys(pollables)
     elsewhere = [pollable for pollable, own in found.items() if not own]
@@ -169,7 +169,7 @@ def wait_for(
         finally:
             context.console.end_rows(columns(has_saved=has_saved))
     except (Interrupted, Exception) as stop:  # whatever ends the wait names what is still running
-        context.shutdown.end()  # threads may still be at work: the error is to be the last word
+        context.shutdown.end()  # threads may still be running: the error has to be the last output
         if isinstance(stop, ClosedOutput):
             raise
         stopped = stop if isinstance(stop, Failure) else InternalError.of(stop)

@@ -18,11 +18,11 @@ from .schema import Endpoint, Schema, Schemas, beginning_of, key_of, kind_of, ne
 
 Path = tuple[Json, ...]  # to a field: names and numbers
 Issue = tuple[Path, str]  # and a message
-Wanted = list[tuple[str, str]]  # what a value should do, such as ("be", "a string") or ("begin with", "https://")
+Wanted = list[tuple[str, str]]  # verb and object after "must": ("be", "a string"), ("begin with", "https://")
 Show = Callable[[Json], str]
 
 MAX_SHOWN = 60  # characters of a value, and values or names in a message
-MAX_ISSUES = 50  # that one check reports
+MAX_ISSUES = 50  # that one check reports at most
 UNKNOWN, REQUIRED = "unknown field", "is required"  # beginnings of messages
 
 TYPES = {
@@ -46,7 +46,7 @@ TEXT_FORMATS = {  # RFC 9562, 3339 and 3986
     ),
     "uri": ("an absolute URI", r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]*"),
 }
-# Only such patterns are checked, which take no longer than the text is long: classes, the last of which may repeat.
+# Only patterns of character classes, the last of which may repeat, are checked: they take linear time.
 PATTERN = r"\^(?:\[[\w-]+\])+(?:[*+]|\{\d{1,3},\d{1,3}\})?\$"
 
 

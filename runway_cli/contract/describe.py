@@ -122,7 +122,7 @@ def _below(schemas: Schemas, prefix: str, forms: list[Schema], depth: int, folde
     found: dict[tuple[str, str], tuple[Field, list[str]]] = {}
     for form, values in zip(objects, tags or titles):
         for field in _properties(schemas, prefix, form, depth, folded):
-            if name and field["name"] == prefix + name:  # what tells them apart is one field, with the values of all
+            if name and field["name"] == prefix + name:  # the discriminator is one field, with the values of all forms
                 field["values"] = list(dict.fromkeys(tag for each in tags for tag in each))
                 field.pop("description", None)
             facts = dumps({key: value for key, value in field.items() if key != "description"})
@@ -253,7 +253,7 @@ def models_of(document: Schema, endpoint: Endpoint) -> list[dict[str, Json]]:
         for model, forms in schemas.by_model(endpoint).items():
             fields = [field for field in _below(schemas, "", forms, 1) if field["name"] != "model"]
             required = {field["name"] for field in fields if "required" in field}
-            found: dict[str, dict[Json, Json]] = {"ratio": {}, "duration": {}}  # what a model is chosen by comes first
+            found: dict[str, dict[Json, Json]] = {"ratio": {}, "duration": {}}  # the main criteria come first
             length = ""
             for field in fields:
                 name, limits = field["name"], field.get("limits", {})

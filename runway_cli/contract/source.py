@@ -77,7 +77,7 @@ def snapshot() -> Contract:
 
 def _read(path: str, source: str) -> Contract:
     """Returns the contract in a file. Raises OSError, or ValueError for what is none."""
-    if not os.path.isfile(path):  # a FIFO or device would be waited for
+    if not os.path.isfile(path):  # a FIFO or a device might block
         raise ValueError("not a file" if os.path.lexists(path) else "no such file")
     with open(path, "rb") as file:
         return Contract(_parsed(file.read(MAX_SIZE + 1)), source, os.fstat(file.fileno()).st_mtime)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Emit = Callable[[int, "int | None"], None]  # takes the bytes done and in all, None where that is unknown
 
 MAX_NAME = 120  # characters
-MAX_BYTES = 200  # of a name; file systems end at 255, and a number and an extension are still to come
+MAX_BYTES = 200  # of a name; file systems allow 255, and a number and an extension are added
 MAX_EXTENSION = 20  # characters of it, with the dot
 ANY = ".*"  # in place of an extension: that of the output
 KEPT = ("Mn", "Mc", "Me", "So", "Sk")  # of Unicode's categories, beside letters and digits: accents and emoji
@@ -39,7 +39,7 @@ RESERVED = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[\d¹²³])(\.|$)")  # Win
 TAKEN = "{!r} exists: choose another name, or use --force to replace it"
 # A part file is hidden beside its destination and locked by the run that writes it.
 PART_FILE = re.compile(r"\.(.+)\.[0-9a-f]{12}\.part")
-MAX_SHOWN = 230  # bytes of the destination's name in it: a name of the user's own may be as long as is possible
+MAX_SHOWN = 230  # bytes of the destination's name in it, which may be as long as the system allows
 MAX_AGE = 86_400  # seconds after which a part file that no run has locked is removed
 
 
@@ -96,7 +96,7 @@ def free_path(path: str, taken: Collection[str] = ()) -> str:
     folder, name = os.path.split(plain)
     used = [os.path.splitext(entry)[0] + ANY if name.endswith(ANY) else entry for entry in listing(folder)]
     used += [os.path.basename(each) for each in taken if os.path.dirname(each) == folder]
-    return plain.removesuffix(name) + free_name(name, used) + "/" * is_folder(path)  # the separators as they were
+    return plain.removesuffix(name) + free_name(name, used) + "/" * is_folder(path)  # the separators stay as given
 
 
 def free_name(name: str, used: Collection[str]) -> str:
@@ -152,7 +152,7 @@ def remove_part_files(folder: str, names: Collection[str] = ()) -> None:
             if not is_own and os.lstat(path).st_mtime > time.time() - MAX_AGE:
                 continue
             if sys.platform != "win32":
-                with open(path, "r+b") as file:  # a lock over NFS needs the right to write
+                with open(path, "r+b") as file:  # over NFS, a lock needs write access
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(path)
 
@@ -192,7 +192,7 @@ class Download:
     ) -> None:
         self.client = client
         self.url = encoded(url)
-        self.path = path  # with its extension from the first answer on
+        self.path = path  # its extension is known from the first answer on
         self.may_be_ours = may_be_ours
         self.force = force
         self.emit = emit
@@ -200,7 +200,7 @@ class Download:
         self.warning: str | None = None
         self._done = 0  # bytes that have arrived
         self._total: int | None = None  # bytes, None where unknown
-        self._etag = ""  # which a Range must still match; "" where the download cannot be resumed
+        self._etag = ""  # that a Range must still match; "" if the download cannot be resumed
         self._part = ""  # the path of the part file
         self._file: FileIO | None = None
 

@@ -81,7 +81,7 @@ class Batch:
         self._parallel: int = options.parallel
         self.uploads: dict[str, Lock] = {}  # by the hash of the file
         self.settled = 0  # POSTs with an outcome, and rows that have ended: each may make room in a budget
-        self.answers: dict[str, Json] = {}  # with the outputs of rows that have succeeded in this run, by their keys
+        self.answers: dict[str, Json] = {}  # of rows that have succeeded in this run, by the keys of the rows
 
     def run(self, display: BatchDisplay) -> int:
         """Runs all rows, and prints each as it ends. Returns 0 if all succeeded, else raises the failure of the worst.
@@ -153,7 +153,7 @@ class Batch:
                     is_new, row.has_succeeded = True, False
                     if not self.options.dry_run:
                         self._print(row, SKIPPED, error=f"{failed[0]} has not succeeded")
-                elif all(parent.has_succeeded for parent in row.parents):  # at once, while the URLs of outputs work
+                elif all(parent.has_succeeded for parent in row.parents):  # now, while the URLs of outputs work
                     (self.unsent.appendleft if row.parents else self.unsent.append)(row)
                 else:
                     self.blocked.append(row)
@@ -227,7 +227,7 @@ class Batch:
         line.update({"credits": None, "saved": [], **facts})
         line.update({"maybeAccepted": True} if status == UNCERTAIN else {})
         if failure:
-            call = None  # after a bad end a retry may help, else time
+            call = None  # after a bad end a retry may help, otherwise waiting
             if failure.kind == "task" or status in (FAILED, GONE):
                 call = None if is_safety(failure.fact("failure_code")) else "retry failed"
             elif status != UNCERTAIN and (failure.kind in ("network", "io", "timeout") or may_poll_again(failure)):
@@ -259,7 +259,7 @@ class Batch:
         )
         others = [failure for failure in failures if failure.kind != "budget"]
         words = [": ".join(filter(None, (told, heaviest(others).message)))] if others else []
-        words += [failure.message for failure in failures if failure.kind == "budget"][:1]  # that which ended the run
+        words += [failure.message for failure in failures if failure.kind == "budget"][:1]  # the one that ended the run
         if counts[LEFT]:
             words.append(f"{counts[LEFT]} of {total} rows are not started")
             failures = failures or [WaitTimeout("the time limit was reached", batch_call="same")]
@@ -403,7 +403,7 @@ class RowJob:
                 if not uri:
                     uri = upload(batch.client, each, lambda done, total: None)
                     batch.ledger.uploaded(each.digest, uri, moment)
-        each.check_unchanged()  # nor while it was read
+        each.check_unchanged()  # and not while it was being read either
         return uri
 
     def _is_own(self, path: str) -> bool:

@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     Files = dict[tuple[str, str], InputFile]  # by their paths and the kinds of their fields
 
 
-NOTHING: Any = object()  # stands for a missing body, which null is not
+NOTHING: Any = object()  # a missing body, which is not the same as null
 TEXT, JSON, TEXT_FILE, DATA_URI, UPLOAD, OUTPUT_OF = "text", "json", "text-file", "data-uri", "upload", "output-of"
-FLAGS = {TEXT: "-f", JSON: "-F"}  # of others --KIND
+FLAGS = {TEXT: "-f", JSON: "-F"}  # for other kinds it is --KIND
 FIELD_FLAGS = ("-f", "--field", "-F", "--json-field")
-FORMS = {TEXT: "TEXT", JSON: "JSON", OUTPUT_OF: "ID[.N]"}  # of a value, of others FILE
+FORMS = {TEXT: "TEXT", JSON: "JSON", OUTPUT_OF: "ID[.N]"}  # of the value; for other kinds it is FILE
 MAX_DEPTH = 100  # levels of a body, and parts of a key; a body of the API has fewer than ten
 ADDRESS = re.compile(r"(https?|runway)://|data:", re.IGNORECASE)
-TAKES_ADDRESS = ("image", "video", "audio", "uri", "url")  # how the API's names of fields for a URL end
-CONSTANTS = {"true": "true", "false": "false", "none": "null"}  # also as Python and spreadsheets write them
+TAKES_ADDRESS = ("image", "video", "audio", "uri", "url")  # the ends of the names of fields that take a URL
+CONSTANTS = {"true": "true", "false": "false", "none": "null"}  # as JSON, Python and spreadsheets write them
 
 
 class Field:
@@ -57,7 +57,7 @@ class Field:
 class OutputOf:
     """The output number `index`, from 0, of the task with the id `name`; in ROWS, of the `row` with that @name."""
 
-    is_upload = False  # as an InputFile may be
+    is_upload = False  # only an InputFile may be one
 
     def __init__(self, text: str) -> None:
         name, _, number = text.rpartition(".")
@@ -183,7 +183,7 @@ def merge(body: Any, fields: Iterable[tuple[Field, Any]], under: Iterable[tuple[
     check_keys([field for field, _ in fields])
     own = [field.key for field, _ in fields]
     rest = [each for each in under if not any(each[0].key[: len(key)] == key for key in own)]
-    # by their indices alone, the smaller ones first: an index has no leading zeros
+    # sorted by their indices only, smaller ones first: an index has no leading zeros
     for field, value in sorted([*rest, *fields], key=lambda each: [(len(i), i) for i in each[0].key if _is_index(i)]):
         body = _put(body, field, 0, value)
     _check_addresses(body)
@@ -239,7 +239,7 @@ def _check_addresses(value: Any, field: Field | None = None) -> None:
             use = f"{name}=FILE" if is_typed else f"--upload {name}=FILE, or in ROWS @upload.{name}"
             wrong = (("",), f"{name}:=") if is_typed else (FIELD_FLAGS, f"{name}=")
             facts = {"bad_value": wrong, "instead": (*(() if is_typed else ("--upload",)), f"{name}={file}")}
-            is_inside = field is not None and path != field.key  # for a part of a value there is no option
+            is_inside = field is not None and path != field.key  # no option sets a part of a value
             words = f"{name}: {_short(value)!r} is a file, and the field takes a URL: use {use}"
             raise UsageError(words, **({} if is_inside else facts))
 
@@ -314,14 +314,14 @@ def value_of(field: Field, files: Files, shutdown: Shutdown) -> Any:
         found = OutputOf(given)
         try:
             found.name = parse(found.name).name
-        except Mistyped as error:  # its words are only a part of what was typed
+        except Mistyped as error:  # the error is about a part of what was typed
             whole, right = f"{field.name}={given}", error.fact("right")
             raise error.but(wrong=whole, right=whole.replace(found.name, right)) from None
         return found
     if field.kind == DATA_URI or (field.kind == UPLOAD and not ADDRESS.match(given)):
         from ..files.upload import InputFile
 
-        if (given, field.kind) not in files:  # it is read once, however often it is given
+        if (given, field.kind) not in files:  # a file is read once, however often it is given
             files[given, field.kind] = InputFile(given, option, is_upload=field.kind == UPLOAD)
         return files[given, field.kind]
     if field.kind != TEXT_FILE:

@@ -48,12 +48,12 @@ MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
     """,
 )
 SELECT = "SELECT *, strftime('%Y-%m-%dT%H:%M:%fZ', at, 'unixepoch') AS startedAt FROM attempts WHERE"
-WAIT, TRIES = 0.2, 50  # seconds that one try waits for a process that has the ledger locked, and the tries
+WAIT, TRIES = 0.2, 50  # seconds that one try waits for another process's lock, and the number of tries
 CHECKED = 2 << 20  # bytes of a ledger whose indexes are compared with its table at each start
 PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first one present is used
 MAX_TEXT = 80  # characters of a model, a prompt and a failure code, up to the first data URI
 DATA_URI = r'(?is)data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+="-]+)*,.*'
-IS_ODD = re.compile("[\ud800-\udfff]").search  # in a text that is not valid UTF-8, which is stored as bytes
+IS_ODD = re.compile("[\ud800-\udfff]").search  # a text that is not valid UTF-8 is stored as bytes
 UNMASKED = ("key", "job", "digest", "shape", "saved")  # columns of hashes, and of paths that were masked before
 
 # Locks and frees bytes of a file for this process, from the current position on
@@ -77,7 +77,7 @@ class Attempt:
         def __getattr__(self, column: str) -> Json: ...
 
     def __init__(self, cursor: sqlite3.Cursor, row: Iterable[Json]) -> None:
-        for (name, *_), value in zip(cursor.description, row):  # a text that is not valid UTF-8 is there as bytes
+        for (name, *_), value in zip(cursor.description, row):  # a text that is not valid UTF-8 was stored as bytes
             vars(self)[name] = value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
         saved = vars(self).get("saved")
         self.saved: dict[str, list[str]] = loads(saved) if saved else {}
@@ -111,7 +111,7 @@ class Ledger:
     def __init__(self, path: str | None, client: Client, *, exclusive: bool = False) -> None:
         import threading
 
-        self.path = os.path.realpath(path) if path else ""  # one file has one lock file, whatever its name
+        self.path = os.path.realpath(path) if path else ""  # so that links to one file share one lock file
         self.account = client.target.account
         self.tries = TRIES
         self.failure: RunwayError | None = None  # why something that has happened could not be recorded
@@ -139,7 +139,7 @@ class Ledger:
     def transaction(self) -> Iterator[None]:
         """Makes the reads and writes of the `with` block one step for all other processes and threads."""
         with self._turn:
-            if self._db is not None and self._db.in_transaction:  # it is part of a longer one
+            if self._db is not None and self._db.in_transaction:  # already in a transaction
                 yield
                 return
             self._run("BEGIN IMMEDIATE")
@@ -162,7 +162,7 @@ class Ledger:
         row.update(self._columns(path=path, model=fields.get("model"), prompt=prompt, **facts))
         with self.transaction():
             if not self._is_exclusive:
-                # The last records tell what time it is: the clock of this moment may be wrong.
+                # The last records date the year, since the clock may be wrong at the moment.
                 year_ago = "SELECT MIN(at) - 365 * 86400 FROM (SELECT at FROM attempts ORDER BY n DESC LIMIT 100)"
                 self._run(f"DELETE FROM attempts WHERE status NOT IN (?, ?) AND at < ({year_ago})", *OPEN)
             places = ", ".join("?" * len(row))
@@ -270,7 +270,7 @@ class Ledger:
                 facts[name] = number_of(fact)
             elif not isinstance(fact, str):
                 facts[name] = None
-            elif name == "id":  # a short key may be a part of one
+            elif name == "id":  # an id may contain a short key by chance
                 facts[name] = self._client.console.secrets.mask(fact, MIN_LENGTH_IN_RESULTS)
             elif name in ("model", "prompt", "code"):
                 facts[name] = re.sub(DATA_URI, "data:…", self._mask(fact))[:MAX_TEXT]
@@ -416,7 +416,7 @@ class Ledger:
         if "locked" in words and self._is_exclusive:
             words = f"the ledger {self.path!r} is in use by another process: this batch is running already"
             return UsageError(words, batch_call="same")
-        if self._locks < 0 and re.search("(unable to|not) open|readonly", words):  # nothing was recorded yet
+        if self._locks < 0 and re.search("(unable to|not) open|readonly", words):  # no attempt of this run is recorded
             return LedgerMissing(f"{self.path!r}: {words}")
         reason = f"another process has kept it locked for {WAIT * TRIES:.0f} s" if "locked" in words else words
         return OutputError(f"the ledger {self.path!r} cannot be used: {reason}")

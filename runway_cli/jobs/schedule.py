@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .batch import RowJob
     from .tasks import PolledTask
 
-    Emit = Callable[[Any], None]  # takes events for the display
+    Emit = Callable[[Any], None]  # receives events for the display
 
     Job = Union[PolledTask, RowJob]
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 OWN_FILES, FILES_OF_JOB = 24, 4  # open files of the process itself, and of each job
 MAX_GAP = 30.0  # seconds between two POSTs after 429
 MAX_EXHAUSTED = 3  # rows in succession whose retries are used up
-MAX_ROUNDS = 4  # of POSTs that are all answered 429, beyond --retries: a daily limit may be reached
+MAX_ROUNDS = 4  # of 429s in addition to --retries: then a daily limit may be reached
 TICK = 1.0  # seconds between two events that only say that time has passed
 
 
@@ -61,7 +61,7 @@ class Scheduler:
         self._numbers = itertools.count()
         self._running = 0  # steps that have begun and whose results are still to be collected
         self._orders: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        # A job with the delay until its next step, or its defect; None with an event. Not a SimpleQueue: its `get`
+        # (job, delay until its next step, or its exception) or (None, event). Not a SimpleQueue: its `get`
         # waits for ever where a signal is handled later than its timeout.
         self._results: queue.Queue[tuple[Job | None, Any]] = queue.Queue()
         for _ in range(workers):
@@ -113,7 +113,7 @@ class Scheduler:
             job = self._orders.get()
             try:
                 result: Any = job.step(lambda event: self._results.put((None, event)))
-            except BaseException as defect:  # the main thread reports it
+            except BaseException as defect:  # the main thread raises it
                 result = defect
             self._results.put((job, result))
 

@@ -24,10 +24,10 @@ from .tasks import FAILED, GONE, SUCCEEDED, TASKS, Pollable, created_by, credits
 DAY = 86_400.0  # seconds, the period of the budget
 AGAIN = "--again sends it once more, which may cost credits again"
 LOOK = 0.1  # seconds between two reads of a job that another process is sending
-# Endpoints where the length of a text, a sound or a video decides the price beside the request's values
+# Endpoints whose price also depends on the length of a text, a sound or a video
 UNPRICED = r"(?i)speech|sound|dub|isolation|audio|upscale|video_to|performance|avatar_videos|voices"
 TEXTS = r"(?i)(text|prompt|seed|name|description|personality|script|tag|info|concept)$"  # fields that change no price
-MEDIA = r"(?i)video|audio|media"  # fields, and types of references, whose length decides
+MEDIA = r"(?i)video|audio|media"  # fields and types of references whose length determines the price
 
 
 class Job:
@@ -48,7 +48,7 @@ class Started:
     """A started job: the POST's `answer`, or the `attempt` in the ledger if an earlier call sent it."""
 
     def __init__(self, pollable: Pollable | None, *, answer: Json = None, attempt: Attempt | None = None) -> None:
-        self.pollable = pollable  # what to wait for, None where the answer names no id
+        self.pollable = pollable  # what to wait for, None if the answer has no id
         self.destination = attempt.destination if attempt else None  # of its outputs
         self.answer = answer
         self.attempt = attempt
@@ -84,7 +84,7 @@ def start(
         return Started(None, answer=client.call("POST", path, body, retries=retries).value)
     facts: dict[str, Json] = {"key": os.urandom(16).hex(), "destination": destination, "shape": shape(path, value)}
     facts.update(row or {})
-    price = price_of(facts["shape"], batch or history, history)  # before a transaction: none waits for the other ledger
+    price = price_of(facts["shape"], batch or history, history)  # outside transactions: none waits for another ledger
 
     def keep_to(limit: float | None, name: str, ledger: Ledger, since: float = -1.0, period: str = "") -> None:
         if limit is not None and family:
@@ -98,7 +98,7 @@ def start(
     if batch:
         with batch.transaction():
             keep_to(max_credits, "--max-credits", batch)
-            keep_to_budget()  # and again with the intent: other processes pay too
+            keep_to_budget()  # checked again with the intent, since other processes pay too
             batch.intend(path, value, **facts)
     facts.update(job=job.name if job else None, digest=job.digest if job else None)
 
@@ -134,7 +134,7 @@ def _post(send: Callable[[], Json], ledgers: Sequence[Ledger], key: str, family:
     try:
         answer = send()
     except Failure as failure:
-        for ledger in () if failure.fact("may_have_been_accepted") else ledgers:  # else its intent stays
+        for ledger in () if failure.fact("may_have_been_accepted") else ledgers:  # else the intent stays
             if ledger is ledgers[0] or is_unsent(failure):
                 ledger.forget(key)
             else:
@@ -145,7 +145,7 @@ def _post(send: Callable[[], Json], ledgers: Sequence[Ledger], key: str, family:
     identity = answer.get("id") if isinstance(answer, dict) else None
     pollable = Pollable(family or TASKS, identity) if isinstance(identity, str) and is_id(identity) else None
     for ledger in ledgers:
-        if not family:  # it creates nothing to wait for: its answer is its end
+        if not family:  # it creates nothing to wait for, so it has ended
             ledger.settle(key, SUCCEEDED, id=pollable and pollable.name, credits=0)
         elif pollable is not None:
             ledger.settle(key, STARTED, id=pollable.name, credits=credits_of(answer))
@@ -179,7 +179,7 @@ def find_started(
             attempt, is_due = _last(history, job, again=again)
             if is_due:
                 with history.transaction():  # what cannot be recorded is noticed before anything is uploaded
-                    attempt, is_due = _last(history, job, again=again)  # another process may have begun it meanwhile
+                    attempt, is_due = _last(history, job, again=again)  # another process may have started it meanwhile
                     if is_due and if_due:
                         if_due()
                 if is_due:

@@ -60,7 +60,7 @@ class Pollable:
     def __init__(self, family: str, id: str) -> None:
         self.family = family
         self.id = id
-        self.path = family + segment(id)  # in the API
+        self.path = family + segment(id)  # of the API
         self.name = id if family == TASKS and id != "-" else family + id  # "-" means stdin
 
 
@@ -263,7 +263,7 @@ class PolledTask:
     def record_end(self, ledger: Ledger) -> None:
         """Records an end, and the outputs only once all are saved: otherwise the same call has to save them."""
         is_good = self.status in GOOD_ENDS
-        if self.error and self.is_missing and not is_good:  # a missing output is no missing task
+        if self.error and self.is_missing and not is_good:  # a missing output does not mean a missing task
             ledger.ended(self.name, GONE, error=self.error.message)
         elif is_good or self.status in BAD_ENDS:
             bad_end = self._bad_end()
@@ -281,7 +281,7 @@ class PolledTask:
             can_resume = error.kind in ("io", "network", "timeout") or (self.answer and error.kind != "auth")
             if self._is_paid or can_resume:
                 facts["waiting_for"] = (self.name,)
-            elif error.fact("permanent"):  # another server answers
+            elif error.fact("permanent"):  # another server may have answered
                 facts["try_next"] = ("auth", "status")
             return error.but(**facts)
         if not self.has_ended:

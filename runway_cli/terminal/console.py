@@ -219,7 +219,7 @@ class Console:
             lines += [f"  {failure['id']}: {failure['error']}" for failure in masked.get("failed", ())]
             red, dim = (RED, DIM) if has_styles(sys.stderr) else ("", "")
             text = styled(heading, red) + "".join(printable(line) + "\n" for line in lines)
-            # to be pasted: no character of a quoted word is another one
+            # it is to be pasted, so no character of a quoted word is replaced
             text += styled("  try: ", dim) + printable(masked["example"], is_pasted=True)
         if self.live is not None:
             self.live.close()
@@ -245,7 +245,7 @@ class Console:
         """Writes a line, as `safe_line` returns it and cut to `limit` characters, on stderr, above the live ones."""
         if limit is not None and len(line) > limit:
             line = line[: limit - 1] + "…"
-        if self._has_ended:  # the error is the last word, whatever other threads still have to say
+        if self._has_ended:  # the error is the last output, even if other threads still write
             return
         if self.live is not None:
             self.live.above(line + "\n")
@@ -272,7 +272,7 @@ class Console:
                         if stream is sys.stdout:
                             self.shutdown.check()
                         raise Interrupted("terminated", signal=self.shutdown.signal)
-            except (OSError, ValueError, TypeError):  # not a stream of the system, or a closed one, as writing tells
+            except (OSError, ValueError, TypeError):  # not a system stream, or a closed one: the write will fail
                 pass
             rest = rest[raw.write(rest[:size]) or 0 :]
 

@@ -44,10 +44,10 @@ class Secrets:
         data, forms = secret.encode("utf-8", "replace"), {secret}
         for before in range(3):  # in base64 it may begin at any of three places
             whole = b2a_base64(bytes(before) + data, newline=False).decode()
-            inner = whole[(before * 8 + 5) // 6 : (before + len(data)) * 8 // 6]  # what no neighbour changes
+            inner = whole[(before * 8 + 5) // 6 : (before + len(data)) * 8 // 6]  # independent of the text around it
             if len(inner) >= MIN_LENGTH_IN_DISGUISE:
                 forms |= {inner, inner.translate({ord("+"): "-", ord("/"): "_"})}
-        if not secret.replace("_", "").replace("-", "").isalnum():  # the API's keys are written alike everywhere
+        if not secret.replace("_", "").replace("-", "").isalnum():  # keys of the API need no escapes anywhere
             from urllib.parse import quote
 
             forms |= {jsontext.dumps(secret)[1:-1], quote(data, safe=""), quote(data, safe=IN_REQUEST_LINE)}
@@ -88,13 +88,13 @@ MAX_DATA_URI = 200  # characters that are shown whole
 MAX_DEPTH = 100
 TOO_DEEP = "… (nested too deeply to be shown)"
 _HIDDEN_KEYS = frozenset(("sessionKey", "api_token", "Authorization"))
-_LAST = r"""[^\s"'<>\\&.,;:!)\]}]"""  # of a URL or a value: not what ends a sentence or encloses it
+_LAST = r"""[^\s"'<>\\&.,;:!)\]}]"""  # the last character of a URL or a value: no punctuation, no bracket
 
 _DATA_URI = r"""data:(?:[\w.+-]+\\*/[\w.+-]+(?:;[\w=.+-]+)*|;base64),(?:[^\s"'<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*"""
 # with what JSON may have escaped
 _URL = r"""https?:(?:\\*/){2}(?:[^\s"<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*(?:\\+u[0-9a-fA-F]{4}|""" + f"{_LAST})"
 _ENCODED_URL = r"""https?%3A(?:%2F|/){2}[^\s"<>&\\?]*"""
-# to the end of the text, where an answer is cut off before the end of what is masked
+# up to the end of the text, if it is cut off within the value
 _NAMED = (
     r"""((?:sessionKey|api_token)\\*["']?\s*(?:[:=]|%3D)\s*)"""
     r"""(?:(\\*["'])(?:(?!\2)(?:\\.|[^\\]))*|[^"'\\\s&<>]*""" + _LAST + ")"
@@ -115,7 +115,7 @@ def text(plain: str, own: str = "") -> str:
         ("key_", _KEY, MASK),
         ("fields", _FIELDS, rf'\1"{MASK}"'),
     ):
-        if word in lowered:  # a pattern is compiled when it is needed: that saves most runs 3 ms
+        if word in lowered:  # a pattern is compiled only when needed, which saves most runs 3 ms
             plain = re.sub(pattern, replace, plain, flags=re.IGNORECASE | re.DOTALL)
     return plain
 

@@ -17,7 +17,7 @@ from .console import DIM, GREEN, RED, YELLOW, printable, styled
 
 Row = Mapping[str, object]
 GAP = 2  # columns of a terminal between two columns of a table
-MIN_TEXT = 22  # columns of a terminal; less of a text says nothing
+MIN_TEXT = 22  # columns of a terminal; a shorter piece of a text is useless
 DAY = 86_400  # seconds
 STATUS_STYLES = {
     **dict.fromkeys(("SUCCEEDED", "READY", "COMPLETED"), GREEN),
@@ -28,7 +28,7 @@ STATUS_STYLES = {
 _MARKDOWN = (
     r"(?i:(https?://[^\s\"'`]*[^\s\"'`.,;:!?)\]}>]))"
     r"|[\\`|<>*~\[\]]"
-    r"|(?<![^\W_])_|_(?![^\W_])"  # within a word an underscore stands for itself
+    r"|(?<![^\W_])_|_(?![^\W_])"  # within a word an underscore is no markup
     r"|&(?=#?\w+;)"
 )
 
@@ -45,7 +45,7 @@ class Column:
         self.key = key
         self.link = link
         self.wrap = wrap
-        self.stays = key in ("id", "status", "credits", "output")  # as it is, in a window of any width
+        self.stays = key in ("id", "status", "credits", "output")  # whole, in a window of any width
         self.is_time = key.endswith("At")
         self.rank = 0 if self.stays else 2 if self.is_time else rank
 
@@ -116,7 +116,7 @@ class _FittedColumn:
         self.wraps = column.wrap or any(isinstance(value, list) for value in values)
         self._is_coloured = is_coloured
         is_text = " " in "".join(texts) and not column.stays and not column.is_time
-        self.least = min(self.natural, MIN_TEXT) if is_text else self.natural  # half a URL or id says nothing
+        self.least = min(self.natural, MIN_TEXT) if is_text else self.natural  # half a URL or id is useless
 
     def cell(self, at: int) -> tuple[list[str], int, str]:
         """Returns the lines of a cell, its width and its style."""
