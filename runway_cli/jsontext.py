@@ -78,7 +78,7 @@ def _refuse(word: str) -> None:
 
 
 def dumps(value: Json, indent: int | None = None, *, is_sorted: bool = False) -> str:
-    """Returns one line without spaces, or indented lines; characters stay as they are, and keys unless `is_sorted`.
+    """Returns one line without spaces, or indented lines, with the keys in their order unless `is_sorted`.
 
     Characters that can control a terminal are escaped. Halves of surrogate pairs stay: UTF-8 cannot hold them, so
     `encoded` writes them as escapes too.

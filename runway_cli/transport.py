@@ -324,7 +324,7 @@ class BoundedSocket(socket.socket):
             rest = rest[self._in_slices(super().send, rest[:PIECE], flags) :]
 
     def _in_slices(self, operation: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        """Repeats an operation until it is done. A timeout loses nothing, over TLS either."""
+        """Repeats an operation until it is done. A timeout loses nothing, not even over TLS."""
         exchange, since = self.exchange, time.monotonic()
         if since - exchange.checked >= SLICE:  # a fast transfer may never have to wait
             exchange.check()

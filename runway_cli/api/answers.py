@@ -117,7 +117,7 @@ def _error(answer: Answer, response: Stream, mask: Callable[[str], str]) -> ApiE
 
 
 def _issue(issue: Mapping[str, Json]) -> dict[str, Json]:
-    """Returns {"field": "a.0.b", "messages": […]}: of a union those of its branches, each once; else the code."""
+    """Returns {"field": "a.0.b", "messages": […]}: for a union those of its branches, each once; else the code."""
     messages: dict[str, None] = {}
     waiting: list[Json] = [issue]
     while waiting:  # a loop, because an answer may nest deeper than Python allows recursion
@@ -139,7 +139,7 @@ def _issue(issue: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _retry_after(text: str) -> float:
-    """Returns the seconds that Retry-After asks to wait, as their number or a date (RFC 9110, 10.2.3)."""
+    """Returns the seconds to wait by Retry-After, which is a number or a date (RFC 9110, 10.2.3)."""
     if text.isascii() and text.replace(".", "", 1).isdigit():
         return float(text)
     from email.utils import mktime_tz, parsedate_tz

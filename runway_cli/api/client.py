@@ -1,4 +1,4 @@
-"""Calls a service: which one, with which secret, its retries, and the answer as JSON or an error."""
+"""The client of a service: chooses the service and its secret, retries, and returns JSON or raises an error."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GATEWAYS = tuple(filter(None, SERVICES))
 
 
 def secrets() -> list[str]:
-    """Returns what no run may show: what the variables for secrets hold, of every service, and the proxy's login."""
+    """Returns what no run may show: the values of all services' variables for secrets, and the proxy's login."""
     names = {name for each in SERVICES.values() for tried in each.secret_names.values() for name in tried}
     values = [settings.setting(name) or "" for name in names]
     parts = [part for value in values for part in (value, *value.split())]

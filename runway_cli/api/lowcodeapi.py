@@ -1,4 +1,4 @@
-"""LowCodeAPI's runwayml gateway: a Runway request as its URL, and its envelope as what Runway would have said.
+"""LowCodeAPI's runwayml gateway: turns Runway's paths into its URLs, and its envelopes into Runway's answers.
 
 The gateway keeps the customer's Runway key and takes a token of its own, in the query. It has two URL formats. New:
 path parameters stay in the path, /v1/tasks/ID. Old: they go into the query, /v1/tasks/id?id=ID. One path has a
@@ -57,7 +57,7 @@ class Service(RunwayService):
         self.contract_urls = (*own, *HOSTED_CONTRACTS)
 
     def address(self, method: str, path: str, *, is_old: bool = False) -> str:
-        """Returns the URL, of a task in the new format unless the old one is asked for, pinned, or has worked."""
+        """Returns the URL; for a task in the new format, unless the old one is requested, pinned, or has worked."""
         is_old = (is_old or self.format == "old") and method in ("GET", "DELETE")
         task = re.match(_TASK, path) if is_old else None
         if task:
@@ -109,7 +109,7 @@ class Service(RunwayService):
         raise failure
 
     def _finds_deleted(self, client: Client, path: str) -> bool:
-        """Returns whether a DELETE was carried out, whose empty answer the self-hosted gateway never passes on."""
+        """Returns whether a DELETE was carried out: the self-hosted gateway never passes its empty answer on."""
         try:
             task = client.call("GET", path.partition("?")[0], retries=0).value
             return isinstance(task, dict) and task.get("status") == "CANCELLED"
@@ -143,7 +143,7 @@ class Service(RunwayService):
         return Answer(status, value, from_provider=False)
 
     def check_key(self, client: Client) -> dict[str, Json]:
-        """Returns a note. No endpoint shows the account; an answer of the provider, for no task, proves the token.
+        """Returns a note: no endpoint shows the account, but Runway's answer for a missing task proves the token.
 
         Raises DeniedError, or another failure with the fact `undecided`.
         """

@@ -1,4 +1,4 @@
-"""Paths and queries of requests: whatever is given, the host stays the base URL's."""
+"""Paths and queries of requests: whatever the user gives, the host stays that of the base URL."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def api_path(text: str) -> str:
 
 
 def checked_path(path: str, base_url: str) -> str:
-    """Returns a path with its query, `/…`, encoded for a request line, so that what it is added to keeps its host.
+    """Returns a path with its query, `/…`, encoded for a request line, which cannot change the host of a base URL.
 
     Spaces and non-ASCII are percent-encoded, what is encoded already stays. A full URL is taken on the base's own
     origin only. Raises UsageError for an empty path, another origin, control characters, a fragment, and `.` or `..`

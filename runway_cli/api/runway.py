@@ -70,7 +70,7 @@ class Service:
         return Answer(status, value)
 
     def check_key(self, client: Client) -> dict[str, Json]:
-        """Returns the organization and its credits, else what a list proves: the first may fail where data works.
+        """Returns the organization and its credits, or a note if only a list can be read, which also proves the key.
 
         Raises DeniedError where the key is refused, else the first failure, with the fact `undecided`.
         """

@@ -114,7 +114,7 @@ class FailedCall:
         operands = [[word for word in each if not word.startswith("-")] for each in (words, self.words)]
         return sorted(words) == sorted(self.words) and operands[0] == operands[1]
 
-    def is_matter_of_time(self) -> bool:
+    def may_succeed_later(self) -> bool:
         """Returns whether the same call may succeed later, and is safe to repeat."""
         if self.fact("may_have_been_accepted") or self.fact("was_sent"):
             return False
@@ -160,7 +160,7 @@ def _candidates(failed: FailedCall) -> Iterator[Words | None]:
         dropped, added = BATCH_CALLS[batch_call]
         batch_call = _extended(failed.without(dropped), added)
     yield batch_call
-    if failed.option("is_resumable") and failed.is_matter_of_time() and "-" not in failed.operands():
+    if failed.option("is_resumable") and failed.may_succeed_later() and "-" not in failed.operands():
         yield failed.words
     yield _wait(failed)
     yield _look(failed)
@@ -183,7 +183,7 @@ def _candidates(failed: FailedCall) -> Iterator[Words | None]:
     if status == 409 and f"/{'/'.join(parts[:2])}/" in FAMILIES:
         yield ("wait", f"/{'/'.join(parts[:3])}") if parts[2:] else None
     yield _reference(failed)
-    if failed.is_matter_of_time():
+    if failed.may_succeed_later():
         yield failed.words
 
 
@@ -191,7 +191,7 @@ def _is_usable(failed: FailedCall, words: Words, mask: Callable[[str], str]) -> 
     """Returns whether to show a call: nothing forced, masked or too long; the failed call only if waiting may help."""
     is_shown = all(mask(word) == word and not re.search("[\ud800-\udfff]", word) for word in words)  # and decodable
     is_short = sum(map(len, words)) <= MAX_EXAMPLE or words[0] == "wait"
-    may_repeat = failed.is_matter_of_time() or (failed.fact("batch_call") and failed.failure.kind != "config")
+    may_repeat = failed.may_succeed_later() or (failed.fact("batch_call") and failed.failure.kind != "config")
     is_new = may_repeat or not failed.is_same(words)
     return bool(is_shown and is_short and is_new) and {*NEVER}.isdisjoint(words) and not _fault(words)
 
@@ -212,7 +212,7 @@ def _wait(failed: FailedCall) -> Words | None:
     names = failed.fact("waiting_for")
     if not names or (failed.name == "wait" and isinstance(failed.failure, DeniedError)):
         return None
-    if failed.option("unfinished") and failed.is_matter_of_time():
+    if failed.option("unfinished") and failed.may_succeed_later():
         return failed.words  # `wait --unfinished` knows the destination of each
     kept = {flag for option in (*GLOBAL_OPTIONS, *load("wait")["wait",].options) for flag in option.flags}
     kept -= {"--unfinished", *SERVICE_FLAGS}  # the ids are named; every example gets the service flags later
@@ -228,7 +228,7 @@ def _wait(failed: FailedCall) -> Words | None:
     if path and "--download" not in words:
         folder = os.path.join(os.path.dirname(path) or os.curdir, "")
         words = _extended(words, ["--download", folder if names[1:] or path.endswith(ANY) else _free(path)])
-    if failed.is_same(words) and not failed.is_matter_of_time():  # if the disk is full, the URLs can still be read
+    if failed.is_same(words) and not failed.may_succeed_later():  # if the disk is full, the URLs can still be read
         return _extended(call, failed.typed(kept - {"--download", "--open"}))
     return words
 

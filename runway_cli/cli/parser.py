@@ -130,9 +130,7 @@ def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = 
     plain = wrong.lstrip("-")  # shared dashes do not make words similar
     words = {word.lstrip("-"): word for word in known}
     close = difflib.get_close_matches(plain, words, 1, SIMILARITY)
-    affirmed = re.sub(
-        "^(no|non|not|un|dis|de|without)-?", "", plain
-    )  # --no-open and uninstall are opposites, not typos
+    affirmed = re.sub("^(no|non|not|un|dis|de|without)-?", "", plain)  # --no-open and uninstall are opposites, no typos
     likeness = [difflib.SequenceMatcher(None, word, near).ratio() for word in (affirmed, plain) for near in close]
     if close and words[close[0]] != wrong and likeness[0] <= likeness[1]:
         near = words[close[0]]

@@ -34,7 +34,7 @@ class Checker:
         return check(self.contract.document, endpoint, body, lambda value: abridged(self._mask(value)), named_only=True)
 
     def issues(self, method: str, path: str, body: Json) -> list[dict[str, Json]]:
-        """Returns what is wrong as [{"field", "messages"}], and notes what it accepts unknown. Raises ContractError."""
+        """Returns what is wrong as [{"field", "messages"}], and notes what it does not know. Raises ContractError."""
         endpoint, plain = self.endpoint(method, path), path.partition("?")[0]
         issues = self.refused(endpoint, body) if endpoint else []
         unknown = {} if endpoint else {f"{method} {plain}": "".join(nearest(self.endpoints, plain)[:1])}

@@ -29,7 +29,7 @@ class Contract:
 
 
 def load(client: Client, *, may_fetch: bool = True) -> Contract:
-    """Returns the contract: a copy younger than a day, else a fetched one, else an older copy or the snapshot, noted.
+    """Returns the contract: a copy younger than a day, else fetched, else an older copy or the snapshot, with a note.
 
     Without `may_fetch`, a copy of any age is used. Raises ConfigError where the user's variable names a file
     that holds no contract.

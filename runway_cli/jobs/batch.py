@@ -84,7 +84,7 @@ class Batch:
         self.answers: dict[str, Json] = {}  # of rows that have succeeded in this run, by the keys of the rows
 
     def run(self, display: BatchDisplay) -> int:
-        """Runs all rows, and prints each as it ends. Returns 0 if all succeeded, else raises the failure of the worst.
+        """Runs all rows, and prints each as it ends. Returns 0 if all succeeded, else raises the worst failure.
 
         Whatever ends it early, answers to POSTs are awaited and recorded first.
         """

@@ -33,7 +33,7 @@ TICK = 1.0  # seconds between two events that only say that time has passed
 
 
 def most_at_once(wanted: int, note: Callable[[str], None]) -> int:
-    """Returns how many of the jobs wanted at once the limit of open files allows."""
+    """Returns how many of the jobs wanted at once the limit on open files allows."""
     try:
         import resource
     except ImportError:  # Windows

@@ -1,4 +1,4 @@
-"""Rows as a Markdown table, or as aligned columns for a terminal. Secrets are masked before rows come here.
+"""Rows as a Markdown table, or as aligned columns for a terminal. The rows have no secrets left.
 
 Width is counted by character, so an emoji of several characters may be narrower on a terminal than counted here.
 """
