@@ -169,7 +169,7 @@ class NothingIsLost(FlowTest):
                 self.assert_resumes(result)
 
     def test_a_defect_of_the_program_does_not_lead_to_paying_again(self) -> None:
-        for place in ("runway_cli.jobs.tasks.PolledTask.poll", "runway_cli.jobs.tasks.PolledTask._save"):
+        for place in ("runway_cli.jobs.tasks.PolledTask._poll", "runway_cli.jobs.tasks.PolledTask._save"):
             with self.subTest(place), mock.patch(place, side_effect=TypeError("a defect")):
                 self.anew()
                 result = self.call(*self.words())

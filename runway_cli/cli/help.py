@@ -34,7 +34,7 @@ def text(path: tuple[str, ...], topic: str | None = None) -> str:
     if topic == "version":
         return f"{__version__}\n"
     if topic == "options":
-        title = "Global options stand before or after the command, on every command. An option wins over its variable."
+        title = "Global options may come before or after any command. An option overrides its environment variable."
         last = [(", ".join(HELP_FLAGS), "show the help"), (", ".join(VERSION_FLAGS), "show the version")]
         lines = [*_folded(title), "", *_table([*_rows(GLOBAL_OPTIONS), *last])]
     elif topic == "environment":

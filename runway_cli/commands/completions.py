@@ -139,7 +139,7 @@ COMMANDS = {
         run,
         operands=(
             Operand("shell", "SHELL", "bash, zsh or fish; the script says where it goes", one_of(*SCRIPTS)),
-            Operand("typed", "[LINE...]", "for the script alone: the line before the cursor"),
+            Operand("typed", "[LINE...]", "used by the script only: the line before the cursor"),
         ),
         examples=tuple(f"completions {shell}" for shell in SCRIPTS),
         prints="a script",

@@ -115,7 +115,7 @@ COMMANDS = {
         options=(
             LIMIT,
             Option("--since WHEN", "only jobs started since: 2h, 3d, today, or a date", _checked),
-            Option("--until WHEN", "only jobs started until then", _checked),
+            Option("--until WHEN", "only jobs started up to then", _checked),
             Option("--unfinished", "only jobs that have started and not ended"),
             Option("--session", "only jobs that this client id started"),
             Option("--by GROUP", "jobs and credits by day, model or endpoint", choices=("day", "model", "endpoint")),

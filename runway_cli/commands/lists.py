@@ -115,7 +115,7 @@ COMMANDS = {
         summary=f"list {name}: {', '.join(row({}))}",
         options=(AVATAR_ID, LIMIT) if name == "documents" else (LIMIT,),
         examples=(f"{name} list", f"{name} list {example}"),
-        prints=f'{{"data": [{{{", ".join(row({}))}}}]}}, with "truncated": true where there are more',
+        prints=f'{{"data": [{{{", ".join(row({}))}}}]}}, with "truncated": true if there are more',
         has_rows=True,
     )
     for name, (row, _, _, example) in LISTS.items()

@@ -119,7 +119,7 @@ GLOBAL_OPTIONS = (
     Option("--retries N", "maximum number of retries (default: 2)", settings.integer(0, 100), default=2, prefix=OURS),
     Option(
         "--output FORMAT",
-        f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (default: {FORMATS[0]}); its variable: on a terminal only",
+        f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (default: {FORMATS[0]}); the variable: on a terminal only",
         choices=FORMATS,
         prefix=OURS,
     ),

@@ -109,10 +109,10 @@ COMMANDS = {
     "reference": Command(
         run_reference,
         summary="show the API's endpoints and their fields",
-        operands=(Operand("endpoint", "[METHOD PATH...]", "an endpoint; without it all are listed", api_path),),
+        operands=(Operand("endpoint", "[METHOD PATH...]", "an endpoint; without it, all are listed", api_path),),
         options=(
             Option("--model M", "only the fields that this model takes"),
-            Option("--all", "also what is inside optional fields below the second level"),
+            Option("--all", "also show what is inside optional fields below the second level"),
         ),
         examples=("reference", f"reference POST {FALLBACK}", f"reference POST {FALLBACK} --model gen4_image"),
         prints="the endpoints, or the parameters, body and response of one",
@@ -122,7 +122,7 @@ COMMANDS = {
         run_models,
         summary="list the models and their allowed values",
         operands=(
-            Operand("name", "[ENDPOINT|MODEL]", "such as image_to_video or gen4.5; without it all models", api_path),
+            Operand("name", "[ENDPOINT|MODEL]", "such as image_to_video or gen4.5; without it, all models", api_path),
         ),
         examples=("models", "models image_to_video", "models gen4.5 --output table"),
         prints="rows: each model with its endpoints, or each with its allowed `ratio`, `duration` and so on",

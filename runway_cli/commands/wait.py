@@ -35,7 +35,7 @@ WAIT_OPTIONS = (
     Option("--interval SECONDS", "time between polls, 5 or more (default: 5)", interval, default=MIN_INTERVAL),
     Option("--download PATH", "save the outputs: a folder (it exists, or ends in /) or a file", destination),
     Option("--force", "replace files"),
-    Option("--open", "show the saved files with the system's viewer (on a terminal only)"),
+    Option("--open", "open the saved files in the system's viewer (on a terminal only)"),
 )
 
 
@@ -215,7 +215,7 @@ def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone:
 
 
 def open_files(context: Context, paths: Sequence[str]) -> None:
-    """Shows saved files with the system's viewer."""
+    """Opens saved files in the system's viewer."""
     import subprocess
 
     quiet = subprocess.DEVNULL
@@ -227,7 +227,7 @@ def open_files(context: Context, paths: Sequence[str]) -> None:
                 viewer = "open" if sys.platform == "darwin" else "xdg-open"
                 subprocess.Popen([viewer, os.path.abspath(path)], stdin=quiet, stdout=quiet, stderr=quiet)
         except OSError:
-            context.console.note(f"{path} could not be opened with the system's viewer")
+            context.console.note(f"{path} could not be opened in the system's viewer")
 
 
 COMMANDS = {
@@ -236,7 +236,7 @@ COMMANDS = {
         operands=(Operand("ids", "[ID...]", "a task's id, '-' for ids on stdin, or a path such as /v1/avatars/ID"),),
         options=(*WAIT_OPTIONS, Option("--unfinished", "every task in this account's history that has not ended")),
         examples=("wait ID", "wait ID1 ID2 --max-wait 100 --download out/", "wait --unfinished --download outputs/"),
-        prints="each task as JSON when it has ended, with `saved`, and without `output` once all is saved",
+        prints="each task as JSON when it has ended, with `saved`, and without `output` once everything is saved",
         has_rows=True,
     )
 }

@@ -196,7 +196,7 @@ class PolledTask:
         return max(self.interval, min(retry_after, MAX_RETRY_AFTER))
 
     def read(self) -> None:
-        """Reads the resource into `answer`, `status` and so on. Raises as `client.call` does, ApiError for other JSON."""
+        """Reads the resource into `answer`, `status` and so on. Raises as `client.call`, ApiError for other JSON."""
         found = self.client.call("GET", self.pollable.path, retries=0, deadline=self.deadline).value
         if not isinstance(found, dict):
             words = f"the answer for {self.name} is not an object"
