@@ -292,6 +292,6 @@ class ByHandTest(unittest.TestCase):
     def test_a_command_meets_the_stand_in_and_its_status_comes_back(self) -> None:
         for words, status in ((["avatars", "list"], 0), (["wait", UNKNOWN_ID], 1)):
             command = [sys.executable, "-m", "tests.fake", sys.executable, "-m", "runway_cli", *words]
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=20)
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60)
             self.assertEqual(done.returncode, status, done)
             self.assertEqual(b"Mira the concierge" in done.stdout, words[0] == "avatars", done)
