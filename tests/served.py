@@ -12,7 +12,7 @@ from typing import Any, Callable
 from tests.fake import FakeRunway, Request
 from tests.program import Clock, ProgramTest, Result, call, shell_words
 
-PATIENCE = 40  # seconds; a busy machine may need some of them
+PATIENCE = 40.0  # seconds that a busy machine may take for what is sure to happen
 
 
 def pasted(result: Result) -> list[str]:

@@ -25,7 +25,7 @@ class CreditsTest(BatchTest):
 
     def test_no_row_starts_that_would_go_beyond_the_limit(self) -> None:
         result = self.batch("--max-credits", "12")
-        words = "--max-credits allows 12 credits, and 10 are spent; 6 of 8 rows are not started"
+        words = "--max-credits allows 12 credits, 10 are spent, and the next costs 5; 6 of 8 rows are not started"
         self.assert_error(result, 1, kind="budget", error=words, spent=10, limit=12)
         self.assertEqual(len(self.fake.accepted), 2)
         self.assertEqual(list(statuses(result).values()).count(NOT_STARTED), 6)

@@ -446,7 +446,7 @@ class BudgetTest(OnceTest):
         budget = {"RUNWAY_SKILLS_MAX_CREDITS": "12"}
         self.program(*FOX, **budget)
         self.program(*FOX, **budget)
-        words = "RUNWAY_SKILLS_MAX_CREDITS allows 12 credits in 24 hours, and 10 are spent"
+        words = "RUNWAY_SKILLS_MAX_CREDITS allows 12 credits in 24 hours, 10 are spent, and the next counts as 5"
         self.assert_error(self.program(*FOX, **budget), 1, kind="budget", spent=10, limit=12, error=words)
         self.assert_paid(2)
         self.clock.now += 2 * 86_400
@@ -465,8 +465,8 @@ class BudgetTest(OnceTest):
         self.assert_paid(0)
         self.program(*FOX)
         self.program(*FOX)
-        words = "RUNWAY_SKILLS_MAX_CREDITS allows 1 credit in 24 hours, and 15 are spent"
-        counted = ", 2 jobs of unknown price counted as 5 each"
+        words = "RUNWAY_SKILLS_MAX_CREDITS allows 1 credit in 24 hours, 15 are spent"
+        counted = ", 2 jobs of unknown price counted as 5 each, and the next counts as 5"
         self.assert_error(self.program(*FOX, RUNWAY_SKILLS_MAX_CREDITS="1"), 1, spent=15, error=words + counted)
 
     def test_what_costs_nothing_is_not_held_up(self) -> None:

@@ -283,15 +283,17 @@ def over_limit(limit: float, name: str, prices: Sequence[Json], price: Json, *, 
     known = [each for each in prices if each is not None]
     unknown = len(prices) - len(known)
     dearest = max(filter(None, [*known, price]), default=None)
-    spent = sum(known) + unknown * (dearest or 0)
+    spent, cost = sum(known) + unknown * (dearest or 0), (dearest or 0) if price is None else price
     if dearest is None and unknown:
         words = "no further job while no price is known"
-    elif limit > 0 and spent + (dearest or 0 if price is None else price) <= limit:
+    elif limit > 0 and spent + cost <= limit:
         return None
     else:
-        words = f"{counted(limit, 'credit')}{period}, and {shown_number(spent)} {'is' if spent == 1 else 'are'} spent"
+        words = f"{counted(limit, 'credit')}{period}, {shown_number(spent)} {'is' if spent == 1 else 'are'} spent"
         if unknown:
             words += f", {counted(unknown, 'job')} of unknown price counted as {shown_number(dearest or 0)} each"
+        if cost:
+            words += f", and the next {'counts as' if price is None else 'costs'} {shown_number(cost)}"
     return BudgetError(f"{name} allows {words}", spent=number_of(spent), limit=number_of(limit))
 
 
