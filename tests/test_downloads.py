@@ -398,6 +398,13 @@ class NeverOverAFile(DownloadTest):
         self.assert_success(self.saved())
         self.assertEqual(self.listing(), [recent.name, other.name, "fox.bin"])
 
+    def test_what_a_killed_run_left_of_an_output_is_removed_when_it_is_saved(self) -> None:
+        left = self.file(".owl.png.0123456789ab.part", b"half")
+        neighbour = self.file(".owls.png.0123456789ab.part", b"half")
+        task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT])
+        self.assert_success(self.call("wait", task, "--download", f"{self.folder}/owl.png"))
+        self.assertEqual(self.listing(), [neighbour.name, "owl.png"], left)
+
     def test_in_a_folder_a_file_of_the_same_length_is_already_saved(self) -> None:
         task = self.fake.add_task(statuses=["SUCCEEDED"], outputs=[CONTENT, b"second"])
         names = [str(self.folder / f"{task}-{number}.png") for number in (1, 2)]

@@ -224,7 +224,7 @@ class PolledTask:
 
     def _save(self, destination: str, emit: Emit) -> None:
         """Saves every output, adding each path to `saved` once its file is whole."""
-        from ..files.download import ANY, Download, check_name, destinations, is_folder, safe_name
+        from ..files.download import ANY, Download, check_name, destinations, is_folder, remove_part_files, safe_name
 
         client, force, deadline, urls = self.client, self._force, self.deadline, urls_of(self.answer)
         if not urls and not self._denied:
@@ -248,6 +248,9 @@ class PolledTask:
         for _, path in left:  # before the first one is saved: files that appear later are this run's
             if not may_be_ours(path):
                 check_name(path, force=force)
+
+        # What a killed run has left of them goes; a run that is at work has its part files locked.
+        remove_part_files(self._folder, [os.path.splitext(os.path.basename(path))[0] for path in paths])
 
         def emit_bytes(done: int, total: int | None) -> None:
             emit((self, done, total))
