@@ -95,7 +95,10 @@ def moment(text: str, now: float, *, is_end: bool = False) -> float:
     try:
         if text in ("today", "yesterday"):
             text = (datetime.fromtimestamp(now) - timedelta(days=text == "yesterday")).strftime("%Y-%m-%d")
-        is_day = len(text) <= len("2026-11-24")
+        # The same on every Python: `fromisoformat` itself takes more from version to version.
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{3})?)?(Z|[+-]\d\d:\d\d)?)?", text, re.ASCII):
+            raise ValueError
+        is_day = len(text) == len("2026-11-24")
         found = datetime.fromisoformat(text.replace("Z", "+00:00")) + timedelta(days=is_day and is_end)
         return found.timestamp()
     except (ValueError, OverflowError, OSError):
