@@ -156,7 +156,12 @@ class ChosenTest(HistoryTest):
         self.clock.now += 3 * 3600
         second = self.program(*FOX).json["id"]
         self.assertEqual([row["id"] for row in self.rows("--since", "2h")], [second])
-        for words in (("--since", "tomorrow"), ("--since", "0001-01-01"), ("--until", "9999-12-31")):
+        for words in (
+            ("--since", "tomorrow"),
+            ("--since", "20261124"),
+            ("--since", "0001-01-01"),
+            ("--until", "9999-12-31"),
+        ):
             self.assert_error(self.program("history", *words), 2)
 
     def test_days_and_times_are_local(self) -> None:
