@@ -325,7 +325,7 @@ def rows(bench: Bench) -> Iterator[Row]:
     yield Row("batch, 60 rows of 5 s / ideal", timed, ideal, time=1.15, rounds=0.2)
 
 
-def batch(bench: Bench, count: int, *words: str, path: str = "/v1/tasks/done", anew: bool = True) -> Command:
+def batch(bench: Bench, count: int, *words: str, path: str = "/v1/quick", anew: bool = True) -> Command:
     """Returns a batch of so many rows; the same again, when all are done, without `anew`."""
     prompts = "".join(f'{{"promptText":"fox {number}"}}\n' for number in range(count))
     log = bench.path(f"{count}.log")

@@ -87,8 +87,9 @@ def content(origin: str, place: str, name: str, query: str) -> bytes:
         return page(int(asked.get("cursor", ["0"])[0]), int(asked["limit"][0]), int(name))
     if name == "contract.json":
         return _json(data("contract"))
-    if name == "timed":  # a POST that starts a task of TASK_TIME seconds, whose id tells when it began
-        return _json({"id": f"timed-{time.monotonic():.6f}", "estimatedCost": {"credits": 5}})
+    if name in ("timed", "quick"):  # a POST that starts a task of TASK_TIME seconds, or none, whose id tells when
+        began = time.monotonic() - (TASK_TIME if name == "quick" else 0.0)
+        return _json({"id": f"timed-{began:.9f}", "estimatedCost": {"credits": 5}})
     task: dict[str, Any] = {"id": name, "status": "RUNNING", "createdAt": "2026-10-01T09:00:00.000Z"}
     if not name.startswith("timed-") or time.monotonic() - float(name[6:]) >= TASK_TIME:
         output = ["https://storage.example/output.png?token=0"]
