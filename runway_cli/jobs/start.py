@@ -84,7 +84,9 @@ def start(
         return Started(None, answer=client.call("POST", path, body, retries=retries).value)
     facts: dict[str, Json] = {"key": os.urandom(16).hex(), "destination": destination, "shape": shape(path, value)}
     facts.update(row or {})
-    price = price_of(facts["shape"], batch or history, history)  # outside transactions: none waits for another ledger
+    is_limited = max_credits is not None or budget() is not None
+    # Read outside transactions: none waits for another ledger.
+    price = price_of(facts["shape"], batch or history, history) if is_limited else None
 
     def keep_to(limit: float | None, name: str, ledger: Ledger, since: float = -1.0, period: str = "") -> None:
         if limit is not None and family:
