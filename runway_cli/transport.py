@@ -159,7 +159,7 @@ class Stream(http.client.HTTPResponse):
             raise http.client.IncompleteRead(b"")
         rest = self.headers.get_payload()  # what follows a line that `email` does not accept, such as `Name : value`
         if rest and isinstance(rest, str):
-            raise http.client.HTTPException("a line is no header")
+            raise http.client.HTTPException("a header line is malformed")
         if self.status < 200 or self.status in (204, 304) or self._method == "CONNECT":  # type: ignore[attr-defined]
             self.chunked, self.length = False, 0
             return

@@ -83,7 +83,7 @@ class FrameTest(TransportTest):
         ):
             with self.subTest(headers[:60]):
                 for found in self.bodies(headers, b"fox"):
-                    named = r"(Transfer-Encoding|Content-Length): '.{0,60}'|a line is no header"
+                    named = r"(Transfer-Encoding|Content-Length): '.{0,60}'|a header line is malformed"
                     self.assertRegex(str(found), rf"^the answer is not HTTP \(({named})\)$")
 
     def test_a_chunk_of_no_clear_size_is_a_failure(self) -> None:

@@ -66,5 +66,5 @@ def may_pass(failure: Failure) -> bool:
 
 
 def may_poll_again(failure: Failure) -> bool:
-    """Returns whether polling continues after a failure: an HTML page or other value in place of a task is no end."""
+    """Returns whether polling continues after a failure. It does where something other than a task was answered."""
     return may_pass(failure) or not failure.fact("is_json", True)

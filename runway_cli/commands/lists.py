@@ -82,7 +82,7 @@ def _users(record: Record) -> list[Record]:
 
 
 def iso_time(record: Record) -> Json:
-    """Returns createdAt as YYYY-MM-DDTHH:MM:SS.mmmZ, read as UTC where it names no zone; what is no date unchanged."""
+    """Returns createdAt as YYYY-MM-DDTHH:MM:SS.mmmZ, in UTC unless it names a zone; other texts stay as they are."""
     from datetime import datetime, timezone
 
     value = record.get("createdAt")

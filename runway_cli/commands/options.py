@@ -138,8 +138,8 @@ def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = (
     """Takes words from `rest`, and yields (flag, value or None, words), or ("", operand, words).
 
     `words` are those that it was made of. `--`, which ends the options, is yielded as a flag without a value. `also`
-    are further flags that have a value. This is for words that are no complete or valid call: to find the command
-    before argparse, for completions and for examples.
+    are further flags that have a value. The words need not be a complete or valid call: this finds the
+    command before argparse, and serves completions and examples.
     """
     valued = {flag for option in options if not option.is_switch for flag in option.flags} | {*also}
     switches = {flag for option in options if option.is_switch for flag in option.flags}

@@ -76,7 +76,7 @@ def snapshot() -> Contract:
 
 
 def _read(path: str, source: str) -> Contract:
-    """Returns the contract in a file. Raises OSError, or ValueError for what is none."""
+    """Returns the contract in a file. Raises OSError, or ValueError for a file that does not hold one."""
     if not os.path.isfile(path):  # a FIFO or a device might block
         raise ValueError("not a file" if os.path.lexists(path) else "no such file")
     with open(path, "rb") as file:

@@ -23,7 +23,7 @@ from .fields import OutputOf
 from .ledger import REFUSED, STARTED, UNCERTAIN, Attempt, Ledger
 from .rows import PRINT, SEND, WAIT, Row
 from .schedule import Pace, Scheduler, most_at_once
-from .start import failure_of, field_of, is_unsent, no_id, start
+from .start import LOOK, failure_of, field_of, is_unsent, no_id, start
 from .tasks import BAD_ENDS, FAILED, GONE, GOOD_ENDS, SUCCEEDED, PolledTask, credits_of, is_safety, parse, urls_of
 
 TYPE_CHECKING = False
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from .schedule import Emit
     from .tasks import Pollable, Progress
 
-LOOK = 0.2  # seconds between two looks at whether a budget has room for a row
 DRAIN = 5.0  # seconds that the answers to POSTs are awaited when the run is interrupted
 MAX_UPLOAD_AGE = 86_400 - 300  # seconds; the API keeps an upload for 24 hours, and a row needs some time to be sent
 COLUMNS = (

@@ -341,7 +341,7 @@ class Ledger:
                 raise self._failure("its size is wrong")
             elif pragma("integrity_check(1)" if size < CHECKED else "quick_check(1)") != "ok":
                 raise self._failure("it is damaged")
-            db.execute("ROLLBACK")  # a commit here, and then a kill, would leave an empty database, which is no ledger
+            db.execute("ROLLBACK")  # after a commit, a kill would leave an empty database that every later run refuses
 
             db.row_factory = Attempt
             if version < len(MIGRATIONS):

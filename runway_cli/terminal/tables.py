@@ -28,7 +28,7 @@ STATUS_STYLES = {
 _MARKDOWN = (
     r"(?i:(https?://[^\s\"'`]*[^\s\"'`.,;:!?)\]}>]))"
     r"|[\\`|<>*~\[\]]"
-    r"|(?<![^\W_])_|_(?![^\W_])"  # within a word an underscore is no markup
+    r"|(?<![^\W_])_|_(?![^\W_])"  # an underscore within a word does not start emphasis
     r"|&(?=#?\w+;)"
 )
 
