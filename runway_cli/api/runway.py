@@ -38,7 +38,7 @@ class Service:
         (base_variable, "another address of the API"),
     )
     key_source = "a key from https://dev.runwayml.com/settings/api-keys"
-    balance_call: Sequence[str] = ("request", "GET", "/v1/organization")  # which shows the account
+    balance_call: Sequence[str] = ("request", "GET", "/v1/organization")  # our call that shows the account
     contract_urls: Sequence[str] = (
         "https://docs.dev.runwayml.com/openapi.json",
         "https://raw.githubusercontent.com/runwayml/openapi/refs/heads/main/openapi.json",

@@ -224,9 +224,10 @@ def _show(context: Context, batch: Batch) -> int:
             spent.append(price)
             allowed += 1
         found.append(f"--max-credits {options.max_credits} allows {allowed}")
-    if client.target.secret and not options.gateway and not options.quiet:
+    command, *_, path = client.service.balance_call
+    if client.target.secret and command == "request" and not options.quiet:
         try:
-            account = client.call("GET", "/v1/organization", retries=0).value
+            account = client.call("GET", path, retries=0).value
         except RunwayError:
             account = None
         balance = values.number_of(account.get("creditBalance")) if isinstance(account, dict) else None

@@ -23,7 +23,7 @@ from .tasks import FAILED, GONE, SUCCEEDED, TASKS, Pollable, created_by, credits
 
 DAY = 86_400.0  # seconds, the period of the budget
 AGAIN = "--again sends it once more, which may cost credits again"
-LOOK = 0.1  # seconds between two reads of a job that another process is sending
+LOOK = 0.1  # seconds until a job that another process is sending, or a used up budget, is looked at again
 # Endpoints whose price also depends on the length of a text, a sound or a video
 UNPRICED = r"(?i)speech|sound|dub|isolation|audio|upscale|video_to|performance|avatar_videos|voices"
 TEXTS = r"(?i)(text|prompt|seed|name|description|personality|script|tag|info|concept)$"  # fields that change no price

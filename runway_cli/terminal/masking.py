@@ -91,10 +91,10 @@ _HIDDEN_KEYS = frozenset(("sessionKey", "api_token", "Authorization"))
 _LAST = r"""[^\s"'<>\\&.,;:!)\]}]"""  # the last character of a URL or a value: no punctuation, no bracket
 
 _DATA_URI = r"""data:(?:[\w.+-]+\\*/[\w.+-]+(?:;[\w=.+-]+)*|;base64),(?:[^\s"'<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*"""
-# with what JSON may have escaped
+# JSON may have escaped some of its characters.
 _URL = r"""https?:(?:\\*/){2}(?:[^\s"<>\\]|\\+(?:/|u[0-9a-fA-F]{4}))*(?:\\+u[0-9a-fA-F]{4}|""" + f"{_LAST})"
 _ENCODED_URL = r"""https?%3A(?:%2F|/){2}[^\s"<>&\\?]*"""
-# up to the end of the text, if it is cut off within the value
+# The text may be cut off within the value.
 _NAMED = (
     r"""((?:sessionKey|api_token)\\*["']?\s*(?:[:=]|%3D)\s*)"""
     r"""(?:(\\*["'])(?:(?!\2)(?:\\.|[^\\]))*|[^"'\\\s&<>]*""" + _LAST + ")"
