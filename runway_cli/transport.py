@@ -40,16 +40,18 @@ if TYPE_CHECKING:
 PIECE = 64 * 1024  # bytes read or passed to the system at a time, and the most that it buffers; TLS gives 16 KiB
 FOREVER = float("inf")
 HEAD_START = 0.25  # seconds that an address has before the next one is tried too (RFC 8305, 8)
+KEPT = 2.0  # seconds that a connection is kept for the next GET: fewer than a server waits before it closes it
 STOPPED = 2.0  # seconds that a wait may overrun on a busy machine; if it is more, the process was stopped
 UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # OpenSSL's verification results that SSL_CERT_FILE can help with (x509_vfy.h)
 
 
 class Transport:
-    """The sender of requests, each over a new connection. Safe to use from several threads."""
+    """The sender of requests. Safe to use from several threads, each of which keeps its last connection for a GET."""
 
     def __init__(self, shutdown: Shutdown) -> None:
         self._shutdown = shutdown
         self._trusted: Any = None  # made once: reading the certificates takes longer than a request
+        self._kept: dict[int, BoundedSocket] = {}  # by thread
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, timeout: float
@@ -59,12 +61,15 @@ class Transport:
         Raises NetworkError; ConfigError for a proxy or certificates that cannot be used; Interrupted with the fact
         `maybe_received`.
         """
-        with closing(self.stream(method, url, headers, body, idle_timeout=timeout, time_limit=timeout)) as answer:
-            with _reported(answer.exchange):
-                answer.body = b"".join(iter(answer.next_piece, b""))
-                if answer.body.startswith(b"\x1f\x8b"):  # gzip, which a server may send unasked; no JSON begins so
-                    answer.body = zlib.decompress(answer.body, zlib.MAX_WBITS | 16)
-            return answer
+        answer = self.stream(method, url, headers, body, idle_timeout=timeout, time_limit=timeout)
+        with closing(answer), _reported(answer.exchange):
+            answer.body = b"".join(iter(answer.next_piece, b""))
+            if answer.body.startswith(b"\x1f\x8b"):  # gzip, which a server may send unasked; no JSON begins so
+                answer.body = zlib.decompress(answer.body, zlib.MAX_WBITS | 16)
+            if answer.connection and not answer.will_close:
+                self._kept[threading.get_ident()] = answer.connection
+                answer.connection = None  # it stays open
+        return answer
 
     def stream(
         self,
@@ -85,25 +90,15 @@ class Transport:
         exchange = Exchange(self._shutdown, idle_timeout, time_limit)
         with _reported(exchange):
             parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
             proxy = proxy_for(parts)
             exchange.peer = parts.netloc + (f" through the proxy {proxy.netloc.rpartition('@')[2]}" if proxy else "")
-            if parts.scheme == "https" and not self._trusted:
-                self._trusted = trusted_authorities()
-            place = (proxy.hostname or "", proxy.port or 80) if proxy else (host, port)
-            connection: Any = connect(*place, exchange)
+            place = f"{parts.scheme}://{exchange.peer}"
+            kept = self._kept_connection(place if method == "GET" else "")  # a POST that met its end might be lost
+            connection = kept or self._connect(parts, proxy, exchange)
+            connection.exchange, connection.place = exchange, place
             try:
-                if proxy:
-                    _open_tunnel(connection, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", proxy)
-                if parts.scheme == "https":
-                    connection = self._trusted.wrap_socket(
-                        connection, server_hostname=host, do_handshake_on_connect=False, suppress_ragged_eofs=False
-                    )
-                    connection.exchange = exchange
-                    connection.do_handshake()
-
                 target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-                sent = {"Host": parts.netloc, "Accept-Encoding": "identity", **headers, "Connection": "close"}
+                sent = {"Host": parts.netloc, "Accept-Encoding": "identity", **headers}
                 if isinstance(body, bytes) or (body is None and method in ("POST", "PUT", "PATCH")):
                     sent["Content-Length"] = str(len(body or b""))
                     body = (body or b"",)
@@ -118,10 +113,54 @@ class Transport:
                     pass  # a server may refuse a body before it has read it: its answer says why
                 exchange.limit_part()
                 answer = Stream(connection, method)
-            finally:
-                connection.close()  # the answer keeps it open until it is closed itself
+            except BaseException as error:
+                connection.close()
+                if kept and isinstance(error, (ConnectionError, ssl.SSLError)):  # the server was about to close it
+                    return self.stream(method, url, headers, body, idle_timeout=idle_timeout, time_limit=time_limit)
+                raise
         exchange.part_end = FOREVER
         return answer
+
+    def _connect(self, parts: SplitResult, proxy: SplitResult | None, exchange: Exchange) -> BoundedSocket:
+        """Returns a new connection to the host of a URL, through a proxy if there is one, with TLS for https."""
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        if parts.scheme == "https" and not self._trusted:
+            self._trusted = trusted_authorities()
+        place = (proxy.hostname or "", proxy.port or 80) if proxy else (host, port)
+        connection: Any = connect(*place, exchange)
+        try:
+            if proxy:
+                _open_tunnel(connection, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", proxy)
+            if parts.scheme == "https":
+                connection = self._trusted.wrap_socket(
+                    connection, server_hostname=host, do_handshake_on_connect=False, suppress_ragged_eofs=False
+                )
+                connection.exchange = exchange
+                connection.do_handshake()
+        except BaseException:
+            connection.close()
+            raise
+        return connection  # type: ignore[no-any-return]
+
+    def _kept_connection(self, place: str) -> BoundedSocket | None:
+        """Returns the connection that this thread has kept, if it leads to `place` and is open; closes any other."""
+        kept = self._kept.pop(threading.get_ident(), None)
+        if kept and kept.place == place and time.monotonic() - kept.exchange.checked < KEPT:
+            kept.setblocking(False)
+            try:
+                socket.socket.recv(kept, 1, socket.MSG_PEEK)  # its end, or bytes that nobody asked for
+            except BlockingIOError:
+                return kept
+            except OSError:
+                pass
+        if kept:
+            kept.close()
+        return None
+
+    def close(self) -> None:
+        """Closes the connections that are kept."""
+        while self._kept:
+            self._kept.popitem()[1].close()
 
 
 class Stream(http.client.HTTPResponse):
@@ -135,6 +174,7 @@ class Stream(http.client.HTTPResponse):
 
     def __init__(self, connection: BoundedSocket, method: str) -> None:
         super().__init__(connection, method=method)
+        self.connection: BoundedSocket | None = connection
         self.exchange = connection.exchange
         try:
             self.begin()
@@ -152,6 +192,11 @@ class Stream(http.client.HTTPResponse):
             if not piece and self.length:  # bytes that Content-Length promised and that are still to come
                 raise http.client.IncompleteRead(b"", self.length)
             return piece
+
+    def close(self) -> None:
+        super().close()
+        if self.connection:
+            self.connection.close()
 
     def begin(self) -> None:
         super().begin()
@@ -311,6 +356,7 @@ class BoundedSocket(socket.socket):
     """A connection that obeys the limits of its `exchange`."""
 
     exchange: Exchange
+    place: str  # what it leads to: scheme, host, port and proxy
 
     def recv_into(self, *args: Any, **options: Any) -> int:
         size: int = self._in_slices(super().recv_into, *args, **options)

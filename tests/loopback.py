@@ -178,6 +178,7 @@ class TransportTest(unittest.TestCase):
     def setUp(self) -> None:
         self.shutdown = Shutdown()
         self.transport = Transport(self.shutdown)
+        self.addCleanup(self.transport.close)
 
     def start(self, script: Script, certificate: tuple[str, str] | None = None) -> Server:
         server = Server(script, certificate)

@@ -86,6 +86,11 @@ class Client:
             raise ConfigError("this Python was built without the module ssl, which every call needs") from None
         return Transport(self.shutdown)
 
+    def close(self) -> None:
+        """Closes its connections."""
+        if "transport" in vars(self):
+            self.transport.close()
+
     def call(
         self,
         method: str,

@@ -30,12 +30,14 @@ class Context:
         self.shutdown = shutdown
         self.options = options
         self.program = program
-        self._ledgers: list[Ledger] = []
+        self._open: list[Client | Ledger] = []
 
     def client(self, *, with_secret: bool = True) -> Client:
         """Returns a client of the chosen service, with *** for a secret unless `with_secret`. Raises ConfigError."""
         chosen = service(self.options, with_secret=with_secret)
-        return Client(chosen, console=self.console, clock=self.clock, shutdown=self.shutdown)
+        client = Client(chosen, console=self.console, clock=self.clock, shutdown=self.shutdown)
+        self._open.append(client)
+        return client
 
     def history(self, client: Client) -> Ledger:
         """Returns the history of the client's account."""
@@ -46,14 +48,14 @@ class Context:
         from ..jobs.ledger import Ledger
 
         found = Ledger(path, client, exclusive=exclusive)
-        self._ledgers.append(found)
+        self._open.append(found)
         return found
 
     def close(self) -> None:
-        """Closes the ledgers and removes part files, so that nothing of the run is left behind."""
+        """Closes ledgers and connections, and removes part files, so that nothing of the run is left behind."""
         self.shutdown.end()
-        for ledger in self._ledgers:
-            ledger.close()
+        for each in self._open:
+            each.close()
 
 
 def for_each(

@@ -192,7 +192,7 @@ class Batch:
         self._print(row, status, failure_of(attempt) if attempt.has_failed else None, **facts)
 
     def _ended(self, job: RowJob) -> None:
-        """Records how the work on a row ended, then prints it."""
+        """Prints a row whose work has ended."""
         row, task, failure = job.row, job.task, job.failure
         self.settled += 1
         if task is None:
@@ -202,8 +202,7 @@ class Batch:
             self._print(row, job.status, failure)
             return
         is_good = task.status in GOOD_ENDS
-        was_done = bool(row.attempt and row.attempt.is_done and row.todo == WAIT)
-        is_gone = task.is_missing and not was_done and not is_good
+        is_gone = task.is_missing and not job.was_done and not is_good
         if is_good and not task.node_errors:
             row.has_succeeded = True
             self.answers[row.key] = task.answer
@@ -211,13 +210,10 @@ class Batch:
             row.has_succeeded = False
         if task.error and task.error.kind == "auth" and not is_good:
             self.pace.is_stopped = True  # the key was refused; where an output was, its URL had only expired
-        if not (was_done and task.is_missing):  # a job whose output no longer exists stays paid for
-            task.record_end(self.ledger)
-            task.record_end(self.history)
         failure = task.fault(job.limit)
-        more: dict[str, Json] = {"skipped": True} if was_done and not failure else {}
+        more: dict[str, Json] = {"skipped": True} if job.was_done and not failure else {}
         more.update({"warnings": task.warnings} if task.warnings else {})
-        status = GONE if is_gone else task.status or (SUCCEEDED if was_done else STARTED)
+        status = GONE if is_gone else task.status or (SUCCEEDED if job.was_done else STARTED)
         self._print(row, status, failure, id=task.name, credits=job.credits, saved=task.saved, **more)
 
     def _print(self, row: Row, status: str, failure: RunwayError | None = None, **facts: Json) -> None:
@@ -294,6 +290,7 @@ class RowJob:
         self._batch = batch
         self._tries = 0
         self._held: int | None = None  # how much was settled when a budget refused the row
+        self.was_done = bool(row.attempt and row.attempt.is_done and row.todo == WAIT)
         self._estimate: Json = None
         if row.todo == WAIT and row.attempt:
             self._estimate = row.attempt.credits
@@ -306,8 +303,17 @@ class RowJob:
         return self._estimate if found is None else found
 
     def step(self, emit: Emit) -> float | None:
-        """Polls what the row has started, else sends it. Returns the seconds until the next step, None at the end."""
-        return self.task.step(emit) if self.task else self._send()
+        """Polls what the row has started, else sends it. Returns the seconds until the next step.
+
+        None is the end: it is recorded.
+        """
+        if not self.task:
+            return self._send()
+        delay = self.task.step(emit)
+        if delay is None and not (self.was_done and self.task.is_missing):  # a job whose output is gone stays paid for
+            self.task.record_end(self._batch.ledger)
+            self.task.record_end(self._batch.history)
+        return delay
 
     def _wait_for(self, pollable: Pollable) -> None:
         batch = self._batch

@@ -34,6 +34,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
 
+    Change = tuple[Callable[[], object], bool]  # what makes it, and whether it records what has happened already
+
 UNCERTAIN, STARTED, REFUSED = "UNCERTAIN", "STARTED", "REFUSED"
 OPEN = (UNCERTAIN, STARTED)  # in progress, as far as is recorded
 MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
@@ -124,7 +126,7 @@ class Ledger:
         self._turn = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._locks = -1  # the descriptor of the file whose bytes are locked
-        self._late: list[Callable[[], object]] = []  # what could not be recorded yet
+        self._waiting: list[Change] = []  # for a commit
 
     def close(self) -> None:
         """Closes the file, and ends every lock on it."""
@@ -134,6 +136,33 @@ class Ledger:
             if self._locks >= 0:
                 os.close(self._locks)
             self._db, self._locks = None, -1
+
+    def commit(self, act: Callable[[], object], *, is_past: bool = False) -> None:
+        """Calls `act`, whose reads and writes are one step for all others, and returns once they are on the disk.
+
+        One commit serves all threads that wait for one: on a busy disk it takes longer than a request. `is_past`: it
+        has happened already, so that what could not be recorded is part of each later commit.
+        """
+        change = (act, is_past)
+        self._waiting.append(change)
+        try:
+            with self._turn:
+                group = self._waiting[:]
+                own = [each for each in group if each is change or each[1]]
+                while change in self._waiting:  # else another thread has made it
+                    try:
+                        with self.transaction():
+                            for made, _ in group:
+                                made()
+                        for each in group:
+                            self._waiting.remove(each)
+                    except RunwayError:
+                        if len(group) == len(own):
+                            raise
+                        group = own  # the others will make theirs
+        finally:
+            if not is_past and change in self._waiting:
+                self._waiting.remove(change)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -207,15 +236,9 @@ class Ledger:
 
     def _record(self, change: Callable[[], object]) -> None:
         """Records what has already happened, in order. A failure is noted, and tried again with the next record."""
-        if not self._is_there:
-            return
-        self._late.append(change)
         try:
-            with self._turn:
-                while self._late:
-                    with self.transaction():
-                        self._late[0]()
-                    del self._late[0]
+            if self._is_there:
+                self.commit(change, is_past=True)
         except RunwayError as failure:
             if self.failure is None and not self.is_unavailable:
                 self.failure = failure
@@ -285,8 +308,10 @@ class Ledger:
     @property
     def _is_there(self) -> bool:
         """Returns whether there is anything to read: the file, or a history of version 2 to import."""
+        if self._db is not None or not self.path:
+            return bool(self.path)
         is_old = os.path.lexists(self._old) and os.access(os.path.dirname(self._old), os.W_OK)
-        return bool(self.path) and (self._db is not None or is_old or os.path.lexists(self.path))
+        return is_old or os.path.lexists(self.path)
 
     def _read(self, words: str, *values: Json) -> list[Attempt]:
         """Returns the rows of a statement that only reads; none if there is no file, which is not created."""
@@ -308,7 +333,7 @@ class Ledger:
                 left -= 1
                 if "locked" not in str(error) or self._is_exclusive or not left:
                     raise self._failure(str(error)) from None
-            if not self._late:  # what has happened already is recorded first
+            if not any(is_past for _, is_past in self._waiting):  # what has happened already is recorded first
                 self._client.shutdown.check()
 
     def _open(self) -> sqlite3.Connection:

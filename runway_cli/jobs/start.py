@@ -97,11 +97,14 @@ def start(
     def keep_to_budget() -> None:
         keep_to(budget(), BUDGET_VARIABLE, history, client.clock.time() - DAY, " in 24 hours")
 
+    def intend_row() -> None:
+        assert batch
+        keep_to(max_credits, "--max-credits", batch)
+        keep_to_budget()  # checked again with the intent, since other processes pay too
+        batch.intend(path, value, **facts)
+
     if batch:
-        with batch.transaction():
-            keep_to(max_credits, "--max-credits", batch)
-            keep_to_budget()  # checked again with the intent, since other processes pay too
-            batch.intend(path, value, **facts)
+        batch.commit(intend_row)
     facts.update(job=job.name if job else None, digest=job.digest if job else None)
 
     def intend() -> None:
@@ -175,15 +178,21 @@ def find_started(
     If a POST is due, calls `if_due`, which records the intent, in the transaction that has read the ledger: so no two
     processes start the same job. Without it, only makes sure that the ledger can be written. Raises as `start` does.
     """
+    attempt: Attempt | None = None
+    is_due = True
+
+    def intend() -> None:
+        nonlocal attempt, is_due
+        attempt, is_due = _last(history, job, again=again)  # another process may have started it meanwhile
+        if is_due and if_due:
+            if_due()
+
     deadline = client.clock.monotonic() + client.target.timeout
     while True:
         try:
             attempt, is_due = _last(history, job, again=again)
-            if is_due:
-                with history.transaction():  # what cannot be recorded is noticed before anything is uploaded
-                    attempt, is_due = _last(history, job, again=again)  # another process may have started it meanwhile
-                    if is_due and if_due:
-                        if_due()
+            if is_due:  # what cannot be recorded is noticed before anything is uploaded
+                history.commit(intend)
                 if is_due:
                     return None
         except LedgerMissing as missing:  # continue without a history, unless a promise depends on it
