@@ -103,6 +103,12 @@ MUTATIONS = (
     Mutation("cancel: look again", '"DELETE", path, retries=0', '"DELETE", path, retries=2', "cancel"),
     Mutation("transport: chunks", "self.chunked, self.chunk_left, self.length = True, None, None", "pass", "transport"),
     Mutation("transport: the end over TLS", "suppress_ragged_eofs=False", "suppress_ragged_eofs=True", "tls"),
+    Mutation("transport: a POST over an old connection", 'place if method == "GET" else ""', "place", "transport"),
+    Mutation("transport: kept for another host", "kept.place == place and", "", "transport"),
+    Mutation("transport: bytes unasked for", "socket.socket.recv(kept, 1, socket.MSG_PEEK)", "raise BlockingIOError",
+             "transport"),
+    Mutation("ledger: a refusal in a common commit", "if len(group) == len(own):", "if group:", "ledger"),
+    Mutation("ledger: late records", "if each is change or each[1]]", "if each is change]", "ledger"),
     Mutation(
         "transport: the secret's host", 'answer = self.transport.send(method, url, headers',
         "answer = self.transport.send(method, url, {**self.headers(False), **headers}",

@@ -254,6 +254,7 @@ def _open_tunnel(connection: BoundedSocket, authority: str, proxy: SplitResult) 
         headers["Proxy-Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
     connection.sendall(_head(f"CONNECT {authority}", headers))
     with closing(Stream(connection, "CONNECT")) as answer:
+        answer.connection = None  # it stays open
         if not 200 <= answer.status < 300:
             # Its own words are not repeated: they may hold the credentials that it was sent.
             words = http.client.responses.get(answer.status, "")

@@ -12,14 +12,15 @@ import threading
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Callable
 from unittest import mock
 
-from runway_cli.errors import ConfigError, Interrupted, OutputError
+from runway_cli.errors import BudgetError, ConfigError, Interrupted, OutputError
 from runway_cli.jobs.ledger import STARTED, Attempt, Ledger, LedgerMissing
 from runway_cli.jobs.start import may_own, over_limit
 from runway_cli.settings import number_of
 from tests.program import ROOT
+from tests.served import eventually
 
 ACCOUNT = "https://api.example.test 0123456789ab"
 BODY = {"model": "gen4_image", "promptText": "a red fox"}
@@ -195,6 +196,55 @@ class Processes(LedgerTest):
         self.ledger.ended("fox", "SUCCEEDED")
         (found,) = self.ledger.attempts()
         self.assertEqual((found.id, found.status, found.credits), ("fox", "SUCCEEDED", 5))
+
+    def together(self, first: Callable[[], object], *acts: Callable[[], object]) -> list[BaseException]:
+        """Calls the first while each other one waits in a thread for the same commit; returns what these raise."""
+        failures: list[BaseException] = []
+
+        def commit(act: Callable[[], object]) -> None:
+            try:
+                self.ledger.commit(act)
+            except BudgetError as failure:
+                failures.append(failure)
+
+        threads = [threading.Thread(target=commit, args=(act,)) for act in acts]
+        with self.ledger._turn:
+            for thread in threads:
+                thread.start()
+            eventually(lambda: len(self.ledger._waiting) >= len(acts))
+            first()
+        for thread in threads:
+            thread.join(20)
+        return failures
+
+    def intent(self, key: str, refusal: BudgetError | None = None) -> Callable[[], None]:
+        def intend() -> None:
+            self.ledger.intend("/v1/x", BODY, key=key)
+            if refusal:
+                raise refusal
+
+        return intend
+
+    def test_one_commit_serves_all_threads_that_wait(self) -> None:
+        self.intent("0")()
+        with mock.patch.object(self.ledger, "_run", side_effect=self.ledger._run) as run:
+            self.together(lambda: self.ledger.commit(self.intent("1")), self.intent("2"), self.intent("3"))
+        self.assertEqual(run.call_args_list.count(mock.call("COMMIT")), 1)
+        self.assertEqual(sorted(each.key for each in self.ledger.attempts()), list("0123"))
+
+    def test_what_a_budget_refuses_holds_up_no_other_row(self) -> None:
+        refused = BudgetError("no")
+        acts = self.intent("2", refused), self.intent("3")
+        self.assertEqual(self.together(lambda: self.ledger.commit(self.intent("1")), *acts), [refused])
+        self.assertEqual(sorted(each.key for each in self.ledger.attempts()), list("13"))
+
+    def test_what_has_happened_is_recorded_in_its_order_beside_a_refusal(self) -> None:
+        attempt = self.ledger.intend("/v1/x", BODY)
+        with mock.patch.object(self.ledger, "_run", side_effect=OutputError("locked")):
+            self.ledger.settle(attempt.key, STARTED, id="fox", credits=5)
+        self.together(lambda: self.ledger.ended("fox", "SUCCEEDED"), self.intent("2", BudgetError("no")))
+        (found,) = self.ledger.attempts()
+        self.assertEqual((found.id, found.status), ("fox", "SUCCEEDED"))
 
     def test_what_was_intended_after_all_is_settled_too(self) -> None:
         self.ledger.is_unavailable = True  # it could not be opened at first

@@ -6,11 +6,13 @@ Answers that are cut off, not HTTP, or packed are in test_bodies; what may be se
 from __future__ import annotations
 
 import gzip
+import time
 from functools import partial
 from typing import Callable
+from unittest import mock
 
 from runway_cli.errors import NetworkError
-from tests.loopback import Conversation, TransportTest, answering
+from tests.loopback import OK, Conversation, TransportTest, answering
 
 
 class RequestTest(TransportTest):
@@ -39,6 +41,64 @@ class RequestTest(TransportTest):
             conversation.connection.shutdown(1)
 
         self.assertEqual(self.upload(self.start(script).url, [b"x" * 65536] * 200), 413)
+
+
+class KeptConnectionTest(TransportTest):
+    """A connection serves the requests that follow soon, where that can lose nothing."""
+
+    def send(self, *methods: str, url: str) -> None:
+        for method in methods:
+            self.assertEqual(self.transport.send(method, url, {}, timeout=20).body, b"{}")
+
+    def test_gets_that_follow_one_another_share_a_connection(self) -> None:
+        server = self.start(answering(times=3))
+        self.send("GET", "GET", "GET", url=server.url)
+        self.assertEqual(server.accepted, 1)
+
+    def test_a_post_never_meets_the_end_of_an_older_connection(self) -> None:
+        server = self.start(answering(times=3))
+        self.send("GET", "POST", "GET", "POST", url=server.url)
+        self.assertEqual(server.accepted, 3, "a GET follows a POST")
+
+    def test_another_host_gets_a_connection_of_its_own(self) -> None:
+        first, other = self.start(answering(times=3)), self.start(answering(times=3))
+        for server in (first, other, first):
+            self.send("GET", url=server.url)
+        self.assertEqual((len(first.heads), len(other.heads)), (2, 1))
+
+    def test_a_get_whose_connection_ends_is_sent_again_at_once(self) -> None:
+        for end in (lambda _: None, Conversation.reset):
+
+            def script(conversation: Conversation, end: Callable[[Conversation], object] = end) -> None:
+                answering()(conversation)
+                conversation.read_head()
+                if conversation.server.accepted == 1:
+                    end(conversation)
+                else:
+                    conversation.say(OK)
+
+            server = self.start(script)
+            self.send("GET", "GET", url=server.url)
+            self.assertEqual((server.accepted, len(server.heads)), (2, 3))
+
+    def test_bytes_that_nobody_asked_for_answer_nothing(self) -> None:
+        def script(conversation: Conversation) -> None:
+            answering()(conversation)
+            conversation.wait(0.1)
+            conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nforeign!!")
+            conversation.wait()
+
+        server = self.start(script)
+        self.send("GET", url=server.url)
+        time.sleep(0.4)
+        self.send("GET", url=server.url)
+        self.assertEqual(server.accepted, 2)
+
+    def test_a_connection_is_not_kept_for_long(self) -> None:
+        server = self.start(answering(times=2))
+        with mock.patch("runway_cli.transport.KEPT", 0.0):
+            self.send("GET", "GET", url=server.url)
+        self.assertEqual(server.accepted, 2)
 
 
 class FrameTest(TransportTest):
