@@ -66,7 +66,8 @@ class Transport:
             answer.body = b"".join(iter(answer.next_piece, b""))
             if answer.body.startswith(b"\x1f\x8b"):  # gzip, which a server may send unasked; no JSON begins so
                 answer.body = zlib.decompress(answer.body, zlib.MAX_WBITS | 16)
-            if answer.connection and not answer.will_close:
+            is_kept = str(answer.headers["Connection"]).lower() == "keep-alive"  # else it may be about to be closed
+            if answer.connection and is_kept and not answer.will_close:
                 self._kept[threading.get_ident()] = answer.connection
                 answer.connection = None  # it stays open
         return answer
@@ -93,7 +94,8 @@ class Transport:
             proxy = proxy_for(parts)
             exchange.peer = parts.netloc + (f" through the proxy {proxy.netloc.rpartition('@')[2]}" if proxy else "")
             place = f"{parts.scheme}://{exchange.peer}"
-            kept = self._kept_connection(place if method == "GET" else "")  # a POST that met its end might be lost
+            # A POST that met the end of a kept connection would leave open whether it was received.
+            kept = self._kept_connection(place if method == "GET" else "")
             connection = kept or self._connect(parts, proxy, exchange)
             connection.exchange, connection.place = exchange, place
             try:
@@ -113,10 +115,8 @@ class Transport:
                     pass  # a server may refuse a body before it has read it: its answer says why
                 exchange.limit_part()
                 answer = Stream(connection, method)
-            except BaseException as error:
+            except BaseException:
                 connection.close()
-                if kept and isinstance(error, (ConnectionError, ssl.SSLError)):  # the server was about to close it
-                    return self.stream(method, url, headers, body, idle_timeout=idle_timeout, time_limit=time_limit)
                 raise
         exchange.part_end = FOREVER
         return answer

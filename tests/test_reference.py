@@ -277,7 +277,7 @@ class SourceTest(ReferenceCase):
     def test_nothing_of_the_user_is_sent(self) -> None:
         self.assertEqual(self.told("--verbose").exit, 0)
         (sent,) = self.fake.requests
-        self.assertEqual(set(sent.headers), {"accept", "accept-encoding", "user-agent", "host", "connection"})
+        self.assertEqual(set(sent.headers), {"accept", "accept-encoding", "user-agent", "host"})
         self.assertNotIn(SECRET, repr(sent))
 
     def test_the_sources_follow_from_the_service_unless_a_variable_names_one(self) -> None:

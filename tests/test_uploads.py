@@ -40,7 +40,7 @@ class Uploads(ServedTest):
         self.assertEqual((received["content"], received["mediaType"]), (sample("image"), "image/png"))
         self.assertEqual(
             sorted(form.headers),
-            ["accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"],
+            ["accept-encoding", "content-length", "content-type", "host", "user-agent"],
         )
         self.assertEqual(form.headers["content-length"], str(len(form.body)))
 

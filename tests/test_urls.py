@@ -168,7 +168,6 @@ class HeaderTest(ServiceTest):
                 "accept-encoding": "identity",
                 "content-type": "application/json",
                 "content-length": "2",
-                "connection": "close",
                 "host": urlsplit(self.fake.url).netloc,
             },
         )

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.fake.contract import data
 
+KEEP = b"Connection: keep-alive\r\n"
 PIECE = memoryview(bytes(1 << 18))
 CONTRACT = Path(__file__).resolve().parents[2] / "runway_cli" / "contract" / "snapshot.json.gz"
 TASK_TIME = 5.0  # seconds that a timed task takes
@@ -71,7 +72,9 @@ class Connection(socketserver.StreamRequestHandler):
         body = b"" if size else content(self.server.url, place, name, urlsplit(target).query)
         kind = b"application/octet-stream" if size else b"application/json"
         length = size or len(body)
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (kind, length) + body)
+        self.wfile.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b\r\n" % (kind, length, KEEP) + body
+        )
         for start in range(0, size, len(PIECE)):
             self.wfile.write(PIECE[: min(len(PIECE), size - start)])
 

@@ -230,8 +230,7 @@ class Exchange(BaseHTTPRequestHandler):
             self.close_connection = True
         elif answer.status not in (204, 304):
             headers["Content-Length"] = str(len(answer.body) if answer.length is None else answer.length)
-        if self.close_connection:
-            headers["Connection"] = "close"
+        headers["Connection"] = "close" if self.close_connection else "keep-alive"
         lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
