@@ -38,13 +38,13 @@ class Documents(unittest.TestCase):
 
 
 class Lists(unittest.TestCase):
-    def printed(self, format: str | None, more: dict[str, Any] | None = None, **options: Any) -> tuple[str, str]:
+    def printed(self, format: str | None, *, is_cut: bool = False, **options: Any) -> tuple[str, str]:
         with captured(**options) as kept:
-            Console(format=format).rows(ROWS, NAMES, more or {})
+            Console(format=format).rows(ROWS, NAMES, is_cut=is_cut)
         return kept.out.text, kept.err.text
 
     def test_json_has_what_stands_beside_the_rows(self) -> None:
-        out, err = self.printed(None, {"truncated": True})
+        out, err = self.printed(None, is_cut=True)
         self.assertEqual(json.loads(out), {"data": ROWS, "truncated": True})
         self.assertEqual(err, "")
 
@@ -66,7 +66,7 @@ class Lists(unittest.TestCase):
             ),
         ):
             with self.subTest(format, options=options):
-                out, err = self.printed(format, {"truncated": True}, **options)
+                out, err = self.printed(format, is_cut=True, **options)
                 self.assertEqual(out, expected)
                 self.assertEqual(err, f"{note}more rows exist: raise --limit\n")
 
@@ -117,7 +117,7 @@ class Errors(unittest.TestCase):
                 Console().error({"error": "bad", "example": "x"})
             self.assertEqual(kept.err.lines, shown)
         with captured() as kept, mock.patch.dict(os.environ, {"NO_COLOR": ""}):
-            Console(format="table").rows([{"id": "a", "status": "READY"}], [Column("S", "status")], {})
+            Console(format="table").rows([{"id": "a", "status": "READY"}], [Column("S", "status")])
         self.assertNotIn("\x1b", kept.out.text)
 
     def test_what_a_failure_carries_is_told_in_words(self) -> None:

@@ -309,7 +309,7 @@ class Printed(unittest.TestCase):
         text = "a\u061cb\U000e0041\U000e0001\u200e"
         with captured(out_is_terminal=True, err_is_terminal=True) as kept:
             Console().result({"a": text})
-            Console(format="table").rows([{"name": text}], NAMES[:1], {})
+            Console(format="table").rows([{"name": text}], NAMES[:1])
             Console().note(text)
         self.assertIn(r"a\u061cb\udb40\udc41", kept.out.text)
         self.assertEqual(json.loads(kept.out.text.partition("}")[0] + "}"), {"a": text})
@@ -382,7 +382,7 @@ class RandomKeys(unittest.TestCase):
                 console.note(text)
                 console.trace(">", [text], text.encode())
                 console.trace("<", [], json.dumps({"a": [text], key: key}).encode())
-                console.rows(rows, columns, {key: key})
+                console.rows(rows, columns, is_cut=False, **{key: key})
                 console.row(rows[0], alone=True)
                 console.end_rows(columns)
                 console.write(f"{key}\n")

@@ -142,7 +142,7 @@ class Printed(unittest.TestCase):
             ("voice.id,id", "markdown", ["| voice.id | id |", "| --- | --- |", "| v | a |", "|  | b |", "|  | c |"]),
         ):
             with self.subTest(select, format=format), captured() as streams:
-                self.console(select, format).rows(LIST["data"], COLUMNS, {"truncated": True})
+                self.console(select, format).rows(LIST["data"], COLUMNS, is_cut=True)
                 self.assertEqual(streams.out.lines, out)
                 self.assertEqual(streams.err.lines, ["more rows exist: raise --limit"])
 
@@ -153,14 +153,14 @@ class Printed(unittest.TestCase):
                 with self.subTest(format, quiet=quiet), captured() as streams:
                     console = self.console("nam", format, quiet=quiet)
                     with self.assertRaises(UsageError) as caught:
-                        console.rows(LIST["data"], COLUMNS, {})
+                        console.rows(LIST["data"], COLUMNS)
                     self.assertEqual((caught.exception.message, streams.err.text), (words, ""))
                     for row in LIST["data"]:
                         console.row(row, alone=False)
                     console.end_rows(COLUMNS)
                     self.assertEqual(streams.err.lines, [words])
         with captured(), self.assertRaisesRegex(UsageError, "where rows are printed, a path begins at a row"):
-            self.console("data.*.id").rows(LIST["data"], COLUMNS, {})
+            self.console("data.*.id").rows(LIST["data"], COLUMNS)
 
     def test_what_a_later_row_has_is_not_explained(self) -> None:
         with captured() as streams:
@@ -172,5 +172,5 @@ class Printed(unittest.TestCase):
 
     def test_no_rows_are_no_lines(self) -> None:
         with captured() as streams:
-            self.console("id").rows([], COLUMNS, {})
+            self.console("id").rows([], COLUMNS)
         self.assertEqual((streams.out.text, streams.err.text), ("", ""))

@@ -70,7 +70,7 @@ def _error(answer: Answer, response: Stream, mask: Callable[[str], str]) -> ApiE
     inner = body.get("error")
     if isinstance(inner, dict):
         body, inner = {**body, **inner}, None
-    facts: dict[str, Json] = {}
+    facts: dict[str, Json] = {"status": status, "from_provider": answer.from_provider}
     for key, name in (("code", "code"), ("docUrl", "doc_url")):
         found = body.get(key)
         if isinstance(found, (str, int)) and not isinstance(found, bool) and len(str(found)) <= MAX_MORE:
@@ -105,15 +105,7 @@ def _error(answer: Answer, response: Stream, mask: Callable[[str], str]) -> ApiE
         if key not in KNOWN_KEYS and (size := len(dumps({key: value}))) <= room:
             further[key] = value
             room -= size
-    return kind(
-        words,
-        status=status,
-        from_provider=answer.from_provider,
-        retry_after=retry_after,
-        final=kind is CreditsError,
-        more=further,
-        **facts,
-    )
+    return kind(words, retry_after=retry_after, final=kind is CreditsError, more=further, **facts)
 
 
 def _issue(issue: Mapping[str, Json]) -> dict[str, Json]:

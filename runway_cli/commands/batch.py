@@ -150,9 +150,7 @@ def _plan(options: Options, client: Client, attempts: dict[str, Attempt], rows: 
         faults = [
             (row.line, issue["field"] or "the body", "; ".join(issue["messages"]))
             for row in unsent
-            for issue in checker.issues(
-                "POST", row.path, row.value(lambda each: each.placeholder()) if row.has_body else {}
-            )
+            for issue in checker.issues("POST", row.path, row.value() if row.has_body else {})
         ]
         refuse(faults, f"the API's contract of {checker.contract.date} refuses rows: ", **checker.facts)
 
@@ -201,8 +199,7 @@ def _show(context: Context, batch: Batch) -> int:
     unsent = [row for row in batch.rows if row.todo == SEND and row.has_succeeded is None]
     try:
         for row in unsent:
-            body = row.value(lambda each: each.placeholder())
-            request = keyless_client.preview("POST", row.path, body, has_body=row.has_body)
+            request = keyless_client.preview("POST", row.path, row.value(), has_body=row.has_body)
             context.console.row({"dry_run": True, "row": row.number, "name": row.name, **request}, alone=False)
     finally:
         context.console.end_rows(DRY_RUN_COLUMNS)

@@ -54,9 +54,7 @@ def run(context: Context, options: Options) -> int:
         rows, columns = _grouped(attempts, options.by), (Column(options.by.capitalize(), options.by), *COUNTS)
     shown = rows[: options.limit or MAX_ROWS]
     credits = _sum(row["credits"] or 0 for row in shown)
-    context.console.rows(
-        shown, columns, {"credits": credits, **({"truncated": True} if len(shown) < len(rows) else {})}
-    )
+    context.console.rows(shown, columns, is_cut=len(shown) < len(rows), credits=credits)
     if not found and os.path.lexists(history.path) and history.other_account():
         context.console.note("the history also has entries of other keys or base URLs")
     if context.console.format in TABLES:

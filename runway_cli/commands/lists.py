@@ -28,15 +28,15 @@ def run(name: str, context: Context, options: Options) -> int:
     if avatar_id:
         query = {**query, "avatarId": avatar_id}
     rows: list[Record] = []
-    truncated = False
+    is_cut = False
     for records, has_more in pages(context.client(), f"/v1/{name}", query, float("inf") if avatar_id else most):
         found = [record if isinstance(record, dict) else {} for record in records]  # no odd record breaks the list
         kept = [record for record in found if not avatar_id or _uses(record, avatar_id)]
-        truncated = has_more or len(rows) + len(kept) > most
+        is_cut = has_more or len(rows) + len(kept) > most
         rows += map(row, kept[: most - len(rows)])
         if len(rows) >= most:
             break
-    context.console.rows(rows, columns, {"truncated": True} if truncated else {})
+    context.console.rows(rows, columns, is_cut=is_cut)
     return 0
 
 
@@ -59,7 +59,6 @@ def voice(record: Record) -> Record:
 
 
 def document(record: Record) -> Record:
-    """Returns the row of a document."""
     users = _users(record)
     avatar_id = record.get("avatarId") or (users[0].get("id") if users else None)
     names = [user.get("name") for user in users]

@@ -30,7 +30,7 @@ def run_reference(context: Context, options: Options) -> int:
     known = schema.endpoints(document)
     if not options.endpoint and options.model is None:
         rows = [{"method": each.method, "path": each.path, "summary": each.summary} for each in known]
-        console.rows([{key: text for key, text in row.items() if text} for row in rows], ENDPOINT_COLUMNS, {})
+        console.rows([{key: text for key, text in row.items() if text} for row in rows], ENDPOINT_COLUMNS)
         return 0
     endpoint = _endpoint(known, options.endpoint, options.model)
     described = describe(document, endpoint, options.model, all_fields=options.all)
@@ -46,7 +46,7 @@ def run_reference(context: Context, options: Options) -> int:
     note, is_table = body.get("note"), console.format != "jsonl"
     if not fields:
         note = f"{endpoint.method} {endpoint.path} takes no fields"
-    console.rows(field_rows(fields) if is_table else fields, FIELD_COLUMNS, {})
+    console.rows(field_rows(fields) if is_table else fields, FIELD_COLUMNS)
     if is_table and note:
         console.note(note)
     return 0
@@ -81,7 +81,7 @@ def run_models(context: Context, options: Options) -> int:
     document, name = source.load(context.client(with_secret=False)).document, options.name
     rows = schema.models(document)
     if name is None:
-        context.console.rows(rows, MODEL_COLUMNS, {})
+        context.console.rows(rows, MODEL_COLUMNS)
         return 0
     ends = {row["model"]: row["endpoints"] for row in rows}
     posts = {short_name(found.path): found for found in schema.endpoints(document) if found.method == "POST"}
@@ -101,7 +101,7 @@ def run_models(context: Context, options: Options) -> int:
     keys = list(dict.fromkeys(key for row in rows for key in row))
     first = (keys[0], "ratio", "duration", "required")  # a narrow window keeps what one chooses a model by
     columns = [Column(key[0].upper() + key[1:], key, rank=int(key not in first)) for key in keys]
-    context.console.rows(rows, columns, {})
+    context.console.rows(rows, columns)
     return 0
 
 

@@ -292,7 +292,7 @@ class Request:
                 raise UsageError(words, drop=("--output",))
             if rows is None or console.format == "json":
                 return console.result(answer, has_rows=bool(rows))
-            return console.rows(rows, columns_of(rows), {})
+            return console.rows(rows, columns_of(rows))
         identity = answer.get("id") if isinstance(answer, dict) else None
         try:
             console.result(answer)

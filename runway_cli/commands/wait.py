@@ -49,13 +49,11 @@ def run(context: Context, options: Options) -> int:
     client.check_secret()
     history = context.history(client)
     history.check()
-    if options.unfinished:
-        found = _unfinished(context, history)
-        if not found:
-            return 0
-        options.download = os.path.join(options.download, "") if options.download else None  # a folder
-    else:
-        found = dict.fromkeys(pollables)
+    found = _unfinished(context, history) if options.unfinished else dict.fromkeys(pollables)
+    if not found:
+        return 0
+    if options.unfinished and options.download:
+        options.download = os.path.join(options.download, "")  # a folder
     elsewhere = [pollable for pollable, own in found.items() if not own]
     if options.download and elsewhere:
         from ..files.download import check_destination, is_folder
@@ -191,7 +189,6 @@ def wait_for(
 
 
 def columns(*, has_saved: bool) -> tuple[Column, ...]:
-    """Returns the columns of a table of tasks."""
     from ..terminal.tables import Column
 
     outputs = Column("Saved", "saved") if has_saved else Column("Output", "output", link="open")
@@ -215,7 +212,6 @@ def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone:
 
 
 def open_files(context: Context, paths: Sequence[str]) -> None:
-    """Opens saved files in the system's viewer."""
     import subprocess
 
     quiet = subprocess.DEVNULL

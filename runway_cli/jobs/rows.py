@@ -67,7 +67,7 @@ class Row:
         self.todo = SEND
         self.has_succeeded: bool | None = None
 
-    def value(self, of_input: Callable[[fields.Input], Json]) -> Json:
+    def value(self, of_input: Callable[[fields.Input], Json] = lambda each: each.placeholder()) -> Json:
         """Returns the body as a JSON value; `of_input` gives the value for each input."""
         return fields.rendered(self.body, of_input)
 

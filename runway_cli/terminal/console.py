@@ -71,8 +71,7 @@ class Console:
     def result(self, value: Any, *, has_rows: bool = False) -> None:
         """Prints one JSON document: indented on a terminal, else on one line.
 
-        Raises ClosedOutput, OutputError with the document's `id`, or, if it `has_rows`, UsageError for a path of
-        --select that matches nothing.
+        Raises ClosedOutput, OutputError with its `id` or, if it `has_rows`, UsageError where --select matches nothing.
         """
         self._print([value], is_document=True)
         self._explain(is_error=has_rows)
@@ -95,15 +94,15 @@ class Console:
             self._write_table(rows, columns)
         self._explain()
 
-    def rows(self, rows: Sequence[Row], columns: Sequence[Column], more: Mapping[str, Any]) -> None:
+    def rows(self, rows: Sequence[Row], columns: Sequence[Column], *, is_cut: bool = False, **more: Any) -> None:
         """Prints a list in the format asked for, `more` beside `data` in JSON. Raises UsageError as `result`."""
         if self.format == "json" and not self._select:
-            return self.result({"data": rows, **more})
+            return self.result({"data": rows, **more, **({"truncated": True} if is_cut else {})})
         if self.format in TABLES:
             self._write_table(rows, columns)
         else:
             self._print(rows)
-        if more.get("truncated"):
+        if is_cut:
             self.note("more rows exist: raise --limit")
         self._explain(is_error=True)
 
