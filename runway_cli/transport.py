@@ -26,6 +26,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from email.errors import MissingHeaderBodySeparatorDefect
 from itertools import chain
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -202,9 +203,10 @@ class Stream(http.client.HTTPResponse):
         super().begin()
         if self.exchange.is_at_end:  # within the headers: http.client takes that for their end
             raise http.client.IncompleteRead(b"")
-        rest = self.headers.get_payload()  # what follows a line that `email` does not accept, such as `Name : value`
-        if rest and isinstance(rest, str):
-            raise http.client.HTTPException("a header line is malformed")
+        if any(isinstance(each, MissingHeaderBodySeparatorDefect) for each in self.headers.defects):
+            raise http.client.HTTPException(
+                "a header line is malformed"
+            )  # such as `Name : value`: what follows is lost
         if self.status < 200 or self.status in (204, 304) or self._method == "CONNECT":  # type: ignore[attr-defined]
             self.chunked, self.length = False, 0
             return

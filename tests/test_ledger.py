@@ -72,9 +72,13 @@ class LedgerTest(unittest.TestCase):
         self.addCleanup(ledger.close)
         return ledger
 
+    def intend(self, body: Any = BODY, **facts: Any) -> Attempt:
+        self.ledger.intend("/v1/x", body, **facts)
+        return self.ledger.attempts()[-1]
+
     def paid(self, name: str, credits: object = 5, **facts: Any) -> Attempt:
         """An attempt that was answered with an id."""
-        attempt = self.ledger.intend("/v1/text_to_image", BODY, **facts)
+        attempt = self.intend(**facts)
         self.ledger.settle(attempt.key, STARTED, id=name, credits=credits)
         return attempt
 
@@ -90,7 +94,7 @@ class LedgerTest(unittest.TestCase):
 
 class Records(LedgerTest):
     def test_a_request_that_was_never_accepted_is_as_if_it_had_not_been(self) -> None:
-        attempt = self.ledger.intend("/v1/text_to_image", BODY, job="once fox")
+        attempt = self.intend(job="once fox")
         self.ledger.forget(attempt.key)
         self.assertIsNone(self.ledger.last(job="once fox"))
         self.assertEqual(self.ledger.attempts(), [])
@@ -150,8 +154,7 @@ class Records(LedgerTest):
 
     def test_no_more_of_a_prompt_than_its_beginning_is_kept(self) -> None:
         for prompt, kept in (("x" * 200, "x" * 80), ("see data:image/png;base64,AAAA now", "see data:…")):
-            attempt = self.ledger.intend("/v1/x", {"promptText": prompt})
-            self.assertEqual(attempt.prompt, kept)
+            self.assertEqual(self.intend({"promptText": prompt}).prompt, kept)
 
     def test_credits_that_come_as_text_are_a_number(self) -> None:
         for given, number in (
@@ -189,7 +192,7 @@ class Budget(LedgerTest):
 
 class Processes(LedgerTest):
     def test_what_could_not_be_recorded_is_recorded_with_the_next(self) -> None:
-        attempt = self.ledger.intend("/v1/x", BODY)
+        attempt = self.intend()
         with mock.patch.object(self.ledger, "_run", side_effect=OutputError("locked")):
             self.ledger.settle(attempt.key, STARTED, id="fox", credits=5)
         self.assertIsInstance(self.ledger.failure, OutputError)
@@ -239,7 +242,7 @@ class Processes(LedgerTest):
         self.assertEqual(sorted(each.key for each in self.ledger.attempts()), list("13"))
 
     def test_what_has_happened_is_recorded_in_its_order_beside_a_refusal(self) -> None:
-        attempt = self.ledger.intend("/v1/x", BODY)
+        attempt = self.intend()
         with mock.patch.object(self.ledger, "_run", side_effect=OutputError("locked")):
             self.ledger.settle(attempt.key, STARTED, id="fox", credits=5)
         self.together(lambda: self.ledger.ended("fox", "SUCCEEDED"), self.intent("2", BudgetError("no")))
@@ -254,8 +257,9 @@ class Processes(LedgerTest):
     def test_many_processes_write_at_once_into_a_new_home_and_lose_nothing(self) -> None:
         program = (
             "for n in range(5):\n"
-            "    a = ledger.intend('/v1/x', {})\n"
-            "    ledger.settle(a.key, 'STARTED', id=f'{sys.argv[2]}-{n}', credits=1)\n"
+            "    name = f'{sys.argv[2]}-{n}'\n"
+            "    ledger.intend('/v1/x', {}, key=name)\n"
+            "    ledger.settle(name, 'STARTED', id=name, credits=1)\n"
         )
         writers = [self.python(program, str(number)) for number in range(20)]
         for writer in writers:
@@ -265,7 +269,7 @@ class Processes(LedgerTest):
         self.assertEqual(found, {f"{number}-{n}" for number in range(20) for n in range(5)})
 
     def test_a_signal_ends_the_wait_for_another_process_but_not_for_a_record(self) -> None:
-        attempt = self.ledger.intend("/v1/x", BODY)
+        attempt = self.intend()
         other = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self.addCleanup(other.close)
         other.execute("BEGIN EXCLUSIVE")

@@ -179,8 +179,8 @@ class Ledger:
                 if self._db is not None and self._db.in_transaction:
                     self._run("ROLLBACK")
 
-    def intend(self, path: str, body: Json, **facts: Json) -> Attempt:
-        """Records a POST that is about to be sent, and returns it. `body` is the JSON value that is sent.
+    def intend(self, path: str, body: Json, **facts: Json) -> None:
+        """Records a POST that is about to be sent. `body` is the JSON value that is sent.
 
         `facts` are columns: `key`, `job`, `digest`, `shape`, `destination`, `name`.
         """
@@ -196,10 +196,8 @@ class Ledger:
                 self._run(f"DELETE FROM attempts WHERE status NOT IN (?, ?) AND at < ({year_ago})", *OPEN)
             places = ", ".join("?" * len(row))
             self._run(f"INSERT INTO attempts ({', '.join(row)}) VALUES ({places})", *row.values())
-            (attempt,) = self._run(f"{SELECT} key = ?", row["key"])
             if not self._is_exclusive:
-                self._lock(attempt.n)
-        return attempt
+                self._lock(self._run("SELECT last_insert_rowid() AS n")[0].n)
 
     def settle(self, key: str, status: str, **facts: Json) -> None:
         """Records the outcome of a POST: `id`, `credits`, `error` and `code` as far as they are known."""

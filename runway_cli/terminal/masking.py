@@ -56,6 +56,8 @@ class Secrets:
 
     def mask(self, text: str, min_length: int = MIN_LENGTH, *, in_disguise: bool = True) -> str:
         """Returns `text` without the secrets of `min_length` characters or more; only MASK if one is in disguise."""
+        if len(text) < min_length:  # as most keys of an object
+            return text
         for secret in self._kept:
             if len(secret) >= min_length:
                 text = text.replace(secret, MASK)

@@ -91,10 +91,10 @@ def content(origin: str, place: str, name: str, query: str) -> bytes:
     if name == "contract.json":
         return _json(data("contract"))
     if name in ("timed", "quick"):  # a POST that starts a task of TASK_TIME seconds, or none, whose id tells when
-        began = time.monotonic() - (TASK_TIME if name == "quick" else 0.0)
-        return _json({"id": f"timed-{began:.9f}", "estimatedCost": {"credits": 5}})
+        began = time.monotonic_ns() - (int(TASK_TIME * 1e9) if name == "quick" else 0)
+        return _json({"id": f"timed-{began}", "estimatedCost": {"credits": 5}})
     task: dict[str, Any] = {"id": name, "status": "RUNNING", "createdAt": "2026-10-01T09:00:00.000Z"}
-    if not name.startswith("timed-") or time.monotonic() - float(name[6:]) >= TASK_TIME:
+    if not name.startswith("timed-") or time.monotonic_ns() - int(name[6:]) >= TASK_TIME * 1e9:
         output = ["https://storage.example/output.png?token=0"]
         task.update(status="SUCCEEDED", output=output, cost={"credits": 5})
     return _json(task)
