@@ -37,8 +37,7 @@ def run_download(context: Context, options: Options) -> int:
     from .display import transfer_line
 
     for url in options.urls:
-        fault = url_fault(encoded(url))
-        if fault:
+        if fault := url_fault(encoded(url)):
             raise UsageError(f"{url!r} {fault}")
     check_destination(options.to, force=options.force, failure=OutputError)
     client = context.client(with_secret=False)
@@ -54,11 +53,10 @@ def run_download(context: Context, options: Options) -> int:
 
     def download_one(job: tuple[str, str]) -> None:
         url, path = job
+        saved = Download(client, url, path, may_be_ours=lambda _: in_folder, force=options.force)
         try:
             with transfer_line(context.console, context.clock, os.path.basename(path)) as line:
-                saved = Download(
-                    client, url, path, may_be_ours=lambda _: in_folder, force=options.force, emit=line, deadline=None
-                ).save()
+                saved.save(line)
         except DeniedError as error:
             words = f"{error.message}; for a fresh URL read its task: wait ID --download PATH"
             raise error.but(words, try_next=("history",)) from None

@@ -12,6 +12,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from io import BytesIO, FileIO
 from itertools import chain
 
@@ -187,15 +188,13 @@ class Download:
         *,
         may_be_ours: Callable[[str], bool],
         force: bool,
-        emit: Emit,
-        deadline: float | None,
+        deadline: float | None = None,
     ) -> None:
         self.client = client
         self.url = encoded(url)
         self.path = path  # its extension is known from the first answer on
         self.may_be_ours = may_be_ours
         self.force = force
-        self.emit = emit
         self.deadline = deadline
         self.warning: str | None = None
         self._done = 0  # bytes that have arrived
@@ -204,15 +203,15 @@ class Download:
         self._part = ""  # the path of the part file
         self._file: FileIO | None = None
 
-    def save(self) -> Download:
-        """Saves what the URL returns, and returns itself. A broken transfer is resumed as long as more bytes arrive.
+    def save(self, emit: Emit) -> None:
+        """Saves what the URL returns. A broken transfer is resumed as long as more bytes arrive.
 
         Raises OutputError (the file exists, the disk is full, the output is empty), ApiError (a URL that must
         not be requested; DeniedError for one that has expired), NetworkError, or WaitTimeout past the deadline.
         """
-        client = self.client
+        client, attempt = self.client, partial(self._attempt, emit)
         try:
-            is_new = client.retry("GET", self._attempt, deadline=self.deadline, progress=lambda: self._done // STEP)
+            is_new = client.retry("GET", attempt, deadline=self.deadline, progress=lambda: self._done // STEP)
         except NetworkError:
             if self.deadline is None or client.clock.monotonic() < self.deadline:
                 raise
@@ -224,7 +223,6 @@ class Download:
         for note in (None if is_new else f"{self.path} is already saved", self.warning):
             if note:
                 client.console.note(note)
-        return self
 
     def _begin(self) -> None:
         """Creates the part file, which is removed when the run ends early, and its folder. Raises OutputError."""
@@ -245,7 +243,7 @@ class Download:
             self.client.shutdown.remove_part_file(self._part)
         self._file, self._done = None, 0
 
-    def _attempt(self) -> bool:
+    def _attempt(self, emit: Emit) -> bool:
         """Downloads from where the last try broke off, or anew. Returns False if the file was saved before."""
         with closing(self._open()) as answer:
             self._check(answer)
@@ -270,7 +268,7 @@ class Download:
                     while rest:
                         rest = rest[self._file.write(rest) :]
                 self._done += len(piece)
-                self.emit(self._done, self._total)
+                emit(self._done, self._total)
                 if self._total is not None and self._done > self._total:
                     break
         if self._total not in (None, self._done):
@@ -310,8 +308,7 @@ class Download:
         if self._done and self._etag:
             headers.update({"Range": f"bytes={self._done}-", "If-Range": self._etag})
         for _ in range(MAX_REDIRECTS + 1):
-            fault = url_fault(url)
-            if fault:
+            if fault := url_fault(url):
                 raise ApiError(f"the output's URL {url!r} {fault}", status=200)
             answer = self.client.stream("GET", url, headers, deadline=self.deadline)
             if answer.status not in (301, 302, 303, 307, 308):
@@ -343,8 +340,7 @@ class Download:
         root, extension = os.path.splitext(self.path)
         if extension != ANY:
             return self.path
-        match = re.search(r"\.([A-Za-z0-9]{1,5})$", name_of(self.url))
-        if match:
+        if match := re.search(r"\.([A-Za-z0-9]{1,5})$", name_of(self.url)):
             return f"{root}.{match[1].lower()}"
         kind = declared_type(content_type) or type_by_content(BytesIO(head))
         return f"{root}.{EXTENSIONS.get(kind or '', 'bin')}"

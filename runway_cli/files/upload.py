@@ -97,7 +97,6 @@ class InputFile:
             return f"data:{self.type};base64,{base64.b64encode(file.read()).decode('ascii')}"
 
     def placeholder(self) -> str:
-        """Returns the value that stands for the file in a body that is not sent."""
         return f"runway://… ({self.name})" if self.is_upload else self.data_uri()
 
 
@@ -131,8 +130,7 @@ def _uploaded(client: Client, file: InputFile, emit: Emit) -> str:
     url, fields, uri = found.get("uploadUrl"), found.get("fields"), found.get("runwayUri")
     if not isinstance(url, str) or not isinstance(fields, dict) or not isinstance(uri, str):
         raise ApiError("the answer of /v1/uploads has no uploadUrl, fields and runwayUri", status=200)
-    fault = url_fault(url)
-    if fault:
+    if fault := url_fault(url):
         raise ApiError(f"the upload URL {url!r} {fault}", status=200)
     form = Form(fields, file)
 

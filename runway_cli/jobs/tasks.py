@@ -252,15 +252,11 @@ class PolledTask:
         # What a killed run has left of them goes; a run that is at work has its part files locked.
         remove_part_files(self._folder, [os.path.splitext(os.path.basename(path))[0] for path in paths])
 
-        def emit_bytes(done: int, total: int | None) -> None:
-            emit((self, done, total))
-
         for url, path in left:
-            saved = Download(
-                client, url, path, may_be_ours=may_be_ours, force=force, emit=emit_bytes, deadline=deadline
-            ).save()
-            self.saved.append(saved.path)
-            self.warnings += [saved.warning] if saved.warning else []
+            download = Download(client, url, path, may_be_ours=may_be_ours, force=force, deadline=deadline)
+            download.save(lambda done, total: emit((self, done, total)))
+            self.saved.append(download.path)
+            self.warnings += [download.warning] if download.warning else []
         self.is_saved = bool(urls)
 
     def record_end(self, ledger: Ledger) -> None:
@@ -278,8 +274,7 @@ class PolledTask:
     def fault(self, max_wait: float) -> RunwayError | None:
         """Returns why it failed or is unfinished, None if it ended well."""
         facts: dict[str, Json] = {"task_id": self.pollable.id}
-        error = self.error
-        if error:
+        if error := self.error:
             facts["destination"] = relative(self.destination) if self.destination else None
             can_resume = error.kind in ("io", "network", "timeout") or (self.answer and error.kind != "auth")
             if self._is_paid or can_resume:
