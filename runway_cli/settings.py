@@ -181,8 +181,7 @@ def relative(path: str) -> str:
 
 def history_path() -> str | None:
     """Returns the history file; None where it is off, or where the user has no folder for it."""
-    named = setting(HISTORY_VARIABLE)
-    if named:
+    if named := setting(HISTORY_VARIABLE):
         return None if named.lower() == "off" else absolute(expanded(named, HISTORY_VARIABLE))
     folder = user_folder("XDG_STATE_HOME", ("Library", "Application Support"), (".local", "state"))
     return os.path.join(folder, "history.db") if folder else None
@@ -232,7 +231,6 @@ def number(least: float, most: float, noun: str, kind: Callable[[str], float] = 
 
 
 def integer(least: int, most: int = 999_999_999) -> Callable[[str], float]:
-    """Returns a reader of integers within these limits."""
     return number(least, most, "an integer", int)
 
 
@@ -308,7 +306,6 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def switch(text: str) -> bool:
-    """Reads the variable of a switch."""
     return one_of(*ON, *OFF)(text.lower()) in ON
 
 

@@ -59,8 +59,7 @@ class Service(RunwayService):
     def address(self, method: str, path: str, *, is_old: bool = False) -> str:
         """Returns the URL; for a task in the new format, unless the old one is requested, pinned, or has worked."""
         is_old = (is_old or self.format == "old") and method in ("GET", "DELETE")
-        task = re.match(_TASK, path) if is_old else None
-        if task:
+        if is_old and (task := re.match(_TASK, path)):
             from urllib.parse import unquote
 
             path = "/v1/tasks/id?" + "&".join(filter(None, ("id=" + segment(unquote(task[1])), task[2])))

@@ -39,8 +39,7 @@ def checked_path(path: str, base_url: str) -> str:
     """Returns a path with its query, `/…`, encoded for a request line, which cannot change the host of a base URL.
 
     Spaces and non-ASCII are percent-encoded, what is encoded already stays. A full URL is taken on the base's own
-    origin only. Raises UsageError for an empty path, another origin, control characters, a fragment, and `.` or `..`
-    segments.
+    origin only. Raises UsageError for an empty path, another origin, control characters, a fragment, `.` and `..`.
     """
     if re.fullmatch(r"/?[\w-]+(/[\w-]+)*", path, re.ASCII):
         return "/" + path.lstrip("/")  # most paths have nothing to encode; urllib.parse takes 2 ms

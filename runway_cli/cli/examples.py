@@ -328,9 +328,8 @@ def _reference(failed: FailedCall) -> Words | None:
     path = full_path(failed.endpoint.partition("?")[0])
     if all(each.method != failed.method for each in matching(endpoints(snapshot().document), path)):
         return ["reference"]
+    is_refused = any(issue["field"] == "model" for issue in failed.fact("issues", ()))
+    if is_refused and failed.name == "generate":
+        return ["models", short_name(path)]
     models = [str(value)[len("model=") :] for _, value, _ in failed.tokens() if str(value).startswith("model=")]
-    if any(issue["field"] == "model" for issue in failed.fact("issues", ())):
-        models = []
-        if failed.name == "generate":
-            return ["models", short_name(path)]
-    return ["reference", failed.method, path, *(["--model", models[0]] if models else [])]
+    return ["reference", failed.method, path, *(["--model", models[0]] if models and not is_refused else [])]

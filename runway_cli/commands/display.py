@@ -71,7 +71,6 @@ class Display:
             self._console.note(self.summary())
 
     def close(self) -> None:
-        """Removes the live lines."""
         if self._live:
             self._live.close()
 
@@ -180,18 +179,14 @@ class Live:
         shown += text.splitlines()[1:]
         if len(shown) > height - 1:  # lines that scroll off the screen can no longer be redrawn
             shown[height - 2 :] = [fitted(f"… and {len(lines) - height + 2} more", width - 1)]
-        self._draw("", shown)
-
-    def above(self, text: str) -> None:
-        """Writes `text`, whole lines, above the live ones."""
-        self._draw(text)
+        self.draw("", shown)
 
     def close(self) -> None:
         """Erases the lines: what is written next takes their place."""
-        self._draw("", [])
+        self.draw("", [])
 
-    def _draw(self, text: str, lines: list[str] | None = None) -> None:
-        """Draws with one write, so that no frame is half drawn.
+    def draw(self, text: str, lines: list[str] | None = None) -> None:
+        """Writes `text`, whole lines, above the live ones, and these with one write, so that no frame is half drawn.
 
         Lines are erased one by one: terminals keep a whole screen that is erased from its top in their history.
         """

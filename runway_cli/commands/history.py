@@ -87,8 +87,7 @@ def moment(text: str, now: float, *, is_end: bool = False) -> float:
     """
     from datetime import datetime, timedelta
 
-    span = re.fullmatch(r"([0-9]{1,6})([mhdw])", text)
-    if span:
+    if span := re.fullmatch(r"([0-9]{1,6})([mhdw])", text):
         return now - int(span[1]) * SECONDS[span[2]]
     try:
         if text in ("today", "yesterday"):

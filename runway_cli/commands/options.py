@@ -138,8 +138,7 @@ def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = (
     """Takes words from `rest`, and yields (flag, value or None, words), or ("", operand, words).
 
     `words` are those that it was made of. `--`, which ends the options, is yielded as a flag without a value. `also`
-    are further flags that have a value. The words need not be a complete or valid call: completions and examples use
-    this too.
+    are further flags that have a value. The words need not be a complete or valid call, as completions have them.
     """
     valued = {flag for option in options if not option.is_switch for flag in option.flags} | {*also}
     switches = {flag for option in options if option.is_switch for flag in option.flags}

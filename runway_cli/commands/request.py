@@ -199,11 +199,9 @@ class Request:
                 return 0
             self.console.tell(f"started {pollable.name}")
             return wait_for(self.context, client, history, {pollable: None}, started.answer)
-        except ClosedOutput:
-            raise
         except (Failure, Exception) as stop:  # from the answer on, every failure names what was started
             stopped = stop if isinstance(stop, Failure) else InternalError.of(stop)
-            if stopped.fact("waiting_for") or stopped.fact("try_next"):
+            if isinstance(stop, ClosedOutput) or stopped.fact("waiting_for") or stopped.fact("try_next"):
                 raise
             raise stopped.but(task_id=pollable.id, waiting_for=(pollable.name,)) from None
 

@@ -103,8 +103,7 @@ def _unfinished(context: Context, history: Ledger) -> dict[Pollable, str | None]
             found[pollable.name] = pollable, each.destination
     if not found:
         context.console.note("nothing to wait for: the history has no unfinished tasks of this account")
-    uncertain = sum(each.status == UNCERTAIN for each in attempts)
-    if uncertain:
+    if uncertain := sum(each.status == UNCERTAIN for each in attempts):
         words = f"{counted(uncertain, 'request')} of unknown outcome"
         context.console.note(f"{words}, which may have been accepted: see `history`")
     return dict(found.values())
@@ -158,8 +157,7 @@ def wait_for(
             for job in scheduler.run():
                 assert isinstance(job, PolledTask)
                 job.record_end(history)
-                failure = job.fault(options.max_wait)
-                if failure:
+                if failure := job.fault(options.max_wait):
                     failures.append((job.name, failure))
                 if job.answer is not None:
                     _print(context, job, answer or {}, alone=len(tasks) == 1, with_saved=has_saved)

@@ -158,8 +158,7 @@ class _Checker:
     def _missing(self, form: Schema, value: dict[str, Json], name: str) -> str:
         """Returns the message for a missing field, with the unknown field that may be meant, or its allowed values."""
         properties = form.get("properties", {})
-        near = nearest_words(name, (word for word in value if word not in properties))
-        if near:
+        if near := nearest_words(name, (word for word in value if word not in properties)):
             return Hint(f"{REQUIRED}; did you misspell it as", near[0])
         values = self.schemas.values(properties.get(name))
         return f"{REQUIRED}: {_choice(list(map(plain, values)))}" if values else REQUIRED

@@ -29,8 +29,7 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, 
 
     {"method", "path", "summary"?, "parameters"?: [field], "body"?: {"models"?, "note"?, "fields": [field]}, "response":
     {name: type}, "about"?: {name of the response: description}}. Without `all_fields`, what is inside an optional field
-    of the second level or below is only named. Raises UsageError for a model that it does not have, and ContractError
-    where a document nests too deeply or is too large.
+    of the second level or below is only named. Raises UsageError for a model that it does not have, and ContractError.
     """
     with reading(document) as schemas:
         parameters = []
@@ -201,8 +200,7 @@ def _facts(schemas: Schemas, forms: list[Schema]) -> tuple[str, list[Json], dict
             limits[key] = (min if "min" in key.lower() else max)(known, limit) if is_number else limit
     if lengths:
         types.insert(0, f"uri ({', '.join(lengths)})")
-        told = {scheme: length for scheme, length in lengths.items() if length is not None}
-        if told:
+        if told := {scheme: length for scheme, length in lengths.items() if length is not None}:
             limits = {"maxLength": told if len({*lengths.values()}) > 1 else max(told.values()), **limits}
     return joined(types), list({key_of(value): value for value in values}.values()), limits
 

@@ -31,8 +31,7 @@ class Contract:
 def load(client: Client, *, may_fetch: bool = True) -> Contract:
     """Returns the contract: a copy younger than a day, else fetched, else an older copy or the snapshot, with a note.
 
-    Without `may_fetch`, a copy of any age is used. Raises ConfigError where the user's variable names a file
-    that holds no contract.
+    Without `may_fetch`, a copy of any age is used. Raises ConfigError where the variable names a file that holds none.
     """
     chosen = setting(OPENAPI_VARIABLE)
     if chosen and "://" not in chosen:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     Input = Union[InputFile, "OutputOf"]
     Files = dict[tuple[str, str], InputFile]  # by their paths and the kinds of their fields
 
-
 NOTHING: Any = object()  # a missing body, which is not the same as null
 TEXT, JSON, TEXT_FILE, DATA_URI, UPLOAD, OUTPUT_OF = "text", "json", "text-file", "data-uri", "upload", "output-of"
 FLAGS = {TEXT: "-f", JSON: "-F"}  # for other kinds it is --KIND
@@ -50,7 +49,6 @@ class Field:
 
     @property
     def name(self) -> str:
-        """Returns the key as it was written."""
         return ".".join(self.key)
 
 
@@ -336,8 +334,7 @@ def value_of(field: Field, files: Files, shutdown: Shutdown) -> Any:
 def read_source(path: str, what: str, shutdown: Shutdown, *, is_rows: bool = False) -> bytes:
     """Returns all of a file, or of stdin for -, without the byte order mark of UTF-8 that PowerShell writes.
 
-    A named pipe is allowed too, except for ROWS: it might block for long. The UsageError that it raises begins with
-    `what`.
+    A named pipe is allowed too, except for ROWS: it might block for long. Raises UsageError that begins with `what`.
     """
     if path == "-":
         from ..terminal.console import is_terminal

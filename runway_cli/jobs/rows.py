@@ -82,8 +82,7 @@ def read_rows(options: Options, *, base_url: str, shutdown: Shutdown) -> list[Ro
 
     source: str = options.rows
     text = fields.read_source(source, "ROWS", shutdown, is_rows=True).decode("utf-8", "surrogateescape")
-    wrong = re.search("[\0\udc80-\udcff]|(?<![^\r\n])\ufeff", text)
-    if wrong:
+    if wrong := re.search("[\0\udc80-\udcff]|(?<![^\r\n])\ufeff", text):
         line = len(re.split(LINE_END, text[: wrong.start()]))
         words = WRONG.get(wrong[0], "bytes that are not UTF-8: save it as UTF-8")
         raise UsageError(f"ROWS {source!r}: line {line} has {words}")

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from .tasks import PolledTask
 
     Emit = Callable[[Any], None]  # receives events for the display
-
     Job = Union[PolledTask, RowJob]
-
 
 OWN_FILES, FILES_OF_JOB = 24, 4  # open files of the process itself, and of each job
 MAX_GAP = 30.0  # seconds between two POSTs after 429

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..shutdown import Shutdown
     from .tables import Column, Row
 
-
 TABLES = ("table", "markdown")  # each is a function of `tables`
 FORMATS = ("json", "jsonl", *TABLES)
 MAX_BODY = 2048  # characters of a body that --verbose shows
@@ -247,7 +246,7 @@ class Console:
         if self._has_ended:  # the error is the last output, even if other threads still write
             return
         if self.live is not None:
-            self.live.above(line + "\n")
+            self.live.draw(line + "\n")
         else:
             self.write_stderr(line + "\n")
 
@@ -332,8 +331,7 @@ def matches(value: Any, parts: Sequence[str]) -> list[Any]:
         return matches(value[int(part)], rest) if is_index else []
     for end in range(1, len(parts) + 1) if isinstance(value, dict) else ():
         key = ".".join(parts[:end])
-        found = matches(value[key], parts[end:]) if key in value else []
-        if found:
+        if key in value and (found := matches(value[key], parts[end:])):
             return found
     return []
 
