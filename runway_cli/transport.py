@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 PIECE = 64 * 1024  # bytes read or passed to the system at a time, and the most that it buffers; TLS gives 16 KiB
 FOREVER = float("inf")
 HEAD_START = 0.25  # seconds that an address has before the next one is tried too (RFC 8305, 8)
-KEPT = 2.0  # seconds that a connection is kept for the next GET: fewer than a server waits before it closes it
+KEPT = 2.0  # seconds in which a GET may use the last connection again: servers wait longer before they close one
 STOPPED = 2.0  # seconds that a wait may overrun on a busy machine; if it is more, the process was stopped
 UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # OpenSSL's verification results that SSL_CERT_FILE can help with (x509_vfy.h)
 
