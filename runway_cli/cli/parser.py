@@ -1,19 +1,21 @@
-"""The words of a call → its command and options."""
+"""The words of a call → its command and options, read by argparse."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from importlib import import_module
 
-from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Option, Options, resolved, tokens
+from ..commands.options import GLOBAL_OPTIONS, HELP_FLAGS, VERSION_FLAGS, Command, Options, resolved, tokens
 from ..errors import ConfigError, Mistyped, UsageError
 from ..settings import as_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
 Path = tuple[str, ...]  # of a command: ("auth", "login")
 # The lines of the help, in order: the first words of commands, the module that declares them if its name differs, and
@@ -135,16 +137,22 @@ def mistyped(message: str, wrong: str, known: Collection[str], otherwise: str = 
     return UsageError(message + otherwise, **facts)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        message = message.replace("argument ", "", 1).replace("expected one argument", "needs a value")
+        raise UsageError(re.sub(r"ignored explicit argument (.*)", r"takes no value, not \1", message))
+
+
 def _given(path: Path, command: Command, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Returns the options that the words give, by `dest`, and the operands among them."""
     options = [*command.options, *GLOBAL_OPTIONS]
-    by_flag = {flag: option for option in options for flag in option.flags}
-    known = [*by_flag, *HELP_FLAGS, *VERSION_FLAGS]
+    valued = [flag for option in options if not option.is_switch for flag in option.flags]
+    known = [*(flag for option in options for flag in option.flags), *HELP_FLAGS, *VERSION_FLAGS]
     for flag, _, _ in tokens(list(words), options):
         if flag in (*HELP_FLAGS, *VERSION_FLAGS):
             raise HelpRequested(path, "version" if flag in VERSION_FLAGS else None)
 
-    typed: list[tuple[Option, str | None]] = []
+    typed: list[str] = []
     operands: list[str] = []
     before = ""  # the option before, if it lacks its value
     rest = list(words)
@@ -154,24 +162,26 @@ def _given(path: Path, command: Command, words: Sequence[str]) -> tuple[dict[str
             raise UsageError(f"{before}: {word!r} begins with a dash: write {before}=…", dashed=(before, word))
         if flag == "":
             operands.append(str(value))
-        elif flag in by_flag:
-            typed.append((by_flag[flag], value))
+        elif flag in known:
+            typed += parts
         elif re.match(r"-\w* ", word):
             raise UsageError(f"{word!r} begins with a dash: put it after --", dashed=("", word))
         elif flag != "--":
             from .translate import unknown_option
 
             raise unknown_option(word, rest, known, command)
-        before = flag if flag in by_flag and not by_flag[flag].is_switch and value is None else ""
+        before = flag if flag in valued and value is None else ""
 
-    given: dict[str, Any] = {}
-    for option, text in typed:
-        if option.is_switch != (text is None):
-            fault = "needs a value" if text is None else f"takes no value, not {text!r}"
-            raise UsageError(f"{'/'.join(option.flags)}: {fault}")
-        found = True if text is None else _value(option.read, option.flags, text)
-        given[option.dest] = [*given.get(option.dest, ()), found] if option.is_list else found
-    return given, operands
+    plain = partial(argparse.HelpFormatter, width=80)  # else argparse reads the terminal's width at each option
+    parser = _Parser(formatter_class=plain, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    for option in options:
+        if option.is_switch:
+            parser.add_argument(*option.flags, dest=option.dest, action="store_true")
+        else:
+            read = partial(_value, option.read, option.flags)
+            action = "append" if option.is_list else "store"
+            parser.add_argument(*option.flags, dest=option.dest, action=action, type=read)
+    return vars(parser.parse_args(typed)), operands
 
 
 def _operands(command: Command, words: list[str]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ commands has `COMMANDS`: each Command by its words, such as "avatars list".
 from __future__ import annotations
 
 import re
+from argparse import Namespace
 from collections.abc import Callable, Collection, Iterator, Sequence
-from types import SimpleNamespace
 
 from .. import settings
 from ..api.client import GATEWAYS
@@ -90,7 +90,7 @@ class Command:
         vars(self).update(declared)
 
 
-class Options(SimpleNamespace):
+class Options(Namespace):
     """The values of one call by `dest`: of GLOBAL_OPTIONS and of the command's own options and operands."""
 
     is_typed = False  # by `generate`: the contract types the body, and outputs are named after the text
@@ -138,15 +138,12 @@ def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = (
     """Takes words from `rest`, and yields (flag, value or None, words), or ("", operand, words).
 
     `words` are those that it was made of. `--`, which ends the options, is yielded as a flag without a value. `also`
-    are further flags that have a value. The words need not be a complete or valid call, as completions have them.
+    are further flags that have a value. The words need not be a complete or valid call: this finds the
+    command before argparse, and serves completions and examples.
     """
     valued = {flag for option in options if not option.is_switch for flag in option.flags} | {*also}
     switches = {flag for option in options if option.is_switch for flag in option.flags}
     has_ended = False
-
-    def is_option(text: str) -> bool:
-        return not {text.partition("=")[0], text[:2]}.isdisjoint(valued | switches)
-
     while rest:
         word = rest.pop(0)
         if not has_ended and word[:2] in switches and f"-{word[2:3]}" in valued:  # -qf KEY=TEXT
@@ -160,7 +157,7 @@ def tokens(rest: list[str], options: Sequence[Option], also: Collection[str] = (
             yield word, None, [word]
         elif mark and (flag.startswith("--") or flag in valued):
             yield flag, value, [word]
-        elif word in valued and rest and VALUE.match(rest[0]) and not is_option(rest[0]):
+        elif word in valued and rest and VALUE.match(rest[0]):
             yield word, rest[0], [word, rest.pop(0)]
         elif word[:2] in valued and len(word) > 2:
             yield word[:2], word[2:], [word]
