@@ -25,8 +25,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from email.errors import MissingHeaderBodySeparatorDefect
+from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -151,7 +150,8 @@ class Transport:
             try:
                 socket.socket.recv(kept, 1, socket.MSG_PEEK)  # its end, or bytes that nobody asked for
             except BlockingIOError:
-                return kept
+                if not getattr(kept, "pending", int)():  # such bytes that TLS has decrypted
+                    return kept
             except OSError:
                 pass
         if kept:
@@ -160,8 +160,9 @@ class Transport:
 
     def close(self) -> None:
         """Closes the connections that are kept."""
-        while self._kept:
-            self._kept.popitem()[1].close()
+        with suppress(KeyError):  # none is left; threads that are still at work take theirs meanwhile
+            while True:
+                self._kept.popitem()[1].close()
 
 
 class Stream(http.client.HTTPResponse):
@@ -203,10 +204,9 @@ class Stream(http.client.HTTPResponse):
         super().begin()
         if self.exchange.is_at_end:  # within the headers: http.client takes that for their end
             raise http.client.IncompleteRead(b"")
-        if any(isinstance(each, MissingHeaderBodySeparatorDefect) for each in self.headers.defects):
-            raise http.client.HTTPException(
-                "a header line is malformed"
-            )  # such as `Name : value`: what follows is lost
+        rest = self.headers.get_payload()  # what follows a line that `email` does not accept, such as `Name : value`
+        if rest and isinstance(rest, str):
+            raise http.client.HTTPException("a header line is malformed")
         if self.status < 200 or self.status in (204, 304) or self._method == "CONNECT":  # type: ignore[attr-defined]
             self.chunked, self.length = False, 0
             return

@@ -197,6 +197,19 @@ class TransportTlsTest(Trusted, TransportTest):
         self.assertTrue(failure.message.endswith(": no complete answer within 0.4 s (no connection)"), failure.message)
         self.assertFalse(failure.maybe_received)
 
+    def test_bytes_that_nobody_asked_for_answer_nothing_under_tls_either(self) -> None:
+        kept = b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n"
+
+        def script(conversation: Conversation) -> None:
+            conversation.read_request()
+            head = kept + b"X: %s\r\n\r\n" % (b"x" * (8192 - len(kept) - 9))  # all that is read at first
+            conversation.say(head + b"{}" + kept + b"\r\n[]")
+            conversation.wait()
+
+        server = self.start(script, self.good)
+        for _ in range(2):
+            self.assertEqual(self.transport.send("GET", server.url, {}, timeout=20).body, b"{}")
+
     def test_an_answer_without_a_length_ends_where_its_server_says_so(self) -> None:
         def script(conversation: Conversation) -> None:
             is_whole = "/whole" in conversation.read_request()

@@ -135,6 +135,7 @@ class FrameTest(TransportTest):
             b"Content-Length: 3\r\nContent-Length: 4\r\n",
             b"Content-Length: 3, 4\r\n",
             *(b"Transfer-Encoding : chunked\r\n", b"Odd line\r\nContent-Length: 3\r\n"),
+            b"Odd: line\r\r\nContent-Length: 4\r\n",
         ):
             with self.subTest(headers[:60]):
                 for found in self.bodies(headers, b"fox"):
