@@ -16,7 +16,7 @@ from typing import Any, Callable
 from unittest import mock
 
 from runway_cli.errors import BudgetError, ConfigError, Interrupted, OutputError
-from runway_cli.jobs.ledger import STARTED, Attempt, Ledger, LedgerMissing
+from runway_cli.jobs.ledger import STARTED, TRIES, Attempt, Ledger, LedgerMissing
 from runway_cli.jobs.start import may_own, over_limit
 from runway_cli.settings import number_of
 from tests.program import ROOT
@@ -240,6 +240,50 @@ class Processes(LedgerTest):
         acts = self.intent("2", refused), self.intent("3")
         self.assertEqual(self.together(lambda: self.ledger.commit(self.intent("1")), *acts), [refused])
         self.assertEqual(sorted(each.key for each in self.ledger.attempts()), list("13"))
+
+    def test_a_row_that_was_refused_is_not_recorded_with_the_next_one(self) -> None:
+        refusals, turn = [BudgetError("no")], self.ledger._turn
+        others = [threading.Thread(target=self.ledger.commit, args=(self.intent("2"),))]
+
+        def refused() -> None:
+            self.ledger.intend("/v1/x", BODY, key="1")
+            if refusals:
+                raise refusals.pop()
+
+        def leave(*_: object) -> None:
+            turn.release()
+            while refusals == [] and others and not turn._is_owned():  # type: ignore[attr-defined]
+                other = others.pop()  # its turn comes at once
+                other.start()
+                other.join(20)
+
+        self.ledger._turn = mock.MagicMock(__enter__=lambda _: turn.acquire(), __exit__=leave)
+        with self.assertRaises(BudgetError):
+            self.ledger.commit(refused)
+        self.assertEqual([each.key for each in self.ledger.attempts()], ["2"])
+
+    def test_what_was_refused_does_not_look_like_another_process_that_sends(self) -> None:
+        self.intend()
+        with self.assertRaises(BudgetError):
+            self.ledger.commit(self.intent("2", BudgetError("no")))
+        self.python("ledger.intend('/v1/x', {}, key='3')\n").communicate(timeout=30)
+        looks = self.python("print(ledger.is_sending(ledger.last(key='3')))\n")
+        self.assertEqual(looks.communicate(timeout=30)[0], "False\n")
+
+    def test_the_wait_for_another_process_is_not_repeated_for_each_row(self) -> None:
+        self.intend()
+        check = mock.Mock()
+        with mock.patch("runway_cli.jobs.ledger.WAIT", 0.001):
+            ledger = Ledger(str(self.path), service(self.clock, check=check))
+            self.addCleanup(ledger.close)
+            ledger.attempts()
+        other = sqlite3.connect(self.path, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN EXCLUSIVE")
+        for _ in range(3):
+            with self.assertRaises(OutputError):
+                ledger.intend("/v1/x", BODY)
+        self.assertEqual(check.call_count, TRIES - 1)
 
     def test_what_has_happened_is_recorded_in_its_order_beside_a_refusal(self) -> None:
         attempt = self.intend()

@@ -127,6 +127,7 @@ class Ledger:
         self._db: sqlite3.Connection | None = None
         self._locks = -1  # the descriptor of the file whose bytes are locked
         self._waiting: list[Change] = []  # for a commit
+        self._intended: list[int] = []  # in this transaction
 
     def close(self) -> None:
         """Closes the file, and ends every lock on it."""
@@ -145,10 +146,10 @@ class Ledger:
         """
         change = (act, is_past)
         self._waiting.append(change)
-        try:
-            with self._turn:
-                group = self._waiting[:]
-                own = [each for each in group if each is change or each[1]]
+        with self._turn:
+            group = self._waiting[:]
+            own = [each for each in group if each is change or each[1]]
+            try:
                 while change in self._waiting:  # else another thread has made it
                     try:
                         with self.transaction():
@@ -160,9 +161,9 @@ class Ledger:
                         if len(group) == len(own):
                             raise
                         group = own  # the others will make theirs
-        finally:
-            if not is_past and change in self._waiting:
-                self._waiting.remove(change)
+            finally:  # before another thread's turn, which would make what was refused
+                if not is_past and change in self._waiting:
+                    self._waiting.remove(change)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -172,9 +173,13 @@ class Ledger:
                 yield
                 return
             self._run("BEGIN IMMEDIATE")
+            self._intended.clear()
             try:
                 yield
+                for number in self._intended:  # not before: one that is refused leaves its number to another process
+                    self._lock(number)
                 self._run("COMMIT")
+                self.tries = TRIES
             finally:
                 if self._db is not None and self._db.in_transaction:
                     self._run("ROLLBACK")
@@ -197,7 +202,7 @@ class Ledger:
             places = ", ".join("?" * len(row))
             self._run(f"INSERT INTO attempts ({', '.join(row)}) VALUES ({places})", *row.values())
             if not self._is_exclusive:
-                self._lock(self._run("SELECT last_insert_rowid() AS n")[0].n)
+                self._intended.append(self._run("SELECT last_insert_rowid() AS n")[0].n)
 
     def settle(self, key: str, status: str, **facts: Json) -> None:
         """Records the outcome of a POST: `id`, `credits`, `error` and `code` as far as they are known."""
@@ -329,6 +334,8 @@ class Ledger:
                     return (self._db or self._open()).execute(words, plain).fetchall()
             except (sqlite3.Error, ValueError) as error:
                 left -= 1
+                if not left:
+                    self.tries = 1  # so that not each thread waits as long for the same process
                 if "locked" not in str(error) or self._is_exclusive or not left:
                     raise self._failure(str(error)) from None
             if not any(is_past for _, is_past in self._waiting):  # what has happened already is recorded first
