@@ -1,7 +1,7 @@
-"""One HTTP exchange: limited in time, without redirects, to any http or https URL.
+"""HTTP exchanges, limited in time, without redirects, with any http or https URL.
 
 Every answer of the server, whatever its status, is a Stream. Everything else is a NetworkError that says whether the
-request may have been received: no before the connection and its TLS handshake are complete, maybe from then on.
+request may have been received: no until the connection and its TLS handshake are complete, maybe after that.
 
 A socket's own timeout starts again with each byte, and while it waits, Windows delays signals. Here:
 
@@ -66,7 +66,8 @@ class Transport:
             answer.body = b"".join(iter(answer.next_piece, b""))
             if answer.body.startswith(b"\x1f\x8b"):  # gzip, which a server may send unasked; no JSON begins so
                 answer.body = zlib.decompress(answer.body, zlib.MAX_WBITS | 16)
-            is_kept = str(answer.headers["Connection"]).lower() == "keep-alive"  # else it may be about to be closed
+            # Where the server does not promise it, it may close the connection at any moment.
+            is_kept = str(answer.headers["Connection"]).lower() == "keep-alive"
             if answer.connection and is_kept and not answer.will_close:
                 self._kept[threading.get_ident()] = answer.connection
                 answer.connection = None  # it stays open
@@ -94,7 +95,7 @@ class Transport:
             proxy = proxy_for(parts)
             exchange.peer = parts.netloc + (f" through the proxy {proxy.netloc.rpartition('@')[2]}" if proxy else "")
             place = f"{parts.scheme}://{exchange.peer}"
-            # A POST that met the end of a kept connection would leave open whether it was received.
+            # After a POST over a connection that the server is closing, nobody knows whether it was received.
             kept = self._kept_connection(place if method == "GET" else "")
             connection = kept or self._connect(parts, proxy, exchange)
             connection.exchange, connection.place = exchange, place
@@ -143,7 +144,7 @@ class Transport:
         return connection  # type: ignore[no-any-return]
 
     def _kept_connection(self, place: str) -> BoundedSocket | None:
-        """Returns the connection that this thread has kept, if it leads to `place` and is open; closes any other."""
+        """Returns this thread's kept connection if it leads to `place`, is fresh and open; closes any other."""
         kept = self._kept.pop(threading.get_ident(), None)
         if kept and kept.place == place and time.monotonic() - kept.exchange.checked < KEPT:
             kept.setblocking(False)
@@ -375,7 +376,7 @@ class BoundedSocket(socket.socket):
     def _in_slices(self, operation: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Repeats an operation until it is done. A timeout loses nothing, not even over TLS."""
         exchange, since = self.exchange, time.monotonic()
-        if since - exchange.checked >= SLICE:  # a fast transfer may never have to wait
+        if since - exchange.checked >= SLICE:  # a fast transfer may never wait: look here too
             exchange.check()
         while True:
             wait = min(exchange.left(since), SLICE)
@@ -431,7 +432,7 @@ def connect(host: str, port: int, exchange: Exchange) -> BoundedSocket:
                     if not code:
                         return connection  # type: ignore[no-any-return]
                     connection.close()
-                    words = getattr(socket, "errorTab", {}).get(code) or os.strerror(code)  # errorTab: Windows alone
+                    words = getattr(socket, "errorTab", {}).get(code) or os.strerror(code)  # errorTab: Windows only
                     fault, due = OSError(code, words), 0.0
                 exchange.check()
         finally:

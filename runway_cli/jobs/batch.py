@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .schedule import Emit
     from .tasks import Pollable, Progress
 
-DRAIN = 5.0  # seconds that the answers to POSTs are awaited when the run is interrupted
+DRAIN = 5.0  # seconds that the answers to POSTs are awaited when the run is interrupted, or past --max-time
 MAX_UPLOAD_AGE = 86_400 - 300  # seconds; the API keeps an upload for 24 hours, and a row needs some time to be sent
 COLUMNS = (
     *(Column("Row", "row"), Column("Name", "name"), Column("Id", "id"), Column("Status", "status")),
@@ -95,12 +95,12 @@ class Batch:
             count = len(self.unsent) + len(self.blocked) + len(self._started)
             self._parallel = min(most_at_once(self._parallel, self._console.note), count)
 
-            # Send, wait and save, in threads even for one row: a signal must not interrupt a POST.
             def handle(event: Progress | None) -> None:
                 if event is None:  # time has passed
                     self._fill()
                 display.handle(event)
 
+            # In threads even for one row: a signal must not interrupt a POST.
             self._scheduler = Scheduler(self.client.clock, self.client.shutdown, handle, self._parallel)
             try:
                 self._fill()
@@ -122,7 +122,7 @@ class Batch:
         return self._summary()
 
     def _fill(self) -> None:
-        """Starts rows while fewer than --parallel run, those already sent first. Raises WaitTimeout past --max-time."""
+        """Starts rows while fewer than --parallel run, those sent before first. Raises WaitTimeout after --max-time."""
         if self.in_flight and self.client.clock.monotonic() >= self.deadline + DRAIN:
             raise WaitTimeout(f"the time limit of {shown_number(self.options.max_time)} s was reached")
         while len(self.in_flight) < self._parallel:
@@ -152,7 +152,7 @@ class Batch:
                     is_new, row.has_succeeded = True, False
                     if not self.options.dry_run:
                         self._print(row, SKIPPED, error=f"{failed[0]} has not succeeded")
-                elif all(parent.has_succeeded for parent in row.parents):  # now, while the URLs of outputs work
+                elif all(parent.has_succeeded for parent in row.parents):  # soon: the URLs of outputs expire
                     (self.unsent.appendleft if row.parents else self.unsent.append)(row)
                 else:
                     self.blocked.append(row)
@@ -310,7 +310,7 @@ class RowJob:
         if not self.task:
             return self._send()
         delay = self.task.step(emit)
-        if delay is None and not (self.was_done and self.task.is_missing):  # a job whose output is gone stays paid for
+        if delay is None and not (self.was_done and self.task.is_missing):  # its record stays though its output is gone
             self.task.record_end(self._batch.ledger)
             self.task.record_end(self._batch.history)
         return delay
@@ -339,7 +339,7 @@ class RowJob:
             return LOOK
         try:
             value = row.value(self._input)
-        except RunwayError as failure:  # it was retried already, and costs nothing
+        except RunwayError as failure:  # the client has retried already, and nothing was paid
             self.failure = failure.but(may_have_been_accepted=False)
             if failure.kind == "usage":  # an input file was changed or removed
                 self.failure = OutputError(failure.message)
@@ -412,11 +412,11 @@ class RowJob:
         return uri
 
     def _is_own(self, path: str) -> bool:
-        """Returns True: a file of this name and size is this row's. Raises OutputError if it is another row's name."""
+        """Returns True: a file of this name may be this row's. Raises OutputError if it is another row's name."""
         root = os.path.splitext(path)[0]
         owner = self._batch.owners.get(os.path.basename(root).casefold(), self.row)
         if owner is not self.row:
-            words = f"{root} is the name of line {owner.line}'s output: save this one with `wait`"
+            words = f"{root} belongs to the output of line {owner.line}: save this row's with `wait`"
             raise OutputError(words, taken=root)
         return True
 

@@ -51,7 +51,7 @@ MIGRATIONS = (  # PRAGMA user_version counts those that a file has seen
 )
 SELECT = "SELECT *, strftime('%Y-%m-%dT%H:%M:%fZ', at, 'unixepoch') AS startedAt FROM attempts WHERE"
 WAIT, TRIES = 0.2, 50  # seconds that one try waits for another process's lock, and the number of tries
-CHECKED = 2 << 20  # bytes of a ledger whose indexes are compared with its table at each start
+FULL_CHECK = 2 << 20  # bytes of a ledger whose indexes are compared with its table at each start
 PROMPT_FIELDS = ("promptText", "text", "prompt", "personality", "name")  # the first one present is used
 MAX_TEXT = 80  # characters of a model, a prompt and a failure code, up to the first data URI
 DATA_URI = r'(?is)data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+="-]+)*,.*'
@@ -142,7 +142,7 @@ class Ledger:
         """Calls `act`, whose reads and writes are one step for all others, and returns once they are on the disk.
 
         One commit serves all threads that wait for one: on a busy disk it takes longer than a request. `is_past`: it
-        has happened already, so that what could not be recorded is part of each later commit.
+        has happened already, so a record that fails joins every later commit.
         """
         change = (act, is_past)
         self._waiting.append(change)
@@ -196,7 +196,7 @@ class Ledger:
         row.update(self._columns(path=path, model=fields.get("model"), prompt=prompt, **facts))
         with self.transaction():
             if not self._is_exclusive:
-                # The last records date the year, since the clock may be wrong at the moment.
+                # Counted from the last records, not from now: the clock may be wrong.
                 year_ago = "SELECT MIN(at) - 365 * 86400 FROM (SELECT at FROM attempts ORDER BY n DESC LIMIT 100)"
                 self._run(f"DELETE FROM attempts WHERE status NOT IN (?, ?) AND at < ({year_ago})", *OPEN)
             places = ", ".join("?" * len(row))
@@ -317,7 +317,7 @@ class Ledger:
         return is_old or os.path.lexists(self.path)
 
     def _read(self, words: str, *values: Json) -> list[Attempt]:
-        """Returns the rows of a statement that only reads; none if there is no file, which is not created."""
+        """Returns the rows of a statement that only reads: none if the file is missing; it is not created."""
         return self._run(words, *values) if self._is_there else []
 
     def _run(self, words: str, *values: Json) -> list[Attempt]:
@@ -352,12 +352,12 @@ class Ledger:
             return next(db.execute(f"PRAGMA {name}"))[0]
 
         try:
-            # With the default journal one file can be copied, and network folders work.
+            # Not WAL: the ledger stays one file that can be copied, and works on network folders.
             db.execute("PRAGMA synchronous = EXTRA")
             db.execute("PRAGMA fullfsync = 1")  # macOS: on the disk, not in its cache
             if self._is_exclusive:
                 db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            # Refuse a file that must not be written to; from the first read on no other process changes it.
+            # Refuse a file that is not ours to change; from the first read on no other process changes it.
             db.execute("BEGIN EXCLUSIVE" if self._is_exclusive else "BEGIN")
             version, size = pragma("user_version"), os.path.getsize(self.path)
             if not size:
@@ -369,7 +369,7 @@ class Ledger:
                 raise self._no_ledger("was written by a newer version of this program")
             elif pragma("page_count") * pragma("page_size") != size:  # SQLite misses a few bytes that were cut off
                 raise self._failure("its size is wrong")
-            elif pragma("integrity_check(1)" if size < CHECKED else "quick_check(1)") != "ok":
+            elif pragma("integrity_check(1)" if size < FULL_CHECK else "quick_check(1)") != "ok":
                 raise self._failure("it is damaged")
             db.execute("ROLLBACK")  # after a commit, a kill would leave an empty database that every later run refuses
 

@@ -1,4 +1,4 @@
-"""Runs jobs step by step, several at once. Workers only run steps: the main thread decides when, and keeps results."""
+"""Runs jobs step by step, several at once. Workers run the steps; the main thread decides when."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from .tasks import FAILED, GONE, SUCCEEDED, TASKS, Pollable, created_by, credits
 
 DAY = 86_400.0  # seconds, the period of the budget
 AGAIN = "--again sends it once more, which may cost credits again"
-LOOK = 0.1  # seconds until a job that another process is sending, or a used up budget, is looked at again
+LOOK = 0.1  # seconds between two looks at a job that another process is sending, or at a used-up budget
 # Endpoints whose price also depends on the length of a text, a sound or a video
 UNPRICED = r"(?i)speech|sound|dub|isolation|audio|upscale|video_to|performance|avatar_videos|voices"
 TEXTS = r"(?i)(text|prompt|seed|name|description|personality|script|tag|info|concept)$"  # fields that change no price
@@ -71,9 +71,9 @@ def start(
 ) -> Started:
     """Sends a POST, unless its job was started before. `value` is the body as a JSON value, for the record.
 
-    The intent is on the disk before the POST is sent, and the id before the answer is used; no signal is raised in
-    between. A row of a `batch` is recorded in that ledger too, its intent there first: `row` has its columns `job` and
-    `name`, and `max_credits` is what the whole batch may cost.
+    The intent is on the disk before the POST is sent, and the id before the answer is used; no signal is raised
+    between the answer and that record. A row of a `batch` is recorded in that ledger too, its intent there first:
+    `row` has its columns `job` and `name`, and `max_credits` is what the whole batch may cost.
 
     Raises what `client.call` and the ledgers raise; BudgetError; TaskError for a job that must not be repeated;
     WaitTimeout where another process has been sending it for longer than the client's timeout.
@@ -85,7 +85,7 @@ def start(
     facts: dict[str, Json] = {"key": os.urandom(16).hex(), "destination": destination, "shape": shape(path, value)}
     facts.update(row or {})
     is_limited = max_credits is not None or budget() is not None
-    # Read outside transactions: none waits for another ledger.
+    # Read outside transactions, as the budget of a row below: none waits for another ledger.
     price = price_of(facts["shape"], batch or history, history) if is_limited else None
 
     def keep_to(limit: float | None, name: str, ledger: Ledger, since: float = -1.0, period: str = "") -> None:
@@ -97,24 +97,24 @@ def start(
     def keep_to_budget() -> None:
         keep_to(budget(), BUDGET_VARIABLE, history, client.clock.time() - DAY, " in 24 hours")
 
-    def intend_row() -> None:
+    def record_in_batch() -> None:
         assert batch
         keep_to(max_credits, "--max-credits", batch)
-        keep_to_budget()  # checked again with the intent, since other processes pay too
         batch.intend(path, value, **facts)
 
     if batch:
-        batch.commit(intend_row)
+        keep_to_budget()  # checked again in the history's own transaction, since other processes pay too
+        batch.commit(record_in_batch)
     facts.update(job=job.name if job else None, digest=job.digest if job else None)
 
-    def intend() -> None:
+    def record_in_history() -> None:
         keep_to_budget()
         if job and job.stem:
             facts["destination"] = free_path(job.folder + job.stem + ANY, history.claimed())
         history.intend(path, value, **facts)
 
     try:
-        found = find_started(client, history, job, again=again, if_due=intend)
+        found = find_started(client, history, job, again=again, if_due=record_in_history)
     except BaseException:
         if batch:
             batch.forget(facts["key"])
@@ -139,7 +139,9 @@ def _post(send: Callable[[], Json], ledgers: Sequence[Ledger], key: str, family:
     try:
         answer = send()
     except Failure as failure:
-        for ledger in () if failure.fact("may_have_been_accepted") else ledgers:  # else the intent stays
+        for ledger in (
+            () if failure.fact("may_have_been_accepted") else ledgers
+        ):  # if it may have been, the intents stay
             if ledger is ledgers[0] or is_unsent(failure):
                 ledger.forget(key)
             else:
@@ -165,7 +167,7 @@ def is_unsent(failure: Failure) -> bool:
 
 
 def field_of(failure: Failure) -> str | None:
-    """Returns the names of the fields in a failure's issues, with commas."""
+    """Returns the names of the fields in a failure's issues, separated by commas."""
     fields = [str(issue.get("field") or "") for issue in failure.fact("issues") or ()]
     return ", ".join(dict.fromkeys(filter(None, fields))) or None
 
@@ -181,7 +183,7 @@ def find_started(
     attempt: Attempt | None = None
     is_due = True
 
-    def intend() -> None:
+    def decide() -> None:
         nonlocal attempt, is_due
         attempt, is_due = _last(history, job, again=again)  # another process may have started it meanwhile
         if is_due and if_due:
@@ -192,7 +194,7 @@ def find_started(
         try:
             attempt, is_due = _last(history, job, again=again)
             if is_due:  # what cannot be recorded is noticed before anything is uploaded
-                history.commit(intend)
+                history.commit(decide)
                 if is_due:
                     return None
         except LedgerMissing as missing:  # continue without a history, unless a promise depends on it
