@@ -8,6 +8,9 @@ import shutil
 import subprocess
 import unittest
 
+from runway_cli.api.client import SERVICES
+from runway_cli.commands.lists import LISTS
+from runway_cli.terminal.console import FORMATS
 from tests.fake.__main__ import variables
 from tests.program import KEPT, ROOT
 from tests.served import ServedTest
@@ -16,6 +19,14 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @unittest.skipUnless(os.name == "posix" and shutil.which("bash"), "needs bash")
+class CoverageTest(unittest.TestCase):
+    def test_it_names_every_list_format_and_variable_of_a_service(self) -> None:
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        named = [f"{name} list" for name in LISTS] + [f"`{name}`" for name in FORMATS[1:]]
+        named += [name for service in SERVICES.values() for name, _ in service.variables]
+        self.assertEqual([name for name in named if name not in text], [])
+
+
 class ReadmeTest(ServedTest):
     polls_to_finish = 0
 
