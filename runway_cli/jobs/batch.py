@@ -163,16 +163,18 @@ class Batch:
         self.pace.drain(min(DRAIN, self.deadline + DRAIN - self.client.clock.monotonic()))
         display.close()
         self.client.shutdown.end()  # threads may still be at work
+        self.pace.drain(DRAIN)  # now each gives up its POST, but records an answer: the history may be locked
         running = [job.task.name for job in self.in_flight if job.task and not job.task.has_ended]
+        unanswered = sum(not job.task and job.activity == SENDING and job.status != FAILED for job in self.in_flight)
         names = f" ({', '.join(running)})" if running else ""
         words = [f"in progress: {len(running)}{names}", f"not started: {len(self.unsent) + len(self.blocked)}"]
-        if self.pace.sending:
-            words.append(f"without an answer: {self.pace.sending}")
+        if unanswered:
+            words.append(f"without an answer: {unanswered}")
         if self.ledger.failure:
             words.append(self.ledger.failure.message)
         advice = "run the same command again, without --retry-failed and --retry-uncertain, to resume"
         if isinstance(stop, ClosedOutput):
-            if running or self.pace.sending:
+            if running or unanswered:
                 self._console.tell(f"{'; '.join(words)}; {advice}")
             return stop
         self._console.note(display.summary())
