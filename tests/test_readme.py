@@ -18,7 +18,6 @@ from tests.served import ServedTest
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@unittest.skipUnless(os.name == "posix" and shutil.which("bash"), "needs bash")
 class CoverageTest(unittest.TestCase):
     def test_it_names_every_list_format_and_variable_of_a_service(self) -> None:
         text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,6 +26,7 @@ class CoverageTest(unittest.TestCase):
         self.assertEqual([name for name in named if name not in text], [])
 
 
+@unittest.skipUnless(os.name == "posix" and shutil.which("bash"), "needs bash")
 class ReadmeTest(ServedTest):
     polls_to_finish = 0
 
