@@ -278,6 +278,13 @@ class SignalTest(ProcessTest):
                     self.assert_error(result, 130, kind="interrupted", maybeAccepted=None)
                     self.assertEqual(self.fake.requests, [])
 
+    def test_a_signal_that_comes_before_the_handlers_prints_no_traceback(self) -> None:
+        handlers = mock.patch.object(shutdown.Shutdown, "handle_signals", side_effect=KeyboardInterrupt)
+        ends = mock.patch("os._exit", side_effect=SystemExit)
+        with handlers, ends as ended, self.assertRaises(SystemExit):
+            cli_main.run()
+        ended.assert_called_once_with(130)
+
 
 @unittest.skipIf(os.name == "nt", "Windows has no such signals")
 class SecondSignalTest(ProcessTest):

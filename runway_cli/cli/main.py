@@ -32,7 +32,10 @@ def main(argv: list[str] | None = None, clock: Clock | None = None) -> int:
 def run() -> None:
     """Runs one call and ends the process at once: an orderly exit of the interpreter would cost 10 ms."""
     shutdown = Shutdown()
-    shutdown.handle_signals()
+    try:
+        shutdown.handle_signals()
+    except KeyboardInterrupt:  # Python's own handler was still there
+        os._exit(130)
     os._exit(_status(sys.argv[1:], None, shutdown))
 
 
