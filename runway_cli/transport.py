@@ -151,7 +151,7 @@ class Transport:
             try:
                 socket.socket.recv(kept, 1, socket.MSG_PEEK)  # its end, or bytes that nobody asked for
             except BlockingIOError:
-                if not getattr(kept, "pending", int)():  # such bytes that TLS has decrypted
+                if not (isinstance(kept, SecureSocket) and kept.pending()):  # such bytes that TLS has decrypted
                     return kept
             except OSError:
                 pass

@@ -24,12 +24,14 @@ class RetryPolicy:
         self.unsafe_retries = unsafe_retries
 
     def is_retryable(self, method: str, failure: ApiError | NetworkError) -> bool:
+        """Returns whether a request may be sent again after a failure of this kind."""
         return _outcome(failure) in (self.unsafe_retries if method in UNSAFE_METHODS else SAFE_RETRIES)
 
     def delay(self, method: str, failure: ApiError | NetworkError, tries: int, retries: int) -> float | None:
         """Returns the seconds to wait before a request is sent again, None where it must not be.
 
-        `tries` failed before this one, and `retries` may follow the first.
+        `tries` failed before this one, and `retries` may follow the first. A service that asks for more than
+        MAX_RETRY_AFTER is not waited for.
         """
         asked = failure.retry_after if isinstance(failure, ApiError) else 0.0
         is_last = tries >= retries or failure.fact("final") or asked > MAX_RETRY_AFTER

@@ -64,6 +64,7 @@ def load(name: str) -> dict[Path, Command]:
 
 
 def declared_commands() -> dict[Path, Command]:
+    """Returns every command by its path."""
     return {path: command for name in COMMAND_NAMES for path, command in load(name).items()}
 
 

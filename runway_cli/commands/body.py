@@ -25,6 +25,7 @@ class Checker:
         self._note = cache(client.console.note)  # never the same words twice
 
     def endpoint(self, method: str, path: str) -> Endpoint | None:
+        """Returns the endpoint that a path leads to."""
         found = matching(self.endpoints, path.partition("?")[0])
         return next((each for each in found if each.method == method), None)
 

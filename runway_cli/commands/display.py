@@ -71,6 +71,7 @@ class Display:
             self._console.note(self.summary())
 
     def close(self) -> None:
+        """Removes the live lines."""
         if self._live:
             self._live.close()
 

@@ -59,6 +59,7 @@ def voice(record: Record) -> Record:
 
 
 def document(record: Record) -> Record:
+    """Returns the row of a document."""
     users = _users(record)
     avatar_id = record.get("avatarId") or (users[0].get("id") if users else None)
     names = [user.get("name") for user in users]

@@ -15,6 +15,7 @@ TYPES = {"SECONDS": "number", "N": "integer"}  # by metavar; any other is a stri
 
 
 def run(context: Context, options: Options) -> int:
+    """Prints the schema."""
     shown = {
         "name": "runway-cli",
         "version": __version__,

@@ -187,6 +187,7 @@ def wait_for(
 
 
 def columns(*, has_saved: bool) -> tuple[Column, ...]:
+    """Returns the columns of a table of tasks."""
     from ..terminal.tables import Column
 
     outputs = Column("Saved", "saved") if has_saved else Column("Output", "output", link="open")
@@ -210,6 +211,7 @@ def _print(context: Context, task: PolledTask, answer: dict[str, Any], *, alone:
 
 
 def open_files(context: Context, paths: Sequence[str]) -> None:
+    """Opens saved files in the system's viewer."""
     import subprocess
 
     quiet = subprocess.DEVNULL

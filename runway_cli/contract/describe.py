@@ -29,7 +29,8 @@ def describe(document: Schema, endpoint: Endpoint, model: str | None = None, *, 
 
     {"method", "path", "summary"?, "parameters"?: [field], "body"?: {"models"?, "note"?, "fields": [field]}, "response":
     {name: type}, "about"?: {name of the response: description}}. Without `all_fields`, what is inside an optional field
-    of the second level or below is only named. Raises UsageError for a model that it does not have, and ContractError.
+    of the second level or below is only named. Raises UsageError for a model that it does not have, and ContractError
+    where a document nests too deeply or is too large.
     """
     with reading(document) as schemas:
         parameters = []

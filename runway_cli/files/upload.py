@@ -97,6 +97,7 @@ class InputFile:
             return f"data:{self.type};base64,{base64.b64encode(file.read()).decode('ascii')}"
 
     def placeholder(self) -> str:
+        """Returns the value that stands for the file in a body that is not sent."""
         return f"runway://… ({self.name})" if self.is_upload else self.data_uri()
 
 

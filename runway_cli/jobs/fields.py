@@ -49,6 +49,7 @@ class Field:
 
     @property
     def name(self) -> str:
+        """Returns the key as it was written."""
         return ".".join(self.key)
 
 

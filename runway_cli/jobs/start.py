@@ -139,9 +139,8 @@ def _post(send: Callable[[], Json], ledgers: Sequence[Ledger], key: str, family:
     try:
         answer = send()
     except Failure as failure:
-        for ledger in (
-            () if failure.fact("may_have_been_accepted") else ledgers
-        ):  # if it may have been, the intents stay
+        is_open = failure.fact("may_have_been_accepted")  # then the intents stay
+        for ledger in () if is_open else ledgers:
             if ledger is ledgers[0] or is_unsent(failure):
                 ledger.forget(key)
             else:
